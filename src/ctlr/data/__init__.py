@@ -1,0 +1,1 @@
+"""Data: BIDS and image folders, the synthetic cohort, preprocessing, splits, views."""

@@ -1,0 +1,89 @@
+"""Everything that CTLR raises on purpose.
+
+CtlrError                 exit code 1
+├── ConfigError           what the user wrote breaks a rule             (exit code 2)
+├── DataError             a file, subject or table cannot be used
+│   └── LeakageError      two sides of a split share a subject or image
+├── WorkspaceError        the workspace is locked, foreign or full
+├── TrainingError         a study cannot go on (NaN loss, constant predictions)
+└── MissingExtraError     an optional package is not installed          (exit code 2)
+
+A message names the place (file, line, key or subject), the rule, the value and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+__all__ = [
+    "ConfigError",
+    "CtlrError",
+    "DataError",
+    "LeakageError",
+    "MissingExtraError",
+    "TrainingError",
+    "WorkspaceError",
+    "nearest",
+    "require",
+]
+
+
+class CtlrError(Exception):
+    """Base of every error that the command line shows without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(CtlrError):
+    """What the user wrote breaks a rule."""
+
+    exit_code = 2
+
+
+class DataError(CtlrError):
+    """A file, a subject or a table cannot be used."""
+
+
+class LeakageError(DataError):
+    """Two sides of a split share a subject or an image."""
+
+
+class WorkspaceError(CtlrError):
+    """The workspace is locked by another run, written by another version, or full."""
+
+
+class TrainingError(CtlrError):
+    """A study cannot go on: NaN loss, or a predictor that came out constant."""
+
+
+class MissingExtraError(CtlrError):
+    """An optional package is needed and not installed."""
+
+    exit_code = 2
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known names there are, and which one was probably meant."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known)}."
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional package: the one door through which they enter.
+
+    Raises:
+        MissingExtraError: The package is not installed; names the extra that brings it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise
+        raise MissingExtraError(
+            f"This needs the package {error.name!r}, which is not installed. Install it with: pip install 'ctlr[{extra}]'"
+        ) from error

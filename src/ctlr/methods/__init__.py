@@ -1,0 +1,1 @@
+"""Methods: what is minimised, as losses on the one training loop."""

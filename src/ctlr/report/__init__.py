@@ -1,0 +1,1 @@
+"""The report: rows first, then drawings."""

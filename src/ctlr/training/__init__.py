@@ -1,0 +1,1 @@
+"""The one training loop, what it freezes, its checkpoints and metrics."""
