@@ -85,5 +85,5 @@ def require(module: str, *, extra: str) -> ModuleType:
         if error.name != module.partition(".")[0]:
             raise
         raise MissingExtraError(
-            f"This needs the package {error.name!r}, which is not installed. Install it with: pip install 'ctlr[{extra}]'"
+            f"This needs the package {error.name!r}, which is not installed. Install it: pip install 'ctlr[{extra}]'"
         ) from error
