@@ -364,10 +364,10 @@ class VATSpec(MethodSpec):
     """No pretraining: labelled and unlabelled, source and target data at once (Miyato et al. 2018)."""
 
     method: Literal["vat"] = "vat"
-    epsilon: Annotated[float, Field(gt=0)] = 1.0
-    """Length of the adversarial step per square root of the number of voxels, in image units."""
+    epsilon: Annotated[float, Field(gt=0)] = 0.1
+    """Root mean square of the adversarial perturbation over an image's voxels, in image units."""
     xi: Annotated[float, Field(gt=0)] = 0.1
-    """Length of the finite difference that finds its direction, in the same units."""
+    """Root mean square of the finite difference that finds its direction."""
     power_iterations: Annotated[int, Field(ge=1, le=10)] = 1
     weight: Annotated[float, Field(ge=0)] = 1.0
     """Of the virtual adversarial loss."""

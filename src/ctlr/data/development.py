@@ -1,0 +1,136 @@
+"""What a study may learn from: its dataset with the test set sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ctlr.data.leakage import check_leakage
+from ctlr.data.splits import Split, Targets, draw_split, read_targets, rows_of
+from ctlr.data.store import ArrayStore, ImageRecord
+from ctlr.specs import DataTask, SplitSpec, StoredArrays
+from ctlr.workspace import Workspace
+
+__all__ = ["Development", "SourceData", "check_sides", "open_development", "open_source", "seal"]
+
+SOURCE_VALIDATION = 0.1
+"""Share of the source's labelled subjects that watch over supervised pretraining."""
+
+
+@dataclass(frozen=True)
+class Development:
+    """A dataset with a task, split for one study; test images cannot be read and test targets are blank.
+
+    Attributes:
+        store: Images; reading a test row raises LeakageError.
+        targets: By row of the store; unknown in the test set.
+        split: Subjects of each side.
+        train, validation: Rows with a known target.
+        pool: Rows of all subjects outside test and validation reserve, `train` included.
+    """
+
+    store: ArrayStore
+    targets: Targets
+    split: Split
+    train: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+    pool: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """Labelled images of the source task.
+
+    Attributes:
+        store: Images.
+        targets: By row of the store.
+        train, validation: Rows with a known label, subjects apart.
+    """
+
+    store: ArrayStore
+    targets: Targets
+    train: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+
+
+def open_development(
+    end: DataTask, arrays: StoredArrays, workspace: Workspace, *, split: SplitSpec, n_train: int, n_reserved: int, seed: int
+) -> Development:
+    """Split a dataset for a study and seal its test set."""
+    table = ArrayStore(arrays, workspace).table
+    targets = read_targets(table, end.task, end.data.name)
+    sides = draw_split(table, targets, split, n_train=n_train, n_reserved=n_reserved, seed=seed)
+    test = rows_of(table, sides.test)
+    return Development(
+        store=ArrayStore(arrays, workspace, sealed=test.tolist()),
+        targets=seal(targets, test),
+        split=sides,
+        train=_known(targets, rows_of(table, sides.train)),
+        validation=_known(targets, rows_of(table, sides.validation)),
+        pool=rows_of(table, [*sides.train, *sides.unlabelled]),
+    )
+
+
+def open_source(end: DataTask, arrays: StoredArrays, workspace: Workspace, *, among: Development | None, seed: int) -> SourceData:
+    """Labelled images of a source task.
+
+    Args:
+        end: Source dataset and task.
+        arrays: Its images.
+        workspace: Where they lie.
+        among: The target's development data when source and target are one dataset: only its pool is used then.
+        seed: Draws the subjects that watch over pretraining.
+    """
+    store = among.store if among is not None else ArrayStore(arrays, workspace)
+    targets = read_targets(store.table, end.task, end.data.name)
+    rows = among.pool if among is not None else np.arange(len(store))
+    rows = _known(targets, rows)
+    subjects = sorted({store.table[row].subject for row in rows})
+    order = np.random.default_rng(seed).permutation(len(subjects))
+    held = {subjects[i] for i in order[: max(2, round(SOURCE_VALIDATION * len(subjects)))]}
+    watching = np.array([store.table[row].subject in held for row in rows], bool)
+    return SourceData(store, targets, train=rows[~watching], validation=rows[watching])
+
+
+def seal(targets: Targets, rows: Collection[int] | npt.NDArray[np.int64]) -> Targets:
+    """The targets with those rows blanked."""
+    values = targets.values.copy()
+    values[np.asarray(rows, dtype=np.int64)] = -1 if targets.classes else np.nan
+    return Targets(values=values, classes=targets.classes)
+
+
+def check_sides(
+    target: Sequence[ImageRecord], split: Split, *, name: str, group: str | None, source: tuple[str, Sequence[ImageRecord]] | None
+) -> None:
+    """Stop before anything trains when a subject or an image stands on two sides.
+
+    Args:
+        target: Table of the target dataset.
+        split: Its sides.
+        name: Of the target dataset.
+        group: Column whose values must not stand on two sides either.
+        source: (name, table) of a source dataset other than the target's; it counts as learned from.
+
+    Raises:
+        LeakageError: Names both files.
+    """
+    side_of: Mapping[str, str] = (
+        dict.fromkeys([*split.train, *split.unlabelled], "training and pretraining pool")
+        | dict.fromkeys(split.validation, "validation")
+        | dict.fromkeys(split.test, "test")
+    )
+    sides: dict[str, list[tuple[str, ImageRecord]]] = {"training and pretraining pool": [], "validation": [], "test": []}
+    for record in target:
+        if record.subject in side_of:
+            sides[side_of[record.subject]].append((name, record))
+    if source is not None:
+        sides["training and pretraining pool"] += [(source[0], record) for record in source[1]]
+    check_leakage(sides, group)
+
+
+def _known(targets: Targets, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    values = targets.values[rows]
+    return rows[values >= 0] if targets.classes else rows[~np.isnan(values)]

@@ -1,0 +1,85 @@
+"""Losses that methods are assembled from."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["TaskLoss", "divergence", "nt_xent"]
+
+
+def nt_xent(views: Tensor, temperature: float) -> Tensor:
+    """Contrast each image with its other view (Chen et al. 2020, eq. 1).
+
+    Args:
+        views: (2B, D) unit rows; rows i and i + B show the same image.
+        temperature: Divides the cosine; > 0.
+
+    Returns:
+        Scalar mean cross-entropy, in nats.
+    """
+    pairs = views.shape[0] // 2
+    similarity = views @ views.T / temperature
+    # An image is no rival of itself; -inf would turn bf16 gradients into NaN where a whole row is masked.
+    similarity = similarity.masked_fill(torch.eye(2 * pairs, dtype=torch.bool, device=views.device), -1e9)
+    partner = torch.arange(2 * pairs, device=views.device).roll(pairs)
+    return F.cross_entropy(similarity, partner)
+
+
+class TaskLoss:
+    """Loss of a labelled task on raw outputs; rows without a label do not count.
+
+    Args:
+        classes: Number of classes; 0 for regression (mean squared error of the standardised target).
+        weights: (classes,) weight of each class, or None.
+    """
+
+    def __init__(self, *, classes: int, weights: Tensor | None = None) -> None:
+        self.classes = classes
+        self.weights = weights
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head that this loss takes."""
+        return max(1, self.classes)
+
+    def __call__(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Mean loss over the labelled rows.
+
+        Args:
+            outputs: (B, outputs) logits, or (B, 1) standardised predictions.
+            target: (B,) int64 class codes, -1 where unknown; or float standardised targets, NaN where unknown.
+
+        Returns:
+            Scalar; 0 when no row is labelled.
+        """
+        if self.classes:
+            weights = None if self.weights is None else self.weights.to(outputs)
+            known = (target >= 0).any()
+            loss = F.cross_entropy(outputs, target, weights, ignore_index=-1)
+            # Of no row at all, cross_entropy returns NaN.
+            return loss if known else outputs.sum() * 0.0
+        known_rows = ~target.isnan()
+        error = (outputs[:, 0] - target.nan_to_num()) * known_rows
+        return error.square().sum() / known_rows.sum().clamp(min=1)
+
+
+def divergence(outputs: Tensor, reference: Tensor, *, classes: int) -> Tensor:
+    """How far predictions are from reference predictions, which no gradient flows into.
+
+    Kullback-Leibler divergence KL(reference || outputs) in nats for classes (Miyato et al. 2018, eq. 5);
+    squared difference of the standardised predictions for regression (twice the divergence of unit-variance Gaussians).
+
+    Args:
+        outputs: (B, K) logits or (B, 1) predictions.
+        reference: Same shape.
+        classes: K, or 0 for regression.
+
+    Returns:
+        Scalar mean over the batch.
+    """
+    reference = reference.detach()
+    if classes:
+        return F.kl_div(outputs.log_softmax(1), reference.log_softmax(1), reduction="batchmean", log_target=True)
+    return F.mse_loss(outputs, reference)

@@ -1,0 +1,138 @@
+"""Weights and training states on disk: safetensors with JSON beside the tensors, never pickles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from ctlr.encoders import build_encoder, build_head
+from ctlr.encoders.base import Encoder
+from ctlr.errors import WorkspaceError
+from ctlr.methods.base import predict_outputs
+from ctlr.specs import EncoderSpec, Value
+from ctlr.workspace import write_aside
+
+__all__ = ["ModelCard", "TrainedModel", "load_model", "read_tensors", "save_model", "write_tensors"]
+
+
+class ModelCard(Value):
+    """What a model's weights mean: all that is needed to build it again and to use it."""
+
+    encoder: EncoderSpec
+    channels: int
+    ndim: int
+    shape: tuple[int, ...]
+    """(C, *spatial) of an image."""
+    task: Literal["regression", "classification"]
+    target: str
+    classes: tuple[str, ...] = ()
+    mean: float = 0.0
+    """Of the training target; predictions are `output * std + mean`."""
+    std: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head."""
+        return max(1, len(self.classes))
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Encoder and head, ready to predict in float32 on the device that they lie on."""
+
+    card: ModelCard
+    encoder: Encoder
+    head: nn.Module
+
+    def predict(self, images: npt.NDArray[np.float32], batch_size: int = 32) -> npt.NDArray[np.float64]:
+        """Predict the target of preprocessed images.
+
+        Args:
+            images: (N, C, *S) float32.
+            batch_size: Images at a time; does not change the numbers' meaning.
+
+        Returns:
+            (N,) values in the target's units, or (N, K) probabilities in the order of `card.classes`.
+        """
+        self.encoder.eval()
+        self.head.eval()
+        device = next(self.head.parameters()).device
+        with torch.inference_mode():
+            outputs = [
+                predict_outputs(self.encoder, self.head, torch.from_numpy(images[i : i + batch_size]).to(device)).cpu()
+                for i in range(0, len(images), batch_size)
+            ]
+        stacked = torch.cat(outputs).double() if outputs else torch.empty(0, self.card.outputs, dtype=torch.double)
+        if self.card.classes:
+            return np.asarray(stacked.softmax(1).numpy())
+        return np.asarray(stacked[:, 0].numpy() * self.card.std + self.card.mean)
+
+
+def save_model(folder: Path, model: TrainedModel) -> str:
+    """Write `model.safetensors` and `model.json` into a folder.
+
+    Returns:
+        SHA-256 of the weights' file.
+    """
+    tensors = {f"encoder.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
+    tensors |= {f"head.{name}": tensor for name, tensor in model.head.state_dict().items()}
+    write_aside(folder / "model.json", model.card.model_dump_json(indent=1).encode())
+    return write_tensors(folder / "model.safetensors", tensors, {})
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel:
+    """Read what `save_model` wrote.
+
+    Raises:
+        WorkspaceError: A file is missing or damaged, or the weights do not fit the card.
+    """
+    try:
+        card = ModelCard.model_validate_json((folder / "model.json").read_text())
+    except (OSError, ValueError) as error:
+        raise WorkspaceError(f"{folder.name}/model.json cannot be read. Remove the folder and run again.") from error
+    tensors, _ = read_tensors(folder / "model.safetensors")
+    encoder = build_encoder(card.encoder, channels=card.channels, ndim=card.ndim, seed=0)
+    head = build_head(encoder.width, card.outputs, dropout=0.0, seed=0)
+    try:
+        nn.ModuleDict({"encoder": encoder, "head": head}).load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WorkspaceError(f"{folder.name}: the weights do not fit model.json: {error}") from error
+    return TrainedModel(card, encoder.to(device), head.to(device))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:
+    """Write tensors and a JSON object into one safetensors file, whole or not at all.
+
+    Returns:
+        SHA-256 of the file.
+    """
+    # safetensors knows no strides: channels-last weights are stored in the plain order.
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    data = save_tensors(plain, {"meta": json.dumps(meta)})
+    write_aside(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Raises:
+        WorkspaceError: The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise WorkspaceError(f"{path.parent.name}/{path.name} is missing or damaged. Remove it and run again.") from error

@@ -1,0 +1,125 @@
+"""Images of chosen rows as tensors: held in memory where they fit, else read ahead from the stored arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ctlr.data.store import ArrayStore
+from ctlr.methods.base import Batch
+
+__all__ = ["IN_MEMORY_BYTES", "Images", "Labelled", "even_batches"]
+
+IN_MEMORY_BYTES = 512 * 2**20
+"""Rows that take no more than this as float32 are held in memory."""
+
+
+class Images:
+    """Rows of one or several stores, numbered 0..N-1, as float32 batches on a device.
+
+    Args:
+        parts: (store, rows of it) in order.
+        device: Where batches are wanted.
+        in_memory_bytes: Larger ones are read from disk batch by batch.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[ArrayStore, npt.NDArray[np.int64]]],
+        device: torch.device,
+        *,
+        in_memory_bytes: int = IN_MEMORY_BYTES,
+    ) -> None:
+        self.device = device
+        self._parts = [(store, rows) for store, rows in parts if len(rows)]
+        self._starts = np.cumsum([0, *(len(rows) for _, rows in self._parts)])
+        self._held: Tensor | None = None
+        size = sum(len(rows) * int(np.prod(store.shape)) * 4 for store, rows in self._parts)
+        if size <= in_memory_bytes and self._parts:
+            self._held = torch.from_numpy(np.concatenate([store.read(rows) for store, rows in self._parts])).to(device)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1]) if self._held is None else len(self._held)
+
+    def map(self, function: Callable[[Tensor], Tensor], batch_size: int = 32) -> Images:
+        """Apply a function to every image once, and hold the results instead (features of frozen blocks)."""
+        index = np.arange(len(self))
+        chunks = [index[i : i + batch_size] for i in range(0, len(index), batch_size)]
+        mapped = Images([], self.device)
+        mapped._held = torch.cat([function(images) for images in self.batches(chunks)])
+        return mapped
+
+    def batches(self, chunks: Iterable[npt.NDArray[np.int64]]) -> Iterator[Tensor]:
+        """Yield (len(chunk), C, *S) for each chunk of row numbers, reading one ahead."""
+        if self._held is not None:
+            for chunk in chunks:
+                yield self._held[torch.from_numpy(chunk).to(self.device)]
+            return
+        with ThreadPoolExecutor(1) as reader:
+            ahead = None
+            for chunk in chunks:
+                following = reader.submit(self._read, chunk)
+                if ahead is not None:
+                    yield ahead.result().to(self.device, non_blocking=True)
+                ahead = following
+            if ahead is not None:
+                yield ahead.result().to(self.device, non_blocking=True)
+
+    def _read(self, chunk: npt.NDArray[np.int64]) -> Tensor:
+        owner = np.searchsorted(self._starts, chunk, side="right") - 1
+        images: npt.NDArray[np.float32] | None = None
+        for number, (store, rows) in enumerate(self._parts):
+            mine = np.flatnonzero(owner == number)
+            if len(mine) == 0:
+                continue
+            read = store.read(rows[chunk[mine] - self._starts[number]])
+            if len(mine) == len(chunk):
+                return torch.from_numpy(read)
+            if images is None:
+                images = np.empty((len(chunk), *read.shape[1:]), np.float32)
+            images[mine] = read
+        assert images is not None
+        return torch.from_numpy(images)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with one target each.
+
+    Attributes:
+        images: N images.
+        target: (N,) int64 codes (-1: unknown), or float32 standardised targets (NaN: unknown).
+    """
+
+    images: Images
+    target: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Labelled:
+        """The same rows with other images."""
+        return replace(self, images=self.images.map(function))
+
+    def epoch(self, steps: int, batch_size: int, rng: torch.Generator) -> Iterator[Batch]:
+        """Yield `steps` batches of a fresh shuffle, starting over with another one where rows run out."""
+        chunks: list[npt.NDArray[np.int64]] = []
+        while len(chunks) < steps:
+            chunks += even_batches(torch.randperm(len(self), generator=rng).numpy(), batch_size)
+        chunks = chunks[:steps]
+        for chunk, images in zip(chunks, self.images.batches(chunks), strict=True):
+            yield Batch(images, None if self.target is None else self.target[torch.from_numpy(chunk).to(self.target.device)])
+
+
+def even_batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
+    """Cut an order into batches of at most `batch_size` rows that differ by one row at most.
+
+    A last batch of one or two rows would give batch-norm nothing to go by.
+    """
+    return np.array_split(order, max(1, -(-len(order) // batch_size)))

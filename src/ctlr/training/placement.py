@@ -1,0 +1,82 @@
+"""Where and in which precision a stage runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ctlr.encoders.base import Encoder
+from ctlr.errors import ConfigError
+from ctlr.specs import ComputeSpec
+
+__all__ = ["Placement", "place"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Device, autocast type and memory format of a stage.
+
+    Attributes:
+        device: cpu or cuda.
+        dtype: What autocast computes convolutions in; None for float32 throughout.
+        memory_format: Of images and weights.
+    """
+
+    device: torch.device
+    dtype: torch.dtype | None
+    memory_format: torch.memory_format
+
+    def autocast(self) -> torch.autocast:
+        """A fresh autocast block; does nothing in float32."""
+        return torch.autocast(self.device.type, dtype=self.dtype or torch.bfloat16, enabled=self.dtype is not None)
+
+    def put(self, module: nn.Module) -> None:
+        """Move a module to the device, its convolutions' weights into the memory format."""
+        module.to(self.device)
+        for parameter in module.parameters():
+            if self.memory_format != torch.contiguous_format and parameter.ndim in (4, 5):
+                parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
+
+    @property
+    def name(self) -> str:
+        """For records, e.g. `cpu bf16 channels_last_3d`."""
+        precision = {None: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.dtype]
+        return f"{self.device.type} {precision} {str(self.memory_format).removeprefix('torch.')}"
+
+
+def place(encoder: Encoder, compute: ComputeSpec, device: str, ndim: int) -> Placement:
+    """Choose precision and memory format for an encoder on a device.
+
+    `auto` takes bf16 where the processor multiplies it in hardware and the encoder was measured to gain from it.
+
+    Raises:
+        ConfigError: fp16 was asked for on a CPU, or CUDA where there is none.
+    """
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(f"`--device {device}` needs a CUDA device, and PyTorch finds none. Use `--device cpu`.")
+    where = torch.device(device)
+    if where.type == "cpu" and compute.precision == "fp16":
+        raise ConfigError("`compute.precision: fp16` needs a GPU. Use bf16, float32 or auto on a CPU.")
+    chosen = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+    dtype = _automatic(encoder, where) if compute.precision == "auto" else chosen[compute.precision]
+    last = torch.channels_last_3d if ndim == 3 else torch.channels_last
+    use_last = encoder.channels_last and dtype is not None if where.type == "cpu" else dtype is not None
+    return Placement(where, dtype, last if use_last else torch.contiguous_format)
+
+
+def _automatic(encoder: Encoder, device: torch.device) -> torch.dtype | None:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if encoder.bf16 and _cpu_multiplies_bf16() else None
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Whether the CPU has bf16 dot products; emulated ones are slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
