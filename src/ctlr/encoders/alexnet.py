@@ -1,0 +1,43 @@
+"""AlexNet for pictures (Krizhevsky 2014, arXiv:1404.5997), from torchvision."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ctlr.encoders.base import Encoder
+from ctlr.encoders.pictures import allocate, picture_network
+
+__all__ = ["AlexNet", "alexnet"]
+
+
+class AlexNet(Encoder):
+    """Five convolutions, a block each; no norm layers."""
+
+    channels_last = True
+    bf16 = True
+
+
+def alexnet(*, channels: int, ndim: int = 2, width: float = 1.0) -> AlexNet:
+    """Build AlexNet: 256 features, averaged over space where the original flattens a fixed 6 x 6 grid.
+
+    Raises:
+        ConfigError: A width other than 1.
+    """
+    layers = list(picture_network("alexnet", channels=channels, width=width).get_submodule("features").children())
+    blocks: list[list[nn.Module]] = []
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            blocks.append([])
+        blocks[-1].append(layer)
+    blocks[-1][-1] = _LastPooling(3, stride=2)
+    encoder = AlexNet([nn.Sequential(*block) for block in blocks], 256)
+    allocate(encoder)
+    return encoder
+
+
+class _LastPooling(nn.MaxPool2d):
+    """The last pooling, left out where pictures of fewer than 63 pixels a side leave it less than its window."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S')."""
+        return super().forward(maps) if min(maps.shape[2:]) >= 3 else maps

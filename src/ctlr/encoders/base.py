@@ -1,0 +1,135 @@
+"""What every encoder promises, and the parts that the families share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ctlr.errors import ConfigError
+
+__all__ = ["Encoder", "freeze_blocks", "init_convolutions", "replace_batch_norms", "scaled", "seeded"]
+
+
+class Encoder(nn.Module):
+    """Turn images into features: blocks in a row, then the mean over space.
+
+    Contract: float (B, C, *S) -> (B, width) for every side >= 32; forward draws no random numbers,
+    and no block writes into its input (so that features computed once can be used again).
+
+    Args:
+        blocks: From the stem to the last stage; the units of freezing and of layer groups. At least three.
+        width: Channels that leave the last block.
+    """
+
+    channels_last: ClassVar[bool]
+    """Whether channels-last memory trains faster on a CPU, at the precision that `bf16` names (`bench/encoders.py`)."""
+    bf16: ClassVar[bool]
+    """Whether bfloat16 autocast trains faster on a CPU that multiplies it in hardware (`bench/encoders.py`)."""
+
+    def __init__(self, blocks: Iterable[nn.Module], width: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.width = width
+        self.n_frozen = 0
+
+    def forward(self, images: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Run `blocks[start:stop]`, and pool if `stop` is None.
+
+        `forward(forward(x, stop=n), start=n)` equals `forward(x)`.
+
+        Args:
+            images: (B, C, *S), or the maps that left block `start - 1`.
+            start: First block to run.
+            stop: The block before which to stop; None runs all and pools.
+
+        Returns:
+            (B, width) features, or the maps (B, C', *S') that enter block `stop`.
+        """
+        maps = images
+        for block in islice(self.blocks, start, stop):
+            maps = block(maps)
+        if stop is not None:
+            return maps
+        return maps.mean(dim=tuple(range(2, maps.ndim)))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, frozen blocks excepted: their batch-norm statistics stay."""
+        super().train(mode)
+        for block in islice(self.blocks, self.n_frozen):
+            block.eval()
+        return self
+
+
+def freeze_blocks(encoder: Encoder, n: int) -> None:
+    """Keep the lower n blocks as they are: weights and batch-norm statistics. The others learn.
+
+    Raises:
+        ConfigError: The encoder has fewer blocks.
+    """
+    if not 0 <= n <= len(encoder.blocks):
+        raise ConfigError(
+            f"`n_frozen` must lie between 0 and {len(encoder.blocks)}, the number of blocks of this encoder; got {n}."
+        )
+    encoder.n_frozen = n
+    for index, block in enumerate(encoder.blocks):
+        block.requires_grad_(index >= n)
+    encoder.train(encoder.training)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let torch's initialisers draw from a seed of their own, on the CPU; the global state comes back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would reseed every GPU too.
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def scaled(channels: int, width: float) -> int:
+    """Number of channels under a width multiplier, at least one."""
+    return max(1, round(channels * width))
+
+
+def init_convolutions(module: nn.Module, mode: Literal["fan_in", "fan_out"]) -> None:
+    """Draw the weights of all convolutions below a module as He et al. 2015 (eq. 10) do for ReLU; biases are 0.
+
+    Args:
+        module: Changed in place.
+        mode: Whose variance is kept: `fan_in` the activations', `fan_out` the gradients'.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+def replace_batch_norms(module: nn.Module) -> int:
+    """Put group norm (Wu & He 2018) in the place of every batch norm below a module.
+
+    A group has at least eight channels, and there are at most 32 groups. Smaller groups would cost nothing on
+    large maps (their table 3), but on maps of a single voxel, as deep encoders make of 32^3 images, they
+    normalise a handful of numbers and leave little but signs.
+
+    Returns:
+        How many were replaced.
+    """
+    count = 0
+    for name, child in module.named_children():
+        if isinstance(child, _BatchNorm):
+            channels = child.num_features
+            setattr(module, name, nn.GroupNorm(_groups(channels), channels, eps=child.eps))
+            count += 1
+        else:
+            count += replace_batch_norms(child)
+    return count
+
+
+def _groups(channels: int) -> int:
+    return max((n for n in range(1, 33) if channels % n == 0 and channels >= 8 * n), default=1)

@@ -1,0 +1,65 @@
+"""VGG-11 and -16 with norm layers (Simonyan & Zisserman 2015, ICLR): torchvision's for pictures, 3-D for volumes."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ctlr.encoders.base import Encoder, init_convolutions, scaled
+from ctlr.encoders.pictures import allocate, picture_network
+
+__all__ = ["VGG2d", "VGG3d", "vgg"]
+
+_CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3)}
+_CHANNELS = (64, 128, 256, 512, 512)
+
+
+class VGG2d(Encoder):
+    """Five stages of 3 x 3 convolutions, each ending in a pooling; torchvision's `vgg*_bn` without its classifier."""
+
+    channels_last = True
+    bf16 = True
+
+
+class VGG3d(Encoder):
+    """Five stages of 3^3 convolutions, each ending in a pooling."""
+
+    channels_last = True
+    bf16 = True
+
+
+def vgg(*, depth: int, channels: int, ndim: int, width: float = 1.0) -> Encoder:
+    """Build a VGG: 512 features, averaged over space where the original flattens a fixed 7 x 7 grid.
+
+    Raises:
+        ConfigError: A width other than 1 on pictures.
+    """
+    encoder = _pictures(depth, channels, width) if ndim == 2 else _volumes(depth, channels, width)
+    init_convolutions(encoder, "fan_out")
+    return encoder
+
+
+def _pictures(depth: int, channels: int, width: float) -> VGG2d:
+    layers = list(
+        picture_network(f"vgg{depth}_bn", channels=channels, width=width).get_submodule("features").children()
+    )
+    stages: list[list[nn.Module]] = [[]]
+    for layer in layers:
+        stages[-1].append(layer)
+        if isinstance(layer, nn.MaxPool2d):
+            stages.append([])
+    encoder = VGG2d([nn.Sequential(*stage) for stage in stages if stage], _CHANNELS[-1])
+    allocate(encoder)
+    return encoder
+
+
+def _volumes(depth: int, channels: int, width: float) -> VGG3d:
+    inputs = channels
+    blocks = []
+    for size, n_convolutions in zip(_CHANNELS, _CONVOLUTIONS[depth], strict=True):
+        outputs = scaled(size, width)
+        layers: list[nn.Module] = []
+        for _ in range(n_convolutions):
+            layers += [nn.Conv3d(inputs, outputs, 3, padding=1), nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)]
+            inputs = outputs
+        blocks.append(nn.Sequential(*layers, nn.MaxPool3d(2)))
+    return VGG3d(blocks, inputs)
