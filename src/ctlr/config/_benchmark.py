@@ -1,0 +1,125 @@
+"""What a benchmark file says, checked: `BenchmarkConfig` and its parts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ctlr.config._document import dotted
+from ctlr.config._parts import Parts, Transfer
+from ctlr.config._rules import broken_rules
+from ctlr.specs import (
+    AnyDataset,
+    AnyMethod,
+    ComputeSpec,
+    EncoderSpec,
+    FinetuneSpec,
+    FitSpec,
+    SplitSpec,
+    TaskSpec,
+    Value,
+    dns_name,
+    fingerprint,
+)
+
+__all__ = ["BenchmarkConfig", "Frame", "ReportSpec", "TrackingSpec", "TrainingSpec"]
+
+
+def _name(text: str) -> str:
+    if dns_name(text, 40) != text:
+        raise ValueError(
+            "must be at most 40 of a-z, 0-9 and '-', a letter first, since folders, runs and pods are named after it; "
+            f"got {text!r}. Write {dns_name(text, 40)!r}"
+        )
+    return text
+
+
+def _distinct(items: tuple[int, ...]) -> tuple[int, ...]:
+    twice = sorted({item for item in items if items.count(item) > 1})
+    if twice:
+        raise ValueError(f"must hold each number once; {', '.join(map(str, twice))} stands there twice. Remove one")
+    return items
+
+
+class TrackingSpec(Value):
+    """Where runs are recorded."""
+
+    backend: Literal["none", "mlflow"] = "none"
+    """mlflow needs the extra ctlr[tracking]."""
+    uri: str | None = None
+    """Address of an MLflow server; without one, a database in the workspace."""
+    models: bool = True
+    """Whether each study's model is recorded too."""
+
+
+class ReportSpec(Value):
+    """How sure the report has to be."""
+
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    """Resamples behind each interval."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Share of intervals that hold the true value."""
+
+
+class TrainingSpec(Value):
+    """Options for every method that does not set its own."""
+
+    pretrain: FitSpec = FitSpec()
+    finetune: FinetuneSpec = FinetuneSpec()
+    """`n_frozen` and `linear_probe` go to the methods that pretrain only."""
+
+
+class Frame(Value):
+    """What of a benchmark names no dataset, task, encoder or method."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    """Of the benchmark: letters a-z, digits and '-'."""
+    description: str = ""
+    """What it asks, for the report's first lines."""
+    sample_sizes: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1), AfterValidator(_distinct)]
+    """Labelled training subjects of the target: one point of the learning curve each."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_distinct)]
+    """Each repeats the whole grid with other subjects, weights and views."""
+    split: SplitSpec = SplitSpec()
+    compute: ComputeSpec = ComputeSpec()
+    tracking: TrackingSpec = TrackingSpec()
+    report: ReportSpec = ReportSpec()
+
+
+class BenchmarkConfig(Frame):
+    """A benchmark, resolved: every option of every method stands in it, and every rule holds."""
+
+    datasets: dict[str, AnyDataset]
+    tasks: dict[str, TaskSpec]
+    transfers: tuple[Transfer, ...]
+    """What is learned where, and what may help: the target, and the source where there is one."""
+    encoders: dict[str, EncoderSpec]
+    methods: dict[str, AnyMethod]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        faults = [f"{dotted(where)}: {text}" for where, text in broken_rules(parts_of(self))]
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def identity(self) -> str:
+        """Fingerprint of what decides results: not of folders' whereabouts, the prose, tracking or the report."""
+        return fingerprint(self.model_dump_json(exclude=_INCIDENTAL))
+
+
+_INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "datasets": {"__all__": {"root"}}}
+
+
+def parts_of(config: BenchmarkConfig) -> Parts:
+    """The values that rules across sections look at."""
+    return Parts(
+        datasets=dict(config.datasets),
+        tasks=dict(config.tasks),
+        transfers=dict(enumerate(config.transfers)),
+        encoders=dict(config.encoders),
+        methods=dict(config.methods),
+        split=config.split,
+        sample_sizes=config.sample_sizes,
+    )

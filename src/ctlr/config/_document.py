@@ -1,0 +1,251 @@
+"""A YAML 1.2 file as plain data that knows the line of every key.
+
+YAML 1.2 reads what a person means: `1e-4` is a number, `on` and `22:30` are texts, `012` is twelve.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from ctlr.errors import ConfigError, nearest
+
+__all__ = ["Document", "KeyPath", "dotted", "read_document"]
+
+KeyPath = tuple[str | int, ...]
+"""Keys and indices from the top of the file."""
+
+MAX_BYTES = 256 * 1024
+"""Far above any benchmark; a larger file is something else (ruamel.yaml reads about 50 kB a second)."""
+MAX_NODES = 50_000
+"""Values after aliases are written out: what refuses a file of aliases of aliases."""
+MAX_DEPTH = 30
+
+_TAG = "tag:yaml.org,2002:"
+
+
+def dotted(where: KeyPath) -> str:
+    """`methods.simclr.temperature`, as in a fault's message and in `--set`."""
+    return ".".join(map(str, where))
+
+
+@dataclass
+class Document:
+    """A benchmark file's content, and what was found wrong with it.
+
+    Args:
+        name: The file as the user named it.
+        data: Its top-level mapping.
+        lines: Line of each key and list item, from 1.
+    """
+
+    name: str
+    data: dict[str, Any]
+    lines: dict[KeyPath, int]
+    overrides: dict[KeyPath, str] = field(default_factory=dict)
+    faults: list[tuple[str, KeyPath, str]] = field(default_factory=list)
+
+    def fault(self, where: KeyPath, message: str) -> None:
+        """Note that a rule is broken at a key (or below it, where the key is missing)."""
+        self.faults.append((self._place(where), where, message))
+
+    def raise_faults(self) -> None:
+        """Report every fault at once, in the order of the file.
+
+        Raises:
+            ConfigError: There is at least one.
+        """
+        if not self.faults:
+            return
+        ordered = sorted(dict.fromkeys(self.faults), key=lambda fault: self.lines.get(self._known(fault[1]), 0))
+        raise ConfigError("\n".join(f"{place}: {dotted(where) or 'file'}: {text}" for place, where, text in ordered))
+
+    def override(self, setting: str, named: Collection[str]) -> None:
+        """Apply one `--set a.b=value`; the value is read as YAML 1.2.
+
+        Args:
+            setting: Keys and indices joined by dots, `=`, value. Faults are noted, not raised.
+            named: Top-level keys whose entries bear the user's own names: an entry that is not there has no
+                keys to set.
+        """
+        path, equals, text = setting.partition("=")
+        where: KeyPath = tuple(int(part) if part.isdecimal() else part for part in path.strip().split("."))
+        place = f"--set {setting}"
+        if not equals or "" in where:
+            self.faults.append((place, (), "must be KEY=VALUE, e.g. --set split.test=0.3"))
+            return
+        try:
+            value = _parse(text, place).data
+        except ConfigError as error:
+            message = str(error).removeprefix(f"{place}:1: ")
+            self.faults.append((place, where, f"{message} A text with signs in it needs quotes."))
+            return
+        fault = _assign(self.data, where, value, named)
+        if fault:
+            self.faults.append((place, where, fault))
+        self.overrides[where] = place
+
+    def _place(self, where: KeyPath) -> str:
+        for length in range(len(where), 0, -1):
+            if where[:length] in self.overrides:
+                return self.overrides[where[:length]]
+        return f"{self.name}:{self.lines.get(self._known(where), 1)}"
+
+    def _known(self, where: KeyPath) -> KeyPath:
+        return next((where[:n] for n in range(len(where), 0, -1) if where[:n] in self.lines), ())
+
+
+def read_document(path: Path) -> Document:
+    """Read a benchmark file.
+
+    Raises:
+        ConfigError: It cannot be read, is no YAML, or holds no mapping; names the line.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        near = _neighbour(path)
+        hint = f" Did you mean {near}?" if near else " `ctlr init` writes one to start from."
+        raise ConfigError(f"{path}: the benchmark file cannot be read ({error.strerror}).{hint}") from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: a benchmark file has at most {MAX_BYTES} bytes; this has more. Name another file.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        byte = f"{content[error.start]:#04x}"
+        raise ConfigError(f"{path}:{line}: the file must be UTF-8 text; the byte {byte} is not. Save it so.") from error
+    tree = _parse(text, str(path))
+    if not isinstance(tree.data, dict):
+        raise ConfigError(f"{path}:1: a benchmark file is a mapping of `key: value`. `ctlr init` writes one.")
+    faults = [(f"{path}:{line}", where, message) for line, where, message in tree.faults]
+    return Document(str(path), tree.data, tree.lines, faults=faults)
+
+
+def _neighbour(path: Path) -> str:
+    names = [entry.name for entry in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return str(path.with_name(close[0])) if close else ""
+
+
+@dataclass
+class _Tree:
+    """Plain data from YAML nodes."""
+
+    data: Any = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    faults: list[tuple[int, KeyPath, str]] = field(default_factory=list)
+    nodes: int = 0
+
+
+def _parse(text: str, name: str) -> _Tree:
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        node = yaml.compose(io.StringIO(text))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        about = f"{error.problem} {error.context or ''}".strip()
+        raise ConfigError(f"{name}:{line}: no valid YAML: {about}. Check indentation, colons and quotes.") from error
+    except YAMLError as error:  # a character that YAML forbids; it bears no mark
+        raise ConfigError(f"{name}:1: no valid YAML: {' '.join(str(error).split())}. Remove the character.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}:1: nested too deeply; {MAX_DEPTH} levels are allowed.") from error
+    tree = _Tree()
+    if node is not None:
+        tree.data = _Reader(yaml, tree, name).value(node, (), 0)
+    return tree
+
+
+class _Reader:
+    """Turns nodes into plain data, noting lines and faults as it goes."""
+
+    def __init__(self, yaml: YAML, tree: _Tree, name: str) -> None:
+        self.yaml, self.tree, self.name = yaml, tree, name
+
+    def value(self, node: Node, where: KeyPath, depth: int) -> Any:
+        """Plain data of a node and of all below it."""
+        self.tree.nodes += 1
+        line = node.start_mark.line + 1
+        if self.tree.nodes > MAX_NODES:
+            raise ConfigError(f"{self.name}:{line}: aliases unfold to more than {MAX_NODES} values. Write fewer.")
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{self.name}:{line}: nested deeper than {MAX_DEPTH} levels. Write it flatter.")
+        self.tree.lines.setdefault(where, line)
+        if isinstance(node, MappingNode):
+            return dict(self._items(node, where, depth))
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*where, i), depth + 1) for i, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
+        return self._scalar(node, where)
+
+    def _items(self, node: MappingNode, where: KeyPath, depth: int) -> Iterator[tuple[str, Any]]:
+        first: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            line, key = key_node.start_mark.line + 1, str(key_node.value)
+            if key_node.ctag == f"{_TAG}merge":
+                self._fault((*where, key), line, "YAML 1.2 has no `<<`. Put what is shared under `training`.")
+                continue
+            if not isinstance(key_node, ScalarNode) or key_node.ctag != f"{_TAG}str":
+                self._fault((*where, key), line, f"a key is a text; got {key}. Put it in quotes.")
+                continue
+            if key in first:
+                self._fault((*where, key), line, f"this key stands in line {first[key]} already. Keep one of them.")
+                continue
+            first[key] = line
+            self.tree.lines[*where, key] = line
+            yield key, self.value(value_node, (*where, key), depth + 1)
+
+    def _fault(self, where: KeyPath, line: int, message: str) -> None:
+        self.tree.lines.setdefault(where, line)
+        self.tree.faults.append((line, where, message))
+
+    def _scalar(self, node: ScalarNode, where: KeyPath) -> Any:
+        readers: dict[str, Callable[[ScalarNode], Any]] = {
+            "str": lambda found: str(found.value),
+            "timestamp": lambda found: str(found.value),  # a date is no type of YAML 1.2
+            "null": lambda _: None,
+            "bool": lambda found: found.value.lower() == "true",
+            "int": self.yaml.constructor.construct_yaml_int,
+            "float": self.yaml.constructor.construct_yaml_float,
+        }
+        tag = str(node.ctag)
+        reader = readers.get(tag.removeprefix(_TAG))
+        if reader is None:
+            self._fault(where, node.start_mark.line + 1, f"the tag {tag} is not known here. Write a plain value.")
+            return None
+        try:
+            return reader(node)
+        except ValueError:
+            self._fault(where, node.start_mark.line + 1, f"{node.value[:40]} is no number that can be read.")
+            return None
+
+
+def _assign(data: Any, where: KeyPath, value: Any, named: Collection[str]) -> str:
+    """Set a value deep inside plain data; returns what is wrong, or an empty text."""
+    for depth, part in enumerate(where):
+        last = depth == len(where) - 1
+        if isinstance(data, list):
+            if not isinstance(part, int) or part >= len(data):
+                return f"`{dotted(where[:depth])}` is a list with indices 0 to {len(data) - 1}; got {part!r}."
+        elif isinstance(data, dict):
+            part = str(part)
+            if part not in data and not last and depth == 1 and where[0] in named:
+                return f"`{where[0]}` has no {part!r}. {nearest(part, data)}"
+        else:
+            return f"`{dotted(where[:depth])}` holds a single value ({data!r}), so there is nothing below it to set."
+        if last:
+            data[part] = value
+        else:
+            if isinstance(data, dict) and data.get(part) is None:
+                data[part] = {}
+            data = data[part]
+    return ""

@@ -1,0 +1,124 @@
+"""A benchmark written out: for people, for logs, for editors."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
+from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Transfer
+from ctlr.specs import ENCODERS, EncoderSpec, TaskSpec, Value
+
+__all__ = ["json_schema", "public_dump", "resolved_yaml"]
+
+_ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "sample_sizes", "seeds",
+          "split", "compute", "tracking", "report")  # fmt: skip
+
+
+def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
+    """The benchmark as plain data that may travel: a dataset's name stands for its folder, no tracking address."""
+    data = _plain(config)
+    for name, dataset in data["datasets"].items():
+        if "root" in dataset:
+            dataset["root"] = name
+    data["tracking"]["uri"] = None
+    return data
+
+
+def resolved_yaml(config: BenchmarkConfig, *, public: bool = False) -> str:
+    """The benchmark with every option in place, as a file that `load` reads back to the same value.
+
+    Args:
+        config: The benchmark.
+        public: Leave out what must not travel, as `public_dump` does.
+    """
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    text = io.StringIO()
+    yaml.dump(_flow_short_lists(public_dump(config) if public else _plain(config)), text)
+    return text.getvalue()
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes `null` where ruamel.yaml leaves a gap."""
+
+
+_Representer.add_representer(type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
+def _plain(config: BenchmarkConfig) -> dict[str, Any]:
+    """Plain data in the order of a file; keys are names, so names are not repeated inside."""
+    data = config.model_dump(mode="json")
+    for section, field in SECTIONS.items():
+        for entry in data[section].values():
+            del entry[field]
+    return {key: data[key] for key in _ORDER}
+
+
+def _flow_short_lists(value: Any) -> Any:
+    """Lists of numbers and words on one line; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: _flow_short_lists(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    sequence = CommentedSeq(map(_flow_short_lists, value))
+    if not any(isinstance(item, dict) for item in value):
+        sequence.fa.set_flow_style()
+    return sequence
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a benchmark file as a person writes it, for editors."""
+    datasets, methods = DATASET_KINDS.values(), METHOD_KINDS.values()
+    models: list[type[Value]] = [Frame, TrainingSpec, Transfer, TaskSpec, EncoderSpec, *datasets, *methods]
+    _, schema = models_json_schema([(model, "validation") for model in models])
+    definitions: dict[str, Any] = schema["$defs"]
+    filled = (
+        {TaskSpec: "name", EncoderSpec: "label"} | dict.fromkeys(datasets, "name") | dict.fromkeys(methods, "label")
+    )
+    for model, field in filled.items():
+        del definitions[model.__name__]["properties"][field]
+    for model in datasets:
+        definitions[model.__name__].setdefault("required", []).append("kind")
+    definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
+    definitions["EncoderSpec"]["required"] = []
+    frame = definitions.pop("Frame")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "CTLR benchmark",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**frame["properties"], **_sections()},
+        "required": [*frame["required"], "datasets", "tasks", "transfers", "encoders", "methods"],
+        "$defs": definitions,
+    }
+
+
+def _sections() -> dict[str, Any]:
+    def ref(name: str) -> dict[str, str]:
+        return {"$ref": f"#/$defs/{name}"}
+
+    nothing = {"type": "null"}
+    own_encoder = {"allOf": [ref("EncoderSpec"), {"required": ["name"]}]}
+    own_method = {
+        "oneOf": [{"allOf": [ref(model.__name__), {"required": ["method"]}]} for model in METHOD_KINDS.values()]
+    }
+    datasets = {"oneOf": [ref(model.__name__) for model in DATASET_KINDS.values()]}
+    methods = {key: {"anyOf": [ref(model.__name__), nothing]} for key, model in METHOD_KINDS.items()}
+    encoders: dict[str, Any] = {key: {"anyOf": [ref("EncoderSpec"), nothing]} for key in ENCODERS}
+    some = {"type": "object", "minProperties": 1}
+    return {
+        "datasets": some | {"additionalProperties": datasets},
+        "tasks": some | {"additionalProperties": ref("TaskSpec")},
+        "transfers": {"type": "array", "minItems": 1, "items": ref("Transfer")},
+        "encoders": some | {"properties": encoders, "additionalProperties": own_encoder},
+        "methods": some | {"required": ["scratch"], "properties": methods, "additionalProperties": own_method},
+        "training": ref("TrainingSpec"),
+    }

@@ -1,0 +1,218 @@
+"""From a benchmark file to a `BenchmarkConfig`: names filled in, defaults merged, every fault reported at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
+from ctlr.config._document import Document, KeyPath, read_document
+from ctlr.config._explain import explain
+from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Parts, Transfer
+from ctlr.config._rules import broken_rules
+from ctlr.errors import nearest
+from ctlr.specs import (
+    ENCODERS,
+    DatasetSpec,
+    EncoderSpec,
+    MeanSpec,
+    MethodSpec,
+    ScratchSpec,
+    TaskSpec,
+    Value,
+    VATSpec,
+)
+
+__all__ = ["load"]
+
+_V = TypeVar("_V", bound=Value)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> BenchmarkConfig:
+    """Read and check a benchmark file.
+
+    Args:
+        path: YAML 1.2. Folders in it that are not absolute start at its own folder.
+        overrides: `a.b=value`, as after `--set`; they count as if they stood in the file.
+
+    Raises:
+        ConfigError: The file cannot be read or breaks rules; one line a fault, in the order of the file.
+    """
+    document = read_document(path)
+    for setting in overrides:
+        document.override(setting, SECTIONS)
+    return _Binder(document, path.parent).bind()
+
+
+class _Binder:
+    """Binds each entry of a file to its value by itself, so that one fault hides no other."""
+
+    def __init__(self, document: Document, folder: Path) -> None:
+        self.document = document
+        self.data = document.data
+        self.folder = folder
+
+    def bind(self) -> BenchmarkConfig:
+        self._refuse_unknown_sections()
+        frame = self._value(Frame, {key: self.data[key] for key in Frame.model_fields if key in self.data}, ())
+        training = self._training()
+        parts = Parts(
+            datasets={key: self._dataset(key, entry) for key, entry in self._section("datasets").items()},
+            tasks={key: self._task(key, entry) for key, entry in self._section("tasks").items()},
+            transfers=self._transfers(),
+            encoders={key: self._encoder(key, entry) for key, entry in self._section("encoders").items()},
+            methods={key: self._method(key, entry, training) for key, entry in self._section("methods").items()},
+            split=frame.split if frame else None,
+            sample_sizes=frame.sample_sizes if frame else (),
+        )
+        for where, message in broken_rules(parts):
+            self.document.fault(where, message)
+        self.document.raise_faults()
+        assert frame is not None
+        return BenchmarkConfig.model_validate(
+            {key: getattr(frame, key) for key in Frame.model_fields}
+            | {key: dict(getattr(parts, key)) for key in SECTIONS}
+            | {"transfers": tuple(parts.transfers.values())}
+        )
+
+    def _refuse_unknown_sections(self) -> None:
+        known = [*BenchmarkConfig.model_fields, "training"]
+        for key in self.data:
+            if key not in known:
+                self.document.fault((key,), f"unknown key. {nearest(key, known)}")
+
+    def _section(self, name: str) -> dict[str, dict[str, Any]]:
+        """Entries of a mapping; an entry without options may be left empty."""
+        section = self.data.get(name)
+        if section is None:
+            return {}
+        if not isinstance(section, dict):
+            self.document.fault((name,), "must be a mapping from names to options, e.g. `my-name: {…}`.")
+            return {}
+        entries = {}
+        for key, entry in section.items():
+            if entry is None or isinstance(entry, dict):
+                entries[key] = entry or {}
+            else:
+                self.document.fault((name, key), f"must be a mapping of options; got {entry!r}. Write `{key}: {{}}`.")
+        return entries
+
+    def _value(self, model: type[_V], data: Mapping[str, Any], where: KeyPath) -> _V | None:
+        try:
+            return model.model_validate_json(json.dumps(data))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                below, message = explain(detail, model, SECTIONS.get(str(where[0]), "") if where else "")
+                self.document.fault((*where, *below), message)
+            return None
+
+    def _named(self, section: str, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The entry with its key as its name."""
+        where, field = (section, key), SECTIONS[section]
+        if entry.get(field, key) != key:
+            self.document.fault((*where, field), f"the key is the name already; got {entry[field]!r}. Remove it.")
+        return {**entry, field: key}
+
+    def _dataset(self, key: str, entry: dict[str, Any]) -> DatasetSpec | None:
+        where = ("datasets", key)
+        if not self._known("kind", DATASET_KINDS, where, "kind", entry):
+            return None
+        model = DATASET_KINDS[entry["kind"]]
+        entry = self._named("datasets", key, entry)
+        if entry["kind"] == "images":
+            entry = _merged({"preprocess": {"shape": [32, 32]}}, entry)
+        root = entry.get("root")
+        if "root" in model.model_fields and isinstance(root, str):
+            folder = self.folder.absolute() / Path(root).expanduser()
+            entry["root"] = str(folder)
+            if not folder.is_dir():
+                self.document.fault((*where, "root"), f"there is no folder {root!r}. Relative ones start at this file.")
+        return self._value(model, entry, where)
+
+    def _task(self, key: str, entry: dict[str, Any]) -> TaskSpec | None:
+        return self._value(TaskSpec, self._named("tasks", key, entry), ("tasks", key))
+
+    def _encoder(self, key: str, entry: dict[str, Any]) -> EncoderSpec | None:
+        where = ("encoders", key)
+        if not self._known("encoder", ENCODERS, where, "name", entry):
+            return None
+        return self._value(EncoderSpec, {"name": key, **self._named("encoders", key, entry)}, where)
+
+    def _method(self, key: str, entry: dict[str, Any], training: Mapping[str, Any]) -> MethodSpec | None:
+        where = ("methods", key)
+        if not self._known("method", METHOD_KINDS, where, "method", entry):
+            return None
+        model = METHOD_KINDS[entry.get("method", key)]
+        entry = {"method": key, **self._named("methods", key, entry)}
+        return self._value(model, _merged(_defaults(model, training, entry), entry), where)
+
+    def _known(self, what: str, table: Collection[str], where: KeyPath, field: str, entry: Mapping[str, Any]) -> bool:
+        """Whether an entry says what it is: by its field, or (encoders, methods) by its key."""
+        if field in entry:
+            name = entry[field]
+            if not isinstance(name, str) or name not in table:
+                self.document.fault((*where, field), f"unknown {what} {name!r}. {nearest(str(name), table)}")
+                return False
+        elif what == "kind":
+            self.document.fault((*where, field), f"is missing. Write `{field}: …`. Known: {', '.join(sorted(table))}.")
+            return False
+        elif where[-1] not in table:
+            own = f"A name of your own needs `{field}: …`."
+            self.document.fault(where, f"unknown {what} {where[-1]!r}. {nearest(str(where[-1]), table)} {own}")
+            return False
+        return True
+
+    def _transfers(self) -> dict[int, Transfer]:
+        items = self.data.get("transfers") or []
+        if not isinstance(items, list):
+            self.document.fault(("transfers",), "must be a list: - {source: {…}, target: {…}}.")
+            return {}
+        bound = {}
+        for index, item in enumerate(items):
+            if not isinstance(item, dict):
+                self.document.fault(("transfers", index), f"must be {{source: {{…}}, target: {{…}}}}; got {item!r}.")
+            elif (transfer := self._value(Transfer, item, ("transfers", index))) is not None:
+                bound[index] = transfer
+        return bound
+
+    def _training(self) -> dict[str, Any]:
+        """What the user set for every method; nothing where it is wrong, so that a fault is told once."""
+        section = self.data.get("training")
+        if section is None:
+            return {}
+        if not isinstance(section, dict):
+            self.document.fault(("training",), "must be a mapping: {pretrain: {…}, finetune: {…}}.")
+            return {}
+        return section if self._value(TrainingSpec, section, ("training",)) else {}
+
+
+def _defaults(model: type[MethodSpec], training: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a method's stages before its own are laid over: the method's defaults, then `training`."""
+    merged: dict[str, Any] = {}
+    if model is MeanSpec:
+        return merged
+    for stage in ("pretrain", "finetune"):
+        if stage not in model.model_fields:
+            continue
+        default: BaseModel = model.model_fields[stage].default
+        shared = dict(training.get(stage) or {})
+        probes = isinstance(entry.get(stage), dict) and entry[stage].get("linear_probe")
+        if issubclass(model, ScratchSpec | VATSpec):
+            shared.pop("linear_probe", None)  # they have no pretrained weights to keep
+        if issubclass(model, ScratchSpec | VATSpec) or probes:
+            shared.pop("n_frozen", None)
+        merged[stage] = _merged(default.model_dump(mode="json", exclude_unset=True), shared)
+    return merged
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Two mappings laid over each other; mappings inside are merged too, anything else is replaced."""
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,55 @@
+"""The values of a benchmark that rules across its sections look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from ctlr.specs import DATASETS, METHODS, DatasetSpec, EncoderSpec, MethodSpec, SplitSpec, TaskSpec, Value
+
+__all__ = ["DATASET_KINDS", "METHOD_KINDS", "SECTIONS", "End", "Parts", "Transfer"]
+
+DATASET_KINDS = cast("Mapping[str, type[DatasetSpec]]", DATASETS)
+METHOD_KINDS = cast("Mapping[str, type[MethodSpec]]", METHODS)
+
+SECTIONS = {"datasets": "name", "tasks": "name", "encoders": "label", "methods": "label"}
+"""Mappings whose keys are the user's own names, and the field that such a key fills."""
+
+
+class End(Value):
+    """One end of a transfer."""
+
+    data: str
+    """Key under `datasets`."""
+    task: str
+    """Key under `tasks`."""
+
+
+class Transfer(Value):
+    """What is learned (target) and what may help with it (source)."""
+
+    target: End
+    source: End | None = None
+    """Left out: only methods without a source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A benchmark's values, by key; None stands for one that is declared, yet wrong in itself."""
+
+    datasets: Mapping[str, DatasetSpec | None]
+    tasks: Mapping[str, TaskSpec | None]
+    transfers: Mapping[int, Transfer]
+    encoders: Mapping[str, EncoderSpec | None]
+    methods: Mapping[str, MethodSpec | None]
+    split: SplitSpec | None
+    sample_sizes: tuple[int, ...]
+
+    def pairs(self) -> Iterator[tuple[int, DatasetSpec, DatasetSpec]]:
+        """Transfers with a source: (index, source data, target data), where both are sound."""
+        for index, transfer in self.transfers.items():
+            source = self.datasets.get(transfer.source.data) if transfer.source else None
+            target = self.datasets.get(transfer.target.data)
+            if source is not None and target is not None:
+                yield index, source, target

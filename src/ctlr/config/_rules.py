@@ -1,0 +1,255 @@
+"""Rules across the sections of a benchmark: each a function, each naming the key, the value and the remedy."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from ctlr.config._document import KeyPath
+from ctlr.config._parts import SECTIONS, Parts, Transfer
+from ctlr.errors import nearest
+from ctlr.specs import (
+    ENCODERS,
+    METHODS,
+    CohortSpec,
+    DatasetSpec,
+    ImagesSpec,
+    MeanSpec,
+    MethodSpec,
+    ScratchSpec,
+    SimCLRSpec,
+    SplitSpec,
+    SupervisedSpec,
+    VATSpec,
+)
+
+__all__ = ["broken_rules", "n_validation"]
+
+Fault = tuple[KeyPath, str]
+
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+
+
+def n_validation(n_train: int, split: SplitSpec) -> int:
+    """Validation subjects beside `n_train` labelled training subjects."""
+    return max(2, round(n_train * split.validation))
+
+
+def broken_rules(parts: Parts) -> Iterator[Fault]:
+    """Every rule that the benchmark breaks."""
+    for rule in _RULES:
+        yield from rule(parts)
+
+
+def _sections_hold_entries(parts: Parts) -> Iterator[Fault]:
+    for section in SECTIONS:
+        if not getattr(parts, section):
+            yield (section,), "must have at least one entry; the grid is empty without."
+    if not parts.transfers:
+        yield ("transfers",), "must have at least one entry: - {target: {data: …, task: …}}."
+
+
+def _labels_are_plain(parts: Parts) -> Iterator[Fault]:
+    for section in SECTIONS:
+        for label in getattr(parts, section):
+            if not _LABEL.fullmatch(label):
+                yield (section, label), "a name has at most 40 letters, digits, '-' and '_', a letter first. Rename it."
+
+
+def _known_names_mean_themselves(parts: Parts) -> Iterator[Fault]:
+    for label, encoder in parts.encoders.items():
+        if encoder is not None and label in ENCODERS and encoder.name != label:
+            yield ("encoders", label), f"the key is an encoder's name; `name: {encoder.name}` misleads. Rename the key."
+    for label, method in parts.methods.items():
+        if method is not None and label in METHODS and not isinstance(method, METHODS[label]):
+            yield ("methods", label), "the key is a method's name; another `method` misleads. Rename the key."
+
+
+def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
+    if parts.methods and "scratch" not in parts.methods:
+        yield ("methods",), "`scratch` is missing, and every gain is measured against it. Add `scratch: {}`."
+    floors = [label for label, method in parts.methods.items() if isinstance(method, MeanSpec)]
+    for label in floors[1:]:
+        yield ("methods", label), f"the mean predictor is there already ({floors[0]}), and once is enough. Remove it."
+
+
+def _transfers_name_what_exists(parts: Parts) -> Iterator[Fault]:
+    for index, transfer in parts.transfers.items():
+        for side in ("source", "target"):
+            end = getattr(transfer, side)
+            if end is None:
+                continue
+            where: KeyPath = ("transfers", index, side)
+            if end.data not in parts.datasets:
+                yield (*where, "data"), f"unknown dataset {end.data!r}. {nearest(end.data, parts.datasets)}"
+            if end.task not in parts.tasks:
+                yield (*where, "task"), f"unknown task {end.task!r}. {nearest(end.task, parts.tasks)}"
+
+
+def _transfers_differ(parts: Parts) -> Iterator[Fault]:
+    seen = Counter[Transfer]()
+    for index, transfer in parts.transfers.items():
+        seen[transfer] += 1
+        if seen[transfer] > 1:
+            yield ("transfers", index), "the same transfer is listed above. Remove one."
+
+
+def _sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
+    for index, transfer in parts.transfers.items():
+        source, target = transfer.source, transfer.target
+        if source is None or source.data != target.data:
+            continue
+        first, second = parts.tasks.get(source.task), parts.tasks.get(target.task)
+        if first is None or second is None or first.target != second.target:
+            continue
+        if first.classes and second.classes and not set(first.classes) & set(second.classes):
+            continue
+        yield (
+            ("transfers", index, "source"),
+            f"the source teaches {first.target!r} of the target's own subjects, beyond the labelled ones. "
+            "Name another task or dataset, or give both tasks `classes` that do not overlap.",
+        )
+
+
+def _methods_have_their_source(parts: Parts) -> Iterator[Fault]:
+    for label, method in parts.methods.items():
+        needs = isinstance(method, SupervisedSpec) or (isinstance(method, SimCLRSpec) and method.pool == "source")
+        lacking = [index for index, transfer in parts.transfers.items() if transfer.source is None]
+        if needs and lacking:
+            yield (
+                ("transfers", lacking[0]),
+                f"`methods.{label}` learns from a source, and this transfer has none. "
+                f"Add `source: {{data: …, task: …}}` or remove `{label}`.",
+            )
+
+
+def _sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
+    sharing = [label for label, method in parts.methods.items() if method is not None and _shares_encoder(method)]
+    for index, source, target in parts.pairs():
+        a, b = source.preprocess, target.preprocess
+        if sharing and (a.shape, a.channels) != (b.shape, b.channels):
+            yield (
+                ("transfers", index, "source"),
+                f"one encoder reads source and target ({', '.join(sharing)}), so both need one shape; "
+                f"{source.name} has {_shape(source)}, {target.name} has {_shape(target)}. "
+                "Set the same `preprocess.shape` and `channels`.",
+            )
+
+
+def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
+    used = {end.data for transfer in parts.transfers.values() for end in (transfer.source, transfer.target) if end}
+    for name in sorted(used):
+        data = parts.datasets.get(name)
+        for label, encoder in parts.encoders.items():
+            if data is None or encoder is None or len(data.preprocess.shape) in ENCODERS[encoder.name]:
+                continue
+            ndim = len(data.preprocess.shape)
+            fitting = ", ".join(sorted(known for known, dimensions in ENCODERS.items() if ndim in dimensions))
+            yield (
+                ("encoders", label),
+                f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {_shape(data)}. "
+                f"Known for {ndim}-D: {fitting}.",
+            )
+
+
+def _shapes_fit_the_kind(parts: Parts) -> Iterator[Fault]:
+    for name, data in parts.datasets.items():
+        if data is None:
+            continue
+        where: KeyPath = ("datasets", name, "preprocess")
+        needed = 2 if isinstance(data, ImagesSpec) else 3
+        if len(data.preprocess.shape) != needed:
+            kind = "pictures have two sides" if needed == 2 else "volumes have three sides"
+            example = "[64, 64]" if needed == 2 else "[32, 32, 32]"
+            yield (*where, "shape"), f"{kind}; got {list(data.preprocess.shape)}. Write e.g. {example}."
+        if needed == 3 and data.preprocess.channels != 1:
+            yield (*where, "channels"), f"volumes have one channel; got {data.preprocess.channels}. Remove it."
+
+
+def _pictures_have_classes_only(parts: Parts) -> Iterator[Fault]:
+    for index, transfer in parts.transfers.items():
+        for side, end in (("source", transfer.source), ("target", transfer.target)):
+            task = parts.tasks.get(end.task) if end else None
+            if end is None or task is None or not isinstance(parts.datasets.get(end.data), ImagesSpec):
+                continue
+            if task.target != "class" or task.kind != "classification":
+                yield (
+                    ("transfers", index, side, "task"),
+                    f"a picture's only label is its folder, so the task on {end.data!r} must be "
+                    f"`{{target: class, kind: classification}}`; {end.task!r} is a {task.kind} of {task.target!r}.",
+                )
+
+
+def _freezing_keeps_something(parts: Parts) -> Iterator[Fault]:
+    for label, method in parts.methods.items():
+        if method is None:
+            continue
+        finetune, where = method.finetune, ("methods", label, "finetune")
+        if finetune.linear_probe and finetune.n_frozen:
+            yield (*where, "n_frozen"), "`linear_probe` freezes every block already. Remove `n_frozen`."
+        freezes = finetune.n_frozen > 0 or finetune.linear_probe
+        key = "linear_probe" if finetune.linear_probe else "n_frozen"
+        if freezes and isinstance(method, VATSpec):
+            yield (*where, key), "vat has no pretrained weights to keep. Remove it."
+        if freezes and isinstance(method, ScratchSpec) and label == "scratch":
+            yield (*where, key), "the baseline trains its whole encoder. Give a frozen one a name of its own."
+
+
+def _views_are_there_to_contrast(parts: Parts) -> Iterator[Fault]:
+    for label, method in parts.methods.items():
+        if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
+            yield ("methods", label, "pretrain", "views"), "simclr contrasts random views; got none. Write `views: {}`."
+
+
+def _test_set_is_a_share_or_a_number(parts: Parts) -> Iterator[Fault]:
+    if parts.split is not None and parts.split.test >= 1 and not parts.split.test.is_integer():
+        yield ("split", "test"), f"must be a share below 1 or a whole number of subjects; got {parts.split.test}."
+
+
+def _sizes_fit_the_cohort(parts: Parts) -> Iterator[Fault]:
+    """Only for cohorts that CTLR grows: it knows their number before reading anything."""
+    if parts.split is None or not parts.sample_sizes:
+        return
+    largest, test = max(parts.sample_sizes), parts.split.test
+    held = n_validation(largest, parts.split)
+    for name in sorted({transfer.target.data for transfer in parts.transfers.values()}):
+        data = parts.datasets.get(name)
+        if not isinstance(data, CohortSpec):
+            continue
+        n_test = round(test * data.subjects) if test < 1 else round(test)
+        needed = largest + held + n_test
+        if needed > data.subjects:
+            yield (
+                ("sample_sizes", parts.sample_sizes.index(largest)),
+                f"{largest} to train, {held} to validate and {n_test} to test need {needed} subjects; "
+                f"{name!r} has {data.subjects}. Lower it, or raise `datasets.{name}.subjects`.",
+            )
+
+
+def _shares_encoder(method: MethodSpec) -> bool:
+    return isinstance(method, SupervisedSpec | VATSpec) or (isinstance(method, SimCLRSpec) and method.pool != "target")
+
+
+def _shape(data: DatasetSpec) -> str:
+    return f"{data.preprocess.channels} x {' x '.join(map(str, data.preprocess.shape))}"
+
+
+_RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
+    _sections_hold_entries,
+    _labels_are_plain,
+    _known_names_mean_themselves,
+    _gains_have_a_baseline,
+    _transfers_name_what_exists,
+    _transfers_differ,
+    _sources_keep_the_target_secret,
+    _methods_have_their_source,
+    _sources_fit_the_encoder,
+    _encoders_fit_the_data,
+    _shapes_fit_the_kind,
+    _pictures_have_classes_only,
+    _freezing_keeps_something,
+    _views_are_there_to_contrast,
+    _test_set_is_a_share_or_a_number,
+    _sizes_fit_the_cohort,
+)
