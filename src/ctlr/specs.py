@@ -147,16 +147,16 @@ class CohortSpec(DatasetSpec):
     kind: Literal["cohort"] = "cohort"
     subjects: Annotated[int, Field(ge=1, le=100_000)] = 400
     seed: Annotated[int, Field(ge=0)] = 0
-    spacing: Annotated[float, Field(gt=0)] = 4.0
-    """Edge of a voxel of the written NIfTI files, mm."""
+    spacing: Annotated[float, Field(ge=1, le=12)] = 4.0
+    """Edge of a voxel of the written NIfTI files, mm; a volume is a cube of 192 mm."""
     effect: Annotated[float, Field(ge=0)] = 2.2
-    """Scales all that age and sex do to the brain's shape."""
+    """Scales what age, sex and individuality do to the brain (head size apart), against nuisance and noise."""
     overlap: Annotated[float, Field(ge=-1, le=1)] = 0.6
     """Cosine between what sex and what age do: how much one can teach about the other."""
     head_gain: Annotated[float, Field(ge=0)] = 0.25
     """How much head size alone gives sex away: the shortcut that teaches nothing about age."""
     noise: Annotated[float, Field(ge=0)] = 0.04
-    """Standard deviation of the Rician noise; white matter is 0.865."""
+    """Standard deviation of the Rician noise in each written voxel; white matter is 0.865."""
     nuisance: Annotated[float, Field(ge=0)] = 1.0
     """Scales bias field, affine, warp and contrast that tell nothing of age or sex."""
 
@@ -396,6 +396,14 @@ class ComputeSpec(Value):
 # ---------------------------------------------------------------- studies
 
 
+_UNIDENTIFYING: Any = {
+    "target": {"data": {"root"}},
+    "source": {"data": {"root"}},
+    "method": {"label"},
+    "encoder": {"label"},
+}
+
+
 class Study(Value):
     """One cell of a benchmark's grid, with all it needs."""
 
@@ -419,8 +427,8 @@ class Study(Value):
         return f"{head}-{self.identity()[:10]}"
 
     def identity(self) -> str:
-        """Fingerprint without the datasets' folders: the same study on another machine is the same."""
-        return fingerprint(self.model_dump_json(exclude={"target": {"data": {"root"}}, "source": {"data": {"root"}}}))
+        """Fingerprint without labels and folders: a study is the same under another name and on another machine."""
+        return fingerprint(self.model_dump_json(exclude=_UNIDENTIFYING))
 
 
 class PretrainSpec(Value):
@@ -445,8 +453,8 @@ class PretrainSpec(Value):
                    n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute)  # fmt: skip
 
     def identity(self) -> str:
-        """Fingerprint without the datasets' folders."""
-        return fingerprint(self.model_dump_json(exclude={"target": {"data": {"root"}}, "source": {"data": {"root"}}}))
+        """Fingerprint without labels and folders."""
+        return fingerprint(self.model_dump_json(exclude=_UNIDENTIFYING))
 
 
 # ---------------------------------------------------------------- results

@@ -21,7 +21,7 @@ class Batch:
 
     Attributes:
         images: (B, C, *S) float, or features (B, ...) of the frozen lower blocks.
-        target: (B,) int64 codes (-1: unknown) or float standardised targets (NaN: unknown); None for unlabelled batches.
+        target: (B,) int64 codes (-1: unknown) or float standardised targets (NaN: unknown); None where there are none.
     """
 
     images: Tensor

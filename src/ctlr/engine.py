@@ -1,0 +1,177 @@
+"""The laptop engine: walks a plan with worker processes on one machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ctlr.plan import Plan
+from ctlr.pool import Event, Job, Perform, run_jobs
+from ctlr.specs import AnyDataset, PretrainSpec, StoredArrays, Study, StudyResult
+from ctlr.steps.keys import pretrain_key, study_key
+from ctlr.workspace import Workspace, write_aside
+
+__all__ = ["collect", "default_workers", "preprocess_all", "run_studies"]
+
+Arrays = Mapping[str, StoredArrays]
+
+
+def default_workers(device: str, threads: int) -> int:
+    """As many workers as the device has room for: GPUs, or cores by the threads that each one uses."""
+    if device.startswith("cuda"):
+        return max(1, len(list(Path("/dev").glob("nvidia[0-9]*")))) if device == "cuda" else 1
+    return max(1, len(os.sched_getaffinity(0)) // threads)
+
+
+def preprocess_all(
+    datasets: Sequence[AnyDataset], workspace: Workspace, *, workers: int, on_event: Callable[[Event], None]
+) -> dict[str, StoredArrays]:
+    """Preprocess every dataset that is not stored yet.
+
+    Raises:
+        DataError: A dataset cannot be used; names the files.
+    """
+    from ctlr.data.preprocess import preprocess  # numpy and nibabel are slow to load: `ctlr plan` does without
+
+    arrays: dict[str, StoredArrays] = {}
+    for dataset in datasets:
+        job = Job(f"preprocess {dataset.name}", "preprocess", "")
+        on_event(Event(job, "started"))
+
+        def progress(done: int, total: int, job: Job = job) -> None:
+            on_event(Event(job, "progress", done, total))
+
+        arrays[dataset.name] = preprocess(dataset, workspace, workers=workers, progress=progress)
+        on_event(Event(job, "finished", text=f"{arrays[dataset.name].rows} images"))
+    return arrays
+
+
+def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
+    """Draw every split before anything trains: too few subjects, or a leak, stop the run here.
+
+    Raises:
+        ConfigError: The dataset is smaller than the plan asks for, or a column is missing.
+        DataError: A target cannot be used.
+        LeakageError: Two sides share a subject or an image.
+    """
+    from ctlr.data.development import check_sides
+    from ctlr.data.splits import draw_split, read_targets
+    from ctlr.data.store import ArrayStore
+
+    tables = {name: ArrayStore(stored, workspace).table for name, stored in arrays.items()}
+    seen: set[tuple[str, ...]] = set()
+    for study in plan.studies:
+        source = study.source.data.name if study.source is not None else ""
+        target = study.target
+        key = (target.identity(), source, str(study.n_train), str(study.seed), study.split.identity())
+        if key in seen:
+            continue
+        seen.add(key)
+        table = tables[target.data.name]
+        targets = read_targets(table, target.task, target.data.name)
+        split = draw_split(
+            table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
+        )
+        if study.source is not None:
+            read_targets(tables[source], study.source.task, source)
+        other = (source, tables[source]) if source and source != target.data.name else None
+        check_sides(table, split, name=target.data.name, group=study.split.group, source=other)
+
+
+def run_studies(
+    plan: Plan,
+    arrays: Arrays,
+    workspace: Workspace,
+    *,
+    workers: int,
+    device: str,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Do all pretrainings and studies of a plan that are not done yet.
+
+    A study that fails leaves `failed/<key>.json`; it is tried again by the next run.
+    """
+    jobs = _jobs(plan, arrays, workspace)
+    keys = {f"study {study_key(study, arrays)}": study for study in plan.studies}
+
+    def note(event: Event) -> None:
+        if event.job.kind == "study" and event.state == "failed":
+            _note_failure(keys[event.job.id], arrays, workspace, event.text)
+        on_event(event)
+
+    if jobs:
+        run_jobs(
+            jobs,
+            start=start_worker,
+            arguments=(str(workspace.root), {name: value.model_dump_json() for name, value in arrays.items()}, device),
+            workers=workers,
+            log=workspace.root / "logs",
+            on_event=note,
+        )
+
+
+def _jobs(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
+    """What is left to do; the dearest first."""
+    jobs = []
+    for spec in plan.pretrainings:
+        key = pretrain_key(spec, arrays)
+        if not workspace.has("pretrained", key):
+            # Several studies wait for it, so that it goes before all of them.
+            jobs.append(Job(f"pretrain {key}", "pretrain", spec.model_dump_json(), cost=1e12))
+    for study in plan.studies:
+        key = study_key(study, arrays)
+        if workspace.has("studies", key):
+            continue
+        pretraining = PretrainSpec.of(study)
+        needs = (f"pretrain {pretrain_key(pretraining, arrays)}",) if pretraining is not None else ()
+        cost = study.n_train * study.method.finetune.epochs
+        jobs.append(Job(f"study {key}", "study", study.model_dump_json(), needs, cost))
+    return jobs
+
+
+def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
+    """Load torch once; return what performs this worker's jobs."""
+    import torch
+
+    from ctlr.steps.evaluate import evaluate
+    from ctlr.steps.finetune import finetune
+    from ctlr.steps.pretrain import pretrain
+
+    workspace = Workspace(root)
+    arrays = {name: StoredArrays.model_validate_json(text) for name, text in arrays_json.items()}
+    where = f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" and torch.cuda.is_available() else device
+
+    def perform(kind: str, payload: str, progress: Callable[[int, int, Mapping[str, float]], None]) -> str:
+        if kind == "pretrain":
+            spec = PretrainSpec.model_validate_json(payload)
+            return pretrain(spec, arrays, workspace, device=where, progress=progress).model_dump_json()
+        study = Study.model_validate_json(payload)
+        if study.method.method != "mean":
+            finetune(study, arrays, workspace, device=where, progress=progress)
+        return evaluate(study, arrays, workspace, device=where).model_dump_json()
+
+    return perform
+
+
+def _note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
+    result = StudyResult(study=study, status="failed", reason=reason, arrays=arrays[study.target.data.name].fingerprint)
+    path = workspace.root / "failed" / f"{study_key(study, arrays)}.json"
+    path.parent.mkdir(exist_ok=True)
+    write_aside(path, result.model_dump_json(indent=1).encode())
+
+
+def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResult]:
+    """Results of a plan's studies, failed ones among them; studies that have not been run are left out."""
+    results = []
+    for study in plan.studies:
+        key = study_key(study, arrays)
+        done = workspace.folder("studies", key) / "result.json"
+        failed = workspace.root / "failed" / f"{key}.json"
+        for path in (done, failed):
+            if path.exists():
+                found = StudyResult.model_validate_json(path.read_text())
+                # Labels and folders are the caller's: equal studies of two benchmarks share one result.
+                results.append(found.model_copy(update={"study": study}))
+                break
+    return results

@@ -1,0 +1,212 @@
+"""Parts that steps are put together from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ctlr.data.development import Development, SourceData, open_development, open_source
+from ctlr.data.splits import Targets
+from ctlr.data.store import ArrayStore
+from ctlr.encoders import build_encoder
+from ctlr.encoders.base import Encoder
+from ctlr.errors import TrainingError
+from ctlr.methods.base import predict_outputs
+from ctlr.methods.losses import TaskLoss
+from ctlr.specs import Checkpoint, DataTask, PretrainSpec, Study, fingerprint
+from ctlr.steps.keys import Arrays
+from ctlr.training.fit import Fitted, Validation
+from ctlr.training.images import Images, Labelled
+from ctlr.training.metrics import classification_scores, regression_scores
+from ctlr.training.placement import Placement
+from ctlr.workspace import Workspace, write_aside
+
+__all__ = [
+    "Progress",
+    "Scaling",
+    "as_target",
+    "checkpoint_of",
+    "development_of",
+    "drop_checkpoints",
+    "first_encoder",
+    "known_rows",
+    "labelled_rows",
+    "pool_parts",
+    "seed_for",
+    "source_of",
+    "task_loss",
+    "validator",
+    "write_history",
+]
+
+Progress = Callable[[int, int, Mapping[str, float]], None]
+"""Told (epoch, epochs, history row)."""
+
+
+def pool_parts(
+    pool: str, development: Development, source: SourceData | None
+) -> list[tuple[ArrayStore, npt.NDArray[np.int64]]]:
+    """Images that self-supervision may see, of the datasets that the option names."""
+    parts = [(development.store, development.pool)] if pool != "source" or source is None else []
+    if source is not None and source.store is not development.store and pool != "target":
+        parts.append((source.store, np.concatenate([source.train, source.validation])))
+    return parts or [(development.store, development.pool)]
+
+
+class Scaling:
+    """Standardisation of a numeric target by its training mean and deviation; classes pass unchanged."""
+
+    def __init__(self, targets: Targets, train: npt.NDArray[np.int64]) -> None:
+        self.mean, self.std = 0.0, 1.0
+        if not targets.classes:
+            values = targets.values[train]
+            self.mean, self.std = float(values.mean()), float(values.std()) or 1.0
+        self.classes = targets.classes
+
+    def scale(self, target: Tensor | None) -> Tensor | None:
+        """Standardise; unknown targets stay unknown."""
+        return target if target is None or self.classes else (target - self.mean) / self.std
+
+    def restore(self, outputs: Tensor) -> npt.NDArray[np.float64]:
+        """Values in the target's units, or probabilities."""
+        plain = outputs.double().cpu()
+        return plain.softmax(1).numpy() if self.classes else plain[:, 0].numpy() * self.std + self.mean
+
+
+def task_loss(
+    targets: Targets, train: npt.NDArray[np.int64], class_weights: str | None, placement: Placement
+) -> tuple[TaskLoss, Scaling]:
+    """The task's loss and the scaling of its target, both from training rows."""
+    weights = None
+    if targets.classes and class_weights == "balanced":
+        counts = np.bincount(targets.values[train].astype(np.int64), minlength=len(targets.classes))
+        weights = torch.tensor(counts.sum() / (len(counts) * counts.clip(1)), dtype=torch.float32)
+        weights = weights.to(placement.device)
+    return TaskLoss(classes=len(targets.classes), weights=weights), Scaling(targets, train)
+
+
+def validator(
+    encoder: Encoder,
+    head: nn.Module,
+    rows: Labelled,
+    start: int,
+    end: DataTask,
+    loss: TaskLoss,
+    scaling: Scaling,
+    placement: Placement,
+) -> Callable[[], Validation]:
+    """How weights are judged after an epoch: the task's headline metric on validation rows."""
+    assert rows.target is not None
+    truth = rows.target.cpu().numpy()
+    index = np.arange(len(rows))
+    chunks = [index[i : i + 32] for i in range(0, len(index), 32)]
+    sign = 1.0 if end.task.direction == "max" else -1.0
+    scaled = scaling.scale(rows.target)
+    assert scaled is not None
+
+    def validate() -> Validation:
+        with torch.inference_mode(), placement.autocast():
+            outputs = torch.cat(
+                [predict_outputs(encoder, head, images, start) for images in rows.images.batches(chunks)]
+            )
+            cost = float(loss(outputs, scaled))
+        if not math.isfinite(cost):
+            raise TrainingError(f"the validation loss became {cost}; lower `lr` or set `clip`")
+        predictions = scaling.restore(outputs)
+        if loss.classes:
+            scores = classification_scores(truth, predictions)
+        else:
+            scores = regression_scores(truth, predictions, bins=np.quantile(truth, (0.2, 0.4, 0.6, 0.8)))
+        # A metric can be undefined for one epoch's predictions (r of constant ones): such an epoch is never the best.
+        return Validation(sign * scores[end.task.headline] if end.task.headline in scores else -math.inf, cost, scores)
+
+    return validate
+
+
+def development_of(spec: Study | PretrainSpec, arrays: Arrays, workspace: Workspace) -> Development:
+    """The target's data without its test set.
+
+    A pretraining uses no labelled target rows: its pool is the same for every n_train.
+    """
+    return open_development(
+        spec.target, arrays[spec.target.data.name], workspace, split=spec.split,
+        n_train=spec.n_train if isinstance(spec, Study) else 2, n_reserved=spec.n_reserved, seed=spec.seed,
+    )  # fmt: skip
+
+
+def source_of(
+    spec: Study | PretrainSpec, arrays: Arrays, workspace: Workspace, development: Development
+) -> SourceData | None:
+    """The source's labelled images, where there is a source."""
+    if spec.source is None:
+        return None
+    same = spec.source.data.name == spec.target.data.name
+    return open_source(
+        spec.source, arrays[spec.source.data.name], workspace,
+        among=development if same else None, seed=seed_for(spec.seed, "watch"),
+    )  # fmt: skip
+
+
+def first_encoder(spec: Study | PretrainSpec, store: ArrayStore) -> Encoder:
+    """The encoder with its first weights, which depend on the seed alone: every method starts from the same ones."""
+    return build_encoder(
+        spec.encoder, channels=store.shape[0], ndim=store.shape_ndim, seed=seed_for(spec.seed, "encoder")
+    )
+
+
+def labelled_rows(store: ArrayStore, targets: Targets, rows: npt.NDArray[np.int64], placement: Placement) -> Labelled:
+    """Those rows with their targets as they stand in the table."""
+    return Labelled(
+        Images([(store, rows)], placement.device), as_target(targets.values[rows], targets.classes, placement)
+    )
+
+
+def as_target(values: npt.NDArray[Any], classes: Sequence[str], placement: Placement) -> Tensor:
+    """Targets as the loss takes them."""
+    kind = torch.int64 if classes else torch.float32
+    return torch.from_numpy(np.asarray(values)).to(placement.device, kind)
+
+
+def known_rows(targets: Targets, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The rows whose target is known."""
+    values = targets.values[rows]
+    return rows[values >= 0] if targets.classes else rows[~np.isnan(values)]
+
+
+def seed_for(seed: int, purpose: str) -> int:
+    """An independent 63-bit seed for each purpose."""
+    return int(fingerprint(str(seed), purpose)[:15], 16)
+
+
+def write_history(path: Path, fitted: Fitted) -> None:
+    """One row an epoch, as CSV."""
+    columns = list(dict.fromkeys(key for row in fitted.history for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in fitted.history:
+        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+    write_aside(path, text.getvalue().encode())
+
+
+def checkpoint_of(stage: Literal["pretrain", "finetune"], path: str, sha: str, fitted: Fitted) -> Checkpoint:
+    """Record of a finished stage."""
+    return Checkpoint(
+        path=path, stage=stage, sha256=sha, epochs=fitted.epochs, best_epoch=fitted.best_epoch,
+        scores=fitted.best_scores, seconds=fitted.seconds, samples=fitted.samples,
+    )  # fmt: skip
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove what only an unfinished stage needs."""
+    for name in ("checkpoint.safetensors", "best.safetensors"):
+        (folder / name).unlink(missing_ok=True)

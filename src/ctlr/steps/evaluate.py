@@ -1,0 +1,166 @@
+"""Evaluation: the only step that opens the test set."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ctlr import __version__
+from ctlr.data.splits import Targets, draw_split, read_targets, rows_of
+from ctlr.data.store import ArrayStore
+from ctlr.errors import TrainingError
+from ctlr.specs import Checkpoint, MeanSpec, PretrainSpec, Study, StudyResult
+from ctlr.steps.assembly import known_rows
+from ctlr.steps.keys import Arrays, pretrain_key, study_key
+from ctlr.training.checkpoint import load_model
+from ctlr.training.metrics import classification_scores, is_constant, regression_scores
+from ctlr.workspace import Workspace, write_aside
+
+__all__ = ["evaluate"]
+
+
+def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
+    """Score a finetuned study on train, validation and test: the only place where the test set is opened.
+
+    Raises:
+        TrainingError: Predictions are constant, or no number.
+    """
+    key = study_key(study, arrays)
+    folder = workspace.folder("studies", key)
+    if not workspace.has("studies", key):
+        began = time.perf_counter()
+        torch.set_num_threads(study.compute.threads)
+        stored = arrays[study.target.data.name]
+        store = ArrayStore(stored, workspace)
+        targets = read_targets(store.table, study.target.task, study.target.data.name)
+        split = draw_split(
+            store.table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
+        )
+        sides = {"train": split.train, "validation": split.validation, "test": split.test}
+        rows = {side: known_rows(targets, rows_of(store.table, subjects)) for side, subjects in sides.items()}
+        predict, model = _predictor(study, key, store, targets, rows["train"], workspace, device)
+        predictions = {side: predict(chosen) for side, chosen in rows.items()}
+        _check_predictions(study, predictions)
+        scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in rows}
+        with workspace.publish("studies", key) as partial:
+            _write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
+            if model is not None:
+                for name in ("model.safetensors", "model.json", "history.csv"):
+                    os.link(model / name, partial / name)
+            result = StudyResult(
+                study=study, scores=scores, path=f"studies/{key}", arrays=stored.fingerprint, split=split.identity(),
+                environment={"ctlr": __version__, "torch": torch.__version__, "numpy": np.__version__},
+                **_provenance(study, arrays, workspace, model, stored.seconds, time.perf_counter() - began),
+            )  # fmt: skip
+            write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+    return StudyResult.model_validate_json((folder / "result.json").read_text())
+
+
+def _predictor(
+    study: Study,
+    key: str,
+    store: ArrayStore,
+    targets: Targets,
+    train: npt.NDArray[np.int64],
+    workspace: Workspace,
+    device: str,
+) -> tuple[Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]], Path | None]:
+    """How rows are predicted, and the folder of the model that does it."""
+    if isinstance(study.method, MeanSpec):
+        floor = _floor(targets, train)
+        return lambda rows: np.repeat(floor, len(rows), axis=0), None
+    folder = workspace.folder("finetuned", key)
+    model = load_model(folder, device)
+
+    def predict(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        chunks = [model.predict(store.read(rows[i : i + 64])) for i in range(0, len(rows), 64)]
+        return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
+
+    return predict, folder
+
+
+def _floor(targets: Targets, train: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The training mean (1,), or the training classes' shares (1, K), whose largest is the majority."""
+    if not targets.classes:
+        return np.array([targets.values[train].mean()])
+    counts = np.bincount(targets.values[train].astype(np.int64), minlength=len(targets.classes))
+    return (counts / counts.sum())[None]
+
+
+def _check_predictions(study: Study, predictions: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    if isinstance(study.method, MeanSpec):
+        return
+    seen = np.concatenate([predictions["validation"], predictions["test"]])
+    if not np.isfinite(seen).all():
+        raise TrainingError("the predictions are no finite numbers; lower `lr` or set `clip`")
+    if is_constant(seen):
+        raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
+
+
+def _scores(
+    targets: Targets,
+    train: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    predictions: npt.NDArray[np.float64],
+) -> dict[str, float]:
+    if len(rows) == 0:
+        return {}
+    truth = targets.values[rows]
+    if targets.classes:
+        return classification_scores(truth.astype(np.int64), predictions)
+    return regression_scores(truth, predictions, bins=np.quantile(targets.values[train], (0.2, 0.4, 0.6, 0.8)))
+
+
+def _write_predictions(
+    path: Path,
+    store: ArrayStore,
+    targets: Targets,
+    rows: Mapping[str, npt.NDArray[np.int64]],
+    predictions: Mapping[str, npt.NDArray[np.float64]],
+    workspace: Workspace,
+) -> None:
+    """One row an image: pseudonym, split, truth, prediction (and a probability for each class)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["subject", "split", "y_true", "y_pred", *(f"p_{name}" for name in targets.classes)])
+    for side, chosen in rows.items():
+        for row, predicted in zip(chosen, predictions[side], strict=True):
+            subject = workspace.pseudonym(store.table[row].subject)
+            if targets.classes:
+                truth, guess = targets.classes[int(targets.values[row])], targets.classes[int(np.argmax(predicted))]
+                writer.writerow([subject, side, truth, guess, *(f"{p:.6g}" for p in predicted)])
+            else:
+                writer.writerow([subject, side, f"{targets.values[row]:.6g}", f"{float(predicted):.6g}"])
+    write_aside(path, text.getvalue().encode())
+
+
+def _provenance(
+    study: Study, arrays: Arrays, workspace: Workspace, model: Path | None, preprocess: float, evaluation: float
+) -> dict[str, Any]:
+    """Costs and origins of a study, from the records of its steps."""
+    seconds = {"preprocess": preprocess, "evaluate": evaluation}
+    if model is None:
+        return {"seconds": seconds}
+    tuned = Checkpoint.model_validate_json((model / "result.json").read_text())
+    trained = json.loads((model / "trained.json").read_text())
+    found: dict[str, Any] = {
+        "seconds": seconds | {"finetune": tuned.seconds}, "epochs": tuned.epochs, "best_epoch": tuned.best_epoch,
+        "parameters": trained["parameters"], "device": trained["device"],
+    }  # fmt: skip
+    spec = PretrainSpec.of(study)
+    if spec is not None:
+        key = pretrain_key(spec, arrays)
+        record = Checkpoint.model_validate_json((workspace.folder("pretrained", key) / "result.json").read_text())
+        found["seconds"]["pretrain"] = record.seconds
+        found |= {"pretraining": key, "pretrain_scores": record.scores}
+    return found

@@ -1,0 +1,148 @@
+"""Finetuning: the target task from few labels."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctlr.data.development import Development, SourceData
+from ctlr.encoders import build_head
+from ctlr.encoders.base import Encoder
+from ctlr.methods.base import Objective
+from ctlr.methods.losses import TaskLoss
+from ctlr.methods.vat import VAT
+from ctlr.specs import Checkpoint, PretrainSpec, Study, VATSpec
+from ctlr.steps.assembly import (
+    Progress,
+    as_target,
+    checkpoint_of,
+    development_of,
+    drop_checkpoints,
+    first_encoder,
+    labelled_rows,
+    pool_parts,
+    seed_for,
+    source_of,
+    task_loss,
+    validator,
+    write_history,
+)
+from ctlr.steps.keys import Arrays, pretrain_key, study_key
+from ctlr.training.checkpoint import ModelCard, TrainedModel, read_tensors, save_model
+from ctlr.training.finetune import count_trained, freeze, prepare
+from ctlr.training.fit import fit
+from ctlr.training.images import Images, Labelled
+from ctlr.training.placement import Placement, place
+from ctlr.workspace import Workspace, write_aside
+
+__all__ = ["finetune"]
+
+
+def finetune(
+    study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu", progress: Progress | None = None
+) -> Checkpoint:
+    """Learn the target task from `n_train` labelled subjects; the best epoch on validation is kept.
+
+    Leaves `model.safetensors`, `model.json`, `history.csv` and `result.json` in the workspace.
+
+    Raises:
+        TrainingError: The loss is no longer finite.
+        DataError, ConfigError: The data do not allow it.
+    """
+    key = study_key(study, arrays)
+    folder = workspace.folder("finetuned", key)
+    if not workspace.has("finetuned", key):
+        torch.set_num_threads(study.compute.threads)
+        development = development_of(study, arrays, workspace)
+        source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
+        weights = _pretrained_weights(study, arrays, workspace)
+        with workspace.publish("finetuned", key, resumable=True) as partial:
+            result = _finetune(study, development, source, weights, partial, f"finetuned/{key}", device, progress)
+            write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+            drop_checkpoints(partial)
+    return Checkpoint.model_validate_json((folder / "result.json").read_text())
+
+
+def _pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> dict[str, Tensor] | None:
+    spec = PretrainSpec.of(study)
+    if spec is None:
+        return None
+    folder = workspace.folder("pretrained", pretrain_key(spec, arrays))
+    return read_tensors(folder / "encoder.safetensors")[0]
+
+
+def _finetune(
+    study: Study,
+    development: Development,
+    source: SourceData | None,
+    weights: dict[str, Tensor] | None,
+    folder: Path,
+    path: str,
+    device: str,
+    progress: Progress | None,
+) -> Checkpoint:
+    spec = study.method.finetune
+    encoder = first_encoder(study, development.store)
+    if weights is not None:
+        encoder.load_state_dict(weights)
+    placement = place(encoder, study.compute, device, development.store.shape_ndim)
+    loss, scaling = task_loss(development.targets, development.train, spec.class_weights, placement)
+    head = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
+    train = labelled_rows(development.store, development.targets, development.train, placement)
+    train = Labelled(train.images, scaling.scale(train.target))
+    validation = labelled_rows(development.store, development.targets, development.validation, placement)
+    start = 0
+    if isinstance(study.method, VATSpec):
+        freeze(encoder, spec)
+        objective, pool = _vat(study, study.method, encoder, head, loss, development, source, placement)
+        streams = {"labelled": train, "pool": pool}
+    else:
+        prepared = prepare(encoder, head, loss, spec, train, validation, placement)
+        objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation
+        start = prepared.objective.start
+    fitted = fit(
+        objective, streams, spec=spec, seed=seed_for(study.seed, "finetune"), placement=placement, folder=folder,
+        validate=validator(encoder, head, validation, start, study.target, loss, scaling, placement),
+        progress=progress,
+    )  # fmt: skip
+    card = ModelCard(
+        encoder=study.encoder, channels=development.store.shape[0], ndim=development.store.shape_ndim,
+        shape=development.store.shape, task=study.target.task.kind, target=study.target.task.target,
+        classes=development.targets.classes, mean=scaling.mean, std=scaling.std,
+    )  # fmt: skip
+    sha = save_model(folder, TrainedModel(card, encoder, head))
+    write_history(folder / "history.csv", fitted)
+    write_aside(
+        folder / "trained.json", json.dumps({"parameters": count_trained(objective), "device": placement.name}).encode()
+    )
+    return checkpoint_of("finetune", path, sha, fitted)
+
+
+def _vat(
+    study: Study,
+    method: VATSpec,
+    encoder: Encoder,
+    head: nn.Module,
+    loss: TaskLoss,
+    development: Development,
+    source: SourceData | None,
+    placement: Placement,
+) -> tuple[Objective, Labelled]:
+    """The objective over labelled and pool images, and the pool with the source task's labels where known."""
+    parts = pool_parts("both", development, source)
+    if source is None or not method.source_weight:
+        return VAT(encoder, head, loss, method), Labelled(Images(parts, placement.device))
+    source_loss, scaling = task_loss(source.targets, source.train, None, placement)
+    unknown = -1 if source.targets.classes else math.nan
+    known = [
+        source.targets.values[rows] if store is source.store else np.full(len(rows), unknown) for store, rows in parts
+    ]
+    target = as_target(np.concatenate(known), source.targets.classes, placement)
+    pool = Labelled(Images(parts, placement.device), scaling.scale(target))
+    source_head = build_head(encoder.width, source_loss.outputs, dropout=0.0, seed=seed_for(study.seed, "source"))
+    return VAT(encoder, head, loss, method, source_head=source_head, source_loss=source_loss), pool

@@ -1,0 +1,100 @@
+"""Pretraining: one encoder for all studies that need the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ctlr.data.development import Development, SourceData
+from ctlr.encoders import build_head, projection_head
+from ctlr.methods.base import Objective
+from ctlr.methods.simclr import SimCLR
+from ctlr.methods.supervised import Supervised
+from ctlr.specs import Checkpoint, PretrainSpec, SimCLRSpec, SupervisedSpec
+from ctlr.steps.assembly import (
+    Progress,
+    checkpoint_of,
+    development_of,
+    drop_checkpoints,
+    first_encoder,
+    labelled_rows,
+    pool_parts,
+    seed_for,
+    source_of,
+    task_loss,
+    validator,
+    write_history,
+)
+from ctlr.steps.keys import Arrays, pretrain_key
+from ctlr.training.checkpoint import write_tensors
+from ctlr.training.fit import fit
+from ctlr.training.images import Images, Labelled
+from ctlr.training.placement import place
+from ctlr.workspace import Workspace, write_aside
+
+__all__ = ["pretrain"]
+
+
+def pretrain(
+    spec: PretrainSpec, arrays: Arrays, workspace: Workspace, *, device: str = "cpu", progress: Progress | None = None
+) -> Checkpoint:
+    """Pretrain an encoder on the source; the target's test and validation images stay out of it.
+
+    Leaves `encoder.safetensors`, `history.csv` and `result.json` in the workspace.
+
+    Raises:
+        TrainingError: The loss is no longer finite.
+        DataError, ConfigError: The data do not allow it.
+    """
+    key = pretrain_key(spec, arrays)
+    folder = workspace.folder("pretrained", key)
+    if not workspace.has("pretrained", key):
+        torch.set_num_threads(spec.compute.threads)
+        development = development_of(spec, arrays, workspace)
+        source = source_of(spec, arrays, workspace, development)
+        with workspace.publish("pretrained", key, resumable=True) as partial:
+            result = _pretrain(spec, development, source, partial, f"pretrained/{key}", device, progress)
+            write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+            drop_checkpoints(partial)
+    return Checkpoint.model_validate_json((folder / "result.json").read_text())
+
+
+def _pretrain(
+    spec: PretrainSpec,
+    development: Development,
+    source: SourceData | None,
+    folder: Path,
+    path: str,
+    device: str,
+    progress: Progress | None,
+) -> Checkpoint:
+    method = spec.method
+    encoder = first_encoder(spec, development.store)
+    placement = place(encoder, spec.compute, device, development.store.shape_ndim)
+    if isinstance(method, SupervisedSpec):
+        assert source is not None
+        assert spec.source is not None
+        train = labelled_rows(source.store, source.targets, source.train, placement)
+        loss, scaling = task_loss(source.targets, source.train, method.pretrain.class_weights, placement)
+        train = Labelled(train.images, scaling.scale(train.target))
+        head = build_head(
+            encoder.width, loss.outputs, dropout=method.pretrain.dropout, seed=seed_for(spec.seed, "source")
+        )
+        objective: Objective = Supervised(encoder, head, loss, views=method.pretrain.views)
+        watched = labelled_rows(source.store, source.targets, source.validation, placement)
+        validate = validator(encoder, head, watched, 0, spec.source, loss, scaling, placement)
+        streams = {"labelled": train}
+    else:
+        assert isinstance(method, SimCLRSpec)
+        projection = projection_head(encoder.width, method.projection, seed=seed_for(spec.seed, "projection"))
+        objective = SimCLR(encoder, projection, method)
+        streams = {"pool": Labelled(Images(pool_parts(method.pool, development, source), placement.device))}
+        validate = None
+    fitted = fit(
+        objective, streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"), placement=placement,
+        folder=folder, validate=validate, progress=progress,
+    )  # fmt: skip
+    sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), {})
+    write_history(folder / "history.csv", fitted)
+    return checkpoint_of("pretrain", path, sha, fitted)

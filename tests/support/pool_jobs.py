@@ -1,0 +1,43 @@
+"""What the workers of tests/test_pool.py perform; a module of its own, so that spawned processes can import it."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ctlr.errors import TrainingError, WorkspaceError
+from ctlr.pool import Perform
+
+
+def start(number: int) -> Perform:
+    """What a test's worker performs."""
+
+    def perform(kind: str, payload: str, progress: Callable[[int, int, Mapping[str, float]], None]) -> str:
+        match kind:
+            case "echo":
+                progress(1, 2, {"loss": 0.5})
+                return payload
+            case "pid":
+                time.sleep(0.2)
+                return str(os.getpid())
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exit":
+                os._exit(7)
+            case "raise":
+                raise ZeroDivisionError("by nought")
+            case "untrainable":
+                raise TrainingError("the training loss became nan in epoch 3")
+            case "memory":
+                raise MemoryError
+            case "torch memory":
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
+            case "full":
+                raise WorkspaceError("The disk is full.")
+            case "sleep":
+                Path(payload).write_text(str(os.getpid()))
+                time.sleep(60)
+        return ""
+
+    return perform
