@@ -14,6 +14,7 @@ from ctlr.specs import (
     METHODS,
     CohortSpec,
     DatasetSpec,
+    EncoderSpec,
     ImagesSpec,
     MeanSpec,
     MethodSpec,
@@ -64,6 +65,19 @@ def _known_names_mean_themselves(parts: Parts) -> Iterator[Fault]:
     for label, method in parts.methods.items():
         if method is not None and label in METHODS and not isinstance(method, METHODS[label]):
             yield ("methods", label), "the key is a method's name; another `method` misleads. Rename the key."
+
+
+def _entries_differ(parts: Parts) -> Iterator[Fault]:
+    for section, entries in (("encoders", parts.encoders), ("methods", parts.methods)):
+        first: dict[EncoderSpec | MethodSpec, str] = {}
+        for label, entry in entries.items():
+            if entry is not None:
+                same = first.setdefault(entry.model_copy(update={"label": ""}), label)
+                if same != label:
+                    yield (
+                        (section, label),
+                        f"these are the options of {same!r} once more. Remove one, or change an option.",
+                    )
 
 
 def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
@@ -239,6 +253,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _sections_hold_entries,
     _labels_are_plain,
     _known_names_mean_themselves,
+    _entries_differ,
     _gains_have_a_baseline,
     _transfers_name_what_exists,
     _transfers_differ,

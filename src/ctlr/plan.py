@@ -1,0 +1,101 @@
+"""From a benchmark to its studies: what is trained, and what is shared.
+
+The grid is transfers x encoders x methods x sample sizes x seeds. The mean predictor stands beside every target,
+sample size and seed, whether it is listed or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ctlr.config import BenchmarkConfig, End, n_validation
+from ctlr.specs import (
+    AnyDataset,
+    AnyMethod,
+    DataTask,
+    EncoderSpec,
+    MeanSpec,
+    MethodSpec,
+    PretrainSpec,
+    ScratchSpec,
+    SimCLRSpec,
+    Study,
+    Value,
+)
+
+__all__ = ["Plan", "make_plan"]
+
+
+class Plan(Value):
+    """All that a benchmark does, in the order in which it is best done."""
+
+    datasets: tuple[AnyDataset, ...]
+    """Those that a study uses."""
+    pretrainings: tuple[PretrainSpec, ...]
+    """Distinct; each serves every study that needs it."""
+    studies: tuple[Study, ...]
+    """Small sample sizes first, so that a first report is there early."""
+
+
+def make_plan(config: BenchmarkConfig) -> Plan:
+    """Lay out a benchmark's grid; pure, and the same for the same benchmark.
+
+    A method that uses no source is planned once for a target, though several transfers lead to it.
+    """
+    cells: dict[tuple[DataTask | None, DataTask, str, str], tuple[AnyMethod, EncoderSpec]] = {}
+    for source, target, method, encoder in _lines(config):
+        cells.setdefault((source, target, method.label, encoder.label), (method, encoder))
+    reserved = max(n_validation(size, config.split) for size in config.sample_sizes)
+    studies = tuple(
+        Study(
+            source=source,
+            target=target,
+            method=method,
+            encoder=encoder,
+            n_train=n_train,
+            n_reserved=reserved,
+            seed=seed,
+            split=config.split,
+            compute=config.compute,
+        )
+        for n_train in sorted(config.sample_sizes)
+        for (source, target, _, _), (method, encoder) in cells.items()
+        for seed in config.seeds
+    )
+    ends = [end for source, target, _, _ in cells for end in (source, target) if end is not None]
+    datasets = {end.data.name: end.data for end in ends}
+    # What a pretraining depends on does not change with n_train, so the first size shows them all.
+    first = studies[: len(cells) * len(config.seeds)]
+    needed = [spec for spec in map(PretrainSpec.of, first) if spec is not None]
+    pretrainings = {spec.identity(): spec for spec in needed}
+    return Plan(datasets=tuple(datasets.values()), pretrainings=tuple(pretrainings.values()), studies=studies)
+
+
+def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask, AnyMethod, EncoderSpec]]:
+    """(source, target, method, encoder) of each learning curve; some of them alike."""
+    encoders = list(config.encoders.values())
+    listed = [method for method in config.methods.values() if isinstance(method, MeanSpec)]
+    methods: list[AnyMethod] = [listed[0] if listed else MeanSpec(label="mean")]
+    methods += [method for method in config.methods.values() if not isinstance(method, MeanSpec)]
+    for transfer in config.transfers:
+        source = _end(config, transfer.source) if transfer.source else None
+        target = _end(config, transfer.target)
+        for method in methods:
+            used = _source_used(method, source)
+            # Without a source in reach, SimCLR's pool is the target's alone: said so, since identity is content.
+            if isinstance(method, SimCLRSpec) and used is None and method.pool == "both":
+                method = method.model_copy(update={"pool": "target"})
+            # The mean predictor looks at no image, so one encoder stands for all.
+            for encoder in encoders[:1] if isinstance(method, MeanSpec) else encoders:
+                yield used, target, method, encoder
+
+
+def _end(config: BenchmarkConfig, end: End) -> DataTask:
+    return DataTask(data=config.datasets[end.data], task=config.tasks[end.task])
+
+
+def _source_used(method: MethodSpec, source: DataTask | None) -> DataTask | None:
+    """The source, where the method looks at it."""
+    if isinstance(method, MeanSpec | ScratchSpec) or (isinstance(method, SimCLRSpec) and method.pool == "target"):
+        return None
+    return source
