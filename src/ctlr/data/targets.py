@@ -1,0 +1,96 @@
+"""What a task wants predicted, read from the raw cells of a table and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ctlr.data.store import ImageRecord
+from ctlr.data.strata import is_missing
+from ctlr.data.tsv import number
+from ctlr.errors import ConfigError, DataError, nearest
+from ctlr.specs import TaskSpec
+
+__all__ = ["Targets", "read_targets"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Targets:
+    """The target of each image; the sessions of a subject may differ."""
+
+    values: npt.NDArray[Any]
+    """(N,) float64, NaN where unknown; or int64 class codes, -1 where unknown or of a class left out."""
+    classes: tuple[str, ...] = ()
+    """Name of each code; empty for regression."""
+    column: str = ""
+    dataset: str = ""
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether the target is known."""
+        return self.values >= 0 if self.classes else ~np.isnan(self.values)
+
+
+def read_targets(table: Sequence[ImageRecord], task: TaskSpec, dataset: str) -> Targets:
+    """Read a task's column.
+
+    Args:
+        table: One record an image.
+        task: Names the column, its kind, and the classes to keep.
+        dataset: Name for messages.
+
+    Raises:
+        ConfigError: The table has no such column, or the column no such class.
+        DataError: More than half of the cells are empty, a numeric target holds text, or all known values are the same.
+    """
+    known_columns = {column for record in table for column in record.columns}
+    if task.target not in known_columns:
+        raise ConfigError(
+            f"Dataset {dataset!r} has no column {task.target!r} for a task's `target`. "
+            f"{nearest(task.target, known_columns)}"
+        )
+    cells = [record.columns.get(task.target, "").strip() for record in table]
+    where = f"Target {task.target!r} of dataset {dataset!r}"
+    empty = sum(is_missing(cell) for cell in cells)
+    if 2 * empty > len(cells):
+        raise DataError(
+            f"{where} must be known for at least half of the images; {empty} of {len(cells)} cells are empty. "
+            "Fill them in, or choose another target."
+        )
+    if task.kind == "regression":
+        return Targets(values=_numbers(table, cells, where), column=task.target, dataset=dataset)
+    classes = _classes(cells, task.classes, where)
+    codes = {name: code for code, name in enumerate(classes)}
+    values = np.array([-1 if is_missing(cell) else codes.get(cell, -1) for cell in cells], np.int64)
+    return Targets(values=values, classes=classes, column=task.target, dataset=dataset)
+
+
+def _numbers(table: Sequence[ImageRecord], cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:
+    values = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        try:
+            values[row] = number(cell)
+        except ValueError as error:
+            raise DataError(
+                f"{where} must be a number or n/a for a regression; {table[row].subject!r} ({table[row].file}) has "
+                f"{cell!r}. Correct the cell, or set the task's `kind: classification`."
+            ) from error
+    met = np.unique(values[~np.isnan(values)])
+    if len(met) < 2:
+        raise DataError(f"{where} must differ between images; every known value is {met[0]:g}. Choose another target.")
+    return values
+
+
+def _classes(cells: Sequence[str], wanted: tuple[str, ...] | None, where: str) -> tuple[str, ...]:
+    """Classes in the order of their codes: the task's, or else sorted."""
+    met = sorted({cell for cell in cells if not is_missing(cell)})
+    for name in wanted or ():
+        if name not in met:
+            raise ConfigError(f"{where} has no class {name!r} of the task's `classes`. {nearest(name, met)}")
+    if len(met) < 2:
+        raise DataError(f"{where} must have two classes at least; {met[0]!r} is the only one. Choose another target.")
+    return wanted or tuple(met)

@@ -1,0 +1,236 @@
+"""Metrics under many weightings of the same images at once: what makes thousands of bootstrap replicates cheap.
+
+Nearly every metric is a function of a few sums over images (errors, counts by class, moments). Summed by subject first,
+all replicates are one matrix product. ROC-AUC needs an order instead: it is sorted once, then weighed.
+
+The numbers are those of `ctlr.training.metrics` on images repeated as often as they weigh (a test says so), with NaN
+where that leaves the metric out. R weightings, S subjects, N images, K classes, F sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctlr.training.metrics import ECE_BINS, confidence_bins
+
+__all__ = ["Evaluate", "weighted_metric"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Evaluate = Callable[[Floats], Floats]
+"""(R, S) weights of the subjects -> (R,) values of the metric."""
+
+
+def weighted_metric(
+    metric: str, truth: Array, predicted: Array, subjects: Array, *, bins: Floats | None = None
+) -> Evaluate:
+    """Prepare a metric of `ctlr.specs.METRICS` for evaluation under any weights of the subjects.
+
+    Args:
+        metric: Its name.
+        truth: (N,) targets or class codes.
+        predicted: (N,) predictions, or (N, K) probabilities.
+        subjects: (N,) codes 0..S-1: whose image it is.
+        bins: Inner edges of the target's bins; `f1_bins` alone needs them.
+    """
+    if metric == "roc_auc":
+        return _roc_auc(truth, _shares(predicted), subjects)
+    sums, value = _parts(metric, truth, predicted, bins)
+    by_subject = np.zeros((int(subjects.max()) + 1, sums.shape[1]))
+    np.add.at(by_subject, subjects, sums)
+    return lambda weights: value(weights @ by_subject)
+
+
+def _parts(metric: str, truth: Array, predicted: Array, bins: Floats | None) -> tuple[Floats, Evaluate]:
+    """(N, F) summands of a metric, and what makes it of their sums."""
+    if metric == "f1_bins":
+        if bins is None:
+            raise ValueError("`f1_bins` needs the `bins` that cut the target")
+        return _class_counts(np.digitize(truth, bins), np.digitize(predicted, bins), len(bins) + 1), _f1
+    if predicted.ndim == 1:
+        summands, value = _REGRESSION[metric]
+        return summands(truth, predicted), value
+    summands, value = _CLASSIFICATION[metric]
+    return summands(truth, _shares(predicted)), value
+
+
+def _shares(probabilities: Array) -> Floats:
+    shares: Floats = np.asarray(probabilities, dtype=np.float64)
+    sums: Floats = shares.sum(axis=1, keepdims=True)
+    return shares / sums
+
+
+def _ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
+    ratio = np.full(np.shape(above), otherwise)
+    np.divide(above, below, out=ratio, where=below > 0)
+    return ratio
+
+
+# ------------------------------------------------------------ regression: (N,), (N,) -> (N, F); (R, F) -> (R,)
+
+
+def _absolute(truth: Array, predicted: Array) -> Floats:
+    return np.stack([np.abs(predicted - truth), np.ones(len(truth))], axis=1)
+
+
+def _squared(truth: Array, predicted: Array) -> Floats:
+    return np.stack([(predicted - truth) ** 2, np.ones(len(truth))], axis=1)
+
+
+def _moments(truth: Array, predicted: Array) -> Floats:
+    # Centred and scaled first: differences of large sums of squares would lose the variance.
+    x, y = (v - v.mean() for v in (truth, predicted))
+    x, y = (v / (np.abs(v).max() or 1.0) for v in (x, y))
+    return np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
+
+
+def _truth_moments(truth: Array, predicted: Array) -> Floats:
+    x = truth - truth.mean()
+    return np.stack([np.ones(len(x)), x, x * x, (predicted - truth) ** 2], axis=1)
+
+
+def _mean(sums: Floats) -> Floats:
+    return _ratio(sums[:, 0], sums[:, 1])
+
+
+def _root_mean(sums: Floats) -> Floats:
+    return np.sqrt(_mean(sums))
+
+
+def _variance(n: Floats, total: Floats, squares: Floats) -> Floats:
+    """Sum of squared deviations; 0 where only rounding is left of it."""
+    spread = squares - _ratio(total**2, n)
+    return np.where(spread > 1e-12 * squares, spread, 0.0)
+
+
+def _r(sums: Floats) -> Floats:
+    n, x, y, xx, yy, xy = sums.T
+    spread = np.sqrt(_variance(n, x, xx) * _variance(n, y, yy))
+    return np.clip(_ratio(xy - _ratio(x * y, n), spread), -1.0, 1.0)
+
+
+def _r2(sums: Floats) -> Floats:
+    n, x, xx, squared_error = sums.T
+    return 1.0 - _ratio(squared_error, _variance(n, x, xx))
+
+
+# ------------------------------------------------------------ classification: (N,), (N, K) -> (N, F); (R, F) -> (R,)
+
+
+def _class_counts(truth: Array, predicted: Array, n_classes: int) -> Floats:
+    """Columns of each class: right, true, predicted."""
+    true, said = (codes[:, None] == np.arange(n_classes) for codes in (truth, predicted))
+    return np.concatenate([true & said, true, said], axis=1).astype(np.float64)
+
+
+def _counts(truth: Array, shares: Floats) -> Floats:
+    return _class_counts(truth, shares.argmax(axis=1), shares.shape[1])
+
+
+def _brier(truth: Array, shares: Floats) -> Floats:
+    squares = ((shares - (truth[:, None] == np.arange(shares.shape[1]))) ** 2).sum(axis=1)
+    return np.stack([squares, np.ones(len(truth))], axis=1)
+
+
+def _surprise(truth: Array, shares: Floats) -> Floats:
+    # Clipped like scikit-learn's log_loss, so that one wrong certainty does not make it infinite.
+    tiny = np.finfo(np.float64).eps
+    own = np.clip(shares[np.arange(len(truth)), truth], tiny, 1 - tiny)
+    return np.stack([-np.log(own), np.ones(len(truth))], axis=1)
+
+
+def _confidence_errors(truth: Array, shares: Floats) -> Floats:
+    """A column a confidence bin: signed error; then one of ones."""
+    confidence = shares.max(axis=1)
+    error = (shares.argmax(axis=1) == truth) - confidence
+    columns = np.where(confidence_bins(confidence)[:, None] == np.arange(ECE_BINS), error[:, None], 0.0)
+    return np.concatenate([columns, np.ones((len(truth), 1))], axis=1)
+
+
+def _ece(sums: Floats) -> Floats:
+    return _ratio(np.abs(sums[:, :-1]).sum(axis=1), sums[:, -1])
+
+
+def _accuracy(sums: Floats) -> Floats:
+    right, true, _ = np.split(sums, 3, axis=1)
+    return _ratio(right.sum(axis=1), true.sum(axis=1))
+
+
+def _balanced_accuracy(sums: Floats) -> Floats:
+    right, true, _ = np.split(sums, 3, axis=1)
+    return _ratio(_ratio(right, true, 0.0).sum(axis=1), (true > 0).sum(axis=1).astype(np.float64))
+
+
+def _macro(sums: Floats, above: Floats, below: Floats) -> Floats:
+    """Mean over the classes in truth or prediction."""
+    _, true, said = np.split(sums, 3, axis=1)
+    return _ratio(_ratio(above, below, 0.0).sum(axis=1), (true + said > 0).sum(axis=1).astype(np.float64))
+
+
+def _precision(sums: Floats) -> Floats:
+    right, _, said = np.split(sums, 3, axis=1)
+    return _macro(sums, right, said)
+
+
+def _recall(sums: Floats) -> Floats:
+    right, true, _ = np.split(sums, 3, axis=1)
+    return _macro(sums, right, true)
+
+
+def _f1(sums: Floats) -> Floats:
+    right, true, said = np.split(sums, 3, axis=1)
+    return _macro(sums, 2 * right, true + said)
+
+
+_Parts = tuple[Callable[[Array, Floats], Floats], Evaluate]
+_REGRESSION: Mapping[str, _Parts] = {
+    "mae": (_absolute, _mean),
+    "rmse": (_squared, _root_mean),
+    "r": (_moments, _r),
+    "r2": (_truth_moments, _r2),
+}
+_CLASSIFICATION: Mapping[str, _Parts] = {
+    "accuracy": (_counts, _accuracy),
+    "balanced_accuracy": (_counts, _balanced_accuracy),
+    "precision": (_counts, _precision),
+    "recall": (_counts, _recall),
+    "f1": (_counts, _f1),
+    "brier": (_brier, _mean),
+    "ece": (_confidence_errors, _ece),
+    "log_loss": (_surprise, _mean),
+}
+
+
+# ---------------------------------------------------------------- ROC-AUC
+
+
+def _roc_auc(truth: Array, shares: Floats, subjects: Array) -> Evaluate:
+    columns = [1] if shares.shape[1] == 2 else range(shares.shape[1])
+    areas = [_area(truth == k, shares[:, k], subjects) for k in columns]
+
+    def evaluate(weights: Floats) -> Floats:
+        values = np.stack([area(weights) for area in areas])
+        defined = ~np.isnan(values)
+        return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+
+    return evaluate
+
+
+def _area(positive: Array, score: Floats, subjects: Array) -> Evaluate:
+    """Share of (positive, negative) pairs in order, ties half: the Mann-Whitney form of the area."""
+    order = np.argsort(score, kind="stable")
+    owner, is_positive = subjects[order], positive[order]
+    starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))  # of each run of equal scores
+
+    def evaluate(weights: Floats) -> Floats:
+        each = weights[:, owner]
+        above = np.add.reduceat(np.where(is_positive, each, 0.0), starts, axis=1)
+        below = np.add.reduceat(np.where(is_positive, 0.0, each), starts, axis=1)
+        won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
+        return _ratio(won, above.sum(axis=1) * below.sum(axis=1))
+
+    return evaluate
