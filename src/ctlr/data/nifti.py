@@ -1,0 +1,262 @@
+"""Read one volume from a NIfTI file that nobody vouches for.
+
+The header is read first, checked against the limits below and against what the file can hold; only then are voxels
+read, exactly as many as it claims. Text fields of the header (`descrip`, `aux_file`, `db_name`, `intent_name`) and
+gzip's stored file name are never looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from isal import igzip_lib, isal_zlib
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from ctlr.errors import DataError
+
+__all__ = ["LARGEST", "Volume", "read_volume"]
+
+LARGEST = 4 * 2**30
+"""Bytes of voxels, or of a compressed file, above which a file is refused."""
+
+_DEFLATE_LIMIT = 1032  # no byte of a deflate stream gives more than this many
+_LARGEST_EXTENSION = 2**24  # bytes between header and voxels
+_HASHED_VOXELS = 2**20
+_GZIP = b"\x1f\x8b"
+_KINDS = {  # size of the header -> where the magic string stands, what it is, who parses it
+    348: (slice(344, 348), b"n+1\0", Nifti1Header),
+    540: (slice(4, 12), b"n+2\0\r\n\x1a\n", Nifti2Header),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A volume as it is stored.
+
+    Attributes:
+        voxels: (I, J, K) stored numbers, any real dtype and byte order; value = voxels * slope + inter.
+        affine: (4, 4) from voxel index to mm in RAS.
+        low, high: Smallest and largest stored number.
+    """
+
+    voxels: NDArray[Any]
+    affine: NDArray[np.float64]
+    slope: float
+    inter: float
+    low: float
+    high: float
+
+    def digest(self) -> str:
+        """SHA-256 of shape and values, the axes brought to RAS order.
+
+        Equal for one image stored in another orientation, compression, dtype or byte order, with another header. Above
+        2^20 voxels a regular lattice of 2^17 of them or more stands for all: noise makes any two scans differ on it.
+        """
+        turn = np.abs(self.affine[:3, :3]).argmax(axis=1)
+        if len(set(turn)) < 3:  # two axes equally near; take them as they are
+            turn = np.arange(3)
+        flips = tuple(slice(None, None, -1 if self.affine[row, axis] < 0 else 1) for row, axis in enumerate(turn))
+        view = self.voxels.transpose(turn)[flips]
+        step = int(np.ceil((view.size / _HASHED_VOXELS) ** (1 / 3)))
+        lattice = view[::step, ::step, ::step].astype(np.float32) * np.float32(self.slope) + np.float32(self.inter)
+        digest = hashlib.sha256(np.array(view.shape, "<i8").tobytes())
+        digest.update(np.ascontiguousarray(lattice, "<f4").data)
+        return digest.hexdigest()
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a volume from a .nii or .nii.gz file (NIfTI-1 or -2).
+
+    Without sform and qform the voxel edges alone make the affine, and the first axis runs to the left, as in nibabel.
+
+    Raises:
+        DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            if not packed:
+                return _parse(_Plain(file))
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST:
+                raise DataError(f"a compressed file may have {_size(LARGEST)}; this one has {_size(size)}. Shrink it.")
+            return _parse(_Inflater(file.read()))
+    except OSError as error:
+        missing = " A link to content that was not fetched? Run `datalad get`." if path.is_symlink() else ""
+        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.{missing}") from error
+
+
+class _Plain:
+    """Bytes of a file that is not compressed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+        self.holds = os.fstat(file.fileno()).st_size
+
+    def whole(self) -> bool:
+        """Whether nothing is missing; plain files end without a mark."""
+        return True
+
+
+class _Inflater:
+    """Inflates gzip data piece by piece: no more than was asked for lies in memory.
+
+    Attributes:
+        holds: Bytes that the data can give at most.
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        self.holds = len(packed) * _DEFLATE_LIMIT
+        self._start(packed)
+
+    def _start(self, packed: bytes) -> None:
+        self._stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        self._rest = packed
+
+    def read(self, n: int) -> bytes:
+        """Return the next n bytes, fewer where the data ends.
+
+        Raises:
+            DataError: The data is damaged.
+        """
+        pieces: list[bytes] = []
+        while n:
+            piece = self._inflate(n)
+            pieces.append(piece)
+            n -= len(piece)
+            if self._stream.eof and self._stream.unused_data.startswith(_GZIP):
+                self._start(self._stream.unused_data)  # another member follows
+            elif self._stream.eof or not piece:
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _inflate(self, n: int) -> bytes:
+        if self._stream.eof:
+            return b""
+        try:
+            piece: bytes = self._stream.decompress(self._rest, n)
+        except isal_zlib.error as error:  # type: ignore[misc]  # the stub declares an instance
+            raise DataError(f"the gzip data is damaged ({error}). Copy or convert the file again.") from error
+        self._rest = b""
+        return piece
+
+    def whole(self) -> bool:
+        """Whether the checksum at the end was reached, or data lies between here and there."""
+        return self._stream.eof or bool(self._inflate(1)) or self._stream.eof
+
+
+def _parse(source: _Plain | _Inflater) -> Volume:
+    """Header, checks, voxels."""
+    try:
+        header = _header(source)
+        shape, dtype, offset = _layout(header)
+        _check_claim(shape, dtype, offset, source.holds)
+        affine = _affine(header)
+        slope, inter = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise DataError(f"the header breaks NIfTI's rules: {error}. Convert the image again.") from error
+    n_bytes = dtype.itemsize * math.prod(shape)
+    source.read(offset)
+    data = source.read(n_bytes)
+    if len(data) < n_bytes or not source.whole():
+        raise DataError(
+            f"the file is truncated: {n_bytes} bytes of voxels and an intact end are needed; got {len(data)} bytes. "
+            "Copy or convert it again."
+        )
+    voxels = np.frombuffer(data, dtype).reshape(shape, order="F")
+    low, high = _range(voxels)
+    return Volume(voxels=voxels, affine=affine, slope=slope or 1.0, inter=inter or 0.0, low=low, high=high)
+
+
+def _header(source: _Plain | _Inflater) -> Nifti1Header:
+    """The header, and the source left behind it."""
+    block = source.read(348)
+    for size in _KINDS:
+        for order in ("little", "big"):
+            if block[:4] == size.to_bytes(4, order):
+                block += source.read(size - 348)
+                place, magic, parser = _KINDS[size]
+                if len(block) == size and block[place] == magic:
+                    return parser(block, check=False)
+    raise DataError(
+        f"a NIfTI file (.nii or .nii.gz, header and voxels in one) is needed; its first bytes are {block[:4]!r}. "
+        "Convert the image, e.g. with dcm2niix."
+    )
+
+
+def _layout(header: Nifti1Header) -> tuple[tuple[int, int, int], np.dtype[Any], int]:
+    """Shape, dtype, and the bytes between header and voxels."""
+    n_axes = int(header["dim"][0])
+    shape = tuple(int(n) for n in header["dim"][1 : 1 + n_axes]) if 1 <= n_axes <= 7 else ()
+    if len(shape) < 3 or min(shape) < 1 or max(shape[3:], default=1) > 1:
+        raise DataError(
+            f"one volume of three axes is needed; the header says dim = {[int(n) for n in header['dim']]} "
+            f"({n_axes}-D). Keep one volume of a series, and convert a damaged image again."
+        )
+    dtype = _dtype(header)
+    start = float(header["vox_offset"])
+    size = header.sizeof_hdr
+    if not (start == 0 or size <= start <= size + _LARGEST_EXTENSION):
+        raise DataError(f"voxels must begin behind the header; vox_offset is {start}. Convert the image again.")
+    return (shape[0], shape[1], shape[2]), dtype, max(int(start), size + 4) - size
+
+
+def _dtype(header: Nifti1Header) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = header.get_data_dtype()
+    except KeyError as error:
+        raise DataError(f"the type of the voxels is unknown: datatype {error}. Convert the image again.") from error
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise DataError(f"voxels must be real numbers of at most 64 bits; got {dtype}. Convert the image.")
+    return dtype
+
+
+def _check_claim(shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, holds: int) -> None:
+    claim = dtype.itemsize * math.prod(shape)
+    what = f"the header claims {' x '.join(map(str, shape))} voxels of {dtype} ({_size(claim)})"
+    if claim > LARGEST:
+        raise DataError(f"{what}; {_size(LARGEST)} at most are read. Resample the image, or repair its header.")
+    if claim + offset > holds:
+        raise DataError(f"{what}, more than the file can hold: it is truncated, or its header wrong. Copy it again.")
+
+
+def _affine(header: Nifti1Header) -> NDArray[np.float64]:
+    affine = np.asarray(header.get_best_affine(), np.float64)
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    with np.errstate(all="ignore"):
+        flat = not abs(np.linalg.det(affine[:3, :3])) > 1e-4 * edges.prod()
+    if not np.isfinite(affine).all() or flat:
+        rows = "; ".join(" ".join(f"{value:g}" for value in row) for row in affine[:3])
+        raise DataError(
+            f"the affine must be finite and invertible; got [{rows}]. Restore sform or qform, or convert it again."
+        )
+    return affine
+
+
+def _range(voxels: NDArray[Any]) -> tuple[float, float]:
+    """Smallest and largest stored number; one pass each, which also shows NaN and infinity."""
+    low, high = float(voxels.min()), float(voxels.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = int(voxels.size - np.isfinite(voxels).sum())
+        raise DataError(f"every voxel must be finite; {bad} of {voxels.size} are NaN or infinite. Set them to 0.")
+    if low == high:
+        raise DataError(f"the image is empty: every voxel is {low:g}. Export it again.")
+    return low, high
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.4g} TB"

@@ -1,0 +1,98 @@
+"""Put the values of one image on a common scale, and into few bits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctlr.errors import DataError
+from ctlr.specs import PreprocessSpec
+
+__all__ = ["decoding", "encode", "foreground", "normalise"]
+
+_UINT8_RANGE = {"zscore": (-4.0, 4.0), "percentile": (0.0, 1.0), "none": (0.0, 1.0)}
+_OUTLIER = 10.0  # standard deviations at which z-scores are cut
+_SAMPLE = 2**17  # values that are enough for percentiles, mean and standard deviation
+
+
+def foreground(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the values above a tenth of the robust range (2nd to 98th percentile): the head without the air, 1-D.
+
+    Of a large volume only every n-th voxel is looked at, 2^17 or more of them.
+    """
+    sample = _sample(values)
+    low, high = _spread(sample, 2, 98)
+    return sample[sample > low + 0.1 * (high - low)]
+
+
+def normalise(
+    values: NDArray[np.float32], how: Literal["zscore", "percentile", "none"], reference: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Scale an image by what its reference voxels hold.
+
+    Args:
+        values: The image, any shape.
+        how: `zscore` subtracts the mean and divides by the standard deviation of the reference, both taken after
+            its values were cut at their 1st and 99th percentile, and cuts the result at -10 and 10;
+            `percentile` maps those percentiles onto 0 and 1 and cuts what lies beyond; `none` changes nothing.
+        reference: Values that set the scale: the brain's, or the whole picture's.
+
+    Raises:
+        DataError: The reference is empty or constant. The caller names the file.
+    """
+    if how == "none":
+        return values
+    if not reference.size:
+        raise DataError("the image must show something where it is normalised; the mask is empty. Correct the mask.")
+    sample = _sample(reference)
+    low, high = _spread(sample, 1, 99)
+    if not high > low:
+        raise DataError(f"the image is empty: where it is normalised every value is {low:g}. Export it again.")
+    if how == "percentile":
+        return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
+    core = np.clip(sample, low, high).astype(np.float64)
+    scores = (values - np.float32(core.mean())) / np.float32(core.std())
+    return np.clip(scores, -_OUTLIER, _OUTLIER, out=scores)
+
+
+def encode(values: NDArray[np.float32], options: PreprocessSpec) -> NDArray[Any]:
+    """Turn an image into the numbers that are stored.
+
+    Raises:
+        DataError: Values that were not normalised do not fit. The caller names the file.
+    """
+    if options.dtype == "float16":
+        low, high = -float(np.finfo(np.float16).max), float(np.finfo(np.float16).max)
+    else:
+        low, high = _UINT8_RANGE[options.normalise]
+    if options.normalise == "none" and not (low <= values.min() and values.max() <= high):
+        raise DataError(
+            f"with `normalise: none` a {options.dtype} store holds {low:g} to {high:g}; the values run from "
+            f"{values.min():g} to {values.max():g}. Choose zscore or percentile."
+        )
+    if options.dtype == "float16":
+        return values.astype(np.float16)
+    scale, offset = decoding(options)
+    steps = (np.clip(values, low, high) - np.float32(offset)) / np.float32(scale)
+    return np.asarray(np.rint(steps), np.uint8)
+
+
+def decoding(options: PreprocessSpec) -> tuple[float, float]:
+    """(scale, offset) with value = stored * scale + offset."""
+    if options.dtype == "float16":
+        return 1.0, 0.0
+    low, high = _UINT8_RANGE[options.normalise]
+    return (high - low) / 255, low
+
+
+def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every n-th value, n odd so that it does not fall in step with sides that are powers of two."""
+    return values.reshape(-1)[:: (values.size // _SAMPLE) | 1]
+
+
+def _spread(values: NDArray[np.float32], low: float, high: float) -> tuple[np.float32, np.float32]:
+    """Two percentiles; the extremes where they coincide, as in an image that is nearly all background."""
+    below, above = np.percentile(values, (low, high)).astype(np.float32)
+    return (below, above) if above > below else (values.min(), values.max())

@@ -1,0 +1,85 @@
+"""Read one picture: decode, resize, crop."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ctlr.errors import DataError
+
+__all__ = ["read_picture"]
+
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+_DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
+"""Grey modes of more than 8 bits -> the value that becomes 1."""
+
+
+def read_picture(path: Path, *, shape: Sequence[int], channels: int) -> tuple[NDArray[np.float32], str]:
+    """Read a picture, cut its middle to the proportions of `shape`, and resize that with anti-aliasing.
+
+    Pictures are turned as their EXIF tag says, transparent pixels are black, grey ones are repeated for three
+    channels. 8 and 16 bits become 0-1; 32-bit values stay as they are.
+
+    Args:
+        path: The file.
+        shape: (height, width).
+        channels: 1 (luma of coloured pictures) or 3.
+
+    Returns:
+        (channels, height, width) and the SHA-256 of the size and the decoded pixels, which is the same for one
+        picture in two lossless formats.
+
+    Raises:
+        DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
+    """
+    image = _decode(path)
+    deep = image.mode == "F"
+    digest = hashlib.sha256(f"{image.width} {image.height} {image.mode} ".encode() + image.tobytes()).hexdigest()
+    low, high = (float(extreme) for extreme in (np.asarray(image).min(), np.asarray(image).max()))
+    if not np.isfinite([low, high]).all():
+        raise DataError("every pixel must be finite; some are NaN or infinite. Set them to 0.")
+    if low == high:
+        raise DataError(f"the picture is empty: every pixel is {low:g}. Export it again.")
+    if not deep and channels == 1:
+        image = image.convert("L")
+    height, width = shape
+    fitted = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR), np.float32)
+    planes = fitted[None] if fitted.ndim == 2 else fitted.transpose(2, 0, 1)
+    values = planes if deep else planes / np.float32(255)
+    return np.ascontiguousarray(np.broadcast_to(values, (channels, height, width))), digest
+
+
+def _decode(path: Path) -> Image.Image:
+    """The upright picture in mode RGB, or F with 16 bits brought to 0-1."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.") from error
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1:
+                raise DataError(f"one picture is needed; the file holds {frames}. Keep one.")
+            ImageOps.exif_transpose(image, in_place=True)
+            return _plain(image)
+    except UnidentifiedImageError as error:
+        raise DataError(f"a picture ({', '.join(_FORMATS)}) is needed; this is none. Convert the file.") from error
+    except Image.DecompressionBombError as error:
+        raise DataError("the picture has too many pixels to be safe to read. Shrink it.") from error
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged data
+        raise DataError(f"the picture is truncated or damaged ({error}). Copy or convert it again.") from error
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    if image.mode in _DEEP:
+        return Image.fromarray(np.asarray(image, np.float32) / np.float32(_DEEP[image.mode]))
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, "black")
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,104 @@
+"""Tables of a BIDS folder: tab-separated text, every cell kept as text.
+
+Nothing is guessed from a column: `0012` stays `0012`. Whoever needs numbers asks `number` for them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from pathlib import Path
+
+from ctlr.errors import DataError, nearest
+
+__all__ = ["number", "read_table"]
+
+_NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?\+?", re.IGNORECASE)
+_MISSING = {"", "n/a", "na", "nan"}
+
+
+def number(text: str) -> float:
+    """Read a cell as a number.
+
+    Takes a decimal point or comma, white space around it, and a trailing plus: the open top class `89+` of
+    de-identified ages is 89. An empty cell, `n/a`, `NA` and `NaN` are NaN.
+
+    Raises:
+        ValueError: The cell holds other text, or a number beyond float64.
+    """
+    cell = text.strip()
+    if cell.lower() in _MISSING:
+        return math.nan
+    if not _NUMBER.fullmatch(cell):
+        raise ValueError(f"a number or n/a is needed; got {text!r}")
+    value = float(cell.removesuffix("+").replace(",", "."))
+    if math.isinf(value):
+        raise ValueError(f"the number does not fit float64; got {text!r}")
+    return value
+
+
+def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
+    """Read a table into rows by their key column.
+
+    Takes a byte-order mark, CRLF and cells in double quotes. White space around a cell is dropped, and so are
+    empty cells beyond the header.
+
+    Args:
+        path: The file.
+        name: What messages call it: its path relative to the dataset.
+        key: Column that names the row, e.g. `participant_id`.
+
+    Returns:
+        Key -> column -> cell, without the key column, in the order of the file.
+
+    Raises:
+        DataError: The file cannot be read or is no such table; names file and line.
+    """
+    lines = _lines(path, name)
+    if not lines:
+        raise DataError(f"{name}: a header line is needed; the file is empty.")
+    _, header = lines[0]
+    if key not in header:
+        raise DataError(f"{name}, line 1: a column {key!r} is needed. {nearest(key, header)} Separate cells by tabs.")
+    if repeated := sorted({column for column in header if header.count(column) > 1}):
+        raise DataError(f"{name}, line 1: a column's name must be unique; {repeated[0]!r} is there twice. Rename one.")
+    at = header.index(key)
+    table: dict[str, dict[str, str]] = {}
+    for line, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise DataError(
+                f"{name}, line {line}: every line needs as many cells as the header ({len(header)}); got {len(cells)}. "
+                "Write n/a into empty cells."
+            )
+        if not cells[at] or cells[at] in table:
+            raise DataError(
+                f"{name}, line {line}: {key!r} must be there and unique; got {cells[at]!r}. "
+                "What changes between sessions belongs into sub-*/sub-*_sessions.tsv."
+            )
+        table[cells[at]] = {column: cell for column, cell in zip(header, cells, strict=True) if column != key}
+    return table
+
+
+def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
+    """Line number and stripped cells of every line that is not blank; cells beyond the header must not be empty."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}. Grant read access, or repair the file.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: UTF-8 is needed; byte {error.start} is something else. Save it as UTF-8.") from error
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            width = len(lines[0][1]) if lines else len(cells)
+            while len(cells) > width and not cells[-1]:
+                cells.pop()
+            if any(cells):
+                lines.append((reader.line_num, cells))
+    except csv.Error as error:
+        raise DataError(f"{name}, line {reader.line_num}: {error}. Close every quoted cell.") from error
+    return lines

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctlr.data.picture import read_picture
+from ctlr.errors import DataError
+
+
+def _save(path: Path, pixels: np.ndarray, **options: object) -> Path:
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+GREY = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
+
+
+def test_a_picture_of_the_right_size_comes_back_as_it_is(tmp_path: Path) -> None:
+    values, _ = read_picture(_save(tmp_path / "a.png", GREY), shape=(8, 8), channels=1)
+    np.testing.assert_allclose(values, GREY[None] / np.float32(255))
+
+
+def test_rows_are_the_height(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 16, 3), np.uint8)
+    pixels[:4, :, 0] = 255
+    values, _ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 16), channels=3)
+    assert values.shape == (3, 8, 16)
+    assert values[0, :4].min() == 1
+    assert values[1:].max() == 0
+
+
+def test_the_middle_is_kept_when_the_proportions_differ(tmp_path: Path) -> None:
+    pixels = np.zeros((10, 30), np.uint8)
+    pixels[:, 10:20] = 200
+    values, _ = read_picture(_save(tmp_path / "a.png", pixels), shape=(10, 10), channels=1)
+    np.testing.assert_allclose(values, 200 / 255, atol=1e-6)
+
+
+def test_shrinking_averages_and_does_not_pick(tmp_path: Path) -> None:
+    checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    values, _ = read_picture(_save(tmp_path / "a.png", checks), shape=(8, 8), channels=1)
+    np.testing.assert_allclose(values, 0.5, atol=0.02)
+
+
+def test_grey_is_repeated_and_colour_becomes_luma(tmp_path: Path) -> None:
+    values, _ = read_picture(_save(tmp_path / "a.png", GREY), shape=(8, 8), channels=3)
+    assert (values == values[0]).all()
+    green = np.zeros((8, 8, 3), np.uint8)
+    green[1:, :, 1] = 255
+    values, _ = read_picture(_save(tmp_path / "b.png", green), shape=(8, 8), channels=1)
+    assert values.max() == pytest.approx(0.587, abs=0.002)
+
+
+def test_sixteen_bits_keep_their_fine_steps(tmp_path: Path) -> None:
+    deep = np.arange(64, dtype=np.uint16).reshape(8, 8) + 1000
+    values, _ = read_picture(_save(tmp_path / "a.png", deep), shape=(8, 8), channels=1)
+    np.testing.assert_allclose(values[0] * 65535, deep, atol=0.01)
+
+
+def test_transparent_pixels_are_black(tmp_path: Path) -> None:
+    pixels = np.full((8, 8, 4), 255, np.uint8)
+    pixels[:4, :, 3] = 0
+    values, _ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 8), channels=1)
+    assert values[0, :4].max() == 0
+    assert values[0, 4:].min() == 1
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif", "webp"])
+def test_the_digest_is_the_same_in_every_lossless_format(tmp_path: Path, ending: str) -> None:
+    options = {"lossless": True} if ending == "webp" else {}
+    path = _save(tmp_path / f"a.{ending}", np.stack([GREY] * 3, axis=-1), **options)
+    _, digest = read_picture(_save(tmp_path / "b.png", GREY), shape=(8, 8), channels=1)
+    assert read_picture(path, shape=(8, 8), channels=1)[1] == digest
+    assert read_picture(_save(tmp_path / "c.png", GREY.T), shape=(8, 8), channels=1)[1] != digest
+
+
+def test_a_picture_is_turned_as_its_camera_was(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[0, 0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path, exif=exif)
+    assert read_picture(path, shape=(8, 8), channels=1)[0][0, 7, 7] == 1
+
+
+def test_damaged_and_foreign_files_are_refused_without_their_path(tmp_path: Path) -> None:
+    good = _save(tmp_path / "good.png", np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8))
+    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-900])
+    (tmp_path / "text.png").write_text("no picture")
+    _save(tmp_path / "black.png", np.zeros((8, 8), np.uint8))
+    _save(tmp_path / "nan.tif", np.full((8, 8), np.nan, np.float32))
+    frames = [Image.fromarray(GREY), Image.fromarray(GREY.T)]
+    frames[0].save(tmp_path / "film.tif", save_all=True, append_images=frames[1:])
+    for name, message in (
+        ("cut.png", "truncated or damaged"),
+        ("text.png", "is needed; this is none"),
+        ("black.png", "the picture is empty: every pixel is 0"),
+        ("nan.tif", "every pixel must be finite"),
+        ("film.tif", "one picture is needed; the file holds 2"),
+        ("absent.png", "cannot be read: No such file"),
+    ):
+        with pytest.raises(DataError, match=message) as caught:
+            read_picture(tmp_path / name, shape=(8, 8), channels=1)
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_picture_that_claims_too_many_pixels_is_refused_unread(tmp_path: Path) -> None:
+    data = bytearray(_save(tmp_path / "a.bmp", GREY).read_bytes())
+    data[18:26] = (100_000).to_bytes(4, "little") * 2
+    (tmp_path / "a.bmp").write_bytes(data)
+    with pytest.raises(DataError, match="too many pixels"):
+        read_picture(tmp_path / "a.bmp", shape=(8, 8), channels=1)
