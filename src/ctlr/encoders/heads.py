@@ -21,8 +21,8 @@ def build_head(width: int, outputs: int, *, dropout: float, seed: int) -> nn.Seq
         dropout: Probability that a feature is left out while training; draws from torch's global state.
         seed: Of the weights.
     """
-    linear = nn.Linear(width, outputs)
     with seeded(seed):
+        linear = nn.Linear(width, outputs)
         nn.init.normal_(linear.weight, std=0.01)
     nn.init.zeros_(linear.bias)
     return nn.Sequential(nn.Dropout(dropout), linear)
