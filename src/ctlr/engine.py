@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ctlr.cost import rate_key
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Perform, run_jobs
-from ctlr.specs import AnyDataset, PretrainSpec, StoredArrays, Study, StudyResult
+from ctlr.specs import AnyDataset, Checkpoint, PretrainSpec, StoredArrays, Study, StudyResult
 from ctlr.steps.keys import pretrain_key, study_key
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["collect", "default_workers", "preprocess_all", "run_studies"]
+__all__ = ["collect", "default_workers", "gate", "jobs_left", "known_rates", "note_rates", "preprocess_all", "run_studies"]
 
 Arrays = Mapping[str, StoredArrays]
 
@@ -56,10 +58,11 @@ def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
         LeakageError: Two sides share a subject or an image.
     """
     from ctlr.data.development import check_sides
-    from ctlr.data.splits import draw_split, read_targets
-    from ctlr.data.store import ArrayStore
+    from ctlr.data.splits import draw_split
+    from ctlr.data.store import read_table
+    from ctlr.data.targets import read_targets
 
-    tables = {name: ArrayStore(stored, workspace).table for name, stored in arrays.items()}
+    tables = {name: read_table(stored, workspace) for name, stored in arrays.items()}
     seen: set[tuple[str, ...]] = set()
     for study in plan.studies:
         source = study.source.data.name if study.source is not None else ""
@@ -80,6 +83,7 @@ def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
 
 
 def run_studies(
+    jobs: Sequence[Job],
     plan: Plan,
     arrays: Arrays,
     workspace: Workspace,
@@ -88,11 +92,19 @@ def run_studies(
     device: str,
     on_event: Callable[[Event], None],
 ) -> None:
-    """Do all pretrainings and studies of a plan that are not done yet.
+    """Do what is left of a plan.
 
     A study that fails leaves `failed/<key>.json`; it is tried again by the next run.
+
+    Args:
+        jobs: What `jobs_left` found.
+        plan: Where they come from.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where results go.
+        workers: Processes at most.
+        device: cpu, cuda (one study a GPU) or cuda:N.
+        on_event: Told what happens.
     """
-    jobs = _jobs(plan, arrays, workspace)
     keys = {f"study {study_key(study, arrays)}": study for study in plan.studies}
 
     def note(event: Event) -> None:
@@ -111,8 +123,8 @@ def run_studies(
         )
 
 
-def _jobs(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
-    """What is left to do; the dearest first."""
+def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
+    """The pretrainings and studies of a plan that are not finished."""
     jobs = []
     for spec in plan.pretrainings:
         key = pretrain_key(spec, arrays)
@@ -175,3 +187,30 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
                 results.append(found.model_copy(update={"study": study}))
                 break
     return results
+
+
+def known_rates(root: Path) -> dict[str, float]:
+    """Seconds an image by `rate_key`, as earlier runs of a workspace left them."""
+    path = root / "rates.json"
+    found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def note_rates(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
+    """Keep what an image cost, for the estimates of later runs."""
+    rates = known_rates(workspace.root)
+    for data in plan.datasets:
+        stored = arrays[data.name]
+        rates[rate_key("preprocess", data)] = stored.seconds / stored.rows
+    stages: list[tuple[str, Path]] = []
+    for spec in plan.pretrainings:
+        key = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
+        stages.append((key, workspace.folder("pretrained", pretrain_key(spec, arrays))))
+    for study in plan.studies:
+        key = rate_key("finetune", study.target.data, study.method, study.encoder)
+        stages.append((key, workspace.folder("finetuned", study_key(study, arrays))))
+    for key, folder in stages:
+        if (folder / "result.json").exists():
+            record = Checkpoint.model_validate_json((folder / "result.json").read_text())
+            rates[key] = record.seconds / max(1, record.samples)
+    write_aside(workspace.root / "rates.json", json.dumps(rates, indent=1, sort_keys=True).encode())

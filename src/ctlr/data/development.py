@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ctlr.data.leakage import check_leakage
-from ctlr.data.splits import Split, Targets, draw_split, read_targets, rows_of
+from ctlr.data.splits import Split, draw_split, rows_of
 from ctlr.data.store import ArrayStore, ImageRecord
+from ctlr.data.targets import Targets, read_targets
 from ctlr.specs import DataTask, SplitSpec, StoredArrays
 from ctlr.workspace import Workspace
 
@@ -57,7 +58,14 @@ class SourceData:
 
 
 def open_development(
-    end: DataTask, arrays: StoredArrays, workspace: Workspace, *, split: SplitSpec, n_train: int, n_reserved: int, seed: int
+    end: DataTask,
+    arrays: StoredArrays,
+    workspace: Workspace,
+    *,
+    split: SplitSpec,
+    n_train: int,
+    n_reserved: int,
+    seed: int,
 ) -> Development:
     """Split a dataset for a study and seal its test set."""
     table = ArrayStore(arrays, workspace).table
@@ -68,13 +76,15 @@ def open_development(
         store=ArrayStore(arrays, workspace, sealed=test.tolist()),
         targets=seal(targets, test),
         split=sides,
-        train=_known(targets, rows_of(table, sides.train)),
-        validation=_known(targets, rows_of(table, sides.validation)),
+        train=_known(targets, table, sides.train),
+        validation=_known(targets, table, sides.validation),
         pool=rows_of(table, [*sides.train, *sides.unlabelled]),
     )
 
 
-def open_source(end: DataTask, arrays: StoredArrays, workspace: Workspace, *, among: Development | None, seed: int) -> SourceData:
+def open_source(
+    end: DataTask, arrays: StoredArrays, workspace: Workspace, *, among: Development | None, seed: int
+) -> SourceData:
     """Labelled images of a source task.
 
     Args:
@@ -87,7 +97,7 @@ def open_source(end: DataTask, arrays: StoredArrays, workspace: Workspace, *, am
     store = among.store if among is not None else ArrayStore(arrays, workspace)
     targets = read_targets(store.table, end.task, end.data.name)
     rows = among.pool if among is not None else np.arange(len(store))
-    rows = _known(targets, rows)
+    rows = rows[targets.known[rows]]
     subjects = sorted({store.table[row].subject for row in rows})
     order = np.random.default_rng(seed).permutation(len(subjects))
     held = {subjects[i] for i in order[: max(2, round(SOURCE_VALIDATION * len(subjects)))]}
@@ -99,11 +109,16 @@ def seal(targets: Targets, rows: Collection[int] | npt.NDArray[np.int64]) -> Tar
     """The targets with those rows blanked."""
     values = targets.values.copy()
     values[np.asarray(rows, dtype=np.int64)] = -1 if targets.classes else np.nan
-    return Targets(values=values, classes=targets.classes)
+    return replace(targets, values=values)
 
 
 def check_sides(
-    target: Sequence[ImageRecord], split: Split, *, name: str, group: str | None, source: tuple[str, Sequence[ImageRecord]] | None
+    target: Sequence[ImageRecord],
+    split: Split,
+    *,
+    name: str,
+    group: str | None,
+    source: tuple[str, Sequence[ImageRecord]] | None,
 ) -> None:
     """Stop before anything trains when a subject or an image stands on two sides.
 
@@ -122,7 +137,11 @@ def check_sides(
         | dict.fromkeys(split.validation, "validation")
         | dict.fromkeys(split.test, "test")
     )
-    sides: dict[str, list[tuple[str, ImageRecord]]] = {"training and pretraining pool": [], "validation": [], "test": []}
+    sides: dict[str, list[tuple[str, ImageRecord]]] = {
+        "training and pretraining pool": [],
+        "validation": [],
+        "test": [],
+    }
     for record in target:
         if record.subject in side_of:
             sides[side_of[record.subject]].append((name, record))
@@ -131,6 +150,7 @@ def check_sides(
     check_leakage(sides, group)
 
 
-def _known(targets: Targets, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    values = targets.values[rows]
-    return rows[values >= 0] if targets.classes else rows[~np.isnan(values)]
+def _known(targets: Targets, table: Sequence[ImageRecord], subjects: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Rows of those subjects whose target is known."""
+    rows = rows_of(table, subjects)
+    return rows[targets.known[rows]]

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData, open_development, open_source
-from ctlr.data.splits import Targets
 from ctlr.data.store import ArrayStore
+from ctlr.data.targets import Targets
 from ctlr.encoders import build_encoder
 from ctlr.encoders.base import Encoder
 from ctlr.errors import TrainingError
@@ -38,7 +38,6 @@ __all__ = [
     "development_of",
     "drop_checkpoints",
     "first_encoder",
-    "known_rows",
     "labelled_rows",
     "pool_parts",
     "seed_for",
@@ -159,7 +158,10 @@ def source_of(
 def first_encoder(spec: Study | PretrainSpec, store: ArrayStore) -> Encoder:
     """The encoder with its first weights, which depend on the seed alone: every method starts from the same ones."""
     return build_encoder(
-        spec.encoder, channels=store.shape[0], ndim=store.shape_ndim, seed=seed_for(spec.seed, "encoder")
+        spec.encoder,
+        channels=store.arrays.shape[0],
+        ndim=len(store.arrays.shape) - 1,
+        seed=seed_for(spec.seed, "encoder"),
     )
 
 
@@ -174,12 +176,6 @@ def as_target(values: npt.NDArray[Any], classes: Sequence[str], placement: Place
     """Targets as the loss takes them."""
     kind = torch.int64 if classes else torch.float32
     return torch.from_numpy(np.asarray(values)).to(placement.device, kind)
-
-
-def known_rows(targets: Targets, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The rows whose target is known."""
-    values = targets.values[rows]
-    return rows[values >= 0] if targets.classes else rows[~np.isnan(values)]
 
 
 def seed_for(seed: int, purpose: str) -> int:

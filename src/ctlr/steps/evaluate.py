@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,18 +17,17 @@ import numpy.typing as npt
 import torch
 
 from ctlr import __version__
-from ctlr.data.splits import Targets, draw_split, read_targets, rows_of
+from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
+from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
 from ctlr.specs import Checkpoint, MeanSpec, PretrainSpec, Study, StudyResult
-from ctlr.steps.assembly import known_rows
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
 from ctlr.training.checkpoint import load_model
 from ctlr.training.metrics import classification_scores, is_constant, regression_scores
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["evaluate"]
-
 
 def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
     """Score a finetuned study on train, validation and test: the only place where the test set is opened.
@@ -47,7 +47,8 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             store.table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
         )
         sides = {"train": split.train, "validation": split.validation, "test": split.test}
-        rows = {side: known_rows(targets, rows_of(store.table, subjects)) for side, subjects in sides.items()}
+        of_side = {side: rows_of(store.table, subjects) for side, subjects in sides.items()}
+        rows = {side: chosen[targets.known[chosen]] for side, chosen in of_side.items()}
         predict, model = _predictor(study, key, store, targets, rows["train"], workspace, device)
         predictions = {side: predict(chosen) for side, chosen in rows.items()}
         _check_predictions(study, predictions)
@@ -56,7 +57,7 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             _write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
             if model is not None:
                 for name in ("model.safetensors", "model.json", "history.csv"):
-                    os.link(model / name, partial / name)
+                    _share(model / name, partial / name)
             result = StudyResult(
                 study=study, scores=scores, path=f"studies/{key}", arrays=stored.fingerprint, split=split.identity(),
                 environment={"ctlr": __version__, "torch": torch.__version__, "numpy": np.__version__},
@@ -64,6 +65,14 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             )  # fmt: skip
             write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
     return StudyResult.model_validate_json((folder / "result.json").read_text())
+
+
+def _share(file: Path, place: Path) -> None:
+    """The same file in two folders; a copy where the file system knows no hard links."""
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 def _predictor(
@@ -93,8 +102,8 @@ def _floor(targets: Targets, train: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
     """The training mean (1,), or the training classes' shares (1, K), whose largest is the majority."""
     if not targets.classes:
         return np.array([targets.values[train].mean()])
-    counts = np.bincount(targets.values[train].astype(np.int64), minlength=len(targets.classes))
-    return (counts / counts.sum())[None]
+    counts = np.bincount(targets.values[train].astype(np.int64), minlength=len(targets.classes)).astype(np.float64)
+    return np.asarray(counts / counts.sum())[None]
 
 
 def _check_predictions(study: Study, predictions: Mapping[str, npt.NDArray[np.float64]]) -> None:

@@ -90,7 +90,7 @@ def _finetune(
     encoder = first_encoder(study, development.store)
     if weights is not None:
         encoder.load_state_dict(weights)
-    placement = place(encoder, study.compute, device, development.store.shape_ndim)
+    placement = place(encoder, study.compute, device, len(development.store.arrays.shape) - 1)
     loss, scaling = task_loss(development.targets, development.train, spec.class_weights, placement)
     head = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
     train = labelled_rows(development.store, development.targets, development.train, placement)
@@ -111,8 +111,8 @@ def _finetune(
         progress=progress,
     )  # fmt: skip
     card = ModelCard(
-        encoder=study.encoder, channels=development.store.shape[0], ndim=development.store.shape_ndim,
-        shape=development.store.shape, task=study.target.task.kind, target=study.target.task.target,
+        encoder=study.encoder, channels=development.store.arrays.shape[0], ndim=len(development.store.arrays.shape) - 1,
+        shape=development.store.arrays.shape, task=study.target.task.kind, target=study.target.task.target,
         classes=development.targets.classes, mean=scaling.mean, std=scaling.std,
     )  # fmt: skip
     sha = save_model(folder, TrainedModel(card, encoder, head))

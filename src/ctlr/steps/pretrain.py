@@ -71,7 +71,7 @@ def _pretrain(
 ) -> Checkpoint:
     method = spec.method
     encoder = first_encoder(spec, development.store)
-    placement = place(encoder, spec.compute, device, development.store.shape_ndim)
+    placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
     if isinstance(method, SupervisedSpec):
         assert source is not None
         assert spec.source is not None

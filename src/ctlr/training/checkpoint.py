@@ -135,4 +135,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             meta = json.loads((file.metadata() or {}).get("meta", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError, ValueError) as error:
-        raise WorkspaceError(f"{path.parent.name}/{path.name} is missing or damaged. Remove it and run again.") from error
+        raise WorkspaceError(
+            f"{path.parent.name}/{path.name} is missing or damaged. Remove it and run again."
+        ) from error

@@ -141,9 +141,7 @@ class _Loop:
         """Take the epoch's steps; return its mean loss and last rate."""
         self.objective.train()
         total = torch.zeros((), dtype=torch.float64)
-        batches = {
-            name: rows.epoch(self.steps, self.batch_size(name), self.rng) for name, rows in self.streams.items()
-        }
+        batches = {name: rows.epoch(self.steps, self.batch_size(name), self.rng) for name, rows in self.streams.items()}
         rate = 0.0
         for step in range(self.steps):
             rate = self.set_rate(self.fitted.epochs * self.steps + step)
@@ -281,8 +279,9 @@ def make_optimiser(objective: Objective, spec: FitSpec) -> torch.optim.Optimizer
     ]
     if spec.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.optimiser]
-    return kind(groups, lr=spec.lr)
+    if spec.optimiser == "adam":
+        return torch.optim.Adam(groups, lr=spec.lr)
+    return torch.optim.AdamW(groups, lr=spec.lr)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -40,9 +41,16 @@ class Images:
         self._parts = [(store, rows) for store, rows in parts if len(rows)]
         self._starts = np.cumsum([0, *(len(rows) for _, rows in self._parts)])
         self._held: Tensor | None = None
-        size = sum(len(rows) * int(np.prod(store.shape)) * 4 for store, rows in self._parts)
+        size = sum(len(rows) * math.prod(store.arrays.shape) * 4 for store, rows in self._parts)
         if size <= in_memory_bytes and self._parts:
             self._held = torch.from_numpy(np.concatenate([store.read(rows) for store, rows in self._parts])).to(device)
+
+    @classmethod
+    def of(cls, tensor: Tensor, device: torch.device) -> Images:
+        """Images (N, C, *S) that are in memory already."""
+        images = cls([], device)
+        images._held = tensor.to(device)
+        return images
 
     def __len__(self) -> int:
         return int(self._starts[-1]) if self._held is None else len(self._held)
@@ -51,9 +59,7 @@ class Images:
         """Apply a function to every image once, and hold the results instead (features of frozen blocks)."""
         index = np.arange(len(self))
         chunks = [index[i : i + batch_size] for i in range(0, len(index), batch_size)]
-        mapped = Images([], self.device)
-        mapped._held = torch.cat([function(images) for images in self.batches(chunks)])
-        return mapped
+        return Images.of(torch.cat([function(images) for images in self.batches(chunks)]), self.device)
 
     def batches(self, chunks: Iterable[npt.NDArray[np.int64]]) -> Iterator[Tensor]:
         """Yield (len(chunk), C, *S) for each chunk of row numbers, reading one ahead."""
@@ -107,14 +113,16 @@ class Labelled:
         """The same rows with other images."""
         return replace(self, images=self.images.map(function))
 
-    def epoch(self, steps: int, batch_size: int, rng: torch.Generator) -> Iterator[Batch]:
+    def epoch(self, steps: int, batch_size: int, rng: torch.Generator) -> Generator[Batch]:
         """Yield `steps` batches of a fresh shuffle, starting over with another one where rows run out."""
         chunks: list[npt.NDArray[np.int64]] = []
         while len(chunks) < steps:
             chunks += even_batches(torch.randperm(len(self), generator=rng).numpy(), batch_size)
         chunks = chunks[:steps]
         for chunk, images in zip(chunks, self.images.batches(chunks), strict=True):
-            yield Batch(images, None if self.target is None else self.target[torch.from_numpy(chunk).to(self.target.device)])
+            yield Batch(
+                images, None if self.target is None else self.target[torch.from_numpy(chunk).to(self.target.device)]
+            )
 
 
 def even_batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError
 from ctlr.specs import ComputeSpec
 
-__all__ = ["Placement", "place"]
+__all__ = ["Placement", "cpu_multiplies_bf16", "place"]
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def place(encoder: Encoder, compute: ComputeSpec, device: str, ndim: int) -> Pla
 def _automatic(encoder: Encoder, device: torch.device) -> torch.dtype | None:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if encoder.bf16 and _cpu_multiplies_bf16() else None
+    return torch.bfloat16 if encoder.bf16 and cpu_multiplies_bf16() else None
 
 
-def _cpu_multiplies_bf16() -> bool:
+def cpu_multiplies_bf16() -> bool:
     """Whether the CPU has bf16 dot products; emulated ones are slower than float32."""
     try:
         flags = Path("/proc/cpuinfo").read_text(errors="replace")

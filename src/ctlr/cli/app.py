@@ -1,0 +1,263 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import rich_click as click
+
+from ctlr import __version__
+from ctlr.errors import CtlrError
+
+if TYPE_CHECKING:
+    from ctlr.config import BenchmarkConfig
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+SOME_FAILED = 3
+
+click.rich_click.TEXT_MARKUP = "markdown"
+click.rich_click.SHOW_ARGUMENTS = True
+click.rich_click.MAX_WIDTH = 110
+
+
+def main() -> NoReturn:
+    """Entry point: run a command, turn every error into one message and an exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except CtlrError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. Finished steps are safe; `ctlr resume` goes on from the last epoch.", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has heard enough (`ctlr plan … | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code or 0)
+
+
+def _as_interrupt(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+# ---------------------------------------------------------------- options that commands share
+
+Command = Callable[..., Any]
+
+
+def _benchmark(command: Command) -> Command:
+    for option in reversed(
+        (
+            click.argument("file", type=click.Path(path_type=Path)),
+            click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                         help="Override one value of the file, e.g. `--set seeds=[0,1]`. Repeatable."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+_workspace = click.option(
+    "--workspace", "-w", type=click.Path(path_type=Path), default=Path("workspace"), envvar="CTLR_WORKSPACE",
+    show_default=True, help="Folder that holds what steps made. Benchmarks may share one.",
+)  # fmt: skip
+_output = click.option(
+    "--output", "-o", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True,
+    help="Form of what goes to stdout.",
+)  # fmt: skip
+
+
+def _running(command: Command) -> Command:
+    for option in reversed(
+        (
+            click.option("--workers", type=click.IntRange(1), help="Processes at once; by default one a core or GPU."),
+            click.option("--device", default="cpu", show_default=True,
+                         help="`cpu`, `cuda` (one study a GPU) or one GPU, e.g. `cuda:1`."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+# ---------------------------------------------------------------- commands
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ctlr")
+def cli() -> None:
+    """Which transfer-learning method, tuned how, and what does it gain over training from scratch?
+
+    One YAML file describes a benchmark; `ctlr run FILE` ends with a report.
+    """
+
+
+@cli.command()
+@_benchmark
+@_output
+def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
+    """Check a benchmark file: every fault at once, with its line."""
+    from ctlr.cli.show import show
+    from ctlr.config import load, public_dump
+
+    config = load(file, overrides)
+    show(public_dump(config) if output != "table" else f"{file}: ok", output)
+
+
+@cli.command()
+@_benchmark
+@_workspace
+@_running
+@_output
+def plan(
+    file: Path, overrides: tuple[str, ...], workspace: Path, workers: int | None, device: str, output: str
+) -> None:
+    """Show what a run would do: studies, shared steps, estimated time."""
+    from ctlr.cli.preview import preview
+    from ctlr.config import load
+
+    preview(load(file, overrides), workspace, workers, device, output, measured=False)
+
+
+@cli.command()
+@_benchmark
+@_workspace
+@_running
+@click.option("--dry-run", is_flag=True, help="Show what would be done and time a few steps of it.")
+@_output
+def run(
+    file: Path,
+    overrides: tuple[str, ...],
+    workspace: Path,
+    workers: int | None,
+    device: str,
+    dry_run: bool,
+    output: str,
+) -> int:
+    """Run a benchmark and write its report. What is finished already is not done again."""
+    from ctlr.config import load
+
+    config = load(file, overrides)
+    if dry_run:
+        from ctlr.cli.preview import preview
+
+        preview(config, workspace, workers, device, output, measured=True)
+        return 0
+    return _run(config, workspace, workers, device, output)
+
+
+@cli.command()
+@_workspace
+@_running
+@_output
+def resume(workspace: Path, workers: int | None, device: str, output: str) -> int:
+    """Go on with the benchmark that was run last in a workspace."""
+    from ctlr.cli.session import last_config
+
+    return _run(last_config(workspace), workspace, workers, device, output)
+
+
+def _run(config: BenchmarkConfig, workspace: Path, workers: int | None, device: str, output: str) -> int:
+    from ctlr.cli.session import run_benchmark
+
+    return SOME_FAILED if run_benchmark(config, workspace, workers=workers, device=device, output=output) else 0
+
+
+@cli.command()
+@_workspace
+@_output
+def report(workspace: Path, output: str) -> None:
+    """Write the report of the benchmark that was run last, from the studies that are finished."""
+    from ctlr.cli.session import last_config, report_again
+
+    report_again(last_config(workspace), workspace, output=output)
+
+
+@cli.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--subjects", type=click.IntRange(1), default=400, show_default=True, help="How many.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other people.")
+@click.option("--spacing", type=click.FloatRange(1, 12), default=4.0, show_default=True, help="Voxel edge, mm.")
+@click.option("--workers", type=click.IntRange(1), help="Subjects at once; by default one a core.")
+def cohort(out: Path, subjects: int, seed: int, spacing: float, workers: int | None) -> None:
+    """Write a synthetic BIDS cohort of T1 images, aged 20 to 80, grown from the MNI152 template."""
+    from ctlr.cli.show import counting
+    from ctlr.data.cohort import write_cohort
+    from ctlr.specs import CohortSpec
+
+    spec = CohortSpec(name=out.name, subjects=subjects, seed=seed, spacing=spacing)
+    with counting("subjects") as progress:
+        write_cohort(spec, out, workers=workers or len(os.sched_getaffinity(0)), progress=progress)
+    click.echo(str(out))
+
+
+@cli.command()
+@_workspace
+@_output
+def doctor(workspace: Path, output: str) -> int:
+    """Check this machine: packages, processor, GPUs, disk. Each line is ok or says what to do."""
+    from ctlr.cli.doctor import examine
+    from ctlr.cli.show import show
+
+    findings = examine(workspace)
+    if output == "table":
+        for finding in findings:
+            click.echo(f"{'ok ' if finding['ok'] else 'BAD'}  {finding['what']}: {finding['found']}")
+            if not finding["ok"]:
+                click.echo(f"     {finding['remedy']}")
+    else:
+        show(findings, output)
+    return 0 if all(finding["ok"] or finding["optional"] for finding in findings) else 1
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(["cohort", "bids", "images"]), default="bids", show_default=True,
+              help="What the images come from.")  # fmt: skip
+def init(file: Path, kind: str) -> None:
+    """Write a commented benchmark file to start from."""
+    from ctlr.config import template
+    from ctlr.errors import ConfigError
+    from ctlr.specs import dns_name
+    from ctlr.workspace import write_aside
+
+    if file.exists():
+        raise ConfigError(f"{file} exists already and is left as it is. Name another file.")
+    if not file.parent.is_dir():
+        raise ConfigError(f"{file.parent} is no folder. Make it first, or name a file elsewhere.")
+    write_aside(file, template(kind, dns_name(file.stem, 40)).encode())
+    click.echo(f"{file} written. Edit it, then: ctlr check {file} && ctlr run {file}", err=True)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON schema of benchmark files, for editors."""
+    import json
+
+    from ctlr.config import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a shell's completion script, e.g. `ctlr completion bash >> ~/.bashrc`."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())

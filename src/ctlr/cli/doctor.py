@@ -1,0 +1,78 @@
+"""What `ctlr doctor` looks at."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["examine"]
+
+NEEDED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "nibabel", "isal", "safetensors", "pydantic")
+ROOM_BYTES = 2 * 2**30
+"""Free disk below which a run is likely to stop."""
+
+
+def examine(workspace: Path) -> list[dict[str, Any]]:
+    """Look at everything that a run needs: `what`, `ok`, `found`, `remedy`, and whether a run can do without."""
+    return [
+        {"what": what, "ok": ok, "found": found, "remedy": "" if ok else remedy, "optional": optional}
+        for what, ok, found, remedy, optional in _findings(workspace)
+    ]
+
+
+def _findings(workspace: Path) -> Iterator[tuple[str, bool, str, str, bool]]:
+    version = platform.python_version()
+    yield "python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.", False
+    for package in NEEDED:
+        yield _package(package, f"pip install {package}", optional=False)
+    yield _package("mlflow", "pip install 'ctlr[tracking]', or leave `tracking` at `backend: none`", optional=True)
+    yield from _processor()
+    yield from _disk(workspace)
+
+
+def _package(name: str, remedy: str, *, optional: bool) -> tuple[str, bool, str, str, bool]:
+    try:
+        return name, True, importlib.metadata.version(name), "", optional
+    except importlib.metadata.PackageNotFoundError:
+        return name, False, "not installed", remedy, optional
+
+
+def _processor() -> Iterator[tuple[str, bool, str, str, bool]]:
+    import torch
+
+    from ctlr.training.placement import cpu_multiplies_bf16
+
+    cores = len(os.sched_getaffinity(0))
+    yield "cpu", True, f"{cores} cores, bf16 {'in hardware' if cpu_multiplies_bf16() else 'not in hardware'}", "", False
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = ", ".join(torch.cuda.get_device_name(i) for i in range(gpus)) or "none"
+    yield (
+        "gpu",
+        gpus > 0,
+        found,
+        "A run on the CPU works; for a GPU install its driver and a CUDA build of torch.",
+        True,
+    )
+
+
+def _disk(workspace: Path) -> Iterator[tuple[str, bool, str, str, bool]]:
+    place = workspace.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    remedy = "Free some space, or name a workspace on another disk with --workspace."
+    yield "disk", free >= ROOM_BYTES, f"{free / 2**30:.1f} GiB free for the workspace", remedy, False
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            writable = True
+    except OSError:
+        writable = False
+    remedy = "Name a folder that you may write with --workspace."
+    yield "workspace", writable, "writable" if writable else "cannot be written", remedy, False

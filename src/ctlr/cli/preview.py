@@ -1,0 +1,82 @@
+"""What a run would do: the plan with its shared steps and an estimate of the time."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from ctlr.cli.show import show, show_rows
+from ctlr.config import BenchmarkConfig
+from ctlr.cost import Cost, costs
+from ctlr.engine import default_workers, known_rates
+from ctlr.plan import Plan, make_plan
+
+__all__ = ["preview"]
+
+
+def preview(
+    config: BenchmarkConfig, workspace: Path, workers: int | None, device: str, output: str, *, measured: bool
+) -> None:
+    """Print studies, shared steps and estimated time to stdout.
+
+    Args:
+        config: The benchmark.
+        workspace: Where earlier runs left what an image costs.
+        workers: Processes that would share the work.
+        device: Where it would run.
+        output: table, json or yaml.
+        measured: Time a few training steps where no earlier run has shown a rate.
+    """
+    plan = make_plan(config)
+    rates = known_rates(workspace)
+    if measured:
+        from ctlr.steps.calibrate import measure
+
+        rates = measure(plan, "cuda" if device.startswith("cuda") else "cpu") | rates
+    rows = costs(plan, {}, rates)
+    crew = workers or default_workers(device, config.compute.threads)
+    summary = {
+        "benchmark": config.name,
+        "datasets": [data.name for data in plan.datasets],
+        "studies": len(plan.studies),
+        "shared_pretrainings": len(plan.pretrainings),
+        "workers": crew,
+        "estimated_seconds": _total(rows, crew),
+    }
+    if output != "table":
+        steps = [row.model_dump(mode="json") for row in rows]
+        show(summary | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)
+        return
+    show_rows(f"{config.name}: what `ctlr run` does", [_row(row) for row in rows])
+    _say(plan, summary)
+
+
+def _row(cost: Cost) -> dict[str, Any]:
+    return {
+        "step": cost.stage, "data": cost.data, "method": cost.method, "encoder": cost.encoder, "times": cost.steps,
+        "images": "?" if cost.images is None else cost.images,
+        "minutes of one worker": "?" if cost.seconds is None else f"{cost.seconds / 60:.1f}",
+    }  # fmt: skip
+
+
+def _total(rows: list[Cost], workers: int) -> float | None:
+    """Seconds of the whole run; preprocessing, a few seconds at the most, is left out where its rate is unknown."""
+    known = [row.seconds for row in rows if row.stage != "preprocess" or row.seconds is not None]
+    if any(seconds is None for seconds in known):
+        return None
+    return round(sum(seconds for seconds in known if seconds is not None) / workers, 1)
+
+
+def _say(plan: Plan, summary: dict[str, Any]) -> None:
+    seconds = summary["estimated_seconds"]
+    time = (
+        "no earlier run shows what an image costs here; `ctlr run --dry-run` measures it"
+        if seconds is None
+        else f"at most about {max(1, math.ceil(seconds / 60))} min with {summary['workers']} workers"
+    )
+    show(
+        f"{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings. Estimated time: {time}.\n"
+        "What is finished already in the workspace is not done again.",
+        "table",
+    )

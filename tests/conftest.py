@@ -1,0 +1,41 @@
+"""What tests share: a small cohort, grown and preprocessed once a session."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tiny_bench import TINY, Bench
+
+from ctlr.config import load
+from ctlr.data.preprocess import preprocess
+from ctlr.plan import make_plan
+from ctlr.workspace import Workspace
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A benchmark file of 48 synthetic subjects, four methods, two sizes and one seed."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bench(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The small benchmark with its images stored; tests that write take a workspace of their own."""
+    config = load(tiny_file)
+    plan = make_plan(config)
+    workspace = Workspace(tmp_path_factory.mktemp("bench") / "workspace")
+    arrays = {data.name: preprocess(data, workspace, workers=2) for data in plan.datasets}
+    return Bench(tiny_file, config, plan, workspace, arrays)
+
+
+@pytest.fixture
+def own_bench(bench: Bench, tmp_path: Path) -> Bench:
+    """The small benchmark in a workspace of the test's own, which shares the stored images."""
+    workspace = Workspace(tmp_path / "workspace")
+    for kind in ("arrays", "cohorts"):
+        (workspace.root / kind).symlink_to(bench.workspace.root / kind)
+    return Bench(bench.file, bench.config, bench.plan, workspace, bench.arrays)

@@ -1,0 +1,147 @@
+"""The contract that every objective passes, and what is special to each."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ctlr.encoders import build_encoder, build_head, projection_head
+from ctlr.encoders.base import Encoder
+from ctlr.methods.base import Batch, Objective
+from ctlr.methods.losses import TaskLoss
+from ctlr.methods.simclr import SimCLR
+from ctlr.methods.supervised import Supervised
+from ctlr.methods.vat import VAT, batch_statistics_kept, with_rms
+from ctlr.specs import EncoderSpec, SimCLRSpec, VATSpec, ViewsSpec
+
+
+def encoder(ndim: int = 2) -> Encoder:
+    return build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=ndim, seed=0)
+
+
+def head(net: Encoder, outputs: int) -> nn.Module:
+    return build_head(net.width, outputs, dropout=0.0, seed=0)
+
+
+def supervised(classes: int, ndim: int) -> Objective:
+    net = encoder(ndim)
+    return Supervised(net, head(net, max(1, classes)), TaskLoss(classes=classes), views=ViewsSpec())
+
+
+def simclr(classes: int, ndim: int) -> Objective:
+    net = encoder(ndim)
+    return SimCLR(net, projection_head(net.width, 8, seed=0), SimCLRSpec())
+
+
+def vat(classes: int, ndim: int) -> Objective:
+    net = encoder(ndim)
+    return VAT(
+        net, head(net, max(1, classes)), TaskLoss(classes=classes), VATSpec(),
+        source_head=head(net, 2), source_loss=TaskLoss(classes=2),
+    )  # fmt: skip
+
+
+OBJECTIVES: dict[str, Callable[[int, int], Objective]] = {"supervised": supervised, "simclr": simclr, "vat": vat}
+
+
+def batches(classes: int, ndim: int) -> dict[str, Batch]:
+    rng = torch.Generator().manual_seed(1)
+    images = torch.randn(6, 1, *[32] * ndim, generator=rng)
+    target = torch.tensor([0, 1, 2, 0, 1, -1]) if classes else torch.tensor([0.5, -1, 1, 0, 2, math.nan])
+    return {"labelled": Batch(images, target), "pool": Batch(images + 1, torch.tensor([0, 1, 0, 1, -1, -1]))}
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_is_a_finite_scalar_that_moves_its_encoder(name: str, classes: int, ndim: int) -> None:
+    objective = OBJECTIVES[name](classes, ndim)
+    loss = objective(batches(classes, ndim), torch.Generator().manual_seed(0))
+    assert loss.shape == ()
+    assert torch.isfinite(loss)
+    loss.backward()
+    gradients = [parameter.grad for parameter in objective.encoder.parameters()]
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_same_generator_gives_the_same_loss_and_torchs_own_is_left_alone(name: str) -> None:
+    def once(seed: int) -> Tensor:
+        return OBJECTIVES[name](0, 2)(batches(0, 2), torch.Generator().manual_seed(seed)).detach()
+
+    before = torch.get_rng_state()
+    first, again, other = once(0), once(0), once(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_takes_the_batches_that_it_names_and_no_other(name: str) -> None:
+    class Watched(dict[str, Batch]):
+        def __init__(self, values: Mapping[str, Batch]) -> None:
+            super().__init__(values)
+            self.read: set[str] = set()
+
+        def __getitem__(self, key: str) -> Batch:
+            self.read.add(key)
+            return super().__getitem__(key)
+
+    objective = OBJECTIVES[name](0, 2)
+    watched = Watched(batches(0, 2))
+    objective(watched, torch.Generator().manual_seed(0))
+    assert watched.read == set(objective.streams)
+
+
+class Slope(Encoder):
+    """Features that are the images times known slopes: its adversary is known too."""
+
+    def __init__(self, slopes: Tensor) -> None:
+        super().__init__([nn.Identity()], width=slopes.numel())
+        self.slopes = slopes
+
+    def forward(self, images: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        return images.flatten(1) * self.slopes
+
+
+def linear_vat(slopes: Tensor, spec: VATSpec) -> VAT:
+    top = nn.Linear(slopes.numel(), 1, bias=False)
+    nn.init.ones_(top.weight)
+    return VAT(Slope(slopes), top, TaskLoss(classes=0), spec)
+
+
+def test_the_adversary_of_a_linear_predictor_points_along_its_slope() -> None:
+    slopes = torch.tensor([3.0, -4.0, 0.0, 0.0])
+    objective = linear_vat(slopes, VATSpec())
+    images = torch.zeros(5, 1, 2, 2)
+    reference = torch.zeros(5, 1)
+    direction = objective.adversarial_direction(images, reference, torch.Generator().manual_seed(0)).flatten(1)
+    # Up to sign, the slope's direction, scaled to a root mean square of 1 over 4 pixels (length 2).
+    expected = slopes / 5 * 2
+    assert torch.allclose(direction * direction[:, :1].sign(), expected * expected[0].sign(), atol=1e-5)
+
+
+def test_the_adversarial_term_of_a_linear_predictor_is_its_squared_slope() -> None:
+    spec = VATSpec(epsilon=0.5, weight=1.0, consistency=0.0)
+    objective = linear_vat(torch.tensor([3.0, -4.0, 0.0, 0.0]), spec)
+    empty = Batch(torch.zeros(2, 1, 2, 2), torch.zeros(2))
+    loss = objective({"labelled": empty, "pool": empty}, torch.Generator().manual_seed(0))
+    # Step of length epsilon * sqrt(4) = 1 along a slope of length 5 changes the output by 5.
+    assert loss.item() == pytest.approx(25, rel=1e-4)
+
+
+def test_rows_are_scaled_to_unit_root_mean_square_and_nought_stays_nought() -> None:
+    scaled = with_rms(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    assert torch.allclose(scaled[0], torch.tensor([3.0, 4.0]) / math.sqrt(12.5))
+    assert torch.equal(scaled[1], torch.zeros(2))
+
+
+def test_running_statistics_stand_still_inside_the_block_and_move_again_after_it() -> None:
+    norm = nn.BatchNorm1d(3)
+    with batch_statistics_kept(norm):
+        norm(torch.randn(8, 3) + 5)
+    assert torch.equal(norm.running_mean, torch.zeros(3))
+    norm(torch.ones(8, 3))
+    assert torch.allclose(norm.running_mean, torch.full((3,), 0.1))
