@@ -1,0 +1,244 @@
+"""Random views of images: parameters are drawn on the CPU, then applied to a whole batch wherever it lies.
+
+Drawing apart from applying makes a view a value: the same on every device, and recorded in a few numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ctlr.data.intensity import add_noise, blur, cut_out, shade, tone
+from ctlr.data.warp import AFFINE_POINTS, affine_control, control_noise, mirror, resample, rotations
+from ctlr.specs import ViewsSpec
+
+__all__ = ["Views", "apply", "draw", "random_views"]
+
+CHUNK_VOXELS = 2**17
+"""A CPU takes so many voxels at a time: what passes from part to part then stays in its cache."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Views:
+    """What is done to each image of a batch: B rows a tensor, on the CPU, whatever parts are switched on."""
+
+    spec: ViewsSpec
+    """Which parts are applied, and how strong the warp and the bias field are."""
+    shape: tuple[int, ...]
+    """Voxels along each of the D spatial axes."""
+    rotate: Tensor
+    """(B, 3) degrees, right-handed about axis 0, then 1, then 2; of pictures (B, 1), axis 0 towards axis 1."""
+    translate: Tensor
+    """(B, D) shares of the side; positive moves the content to higher indices."""
+    scale: Tensor
+    """(B, D) factors along the image's axes, applied before the rotation; above 1 enlarges."""
+    crop: Tensor
+    """(B,) side of the box that becomes the view, as a share of the side."""
+    crop_centre: Tensor
+    """(B, D) centre of that box from the middle, in shares of the side."""
+    flip: Tensor
+    """(B,) bool: mirror the left-right axis first of all."""
+    warp_seed: Tensor
+    """(B,) of the displacements at the control points."""
+    blur: Tensor
+    """(B,) standard deviation in voxels."""
+    bias_seed: Tensor
+    """(B,) of the log field's control points."""
+    contrast: Tensor
+    """(B,) gains about the mean of the image."""
+    brightness: Tensor
+    """(B,) offsets in image units."""
+    noise: Tensor
+    """(B,) standard deviations in image units."""
+    noise_seed: Tensor
+    """(B,) of the noise in the voxels, which is drawn on the images' device and differs between kinds of device."""
+    cutout: Tensor
+    """(B, D, 2) first voxel of the box, and the one past its last."""
+
+    def __len__(self) -> int:
+        return len(self.flip)
+
+    def __getitem__(self, rows: slice) -> Views:
+        """The views of some of the images."""
+        return Views(
+            spec=self.spec, shape=self.shape, **{name: tensor[rows] for name, tensor in self._tensors().items()}
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Everything that was drawn, for JSON; `from_record` makes the same views of it."""
+        drawn = {name: tensor.tolist() for name, tensor in self._tensors().items()}
+        return {"spec": self.spec.model_dump(mode="json"), "shape": list(self.shape), **drawn}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Views:
+        """Views from what `record` returned."""
+        drawn = {name: torch.tensor(values) for name, values in record.items() if name not in ("spec", "shape")}
+        return cls(spec=ViewsSpec(**record["spec"]), shape=tuple(record["shape"]), **drawn)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("spec", "shape")}
+
+
+def random_views(images: Tensor, spec: ViewsSpec, rng: torch.Generator) -> Tensor:
+    """A random view of each image; see `draw` and `apply`."""
+    return apply(draw(spec, len(images), tuple(images.shape[2:]), rng), images)
+
+
+def draw(spec: ViewsSpec, batch: int, shape: tuple[int, ...], rng: torch.Generator) -> Views:
+    """Draw the parameters of one view an image.
+
+    As many numbers are drawn whatever parts `spec` switches on: switching one off leaves the others as they were.
+
+    Args:
+        spec: How strong the views are.
+        batch: Number of images, B.
+        shape: Voxels along each spatial axis: two numbers or three.
+        rng: A generator on the CPU.
+
+    Raises:
+        ValueError: `shape` has neither two nor three axes.
+    """
+    if len(shape) not in (2, 3):
+        raise ValueError(f"`shape` must have 2 or 3 spatial axes; got {shape}.")
+    axes = len(shape)
+    sides = torch.tensor(shape)
+
+    def uniform(low: float, high: float, *columns: int) -> Tensor:
+        return low + (high - low) * torch.rand(batch, *columns, generator=rng)
+
+    def seeds() -> Tensor:
+        return torch.randint(2**31, (batch,), generator=rng)
+
+    crop = uniform(spec.crop, 1)
+    box = (uniform(0, spec.cutout, 1) * sides).round().long()
+    first = (torch.rand(batch, axes, generator=rng) * (sides - box + 1)).long()
+    return Views(
+        spec=spec,
+        shape=shape,
+        rotate=uniform(-spec.rotate, spec.rotate, 3 if axes == 3 else 1),
+        translate=uniform(-spec.translate, spec.translate, axes),
+        scale=uniform(-spec.scale, spec.scale, axes).exp(),
+        crop=crop,
+        crop_centre=uniform(-0.5, 0.5, axes) * (1 - crop[:, None]),
+        flip=uniform(0, 1) < spec.flip,
+        warp_seed=seeds(),
+        blur=uniform(0, spec.blur),
+        bias_seed=seeds(),
+        contrast=uniform(-spec.contrast, spec.contrast).exp(),
+        brightness=uniform(-spec.brightness, spec.brightness),
+        noise=uniform(0, spec.noise),
+        noise_seed=seeds(),
+        cutout=torch.stack((first, first + box), -1),
+    )
+
+
+def apply(views: Views, images: Tensor) -> Tensor:
+    """Make the views: flip, scale, rotate, translate, crop, warp; blur, bias, contrast, brightness, noise, cut out.
+
+    What moves voxels is one resampling. A part whose strength in `views.spec` is 0 costs nothing; with all of
+    them 0 the images themselves come back. What becomes of an image does not depend on the others.
+
+    Args:
+        views: As many views as images, for their shape.
+        images: (B, C, *S) of any float type and device; gradients pass through. Half-precision ones are
+            computed in float32.
+
+    Returns:
+        (B, C, *S), of the same type and device.
+
+    Raises:
+        ValueError: The views are for another number of images or another shape.
+    """
+    if len(views) != len(images) or views.shape != tuple(images.shape[2:]):
+        raise ValueError(
+            f"Views are for {len(views)} images of {views.shape}; "
+            f"got {len(images)} of {tuple(images.shape[2:])}. Draw them for these."
+        )
+    spec = views.spec
+    if not (_moves_voxels(spec) or _changes_values(spec) or spec.flip):
+        return images
+    control = _control(views).to(images.device) if _moves_voxels(spec) else None
+    chunks = _chunks(images)
+    with torch.autocast(images.device.type, enabled=False):
+        if len(chunks) == 1:
+            return _make(views, images, control)
+        made = torch.empty_like(images, memory_format=torch.contiguous_format)
+        for rows in chunks:
+            made[rows] = _make(views[rows], images[rows], None if control is None else control[rows])
+    return made
+
+
+def _chunks(images: Tensor) -> list[slice]:
+    """The rows to take at a time: on a CPU few, but one a thread (it is rows that torch's sampler shares out)."""
+    size = max(len(images), 1)
+    if images.device.type == "cpu" and not (images.requires_grad and torch.is_grad_enabled()):
+        size = max(torch.get_num_threads(), CHUNK_VOXELS // images.shape[1:].numel())
+    return [slice(start, start + size) for start in range(0, max(len(images), 1), size)]
+
+
+def _make(views: Views, images: Tensor, control: Tensor | None) -> Tensor:
+    """The views of a chunk; `control` says where to read if voxels move."""
+    made = images.to(torch.promote_types(images.dtype, torch.float32))
+    if control is not None:
+        made = resample(made, control)
+    elif views.spec.flip:
+        made = mirror(made, views.flip, _left_right(views.shape))
+    return _change_values(views, made).to(images.dtype)
+
+
+# ---------------------------------------------------------------- where each voxel reads
+
+
+def _moves_voxels(spec: ViewsSpec) -> bool:
+    return any((spec.rotate, spec.translate, spec.scale, spec.warp, spec.crop < 1))
+
+
+def _left_right(shape: tuple[int, ...]) -> int:
+    """The axis that is mirrored: the first of RAS volumes, the last of pictures."""
+    return 0 if len(shape) == 3 else len(shape) - 1
+
+
+def _control(views: Views) -> Tensor:
+    """(B, D, P, .., P) coefficients of the spline that says where each voxel of the view reads.
+
+    Content at q goes to p = A q + translate, with A = rotation @ scale @ flip, and the view's voxel x shows
+    p = crop_centre + crop x. So x reads at A^-1 (crop x + crop_centre - translate), plus the warp.
+    """
+    spec, shape = views.spec, views.shape
+    sides = torch.tensor(shape, dtype=torch.float64)
+    signs = torch.ones_like(sides).repeat(len(views), 1)
+    signs[views.flip, _left_right(shape)] = -1
+    inverse = rotations(views.rotate).mT * (signs / views.scale)[:, :, None]
+    shift = inverse @ ((views.crop_centre - views.translate) * sides)[:, :, None]
+    linear = inverse * views.crop[:, None, None]
+    if not spec.warp:
+        return affine_control(linear, shift[:, :, 0], shape, AFFINE_POINTS)
+    control = affine_control(linear, shift[:, :, 0], shape, spec.warp_points)
+    deviation = (spec.warp * sides).view(-1, *[1] * len(shape))
+    return control + deviation * control_noise(views.warp_seed, len(shape), (spec.warp_points,) * len(shape))
+
+
+# ---------------------------------------------------------------- what each voxel shows
+
+
+def _changes_values(spec: ViewsSpec) -> bool:
+    return any((spec.blur, spec.bias, spec.contrast, spec.brightness, spec.noise, spec.cutout))
+
+
+def _change_values(views: Views, images: Tensor) -> Tensor:
+    spec = views.spec
+    if spec.blur:
+        images = blur(images, views.blur)
+    if spec.bias:
+        images = shade(images, views.bias_seed, spec.bias)
+    if spec.contrast or spec.brightness:
+        images = tone(images, views.contrast, views.brightness)
+    if spec.noise:
+        images = add_noise(images, views.noise_seed, views.noise)
+    if spec.cutout:
+        images = cut_out(images, views.cutout)
+    return images

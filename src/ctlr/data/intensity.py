@@ -1,0 +1,116 @@
+"""Changes of what voxels show: blur, shading, contrast and brightness, noise, cut-out.
+
+Each takes (B, C, *S) images in float32 or float64 on any device and one strength an image (on the CPU), returns
+new images and lets gradients through. A channel is treated as an image of its own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ctlr.data.warp import control_noise, separable, spline_weights
+
+__all__ = ["add_noise", "blur", "cut_out", "shade", "tone"]
+
+SHADE_POINTS = 5
+"""Control points of the shading along each axis: two intervals, about as smooth as a receive coil's field."""
+
+
+def blur(images: Tensor, deviations: Tensor) -> Tensor:
+    """Gaussian blur whose borders reflect: diffusion in the cosine basis, exact for any width; keeps the mean.
+
+    Args:
+        images: (B, C, *S).
+        deviations: (B,) standard deviations in voxels.
+    """
+    return separable(images, [_blur_matrices(deviations.to(images), side) for side in images.shape[2:]])
+
+
+def _blur_matrices(deviations: Tensor, side: int) -> Tensor:
+    """(B, 1, side, side): the blur of one axis."""
+    basis, frequencies = _cosines(side, deviations.dtype, deviations.device)
+    damping = torch.exp(-0.5 * (deviations[:, None] * frequencies) ** 2)
+    return ((basis.T * damping[:, None]) @ basis)[:, None]
+
+
+@lru_cache(maxsize=16)
+def _cosines(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Orthonormal DCT-II basis (side, side), a frequency a row, and those frequencies in radians a voxel."""
+    frequencies = torch.arange(side, dtype=torch.float64) * torch.pi / side
+    basis = torch.cos(frequencies[:, None] * (torch.arange(side) + 0.5)) * (2 / side) ** 0.5
+    basis[0] /= 2**0.5
+    return basis.to(device, dtype), frequencies.to(device, dtype)
+
+
+def shade(images: Tensor, seeds: Tensor, deviation: float) -> Tensor:
+    """Multiply by a smooth random field about 1, as a receive coil does.
+
+    The field acts on what stands above the image's minimum. That is where no signal lies, wherever
+    normalisation has put it.
+
+    Args:
+        images: (B, C, *S).
+        seeds: (B,) of the fields.
+        deviation: Standard deviation of the field's logarithm at a control point.
+    """
+    sides = images.shape[2:]
+    control = control_noise(seeds, 1, (SHADE_POINTS,) * len(sides)).to(images) * deviation
+    weights = [spline_weights(side, SHADE_POINTS, images.dtype, images.device) for side in sides]
+    floor = images.amin(tuple(range(2, images.ndim)), keepdim=True)
+    return torch.lerp(floor, images, separable(control, weights).exp())
+
+
+def tone(images: Tensor, gains: Tensor, offsets: Tensor) -> Tensor:
+    """Stretch contrast about the image's mean and shift brightness.
+
+    Args:
+        images: (B, C, *S).
+        gains: (B,) factors; 1 keeps the contrast.
+        offsets: (B,) in image units.
+    """
+    gain = _column(gains, images)
+    return torch.addcmul(_mean(images) * (1 - gain) + _column(offsets, images), images, gain)
+
+
+def add_noise(images: Tensor, seeds: Tensor, deviations: Tensor) -> Tensor:
+    """Add Gaussian noise, drawn on the images' device from a seed an image.
+
+    Args:
+        images: (B, C, *S).
+        seeds: (B,); on another kind of device they give other noise.
+        deviations: (B,) in image units.
+    """
+    generator = torch.Generator(images.device)
+    noise = torch.empty_like(images, memory_format=torch.contiguous_format)
+    for field, seed in zip(noise, seeds.tolist(), strict=True):
+        field.normal_(generator=generator.manual_seed(seed))
+    return torch.addcmul(images, noise, _column(deviations, images))
+
+
+def cut_out(images: Tensor, boxes: Tensor) -> Tensor:
+    """Set the voxels of one box to the image's mean.
+
+    Args:
+        images: (B, C, *S).
+        boxes: (B, D, 2) first voxel along each axis, and the one past the last.
+    """
+    axes = images.ndim - 2
+    inside = torch.ones((), dtype=torch.bool, device=images.device)
+    for axis, edges in enumerate(boxes.to(images.device).unbind(1)):
+        places = torch.arange(images.shape[2 + axis], device=images.device)
+        within = (places >= edges[:, :1]) & (places < edges[:, 1:])
+        inside = inside & within.view(-1, 1, *[within.shape[1] if other == axis else 1 for other in range(axes)])
+    return torch.where(inside, _mean(images), images)
+
+
+def _column(values: Tensor, images: Tensor) -> Tensor:
+    """(B,) numbers as (B, 1, 1, ..), beside the images."""
+    return values.to(images).view(-1, *[1] * (images.ndim - 1))
+
+
+def _mean(images: Tensor) -> Tensor:
+    """(B, C, 1, ..) mean over the voxels."""
+    return images.mean(tuple(range(2, images.ndim)), keepdim=True)

@@ -1,0 +1,444 @@
+import json
+import math
+from dataclasses import fields, replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ctlr.data.augment import Views, apply, draw, random_views
+from ctlr.data.warp import affine_control, resample
+from ctlr.specs import ViewsSpec
+
+STILL = {"rotate": 0.0, "translate": 0.0, "scale": 0.0, "warp": 0.0}
+EVERYTHING = ViewsSpec(crop=0.7, flip=0.5, noise=0.1, blur=1.0, brightness=0.2, contrast=0.3, bias=0.2, cutout=0.4)
+PARTS = {
+    "rotate": 20.0, "translate": 0.1, "scale": 0.2, "warp": 0.03, "crop": 0.6, "flip": 0.5, "noise": 0.3,
+    "blur": 1.5, "brightness": 0.5, "contrast": 0.4, "bias": 0.4, "cutout": 0.5,
+}  # fmt: skip
+SHAPES = [(16, 20), (12, 14, 16)]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def only(**parts: float) -> ViewsSpec:
+    return ViewsSpec(**(STILL | parts))
+
+
+def set_to(views: Views, **numbers: object) -> Views:
+    """The views with some parameters set for every image; the affine ones not named are neutral."""
+    neutral = {"rotate": 0.0, "translate": 0.0, "scale": 1.0, "crop": 1.0, "crop_centre": 0.0, "flip": False}
+    changed = {}
+    for name, number in (neutral | numbers).items():
+        old = getattr(views, name)
+        changed[name] = torch.as_tensor(number, dtype=old.dtype).expand(old.shape)
+    return replace(views, **changed)
+
+
+def dot(shape: tuple[int, ...], *offset: int) -> Tensor:
+    """(1, 1, *shape) zeros with a one at an offset from the middle."""
+    image = torch.zeros(1, 1, *shape)
+    image[(0, 0, *((side - 1) // 2 + step for side, step in zip(shape, offset, strict=True)))] = 1
+    return image
+
+
+def blob(shape: tuple[int, ...], *offset: float) -> Tensor:
+    """(1, 1, *shape) Gaussian of two voxels' width at an offset from the middle."""
+    steps = zip(shape, offset, strict=True)
+    distances = [torch.arange(side) - (side - 1) / 2 - step for side, step in steps]
+    return torch.stack(torch.meshgrid(*distances, indexing="ij")).square().sum(0).div(-8).exp()[None, None]
+
+
+def centre_of_mass(images: Tensor) -> list[float]:
+    """Offset from the middle, in voxels, of the first image."""
+    weight = images[0, 0] / images[0, 0].sum()
+    axes = range(weight.ndim)
+    profiles = [weight.sum([other for other in axes if other != axis]) for axis in axes]
+    return [float((profile * (torch.arange(len(profile)) - (len(profile) - 1) / 2)).sum()) for profile in profiles]
+
+
+def ramps(batch: int, shape: tuple[int, ...]) -> Tensor:
+    """(batch, D, *shape): channel d holds the index along axis d, which linear interpolation reproduces."""
+    return torch.stack(torch.meshgrid(*(torch.arange(side) * 1.0 for side in shape), indexing="ij")).repeat(
+        batch, *[1] * (len(shape) + 1)
+    )
+
+
+# ---------------------------------------------------------------- what moves
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_views_with_every_part_off_are_the_images_themselves(shape: tuple[int, ...]) -> None:
+    images = torch.rand(2, 1, *shape)
+    assert random_views(images, only(), seeded()) is images
+
+
+def test_a_quarter_turn_of_a_picture_takes_the_first_axis_to_the_second() -> None:
+    shape = (11, 15)
+    views = set_to(draw(only(rotate=90), 1, shape, seeded()), rotate=90)
+    assert torch.allclose(apply(views, dot(shape, 3, -2)), dot(shape, 2, 3), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "lands"),
+    [
+        ((90, 0, 0), (1, -3, 2)),
+        ((0, 90, 0), (3, 2, -1)),
+        ((0, 0, 90), (-2, 1, 3)),
+        ((90, 0, 90), (3, 1, 2)),  # about axis 0 first: (1, -3, 2), then about axis 2
+        ((0, 0, 180), (-1, -2, 3)),
+    ],
+)
+def test_turns_of_a_volume_are_right_handed_and_isotropic_in_voxels(
+    degrees: tuple[int, ...], lands: tuple[int, ...]
+) -> None:
+    shape = (9, 11, 13)
+    views = set_to(draw(only(rotate=90), 1, shape, seeded()), rotate=degrees)
+    assert torch.allclose(apply(views, dot(shape, 1, 2, 3)), dot(shape, *lands), atol=1e-4)
+
+
+def test_an_eighth_of_a_turn_keeps_the_distance_from_the_middle() -> None:
+    shape = (40, 30)
+    views = set_to(draw(only(rotate=90), 1, shape, seeded()), rotate=45)
+    assert centre_of_mass(apply(views, blob(shape, 6, 0))) == pytest.approx([6 / math.sqrt(2)] * 2, abs=0.02)
+
+
+def test_translation_is_a_share_of_each_side_towards_higher_indices() -> None:
+    shape = (20, 10, 40)
+    views = set_to(draw(only(translate=0.3), 1, shape, seeded()), translate=0.1)
+    assert torch.allclose(apply(views, dot(shape, 1, -2, 3)), dot(shape, 3, -1, 7), atol=1e-4)
+
+
+def test_beyond_the_border_the_edge_goes_on() -> None:
+    views = set_to(draw(only(translate=0.5), 1, (8, 8), seeded()), translate=(0.5, 0))
+    image = torch.arange(8.0).view(1, 1, 8, 1).expand(1, 1, 8, 8) + 5
+    assert apply(views, image)[0, 0, :, 3].tolist() == pytest.approx([5, 5, 5, 5, 5, 6, 7, 8], abs=1e-4)
+
+
+def test_scale_acts_along_each_axis_of_the_image_before_the_rotation() -> None:
+    shape = (41, 41, 41)
+    spec = only(rotate=90, scale=0.9)
+    views = set_to(draw(spec, 1, shape, seeded()), scale=(2, 1, 0.5), rotate=(0, 0, 90))
+    assert centre_of_mass(apply(views, blob(shape, 3, 4, 6))) == pytest.approx([-4, 6, 3], abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(32, 16), (16, 32, 24)])
+def test_a_crop_enlarges_its_box_to_the_whole_view(shape: tuple[int, ...]) -> None:
+    images = torch.rand(1, 2, *shape, generator=seeded())
+    centre = [0.25, -0.25, 0.0][: len(shape)]
+    views = set_to(draw(only(crop=0.5), 1, shape, seeded()), crop=0.5, crop_centre=centre)
+    boxes = [slice(round((0.25 + c) * side), round((0.75 + c) * side)) for c, side in zip(centre, shape, strict=True)]
+    mode = "bilinear" if len(shape) == 2 else "trilinear"
+    expected = F.interpolate(images[(..., *boxes)], scale_factor=2, mode=mode, align_corners=False)
+    inner = (..., *[slice(1, -1)] * len(shape))  # at the rim the view sees beyond the box
+    assert torch.allclose(apply(views, images)[inner], expected[inner], atol=1e-3)
+
+
+def test_a_crop_shows_the_image_after_it_was_moved() -> None:
+    shape = (60, 40)
+    spec = only(rotate=90, translate=0.5, crop=0.5)
+    views = set_to(draw(spec, 1, shape, seeded()), rotate=90, translate=(0.1, 0), crop=0.5, crop_centre=(0, 0.1))
+    # (5, 4) turns to (-4, 5), moves to (2, 5), lies at (2, 1) from the middle of the box, and is enlarged.
+    assert centre_of_mass(apply(views, blob(shape, 5, 4))) == pytest.approx([4, 2], abs=0.03)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((8, 9), 3), ((8, 9, 10), 2)])
+def test_a_flip_mirrors_left_and_right_to_the_bit(shape: tuple[int, ...], axis: int) -> None:
+    images = torch.rand(3, 2, *shape)
+    views = set_to(draw(only(flip=0.5), 3, shape, seeded()), flip=[True, False, True])
+    made = apply(views, images)
+    assert torch.equal(made[::2], images[::2].flip(axis))
+    assert torch.equal(made[1], images[1])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_flip_comes_before_what_else_moves_the_image(shape: tuple[int, ...]) -> None:
+    images = torch.rand(4, 1, *shape, generator=seeded())
+    views = draw(ViewsSpec(flip=1), 4, shape, seeded())
+    axis = 2 if len(shape) == 3 else 3
+    unflipped = replace(views, flip=torch.zeros(4, dtype=torch.bool))
+    # The warp is laid over what is read, so it does not follow the flip: leave it out.
+    still = {"spec": ViewsSpec(flip=1, warp=0)}
+    assert torch.allclose(
+        apply(replace(views, **still), images), apply(replace(unflipped, **still), images.flip(axis)), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("points", [5, 7])
+@pytest.mark.parametrize("shape", [(33, 17), (17, 9, 33)])
+def test_a_warp_displaces_control_points_by_its_share_of_each_side(shape: tuple[int, ...], points: int) -> None:
+    batch, share = 1500, 0.03
+    made = random_views(ramps(batch, shape), only(warp=share, warp_points=points), seeded())
+    middle = [(side - 1) // 2 for side in shape]  # an inner control point lies there
+    moved = made[(..., *middle)] - torch.tensor(middle)
+    assert (moved.std(0) / torch.tensor(shape)).tolist() == pytest.approx([share] * len(shape), rel=0.08)
+    assert moved.mean(0).abs().max() < 4 * share * max(shape) / math.sqrt(batch)
+    assert torch.corrcoef(moved.T).fill_diagonal_(0).abs().max() < 0.1
+
+
+def test_the_default_warp_folds_nothing() -> None:
+    shape = (24, 24, 24)
+    inner = (slice(None), 0, *[slice(4, -4)] * 3)  # away from the border, where the edge goes on
+    made = random_views(ramps(20, shape), only(warp=ViewsSpec().warp), seeded())
+    assert made[inner].diff(dim=1).min() > 0.2
+
+
+@pytest.mark.parametrize("points", [4, 7])
+def test_the_spline_holds_an_affine_map_exactly(points: int) -> None:
+    shape = (9, 12, 15)
+    linear = torch.eye(3).double() + 0.2 * torch.randn(2, 3, 3, generator=seeded()).double()
+    shift = torch.tensor([[1.0, -2, 0.5], [0, 0, 3]]).double()
+    images = torch.rand(2, 1, *shape, generator=seeded(), dtype=torch.float64)
+    halves = torch.tensor(shape).double() / 2
+    # torch's convention: normalised positions, last axis first.
+    theta = torch.cat([linear * halves / halves[:, None], (shift / halves)[..., None]], 2)
+    theta = torch.cat([theta[:, :, :3].flip(1, 2), theta[:, :, 3:].flip(1)], 2)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    expected = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    assert torch.allclose(resample(images, affine_control(linear, shift, shape, points)), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 7), (6, 1, 7), (6, 7, 1), (3, 50, 4)])
+def test_volumes_of_any_shape_are_read_between_slices(shape: tuple[int, ...]) -> None:
+    images = ramps(1, shape)
+    shift = torch.tensor([[0.25, -0.5, 0.75]]).double()
+    made = resample(images, affine_control(torch.eye(3).double()[None], shift, shape))
+    for axis, side in enumerate(shape):
+        expected = (torch.arange(side) + shift[0, axis]).clamp(0, side - 1).float()
+        assert torch.allclose(
+            made[0, axis].movedim(axis, -1), expected.expand(made[0, axis].movedim(axis, -1).shape), atol=1e-4
+        )
+
+
+# ---------------------------------------------------------------- what voxels show
+
+
+@pytest.mark.parametrize("shape", [(25, 31), (25, 27, 31)])
+def test_a_blur_spreads_a_point_by_its_width_and_keeps_the_mean(shape: tuple[int, ...]) -> None:
+    views = set_to(draw(only(blur=5), 1, shape, seeded()), blur=1.7)
+    made = apply(views, dot(shape, *[0] * len(shape)))
+    profile = made[0, 0].sum(list(range(1, len(shape))))
+    places = torch.arange(shape[0]) - (shape[0] - 1) / 2
+    assert float((profile * places**2).sum()) == pytest.approx(1.7**2, rel=1e-3)
+    assert float(made.sum()) == pytest.approx(1, abs=1e-4)
+    edge = torch.zeros(1, 1, *shape)
+    edge[0, 0, 0] = 1
+    assert float(apply(views, edge).mean()) == pytest.approx(float(edge.mean()), rel=1e-4)
+
+
+def test_a_blur_of_no_width_changes_nothing() -> None:
+    images = torch.rand(2, 1, 9, 10, 11)
+    views = set_to(draw(only(blur=5), 2, (9, 10, 11), seeded()), blur=[0.0, 3.0])
+    made = apply(views, images)
+    assert torch.allclose(made[0], images[0], atol=1e-5)
+    assert made[1].std() < 0.5 * images[1].std()
+
+
+@pytest.mark.parametrize("shape", [(17, 17), (9, 17, 9)])
+def test_bias_fields_are_about_one_and_leave_the_background_alone(shape: tuple[int, ...]) -> None:
+    images = torch.full((2000, 1, *shape), -1.0)
+    images[:, :, 1:] = 1.5
+    made = random_views(images, only(bias=0.2), seeded())
+    assert torch.equal(made[:, :, :1], images[:, :, :1])
+    field = (made[:, :, 1:] + 1) / 2.5
+    assert float(field.mean()) == pytest.approx(math.exp(0.2**2 / 2), abs=0.02)
+    middle = tuple((side - 1) // 2 for side in shape)
+    logs = ((made[(slice(None), 0, *middle)] + 1) / 2.5).log()
+    assert float(logs.std()) == pytest.approx(0.2, rel=0.06)
+    assert field.diff(dim=2).std() < 0.4 * 0.2  # smooth: neighbours differ far less than places apart
+
+
+def test_contrast_stretches_about_the_mean_and_brightness_shifts() -> None:
+    images = torch.rand(2, 3, 8, 8, generator=seeded())
+    views = set_to(
+        draw(only(contrast=0.5, brightness=1), 2, (8, 8), seeded()), contrast=[2.0, 1.0], brightness=[0.0, -0.5]
+    )
+    made = apply(views, images)
+    assert torch.allclose(made[0].mean((1, 2)), images[0].mean((1, 2)), atol=1e-6)
+    assert torch.allclose(made[0].std((1, 2)), 2 * images[0].std((1, 2)), atol=1e-5)
+    assert torch.allclose(made[1], images[1] - 0.5, atol=1e-6)
+
+
+def test_noise_has_its_deviation_in_every_image() -> None:
+    shape = (20, 20, 20)
+    views = set_to(draw(only(noise=1), 3, shape, seeded()), noise=[0.1, 0.7, 0.0])
+    added = apply(views, torch.zeros(3, 1, *shape))
+    assert added.std((1, 2, 3, 4)).tolist() == pytest.approx([0.1, 0.7, 0.0], rel=0.03)
+    assert added[:2].mean((1, 2, 3, 4)).abs().max() < 0.04
+    correlation = torch.corrcoef(added[:2].flatten(1))[0, 1]
+    assert abs(float(correlation)) < 0.05
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (10, 20, 30)])
+def test_a_cutout_sets_one_box_to_the_mean(shape: tuple[int, ...]) -> None:
+    images = torch.rand(1, 2, *shape, generator=seeded())
+    box = [[2, 5], [7, 17], [0, 30]][: len(shape)]
+    made = apply(set_to(draw(only(cutout=0.5), 1, shape, seeded()), cutout=box), images)
+    inside = (..., *(slice(*edges) for edges in box))
+    assert int((made != images)[0, 0].sum()) == math.prod(last - first for first, last in box)
+    for channel in range(2):
+        assert torch.allclose(made[0, channel][inside], images[0, channel].mean(), atol=1e-6)
+
+
+def test_a_cutout_lies_inside_and_has_the_same_share_of_every_side() -> None:
+    views = draw(only(cutout=0.5), 500, (10, 20, 40), seeded())
+    sides = views.cutout[..., 1] - views.cutout[..., 0]
+    assert views.cutout.min() == 0
+    assert (views.cutout[..., 1] <= torch.tensor([10, 20, 40])).all()
+    assert sides.max(0).values.tolist() == [5, 10, 20]
+    assert (sides[:, 2] - 2 * sides[:, 1]).abs().max() <= 1.5
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+def test_parameters_fill_their_documented_ranges() -> None:
+    spec = ViewsSpec(
+        rotate=30, translate=0.2, scale=0.5, crop=0.4, flip=0.3, noise=0.2, blur=3, brightness=0.6, contrast=0.7
+    )
+    views = draw(spec, 4000, (32, 32, 32), seeded())
+    ranges = {
+        "rotate": (-30, 30), "translate": (-0.2, 0.2), "scale": (math.exp(-0.5), math.exp(0.5)), "crop": (0.4, 1),
+        "noise": (0, 0.2), "blur": (0, 3), "brightness": (-0.6, 0.6), "contrast": (math.exp(-0.7), math.exp(0.7)),
+    }  # fmt: skip
+    for name, (low, high) in ranges.items():
+        drawn = getattr(views, name)
+        assert float(drawn.min()) == pytest.approx(low, abs=0.01 * (high - low)), name
+        assert float(drawn.max()) == pytest.approx(high, abs=0.01 * (high - low)), name
+        assert low - 1e-6 <= float(drawn.min()), name
+        assert float(drawn.max()) <= high + 1e-6, name
+    assert float(views.flip.float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert (views.crop_centre.abs() + views.crop[:, None] / 2).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_same_seed_makes_the_same_views_and_another_makes_others(shape: tuple[int, ...]) -> None:
+    images = torch.rand(3, 1, *shape)
+    once, again, other = (random_views(images, EVERYTHING, seeded(seed)) for seed in (1, 1, 2))
+    assert torch.equal(once, again)
+    assert (once - other).abs().mean() > 0.05
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_images_of_a_batch_get_different_views(part: str) -> None:
+    images = torch.rand(1, 1, 24, 24, generator=seeded()).repeat(6, 1, 1, 1)
+    made = random_views(images, only(**{part: PARTS[part]}), seeded())
+    assert len({tuple(image.flatten().tolist()) for image in made}) > 1
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_leaving_a_part_out_leaves_the_numbers_of_the_others(part: str) -> None:
+    with_it, without = (
+        draw(only(**parts), 4, (9, 9, 9), seeded()) for parts in (PARTS, PARTS | {part: 1.0 if part == "crop" else 0.0})
+    )
+    touched = {part, f"{part}_centre"}
+    for field in fields(Views):
+        if field.name not in touched | {"spec", "shape"}:
+            assert torch.equal(getattr(with_it, field.name), getattr(without, field.name)), field.name
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_view_does_not_depend_on_its_batch(shape: tuple[int, ...]) -> None:
+    images = torch.rand(5, 2, *shape)
+    views = draw(EVERYTHING, 5, shape, seeded())
+    made = apply(views, images)
+    for row in range(5):
+        rows = slice(row, row + 1)
+        assert torch.allclose(apply(views[rows], images[rows]), made[rows], atol=1e-5)
+
+
+def test_views_do_not_depend_on_threads_or_chunks() -> None:
+    images = torch.rand(40, 1, 64, 64)  # more than one chunk
+    views = draw(EVERYTHING, 40, (64, 64), seeded())
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        single = apply(views, images)
+        torch.set_num_threads(3)
+        assert torch.allclose(apply(views, images), single, atol=1e-5)
+    finally:
+        torch.set_num_threads(threads)
+    whole = apply(views, images.clone().requires_grad_()).detach()
+    assert torch.allclose(whole, single, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_record_is_json_and_makes_the_same_views(shape: tuple[int, ...]) -> None:
+    images = torch.rand(3, 1, *shape)
+    views = draw(EVERYTHING, 3, shape, seeded())
+    text = json.dumps(views.record())
+    assert len(text) < 3000
+    assert torch.equal(apply(Views.from_record(json.loads(text)), images), apply(views, images))
+
+
+# ---------------------------------------------------------------- types, gradients, errors
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_every_float_type_comes_back_as_it_was(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    images = torch.rand(2, 1, *shape, generator=seeded())
+    spec = EVERYTHING.model_copy(update={"noise": 0.0})  # float64 has noise of its own
+    views = draw(spec, 2, shape, seeded())
+    made = apply(views, images.to(dtype))
+    assert made.dtype == dtype
+    assert made.shape == images.shape
+    assert torch.allclose(made.float(), apply(views, images), atol=2e-2 if dtype == torch.bfloat16 else 2e-3)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_autocast_does_not_coarsen_views(shape: tuple[int, ...]) -> None:
+    images = torch.rand(2, 1, *shape)
+    views = draw(EVERYTHING, 2, shape, seeded())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = apply(views, images)
+    assert torch.equal(made, apply(views, images))
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (4, 5, 6)])
+def test_gradients_with_respect_to_images_are_right(shape: tuple[int, ...]) -> None:
+    images = torch.rand(2, 2, *shape, generator=seeded(), dtype=torch.float64, requires_grad=True)
+    views = draw(EVERYTHING, 2, shape, seeded())
+    assert torch.autograd.gradcheck(lambda batch: apply(views, batch), (images,), fast_mode=True)
+
+
+def test_views_made_for_inference_first_still_let_gradients_through() -> None:
+    views = draw(EVERYTHING, 1, (13, 11, 10), seeded())
+    with torch.inference_mode():
+        apply(views, torch.rand(1, 1, 13, 11, 10))
+    images = torch.rand(1, 1, 13, 11, 10, requires_grad=True)
+    apply(views, images).sum().backward()
+    assert images.grad is not None
+    assert images.grad.abs().sum() > 0
+
+
+def test_strided_images_are_taken_as_they_are() -> None:
+    images = torch.rand(2, 3, 8, 9, 10)
+    views = draw(EVERYTHING, 2, (8, 9, 10), seeded())
+    channels_last = images.to(memory_format=torch.channels_last_3d)
+    assert torch.allclose(apply(views, channels_last), apply(views, images), atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_another_device_makes_the_same_views(shape: tuple[int, ...]) -> None:
+    images = torch.rand(3, 1, *shape)
+    views = draw(EVERYTHING.model_copy(update={"noise": 0.0}), 3, shape, seeded())
+    assert torch.allclose(apply(views, images.cuda()).cpu(), apply(views, images), atol=2e-3)
+
+
+def test_views_for_other_images_are_refused() -> None:
+    views = draw(ViewsSpec(), 2, (8, 8), seeded())
+    with pytest.raises(ValueError, match=r"2 images of \(8, 8\); got 3 of \(8, 8\)"):
+        apply(views, torch.rand(3, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"got 2 of \(8, 9\)"):
+        apply(views, torch.rand(2, 1, 8, 9))
+
+
+def test_signals_have_no_views() -> None:
+    with pytest.raises(ValueError, match="2 or 3 spatial axes"):
+        draw(ViewsSpec(), 2, (100,), seeded())
