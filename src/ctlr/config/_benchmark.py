@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -42,13 +43,25 @@ def _distinct(items: tuple[int, ...]) -> tuple[int, ...]:
     return items
 
 
+def _server(text: str) -> str:
+    address = urlsplit(text)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ValueError(f"must be the http or https address of an MLflow server; got {text!r}. Write null for none")
+    if address.username or address.password:
+        raise ValueError(
+            "must hold no user or password, since files travel. "
+            "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment"
+        )
+    return text
+
+
 class TrackingSpec(Value):
     """Where runs are recorded."""
 
     backend: Literal["none", "mlflow"] = "none"
     """mlflow needs the extra ctlr[tracking]."""
-    uri: str | None = None
-    """Address of an MLflow server; without one, a database in the workspace."""
+    uri: Annotated[str, AfterValidator(_server)] | None = None
+    """Address of an MLflow server (http or https); without one, a database in the workspace."""
     models: bool = True
     """Whether each study's model is recorded too."""
 

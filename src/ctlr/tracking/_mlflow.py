@@ -1,0 +1,197 @@
+"""MLflow behind the port: runs held by id, never the global active run."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ctlr.specs import StudyResult
+from ctlr.tracking._model import save_mlflow_model
+from ctlr.tracking._port import Status, TrackedModel
+from ctlr.tracking._rows import Params, Point, epoch_points, final_points, study_tags, write_files
+from ctlr.tracking._stores import Found, LocalStore, ServerStore, Store, import_mlflow, mlflow_faults_named
+from ctlr.workspace import Workspace, disk_faults_named
+
+__all__ = ["MlflowTracker"]
+
+_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "ok": "FINISHED"}
+
+_OURSELVES = {"mlflow.user": "ctlr", "mlflow.source.name": "ctlr", "mlflow.source.type": "LOCAL"}
+"""MLflow would ask the machine for its user and script."""
+
+_METRICS_A_BATCH, _PARAMS_A_BATCH = 900, 100
+"""MLflow takes 1000 entries at a time, 100 of them parameters."""
+
+
+@dataclass(frozen=True)
+class _Session:
+    """MLflow, opened."""
+
+    mlflow: ModuleType
+    client: Any
+    experiment: str
+
+
+class MlflowTracker:
+    """Records into MLflow: the workspace's own database, or a server.
+
+    A benchmark that is wholly recorded in the workspace is recognised without importing MLflow, which takes seconds.
+
+    Args:
+        uri: Of a server (http or https); None for `mlflow.db` and `mlartifacts/` in the workspace.
+        workspace: Where steps leave their results.
+    """
+
+    def __init__(self, uri: str | None, workspace: Workspace) -> None:
+        self._store: Store = ServerStore(uri) if uri else LocalStore(workspace)
+        self._root = workspace.root
+        self._benchmark = ""
+        self._session: _Session | None = None
+        self._found = Found("", "")
+
+    def start(
+        self, benchmark: str, *, identity: str, params: Params, tags: Mapping[str, str], files: Mapping[str, str]
+    ) -> str:
+        """Begin or take up a benchmark's run.
+
+        Raises:
+            CtlrError: MLflow cannot be reached or refuses.
+            MissingExtraError: MLflow is not installed.
+        """
+        self._benchmark = benchmark
+        self._found = (
+            self._store.recorded(identity)
+            or self._search(identity)
+            or Found(self._create(identity, params, tags, files), "RUNNING")
+        )
+        return self._found.run_id
+
+    def log_study(
+        self, result: StudyResult, folder: Path, *, params: Params, tags: Mapping[str, str], model: TrackedModel | None
+    ) -> str:
+        """Record a study as a run below the benchmark's; see `Tracker`.
+
+        Raises:
+            CtlrError: MLflow cannot be reached or refuses.
+        """
+        study, status = result.study.id, _STATUS[result.status]
+        known = self._found.studies.get(study)
+        if known is not None and known[1] == status:
+            return known[0]
+        with self._opened() as session:
+            if known is not None:
+                _discard(session, known[0])
+            parent = {"mlflow.parentRunId": self._found.run_id}
+            run_id = self._new_run(session, study, {**tags, **study_tags(result), **parent})
+            points = itertools.chain(final_points(result), epoch_points(folder / "history.csv"))
+            _log(session, run_id, points, params)
+            with self._aside() as files:
+                write_files(result, folder, files)
+                self._store.put_run_files(session.client, run_id, files)
+            if model is not None:
+                self._log_model(session, run_id, model)
+            # Last: a run that is cut off before stays RUNNING, and is recorded anew.
+            session.client.set_terminated(run_id, status)
+        self._found.studies[study] = (run_id, status)
+        return run_id
+
+    def finish(self, status: Status) -> None:
+        """End the benchmark's run."""
+        if self._session is None and self._found.status == _STATUS[status]:
+            return
+        with self._opened() as session:
+            session.client.set_terminated(self._found.run_id, _STATUS[status])
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[_Session]:
+        if self._session is None:
+            mlflow = import_mlflow()
+            with mlflow_faults_named(mlflow, self._store.place):
+                client = self._store.open(mlflow)
+                self._session = _Session(mlflow, client, self._experiment(client))
+        with mlflow_faults_named(self._session.mlflow, self._store.place):
+            yield self._session
+
+    def _experiment(self, client: Any) -> str:
+        """Id of the experiment that bears the benchmark's name."""
+        known = client.get_experiment_by_name(self._benchmark)
+        if known is None:
+            return self._store.create_experiment(client, self._benchmark)
+        if known.lifecycle_stage == "deleted":
+            client.restore_experiment(known.experiment_id)
+        return str(known.experiment_id)
+
+    def _search(self, identity: str) -> Found | None:
+        """The benchmark's run and its studies, by their tags."""
+        with self._opened() as session:
+            for parent in _runs(session, f"tags.`ctlr.benchmark` = '{identity}'"):
+                below = _runs(session, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+                studies = {run.data.tags["ctlr.study"]: (run.info.run_id, run.info.status) for run in below}
+                return Found(parent.info.run_id, parent.info.status, studies)
+        return None
+
+    def _create(self, identity: str, params: Params, tags: Mapping[str, str], files: Mapping[str, str]) -> str:
+        with self._opened() as session:
+            run_id = self._new_run(session, self._benchmark, {**tags, "ctlr.benchmark": identity})
+            _log(session, run_id, (), params)
+            with self._aside() as folder:
+                for name, text in files.items():
+                    (folder / name).write_text(text)
+                self._store.put_run_files(session.client, run_id, folder)
+        return run_id
+
+    def _new_run(self, session: _Session, name: str, tags: Mapping[str, str]) -> str:
+        run = session.client.create_run(session.experiment, run_name=name, tags={**tags, **_OURSELVES})
+        return str(run.info.run_id)
+
+    def _log_model(self, session: _Session, run_id: str, model: TrackedModel) -> None:
+        logged = session.client.create_logged_model(
+            session.experiment, name="model", source_run_id=run_id, tags=_OURSELVES
+        )
+        with self._aside() as folder:
+            save_mlflow_model(session.mlflow, model, folder, model_id=logged.model_id, run_id=run_id)
+            self._store.put_model(session.client, logged.model_id, folder / "model")
+        session.client.finalize_logged_model(logged.model_id, "READY")
+        session.client.log_outputs(run_id, [session.mlflow.entities.LoggedModelOutput(logged.model_id, step=0)])
+
+    @contextlib.contextmanager
+    def _aside(self) -> Iterator[Path]:
+        """An empty folder on the workspace's disk, gone afterwards unless it is moved."""
+        with disk_faults_named(self._root), tempfile.TemporaryDirectory(dir=self._root, prefix=".mlflow-") as private:
+            folder = Path(private) / "content"  # a temporary folder itself is closed to all but its owner
+            folder.mkdir()
+            yield folder
+
+
+def _runs(session: _Session, condition: str) -> Iterator[Any]:
+    token = None
+    while True:
+        page = session.client.search_runs([session.experiment], condition, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _discard(session: _Session, run_id: str) -> None:
+    """Delete a run and the models that came of it."""
+    models = session.client.search_logged_models([session.experiment], filter_string=f"source_run_id = '{run_id}'")
+    for model in models:
+        session.client.delete_logged_model(model.model_id)
+    session.client.delete_run(run_id)
+
+
+def _log(session: _Session, run_id: str, points: Iterable[Point], params: Params) -> None:
+    entities, now = session.mlflow.entities, time.time_ns() // 1_000_000
+    metrics = [entities.Metric(point.key, point.value, now, point.step) for point in points]
+    settings = [entities.Param(key, str(value)) for key, value in params.items()]
+    while metrics or settings:
+        session.client.log_batch(run_id, metrics[:_METRICS_A_BATCH], settings[:_PARAMS_A_BATCH])
+        metrics, settings = metrics[_METRICS_A_BATCH:], settings[_PARAMS_A_BATCH:]

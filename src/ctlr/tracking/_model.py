@@ -1,0 +1,66 @@
+"""A trained model as an MLflow model: safetensors and JSON, a signature, an example, no pickles."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ctlr import __version__
+from ctlr.tracking._port import TrackedModel
+
+__all__ = ["save_mlflow_model"]
+
+
+def save_mlflow_model(mlflow: ModuleType, model: TrackedModel, folder: Path, *, model_id: str, run_id: str) -> None:
+    """Write an MLflow model.
+
+    MLflow loads it by `ctlr.serving`, so no code is stored, and no object. Requirements are given: finding them out
+    takes MLflow ten seconds a model.
+
+    Args:
+        mlflow: The package.
+        model: Weights, card and shapes.
+        folder: Empty; gets `weights/` and `model/`, the latter to be kept.
+        model_id: Of the logged model that it becomes.
+        run_id: Of the run that it comes from.
+    """
+    weights = folder / "weights"
+    weights.mkdir()
+    for name in ("model.safetensors", "model.json"):
+        (weights / name).symlink_to((model.folder / name).absolute())
+    mlflow.pyfunc.save_model(
+        path=str(folder / "model"),
+        loader_module="ctlr.serving",
+        data_path=str(weights),
+        mlflow_model=mlflow.models.Model(model_id=model_id, run_id=run_id),
+        signature=_signature(mlflow, model),
+        input_example=_example(model.image_shape),
+        pip_requirements=_requirements(),
+    )
+
+
+def _signature(mlflow: ModuleType, model: TrackedModel) -> Any:
+    types = mlflow.types
+    outputs = (-1, model.n_classes) if model.n_classes else (-1,)
+    return mlflow.models.ModelSignature(
+        inputs=types.Schema([types.TensorSpec(np.dtype("float32"), (-1, *model.image_shape))]),
+        outputs=types.Schema([types.TensorSpec(np.dtype("float64"), outputs)]),
+    )
+
+
+def _example(shape: tuple[int, ...]) -> Any:
+    """A bright box on black, (1, C, *S): what an image looks like to the model, and nobody's image."""
+    image = np.zeros((1, *shape), np.float32)
+    box = tuple(slice(side // 4, -(side // 4)) for side in shape[1:])
+    image[slice(None), slice(None), *box] = 1.0
+    return image
+
+
+def _requirements() -> list[str]:
+    """Pinned; a build's local part (`+cpu`) is left out, since no index has it."""
+    pinned = {name: version(name).partition("+")[0] for name in ("torch", "numpy", "safetensors", "pydantic")}
+    return [f"ctlr=={__version__}", *(f"{name}=={number}" for name, number in pinned.items())]

@@ -1,0 +1,227 @@
+"""Where MLflow keeps things: a database in the workspace, or a server.
+
+In the workspace, artifact addresses begin with `mlflow-artifacts:/` and stand for the folder `mlartifacts` beside the
+database: no path of this machine is in it, the workspace can be moved, and `mlflow ui`, run in the workspace's folder,
+finds both by its defaults.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+import tempfile
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from ctlr.errors import CtlrError, require
+from ctlr.workspace import Workspace, disk_faults_named, write_aside
+
+__all__ = ["Found", "LocalStore", "ServerStore", "Store", "import_mlflow", "mlflow_faults_named"]
+
+PROXIED = "mlflow-artifacts:/"
+
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing about a study leaves the machine
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output belongs to data
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def import_mlflow() -> ModuleType:
+    """MLflow, without telemetry, chatter and the warnings of its import.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow = require("mlflow", extra="tracking")
+        require("mlflow.pyfunc", extra="tracking")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+@contextlib.contextmanager
+def mlflow_faults_named(mlflow: ModuleType, place: str) -> Iterator[None]:
+    """Turn what MLflow raises into an error with a remedy.
+
+    Raises:
+        CtlrError: Instead of an MlflowException.
+    """
+    try:
+        yield
+    except mlflow.MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise CtlrError(
+            f"MLflow ({place}) refused: {reason} Studies are safe in the workspace: mend it and run `ctlr resume`, "
+            "or go on with --set tracking.backend=none."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is recorded of a benchmark already."""
+
+    run_id: str
+    status: str
+    studies: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """(run id, MLflow's status) by study id."""
+
+
+class Store(Protocol):
+    """A place for runs and files."""
+
+    place: str
+    """For messages."""
+
+    def recorded(self, identity: str) -> Found | None:
+        """What is recorded of a benchmark, where that can be told without MLflow."""
+        ...
+
+    def open(self, mlflow: ModuleType) -> Any:
+        """An `MlflowClient`, ready to use."""
+        ...
+
+    def create_experiment(self, client: Any, name: str) -> str:
+        """A new experiment's id."""
+        ...
+
+    def put_run_files(self, client: Any, run_id: str, folder: Path) -> None:
+        """Keep a folder's files as a run's artifacts."""
+        ...
+
+    def put_model(self, client: Any, model_id: str, folder: Path) -> None:
+        """Keep a folder as a logged model."""
+        ...
+
+
+_TAGGED = """
+    SELECT run.run_uuid, run.status, shown.value FROM runs run
+    JOIN tags shown ON shown.run_uuid = run.run_uuid AND shown.key = ?
+    JOIN tags asked ON asked.run_uuid = run.run_uuid AND asked.key = ?
+    WHERE asked.value = ? AND run.lifecycle_stage = 'active'
+"""
+"""(run id, status, value of one tag) of the runs where another tag has a value."""
+
+
+class LocalStore:
+    """`mlflow.db` and `mlartifacts/` in a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.root = workspace.root
+        self.database = self.root.absolute() / "mlflow.db"
+        self.place = str(self.root / "mlflow.db")
+
+    def open(self, mlflow: ModuleType) -> Any:
+        """An `MlflowClient`; the database is made first where there is none.
+
+        Processes that make MLflow's tables together break each other's: a lock lets one do it.
+        """
+        with disk_faults_named(self.root), (self.root / "mlflow.lock").open("a") as lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.database.exists():
+                _make_database(self.database)
+            address = f"sqlite:///{self.database}"
+            client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
+            client.search_experiments(max_results=1)
+        return client
+
+    def create_experiment(self, client: Any, name: str) -> str:
+        """A new experiment's id."""
+        return str(client.create_experiment(name, artifact_location=f"{PROXIED}{name}"))
+
+    def put_run_files(self, client: Any, run_id: str, folder: Path) -> None:
+        """Move a folder to where a run's artifacts lie."""
+        self._move(folder, client.get_run(run_id).info.artifact_uri)
+
+    def put_model(self, client: Any, model_id: str, folder: Path) -> None:
+        """Move a folder to where a logged model lies."""
+        self._move(folder, client.get_logged_model(model_id).artifact_location)
+
+    def _move(self, folder: Path, address: str) -> None:
+        place = self.root / "mlartifacts" / address.removeprefix(PROXIED)
+        with disk_faults_named(self.root):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            folder.replace(place)
+
+    def recorded(self, identity: str) -> Found | None:
+        """What the database says of a benchmark; None where it cannot be told."""
+        if not self.database.exists():
+            return None
+        try:
+            with contextlib.closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as database:
+                parents = database.execute(_TAGGED, ("ctlr.benchmark", "ctlr.benchmark", identity)).fetchall()
+                if not parents:
+                    return None
+                run_id, status, _ = parents[0]
+                rows = database.execute(_TAGGED, ("ctlr.study", "mlflow.parentRunId", run_id)).fetchall()
+        except sqlite3.Error:
+            return None
+        return Found(run_id, status, {study: (run, state) for run, state, study in rows})
+
+
+def _make_database(path: Path) -> None:
+    """Make MLflow's tables aside and put them in place whole.
+
+    MLflow migrates them some fifty times with a flush each: 6 s on a disk, 1 s in memory.
+    """
+    memory = Path("/dev/shm")
+    tables = require("mlflow.store.tracking.sqlalchemy_store", extra="tracking")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else path.parent) as folder:
+        made = Path(folder) / path.name
+        # A client would note the working directory as the place of the default experiment's files; this notes none.
+        tables.SqlAlchemyStore(f"sqlite:///{made}", PROXIED).engine.dispose()
+        write_aside(path, made.read_bytes())
+
+
+class ServerStore:
+    """An MLflow server; user and password come from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self.place = self.uri
+
+    def recorded(self, identity: str) -> Found | None:
+        """None: a server has to be asked."""
+        return None
+
+    def open(self, mlflow: ModuleType) -> Any:
+        """An `MlflowClient`.
+
+        Raises:
+            CtlrError: No server answers; told at once, where MLflow would try for minutes.
+        """
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=10):
+                pass
+        except (urllib.error.URLError, OSError) as error:
+            raise CtlrError(
+                f"tracking.uri: no MLflow server answers at {self.uri} ({error}). "
+                "Start it, correct the address, or run with --set tracking.uri=null."
+            ) from error
+        return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def create_experiment(self, client: Any, name: str) -> str:
+        """A new experiment's id."""
+        return str(client.create_experiment(name))
+
+    def put_run_files(self, client: Any, run_id: str, folder: Path) -> None:
+        """Upload a folder's files as a run's artifacts."""
+        client.log_artifacts(run_id, str(folder))
+
+    def put_model(self, client: Any, model_id: str, folder: Path) -> None:
+        """Upload a folder as a logged model."""
+        client.log_model_artifacts(model_id, str(folder))
