@@ -234,10 +234,11 @@ class ViewsSpec(Value):
     """Share of the side, uniform in -x..x along each axis."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.06
     """Log-scale, uniform in -x..x along each axis."""
-    warp: Annotated[float, Field(ge=0, le=0.2)] = 0.02
-    """Elastic warp: standard deviation of the displacement at a control point as a share of the side."""
+    warp: Annotated[float, Field(ge=0, le=0.2)] = 0.01
+    """Elastic warp: standard deviation of the displacement along each axis at a control point, as a share of the side
+    (0.01 moves a 192 mm volume by 2 mm)."""
     warp_points: Annotated[int, Field(ge=4, le=32)] = 7
-    """Control points of the cubic B-spline along each axis."""
+    """Control points of the cubic B-spline along each axis; the outermost two lie beyond the image."""
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Smallest side of a random crop, resized back, as a share of the side; 1 crops nothing."""
     flip: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -249,9 +250,9 @@ class ViewsSpec(Value):
     brightness: Annotated[float, Field(ge=0)] = 0.0
     """Offset in image units, uniform in -x..x."""
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Log-gain, uniform in -x..x."""
+    """Log-gain about the image's mean, uniform in -x..x."""
     bias: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """Standard deviation of a smooth multiplicative log field."""
+    """Standard deviation of the logarithm of a smooth field that multiplies what stands above the image's minimum."""
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Largest side of one box set to the image's mean, as a share of the side."""
 
