@@ -12,7 +12,7 @@ their images, and seeds as deviations from their mean. Three things keep a handf
 - The percentile interval's arms are stretched by t / z, Student's quantile over the normal's, at the degrees of freedom
   that the two levels leave together (Satterthwaite 1946).
 
-Coverage of 95 % intervals over simulated benchmarks of three seeds and 100 subjects: 92 % where seeds are all that
+Coverage of 95 % intervals over simulated benchmarks of three seeds and 100 subjects: 91 % where seeds are all that
 varies (a plain two-level percentile interval: 74 %), 95 % where subjects are (95 %), 98 % where it is neither but
 their interaction (99.7 %). With two seeds it falls to 88 % at worst, with five to 94 %.
 """
