@@ -169,19 +169,21 @@ def _resample_volumes(volumes: Tensor, control: Tensor) -> Tensor:
     the number of rows (1e-3 voxels at 96^3). Three times as fast as `grid_sample` on volumes.
     """
     batch, channels, depth, height, width = volumes.shape
-    rows = depth * height
+    rows, origin = depth * height, 1 / depth - 1  # the middle of the first slice, on the tall picture's -1..1
     first, second, third = control.unbind(1)
-    x, y, z = _evaluate(
-        torch.stack((third * (2 / width), second * (2 / rows) + (1 / depth - 1), first + (depth - 1) / 2), 1), volumes
-    ).unbind(1)
+    scaled = torch.stack((third * (2 / width), second * (2 / rows) + origin, first + (depth - 1) / 2), 1)
+    places = _evaluate(scaled, volumes)
+    _, y, z = places.unbind(1)
     z.clamp_(0, depth - 1)
-    slice_below = z.floor()
+    here = z.floor()
+    z.sub_(here)
     # y stays within its slice, by a hair so that rounding lets no neighbour in, and moves down to that slice's place.
     half = (height - 1) / rows - 2 * torch.finfo(y.dtype).eps
-    y.clamp_(1 / depth - 1 - half, 1 / depth - 1 + half).add_(slice_below, alpha=2 / depth)
-    tall = volumes.reshape(batch, channels, rows, width)
-    following = torch.cat((tall[:, :, height:], tall[:, :, -height:]), 2)
-    grid = torch.stack((x, y), 1).view(batch, 2, rows, width).permute(0, 2, 3, 1)
-    both = F.grid_sample(torch.cat((tall, following), 1), grid, padding_mode="border", align_corners=False)
-    here, there = both.view(batch, 2, channels, depth, height, width).unbind(1)
-    return torch.lerp(here, there, z.sub_(slice_below)[:, None])
+    y.clamp_(origin - half, origin + half).add_(here, alpha=2 / depth)
+    grid = places[:, :2].reshape(batch, 2, rows, width).permute(0, 2, 3, 1)
+    slices = torch.arange(depth)
+    both = volumes.index_select(2, torch.cat((slices, (slices + 1).clamp(max=depth - 1))))
+    read = F.grid_sample(
+        both.view(batch, 2 * channels, rows, width), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return torch.lerp(*read.view(batch, channels, 2, depth, height, width).unbind(2), z[:, None])
