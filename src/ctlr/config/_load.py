@@ -167,7 +167,9 @@ class _Binder:
         return True
 
     def _transfers(self) -> dict[int, Transfer]:
-        items = self.data.get("transfers") or []
+        items = self.data.get("transfers")
+        if items is None:
+            return {}
         if not isinstance(items, list):
             self.document.fault(("transfers",), "must be a list: - {source: {…}, target: {…}}.")
             return {}
