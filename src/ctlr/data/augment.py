@@ -161,14 +161,15 @@ def apply(views: Views, images: Tensor) -> Tensor:
     spec = views.spec
     if not (_moves_voxels(spec) or _changes_values(spec) or spec.flip):
         return images
-    control = _control(views).to(images.device) if _moves_voxels(spec) else None
+    precision = torch.promote_types(images.dtype, torch.float32)
+    control = _control(views).to(precision).to(images.device) if _moves_voxels(spec) else None
     chunks = _chunks(images)
     with torch.autocast(images.device.type, enabled=False):
         if len(chunks) == 1:
-            return _make(views, images, control)
+            return _make(views, images.to(precision), control).to(images.dtype)
         made = torch.empty_like(images, memory_format=torch.contiguous_format)
         for rows in chunks:
-            made[rows] = _make(views[rows], images[rows], None if control is None else control[rows])
+            made[rows] = _make(views[rows], images[rows].to(precision), None if control is None else control[rows])
     return made
 
 
@@ -182,12 +183,11 @@ def _chunks(images: Tensor) -> list[slice]:
 
 def _make(views: Views, images: Tensor, control: Tensor | None) -> Tensor:
     """The views of a chunk; `control` says where to read if voxels move."""
-    made = images.to(torch.promote_types(images.dtype, torch.float32))
     if control is not None:
-        made = resample(made, control)
+        images = resample(images, control)
     elif views.spec.flip:
-        made = mirror(made, views.flip, _left_right(views.shape))
-    return _change_values(views, made).to(images.dtype)
+        images = mirror(images, views.flip, _left_right(views.shape))
+    return _change_values(views, images)
 
 
 # ---------------------------------------------------------------- where each voxel reads

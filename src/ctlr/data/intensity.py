@@ -42,7 +42,7 @@ def _cosines(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
     frequencies = torch.arange(side, dtype=torch.float64) * torch.pi / side
     basis = torch.cos(frequencies[:, None] * (torch.arange(side) + 0.5)) * (2 / side) ** 0.5
     basis[0] /= 2**0.5
-    return basis.to(device, dtype), frequencies.to(device, dtype)
+    return basis.to(dtype).to(device), frequencies.to(dtype).to(device)
 
 
 def shade(images: Tensor, seeds: Tensor, deviation: float) -> Tensor:

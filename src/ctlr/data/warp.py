@@ -45,7 +45,7 @@ def spline_weights(side: int, points: int, dtype: torch.dtype, device: torch.dev
     distance = (voxels[:, None] - torch.arange(-1, points - 1)).abs()
     near = (4 - 6 * distance**2 + 3 * distance**3) / 6
     far = (2 - distance).clamp(min=0) ** 3 / 6
-    return torch.where(distance < 1, near, far).to(device, dtype)
+    return torch.where(distance < 1, near, far).to(dtype).to(device)
 
 
 def separable(fields: Tensor, matrices: Sequence[Tensor]) -> Tensor:
@@ -186,4 +186,5 @@ def _resample_volumes(volumes: Tensor, control: Tensor) -> Tensor:
     read = F.grid_sample(
         both.view(batch, 2 * channels, rows, width), grid, mode="bilinear", padding_mode="border", align_corners=False
     )
-    return torch.lerp(*read.view(batch, channels, 2, depth, height, width).unbind(2), z[:, None])
+    above, below = read.view(batch, channels, 2, depth, height, width).unbind(2)
+    return torch.lerp(above, below, z[:, None])
