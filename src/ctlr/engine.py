@@ -14,7 +14,16 @@ from ctlr.specs import AnyDataset, Checkpoint, PretrainSpec, StoredArrays, Study
 from ctlr.steps.keys import pretrain_key, study_key
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["collect", "default_workers", "gate", "jobs_left", "known_rates", "note_rates", "preprocess_all", "run_studies"]
+__all__ = [
+    "collect",
+    "default_workers",
+    "gate",
+    "jobs_left",
+    "known_rates",
+    "note_rates",
+    "preprocess_all",
+    "run_studies",
+]
 
 Arrays = Mapping[str, StoredArrays]
 

@@ -31,6 +31,7 @@ __all__ = [
     "ImagesSpec",
     "MeanSpec",
     "MethodSpec",
+    "ModelCard",
     "PreprocessSpec",
     "PretrainSpec",
     "ScratchSpec",
@@ -536,3 +537,24 @@ class StudyResult(Value):
         }  # fmt: skip
         row |= {f"{split}_{metric}": value for split, scores in self.scores.items() for metric, value in scores.items()}
         return row | {f"seconds_{step}": seconds for step, seconds in self.seconds.items()}
+
+
+class ModelCard(Value):
+    """What a model's weights mean: all that is needed to build it again and to use it."""
+
+    encoder: EncoderSpec
+    channels: int
+    ndim: int
+    shape: tuple[int, ...]
+    """(C, *spatial) of an image."""
+    task: Literal["regression", "classification"]
+    target: str
+    classes: tuple[str, ...] = ()
+    mean: float = 0.0
+    """Of the training target; predictions are `output * std + mean`."""
+    std: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head."""
+        return max(1, len(self.classes))

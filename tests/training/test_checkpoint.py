@@ -6,8 +6,8 @@ import torch
 
 from ctlr.encoders import build_encoder, build_head
 from ctlr.errors import WorkspaceError
-from ctlr.specs import EncoderSpec
-from ctlr.training.checkpoint import ModelCard, TrainedModel, load_model, read_tensors, save_model, write_tensors
+from ctlr.specs import EncoderSpec, ModelCard
+from ctlr.training.checkpoint import TrainedModel, load_model, read_tensors, save_model, write_tensors
 
 
 def model(classes: tuple[str, ...] = (), mean: float = 50, std: float = 10) -> TrainedModel:

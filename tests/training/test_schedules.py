@@ -28,5 +28,5 @@ def test_no_warm_up_leaves_a_constant_rate_alone() -> None:
 @given(st.integers(1, 500), st.floats(0, 600), st.sampled_from(["constant", "cosine"]))
 def test_a_rate_never_vanishes_nor_exceeds_its_base(total: int, warmup: float, schedule: str) -> None:
     factors = [rate_factor(step, total=total, warmup=warmup, schedule=schedule) for step in range(total)]
-    assert 0 < min(factors)
+    assert min(factors) > 0
     assert max(factors) <= 1

@@ -32,8 +32,6 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -156,7 +154,7 @@ def run(
 
         preview(config, workspace, workers, device, output, measured=True)
         return 0
-    return _run(config, workspace, workers, device, output)
+    return _run(config, file.parent, workspace, workers, device, output)
 
 
 @cli.command()
@@ -165,15 +163,17 @@ def run(
 @_output
 def resume(workspace: Path, workers: int | None, device: str, output: str) -> int:
     """Go on with the benchmark that was run last in a workspace."""
-    from ctlr.cli.session import last_config
+    from ctlr.cli.session import last_run
 
-    return _run(last_config(workspace), workspace, workers, device, output)
+    last = last_run(workspace)
+    return _run(last.config, last.folder, workspace, workers, device, output)
 
 
-def _run(config: BenchmarkConfig, workspace: Path, workers: int | None, device: str, output: str) -> int:
+def _run(config: BenchmarkConfig, folder: Path, workspace: Path, workers: int | None, device: str, output: str) -> int:
     from ctlr.cli.session import run_benchmark
 
-    return SOME_FAILED if run_benchmark(config, workspace, workers=workers, device=device, output=output) else 0
+    failed = run_benchmark(config, folder, workspace, workers=workers, device=device, output=output)
+    return SOME_FAILED if failed else 0
 
 
 @cli.command()
@@ -181,9 +181,9 @@ def _run(config: BenchmarkConfig, workspace: Path, workers: int | None, device: 
 @_output
 def report(workspace: Path, output: str) -> None:
     """Write the report of the benchmark that was run last, from the studies that are finished."""
-    from ctlr.cli.session import last_config, report_again
+    from ctlr.cli.session import report_again
 
-    report_again(last_config(workspace), workspace, output=output)
+    report_again(workspace, output=output)
 
 
 @cli.command()
@@ -215,7 +215,7 @@ def doctor(workspace: Path, output: str) -> int:
     findings = examine(workspace)
     if output == "table":
         for finding in findings:
-            click.echo(f"{'ok ' if finding['ok'] else 'BAD'}  {finding['what']}: {finding['found']}")
+            click.echo(f"{'ok ' if finding['ok'] else '-- ' if finding['optional'] else 'BAD'}  {finding['what']}: {finding['found']}")
             if not finding["ok"]:
                 click.echo(f"     {finding['remedy']}")
     else:

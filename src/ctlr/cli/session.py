@@ -2,23 +2,76 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ctlr.cli.show import Display
-from ctlr.config import BenchmarkConfig
+from ctlr import __version__
+from ctlr.cli.provenance import environment
+from ctlr.cli.recording import Recorder, make_tracker
+from ctlr.cli.show import Display, show, show_rows
+from ctlr.config import BenchmarkConfig, resolved_yaml
 from ctlr.engine import collect, default_workers, gate, jobs_left, note_rates, preprocess_all, run_studies
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, CtlrError
 from ctlr.plan import make_plan
+from ctlr.pool import Event, Job
+from ctlr.specs import PretrainSpec, StoredArrays, Study, StudyResult, fingerprint
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["last_config", "report_again", "run_benchmark"]
+__all__ = ["Remembered", "last_run", "report_again", "run_benchmark"]
 
 
-def run_benchmark(config: BenchmarkConfig, root: Path, *, workers: int | None, device: str, output: str) -> int:
+class Remembered:
+    """The run that a workspace saw last, for `ctlr resume` and `ctlr report`.
+
+    Args:
+        config: The benchmark, overrides applied.
+        folder: Of its file.
+        seconds: That runs of it have taken so far.
+    """
+
+    def __init__(self, config: BenchmarkConfig, folder: Path, seconds: float = 0.0) -> None:
+        self.config = config
+        self.folder = folder
+        self.seconds = seconds
+
+    def write(self, workspace: Workspace) -> None:
+        """Keep it in the workspace."""
+        values = {"config": self.config.model_dump(mode="json"), "folder": str(self.folder), "seconds": self.seconds}
+        write_aside(workspace.root / "last.json", json.dumps(values, indent=1).encode())
+
+
+def last_run(root: Path) -> Remembered:
+    """The run that a workspace saw last.
+
+    Raises:
+        ConfigError: There was none.
+    """
+    path = root / "last.json"
+    if not path.exists():
+        raise ConfigError(f"{root} holds no run. Start one with `ctlr run FILE --workspace {root}`.")
+    values = json.loads(path.read_text())
+    config = BenchmarkConfig.model_validate_json(json.dumps(values["config"]))
+    return Remembered(config, Path(values["folder"]), values["seconds"])
+
+
+def run_benchmark(
+    config: BenchmarkConfig, folder: Path, root: Path, *, workers: int | None, device: str, output: str
+) -> int:
     """Run what is not finished yet, track it, write the report, print the results.
+
+    Args:
+        config: The benchmark.
+        folder: Of its file.
+        root: Workspace.
+        workers: Processes at most; None for as many as there is room for.
+        device: cpu, cuda or cuda:N.
+        output: table, json or yaml.
 
     Returns:
         Number of studies that failed.
@@ -28,48 +81,65 @@ def run_benchmark(config: BenchmarkConfig, root: Path, *, workers: int | None, d
     workspace = Workspace(root)
     crew = workers or default_workers(device, config.compute.threads)
     with workspace.locked():
-        write_aside(workspace.root / "last.json", config.model_dump_json(indent=1).encode())
+        run = _remember(config, folder, workspace)
         click.echo(f"{config.name}: {len(plan.studies)} studies, {crew} workers, workspace {root}", err=True)
+        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(folder))
         with Display() as display:
             arrays = preprocess_all(plan.datasets, workspace, workers=crew, on_event=display)
             gate(plan, arrays, workspace)
             jobs = jobs_left(plan, arrays, workspace)
             display.expect({job.id: _readable(job) for job in jobs})
-            run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=display)
-        note_rates(plan, arrays, workspace)
-        results = collect(plan, arrays, workspace)
-        page = _write_report(config, results, arrays, workspace, time.monotonic() - began)
+            with recorder:
+                for result in collect(plan, arrays, workspace):
+                    if result.status == "ok":
+                        recorder.put(result)
+
+                def follow(event: Event) -> None:
+                    display(event)
+                    if event.job.kind == "study" and event.state == "finished":
+                        recorder.put(StudyResult.model_validate_json(event.text))
+
+                run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
+                results = collect(plan, arrays, workspace)
+                for result in results:
+                    if result.status == "failed":
+                        recorder.put(result)
+        if jobs:
+            note_rates(plan, arrays, workspace)
+            run.seconds += time.monotonic() - began
+            run.write(workspace)
+        page = _report(run, results, arrays, workspace)
     _print(config, results, page, output)
+    if recorder.error is not None:
+        raise CtlrError(f"{recorder.error} Results are safe in the workspace; run again to record what is missing.")
     return sum(result.status == "failed" for result in results)
 
 
-def last_config(root: Path) -> BenchmarkConfig:
-    """The benchmark that was run last in a workspace.
+def report_again(root: Path, *, output: str) -> None:
+    """Write the report of the last run from the studies that are finished.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: None is.
     """
-    path = root / "last.json"
-    if not path.exists():
-        raise ConfigError(f"{root} holds no run. Start one with `ctlr run FILE --workspace {root}`.")
-    return BenchmarkConfig.model_validate_json(path.read_text())
-
-
-def report_again(config: BenchmarkConfig, root: Path, *, output: str) -> None:
-    """Write the report from the studies that are finished.
-
-    Raises:
-        ConfigError: Nothing is finished.
-    """
-    plan = make_plan(config)
+    run = last_run(root)
+    plan = make_plan(run.config)
     workspace = Workspace(root)
     with Display() as display:
         arrays = preprocess_all(plan.datasets, workspace, workers=1, on_event=display)
     results = collect(plan, arrays, workspace)
     if not results:
-        raise ConfigError(f"No study of {config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
-    page = _write_report(config, results, arrays, workspace, 0.0)
-    _print(config, results, page, output)
+        raise ConfigError(f"No study of {run.config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
+    _print(run.config, results, _report(run, results, arrays, workspace), output)
+
+
+def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Remembered:
+    run = Remembered(config, folder)
+    if (workspace.root / "last.json").exists():
+        last = last_run(workspace.root)
+        if last.config.identity() == config.identity():
+            run.seconds = last.seconds
+    run.write(workspace)
+    return run
 
 
 def _readable(job: Job) -> str:
@@ -77,4 +147,73 @@ def _readable(job: Job) -> str:
     if job.kind == "study":
         return Study.model_validate_json(job.payload).id
     spec = PretrainSpec.model_validate_json(job.payload)
-    return f"pretrain {spec.method.method} {spec.encoder.label} s{spec.seed}"
+    return f"pretrain {spec.method.method} {spec.encoder.name} s{spec.seed}"
+
+
+def _report(
+    run: Remembered, results: Sequence[StudyResult], arrays: dict[str, StoredArrays], workspace: Workspace
+) -> Path:
+    """Write the report, unless the one that stands there says the same."""
+    config = run.config
+    out = workspace.root / "reports" / config.name
+    origin = environment(run.folder)
+    text = resolved_yaml(config, public=True)
+    contents = [result.model_dump_json() for result in results]
+    identity = fingerprint(__version__, text, json.dumps(origin), str(round(run.seconds)), *contents)
+    mark = out / "identity"
+    if mark.exists() and mark.read_text() == identity:
+        return out / "report.html"
+    from ctlr.report.page import build_report
+
+    page = build_report(
+        results,
+        title=config.name,
+        description=config.description,
+        root=workspace.root,
+        out=out,
+        command=f"ctlr run {config.name}.yaml",
+        config_yaml=text,
+        environment=origin,
+        excluded=[f"{name}: {reason}" for name, stored in arrays.items() for reason in stored.excluded],
+        wall_seconds=run.seconds,
+        bootstrap=config.report.bootstrap,
+        confidence=config.report.confidence,
+    )
+    write_aside(mark, identity.encode())
+    return page
+
+
+def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, output: str) -> None:
+    """Results to stdout, and where the report is."""
+    if output != "table":
+        summary: dict[str, Any] = {
+            "benchmark": config.name,
+            "report": str(page),
+            "failed": sum(result.status == "failed" for result in results),
+            "results": [result.record() for result in results],
+        }
+        show(summary, output)
+        return
+    for path in sorted((page.parent / "tables").glob("scores*.csv")):
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
+    for result in results:
+        if result.status == "failed":
+            click.echo(f"{result.study.id} failed: {result.reason}", err=True)
+    click.echo(f"Report: {page}")
+
+
+def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+    """One row a method, one column a size: mean and interval."""
+    sizes = list(dict.fromkeys(row["n_train"] for row in rows))
+    cells = {
+        (row["method"], row["n_train"]): "{:.3g} ({:.3g} to {:.3g})".format(
+            *(float(row[k]) for k in ("mean", "low", "high"))
+        )
+        for row in rows
+    }
+    return [
+        {"method": method} | {f"n = {size}": cells.get((method, size), "") for size in sizes}
+        for method in dict.fromkeys(row["method"] for row in rows)
+    ]

@@ -108,7 +108,9 @@ class Display:
             self._console.print(f"{place}{name} {seconds:.1f} s", markup=False)
 
     def _table(self) -> Table:
-        table = Table(title=f"{self._done} of {len(self._names)} steps done", title_justify="left", box=None, expand=True)
+        table = Table(
+            title=f"{self._done} of {len(self._names)} steps done", title_justify="left", box=None, expand=True
+        )
         for column in ("step", "progress", "last epoch", "seconds"):
             table.add_column(column, no_wrap=True, justify="right" if column == "seconds" else "left")
         for job, event in self._running.items():

@@ -29,6 +29,7 @@ from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["evaluate"]
 
+
 def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
     """Score a finetuned study on train, validation and test: the only place where the test set is opened.
 

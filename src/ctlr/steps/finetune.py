@@ -16,7 +16,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.vat import VAT
-from ctlr.specs import Checkpoint, PretrainSpec, Study, VATSpec
+from ctlr.specs import Checkpoint, ModelCard, PretrainSpec, Study, VATSpec
 from ctlr.steps.assembly import (
     Progress,
     as_target,
@@ -33,7 +33,7 @@ from ctlr.steps.assembly import (
     write_history,
 )
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
-from ctlr.training.checkpoint import ModelCard, TrainedModel, read_tensors, save_model
+from ctlr.training.checkpoint import TrainedModel, read_tensors, save_model
 from ctlr.training.finetune import count_trained, freeze, prepare
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,31 +20,10 @@ from ctlr.encoders import build_encoder, build_head
 from ctlr.encoders.base import Encoder
 from ctlr.errors import WorkspaceError
 from ctlr.methods.base import predict_outputs
-from ctlr.specs import EncoderSpec, Value
+from ctlr.specs import ModelCard
 from ctlr.workspace import write_aside
 
-__all__ = ["ModelCard", "TrainedModel", "load_model", "read_tensors", "save_model", "write_tensors"]
-
-
-class ModelCard(Value):
-    """What a model's weights mean: all that is needed to build it again and to use it."""
-
-    encoder: EncoderSpec
-    channels: int
-    ndim: int
-    shape: tuple[int, ...]
-    """(C, *spatial) of an image."""
-    task: Literal["regression", "classification"]
-    target: str
-    classes: tuple[str, ...] = ()
-    mean: float = 0.0
-    """Of the training target; predictions are `output * std + mean`."""
-    std: float = 1.0
-
-    @property
-    def outputs(self) -> int:
-        """Width of the head."""
-        return max(1, len(self.classes))
+__all__ = ["TrainedModel", "load_model", "read_tensors", "save_model", "write_tensors"]
 
 
 @dataclass(frozen=True)
