@@ -35,19 +35,25 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+_OWN_AFFAIRS: dict[str, type[Warning]] = {
+    "The ``noload`` loader strategy": DeprecationWarning,
+    ".*Any type hint is inferred as AnyType": UserWarning,
+}
+"""What MLflow warns itself of while it is imported. Filtered, since `catch_warnings` would disturb other threads."""
+
 
 def import_mlflow() -> ModuleType:
-    """MLflow, without telemetry, chatter and the warnings of its import.
+    """MLflow, without telemetry and chatter.
 
     Raises:
         MissingExtraError: It is not installed.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        mlflow = require("mlflow", extra="tracking")
-        require("mlflow.pyfunc", extra="tracking")
+    for message, category in _OWN_AFFAIRS.items():
+        warnings.filterwarnings("ignore", message=message, category=category)
+    mlflow = require("mlflow", extra="tracking")
+    require("mlflow.pyfunc", extra="tracking")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return mlflow
@@ -129,8 +135,7 @@ class LocalStore:
 
         Processes that make MLflow's tables together break each other's: a lock lets one do it.
         """
-        with disk_faults_named(self.root), (self.root / "mlflow.lock").open("a") as lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with disk_faults_named(self.root), (self.root / "mlflow.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self.database.exists():
                 _make_database(self.database)

@@ -1,0 +1,365 @@
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from getpass import getuser
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ctlr.config import BenchmarkConfig, load, resolved_yaml
+from ctlr.encoders import build_encoder, build_head
+from ctlr.errors import CtlrError
+from ctlr.plan import make_plan
+from ctlr.specs import ModelCard, Study, StudyResult
+from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, TrackedModel, Tracker, study_params
+from ctlr.training.checkpoint import TrainedModel, load_model, save_model
+from ctlr.workspace import Workspace
+
+BENCHMARK = """\
+name: tracked
+datasets:
+  scans: {kind: bids, root: ., preprocess: {shape: [32, 32, 32]}}
+tasks:
+  age: {target: age, kind: regression}
+transfers:
+  - {target: {data: scans, task: age}}
+encoders: {small_cnn: {width: 0.25}}
+methods: {scratch: {}, simclr: {temperature: 0.3}}
+sample_sizes: [20, 50]
+seeds: [0, 1]
+"""
+
+HISTORY = """\
+epoch,train_loss,validation_loss,validation_mae,validation_r
+1,1.5,1.25,11,
+2,1,0.75,9.5,0.5
+3,0.5,nan,8,0.75
+"""
+
+SHAPE = (1, 32, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkConfig:
+    path = tmp_path_factory.mktemp("benchmark") / "tracked.yaml"
+    path.write_text(BENCHMARK)
+    return load(path)
+
+
+@pytest.fixture(scope="module")
+def studies(config: BenchmarkConfig) -> list[Study]:
+    return [study for study in make_plan(config).studies if study.method.label != "mean"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, config: BenchmarkConfig) -> Path:
+    """What a finished study leaves."""
+    folder = tmp_path_factory.mktemp("study")
+    spec = config.encoders["small_cnn"]
+    encoder = build_encoder(spec, channels=1, ndim=3, seed=0)
+    card = ModelCard(
+        encoder=spec, channels=1, ndim=3, shape=SHAPE, task="regression", target="age", mean=50.0, std=10.0
+    )
+    save_model(folder, TrainedModel(card, encoder, build_head(encoder.width, 1, dropout=0.0, seed=0)))
+    (folder / "history.csv").write_text(HISTORY)
+    (folder / "predictions.csv").write_text("subject,split,y_true,y_pred\n0a1b2c3d4e5f,test,61,58.5\n")
+    (folder / "result.json").write_text("{}")
+    return folder
+
+
+def result_of(study: Study, **changes: Any) -> StudyResult:
+    return StudyResult(
+        study=study,
+        scores={"validation": {"mae": 8.0}, "test": {"mae": 8.5, "r": 0.5}},
+        seconds={"finetune": 12.5},
+        arrays="a" * 24,
+        split="b" * 24,
+        environment={"torch": "2.13.0", "git_commit": "c" * 40},
+    ).model_copy(update=changes)
+
+
+def begin(tracker: Tracker, config: BenchmarkConfig) -> str:
+    return tracker.start(
+        config.name,
+        identity=config.identity(),
+        params={"seeds": 2},
+        tags={"ctlr.version": "0"},
+        files={"benchmark.yaml": resolved_yaml(config, public=True)},
+    )
+
+
+def log(tracker: Tracker, result: StudyResult, folder: Path, model: bool = False) -> str:
+    tracked = TrackedModel(folder=folder, image_shape=SHAPE) if model else None
+    return tracker.log_study(result, folder, params=study_params(result.study), tags={"note": "x"}, model=tracked)
+
+
+class Store:
+    """A workspace with one benchmark recorded by MLflow: two studies, the second with its model."""
+
+    def __init__(self, root: Path, config: BenchmarkConfig, studies: list[Study], folder: Path) -> None:
+        self.workspace = Workspace(root)
+        tracker = MlflowTracker(None, self.workspace)
+        self.parent = begin(tracker, config)
+        self.first = log(tracker, result_of(studies[0]), folder)
+        self.second = log(tracker, result_of(studies[1]), folder, model=True)
+        tracker.finish("finished")
+        import mlflow
+
+        self.mlflow = mlflow
+        self.client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+        self.experiment = self.client.get_experiment_by_name(config.name)
+
+    def runs(self) -> list[Any]:
+        return list(self.client.search_runs([self.experiment.experiment_id]))
+
+    def files(self, address: str) -> Path:
+        """Where the server that `mlflow ui` starts in the workspace's folder looks."""
+        return self.workspace.root / "mlartifacts" / address.removeprefix("mlflow-artifacts:/")
+
+
+@pytest.fixture(scope="module")
+def store(
+    tmp_path_factory: pytest.TempPathFactory, config: BenchmarkConfig, studies: list[Study], folder: Path
+) -> Store:
+    return Store(tmp_path_factory.mktemp("store") / "workspace", config, studies, folder)
+
+
+@pytest.fixture(scope="module")
+def trackers(store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[], Tracker]]:
+    """Each tracker that remembers, made anew on what the one before has recorded."""
+    memory = MemoryTracker()
+    return {"memory": lambda: memory, "mlflow": lambda: MlflowTracker(None, store.workspace)}
+
+
+@pytest.mark.parametrize("name", ["memory", "mlflow"])
+def test_recording_again_changes_nothing(
+    trackers: dict[str, Callable[[], Tracker]], name: str, config: BenchmarkConfig, studies: list[Study], folder: Path
+) -> None:
+    def record() -> list[str]:
+        tracker = trackers[name]()
+        ids = [begin(tracker, config), *(log(tracker, result_of(study), folder) for study in studies[:2])]
+        tracker.finish("finished")
+        return ids
+
+    first = record()
+    assert len(set(first)) == 3
+    assert record() == first
+
+
+@pytest.mark.parametrize("name", ["memory", "mlflow"])
+def test_another_benchmark_of_the_same_name_is_recorded_apart(
+    trackers: dict[str, Callable[[], Tracker]], name: str, config: BenchmarkConfig
+) -> None:
+    tracker = trackers[name]()
+    other = config.model_copy(update={"seeds": (7,)})
+    assert begin(tracker, config) != begin(tracker, other)
+
+
+def test_nothing_is_recorded_without_a_tracker(config: BenchmarkConfig, studies: list[Study], folder: Path) -> None:
+    tracker = NullTracker()
+    assert begin(tracker, config) == ""
+    assert log(tracker, result_of(studies[0]), folder) == ""
+    tracker.finish("finished")
+
+
+def test_the_double_remembers_what_it_was_given(config: BenchmarkConfig, studies: list[Study], folder: Path) -> None:
+    tracker = MemoryTracker()
+    parent = begin(tracker, config)
+    log(tracker, result_of(studies[0], status="failed", reason="the loss became NaN"), folder)
+    log(tracker, result_of(studies[0]), folder, model=True)
+    tracker.finish("interrupted")
+    kept = tracker.studies[parent, studies[0].id]
+    assert kept.result.status == "ok"
+    assert kept.params["n_train"] == 20
+    assert kept.model is not None
+    assert tracker.files[parent].keys() == {"benchmark.yaml"}
+    assert tracker.status == "interrupted"
+
+
+def test_studies_hang_below_their_benchmark(store: Store, studies: list[Study]) -> None:
+    parent, first = store.client.get_run(store.parent), store.client.get_run(store.first)
+    assert parent.info.run_name == "tracked"
+    assert parent.data.tags["ctlr.version"] == "0"
+    assert parent.data.params == {"seeds": "2"}
+    assert first.data.tags["mlflow.parentRunId"] == store.parent
+    assert first.data.tags["ctlr.study"] == first.info.run_name == studies[0].id
+    assert {parent.info.status, first.info.status} == {"FINISHED"}
+    assert "name: tracked" in (store.files(parent.info.artifact_uri) / "benchmark.yaml").read_text()
+
+
+def test_scores_seconds_and_provenance_are_recorded(store: Store) -> None:
+    run = store.client.get_run(store.first)
+    assert run.data.metrics["test_mae"] == 8.5
+    assert run.data.metrics["seconds_finetune"] == 12.5
+    assert run.data.tags["ctlr.arrays"] == "a" * 24
+    assert run.data.tags["ctlr.split"] == "b" * 24
+    assert run.data.tags["mlflow.source.git.commit"] == "c" * 40
+    assert run.data.tags["note"] == "x"
+
+
+def test_factors_and_options_are_parameters(store: Store) -> None:
+    params = store.client.get_run(store.first).data.params
+    factors = {"method": "scratch", "target": "scans.age", "source": "none", "n_train": "20", "encoder": "small_cnn"}
+    assert factors.items() <= params.items()
+    assert params["method.finetune.schedule"] == "cosine"
+    assert params["encoder.width"] == "0.25"
+    assert params["method.finetune.views"] == "none"
+
+
+def test_metrics_by_epoch_keep_their_epochs(store: Store) -> None:
+    def curve(column: str) -> list[tuple[int, float]]:
+        history = store.client.get_metric_history(store.first, f"epoch/{column}")
+        return [(point.step, point.value) for point in history]
+
+    assert curve("validation_mae") == [(1, 11), (2, 9.5), (3, 8)]
+    assert curve("validation_r") == [(2, 0.5), (3, 0.75)]
+    assert curve("validation_loss") == [(1, 1.25), (2, 0.75)]
+
+
+def test_a_studys_files_are_kept_and_nothing_else_of_its_folder(store: Store) -> None:
+    files = store.files(store.client.get_run(store.first).info.artifact_uri)
+    names = {"predictions.csv", "history.csv", "study.json", "environment.json"}
+    assert {path.name for path in files.iterdir()} == names
+    assert (files / "history.csv").read_text() == HISTORY
+    assert json.loads((files / "environment.json").read_text())["torch"] == "2.13.0"
+    assert json.loads((files / "study.json").read_text())["target"]["data"]["root"] == "scans"
+
+
+def test_a_recorded_model_loads_back_and_predicts_the_same(store: Store, folder: Path) -> None:
+    (output,) = store.client.get_run(store.second).outputs.model_outputs
+    logged = store.client.get_logged_model(output.model_id)
+    assert logged.status == "READY"
+    assert logged.source_run_id == store.second
+    place = store.files(logged.artifact_location)
+    loaded = store.mlflow.pyfunc.load_model(str(place))
+    images: npt.NDArray[np.float32] = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.predict(images), load_model(folder).predict(images))
+    assert loaded.metadata.get_input_schema().inputs[0].shape == (-1, *SHAPE)
+    assert loaded.metadata.get_output_schema().inputs[0].shape == (-1,)
+    assert loaded.predict(loaded.input_example).shape == (1,)
+    assert not [path for path in place.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth"}]
+    assert "torch==2.13.0\n" in (place / "requirements.txt").read_text()
+
+
+def test_nothing_that_is_recorded_names_a_user_or_a_path(store: Store) -> None:
+    words = {str(Path.cwd()), str(store.workspace.root), os.path.expanduser("~") + "/"}
+    with closing(sqlite3.connect(store.workspace.root / "mlflow.db")) as database:
+        dump = "\n".join(database.iterdump())
+        users = {
+            user
+            for (user,) in database.execute(
+                "SELECT user_id FROM runs UNION SELECT value FROM tags WHERE key = 'mlflow.user'"
+            )
+        }
+    texts = [dump, *(path.read_text() for path in (store.workspace.root / "mlartifacts").rglob("*") if is_text(path))]
+    assert users == {"ctlr"}
+    assert [word for word in words for text in texts if word in text] == []
+    if getuser() != "root":  # `root` is also a word of MLflow's tables
+        assert [text for text in texts if getuser() in text] == []
+
+
+def is_text(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".safetensors"
+
+
+def test_what_is_recorded_wholly_is_recognised_without_mlflow(
+    store: Store, config: BenchmarkConfig, studies: list[Study], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "results.json").write_text(json.dumps([result_of(study).model_dump_json() for study in studies[:2]]))
+    program = f"""
+import json, sys
+from pathlib import Path
+from ctlr.specs import StudyResult
+from ctlr.tracking import MlflowTracker, NullTracker
+from ctlr.workspace import Workspace
+tracker = MlflowTracker(None, Workspace({str(store.workspace.root)!r}))
+ids = [tracker.start("tracked", identity={config.identity()!r}, params={{}}, tags={{}}, files={{}})]
+for text in json.loads(Path({str(tmp_path / "results.json")!r}).read_text()):
+    result = StudyResult.model_validate_json(text)
+    ids.append(tracker.log_study(result, Path({str(folder)!r}), params={{}}, tags={{}}, model=None))
+tracker.finish("finished")
+print(json.dumps([ids, sorted({{"mlflow", "torch"}} & set(sys.modules))]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [[store.parent, store.first, store.second], []]
+
+
+def test_a_study_that_was_cut_off_or_failed_is_recorded_anew(
+    store: Store, config: BenchmarkConfig, studies: list[Study], folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tracker = MlflowTracker(None, store.workspace)
+    begin(tracker, config)
+    failed = log(tracker, result_of(studies[2], status="failed", reason="the loss became NaN"), folder)
+    run = store.client.get_run(failed)
+    assert (run.info.status, run.data.tags["ctlr.reason"]) == ("FAILED", "the loss became NaN")
+    mended = log(tracker, result_of(studies[2]), folder, model=True)
+    assert mended != failed
+    store.client.set_terminated(mended, "RUNNING")  # as a kill would leave it
+
+    again = MlflowTracker(None, store.workspace)
+    begin(again, config)
+    last = log(again, result_of(studies[2]), folder, model=True)
+    again.finish("interrupted")
+    assert store.client.get_run(store.parent).info.status == "KILLED"
+    again.finish("finished")
+    found = [run.info.run_id for run in store.runs() if run.data.tags.get("ctlr.study") == studies[2].id]
+    assert found == [last]
+    models = store.client.search_logged_models([store.experiment.experiment_id])
+    assert sorted(model.source_run_id for model in models) == sorted([store.second, last])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_experiment_deleted_by_hand_is_brought_back(
+    store: Store, config: BenchmarkConfig, studies: list[Study], folder: Path
+) -> None:
+    store.client.create_experiment("gone", artifact_location="mlflow-artifacts:/gone")
+    store.client.delete_experiment(store.client.get_experiment_by_name("gone").experiment_id)
+    tracker = MlflowTracker(None, store.workspace)
+    begin(tracker, config.model_copy(update={"name": "gone"}))
+    run = log(tracker, result_of(studies[0]), folder)
+    assert store.client.get_run(run).info.lifecycle_stage == "active"
+
+
+def test_what_mlflow_refuses_is_an_error_with_a_remedy(
+    store: Store, config: BenchmarkConfig, studies: list[Study], folder: Path
+) -> None:
+    tracker = MlflowTracker(None, store.workspace)
+    begin(tracker, config)
+    with pytest.raises(CtlrError, match=r"MLflow \(.*mlflow.db\) refused: .*tracking.backend=none"):
+        tracker.log_study(result_of(studies[3]), folder, params={"a\nb": 1}, tags={}, model=None)
+
+
+def test_processes_that_start_together_make_one_database(tmp_path: Path) -> None:
+    program = f"""
+from ctlr.tracking import MlflowTracker
+from ctlr.workspace import Workspace
+tracker = MlflowTracker(None, Workspace({str(tmp_path)!r}))
+tracker.start("together", identity="same", params={{}}, tags={{}}, files={{}})
+"""
+    started = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
+    assert [(process.wait(), process.communicate()[1]) for process in started] == [(0, b"")] * 2
+
+
+def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path, config: BenchmarkConfig) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        port = server.server_port
+    tracker = MlflowTracker(f"http://127.0.0.1:{port}", Workspace(tmp_path))
+    with pytest.raises(CtlrError, match=rf"no MLflow server answers at http://127.0.0.1:{port}"):
+        begin(tracker, config)
+
+
+def test_with_tracking_off_nothing_imports_mlflow() -> None:
+    program = (
+        "import sys; from ctlr.tracking import NullTracker; import ctlr.steps, ctlr.engine;"
+        "NullTracker().finish('finished'); print('mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
