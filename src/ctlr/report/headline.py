@@ -1,0 +1,147 @@
+"""The answer in plain words, computed from the rows. What was not shown is not said."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, score_digits, unit
+from ctlr.report.formats import number
+from ctlr.report.sections import Section
+from ctlr.report.tables import GainRow, Rows
+from ctlr.specs import METRICS
+
+__all__ = ["Answer", "answer", "listed"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a section found."""
+
+    text: str
+    notes: tuple[str, ...]
+    """What weakens it."""
+
+
+def listed(items: Sequence[object], word: str = "and") -> str:
+    """`20, 50 and 100`."""
+    *most, last = map(str, items)
+    return f"{', '.join(most)} {word} {last}" if most else last
+
+
+def answer(section: Section, rows: Rows) -> Answer:
+    """Say who gains over the baseline, where, and by how much; or that nobody does."""
+    if not rows.scores:
+        return Answer("No study finished, so there is nothing to compare.", ())
+    if section.baseline is None or not any(method == section.baseline for method, _ in section.cells):
+        text = f"No training from scratch finished, so no gain can be given. {_best(section, rows)}"
+    elif not section.contenders:
+        text = f"Only training from scratch was run, so there is nothing to hold it against. {_best(section, rows)}"
+    elif not rows.gains:
+        text = f"No method finished beside ‘{section.baseline}’, so no gain can be given. {_best(section, rows)}"
+    else:
+        text = _gains(section, rows)
+    return Answer(text, tuple(_notes(section, rows)))
+
+
+def _gains(section: Section, rows: Rows) -> str:
+    """One clause a size; neighbouring sizes at which nothing stands share one."""
+    nobody = "no method differs" if len(section.contenders) > 1 else f"‘{section.contenders[0]}’ does not differ"
+    sizes = sorted({row.n_train for row in rows.gains})
+    found = [(size, _at(section, rows, size)) for size in sizes]
+    if not any(words for _, words in found):
+        return f"Nothing wins: at {listed(sizes)} labelled subjects {nobody} measurably from training from scratch."
+    first = next(size for size, words in found if words)
+    clauses: list[str] = []
+    for words, group in itertools.groupby(found, key=lambda item: item[1]):
+        where = [size for size, _ in group]
+        clause = f"at {listed(where)}{'' if clauses else ' labelled subjects,'} "
+        clause += words or f"{nobody} measurably from scratch"
+        clauses.append(f"{clause} against training from scratch" if first in where else clause)
+    text = "; ".join(clauses)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _at(section: Section, rows: Rows, size: int) -> str:
+    """What stands at one size; empty when nothing does."""
+    standing = [row for row in rows.gains if row.n_train == size and row.stands]
+    gains = sorted((row for row in standing if row.direction == "gain"), key=lambda row: -row.gain.mean)
+    losses = sorted((row for row in standing if row.direction == "negative"), key=lambda row: row.gain.mean)
+    return ", while ".join(_phrase(section, rows, group) for group in (gains, losses) if group)
+
+
+def _phrase(section: Section, rows: Rows, group: Sequence[GainRow]) -> str:
+    """`‘a’ lowers MAE by 1.2 years (95 % interval 0.3 to 2.1) and ‘b’ by 0.9 (0.1 to 1.7)`."""
+    falls = (METRICS[section.task.headline] == "min") == (group[0].direction == "gain")
+    digits, measure = gain_digits(rows), _unit(section)
+    words = []
+    for index, row in enumerate(group):
+        low, high = sorted((abs(row.gain.low), abs(row.gain.high)))
+        verb = f" {'lowers' if falls else 'raises'} {METRIC_WORDS[section.task.headline]}" if index == 0 else ""
+        amount = f"{number(abs(row.gain.mean), digits)}{measure if index == 0 else ''}"
+        label = f"{percent(rows.level)} interval " if index == 0 else ""
+        harm = "; negative transfer" if row.direction == "negative" else ""
+        words.append(f"‘{row.method}’{verb} by {amount} ({label}{number(low, digits)} to {number(high, digits)}{harm})")
+    return listed(words)
+
+
+def _unit(section: Section) -> str:
+    """` years`, where the metric has the target's unit and that is known."""
+    measure = unit(section.task)
+    return f" {measure}" if measure and section.task.headline in ("mae", "rmse") else ""
+
+
+def _best(section: Section, rows: Rows) -> str:
+    """The best mean at the largest size, without a claim."""
+    largest = max(row.n_train for row in rows.scores)
+    pick = min if METRICS[section.task.headline] == "min" else max
+    best = pick((row for row in rows.scores if row.n_train == largest), key=lambda row: row.estimate.mean)
+    digits = score_digits(rows.scores)
+    value = f"{METRIC_WORDS[section.task.headline]} {number(best.estimate.mean, digits)}{_unit(section)}"
+    ends = f"{percent(rows.level)} interval {interval(best.estimate, digits)}"
+    return f"At {largest} labelled subjects ‘{best.method}’ reaches {value} ({ends})."
+
+
+def _notes(section: Section, rows: Rows) -> list[str]:
+    notes = [*_against_the_mean(section, rows), *_hints(rows)]
+    finished = sorted({size for _, size in section.cells})
+    unpaired = [size for size in finished if (section.baseline, size) not in section.cells]
+    if unpaired and rows.gains:
+        notes.append(
+            f"At {listed(unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
+        )
+    if max(row.estimate.n_seeds for row in rows.scores) == 1:
+        notes.append("One seed only: the intervals tell of other test subjects, not of other training runs.")
+    failed = sum(count.failed for count in rows.counts)
+    if failed:
+        total = failed + sum(count.finished for count in rows.counts)
+        notes.append(f"{failed} of {total} studies failed and are missing from these numbers.")
+    return notes
+
+
+def _against_the_mean(section: Section, rows: Rows) -> list[str]:
+    """Sizes at which nobody, and winners who do not, beat a predictor that never sees an image."""
+    word = "mean" if section.task.kind == "regression" else "most frequent class"
+    sizes = sorted({row.n_train for row in rows.over_mean})
+    beaten = {(row.method, row.n_train) for row in rows.over_mean if row.direction == "gain"}
+    hopeless = [size for size in sizes if not any(n == size for _, n in beaten)]
+    notes = []
+    if hopeless:
+        notes.append(f"At {listed(hopeless)} no method is measurably better than predicting the training set’s {word}.")
+    winners = [row for row in rows.gains if row.stands and row.direction == "gain"]
+    notes += [
+        f"‘{row.method}’ at {row.n_train} gains over scratch, yet is not measurably better than that {word}."
+        for row in winners
+        if row.n_train in sizes and row.n_train not in hopeless and (row.method, row.n_train) not in beaten
+    ]
+    return notes
+
+
+def _hints(rows: Rows) -> list[str]:
+    hints = [row for row in rows.gains if row.direction != "none" and not row.stands]
+    if not hints:
+        return []
+    words = {"gain": "gain", "negative": "loss"}
+    names = listed([f"the {words[row.direction]} of ‘{row.method}’ at {row.n_train}" for row in hints])
+    return [f"Taken alone, {names} would count; among {len(rows.gains)} comparisons that is not enough."]

@@ -1,0 +1,93 @@
+"""The report: one self-contained HTML file, tables beside it, and a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctlr import __version__
+from ctlr.report.privacy import scrub
+from ctlr.specs import StudyResult
+from ctlr.workspace import disk_faults_named, write_aside
+
+__all__ = ["build_report"]
+
+
+def build_report(
+    results: Sequence[StudyResult],
+    *,
+    title: str,
+    description: str,
+    root: Path,
+    out: Path,
+    command: str,
+    config_yaml: str,
+    environment: Mapping[str, str],
+    excluded: Sequence[str],
+    wall_seconds: float,
+    bootstrap: int = 2000,
+    confidence: float = 0.95,
+) -> Path:
+    """Write `report.html`, `results.csv`, `model-card.md` and `tables/*.{csv,md,tex}` into a folder.
+
+    Equal results give equal bytes: nothing of the day, the machine's paths or its user enters.
+
+    Args:
+        results: Every study, failed ones too.
+        title: Of the benchmark.
+        description: What it asks.
+        root: Of the workspace; `result.path` lies below.
+        out: Folder to write to; made when it does not exist.
+        command: That made the results.
+        config_yaml: The resolved configuration.
+        environment: Package versions, git commit, platform.
+        excluded: Why each image that was left out is bad.
+        wall_seconds: Of the whole run; 0 when unknown.
+        bootstrap: Replicates behind an interval, at least.
+        confidence: Share of intervals that hold the true value.
+
+    Returns:
+        Path of `report.html`.
+
+    Raises:
+        DataError: Studies of one transfer were tested on different subjects, or a history is damaged.
+        WorkspaceError: The folder cannot be written.
+    """
+    # scikit-learn and matplotlib are slow to load: whoever imports this module and builds no report does without.
+    from ctlr.report.contents import contents
+    from ctlr.report.formats import records_csv, to_csv, to_latex, to_markdown
+    from ctlr.report.model_card import model_card
+
+    found = contents(
+        results, root=root, environment=environment, excluded=excluded, wall_seconds=wall_seconds,
+        bootstrap=bootstrap, level=confidence,
+    )  # fmt: skip
+    prose = {
+        "title": scrub(title), "description": scrub(description), "command": scrub(command),
+        "config_yaml": scrub(config_yaml),
+    }  # fmt: skip
+    records = [result.record() | {"reason": scrub(result.reason)} for result in found.results]
+    files = {
+        f"tables/{table.name}.{suffix}": write(table)
+        for table in found.written
+        for suffix, write in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex))
+    }
+    files["results.csv"] = records_csv(records)
+    files["model-card.md"] = model_card(found.views, title=prose["title"])
+    files["report.html"] = _render(found=found, **prose)
+    with disk_faults_named(out):
+        (out / "tables").mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_aside(out / name, text.encode())
+    return out / "report.html"
+
+
+def _render(**context: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    templates = Environment(
+        loader=PackageLoader("ctlr.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return templates.get_template("report.html.j2").render(version=__version__, **context)

@@ -1,0 +1,104 @@
+"""From a matplotlib figure to SVG that lives inside a page and follows its light and dark colours.
+
+Figures are drawn in placeholder colours, which become CSS variables; text stays text, in the page's own font.
+Equal figures give equal bytes: identifiers come from the content, and no date is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+__all__ = ["FAINT", "GRID", "INK", "MUTED", "SERIES", "SURFACE", "Panel", "canvas", "inline", "panel", "variable"]
+
+INK, MUTED, FAINT, GRID, SURFACE = "#010101", "#010102", "#010103", "#010104", "#010105"
+SERIES = tuple(f"#0102{index:02x}" for index in range(9))
+"""One colour a method; the first is the baseline's grey, the others are told apart by colour-blind readers too."""
+_VARIABLES = {INK: "ink", MUTED: "muted", FAINT: "faint", GRID: "grid", SURFACE: "page"} | {
+    colour: f"series-{index}" for index, colour in enumerate(SERIES)
+}
+_STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "ctlr", "font.size": 12, "axes.edgecolor": GRID, "axes.labelcolor": INK,
+    "axes.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "axes.axisbelow": True, "axes.labelsize": 12, "grid.color": GRID, "grid.linewidth": 0.7, "text.color": INK,
+    "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": MUTED, "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 11, "ytick.labelsize": 11, "xtick.major.size": 3, "ytick.major.size": 0,
+    "lines.solid_capstyle": "round", "axes.labelpad": 6, "axes.unicode_minus": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A drawing for the page."""
+
+    svg: str
+    alt: str
+    """What a reader who cannot see it has to know."""
+
+
+@contextlib.contextmanager
+def canvas(
+    width: int, height: int, *, left: int = 48, top: int = 10, right: int = 10, bottom: int = 42
+) -> Iterator[Axes]:
+    """Yield the axes of a new figure, in the report's style; sizes and margins in pixels of the page."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width / 72, height / 72), facecolor="none")
+        box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+        axes = figure.add_axes(box)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        yield axes
+
+
+def panel(axes: Axes, *, name: str, alt: str) -> Panel:
+    """Finish a drawing; `name` keeps the identifiers of several drawings on one page apart."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return Panel(inline(figure, name=name, alt=alt), alt)
+
+
+def variable(colour: str) -> str:
+    """The CSS variable that a placeholder colour stands for."""
+    return f"var(--{_VARIABLES[colour]})"
+
+
+def inline(figure: Figure, *, name: str, alt: str) -> str:
+    """Render as an `<svg role="img">` element without prolog, date, fonts or references to anything outside."""
+    stream = io.StringIO()
+    with mpl.rc_context(_STYLE):  # ticks are born while drawing
+        FigureCanvasSVG(figure).print_svg(stream, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, count=1, flags=re.DOTALL)
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    text = f'<svg {size} role="img" aria-label="{_attribute(alt)}">' + text[text.index(">") + 1 :]
+    text = re.sub(r" font-family: [^;\"]*;?", "", text)
+    text = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", text)
+    text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _rounded, text)
+    text = re.sub(r"#010[12][0-9a-f]{2}\b", lambda match: variable(match[0]), text)
+    return _own_identifiers(text.replace("xlink:href", "href"), name)
+
+
+def _rounded(attribute: re.Match[str]) -> str:
+    return re.sub(r"(\d+\.\d\d)\d+", r"\1", attribute[0]).replace(" \n", " ")
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def _own_identifiers(text: str, name: str) -> str:
+    """Keep identifiers that are referred to, under this drawing's name; drop the others."""
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
+    text = re.sub(r' id="([^"]*)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", text)
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)

@@ -1,0 +1,244 @@
+"""What the page shows of one section: its answer, tables and drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ctlr.report import diagnostic_plots, displays
+from ctlr.report.diagnostics import calibration, confusion, roc
+from ctlr.report.formats import Table
+from ctlr.report.headline import Answer, answer
+from ctlr.report.plots import History, Style, forest, history_plot, learning_curves, styles
+from ctlr.report.predictions import read_history
+from ctlr.report.sections import Done, Section
+from ctlr.report.svg import Panel
+from ctlr.report.tables import Rows, compute
+from ctlr.specs import METRICS, DataTask
+
+__all__ = ["MethodPanels", "View", "method_styles", "view"]
+
+
+@dataclass(frozen=True)
+class MethodPanels:
+    """Drawings of one method, side by side."""
+
+    label: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A section, ready for the page."""
+
+    section: Section
+    rows: Rows
+    answer: Answer
+    heading: str
+    setting: str
+    """One sentence: what is predicted, from what, by which encoder."""
+    tables: Mapping[str, Table]
+    curves: Panel | None
+    forest: Panel | None
+    detail_size: int
+    """The size whose predictions are drawn: the largest."""
+    methods: tuple[MethodPanels, ...]
+    histories: tuple[MethodPanels, ...]
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Words that the page puts into its sentences."""
+        task = self.section.task
+        return {
+            "gap": displays.gap_name(self.section),
+            "floor": "mean" if task.kind == "regression" else "class shares",
+            "interval": f"{displays.percent(self.rows.level)} interval",
+        }
+
+    @property
+    def many_classes(self) -> bool:
+        """Whether there are more than two."""
+        return any(len(done.predictions["test"].classes) > 2 for done in self.section.done)
+
+    @property
+    def slug(self) -> str:
+        """Anchor on the page."""
+        return self.section.slug
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """(anchor, words) of the subsections that there are."""
+        regression = self.section.task.kind == "regression"
+        found = [("scores", "Scores")]
+        if self.section.baseline:
+            found.append(("gains", "Gain over scratch"))
+        if self.methods:
+            found.append(("predictions", displays.gap_name(self.section) if regression else "ROC and calibration"))
+        return [*found, ("splits", "Train, validation, test")]
+
+
+def method_styles(sections: Sequence[Section]) -> dict[str, Style]:
+    """One look a method throughout the report."""
+    labels = dict.fromkeys(label for section in sections for label in section.methods)
+    baselines = [label for label in labels if any(section.baseline == label for section in sections)]
+    floors = [label for label in labels if any(section.floor == label for section in sections)]
+    return styles([label for label in labels if label not in (*baselines, *floors)], baselines, floors)
+
+
+def view(
+    section: Section, style: Mapping[str, Style], root: Path, *, bootstrap: int, level: float, name_encoder: bool
+) -> View:
+    """Compute and draw a section.
+
+    Args:
+        section: Studies of one transfer.
+        style: By method.
+        root: Of the workspace, for the histories.
+        bootstrap: Replicates of an interval.
+        level: Share of intervals that hold the true value.
+        name_encoder: Put the encoder into the heading: there are several.
+
+    Raises:
+        DataError: Studies were tested on different subjects, or a history is damaged.
+    """
+    rows = compute(section, bootstrap=bootstrap, level=level)
+    size = max((n for method, n in section.cells if method != section.floor), default=0)
+    cells = {
+        method: section.cells[method, size]
+        for method in section.methods
+        if (method, size) in section.cells and method != section.floor
+    }
+    panels = _regression_panels if section.task.kind == "regression" else _classification_panels
+    label = displays.metric_label(section.task)
+    return View(
+        section=section, rows=rows, answer=answer(section, rows), heading=_heading(section, name_encoder),
+        setting=_setting(section), tables=_tables(section, rows),
+        curves=_curves(section, rows, style, label) if rows.scores else None,
+        forest=_forest(section, rows, style, label) if rows.gains else None,
+        detail_size=size, methods=panels(section, rows, cells, style) if cells else (),
+        histories=_histories(section, cells, style, root, label),
+    )  # fmt: skip
+
+
+def _tables(section: Section, rows: Rows) -> dict[str, Table]:
+    found = {"data": displays.counts_table(section, rows.counts)}
+    if rows.scores:
+        found |= {
+            "scores": displays.scores_table(section, rows), "metrics": displays.metrics_table(section, rows.metrics),
+            "splits": displays.splits_table(section, rows.splits),
+        }  # fmt: skip
+    if rows.gains:
+        found["gains"] = displays.gains_table(section, rows)
+    if rows.gaps:
+        found["gap"] = displays.gap_table(section, rows.gaps)
+    return found
+
+
+def _heading(section: Section, name_encoder: bool) -> str:
+    encoder = f", encoder {section.encoder.label or section.encoder.name}" if name_encoder else ""
+    return f"{section.title[0].upper()}{section.title[1:]}{encoder}"
+
+
+def _setting(section: Section) -> str:
+    words = f"Predict {_task(section.target)}."
+    if section.source is not None:
+        words += f" Transfer comes from {_task(section.source)}."
+    encoder = section.encoder
+    named = f"{encoder.label} ({encoder.name})" if encoder.label not in ("", encoder.name) else encoder.name
+    return f"{words} Encoder: {named}."
+
+
+def _task(end: DataTask) -> str:
+    return f"‘{end.task.name}’ (column {end.task.target}, {end.task.kind}) of the dataset ‘{end.data.name}’"
+
+
+# ---------------------------------------------------------------- drawings
+
+
+def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
+    better = "lower" if METRICS[section.task.headline] == "min" else "higher"
+    return learning_curves(rows.scores, style=style, label=label, better=better, name=f"{section.slug}-curves")
+
+
+def _forest(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
+    return forest(rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest")
+
+
+Cells = Mapping[str, Sequence[Done]]
+
+
+def _regression_panels(
+    section: Section, rows: Rows, cells: Cells, style: Mapping[str, Style]
+) -> tuple[MethodPanels, ...]:
+    size = next(iter(cells.values()))[0].result.study.n_train
+    gaps = {row.method: row.gap for row in rows.gaps if row.n_train == size}
+    measure = displays.unit(section.task)
+    label = f"{section.task.name} ({measure})" if measure else section.task.name
+    truths = np.concatenate([gap.truth for gap in gaps.values()])
+    both = np.concatenate([truths, *[gap.prediction for gap in gaps.values()]])
+    errors = [values for gap in gaps.values() for values in (gap.gap, gap.corrected) if values is not None]
+    reach = 1.05 * float(np.abs(np.concatenate(errors)).max()) or 1.0
+    found = []
+    for index, (method, gap) in enumerate(gaps.items()):
+        name, colour = f"{section.slug}-{index}", style[method].colour
+        panels = [
+            diagnostic_plots.prediction_plot(gap, colour=colour, limits=_limits(both), label=label, name=f"{name}-p")
+        ]
+        panels += [
+            diagnostic_plots.gap_plot(
+                gap, corrected=corrected, colour=colour, limits=_limits(truths), reach=reach, label=label,
+                unit=measure, name=f"{name}-{'c' if corrected else 'u'}",
+            )
+            for corrected in ((False, True) if gap.corrected is not None else (False,))
+        ]  # fmt: skip
+        found.append(MethodPanels(method, tuple(panels)))
+    return tuple(found)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    room = 0.05 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _classification_panels(
+    section: Section, rows: Rows, cells: Cells, style: Mapping[str, Style]
+) -> tuple[MethodPanels, ...]:
+    found = []
+    for index, (method, cell) in enumerate(cells.items()):
+        name, colour = f"{section.slug}-{index}", style[method].colour
+        size = cell[0].result.study.n_train
+        scores = next(row.values for row in rows.metrics if (row.method, row.n_train) == (method, size))
+        curve = roc(cell)
+        panels = [
+            diagnostic_plots.calibration_plot(
+                calibration(cell), error=scores.get("ece"), colour=colour, name=f"{name}-c"
+            ),
+            diagnostic_plots.confusion_plot(confusion(cell), colour=colour, name=f"{name}-m"),
+        ]
+        if curve is not None:
+            auc = scores.get("roc_auc")
+            panels.insert(0, diagnostic_plots.roc_plot(curve, auc=auc, colour=colour, name=f"{name}-r"))
+        found.append(MethodPanels(method, tuple(panels)))
+    return tuple(found)
+
+
+def _histories(
+    section: Section, cells: Cells, style: Mapping[str, Style], root: Path, label: str
+) -> tuple[MethodPanels, ...]:
+    column = f"validation_{section.task.headline}"
+    found = []
+    for index, (method, cell) in enumerate(cells.items()):
+        curves: list[History] = []
+        for done in cell:
+            history = read_history(root / done.result.path / "history.csv")
+            if "epoch" in history and column in history:
+                curves.append((history["epoch"], history[column], done.result.best_epoch))
+        if curves:
+            name = f"{section.slug}-{index}-h"
+            panel = history_plot(curves, colour=style[method].colour, label=label, name=name)
+            found.append(MethodPanels(method, (panel,)))
+    return tuple(found)

@@ -1,0 +1,54 @@
+"""What a reader has to know to read a report, in plain words; only what this report uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ctlr.report.displays import percent
+from ctlr.report.views import View
+
+__all__ = ["terms"]
+
+_N = """Labelled target subjects that a model was trained on; validation subjects come on top. The sets are nested: for
+the same seed, who is in n = 20 is also in n = 50. The test subjects are the same everywhere."""
+_SEED = "One repetition of everything: other training subjects, other initial weights, other views."
+_INTERVAL = """Where the true value plausibly lies. Test subjects and seeds were drawn again with replacement at least
+{bootstrap} times; had the benchmark been repeated with other subjects and seeds, about {share} of such intervals would
+hold the true value. With one seed it speaks of test subjects only."""
+_GAIN = """The difference to training from scratch, on the same test subjects and seeds, signed so that positive is
+better. Pairing makes it sharper than comparing two intervals of the score table by eye."""
+_VERDICT = """gain: the interval lies above zero. negative transfer: it lies below, the method does harm. none: it holds
+zero, so no difference was shown, which is not the same as showing that there is none."""
+_P = """The chance of a difference this large if there were none, adjusted for the number of comparisons (Holm 1979). A
+verdict marked ‘taken alone’ would not survive that adjustment: among many comparisons some look good by luck. The
+answer at the top counts only verdicts that survive."""
+_MEAN = """Predicts the training set’s mean, or its most frequent class, without looking at an image. A method that does
+not beat it has learned nothing."""
+_SPLITS = """Training subjects teach, validation subjects choose the epoch, test subjects are read once, at the end. A
+large gap between train and test is overfitting."""
+_GAP = """Predicted minus true; for age, positive means that the brain looks older than it is. Models draw predictions
+towards the middle, which gives the gap a negative slope on the truth. The correction is a line fitted on the validation
+subjects and taken off the test subjects’ gaps (Beheshti et al. 2019)."""
+_CLASSES = """AUC: the chance that an image of the class is ranked above one of another; 0.5 is guessing. ECE: how far
+confidence is from the share that is right, on average; 0 is honest (Guo et al. 2017)."""
+
+
+def terms(views: Sequence[View], *, bootstrap: int, level: float) -> list[tuple[str, str]]:
+    """Terms and their meaning, in the order of the page."""
+    share = percent(level)
+    found = [
+        ("n", _N),
+        ("Seed", _SEED),
+        (f"{share} interval", _INTERVAL.format(bootstrap=bootstrap, share=share)),
+        ("Gain", _GAIN),
+        ("Verdict", _VERDICT),
+        ("p, and ‘taken alone’", _P),
+        ("The mean predictor", _MEAN),
+        ("Train, validation, test", _SPLITS),
+    ]
+    kinds = {view.section.task.kind for view in views}
+    if "regression" in kinds:
+        found.append(("Gap, slope and correction", _GAP))
+    if "classification" in kinds:
+        found.append(("AUC and ECE", _CLASSES))
+    return found
