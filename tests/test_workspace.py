@@ -1,0 +1,228 @@
+import contextlib
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctlr.errors import WorkspaceError
+from ctlr.workspace import FORMAT, Workspace, disk_faults_named, write_aside
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+@contextlib.contextmanager
+def small_files_only() -> Iterator[None]:
+    """Have the kernel break off any write beyond 64 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_workspace_is_made_where_there_is_none_and_found_again(tmp_path: Path) -> None:
+    Workspace(tmp_path / "deep" / "workspace")
+    assert json.loads((tmp_path / "deep" / "workspace" / "workspace.json").read_text()) == {"format": FORMAT}
+    Workspace(str(tmp_path / "deep" / "workspace"))
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(WorkspaceError, match=r"holds other things \(thesis.tex\). Name an empty or new folder."):
+        Workspace(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_workspace_of_another_version_is_refused(workspace: Workspace) -> None:
+    (workspace.root / "workspace.json").write_text(json.dumps({"format": FORMAT + 1}))
+    with pytest.raises(WorkspaceError, match=f"has workspace format {FORMAT + 1}; this CTLR writes format {FORMAT}"):
+        Workspace(workspace.root)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "7"])
+def test_a_damaged_marker_is_refused(workspace: Workspace, text: str) -> None:
+    (workspace.root / "workspace.json").write_text(text)
+    with pytest.raises(WorkspaceError, match="workspace.json cannot be read. Restore it"):
+        Workspace(workspace.root)
+
+
+def test_a_result_appears_whole_or_not_at_all(workspace: Workspace) -> None:
+    with workspace.publish("arrays", "a1") as folder:
+        (folder / "x").write_text("1")
+        assert not workspace.has("arrays", "a1")
+    assert workspace.has("arrays", "a1")
+    assert (workspace.folder("arrays", "a1") / "x").read_text() == "1"
+    assert not folder.exists()
+
+
+def begin_and_break(workspace: Workspace, kind: str, error: BaseException, *, resumable: bool) -> None:
+    with workspace.publish(kind, "a1", resumable=resumable) as folder:
+        (folder / "checkpoint").write_text("epoch 3")
+        raise error
+
+
+def test_a_step_that_fails_leaves_nothing(workspace: Workspace) -> None:
+    with pytest.raises(RuntimeError, match="broke"):
+        begin_and_break(workspace, "arrays", RuntimeError("broke"), resumable=False)
+    assert not workspace.has("arrays", "a1")
+    assert list((workspace.root / "arrays").iterdir()) == []
+
+
+def test_a_resumable_step_finds_what_it_left(workspace: Workspace) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_break(workspace, "studies", KeyboardInterrupt(), resumable=True)
+    assert not workspace.has("studies", "a1")
+    with workspace.publish("studies", "a1", resumable=True) as folder:
+        assert (folder / "checkpoint").read_text() == "epoch 3"
+    assert workspace.has("studies", "a1")
+
+
+def test_a_step_that_does_not_resume_starts_empty(workspace: Workspace) -> None:
+    left = workspace.root / "arrays" / "a1.partial"
+    left.mkdir(parents=True)
+    (left / "half").write_text("killed here")
+    with workspace.publish("arrays", "a1") as folder:
+        assert list(folder.iterdir()) == []
+
+
+def test_a_result_made_again_replaces_the_one_before(workspace: Workspace) -> None:
+    for text in ("old", "new"):
+        with workspace.publish("arrays", "a1") as folder:
+            (folder / text).write_text(text)
+    assert [path.name for path in workspace.folder("arrays", "a1").iterdir()] == ["new"]
+
+
+def test_a_killed_process_leaves_no_result(workspace: Workspace) -> None:
+    program = f"""
+import time
+from ctlr.workspace import Workspace
+with Workspace({str(workspace.root)!r}).publish("arrays", "a1") as folder:
+    (folder / "half").write_text("x")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        process.kill()
+    assert not workspace.has("arrays", "a1")
+    assert not Workspace(workspace.root).has("arrays", "a1")
+
+
+def test_two_runs_at_once_are_refused_with_the_number_of_the_first(workspace: Workspace) -> None:
+    program = f"""
+import sys
+from ctlr.errors import WorkspaceError
+from ctlr.workspace import Workspace
+try:
+    with Workspace({str(workspace.root)!r}).locked():
+        print("got it")
+except WorkspaceError as error:
+    print(error)
+"""
+
+    def other() -> str:
+        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    with workspace.locked():
+        assert f"in use by another run (process {os.getpid()})" in other()
+    assert other() == "got it\n"
+
+
+def test_the_lock_of_a_killed_run_is_free(workspace: Workspace) -> None:
+    program = f"""
+import time
+from ctlr.workspace import Workspace
+with Workspace({str(workspace.root)!r}).locked():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    with workspace.locked():
+        assert (workspace.root / "lock").read_text() == str(os.getpid())
+
+
+def test_a_pseudonym_is_the_same_within_a_workspace_only(workspace: Workspace, tmp_path: Path) -> None:
+    name = workspace.pseudonym("sub-001")
+    assert name == Workspace(workspace.root).pseudonym("sub-001")
+    assert name != workspace.pseudonym("sub-002")
+    assert name != Workspace(tmp_path / "other").pseudonym("sub-001")
+    assert len(name) == 12
+    assert int(name, 16) >= 0
+
+
+def test_the_key_of_the_pseudonyms_is_the_owners_alone(workspace: Workspace) -> None:
+    workspace.pseudonym("sub-001")
+    assert (workspace.root / "key").stat().st_mode & 0o777 == 0o600
+    assert len((workspace.root / "key").read_bytes()) == 32
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.binary(max_size=200))
+def test_a_file_written_aside_holds_what_was_written(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "aside.bin"
+    write_aside(path, data)
+    assert path.read_bytes() == data
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    write_aside(path, b"old")
+    with small_files_only(), pytest.raises(OSError, match="File too large"):
+        write_aside(path, b"x" * 1_000_000)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["weights"]
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "The disk of .* is full. Finished steps are safe: free some space"),
+        (errno.EDQUOT, "The disk of .* is full"),
+        (errno.EROFS, "cannot be written. Choose a writable folder with --workspace"),
+        (errno.EACCES, "cannot be written"),
+    ],
+)
+def test_faults_of_the_disk_name_the_remedy(tmp_path: Path, number: int, message: str) -> None:
+    with pytest.raises(WorkspaceError, match=message), disk_faults_named(tmp_path):
+        raise OSError(number, os.strerror(number))
+
+
+def test_other_faults_pass_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Input/output error") as caught, disk_faults_named(tmp_path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert not isinstance(caught.value, WorkspaceError)
+
+
+def test_a_device_without_space_is_a_full_disk() -> None:
+    full = Path("/dev/full")
+    with pytest.raises(WorkspaceError, match="is full"), disk_faults_named(full.parent), full.open("wb", 0) as file:
+        file.write(b"x")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(WorkspaceError, match="Choose a writable folder with --workspace"):
+            Workspace(tmp_path / "workspace")
+    finally:
+        tmp_path.chmod(0o700)
