@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel import orientations
 
-from ctlr.data.nifti import LARGEST, read_volume
+from ctlr.data.nifti import read_volume
 from ctlr.errors import DataError
 
 AFFINE = np.array([[0, 0, 2.0, -10], [-1.5, 0, 0, 20], [0, -1, 0, 30], [0, 0, 0, 1]])
@@ -53,7 +53,6 @@ def test_what_nibabel_writes_is_read_as_nibabel_reads_it(tmp_path: Path, ending:
     expected = nib.load(tmp_path / f"x{ending}")
     np.testing.assert_allclose(volume.voxels * volume.slope + volume.inter, expected.get_fdata(), atol=1e-6)
     np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-6)
-    assert (volume.low, volume.high) == (volume.voxels.min(), volume.voxels.max())
 
 
 def test_a_fourth_axis_of_one_volume_is_dropped(tmp_path: Path, save: Save) -> None:
@@ -149,19 +148,6 @@ def test_voxels_that_are_not_finite_are_counted(tmp_path: Path, save: Save, valu
     voxels[1, 2, 3] = voxels[0, 0, 0] = value
     with pytest.raises(DataError, match="every voxel must be finite; 2 of 210 are NaN or infinite. Set them to 0"):
         read_volume(save(tmp_path / "x.nii.gz", voxels))
-
-
-def test_an_empty_image_is_refused(tmp_path: Path, save: Save) -> None:
-    with pytest.raises(DataError, match="the image is empty: every voxel is 7"):
-        read_volume(save(tmp_path / "x.nii.gz", np.full((4, 4, 4), 7, np.int16)))
-
-
-def test_a_file_of_too_many_bytes_is_refused_unread(tmp_path: Path) -> None:
-    with (tmp_path / "x.nii.gz").open("wb") as file:
-        file.write(b"\x1f\x8b")
-        file.truncate(LARGEST + 1)
-    with pytest.raises(DataError, match="a compressed file may have 4.29 GB"):
-        read_volume(tmp_path / "x.nii.gz")
 
 
 def test_a_missing_file_a_folder_and_a_dangling_link_are_named(tmp_path: Path) -> None:

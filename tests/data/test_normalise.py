@@ -63,10 +63,8 @@ def test_an_image_that_is_nearly_all_background_is_still_scaled() -> None:
     assert np.isfinite(normalise(values, "zscore", foreground(values))).all()
 
 
-def test_an_empty_reference_is_refused() -> None:
+def test_a_constant_reference_is_refused() -> None:
     values, _ = _brain()
-    with pytest.raises(DataError, match="the mask is empty"):
-        normalise(values, "zscore", values[:0])
     with pytest.raises(DataError, match="every value is 3"):
         normalise(values, "zscore", np.full(9, 3, np.float32))
 

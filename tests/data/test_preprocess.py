@@ -125,9 +125,9 @@ def _spoil(root: Path, save: Write) -> dict[str, str]:
         "flat": (gzip.compress(raw[:280] + bytes(48) + raw[328:]), "the affine must be finite and invertible"),
         "series": (None, r"one volume of three axes .*\(4-D\)"),
         "nan": (None, "every voxel must be finite; 1 of 64 are NaN"),
-        "black": (None, "the image is empty: every voxel is 0"),
+        "black": (None, "the image is empty: around its centre every voxel is 0"),
         "link": (None, "a link must not point out"),
-        "blind": (None, r"its mask sub-blind/anat/sub-blind_desc-brain_mask\.nii: the image is empty"),
+        "blind": (None, r"the mask sub-blind/anat/sub-blind_desc-brain_mask\.nii must mark the brain; nothing of it"),
     }
     for name, (data, _) in spoilt.items():
         if data is not None:

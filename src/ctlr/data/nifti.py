@@ -26,11 +26,12 @@ from ctlr.errors import DataError
 __all__ = ["LARGEST", "Volume", "read_volume"]
 
 LARGEST = 4 * 2**30
-"""Bytes of voxels, or of a compressed file, above which a file is refused."""
+"""Bytes of voxels above which a file is refused."""
 
 _DEFLATE_LIMIT = 1032  # no byte of a deflate stream gives more than this many
 _LARGEST_EXTENSION = 2**24  # bytes between header and voxels
-_HASHED_VOXELS = 2**20
+_PIECE = 2**18  # bytes inflated at once: what stays in a core's cache
+_HASHED_VOXELS = 2**17
 _GZIP = b"\x1f\x8b"
 _KINDS = {  # size of the header -> where the magic string stands, what it is, who parses it
     348: (slice(344, 348), b"n+1\0", Nifti1Header),
@@ -45,21 +46,18 @@ class Volume:
     Attributes:
         voxels: (I, J, K) stored numbers, any real dtype and byte order; value = voxels * slope + inter.
         affine: (4, 4) from voxel index to mm in RAS.
-        low, high: Smallest and largest stored number.
     """
 
     voxels: NDArray[Any]
     affine: NDArray[np.float64]
     slope: float
     inter: float
-    low: float
-    high: float
 
     def digest(self) -> str:
         """SHA-256 of shape and values, the axes brought to RAS order.
 
         Equal for one image stored in another orientation, compression, dtype or byte order, with another header. Above
-        2^20 voxels a regular lattice of 2^17 of them or more stands for all: noise makes any two scans differ on it.
+        2^17 voxels a regular lattice of 2^14 of them or more stands for all: noise makes any two scans differ on it.
         """
         turn = np.abs(self.affine[:3, :3]).argmax(axis=1)
         if len(set(turn)) < 3:  # two axes equally near; take them as they are
@@ -85,23 +83,26 @@ def read_volume(path: Path) -> Volume:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
             file.seek(0)
-            if not packed:
-                return _parse(_Plain(file))
-            size = os.fstat(file.fileno()).st_size
-            if size > LARGEST:
-                raise DataError(f"a compressed file may have {_size(LARGEST)}; this one has {_size(size)}. Shrink it.")
-            return _parse(_Inflater(file.read()))
+            return _parse(_Inflater(file) if packed else _Plain(file))
     except OSError as error:
         missing = " A link to content that was not fetched? Run `datalad get`." if path.is_symlink() else ""
         raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.{missing}") from error
 
 
 class _Plain:
-    """Bytes of a file that is not compressed."""
+    """Reads a file that is not compressed.
+
+    Attributes:
+        holds: Bytes that it can give at most.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.read = file.read
+        self._file = file
         self.holds = os.fstat(file.fileno()).st_size
+
+    def fill(self, buffer: memoryview) -> int:
+        """Fill the buffer with what comes next; return the number of bytes, fewer at the end of the file."""
+        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]  # of a buffered reader
 
     def whole(self) -> bool:
         """Whether nothing is missing; plain files end without a mark."""
@@ -109,49 +110,60 @@ class _Plain:
 
 
 class _Inflater:
-    """Inflates gzip data piece by piece: no more than was asked for lies in memory.
+    """Inflates a gzip file piece by piece: no more than was asked for lies in memory.
 
     Attributes:
-        holds: Bytes that the data can give at most.
+        holds: Bytes that it can give at most.
     """
 
-    def __init__(self, packed: bytes) -> None:
-        self.holds = len(packed) * _DEFLATE_LIMIT
-        self._start(packed)
-
-    def _start(self, packed: bytes) -> None:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.holds = os.fstat(file.fileno()).st_size * _DEFLATE_LIMIT
         self._stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-        self._rest = packed
+        self._ahead = b""
 
-    def read(self, n: int) -> bytes:
-        """Return the next n bytes, fewer where the data ends.
+    def fill(self, buffer: memoryview) -> int:
+        """Fill the buffer with what comes next; return the number of bytes, fewer at the end of the file.
 
         Raises:
             DataError: The data is damaged.
         """
-        pieces: list[bytes] = []
-        while n:
-            piece = self._inflate(n)
-            pieces.append(piece)
-            n -= len(piece)
-            if self._stream.eof and self._stream.unused_data.startswith(_GZIP):
-                self._start(self._stream.unused_data)  # another member follows
-            elif self._stream.eof or not piece:
+        at = 0
+        while at < len(buffer):
+            piece = self._inflate(min(_PIECE, len(buffer) - at))
+            if not piece:
                 break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            buffer[at : at + len(piece)] = piece
+            at += len(piece)
+        return at
 
     def _inflate(self, n: int) -> bytes:
-        if self._stream.eof:
-            return b""
-        try:
-            piece: bytes = self._stream.decompress(self._rest, n)
-        except isal_zlib.error as error:  # type: ignore[misc]  # the stub declares an instance
-            raise DataError(f"the gzip data is damaged ({error}). Copy or convert the file again.") from error
-        self._rest = b""
+        """At most n bytes; none at the end, or where the file was cut."""
+        piece = b""
+        while not piece:
+            if self._stream.eof and not self._next_member():
+                break
+            if self._stream.needs_input and not self._ahead:
+                self._ahead = self._file.read(_PIECE)
+                if not self._ahead:
+                    break
+            try:
+                piece = self._stream.decompress(self._ahead, n)
+            except isal_zlib.error as error:  # type: ignore[misc]  # the stub declares an instance
+                raise DataError(f"the gzip data is damaged ({error}). Copy or convert the file again.") from error
+            self._ahead = b""
         return piece
 
+    def _next_member(self) -> bool:
+        """Go on to the gzip data that follows this one, if any."""
+        self._ahead = self._stream.unused_data or self._file.read(_PIECE)
+        if not self._ahead.startswith(_GZIP):
+            return False
+        self._stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        return True
+
     def whole(self) -> bool:
-        """Whether the checksum at the end was reached, or data lies between here and there."""
+        """Whether the checksum at the end was reached, or more data than was needed follows."""
         return self._stream.eof or bool(self._inflate(1)) or self._stream.eof
 
 
@@ -165,31 +177,30 @@ def _parse(source: _Plain | _Inflater) -> Volume:
         slope, inter = header.get_slope_inter()
     except HeaderDataError as error:
         raise DataError(f"the header breaks NIfTI's rules: {error}. Convert the image again.") from error
-    n_bytes = dtype.itemsize * math.prod(shape)
-    source.read(offset)
-    data = source.read(n_bytes)
-    if len(data) < n_bytes or not source.whole():
+    source.fill(memoryview(bytearray(offset)))
+    voxels = np.empty(shape[::-1], dtype).T
+    n_bytes = source.fill(voxels.T.reshape(-1).view(np.uint8).data)
+    if n_bytes < voxels.nbytes or not source.whole():
         raise DataError(
-            f"the file is truncated: {n_bytes} bytes of voxels and an intact end are needed; got {len(data)} bytes. "
-            "Copy or convert it again."
+            f"the file is truncated: {voxels.nbytes} bytes of voxels and an intact end are needed; got {n_bytes} "
+            "bytes. Copy or convert it again."
         )
-    voxels = np.frombuffer(data, dtype).reshape(shape, order="F")
-    low, high = _range(voxels)
-    return Volume(voxels=voxels, affine=affine, slope=slope or 1.0, inter=inter or 0.0, low=low, high=high)
+    _check_finite(voxels)
+    return Volume(voxels=voxels, affine=affine, slope=slope or 1.0, inter=inter or 0.0)
 
 
 def _header(source: _Plain | _Inflater) -> Nifti1Header:
     """The header, and the source left behind it."""
-    block = source.read(348)
-    for size in _KINDS:
-        for order in ("little", "big"):
-            if block[:4] == size.to_bytes(4, order):
-                block += source.read(size - 348)
-                place, magic, parser = _KINDS[size]
-                if len(block) == size and block[place] == magic:
-                    return parser(block, check=False)
+    block = bytearray(540)
+    found = source.fill(memoryview(block)[:348])
+    for size, (place, magic, parser) in _KINDS.items():
+        if block[:4] in (size.to_bytes(4, "little"), size.to_bytes(4, "big")):
+            found += source.fill(memoryview(block)[348:size])
+            if found == size and block[place] == magic:
+                return parser(bytes(block[:size]), check=False)
+    first = bytes(block[: min(found, 4)])
     raise DataError(
-        f"a NIfTI file (.nii or .nii.gz, header and voxels in one) is needed; its first bytes are {block[:4]!r}. "
+        f"a NIfTI file (.nii or .nii.gz, header and voxels in one) is needed; its first bytes are {first!r}. "
         "Convert the image, e.g. with dcm2niix."
     )
 
@@ -243,15 +254,10 @@ def _affine(header: Nifti1Header) -> NDArray[np.float64]:
     return affine
 
 
-def _range(voxels: NDArray[Any]) -> tuple[float, float]:
-    """Smallest and largest stored number; one pass each, which also shows NaN and infinity."""
-    low, high = float(voxels.min()), float(voxels.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
+def _check_finite(voxels: NDArray[Any]) -> None:
+    if voxels.dtype.kind == "f" and not (np.isfinite(voxels.min()) and np.isfinite(voxels.max())):  # NaN goes through
         bad = int(voxels.size - np.isfinite(voxels).sum())
         raise DataError(f"every voxel must be finite; {bad} of {voxels.size} are NaN or infinite. Set them to 0.")
-    if low == high:
-        raise DataError(f"the image is empty: every voxel is {low:g}. Export it again.")
-    return low, high
 
 
 def _size(n_bytes: float) -> str:

@@ -89,11 +89,13 @@ def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tupl
     """
     volume = read_volume(root / image.file)
     grid = centred_grid(Grid(affine=volume.affine, shape=volume.voxels.shape), options.shape, options.spacing)
-    values = resample(volume.voxels, volume.affine, grid, fill=volume.low)
+    values = resample(volume.voxels, volume.affine, grid)
     values *= np.float32(volume.slope)
     values += np.float32(volume.inter)
     if not np.isfinite(values).all():
         raise DataError(f"every value must fit float32; slope {volume.slope:g} takes some beyond. Scale the image.")
+    if values.min() == values.max():
+        raise DataError(f"the image is empty: around its centre every voxel is {values[0, 0, 0]:g}. Export it again.")
     reference = foreground(values) if image.mask is None else values[_brain(root / image.mask, image.mask, grid)]
     return encode(normalise(values, options.normalise, reference), options)[None], volume.digest()
 
@@ -112,13 +114,16 @@ def picture_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tup
 
 
 def _brain(path: Path, name: str, grid: Grid) -> NDArray[np.bool_]:
-    """Where the mask, brought to the grid by its own affine, is on."""
+    """Where the mask, brought to the grid by its own affine, is on: somewhere at least."""
     try:
         mask = read_volume(path)
     except DataError as error:
         raise DataError(f"its mask {name}: {error}") from error
     on = (mask.voxels * mask.slope + mask.inter > 0.5).astype(np.uint8, order="F")
-    return resample(on, mask.affine, grid, fill=0) > 0.5
+    brain = resample(on, mask.affine, grid, fill=0) > 0.5
+    if not brain.any():
+        raise DataError(f"the mask {name} must mark the brain; nothing of it lies in the image. Correct the mask.")
+    return brain
 
 
 def _check_shape(dataset: AnyDataset) -> None:

@@ -64,14 +64,16 @@ def smoothing(step: float) -> float:
     return math.sqrt(step**2 - 1) / _FWHM if step > 1 else 0.0
 
 
-def resample(voxels: NDArray[Any], affine: NDArray[np.float64], grid: Grid, fill: float) -> NDArray[np.float32]:
+def resample(
+    voxels: NDArray[Any], affine: NDArray[np.float64], grid: Grid, fill: float | None = None
+) -> NDArray[np.float32]:
     """Bring a volume onto a grid.
 
     Args:
         voxels: (I, J, K) real numbers; fastest with the first axis contiguous, as NIfTI stores it.
         affine: (4, 4) from voxel index to mm.
         grid: What is wanted.
-        fill: Value outside the field of view.
+        fill: Value outside the field of view; by default the smallest of the result inside.
 
     Returns:
         (I', J', K') of the grid's shape, C order.
@@ -86,26 +88,27 @@ def resample(voxels: NDArray[Any], affine: NDArray[np.float64], grid: Grid, fill
 
 
 def _separable(
-    voxels: NDArray[Any], index: NDArray[np.float64], source: NDArray[np.intp], grid: Grid, fill: float
+    voxels: NDArray[Any], index: NDArray[np.float64], source: NDArray[np.intp], grid: Grid, fill: float | None
 ) -> NDArray[np.float32]:
     """Parallel axes: three matrix products, only inside the field of view."""
-    out = np.full(grid.shape, fill, np.float32)
     weights: dict[int, _Bands] = {}
     box: list[slice] = []
     for axis, (of, n) in enumerate(zip(source.tolist(), grid.shape, strict=True)):
         positions = index[of, axis] * np.arange(n) + index[of, 3]
         inside = np.flatnonzero((positions >= -0.5) & (positions <= voxels.shape[of] - 0.5))
         if not inside.size:
-            return out
+            return np.full(grid.shape, fill or 0, np.float32)
         box.append(slice(int(inside[0]), int(inside[-1]) + 1))
         start = float(positions[inside[0]])
         weights[of] = _weights(voxels.shape[of], inside.size, round(float(index[of, axis]), 9), round(start, 9), of)
-    out[tuple(box)] = _contract(voxels.T, weights).T.transpose(source)
+    inner = _contract(voxels.T, weights).T.transpose(source)
+    out = np.full(grid.shape, inner.min() if fill is None else fill, np.float32)
+    out[tuple(box)] = inner
     return out
 
 
 def _oblique(
-    voxels: NDArray[Any], affine: NDArray[np.float64], index: NDArray[np.float64], grid: Grid, fill: float
+    voxels: NDArray[Any], affine: NDArray[np.float64], index: NDArray[np.float64], grid: Grid, fill: float | None
 ) -> NDArray[np.float32]:
     """Any other grid: smooth along the volume's axes, then interpolate once at every point of the grid."""
     from scipy import ndimage  # slow to import, and not needed by most volumes
@@ -119,12 +122,21 @@ def _oblique(
     out: NDArray[np.float32] = ndimage.affine_transform(
         smooth, index[:3, :3], index[:3, 3], grid.shape, order=1, mode="nearest", prefilter=False
     )
-    planes = [index[:, [axis]] * np.arange(n) for axis, n in enumerate(grid.shape)]
-    for axis, n in enumerate(voxels.shape):
-        along = [plane[axis].astype(np.float32) for plane in planes]
-        at = along[0][:, None, None] + along[1][:, None] + np.float32(index[axis, 3]) + along[2]
-        out[(at < -0.5) | (at > n - 0.5)] = fill
+    inside = _inside(voxels.shape, index, grid.shape)
+    if fill is None:
+        fill = out.min(where=inside, initial=np.inf)
+    out[~inside] = fill
     return out
+
+
+def _inside(shape: tuple[int, ...], index: NDArray[np.float64], wanted: tuple[int, int, int]) -> NDArray[np.bool_]:
+    """Which points of a grid of the wanted shape lie in the field of view of a volume of this shape."""
+    inside = np.ones(wanted, np.bool_)
+    for axis, n in enumerate(shape):
+        along = [(index[axis, of] * np.arange(m)).astype(np.float32) for of, m in enumerate(wanted)]
+        at = along[0][:, None, None] + along[1][:, None] + np.float32(index[axis, 3]) + along[2]
+        inside &= (at >= -0.5) & (at <= n - 0.5)
+    return inside
 
 
 @dataclass(frozen=True, kw_only=True)
