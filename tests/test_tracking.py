@@ -1,9 +1,13 @@
 import json
 import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from getpass import getuser
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -346,6 +350,69 @@ tracker.start("together", identity="same", params={{}}, tags={{}}, files={{}})
 """
     started = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
     assert [(process.wait(), process.communicate()[1]) for process in started] == [(0, b"")] * 2
+
+
+@pytest.fixture(scope="module")
+def server(store: Store) -> Iterator[str]:
+    """What a user gets who types `mlflow ui` in the workspace's folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
+    with subprocess.Popen(
+        command,
+        cwd=store.workspace.root,
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven processes that nothing here needs
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            wait_for(f"{uri}/health", seconds=60)
+            yield uri
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def wait_for(address: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def test_mlflow_ui_in_the_workspace_finds_runs_and_models(store: Store, server: str, folder: Path) -> None:
+    client = store.mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+    assert {file.path for file in client.list_artifacts(store.first)} >= {"predictions.csv", "history.csv"}
+    (output,) = client.get_run(store.second).outputs.model_outputs
+    before = store.mlflow.get_tracking_uri()
+    store.mlflow.set_tracking_uri(server)
+    try:
+        loaded = store.mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    finally:
+        store.mlflow.set_tracking_uri(before)
+    images = np.zeros((1, *SHAPE), np.float32)
+    np.testing.assert_array_equal(loaded.predict(images), load_model(folder).predict(images))
+
+
+def test_a_server_records_like_the_workspace(
+    server: str, tmp_path: Path, config: BenchmarkConfig, studies: list[Study], folder: Path
+) -> None:
+    def record() -> list[str]:
+        tracker = MlflowTracker(server, Workspace(tmp_path))
+        parent = begin(tracker, config.model_copy(update={"name": "remote", "seeds": (5,)}))
+        run = log(tracker, result_of(studies[0]), folder, model=True)
+        tracker.finish("finished")
+        return [parent, run]
+
+    assert record() == record()
+    assert {path.name for path in tmp_path.iterdir()} == {"workspace.json"}
 
 
 def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path, config: BenchmarkConfig) -> None:
