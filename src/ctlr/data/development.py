@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ctlr.data.leakage import check_leakage
 from ctlr.data.splits import Split, draw_split, rows_of
 from ctlr.data.store import ArrayStore, ImageRecord
+from ctlr.data.strata import quantile_codes, stratified_order
 from ctlr.data.targets import Targets, read_targets
 from ctlr.specs import DataTask, SplitSpec, StoredArrays
 from ctlr.workspace import Workspace
@@ -19,6 +20,8 @@ __all__ = ["Development", "SourceData", "check_sides", "open_development", "open
 
 SOURCE_VALIDATION = 0.1
 """Share of the source's labelled subjects that watch over supervised pretraining."""
+SOURCE_BINS = 5
+"""Quantile bins over which a numeric source target is balanced between them and the others."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,11 @@ def open_source(
     targets = read_targets(store.table, end.task, end.data.name)
     rows = among.pool if among is not None else np.arange(len(store))
     rows = rows[targets.known[rows]]
-    subjects = sorted({store.table[row].subject for row in rows})
-    order = np.random.default_rng(seed).permutation(len(subjects))
+    first = {store.table[row].subject: row for row in reversed(rows)}
+    subjects = sorted(first)
+    values = targets.values[[first[subject] for subject in subjects]]
+    strata = values if targets.classes else quantile_codes(values, SOURCE_BINS)
+    order = stratified_order([strata], np.random.default_rng(seed))
     held = {subjects[i] for i in order[: max(2, round(SOURCE_VALIDATION * len(subjects)))]}
     watching = np.array([store.table[row].subject in held for row in rows], bool)
     return SourceData(store, targets, train=rows[~watching], validation=rows[watching])

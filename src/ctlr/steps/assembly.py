@@ -62,12 +62,18 @@ def pool_parts(
 
 
 class Scaling:
-    """Standardisation of a numeric target by its training mean and deviation; classes pass unchanged."""
+    """Standardisation of a numeric target by its training mean and deviation; classes pass unchanged.
+
+    Attributes:
+        bins: Quintiles of the training target, between which `f1_bins` counts.
+    """
 
     def __init__(self, targets: Targets, train: npt.NDArray[np.int64]) -> None:
         self.mean, self.std = 0.0, 1.0
+        self.bins = np.empty(0)
         if not targets.classes:
             values = targets.values[train]
+            self.bins = np.quantile(values, (0.2, 0.4, 0.6, 0.8))
             self.mean, self.std = float(values.mean()), float(values.std()) or 1.0
         self.classes = targets.classes
 
@@ -124,7 +130,7 @@ def validator(
         if loss.classes:
             scores = classification_scores(truth, predictions)
         else:
-            scores = regression_scores(truth, predictions, bins=np.quantile(truth, (0.2, 0.4, 0.6, 0.8)))
+            scores = regression_scores(truth, predictions, bins=scaling.bins)
         # A metric can be undefined for one epoch's predictions (r of constant ones): such an epoch is never the best.
         return Validation(sign * scores[end.task.headline] if end.task.headline in scores else -math.inf, cost, scores)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -13,10 +15,10 @@ from ctlr.methods.base import Objective
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
 from ctlr.specs import FinetuneSpec
-from ctlr.training.images import Labelled
+from ctlr.training.images import IN_MEMORY_BYTES, Labelled
 from ctlr.training.placement import Placement
 
-__all__ = ["Finetuning", "freeze", "prepare"]
+__all__ = ["Finetuning", "count_trained", "freeze", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,27 @@ def prepare(
     validation: Labelled,
     placement: Placement,
 ) -> Finetuning:
-    """Freeze the lower blocks and, where nothing random stands before them, compute their features once."""
+    """Freeze the lower blocks; compute their features once where nothing random stands before them and they fit."""
     frozen = freeze(encoder, spec)
-    once = frozen > 0 and spec.views is None
-    if once:
-        placement.put(encoder)
-        encoder.eval()
+    placement.put(encoder)
+    encoder.eval()
 
-        def lower(images: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad(), placement.autocast():
-                features: torch.Tensor = encoder(images, stop=frozen)
-            return features.float()
+    def lower(images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), placement.autocast():
+            features: torch.Tensor = encoder(images, stop=frozen)
+        return features.float()
 
+    start = 0
+    if frozen and spec.views is None and _fits(lower, train, validation):
         train, validation = train.map(lower), validation.map(lower)
-    start = frozen if once else 0
+        start = frozen
     return Finetuning(Supervised(encoder, head, loss, views=spec.views, start=start), train, validation)
+
+
+def _fits(lower: Callable[[torch.Tensor], torch.Tensor], *sets: Labelled) -> bool:
+    """Whether the features of all rows can be held in memory: early ones are larger than the images."""
+    first = next(sets[0].images.batches([np.array([0])]))
+    return lower(first).numel() * 4 * sum(len(rows) for rows in sets) <= IN_MEMORY_BYTES
 
 
 def count_trained(objective: Objective) -> int:

@@ -1,0 +1,25 @@
+"""Every comparison in one run: `make bench`, or `python -m bench [NAME ...]` for some of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHES = ("commands", "preprocess", "views", "encoders", "training")
+
+
+def main() -> None:
+    """Print one table; ratios of 1 or more are to CTLR's advantage, and `!` marks a target that is missed."""
+    print(f"{'':78s} {'CTLR':>9s} {'other':>9s} {'ratio':>7s} {'target':>7s}")
+    for name in sys.argv[1:] or BENCHES:
+        for row in importlib.import_module(f"bench.{name}").rows():
+            target = row.get("target")
+            missed = "!" if target is not None and row["ratio"] < target else ""
+            shown = "-" if target is None else f"{target:g}"
+            theirs = "-" if row["theirs"] is None else f"{row['theirs']:.4g}"
+            ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+            print(f"{row['name']:78s} {row['ours']:9.4g} {theirs:>9s} {ratio:>7s} {shown:>7s} {missed}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The training loop beside a bare one, and what it needs of memory.
+
+    python bench/training.py        # 2 minutes on a quiet core
+
+Bare: forward, backward and optimiser on tensors of the same shape that lie ready in memory, in the same precision and
+memory format. Both take turns, and each figure is a median over rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main", "rows"]
+
+ROUNDS = 9
+CASES = (("small_cnn", 32, 256), ("small_cnn", 48, 128), ("sfcn", 32, 64))
+"""(encoder, side, volumes an epoch)."""
+BATCH = 16
+MEMORY_VOLUMES, MEMORY_SIDE = 500, 96
+MEMORY_MIB = 2048
+
+
+def rows() -> list[dict[str, Any]]:
+    """One row a comparison: name, ours and theirs (unit in the name), ratio and target."""
+    return [*(_epoch(*case) for case in CASES), _memory()]
+
+
+def _epoch(name: str, side: int, volumes: int) -> dict[str, Any]:
+    ours, theirs = _rates(name, side, volumes)
+    return {
+        "name": f"training epoch, {name}, {volumes} x {side}^3, volumes/s: bare loop",
+        "ours": ours, "theirs": theirs, "ratio": ours / theirs, "target": 0.95,
+    }  # fmt: skip
+
+
+def _rates(name: str, side: int, volumes: int) -> tuple[float, float]:
+    import torch
+
+    from ctlr.encoders import build_encoder, build_head
+    from ctlr.methods.losses import TaskLoss
+    from ctlr.methods.supervised import Supervised
+    from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec
+    from ctlr.training.fit import fit
+    from ctlr.training.images import Images, Labelled
+    from ctlr.training.placement import place
+
+    torch.set_num_threads(1)
+    spec = FitSpec(epochs=ROUNDS + 1, batch_size=BATCH, schedule="constant", warmup=0)
+    images, target = torch.randn(volumes, 1, side, side, side), torch.randn(volumes)
+
+    def objective() -> Supervised:
+        encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=3, seed=0)
+        return Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
+
+    bare = objective()
+    placement = place(bare.encoder, ComputeSpec(), "cpu", 3)
+    placement.put(bare)
+    ready = images.contiguous(memory_format=placement.memory_format)
+    optimiser = torch.optim.AdamW(bare.parameters())
+    bare.train()
+
+    def bare_epoch() -> float:
+        began = time.perf_counter()
+        for chunk, values in zip(ready.split(BATCH), target.split(BATCH), strict=True):
+            optimiser.zero_grad(set_to_none=True)
+            with placement.autocast():
+                features = bare.encoder(chunk)
+            loss = (bare.head(features.float())[:, 0] - values).square().mean()
+            loss.backward()
+            optimiser.step()
+        return time.perf_counter() - began
+
+    theirs: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        # After each of our epochs a bare one: a busy machine slows both alike.
+        fitted = fit(
+            objective(), {"labelled": Labelled(Images.of(images, torch.device("cpu")), target)}, spec=spec, seed=0,
+            placement=placement, folder=Path(folder), progress=lambda *_: theirs.append(bare_epoch()),
+        )  # fmt: skip
+    ours = [row["seconds"] for row in fitted.history]
+    return volumes / statistics.median(ours[1:]), volumes / statistics.median(theirs[1:])
+
+
+def _memory() -> dict[str, Any]:
+    """Peak memory of a process that trains on 500 stored volumes of 96^3."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        answer = subprocess.run(
+            [sys.executable, __file__, "--memory", folder], capture_output=True, text=True, check=True, env=environment
+        )
+    peak = json.loads(answer.stdout)["peak_mib"]
+    return {
+        "name": f"peak memory, training on {MEMORY_VOLUMES} x {MEMORY_SIDE}^3, MiB: at most {MEMORY_MIB}",
+        "ours": peak, "theirs": float(MEMORY_MIB), "ratio": MEMORY_MIB / peak, "target": 1.0,
+    }  # fmt: skip
+
+
+def _train_in_bounds(folder: Path) -> None:
+    """Store 500 volumes of noise, train an epoch on them, print the peak resident memory."""
+    import numpy as np
+    import torch
+
+    from ctlr.data.store import ArrayStore, ArrayWriter, ImageRecord, write_table
+    from ctlr.encoders import build_encoder, build_head
+    from ctlr.methods.losses import TaskLoss
+    from ctlr.methods.supervised import Supervised
+    from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec, StoredArrays
+    from ctlr.training.fit import fit
+    from ctlr.training.images import Images, Labelled
+    from ctlr.training.placement import place
+    from ctlr.workspace import Workspace
+
+    torch.set_num_threads(1)
+    workspace = Workspace(folder / "workspace")
+    shape = (1, *[MEMORY_SIDE] * 3)
+    arrays = StoredArrays(
+        fingerprint="noise", path="arrays/noise", rows=MEMORY_VOLUMES, subjects=MEMORY_VOLUMES, shape=shape,
+        dtype="float16",
+    )  # fmt: skip
+
+    def volumes() -> Iterator[Any]:
+        noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32).astype(np.float16)
+        for shift in range(MEMORY_VOLUMES):
+            yield np.roll(noise, shift, axis=1)
+
+    with workspace.publish("arrays", "noise") as place_:
+        with ArrayWriter(place_, shape, "float16") as writer:
+            for volume in volumes():
+                writer.append(volume)
+        write_table(place_, [ImageRecord(subject=str(i), file=str(i), sha256=str(i)) for i in range(MEMORY_VOLUMES)])
+    store = ArrayStore(arrays, workspace)
+    encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=3, seed=0)
+    objective = Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
+    rows_ = Labelled(Images([(store, np.arange(MEMORY_VOLUMES))], torch.device("cpu")), torch.randn(MEMORY_VOLUMES))
+    fit(
+        objective, {"labelled": rows_}, spec=FitSpec(epochs=1, batch_size=8), seed=0,
+        placement=place(encoder, ComputeSpec(), "cpu", 3), folder=folder,
+    )  # fmt: skip
+    print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+def main() -> None:
+    """Print the table, or measure memory for the parent."""
+    if sys.argv[1:2] == ["--memory"]:
+        _train_in_bounds(Path(sys.argv[2]))
+        return
+    for row in rows():
+        print(f"{row['name']:75s} {row['ours']:8.1f} {row['theirs']:8.1f} {row['ratio']:6.2f} {row['target']}")
+
+
+if __name__ == "__main__":
+    main()
