@@ -187,9 +187,9 @@ def gains_table(section: Section, rows: Rows) -> Table:
 
     return Table(
         name=_name("gains", section),
-        caption=f"Gain over {section.baseline} in {metric_label(section.task)}, paired by seed and subject; positive "
-        f"is better. Below each gain its {percent(rows.level)} interval. p is adjusted for {len(ordered)} comparisons "
-        "(Holm).",
+        caption=f"Gain over {section.baseline} in {metric_label(section.task)} with its {percent(rows.level)} "
+        "interval, paired by seed and subject; positive is better. p is adjusted for "
+        f"{len(ordered)} comparisons (Holm).",
         columns=("Method", "n", "Gain", "Verdict", "p"),
         rows=tuple(map(line, ordered)),
         records=tuple(

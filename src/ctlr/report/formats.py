@@ -133,7 +133,7 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "[": "{[}", "]": "{]}",  # a cell that opens with a bracket would be read as an option of the line break above it
     "−": "$-$", "–": "--", "±": r"$\pm$", "×": r"$\times$", "→": r"$\rightarrow$", "\n": " ",
-    "…": r"\ldots{}",
+    "…": r"\ldots{}", "\u00a0": "~", "\u202f": r"\,",
 }  # fmt: skip
 
 

@@ -32,8 +32,12 @@ def listed(items: Sequence[object], word: str = "and") -> str:
 
 def answer(section: Section, rows: Rows) -> Answer:
     """Say who gains over the baseline, where, and by how much; or that nobody does."""
-    if not rows.scores:
+    if not section.cells:
         return Answer("No study finished, so there is nothing to compare.", ())
+    if not rows.scores:
+        return Answer(
+            f"No method has a defined {METRIC_WORDS[section.task.headline]}: there is nothing to compare.", ()
+        )
     if section.baseline is None or not any(method == section.baseline for method, _ in section.cells):
         text = f"No training from scratch finished, so no gain can be given. {_best(section, rows)}"
     elif not section.contenders:

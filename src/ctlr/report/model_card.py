@@ -111,10 +111,10 @@ def _performance(view: View, method: str) -> list[str]:
 
 
 def _limits(view: View, method: str) -> list[str]:
-    lines = [f"- {note}" for note in view.answer.notes]
+    lines, name = [f"- {note}" for note in view.answer.notes], markdown(view.section.task.name)
     lines += [
-        f"- {gap_name(view.section)}: slope {number(row.gap.slope, 2, sign=True)} on {markdown(view.section.task.name)}. "
-        "Where it is negative, predictions lean towards the middle: correct gaps before comparing people."
+        f"- {gap_name(view.section)}: slope {number(row.gap.slope, 2, sign=True)} on {name}; "
+        "where it is negative, predictions lean towards the middle. Correct gaps before comparing people."
         for row in view.rows.gaps
         if (row.method, row.n_train) == (method, view.detail_size) and row.gap.slope is not None
     ]

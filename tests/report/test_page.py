@@ -1,0 +1,258 @@
+import csv
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctlr.report.page import build_report
+from ctlr.specs import SupervisedSpec
+
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+SECRETS = ("sub-JANE01", "JANE", "jane.roe", "/home/", "/srv", "2021-03-04", "T1w")
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order; collects identifiers, links, texts and captions."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.outside: list[str] = []
+        self.tables = self.captions = self.unlabelled = 0
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if values.get("id"):
+            self.ids.append(values["id"] or "")
+        target = values.get("href") or values.get("src") or ""
+        if target.startswith("#"):
+            self.links.append(target[1:])
+        elif target and not target.startswith("data:"):
+            self.outside.append(target)
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        self.unlabelled += tag == "svg" and not values.get("aria-label")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style",):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).replace("\u00a0", " ").split())
+
+
+def build(benchmark: Any, out: Path, **options: Any) -> Path:
+    given: dict[str, Any] = {
+        "title": "Brain age", "description": "Does pretraining help?", "root": benchmark.root, "out": out,
+        "command": "ctlr run brain-age.yaml", "config_yaml": "name: brain-age\n", "environment": {"ctlr": "0.1.0"},
+        "excluded": [], "wall_seconds": 283.0, "bootstrap": 200,
+    }  # fmt: skip
+    return build_report(benchmark.results, **given | options)
+
+
+def read(report: Path) -> Page:
+    page = Page(report.read_text())
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.links) <= set(page.ids)
+    assert page.outside == []
+    assert page.unlabelled == 0
+    assert page.captions == page.tables
+    return page
+
+
+@pytest.fixture(scope="module")
+def both(age: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on a regression and a classification that lie in one workspace."""
+    merged = type(age)(age.root, [*age.results])
+    for result in digits.results:
+        (age.root / result.path).symlink_to(digits.root / result.path)
+        merged.results.append(result)
+    return build(merged, tmp_path_factory.mktemp("both"))
+
+
+def test_the_page_is_well_formed_and_stands_alone(both: Path) -> None:
+    page = read(both)
+    assert "url(http" not in both.read_text()
+    assert "@import" not in both.read_text()
+    assert "Age, transfer from sex" in page.text
+    assert "High, transfer from low" in page.text
+
+
+def test_the_page_opens_with_the_answer(both: Path) -> None:
+    text = read(both).text
+    assert "Answer Age, transfer from sex At 20 labelled subjects, ‘supervised’ lowers MAE by 2.8 years" in text
+    assert "‘supervised’ raises balanced accuracy by 0.200" in text
+
+
+def test_every_part_is_there_in_its_order(both: Path) -> None:
+    text = both.read_text()
+    parts = ["Answer", "What was compared", "Age, transfer from sex", "Scores", "Gain over training from scratch",
+             "Predictions and brain-age gap", "Train, validation and test", "High, transfer from low",
+             "ROC, calibration and confusion", "Time and cost", "Failed studies", "Excluded images",
+             "How to read this", "Provenance"]  # fmt: skip
+    places = []
+    for part in parts:
+        places.append(text.index(f">{part}</h", places[-1] if places else 0))
+    assert places == sorted(places)
+
+
+def test_tables_lie_beside_it_in_three_formats(both: Path) -> None:
+    names = {file.name for file in (both.parent / "tables").iterdir()}
+    for stem in ("data", "scores", "gains", "splits", "metrics"):
+        for slug in ("age-from-sex-small", "high-from-low-small"):
+            assert {f"{stem}-{slug}.{suffix}" for suffix in ("csv", "md", "tex")} <= names
+    assert {"gap-age-from-sex-small.csv", "time.csv", "steps.csv", "failed.csv", "excluded.csv", "methods.csv"} <= names
+    with (both.parent / "tables" / "scores-age-from-sex-small.csv").open() as stream:
+        row = next(row for row in csv.DictReader(stream) if (row["method"], row["n_train"]) == ("supervised", "20"))
+    assert (float(row["mean"]), row["metric"], row["n_seeds"]) == (pytest.approx(8.2), "mae", "3")
+
+
+def test_results_are_one_row_a_study(both: Path) -> None:
+    with (both.parent / "results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 36 + 24
+    assert float(rows[0]["test_mae"]) == pytest.approx(14.6274)
+
+
+def test_the_model_card_picks_the_best_by_validation_and_says_what_it_is_not_for(both: Path) -> None:
+    card = (both.parent / "model-card.md").read_text().replace("\u00a0", " ")
+    assert card.count("**Method:** supervised, chosen by its validation score") == 2
+    assert "**MAE (years):** 6.6 (95 % interval " in card
+    assert "It is no medical device" in card
+
+
+def test_equal_results_give_equal_bytes(both: Path, age: Any, tmp_path: Path) -> None:
+    first, second = (build(age, tmp_path / name).parent for name in ("first", "second"))
+    files = sorted(file.relative_to(first) for file in first.rglob("*") if file.is_file())
+    assert len(files) > 20
+    assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
+
+
+def test_nothing_that_names_a_person_or_a_place_leaves(new_benchmark: Callable[..., Any], tmp_path: Path) -> None:
+    benchmark = new_benchmark(methods=("scratch", "supervised"), sizes=(20,), seeds=(0, 1))
+    first, second, *_ = benchmark.results
+    reasons = (
+        "cannot read /home/jane.roe/data/sub-JANE01/anat/sub-JANE01_T1w.nii.gz",
+        "sub-JANE01: scanned 2021-03-04",
+    )
+    for result, reason in zip((first, second), reasons, strict=True):
+        benchmark.results.remove(result)
+        benchmark.fail(result.study, reason)
+    report = build(
+        benchmark,
+        tmp_path / "out",
+        command="ctlr run /home/jane.roe/brain.yaml --workspace '/srv/my data'",
+        config_yaml="root: /home/jane.roe/cohort\n",
+        environment={"platform": "built by jane.roe@host on 2021-03-04", "prefix": "/home/jane.roe/venv"},
+        excluded=["cohort: sub-JANE01/anat/sub-JANE01_T1w.nii.gz: the file is truncated: 3 bytes"],
+        title="From /home/jane.roe",
+        description="Scans of sub-JANE01",
+    )
+    page = read(report)
+    assert "the file is truncated: 3 bytes" in page.text
+    assert "cannot read [path]" in page.text
+    written = [file for file in report.parent.rglob("*") if file.is_file()]
+    for file in written:
+        for secret in (*SECRETS, str(tmp_path), *(_subject(benchmark))):
+            assert secret not in file.read_text(), f"{secret} in {file.name}"
+
+
+def _subject(benchmark: Any) -> tuple[str]:
+    """Hash of a test subject: not secret, and yet of no use to a reader."""
+    file = benchmark.root / benchmark.results[0].path / "predictions.csv"
+    return (next(line for line in file.read_text().splitlines() if ",test," in line).split(",")[0],)
+
+
+def test_labels_are_text_whatever_they_hold(new_benchmark: Callable[..., Any], tmp_path: Path) -> None:
+    benchmark = new_benchmark(methods=("scratch", "supervised"), sizes=(20,), seeds=(0,))
+    label = "<script>alert('&')</script>_$"
+    last = benchmark.results[-1]
+    study = last.study.model_copy(update={"method": SupervisedSpec(label=label)})
+    benchmark.results[-1] = last.model_copy(update={"study": study})
+    report = build(benchmark, tmp_path, title=label)
+    assert label in read(report).text
+    assert "<script" not in report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("factors", "answer"),
+    [
+        ({"methods": ("scratch",), "sizes": (20,), "seeds": (0,)}, "Only training from scratch was run"),
+        ({"methods": ("mean",), "sizes": (20,), "seeds": (0,)}, "No training from scratch finished"),
+        ({"methods": ("supervised",)}, "No training from scratch finished, so no gain can be given. At 100"),
+        ({"methods": ("mean", "scratch", "vat"), "sizes": (20,), "seeds": (0,)}, "One seed only"),
+        ({"methods": ("scratch", "simclr"), "sizes": (100,)}, "Nothing wins: at 100 labelled subjects ‘simclr’"),
+    ],
+)
+def test_a_small_benchmark_is_a_correct_page(
+    new_benchmark: Callable[..., Any], tmp_path: Path, factors: dict[str, Any], answer: str
+) -> None:
+    assert answer in read(build(new_benchmark(**factors), tmp_path / "out")).text
+
+
+def test_without_a_finished_study_the_page_says_so_and_why(new_benchmark: Callable[..., Any], tmp_path: Path) -> None:
+    benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
+    studies, benchmark.results = [result.study for result in benchmark.results], []
+    for study in studies:
+        benchmark.fail(study, "the loss is no number at epoch 3")
+    page = read(build(benchmark, tmp_path / "out"))
+    assert "No study finished, so there is nothing to compare." in page.text
+    assert page.text.count("the loss is no number at epoch 3") == 2
+    assert "No model finished training." in (tmp_path / "out" / "model-card.md").read_text()
+
+
+def test_without_any_study_the_page_says_so(new_benchmark: Callable[..., Any], tmp_path: Path) -> None:
+    page = read(build(new_benchmark(methods=()), tmp_path / "out", wall_seconds=0.0))
+    assert "There is no study, so there is nothing to compare." in page.text
+
+
+def test_two_encoders_are_told_apart(new_benchmark: Callable[..., Any], tmp_path: Path) -> None:
+    from ctlr.specs import EncoderSpec
+
+    benchmark = new_benchmark(methods=("scratch", "supervised"), sizes=(20,), seeds=(0,))
+    big = EncoderSpec(label="big", name="sfcn")
+    benchmark.results += [
+        result.model_copy(update={"study": result.study.model_copy(update={"encoder": big})})
+        for result in benchmark.results
+    ]
+    page = read(build(benchmark, tmp_path / "out"))
+    assert "Age, transfer from sex, encoder small" in page.text
+    assert "Age, transfer from sex, encoder big" in page.text
+
+
+def test_the_level_of_the_intervals_is_the_one_that_was_asked_for(
+    new_benchmark: Callable[..., Any], tmp_path: Path
+) -> None:
+    benchmark = new_benchmark(methods=("scratch", "supervised"), sizes=(20,))
+    page = read(build(benchmark, tmp_path / "out", confidence=0.9))
+    assert "90 % interval" in page.text
+    assert "95 %" not in page.text
+
+
+def test_the_report_loads_no_torch_and_its_front_no_matplotlib() -> None:
+    code = (
+        "import sys, ctlr.report.page; assert not {'torch', 'matplotlib', 'sklearn'} & set(sys.modules);"
+        "import ctlr.report.contents, ctlr.report.model_card; assert not {'torch', 'mlflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

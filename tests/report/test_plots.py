@@ -1,0 +1,131 @@
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from ctlr.report import diagnostic_plots, plots
+from ctlr.report.diagnostics import Gap, calibration, confusion, roc
+from ctlr.report.plots import LINE, spread, styles
+from ctlr.report.sections import Section, load, sections
+from ctlr.report.svg import SERIES, Panel
+from ctlr.report.tables import Rows, compute
+
+STYLE = styles(["supervised", "simclr"], ["scratch"], ["mean"])
+BLUE = SERIES[1]
+
+
+@pytest.fixture(scope="module")
+def rows(age: Any) -> Rows:
+    (section,) = sections(load(age.results, age.root))
+    return compute(section, bootstrap=100, level=0.95)
+
+
+@pytest.fixture(scope="module")
+def classes(digits: Any) -> Section:
+    (section,) = sections(load(digits.results, digits.root))
+    return section
+
+
+def curves(rows: Rows, name: str = "curves") -> Panel:
+    return plots.learning_curves(rows.scores, style=STYLE, label="MAE (years)", better="lower", name=name)
+
+
+def forest(rows: Rows) -> Panel:
+    return plots.forest(rows.gains, style=STYLE, label="MAE (years)", baseline="scratch", name="forest")
+
+
+def every(rows: Rows, section: Section) -> list[Panel]:
+    cell, gap = section.cells["supervised", 60], rows.gaps[0].gap
+    curve = roc(cell)
+    assert curve is not None
+    common = {"colour": BLUE, "limits": (15.0, 85.0), "label": "age (years)"}
+    epochs = np.arange(1.0, 11)
+    return [
+        curves(rows),
+        forest(rows),
+        diagnostic_plots.prediction_plot(gap, name="p", **common),
+        diagnostic_plots.gap_plot(gap, corrected=False, reach=40.0, unit="years", name="u", **common),
+        diagnostic_plots.gap_plot(gap, corrected=True, reach=40.0, unit="years", name="c", **common),
+        diagnostic_plots.roc_plot(curve, auc=0.93, colour=BLUE, name="r"),
+        diagnostic_plots.calibration_plot(calibration(cell), error=0.1, colour=BLUE, name="k"),
+        diagnostic_plots.confusion_plot(confusion(cell), colour=BLUE, name="m"),
+        plots.history_plot([(epochs, 1 / epochs, 8)], colour=BLUE, label="MAE", name="h"),
+    ]
+
+
+def test_every_drawing_is_well_formed_and_says_in_words_what_it_shows(rows: Rows, classes: Section) -> None:
+    for panel in every(rows, classes):
+        root = ElementTree.fromstring(panel.svg)
+        assert (root.get("role"), root.get("aria-label")) == ("img", panel.alt)
+        assert len(panel.alt) > 30
+
+
+def test_drawings_take_all_colours_from_the_page(rows: Rows, classes: Section) -> None:
+    for panel in every(rows, classes):
+        assert "#010" not in panel.svg  # a placeholder that was not replaced
+        assert not re.search(r"(?:fill|stroke): #(?!7f8b99)", panel.svg)
+        assert "var(--ink)" in panel.svg
+
+
+def test_drawings_refer_to_nothing_outside_and_carry_no_date(rows: Rows, classes: Section) -> None:
+    for panel in every(rows, classes):
+        assert not re.search(r"https?:|xmlns|<metadata|font-family|<style|<\?xml|DOCTYPE", panel.svg)
+
+
+def test_equal_rows_give_equal_bytes(rows: Rows) -> None:
+    assert curves(rows) == curves(rows)
+
+
+def test_drawings_of_other_names_share_no_identifier(rows: Rows) -> None:
+    first, second = (set(re.findall(r' id="([^"]+)"', curves(rows, name).svg)) for name in ("a", "b"))
+    assert first
+    assert not first & second
+    for identifier in re.findall(r'(?:href="|url\()#([^")]+)', curves(rows, "a").svg):
+        assert identifier in first
+
+
+def test_the_learning_curves_name_every_method_and_number(rows: Rows) -> None:
+    panel = curves(rows)
+    assert "supervised: 8.2 at 20, 7.3 at 50, 6.6 at 100" in panel.alt
+    for method in ("mean", "scratch", "supervised", "simclr"):
+        assert f">{method}</text>" in panel.svg
+
+
+def test_a_single_size_can_be_drawn(rows: Rows) -> None:
+    alone = [row for row in rows.scores if row.n_train == 20]
+    panel = plots.learning_curves(alone, style=STYLE, label="MAE", better="lower", name="one")
+    assert "log scale" not in panel.svg
+    assert "scratch: 11.0 at 20" in panel.alt
+
+
+def test_the_forest_tells_gains_and_intervals(rows: Rows) -> None:
+    panel = forest(rows)
+    assert panel.alt.startswith("Gain over scratch in MAE (years), positive is better. supervised at 20: +2.80 (")
+    assert "better →" in panel.svg
+
+
+def test_a_dense_scatter_is_embedded_as_an_image() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(20, 80, diagnostic_plots.DENSE + 1)
+    gap = Gap(truth=truth, prediction=truth + 1, corrected=None, mean=1.0, slope=0.0, corrected_mean=None,
+              corrected_slope=None)  # fmt: skip
+    panel = diagnostic_plots.prediction_plot(gap, colour=BLUE, limits=(15, 85), label="age", name="d")
+    assert 'href="data:image/png;base64,' in panel.svg
+    assert len(panel.svg) < 100_000
+
+
+def test_labels_are_kept_apart_in_order_and_inside() -> None:
+    places = spread([10, 12, 14, 200], 220)
+    assert places == sorted(places)
+    assert np.diff(places).min() > LINE - 0.5
+    assert places[0] >= 0
+    assert spread([50, 100], 220) == [50, 100]
+
+
+def test_methods_look_different_from_each_other_beyond_eight() -> None:
+    looks = styles([f"m{index}" for index in range(20)], ["scratch"], ["mean"])
+    assert len({(style.colour, style.marker, style.dashed) for style in looks.values()}) == 22
+    assert looks["mean"].dashed
+    assert looks["m0"].colour != looks["m1"].colour != looks["scratch"].colour
