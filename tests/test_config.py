@@ -160,6 +160,20 @@ def test_an_anchor_may_be_used_again(plain: Path) -> None:
 BROKEN = {
     "unknown key": ("methods.simclr.temprature=1", ["methods.simclr.temprature: unknown key", "'temperature'?"]),
     "unknown key inside": ("methods.simclr.pretrain.view={}", ["simclr.pretrain.view: unknown key", "'views'?"]),
+    "unknown key in an option": (
+        "methods.simclr.pretrain.views.rotat=1",
+        ["pretrain.views.rotat: unknown key", "'rotate'?"],
+    ),
+    "too few sides": (
+        "datasets.cohort.preprocess.shape=[8]",
+        ["preprocess.shape: must have at least 2 items; got a list of 1"],
+    ),
+    "number for a transfer": ("transfers=[3]", ["transfers.0: must be {source: {…}, target: {…}}; got 3"]),
+    "a transfer twice": (
+        "transfers=[{target: {data: cohort, task: age}}, {target: {data: cohort, task: age}}]",
+        ["transfers.1: the same transfer is listed above"],
+    ),
+    "single value for training": ("training=3", ["training: must be a mapping"]),
     "unknown section": ("seed=1", ["seed: unknown key", "Did you mean 'seeds'?"]),
     "unknown method": ("methods.simlcr={}", ["methods.simlcr: unknown method", "Did you mean 'simclr'?"]),
     "unknown method in a label": ("methods.a={method: vatt}", ["methods.a.method: unknown method", "'vat'?"]),
@@ -299,7 +313,7 @@ NO_BENCHMARK = {
     "a merge": ("x: &x {a: 1}\n<<: *x\n", 2, "YAML 1.2 has no `<<`"),
     "a foreign tag": ("name: !python/object:os.system x\n", 1, "the tag !python/object:os.system is not known here"),
     "an alias of itself": ("name: &n [*n]\n", 1, "nested deeper than 30 levels"),
-    "deep nesting": ("name: " + "[" * 1000 + "\n", 1, "nested too deeply"),
+    "deep nesting": ("name: " + "[" * 1000 + "\n", 1, "nested deeper than 30 levels"),
     "an endless number": (f"name: {'9' * 5000}\n", 1, "is no number that can be read"),
 }
 

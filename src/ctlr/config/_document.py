@@ -158,7 +158,7 @@ def _parse(text: str, name: str) -> _Tree:
     except YAMLError as error:  # a character that YAML forbids; it bears no mark
         raise ConfigError(f"{name}:1: no valid YAML: {' '.join(str(error).split())}. Remove the character.") from error
     except RecursionError as error:
-        raise ConfigError(f"{name}:1: nested too deeply; {MAX_DEPTH} levels are allowed.") from error
+        raise ConfigError(f"{name}:1: nested deeper than {MAX_DEPTH} levels. Write it flatter.") from error
     tree = _Tree()
     if node is not None:
         tree.data = _Reader(yaml, tree, name).value(node, (), 0)
