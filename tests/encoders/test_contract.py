@@ -125,6 +125,16 @@ def test_frozen_blocks_stay_as_they_are(name: str, ndim: int) -> None:
         assert block.training == (index >= n)
 
 
+@every_encoder
+def test_half_precision_gives_nearly_the_same_features_in_float32(name: str, ndim: int) -> None:
+    encoder, batch = shared(name, ndim), images(ndim)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = encoder(batch)
+    assert features.dtype == torch.float32
+    expected = encoder(batch)
+    assert (features - expected).norm() < 0.05 * expected.norm()
+
+
 GROUPED = [case for case in CASES if case.values[0] != "alexnet"]  # it has no norm layers
 
 

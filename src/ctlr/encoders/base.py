@@ -19,8 +19,8 @@ __all__ = ["Encoder", "freeze_blocks", "init_convolutions", "replace_batch_norms
 class Encoder(nn.Module):
     """Turn images into features: blocks in a row, then the mean over space.
 
-    Contract: float (B, C, *S) -> (B, width) for every side >= 32; forward draws no random numbers,
-    and no block writes into its input (so that features computed once can be used again).
+    Contract: float (B, C, *S) -> float32 (B, width) for every side >= 32, under autocast too; forward draws no
+    random numbers, and no block writes into its input (so that maps computed once can be used again).
 
     Args:
         blocks: From the stem to the last stage; the units of freezing and of layer groups. At least three.
@@ -56,7 +56,8 @@ class Encoder(nn.Module):
             maps = block(maps)
         if stop is not None:
             return maps
-        return maps.mean(dim=tuple(range(2, maps.ndim)))
+        # Half-precision maps are averaged into float32: rounding the average would cost what averaging won.
+        return maps.mean(dim=tuple(range(2, maps.ndim)), dtype=torch.promote_types(maps.dtype, torch.float32))
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, frozen blocks excepted: their batch-norm statistics stay."""
