@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ctlr.cost import rate_key
+from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Perform, run_jobs
 from ctlr.specs import AnyDataset, Checkpoint, PretrainSpec, StoredArrays, Study, StudyResult
@@ -15,6 +17,7 @@ from ctlr.steps.keys import pretrain_key, study_key
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = [
+    "check_device",
     "collect",
     "default_workers",
     "gate",
@@ -33,6 +36,25 @@ def default_workers(device: str, threads: int) -> int:
     if device.startswith("cuda"):
         return max(1, len(list(Path("/dev").glob("nvidia[0-9]*")))) if device == "cuda" else 1
     return max(1, len(os.sched_getaffinity(0)) // threads)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there, before anything is done.
+
+    Raises:
+        ConfigError: It is no device, or PyTorch finds no such GPU.
+    """
+    if device == "cpu":
+        return
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        raise ConfigError(f"`--device` must be cpu, cuda or cuda:N; got {device!r}.")
+    import torch  # slow to load, and not needed here for a CPU
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(device.partition(":")[2] or 0) >= count:
+        raise ConfigError(
+            f"`--device {device}`: PyTorch finds {count} GPUs here. Use `--device cpu`, or see `ctlr doctor`."
+        )
 
 
 def preprocess_all(

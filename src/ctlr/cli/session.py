@@ -16,7 +16,7 @@ from ctlr.cli.provenance import environment
 from ctlr.cli.recording import Recorder, make_tracker
 from ctlr.cli.show import Display, show, show_rows
 from ctlr.config import BenchmarkConfig, resolved_yaml
-from ctlr.engine import collect, default_workers, gate, jobs_left, note_rates, preprocess_all, run_studies
+from ctlr.engine import check_device, collect, default_workers, gate, jobs_left, note_rates, preprocess_all, run_studies
 from ctlr.errors import ConfigError, CtlrError
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
@@ -77,6 +77,7 @@ def run_benchmark(
         Number of studies that failed.
     """
     began = time.monotonic()
+    check_device(device)
     plan = make_plan(config)
     workspace = Workspace(root)
     crew = workers or default_workers(device, config.compute.threads)
