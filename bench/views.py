@@ -1,11 +1,12 @@
 """Random affine + elastic views: CTLR beside MONAI and TorchIO, on volumes already in memory.
 
-    python bench/views.py        # needs monai and torchio; 2 minutes on 2 quiet cores
+    OMP_WAIT_POLICY=PASSIVE python bench/views.py        # needs monai and torchio; 2 minutes on 2 cores
 
 Contenders take turns in every round and each figure is a median over rounds, so that a busy machine slows all alike.
 All see the same float32 volumes, turn, shift and scale them alike and interpolate linearly. MONAI stands there twice:
 with its elastic transform, and with the quickest pair of its transforms that comes to the same (a coarse random field,
-enlarged), which no target names. More threads than idle cores make every figure worthless.
+enlarged), which no target names. Threads that spin while they wait (the default) make figures for two threads worthless
+on a machine that does something else besides.
 """
 
 from __future__ import annotations
