@@ -150,6 +150,15 @@ def test_voxels_that_are_not_finite_are_counted(tmp_path: Path, save: Save, valu
         read_volume(save(tmp_path / "x.nii.gz", voxels))
 
 
+def test_values_that_float32_cannot_hold_are_refused(tmp_path: Path, plain: bytes, save: Save) -> None:
+    with pytest.raises(DataError, match=r"values must stay below 1e\+30; with slope 1e\+30 and intercept 0"):
+        _read(tmp_path, _edited(plain, "f", 112, 1e30))
+    voxels = np.zeros((4, 4, 4))
+    voxels[0, 0, 0] = 1e300
+    with pytest.raises(DataError, match=r"values must stay below 1e\+30; .* may reach 1e\+300"):
+        read_volume(save(tmp_path / "x.nii.gz", voxels))
+
+
 def test_a_missing_file_a_folder_and_a_dangling_link_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder.nii").mkdir()
     (tmp_path / "link.nii").symlink_to("gone.nii")

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ctlr.data.picture import read_picture
@@ -106,6 +111,22 @@ def test_damaged_and_foreign_files_are_refused_without_their_path(tmp_path: Path
         with pytest.raises(DataError, match=message) as caught:
             read_picture(tmp_path / name, shape=(8, 8), channels=1)
         assert str(tmp_path) not in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_damage_brings_the_reader_to_anything_but_a_data_error(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(GREY).save(file, data.draw(st.sampled_from(["PNG", "JPEG", "BMP", "TIFF", "WEBP"])))
+    raw = bytearray(file.getvalue())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("fuzz") / "x.png"
+    path.write_bytes(raw[: data.draw(st.integers(1, len(raw)))])
+    with contextlib.suppress(DataError), warnings.catch_warnings(action="ignore"):  # Pillow's, of odd metadata
+        assert read_picture(path, shape=(8, 8), channels=1)[0].shape == (1, 8, 8)
 
 
 def test_a_picture_that_claims_too_many_pixels_is_refused_unread(tmp_path: Path) -> None:

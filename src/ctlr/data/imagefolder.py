@@ -75,8 +75,9 @@ def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str
         if not entry.is_dir():
             continue
         place = f"{path}/{entry.name}" if path else entry.name
+        known_faults = len(folder.faults)
         pictures = folder.entries(place, _is_picture)
-        if not pictures:
+        if not pictures and len(folder.faults) == known_faults:
             folder.faults.append(f"{place}: the folder of a class must hold a picture. Remove it if it is no class.")
         for picture in pictures:
             yield split, entry.name, f"{place}/{picture.name}"

@@ -57,7 +57,8 @@ class FolderReader:
     def entries(self, folder: str, keep: Callable[[str], bool]) -> list[os.DirEntry[str]]:
         """Entries of a folder (relative to the root, "" is the root) whose name `keep` takes, by name.
 
-        A link that leads out of the dataset, and a folder that cannot be listed, become faults.
+        A link that leads out of the dataset, a name that is no printable text, and a folder that cannot be listed
+        become faults.
         """
         try:
             with os.scandir(os.path.join(self.root, folder)) as found:
@@ -65,11 +66,14 @@ class FolderReader:
         except OSError as error:
             self.faults.append(f"{folder or '.'}: the folder cannot be listed: {error.strerror}. Grant read access.")
             return []
-        return [entry for entry in kept if not entry.is_symlink() or self._stays(entry, folder)]
+        return [entry for entry in kept if self._usable(entry, folder)]
 
-    def _stays(self, entry: os.DirEntry[str], folder: str) -> bool:
-        stays = os.path.realpath(entry.path).startswith(self._real)
-        if not stays:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            self.faults.append(f"{name}: a link must not point out of the dataset's folder. Copy its target here.")
-        return stays
+    def _usable(self, entry: os.DirEntry[str], folder: str) -> bool:
+        place = f"{folder}/{entry.name}" if folder else entry.name
+        if not entry.name.isprintable():  # also what is not UTF-8, and could not be written down
+            self.faults.append(f"{place!a}: a name must be printable text in UTF-8. Rename it.")
+            return False
+        if entry.is_symlink() and not os.path.realpath(entry.path).startswith(self._real):
+            self.faults.append(f"{place}: a link must not point out of the dataset's folder. Copy its target here.")
+            return False
+        return True

@@ -32,6 +32,7 @@ _DEFLATE_LIMIT = 1032  # no byte of a deflate stream gives more than this many
 _LARGEST_EXTENSION = 2**24  # bytes between header and voxels
 _PIECE = 2**18  # bytes inflated at once: what stays in a core's cache
 _HASHED_VOXELS = 2**17
+_LARGEST_VALUE = 1e30  # leaves room below the largest float32, 3e38
 _GZIP = b"\x1f\x8b"
 _KINDS = {  # size of the header -> where the magic string stands, what it is, who parses it
     348: (slice(344, 348), b"n+1\0", Nifti1Header),
@@ -185,8 +186,9 @@ def _parse(source: _Plain | _Inflater) -> Volume:
             f"the file is truncated: {voxels.nbytes} bytes of voxels and an intact end are needed; got {n_bytes} "
             "bytes. Copy or convert it again."
         )
-    _check_finite(voxels)
-    return Volume(voxels=voxels, affine=affine, slope=slope or 1.0, inter=inter or 0.0)
+    slope, inter = slope or 1.0, inter or 0.0
+    _check_values(voxels, slope, inter)
+    return Volume(voxels=voxels, affine=affine, slope=slope, inter=inter)
 
 
 def _header(source: _Plain | _Inflater) -> Nifti1Header:
@@ -254,10 +256,21 @@ def _affine(header: Nifti1Header) -> NDArray[np.float64]:
     return affine
 
 
-def _check_finite(voxels: NDArray[Any]) -> None:
-    if voxels.dtype.kind == "f" and not (np.isfinite(voxels.min()) and np.isfinite(voxels.max())):  # NaN goes through
-        bad = int(voxels.size - np.isfinite(voxels).sum())
-        raise DataError(f"every voxel must be finite; {bad} of {voxels.size} are NaN or infinite. Set them to 0.")
+def _check_values(voxels: NDArray[Any], slope: float, inter: float) -> None:
+    """NaN, infinity, and values that would not stay finite in float32 arithmetic."""
+    if voxels.dtype.kind == "f":
+        low, high = float(voxels.min()), float(voxels.max())  # NaN comes through both
+        if not (math.isfinite(low) and math.isfinite(high)):
+            bad = int(voxels.size - np.isfinite(voxels).sum())
+            raise DataError(f"every voxel must be finite; {bad} of {voxels.size} are NaN or infinite. Set them to 0.")
+    else:
+        low, high = np.iinfo(voxels.dtype).min, np.iinfo(voxels.dtype).max
+    reach = max(abs(low), abs(high)) * abs(slope) + abs(inter)
+    if reach > _LARGEST_VALUE:
+        raise DataError(
+            f"values must stay below {_LARGEST_VALUE:g}; with slope {slope:g} and intercept {inter:g} they may reach "
+            f"{reach:g}. Convert the image again."
+        )
 
 
 def _size(n_bytes: float) -> str:

@@ -72,7 +72,7 @@ def _decode(path: Path) -> Image.Image:
         raise DataError(f"a picture ({', '.join(_FORMATS)}) is needed; this is none. Convert the file.") from error
     except Image.DecompressionBombError as error:
         raise DataError("the picture has too many pixels to be safe to read. Shrink it.") from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged data
+    except (OSError, SyntaxError, TypeError, ValueError) as error:  # what Pillow's decoders raise on damaged data
         raise DataError(f"the picture is truncated or damaged ({error}). Copy or convert it again.") from error
 
 

@@ -92,8 +92,6 @@ def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tupl
     values = resample(volume.voxels, volume.affine, grid)
     values *= np.float32(volume.slope)
     values += np.float32(volume.inter)
-    if not np.isfinite(values).all():
-        raise DataError(f"every value must fit float32; slope {volume.slope:g} takes some beyond. Scale the image.")
     if values.min() == values.max():
         raise DataError(f"the image is empty: around its centre every voxel is {values[0, 0, 0]:g}. Export it again.")
     reference = foreground(values) if image.mask is None else values[_brain(root / image.mask, image.mask, grid)]
@@ -167,9 +165,14 @@ def _build(
     shape = (options.channels if dataset.kind == "images" else 1, *options.shape)
     records: list[ImageRecord] = []
     faults = list(listing.faults)
-    with ArrayWriter(folder, shape, options.dtype) as writer:
-        work = partial(make_row, root=listing.root, options=options)
-        for done, (image, outcome) in enumerate(_in_order(work, listing.images, workers), start=1):
+    work = partial(make_row, root=listing.root, options=options)
+    # Threads are enough: inflating, matrix products and hashing release the interpreter. BLAS keeps to one thread each.
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(max_workers=workers) as pool,
+        ArrayWriter(folder, shape, options.dtype) as writer,
+    ):
+        for done, (image, outcome) in enumerate(_in_order(pool, work, listing.images, 2 * workers), start=1):
             try:
                 row, digest = outcome.result()
             except DataError as error:
@@ -202,20 +205,18 @@ def _record(image: IndexedImage, digest: str) -> ImageRecord:
 
 
 def _in_order(
-    work: Callable[[IndexedImage], tuple[NDArray[Any], str]], images: Iterable[IndexedImage], workers: int
+    pool: ThreadPoolExecutor,
+    work: Callable[[IndexedImage], tuple[NDArray[Any], str]],
+    images: Iterable[IndexedImage],
+    ahead: int,
 ) -> Iterator[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]]:
-    """Images with their finished outcomes, in order; a few are worked on ahead, so that memory stays bounded.
-
-    Threads are enough: inflating, matrix products and hashing release the interpreter. BLAS keeps to one thread each.
-    """
+    """Images with their outcomes, in order; a few are worked on ahead, so that memory stays bounded."""
     pending: deque[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]] = deque()
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=workers) as pool:
-        for image in images:
-            pending.append((image, pool.submit(work, image)))
-            if len(pending) > 2 * workers:
-                yield pending.popleft()
-        while pending:
+    for image in images:
+        pending.append((image, pool.submit(work, image)))
+        if len(pending) > ahead:
             yield pending.popleft()
+    yield from pending
 
 
 def _report(faults: list[str], usable: int, options: PreprocessSpec) -> None:
