@@ -121,6 +121,7 @@ def test_labels_are_kept_apart_in_order_and_inside() -> None:
     assert places == sorted(places)
     assert np.diff(places).min() > LINE - 0.5
     assert places[0] >= 0
+    assert places[-1] == 200
     assert spread([50, 100], 220) == [50, 100]
 
 
@@ -129,3 +130,8 @@ def test_methods_look_different_from_each_other_beyond_eight() -> None:
     assert len({(style.colour, style.marker, style.dashed) for style in looks.values()}) == 22
     assert looks["mean"].dashed
     assert looks["m0"].colour != looks["m1"].colour != looks["scratch"].colour
+
+
+def test_long_labels_keep_both_their_ends() -> None:
+    assert plots.short("supervised-lr-1-freeze-3", 13) == "superv…eeze-3"
+    assert plots.short("supervised", 13) == "supervised"

@@ -143,9 +143,9 @@ def _fingerprints(results: Sequence[StudyResult]) -> Table:
     for result in results:
         study = result.study
         at = f"n = {study.n_train}, seed {study.seed}"
-        found.setdefault((f"images of '{study.target.data.name}'", result.arrays), set())
-        found.setdefault((f"split of '{study.target.task.name}', {at}", result.split), set())
-        found.setdefault((f"pretraining of '{study.method.label}', seed {study.seed}", result.pretraining), set())
+        found.setdefault((f"images of ‘{study.target.data.name}’", result.arrays), set())
+        found.setdefault((f"split of ‘{study.target.task.name}’, {at}", result.split), set())
+        found.setdefault((f"pretraining of ‘{study.method.label}’, seed {study.seed}", result.pretraining), set())
     records = [{"what": what, "fingerprint": value} for what, value in found if value]
     return Table(
         name="fingerprints", caption="Fingerprints of what the studies were made from; equal ones mean equal content.",

@@ -43,8 +43,9 @@ def styles(contenders: Sequence[str], baselines: Sequence[str], floors: Sequence
 
 
 def short(text: str, limit: int = 16) -> str:
-    """Cut a label that would run into its neighbours."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    """Cut the middle out of a label that would run into its neighbours: what tells labels apart is at their ends."""
+    head = (limit - 1) // 2
+    return text if len(text) <= limit else f"{text[:head]}…{text[head + 1 - limit :]}"
 
 
 # ---------------------------------------------------------------- scores over sizes
@@ -117,21 +118,20 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[str, float]], style: Mapping[st
                 [1.033], [y], look.marker, color=look.colour, markersize=7.5, markeredgewidth=0,
                 transform=axes.transAxes, clip_on=False,
             )  # fmt: skip
-        axes.text(1.07, y, short(method), transform=axes.transAxes, va="center_baseline", color=INK)
+        axes.text(1.07, y, short(method, 13), transform=axes.transAxes, va="center_baseline", color=INK)
     axes.set_ylim(low, high)
 
 
 def spread(places: Sequence[float], height: float) -> list[float]:
     """Move ascending labels apart to at least `LINE` pixels, as little as may be, inside 0..height if they fit."""
     moved = list(places)
-    for _ in range(60):
+    for _ in range(200):
         for index in range(len(moved) - 1):
             push = (LINE - (moved[index + 1] - moved[index])) / 2
             if push > 0:
                 moved[index] -= push
                 moved[index + 1] += push
-        shift = max(0.0, -moved[0]) if moved[0] < 0 else min(0.0, height - moved[-1])
-        moved = [place + shift for place in moved]
+        moved = [min(max(place, 0.0), height) for place in moved]
     return moved
 
 
