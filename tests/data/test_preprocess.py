@@ -62,6 +62,22 @@ def test_the_mask_sets_the_scale_whatever_its_own_grid(bids: Write, workspace: W
     assert abs(inside.mean() - whole.mean()) > 0.1
 
 
+@pytest.mark.parametrize("slope", [0.5, -0.5])
+def test_the_scale_of_the_header_counts_and_the_padding_is_dark(
+    bids: Write, workspace: Workspace, slope: float
+) -> None:
+    root = bids("participant_id\n01\n02\n", FILES[:2])
+    voxels = np.asarray(nib.load(root / FILES[0]).dataobj)
+    image = nib.Nifti1Image((voxels / slope).astype(np.int16), np.diag([3.0, 3, 3, 1]))
+    image.header.set_slope_inter(slope, 0)
+    (root / FILES[1]).write_bytes(gzip.compress(image.to_bytes()))
+    plain, scaled = ArrayStore(
+        preprocess(_spec(root, SMALL.model_copy(update={"shape": (20,) * 3})), workspace), workspace
+    ).read([0, 1])
+    np.testing.assert_allclose(scaled, plain, atol=0.01)
+    assert plain[0, 0, 0, 0] == plain.min()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])
 def test_the_result_is_the_same_with_any_number_of_workers(bids: Write, tmp_path: Path, dtype: str) -> None:
     root = bids(TABLE, FILES)

@@ -89,7 +89,8 @@ def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tupl
     """
     volume = read_volume(root / image.file)
     grid = centred_grid(Grid(affine=volume.affine, shape=volume.voxels.shape), options.shape, options.spacing)
-    values = resample(volume.voxels, volume.affine, grid)
+    darkest = None if volume.slope > 0 else float(volume.voxels.max())  # goes around the field of view
+    values = resample(volume.voxels, volume.affine, grid, fill=darkest)
     values *= np.float32(volume.slope)
     values += np.float32(volume.inter)
     if values.min() == values.max():
