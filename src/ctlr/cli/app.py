@@ -215,7 +215,8 @@ def doctor(workspace: Path, output: str) -> int:
     findings = examine(workspace)
     if output == "table":
         for finding in findings:
-            click.echo(f"{'ok ' if finding['ok'] else '-- ' if finding['optional'] else 'BAD'}  {finding['what']}: {finding['found']}")
+            mark = "ok " if finding["ok"] else "-- " if finding["optional"] else "BAD"
+            click.echo(f"{mark}  {finding['what']}: {finding['found']}")
             if not finding["ok"]:
                 click.echo(f"     {finding['remedy']}")
     else:
