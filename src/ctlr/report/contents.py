@@ -75,7 +75,7 @@ def contents(
     views = [view(section, styles, root, bootstrap=bootstrap, level=level, name_encoder=several) for section in found]
     steps = step_rows(known)
     tables = {
-        "methods": displays.methods_table(known),
+        "methods": displays.methods_table(known, list(styles)),
         "steps": steps_table(steps),
         "time": time_table(time_rows(known)),
         "failed": displays.failed_table([result for result in known if result.status == "failed"]),

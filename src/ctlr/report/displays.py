@@ -122,10 +122,10 @@ def _count(value: int) -> str:
     return str(value) if value else "–"
 
 
-def methods_table(results: Sequence[StudyResult]) -> Table:
-    """Every method in words."""
+def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table:
+    """Every method in words, in the given order of labels."""
     methods = {result.study.method.label: result.study.method for result in results}
-    words = {label: (METHODS[spec.method].__doc__ or "").splitlines()[0] for label, spec in methods.items()}
+    words = {label: (METHODS[methods[label].method].__doc__ or "").splitlines()[0] for label in order}
     return Table(
         name="methods", caption="The methods.", columns=("Method", "What it does"), headers=2,
         rows=tuple((Cell(label), Cell(does)) for label, does in words.items()),
