@@ -14,7 +14,11 @@ _CHANNELS = (8, 16, 32, 32)
 
 
 class SmallCNN(Encoder):
-    """Four blocks of convolution, norm, pooling and ReLU, after SFCN's with an eighth of its channels."""
+    """Four blocks of convolution, norm, pooling and ReLU, after SFCN's with an eighth of its channels.
+
+    The first one strides instead of pooling. At full resolution a convolution costs as much as all that follows: a
+    training step at 32^3 takes a third of the time without it.
+    """
 
     channels_last = True
     bf16 = True
@@ -22,18 +26,21 @@ class SmallCNN(Encoder):
 
 def small_cnn(*, channels: int, ndim: int, width: float = 1.0) -> SmallCNN:
     """Build the small CNN for pictures (ndim 2) or volumes (3): 32 features, some 45,000 weights in 3-D."""
-    sizes = [channels, *(scaled(size, width) for size in _CHANNELS)]
-    encoder = SmallCNN([_block(*pair, ndim) for pair in pairwise(sizes)], sizes[-1])
+    first, *others = (scaled(size, width) for size in _CHANNELS)
+    blocks = [_block(channels, first, ndim, stride=2)]
+    blocks += [_block(*pair, ndim, stride=1) for pair in pairwise([first, *others])]
+    encoder = SmallCNN(blocks, others[-1])
     init_convolutions(encoder, "fan_out")
     return encoder
 
 
-def _block(inputs: int, outputs: int, ndim: int) -> nn.Sequential:
+def _block(inputs: int, outputs: int, ndim: int, *, stride: int) -> nn.Sequential:
     """Halve every side. The pooling stands before the ReLU (the order changes nothing else) to leave it less to do."""
-    if ndim == 2:
-        return nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.MaxPool2d(2), nn.ReLU()
-        )
+    convolution, norm, pool = {
+        2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d),
+        3: (nn.Conv3d, nn.BatchNorm3d, nn.MaxPool3d),
+    }[ndim]
+    halving = [pool(2)] if stride == 1 else []
     return nn.Sequential(
-        nn.Conv3d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm3d(outputs), nn.MaxPool3d(2), nn.ReLU()
+        convolution(inputs, outputs, 3, stride=stride, padding=1, bias=False), norm(outputs), *halving, nn.ReLU()
     )
