@@ -75,15 +75,15 @@ def test_workers_end_with_an_interrupted_parent(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
 
     def interrupt(event: Event) -> None:
+        if event.job.id == "a":
+            return
         while not marker.exists():
             time.sleep(0.02)
         raise KeyboardInterrupt
 
+    jobs = [Job("a", "sleep", str(marker)), Job("b", "sleep", str(marker))]
     with pytest.raises(KeyboardInterrupt):
-        run_jobs(
-            [Job("a", "sleep", str(marker)), Job("b", "sleep", str(marker))],
-            start=start, arguments=(), workers=2, log=tmp_path, on_event=lambda e: interrupt(e) if e.job.id == "b" else None,
-        )  # fmt: skip
+        run_jobs(jobs, start=start, arguments=(), workers=2, log=tmp_path, on_event=interrupt)
     time.sleep(0.1)
     with pytest.raises(ProcessLookupError):
         os.kill(int(marker.read_text()), 0)

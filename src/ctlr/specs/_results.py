@@ -1,0 +1,111 @@
+"""What steps return."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ctlr.specs._methods import EncoderSpec
+from ctlr.specs._studies import Study
+from ctlr.specs._value import Value
+
+__all__ = ["Checkpoint", "ModelCard", "StoredArrays", "StudyResult"]
+
+
+class StoredArrays(Value):
+    """A dataset's images as one array, rows in the order of its table.
+
+    Files below `path` (relative to the workspace): `images.npy` (N, C, *shape) and `table.json`
+    (one record a row: subject, session, file, sha256 of the content, site, columns).
+    """
+
+    fingerprint: str
+    path: str
+    rows: int
+    subjects: int
+    shape: tuple[int, ...]
+    """(C, *spatial) of one row."""
+    dtype: Literal["float16", "uint8"]
+    scale: float = 1.0
+    offset: float = 0.0
+    """value = stored * scale + offset."""
+    excluded: tuple[str, ...] = ()
+    """Why each image that was left out is bad; names files relative to the dataset."""
+    seconds: float = 0.0
+
+
+class Checkpoint(Value):
+    """Weights that a stage left: `model.safetensors` below `path` (relative to the workspace)."""
+
+    path: str
+    stage: Literal["pretrain", "finetune"]
+    sha256: str
+    epochs: int
+    best_epoch: int
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Validation metrics of the best epoch."""
+    seconds: float = 0.0
+    samples: int = 0
+    """Images that went through the loss."""
+
+
+class StudyResult(Value):
+    """What came of a study. A failed one is a value too."""
+
+    study: Study
+    status: Literal["ok", "failed"] = "ok"
+    reason: str = ""
+    """Why it failed: one line without paths or subject ids."""
+    scores: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """split (train, validation, test) -> metric -> value."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """step (preprocess, pretrain, finetune, evaluate) -> wall-clock seconds; shared steps carry their whole cost."""
+    device: str = "cpu"
+    path: str = ""
+    """Folder below the workspace with predictions.csv, history.csv and model.safetensors."""
+    best_epoch: int = 0
+    epochs: int = 0
+    pretraining: str = ""
+    """Identity of the shared pretraining; empty without one."""
+    pretrain_scores: dict[str, float] = Field(default_factory=dict)
+    parameters: int = 0
+    """Trained parameters of encoder and head."""
+    arrays: str = ""
+    """Fingerprint of the target's stored arrays."""
+    split: str = ""
+    """Fingerprint of the split's subject lists."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Package versions, git commit, platform."""
+
+    def record(self) -> dict[str, Any]:
+        """Flat row for long-form tables: the study's factors and every `<split>_<metric>`."""
+        row: dict[str, Any] = {
+            "study": self.study.id, "method": self.study.method.label, "data": self.study.target.data.name,
+            "source": f"{self.study.source.data.name}.{self.study.source.task.name}" if self.study.source else "",
+            "target": self.study.target.task.name, "encoder": self.study.encoder.label, "n_train": self.study.n_train,
+            "seed": self.study.seed, "status": self.status, "reason": self.reason,
+        }  # fmt: skip
+        row |= {f"{split}_{metric}": value for split, scores in self.scores.items() for metric, value in scores.items()}
+        return row | {f"seconds_{step}": seconds for step, seconds in self.seconds.items()}
+
+
+class ModelCard(Value):
+    """What a model's weights mean: all that is needed to build it again and to use it."""
+
+    encoder: EncoderSpec
+    channels: int
+    ndim: int
+    shape: tuple[int, ...]
+    """(C, *spatial) of an image."""
+    task: Literal["regression", "classification"]
+    target: str
+    classes: tuple[str, ...] = ()
+    mean: float = 0.0
+    """Of the training target; predictions are `output * std + mean`."""
+    std: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head."""
+        return max(1, len(self.classes))
