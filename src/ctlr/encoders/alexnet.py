@@ -13,6 +13,8 @@ __all__ = ["AlexNet", "alexnet"]
 class AlexNet(Encoder):
     """Five convolutions, a block each; no norm layers."""
 
+    # `python bench/encoders.py alexnet`, one thread of a Xeon with AMX.
+    # Pictures a second at 128^2: float32 74, channels-last 88; bf16 105, channels-last 117.
     channels_last = True
     bf16 = True
 

@@ -28,9 +28,9 @@ class Encoder(nn.Module):
     """
 
     channels_last: ClassVar[bool]
-    """Whether channels-last memory trains faster on a CPU, at the precision that `bf16` names (`bench/encoders.py`)."""
+    """Whether channels-last memory trains faster on a CPU at the precision of `bf16`; measured with batch norm."""
     bf16: ClassVar[bool]
-    """Whether bfloat16 autocast trains faster on a CPU that multiplies it in hardware (`bench/encoders.py`)."""
+    """Whether bfloat16 autocast trains faster on a CPU that multiplies it in hardware; measured with batch norm."""
 
     def __init__(self, blocks: Iterable[nn.Module], width: int) -> None:
         super().__init__()

@@ -20,6 +20,8 @@ _FEATURES = 1024
 class DenseNet2d(Encoder):
     """Stem and four dense blocks, each with the transition or last norm that follows it; torchvision's layers."""
 
+    # `python bench/encoders.py densenet121`, one thread of a Xeon with AMX.
+    # Pictures a second at 128^2: float32 10.1, channels-last 11.2; bf16 12.3, channels-last 16.6.
     channels_last = True
     bf16 = True
 
@@ -27,6 +29,8 @@ class DenseNet2d(Encoder):
 class DenseNet3d(Encoder):
     """Stem and four dense blocks, each with the transition or last norm that follows it."""
 
+    # `python bench/encoders.py densenet121`, one thread of a Xeon with AMX.
+    # Volumes a second at 48^3: float32 5.2, channels-last 4.9; bf16 6.8, channels-last 8.2.
     channels_last = True
     bf16 = True
 

@@ -17,6 +17,8 @@ _EXPANSION = 4
 class ResNet2d(Encoder):
     """Stem and four stages; torchvision's layers, which stride in the 3 x 3 convolution of a bottleneck."""
 
+    # `python bench/encoders.py resnet50`, one thread of a Xeon with AMX.
+    # Pictures a second at 128^2: float32 7.1, channels-last 7.7; bf16 10.4, channels-last 12.7.
     channels_last = True
     bf16 = True
 
@@ -24,6 +26,8 @@ class ResNet2d(Encoder):
 class ResNet3d(Encoder):
     """Stem (7^3 convolution, pooling) and four stages, as in Hara et al. 2018 (CVPR) with projection shortcuts."""
 
+    # `python bench/encoders.py resnet18`, one thread of a Xeon with AMX.
+    # Volumes a second at 48^3: float32 7.5, channels-last 6.4; bf16 9.0, channels-last 9.8.
     channels_last = True
     bf16 = True
 

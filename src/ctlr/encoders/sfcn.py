@@ -21,7 +21,9 @@ class SFCN(Encoder):
     to pooling and head.
     """
 
-    channels_last = False
+    # `python bench/encoders.py sfcn`, one thread of a Xeon with AMX.
+    # Volumes a second at 48^3: float32 6.6, channels-last 8.8; bf16 9.2, channels-last 14.4.
+    channels_last = True
     bf16 = True
 
 

@@ -20,6 +20,8 @@ class SmallCNN(Encoder):
     training step at 32^3 takes a third of the time without it.
     """
 
+    # `python bench/encoders.py small_cnn`, one thread of a Xeon with AMX.
+    # Volumes a second at 48^3: float32 86, channels-last 135; bf16 169, channels-last 206.
     channels_last = True
     bf16 = True
 

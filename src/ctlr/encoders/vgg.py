@@ -16,6 +16,8 @@ _CHANNELS = (64, 128, 256, 512, 512)
 class VGG2d(Encoder):
     """Five stages of 3 x 3 convolutions, each ending in a pooling; torchvision's `vgg*_bn` without its classifier."""
 
+    # `python bench/encoders.py vgg11`, one thread of a Xeon with AMX.
+    # Pictures a second at 128^2: float32 7.0, channels-last 7.7; bf16 16.3, channels-last 23.5.
     channels_last = True
     bf16 = True
 
@@ -23,6 +25,8 @@ class VGG2d(Encoder):
 class VGG3d(Encoder):
     """Five stages of 3^3 convolutions, each ending in a pooling."""
 
+    # `python bench/encoders.py vgg11`, one thread of a Xeon with AMX.
+    # Volumes a second at 48^3: float32 1.5, channels-last 1.8; bf16 2.7, channels-last 3.7.
     channels_last = True
     bf16 = True
 
