@@ -225,6 +225,7 @@ BROKEN = {
     "source needed": ("transfers.0.source=null", ["transfers.0: `methods.supervised` learns from a source"]),
     "source tells all": ("transfers.0.source.task=age", ["transfers.0.source: the source teaches 'age'"]),
     "encoder of other images": ("encoders.alexnet={}", ["encoders.alexnet: alexnet does not take 3-D images", "sfcn"]),
+    "norm to replace": ("encoders.alexnet={norm: group}", ["encoders.alexnet", "alexnet has none. Leave `norm` out"]),
     "volume with two sides": ("datasets.cohort.preprocess.shape=[32, 32]", ["volumes have three sides; got [32, 32]"]),
     "volume in colour": ("datasets.cohort.preprocess.channels=3", ["preprocess.channels: volumes have one channel"]),
     "frozen twice": ("methods.supervised.finetune.linear_probe=true", ["finetune.n_frozen: `linear_probe` freezes"]),
@@ -263,6 +264,14 @@ def test_pictures_want_two_sides_and_their_classes(tmp_path: Path) -> None:
     lines = faults_of(path, "datasets.pictures.preprocess.shape=[8, 8, 8]", "tasks.kind.target=weight")
     assert any("preprocess.shape: pictures have two sides; got [8, 8, 8]" in line for line in lines)
     assert any("must be `{target: class, kind: classification}`" in line for line in lines)
+
+
+def test_torchvisions_networks_have_one_width(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "images.yaml"
+    path.write_text(template("images", "images"))
+    (fault,) = faults_of(path, "encoders={resnet18: {width: 0.5}}")
+    assert "encoders.resnet18.width: resnet18 has one width in 2-D, torchvision's; got 0.5" in fault
 
 
 def test_disjoint_classes_of_one_column_may_teach_each_other(tmp_path: Path) -> None:

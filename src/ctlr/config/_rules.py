@@ -156,9 +156,16 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
     for name in sorted(used):
         data = parts.datasets.get(name)
         for label, encoder in parts.encoders.items():
-            if data is None or encoder is None or len(data.preprocess.shape) in ENCODERS[encoder.name]:
+            if data is None or encoder is None:
                 continue
             ndim = len(data.preprocess.shape)
+            if ndim in ENCODERS[encoder.name]:
+                if ndim == 2 and encoder.width != 1 and encoder.name != "small_cnn":
+                    yield (
+                        ("encoders", label, "width"),
+                        f"{encoder.name} has one width in 2-D, torchvision's; got {encoder.width:g}. Leave `width` out.",
+                    )
+                continue
             fitting = ", ".join(sorted(known for known, dimensions in ENCODERS.items() if ndim in dimensions))
             yield (
                 ("encoders", label),

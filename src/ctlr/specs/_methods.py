@@ -47,6 +47,8 @@ class EncoderSpec(Value):
     def _check(self) -> Self:
         if self.name not in ENCODERS:
             raise ValueError(f"unknown encoder {self.name!r}. {nearest(self.name, ENCODERS)}")
+        if self.name == "alexnet" and self.norm == "group":
+            raise ValueError("`norm: group` needs norm layers to replace; alexnet has none. Leave `norm` out")
         return self
 
 
