@@ -163,7 +163,7 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
                 if ndim == 2 and encoder.width != 1 and encoder.name != "small_cnn":
                     yield (
                         ("encoders", label, "width"),
-                        f"{encoder.name} has one width in 2-D, torchvision's; got {encoder.width:g}. Leave `width` out.",
+                        f"{encoder.name} has one width in 2-D, torchvision's; got {encoder.width:g}. Leave it out.",
                     )
                 continue
             fitting = ", ".join(sorted(known for known, dimensions in ENCODERS.items() if ndim in dimensions))
