@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from ctlr.errors import CtlrError, WorkspaceError
+from ctlr.workspace import disk_faults_named
 
 __all__ = ["Event", "Job", "Outcome", "run_jobs"]
 
@@ -68,6 +71,8 @@ class Event:
 Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], str]
 """What a worker does: (kind, payload, progress) -> JSON answer."""
 
+_OUT_OF_MEMORY = "out of memory; lower `batch_size` or --workers"
+
 
 @dataclass
 class _Worker:
@@ -90,7 +95,8 @@ def run_jobs(
 
     Args:
         jobs: In any order; a need that is not among them counts as done.
-        start: Importable; called once in each worker with its number and `arguments`, returns what it performs.
+        start: Importable; called once in each worker with its number and `arguments`, returns what it performs. Where
+            it fails, the worker's first job fails for that reason.
         arguments: Of `start`; plain values.
         workers: Processes at most.
         log: Folder for the tracebacks of unexpected failures.
@@ -173,9 +179,24 @@ def _hire(number: int, start: Callable[..., Perform], arguments: tuple[Any, ...]
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, number, start, arguments, str(log)), daemon=True)
-    process.start()
+    with _interrupts_held():
+        process.start()
     theirs.close()
     return _Worker(number, process, ours)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C back while a process starts, which inherits this and stays deaf to it.
+
+    A terminal interrupts the whole group, workers that are still loading among them; the parent decides what ends.
+    """
+    multiprocessing.resource_tracker.ensure_running()  # it lets interrupts through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _listen(crew: list[_Worker], board: _Board) -> None:
@@ -240,10 +261,11 @@ def _work(
     connection: Connection, number: int, start: Callable[..., Perform], arguments: tuple[Any, ...], log: str
 ) -> None:
     """A worker's life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what ends
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
-    perform = start(number, *arguments)
+
+    @functools.cache
+    def perform() -> Perform:
+        return start(number, *arguments)
 
     def progress(done: int, total: int, row: Mapping[str, float]) -> None:
         text = " ".join(f"{name}={value:.4g}" for name, value in row.items() if name not in ("epoch", "seconds", "lr"))
@@ -255,10 +277,10 @@ def _work(
             connection.send_bytes(json.dumps(_attempt(perform, kind, payload, progress, Path(log))).encode())
 
 
-def _attempt(perform: Perform, kind: str, payload: str, progress: Any, log: Path) -> list[str]:
+def _attempt(perform: Callable[[], Perform], kind: str, payload: str, progress: Any, log: Path) -> list[str]:
     """Do one job; whatever it raises becomes a reason."""
     try:
-        return ["answer", perform(kind, payload, progress)]
+        return ["answer", perform()(kind, payload, progress)]
     except BrokenPipeError:
         raise
     except WorkspaceError as error:
@@ -266,14 +288,24 @@ def _attempt(perform: Perform, kind: str, payload: str, progress: Any, log: Path
     except CtlrError as error:
         return ["failure", str(error)]
     except MemoryError:
-        return ["failure", "out of memory; lower `batch_size` or --workers"]
+        return ["failure", _OUT_OF_MEMORY]
     except Exception as error:  # noqa: BLE001 (a study's failure is a value, whatever raised it)
-        if "out of memory" in str(error) or "can't allocate memory" in str(error):
-            return ["failure", "out of memory; lower `batch_size` or --workers"]
-        log.mkdir(parents=True, exist_ok=True)
-        (log / f"{kind}-{os.getpid()}.log").write_text(traceback.format_exc())
-        first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-        return ["failure", f"{type(error).__name__}: {first} (traceback in logs/{kind}-{os.getpid()}.log)"]
+        return _unexpected(error, log / f"{kind}-{os.getpid()}.log")
+
+
+def _unexpected(error: Exception, log: Path) -> list[str]:
+    """Give the reason in a line; the traceback goes to a file, below those of the worker's earlier failures."""
+    if "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return ["failure", _OUT_OF_MEMORY]
+    try:
+        with disk_faults_named(log.parent):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a") as file:
+                file.writelines(traceback.format_exception(error))
+    except WorkspaceError as fault:
+        return ["fault", str(fault)]
+    first = next(iter(str(error).strip().splitlines()), "no message")
+    return ["failure", f"{type(error).__name__}: {first} (traceback in logs/{log.name})"]
 
 
 def _die_with_parent() -> None:
@@ -281,5 +313,6 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() == 1:
+        parent = multiprocessing.parent_process()
+        if parent is None or os.getppid() != parent.pid:  # it was killed before we asked
             os._exit(1)
