@@ -77,16 +77,25 @@ class Workspace:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         with disk_faults_named(self.root):
+            self._make_folder()
+            marker = self.root / "workspace.json"
+            if not marker.exists():
+                others = [entry.name for entry in self.root.iterdir() if not entry.name.startswith(".")]
+                if others and set(others) != {"lock"}:
+                    raise WorkspaceError(
+                        f"{self.root} is no workspace and holds other things ({others[0]}). "
+                        "Name an empty or new folder."
+                    )
+                write_aside(marker, json.dumps({"format": FORMAT}).encode())
+            self._check_format(marker)
+
+    def _make_folder(self) -> None:
+        try:
             self.root.mkdir(parents=True, exist_ok=True)
-        marker = self.root / "workspace.json"
-        if not marker.exists():
-            others = [entry.name for entry in self.root.iterdir() if not entry.name.startswith(".")]
-            if others and set(others) != {"lock"}:
-                raise WorkspaceError(
-                    f"{self.root} is no workspace and holds other things ({others[0]}). Name an empty or new folder."
-                )
-            write_aside(marker, json.dumps({"format": FORMAT}).encode())
-        self._check_format(marker)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise WorkspaceError(
+                f"{self.root} must be a folder, and a file stands in its place. Name another --workspace."
+            ) from error
 
     def _check_format(self, marker: Path) -> None:
         try:
