@@ -76,8 +76,14 @@ def preprocess_all(
             on_event(Event(job, "progress", done, total))
 
         arrays[dataset.name] = preprocess(dataset, workspace, workers=workers, progress=progress)
-        on_event(Event(job, "finished", text=f"{arrays[dataset.name].rows} images"))
+        on_event(Event(job, "finished", text=_stock(arrays[dataset.name])))
     return arrays
+
+
+def _stock(stored: StoredArrays) -> str:
+    """What preprocessing gave, without the names of those left out: a log travels."""
+    left_out = len(stored.excluded)
+    return f"{stored.rows} images" + (f", {left_out} left out (named in {stored.path}/stored.json)" if left_out else "")
 
 
 def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
@@ -95,7 +101,7 @@ def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
 
     tables = {name: read_table(stored, workspace) for name, stored in arrays.items()}
     seen: set[tuple[str, ...]] = set()
-    for study in plan.studies:
+    for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
         source = study.source.data.name if study.source is not None else ""
         target = study.target
         key = (target.identity(), source, str(study.n_train), str(study.seed), study.split.identity())

@@ -72,7 +72,7 @@ class Display:
         """Say which jobs the run has left to do: their readable names by id."""
         self._names = names
         if not names:
-            self._console.print("Everything is finished already.")
+            self._say("Everything is finished already.")
 
     def __enter__(self) -> Display:
         if self._console.is_terminal:
@@ -103,9 +103,14 @@ class Display:
         name = self._names.get(event.job.id, event.job.id)
         place = f"[{self._done}/{len(self._names)}] " if counted else ""
         if event.state == "failed":
-            self._console.print(f"{place}{name} FAILED: {event.text}", style="red", markup=False)
+            self._say(f"{place}{name} FAILED: {event.text}", style="red")
         else:
-            self._console.print(f"{place}{name} {seconds:.1f} s", markup=False)
+            note = f", {event.text}" if event.job.kind == "preprocess" else ""
+            self._say(f"{place}{name} {seconds:.1f} s{note}")
+
+    def _say(self, line: str, style: str | None = None) -> None:
+        """One line, however long: a log is read by programs too."""
+        self._console.print(line, style=style, markup=False, soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(
