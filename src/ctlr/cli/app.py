@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def main() -> NoReturn:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. Finished steps are safe; `ctlr resume` goes on from the last epoch.", err=True)
+        click.echo("Interrupted.", err=True)
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has heard enough (`ctlr plan … | head`).
@@ -172,7 +173,12 @@ def resume(workspace: Path, workers: int | None, device: str, output: str) -> in
 def _run(config: BenchmarkConfig, folder: Path, workspace: Path, workers: int | None, device: str, output: str) -> int:
     from ctlr.cli.session import run_benchmark
 
-    failed = run_benchmark(config, folder, workspace, workers=workers, device=device, output=output)
+    try:
+        failed = run_benchmark(config, folder, workspace, workers=workers, device=device, output=output)
+    except KeyboardInterrupt:
+        resume = shlex.join(["ctlr", "resume", "--workspace", str(workspace)])
+        click.echo(f"Finished steps are safe. Go on from the last epoch with: {resume}", err=True)
+        raise
     return SOME_FAILED if failed else 0
 
 

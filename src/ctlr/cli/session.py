@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ctlr.cli.recording import Recorder, make_tracker
 from ctlr.cli.show import Display, show, show_rows
 from ctlr.config import BenchmarkConfig, resolved_yaml
 from ctlr.engine import check_device, collect, default_workers, gate, jobs_left, note_rates, preprocess_all, run_studies
-from ctlr.errors import ConfigError, CtlrError
+from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
 from ctlr.specs import PretrainSpec, StoredArrays, Study, StudyResult, fingerprint
@@ -33,16 +34,23 @@ class Remembered:
         config: The benchmark, overrides applied.
         folder: Of its file.
         seconds: That runs of it have taken so far.
+        arrays: Fingerprint of each dataset's stored images; empty as long as they are not stored.
     """
 
-    def __init__(self, config: BenchmarkConfig, folder: Path, seconds: float = 0.0) -> None:
+    def __init__(
+        self, config: BenchmarkConfig, folder: Path, seconds: float = 0.0, arrays: Mapping[str, str] | None = None
+    ) -> None:
         self.config = config
         self.folder = folder
         self.seconds = seconds
+        self.arrays = dict(arrays or {})
 
     def write(self, workspace: Workspace) -> None:
         """Keep it in the workspace."""
-        values = {"config": self.config.model_dump(mode="json"), "folder": str(self.folder), "seconds": self.seconds}
+        values = {
+            "config": self.config.model_dump(mode="json"), "folder": str(self.folder.absolute()),
+            "seconds": self.seconds, "arrays": self.arrays,
+        }  # fmt: skip
         write_aside(workspace.root / "last.json", json.dumps(values, indent=1).encode())
 
 
@@ -51,13 +59,20 @@ def last_run(root: Path) -> Remembered:
 
     Raises:
         ConfigError: There was none.
+        WorkspaceError: Another version wrote it.
     """
     path = root / "last.json"
     if not path.exists():
         raise ConfigError(f"{root} holds no run. Start one with `ctlr run FILE --workspace {root}`.")
-    values = json.loads(path.read_text())
-    config = BenchmarkConfig.model_validate_json(json.dumps(values["config"]))
-    return Remembered(config, Path(values["folder"]), values["seconds"])
+    Workspace(root)
+    try:
+        values = json.loads(path.read_text())
+        config = BenchmarkConfig.model_validate_json(json.dumps(values["config"]))
+        return Remembered(config, Path(values["folder"]), values["seconds"], values["arrays"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(
+            f"{path} is damaged, or another version of CTLR wrote it. Go on with `ctlr run FILE --workspace {root}`."
+        ) from error
 
 
 def run_benchmark(
@@ -87,28 +102,19 @@ def run_benchmark(
         recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(folder))
         with Display() as display:
             arrays = preprocess_all(plan.datasets, workspace, workers=crew, on_event=display)
+            run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
+            run.write(workspace)
             gate(plan, arrays, workspace)
             jobs = jobs_left(plan, arrays, workspace)
             display.expect({job.id: _readable(job) for job in jobs})
-            with recorder:
-                for result in collect(plan, arrays, workspace):
-                    if result.status == "ok":
-                        recorder.put(result)
-
-                def follow(event: Event) -> None:
-                    display(event)
-                    if event.job.kind == "study" and event.state == "finished":
-                        recorder.put(StudyResult.model_validate_json(event.text))
-
+            with recorder, _counted(run, workspace, began) if jobs else contextlib.nullcontext():
+                _record(collect(plan, arrays, workspace), recorder, "ok")
+                follow = _follower(display, recorder)
                 run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
                 results = collect(plan, arrays, workspace)
-                for result in results:
-                    if result.status == "failed":
-                        recorder.put(result)
+                _record(results, recorder, "failed")
         if jobs:
             note_rates(plan, arrays, workspace)
-            run.seconds += time.monotonic() - began
-            run.write(workspace)
         page = _report(run, results, arrays, workspace)
     _print(config, results, page, output)
     if recorder.error is not None:
@@ -116,18 +122,48 @@ def run_benchmark(
     return sum(result.status == "failed" for result in results)
 
 
+@contextlib.contextmanager
+def _counted(run: Remembered, workspace: Workspace, began: float) -> Iterator[None]:
+    """Count the time since `began` to the run, also when it is interrupted."""
+    try:
+        yield
+    finally:
+        run.seconds += time.monotonic() - began
+        run.write(workspace)
+
+
+def _follower(display: Display, recorder: Recorder) -> Callable[[Event], None]:
+    """Shows what happens, and records each study as it is finished."""
+
+    def follow(event: Event) -> None:
+        display(event)
+        if event.job.kind == "study" and event.state == "finished":
+            recorder.put(StudyResult.model_validate_json(event.text))
+
+    return follow
+
+
+def _record(results: Sequence[StudyResult], recorder: Recorder, status: str) -> None:
+    for result in results:
+        if result.status == status:
+            recorder.put(result)
+
+
 def report_again(root: Path, *, output: str) -> None:
-    """Write the report of the last run from the studies that are finished.
+    """Write the report of the last run from the studies that are finished, also beside a run under way.
 
     Raises:
         ConfigError: None is.
     """
     run = last_run(root)
-    plan = make_plan(run.config)
     workspace = Workspace(root)
-    with Display() as display:
-        arrays = preprocess_all(plan.datasets, workspace, workers=1, on_event=display)
-    results = collect(plan, arrays, workspace)
+    arrays = {
+        name: StoredArrays.model_validate_json((workspace.folder("arrays", identity) / "stored.json").read_bytes())
+        for name, identity in run.arrays.items()
+        if workspace.has("arrays", identity)
+    }
+    plan = make_plan(run.config)
+    results = collect(plan, arrays, workspace) if len(arrays) == len(plan.datasets) else []
     if not results:
         raise ConfigError(f"No study of {run.config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
     _print(run.config, results, _report(run, results, arrays, workspace), output)
