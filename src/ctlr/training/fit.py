@@ -176,9 +176,7 @@ class _Loop:
 
     def shaped(self, batch: Batch) -> Batch:
         """The batch in the placement's memory format."""
-        if self.placement.memory_format == torch.contiguous_format or batch.images.ndim < 4:
-            return batch
-        return Batch(batch.images.contiguous(memory_format=self.placement.memory_format), batch.target)
+        return batch if batch.images.ndim < 4 else Batch(self.placement.lay_out(batch.images), batch.target)
 
     def batch_size(self, name: str) -> int:
         """Rows of a batch."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError
@@ -37,8 +37,18 @@ class Placement:
         """Move a module to the device, its convolutions' weights into the memory format."""
         module.to(self.device)
         for parameter in module.parameters():
-            if self.memory_format != torch.contiguous_format and parameter.ndim in (4, 5):
-                parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
+            if parameter.ndim in (4, 5):
+                parameter.data = self.lay_out(parameter.data)
+
+    def lay_out(self, images: Tensor) -> Tensor:
+        """(B, C, *S) images or weights in the memory format."""
+        laid = images.contiguous(memory_format=self.memory_format)
+        if self.memory_format == torch.contiguous_format or laid.shape[1] != 1:
+            return laid
+        # Of one channel both formats are the same memory, and torch would go on in the plain one: a step at 32^3 takes
+        # 24 ms instead of 20. The stride of the channel tells it which is meant.
+        size, _, *spatial = laid.stride()
+        return laid.as_strided(laid.shape, (size, 1, *spatial))
 
     @property
     def name(self) -> str:
