@@ -35,7 +35,7 @@ bench: setup     ## measure speed beside peers, as ratios in one run
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--requirement bench/requirements.txt --editable '.[tracking]'
-	$(VENV)-bench/bin/python -m bench
+	OMP_WAIT_POLICY=PASSIVE $(VENV)-bench/bin/python -m bench
 
 clean:           ## remove the virtual environments and caches
 	rm -rf $(VENV) $(VENV)-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
