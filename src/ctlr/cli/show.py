@@ -116,10 +116,12 @@ class Display:
         table = Table(
             title=f"{self._done} of {len(self._names)} steps done", title_justify="left", box=None, expand=True
         )
-        for column in ("step", "progress", "last epoch", "seconds"):
-            table.add_column(column, no_wrap=True, justify="right" if column == "seconds" else "left")
+        for column in ("step", "epoch", "seconds"):
+            table.add_column(column, no_wrap=True, justify="left" if column == "step" else "right")
+        # What is left of the width; the first numbers, losses, matter most.
+        table.add_column("last epoch", no_wrap=True, overflow="ellipsis", ratio=1)
         for job, event in self._running.items():
             share = f"{event.done}/{event.total}" if event.total else ""
             seconds = f"{time.monotonic() - self._began[job]:.0f}"
-            table.add_row(self._names.get(job, job), share, event.text, seconds)
+            table.add_row(self._names.get(job, job), share, seconds, event.text)
         return table
