@@ -1,6 +1,7 @@
-"""`ctlr` as its users start it: a process of its own, with streams, signals and an exit code."""
+"""`ctlr` as its users start it, with streams, signals and an exit code."""
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -11,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
-__all__ = ["Finished", "Running", "ctlr", "until"]
+from ctlr.cli import main
+
+__all__ = ["Finished", "Running", "call", "ctlr", "until"]
 
 PATIENCE_SECONDS = 300
 """Bounds every wait; far above what any of them takes."""
@@ -99,6 +103,25 @@ def ctlr(*arguments: str, folder: Path, before: tuple[str, ...] = ()) -> Finishe
     """Run a command to its end."""
     with Running(*arguments, folder=folder, before=before) as run:
         return run.finish()
+
+
+def call(*arguments: str, folder: Path) -> Finished:
+    """Run a command in this process: for those that end before they start a worker."""
+    out, err = io.StringIO(), io.StringIO()
+    handler = signal.getsignal(signal.SIGTERM)
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", ["ctlr", *arguments]),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+    return Finished(code, out.getvalue(), err.getvalue())
 
 
 def until(condition: Condition) -> Any:
