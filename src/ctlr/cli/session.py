@@ -174,7 +174,7 @@ def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Re
     if (workspace.root / "last.json").exists():
         last = last_run(workspace.root)
         if last.config.identity() == config.identity():
-            run.seconds = last.seconds
+            run.seconds, run.arrays = last.seconds, last.arrays
     run.write(workspace)
     return run
 
