@@ -12,13 +12,14 @@ from ctlr.cost import rate_key
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Perform, run_jobs
-from ctlr.specs import AnyDataset, Checkpoint, PretrainSpec, StoredArrays, Study, StudyResult
+from ctlr.specs import AnyDataset, BidsSpec, Checkpoint, ImagesSpec, PretrainSpec, StoredArrays, Study, StudyResult
 from ctlr.steps.keys import pretrain_key, study_key
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = [
     "check_device",
     "collect",
+    "count_subjects",
     "default_workers",
     "gate",
     "jobs_left",
@@ -55,6 +56,22 @@ def check_device(device: str) -> None:
         raise ConfigError(
             f"`--device {device}`: PyTorch finds {count} GPUs here. Use `--device cpu`, or see `ctlr doctor`."
         )
+
+
+def count_subjects(datasets: Sequence[AnyDataset]) -> dict[str, int]:
+    """Subjects with an image by dataset, from the names of files; a cohort's stand in its spec.
+
+    Raises:
+        DataError: A dataset cannot be listed.
+    """
+    from ctlr.data import bids, imagefolder
+
+    counts: dict[str, int] = {}
+    for dataset in datasets:
+        if isinstance(dataset, BidsSpec | ImagesSpec):
+            listing = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
+            counts[dataset.name] = len({image.subject for image in listing.images})
+    return counts
 
 
 def preprocess_all(

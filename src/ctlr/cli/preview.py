@@ -9,7 +9,7 @@ from typing import Any
 from ctlr.cli.show import show, show_rows
 from ctlr.config import BenchmarkConfig
 from ctlr.cost import Cost, costs
-from ctlr.engine import default_workers, known_rates
+from ctlr.engine import count_subjects, default_workers, known_rates
 from ctlr.plan import Plan, make_plan
 
 __all__ = ["preview"]
@@ -18,7 +18,7 @@ __all__ = ["preview"]
 def preview(
     config: BenchmarkConfig, workspace: Path, workers: int | None, device: str, output: str, *, measured: bool
 ) -> None:
-    """Print studies, shared steps and estimated time to stdout.
+    """Print studies, shared steps and estimated time to stdout; of the data, names alone are read.
 
     Args:
         config: The benchmark.
@@ -34,7 +34,7 @@ def preview(
         from ctlr.steps.calibrate import measure
 
         rates = measure(plan, "cuda" if device.startswith("cuda") else "cpu") | rates
-    rows = costs(plan, {}, rates)
+    rows = costs(plan, count_subjects(plan.datasets), rates)
     crew = workers or default_workers(device, config.compute.threads)
     summary = {
         "benchmark": config.name,

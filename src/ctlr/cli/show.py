@@ -36,13 +36,15 @@ def show(value: Any, output: str) -> None:
 
 def show_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:
     """Print rows of equal keys as a table to stdout."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left")
     for row in rows:
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
     # A pipe has no width; rows must not be cut for a reader that is a program.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
 
 
 @contextlib.contextmanager
