@@ -10,10 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nibabel
 import numpy as np
 import pytest
-from clinic import AFFINE, CLINIC, PEOPLE, participants, subject_id, volume_file, write_clinic
+from clinic import (
+    CLINIC,
+    NOISE,
+    PEOPLE,
+    WITH_A_HOLE,
+    crafted,
+    participants,
+    subject_id,
+    volume,
+    volume_file,
+    write_clinic,
+)
 from terminal import Finished, Running, call, ctlr
 
 from ctlr.workspace import Workspace
@@ -86,26 +96,6 @@ def table(change: Callable[[int, dict[str, str]], object]) -> Callable[[Path], o
     return rewrite
 
 
-def volume(data: np.ndarray, affine: np.ndarray = AFFINE) -> bytes:
-    """A NIfTI-1 file with any affine, also one that nibabel would not write."""
-    return crafted(lambda header: header.set_sform(affine, 1), data)
-
-
-def crafted(change: Callable[[nibabel.Nifti1Header], object], data: np.ndarray) -> bytes:
-    """A NIfTI-1 file whose header says what `change` makes it say."""
-    header = nibabel.Nifti1Header()
-    header.set_data_shape(data.shape)
-    header.set_data_dtype(np.float32)
-    header.set_sform(AFFINE, 1)
-    header["vox_offset"], header["magic"] = 352, b"n+1"
-    change(header)
-    return bytes(header.binaryblock + b"\0" * 4 + data.astype("<f4").tobytes(order="F"))
-
-
-NOISE = np.random.default_rng(1).random((8, 8, 8))
-WITH_A_HOLE = np.where(NOISE[2, 3, 4] == NOISE, np.nan, NOISE)
-
-
 def image(content: bytes | Callable[[bytes], bytes]) -> Callable[[Path], object]:
     """Replace the victim's image by a gzip file of this content, or by what the file's own bytes become."""
 
@@ -130,7 +120,7 @@ TABLE = {
     "no participants.tsv": Case(remove("participants.tsv"), 1,
         ("participants.tsv: a BIDS folder needs this table", "'clinic' has none", "Add it")),
     "target column missing": Case(edit("target: age", "target: aeg"), 2,
-        ("Dataset 'clinic' has no column 'aeg'", "Did you mean 'age'? Known: age, sex, site.")),
+        ("Dataset 'clinic' has no column 'aeg'", "Did you mean 'age'? Known: age, scan_date, sex.")),
     "target column half empty": Case(table(lambda number, cells: number < 16 and cells.update(age="n/a")), 1,
         ("Target 'age' of dataset 'clinic'", "at least half", "16 of 30 cells are empty", "Fill them in")),
     "text in a numeric target": Case(table(lambda number, cells: number == 3 and cells.update(age="old")), 1,

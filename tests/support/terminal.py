@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 from unittest import mock
 
@@ -40,15 +41,22 @@ class Running:
         arguments: After `ctlr`.
         folder: Working directory.
         before: Words before the command, e.g. of a program that starts it with fewer rights.
+        environment: Variables besides those of this process.
     """
 
-    def __init__(self, *arguments: str, folder: Path, before: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        folder: Path,
+        before: tuple[str, ...] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.began = time.time_ns()
         self._out, self._err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [*before, sys.executable, "-m", "ctlr", *arguments],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err, start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -99,9 +107,14 @@ class Running:
         return Finished(code, *texts)
 
 
-def ctlr(*arguments: str, folder: Path, before: tuple[str, ...] = ()) -> Finished:
+def ctlr(
+    *arguments: str,
+    folder: Path,
+    before: tuple[str, ...] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Finished:
     """Run a command to its end."""
-    with Running(*arguments, folder=folder, before=before) as run:
+    with Running(*arguments, folder=folder, before=before, environment=environment) as run:
         return run.finish()
 
 
