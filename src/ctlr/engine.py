@@ -178,22 +178,21 @@ def run_studies(
 
 
 def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
-    """The pretrainings and studies of a plan that are not finished."""
-    jobs = []
-    for spec in plan.pretrainings:
-        key = pretrain_key(spec, arrays)
-        if not workspace.has("pretrained", key):
-            # Several studies wait for it, so that it goes before all of them.
-            jobs.append(Job(f"pretrain {key}", "pretrain", spec.model_dump_json(), cost=1e12))
+    """The studies of a plan that are not finished, and the pretrainings that they still need."""
+    jobs: dict[str, Job] = {}
     for study in plan.studies:
         key = study_key(study, arrays)
         if workspace.has("studies", key):
             continue
-        pretraining = PretrainSpec.of(study)
-        needs = (f"pretrain {pretrain_key(pretraining, arrays)}",) if pretraining is not None else ()
+        needs: tuple[str, ...] = ()
+        spec = PretrainSpec.of(study)
+        if spec is not None and not workspace.has("pretrained", pretrain_key(spec, arrays)):
+            needs = (f"pretrain {pretrain_key(spec, arrays)}",)
+            # Several studies wait for it, so that it goes before all of them.
+            jobs.setdefault(needs[0], Job(needs[0], "pretrain", spec.model_dump_json(), cost=1e12))
         cost = study.n_train * study.method.finetune.epochs
-        jobs.append(Job(f"study {key}", "study", study.model_dump_json(), needs, cost))
-    return jobs
+        jobs[key] = Job(f"study {key}", "study", study.model_dump_json(), needs, cost)
+    return list(jobs.values())
 
 
 def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
@@ -223,7 +222,9 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
 
 
 def _note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
-    result = StudyResult(study=study, status="failed", reason=reason, arrays=arrays[study.target.data.name].fingerprint)
+    result = StudyResult(
+        study=study.without_folders(), status="failed", reason=reason, arrays=arrays[study.target.data.name].fingerprint
+    )
     path = workspace.root / "failed" / f"{study_key(study, arrays)}.json"
     path.parent.mkdir(exist_ok=True)
     write_aside(path, result.model_dump_json(indent=1).encode())

@@ -246,3 +246,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def test_a_record_says_nothing_of_where_the_data_lie() -> None:
+    from ctlr.specs import BidsSpec, DataTask, EncoderSpec, ScratchSpec, TaskSpec
+
+    end = DataTask(
+        data=BidsSpec(name="mri", root="/home/jane/scans"), task=TaskSpec(name="age", target="age", kind="regression")
+    )
+    study = Study(
+        target=end, source=end, method=ScratchSpec(label="scratch"), encoder=EncoderSpec(name="small_cnn"), n_train=5,
+        n_reserved=5, seed=0,
+    )  # fmt: skip
+    assert "jane" not in study.without_folders().model_dump_json()
+    assert study.without_folders().id == study.id

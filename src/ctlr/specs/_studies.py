@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ctlr.specs._data import DataTask, SplitSpec
+from ctlr.specs._data import CohortSpec, DataTask, SplitSpec
 from ctlr.specs._methods import AnyMethod, ComputeSpec, EncoderSpec, FinetuneSpec, SimCLRSpec, SupervisedSpec
 from ctlr.specs._value import Value, dns_name, fingerprint
 
@@ -45,6 +45,18 @@ class Study(Value):
     def identity(self) -> str:
         """Fingerprint without labels and folders: a study is the same under another name and on another machine."""
         return fingerprint(self.model_dump_json(exclude=_UNIDENTIFYING))
+
+    def without_folders(self) -> Study:
+        """The same study for records that may travel: no dataset says where it lies."""
+        return self.model_copy(
+            update={"target": _placeless(self.target), "source": self.source and _placeless(self.source)}
+        )
+
+
+def _placeless(end: DataTask) -> DataTask:
+    if isinstance(end.data, CohortSpec):
+        return end
+    return end.model_copy(update={"data": end.data.model_copy(update={"root": ""})})
 
 
 class PretrainSpec(Value):

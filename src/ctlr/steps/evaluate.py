@@ -60,7 +60,8 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                 for name in ("model.safetensors", "model.json", "history.csv"):
                     _share(model / name, partial / name)
             result = StudyResult(
-                study=study, scores=scores, path=f"studies/{key}", arrays=stored.fingerprint, split=split.identity(),
+                study=study.without_folders(), scores=scores, path=f"studies/{key}", arrays=stored.fingerprint,
+                split=split.identity(),
                 environment={"ctlr": __version__, "torch": torch.__version__, "numpy": np.__version__},
                 **_provenance(study, arrays, workspace, model, stored.seconds, time.perf_counter() - began),
             )  # fmt: skip
