@@ -21,6 +21,7 @@ from ctlr.engine import check_device, collect, default_workers, gate, jobs_left,
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
+from ctlr.report.privacy import scrub
 from ctlr.specs import PretrainSpec, StoredArrays, Study, StudyResult, fingerprint
 from ctlr.workspace import Workspace, write_aside
 
@@ -171,7 +172,7 @@ def report_again(root: Path, *, output: str) -> None:
 
 def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Remembered:
     run = Remembered(config, folder)
-    if (workspace.root / "last.json").exists():
+    with contextlib.suppress(ConfigError, WorkspaceError):  # none, or one that cannot be read: this one takes its place
         last = last_run(workspace.root)
         if last.config.identity() == config.identity():
             run.seconds, run.arrays = last.seconds, last.arrays
@@ -227,7 +228,7 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
             "benchmark": config.name,
             "report": str(page),
             "failed": sum(result.status == "failed" for result in results),
-            "results": [result.record() for result in results],
+            "results": [result.record() | {"reason": scrub(result.reason)} for result in results],
         }
         show(summary, output)
         return
@@ -237,7 +238,7 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
         show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
     for result in results:
         if result.status == "failed":
-            click.echo(f"{result.study.id} failed: {result.reason}", err=True)
+            click.echo(f"{result.study.id} failed: {scrub(result.reason)}", err=True)
     click.echo(f"Report: {page}")
 
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ctlr.pool import Event
+from ctlr.report.privacy import scrub
 
 __all__ = ["Display", "counting", "show", "show_rows"]
 
@@ -101,11 +102,12 @@ class Display:
     def _finish(self, event: Event) -> None:
         counted = event.job.id in self._names
         self._done += counted
-        seconds = time.monotonic() - self._began.pop(event.job.id, time.monotonic())
+        now = time.monotonic()
+        seconds = now - self._began.pop(event.job.id, now)
         name = self._names.get(event.job.id, event.job.id)
         place = f"[{self._done}/{len(self._names)}] " if counted else ""
         if event.state == "failed":
-            self._say(f"{place}{name} FAILED: {event.text}", style="red")
+            self._say(f"{place}{name} FAILED: {scrub(event.text)}", style="red")
         else:
             note = f", {event.text}" if event.job.kind == "preprocess" else ""
             self._say(f"{place}{name} {seconds:.1f} s{note}")
