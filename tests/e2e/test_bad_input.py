@@ -304,6 +304,12 @@ def test_a_last_run_that_another_version_wrote_is_named(own: Path) -> None:
     assert "last.json is damaged, or another version of CTLR wrote it. Go on with `ctlr run FILE" in finished.err
 
 
+def test_a_run_replaces_a_last_one_that_cannot_be_read(own: Path) -> None:
+    (own / "workspace" / "last.json").write_text("{")
+    assert call("run", "clinic.yaml", folder=own).code == 0
+    assert call("report", folder=own).code == 0
+
+
 @pytest.mark.parametrize("workspace", ["clinic.yaml", "clinic.yaml/deeper"])
 def test_a_file_is_no_workspace(workspace: str, own: Path) -> None:
     finished = call("run", "clinic.yaml", "-w", workspace, folder=own)

@@ -1,0 +1,302 @@
+"""Every command, its streams and its exit code."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from clinic import CLINIC, write_clinic
+from ruamel.yaml import YAML
+from terminal import Finished, call
+from tiny_bench import TINY
+
+from ctlr import __version__
+from ctlr.cli.app import cli
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+COMMANDS = (
+    "check", "cohort", "completion", "doctor", "init", "plan", "report", "resume", "run", "schema",
+)  # fmt: skip
+
+SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a small benchmark."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return tmp_path
+
+
+def read_yaml(text: str) -> object:
+    return YAML(typ="safe").load(text)
+
+
+# ---------------------------------------------------------------- what a command imports
+
+
+def modules_of(*arguments: str, folder: Path) -> set[str]:
+    """Top-level modules that a command has imported when it ends."""
+    program = f"""
+import atexit, sys
+sys.argv = {["ctlr", *arguments]!r}
+atexit.register(lambda: print("modules:", *{{name.partition(".")[0] for name in sys.modules}}, file=sys.stderr))
+from ctlr.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    return set(done.stderr.rpartition("modules: ")[2].split())
+
+
+def test_help_loads_nothing_that_is_slow(place: Path) -> None:
+    slow = {
+        "torch",
+        "torchvision",
+        "pydantic",
+        "mlflow",
+        "kubernetes",
+        "kfp",
+        "numpy",
+        "scipy",
+        "sklearn",
+        "matplotlib",
+    }
+    assert modules_of("--help", folder=place).isdisjoint(slow)
+    assert modules_of("run", "--help", folder=place).isdisjoint(slow)
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_looking_at_a_benchmark_loads_no_torch(command: str, place: Path) -> None:
+    assert modules_of(command, "tiny.yaml", folder=place).isdisjoint(SLOW)
+
+
+# ---------------------------------------------------------------- help and usage
+
+
+def test_help_names_every_command() -> None:
+    shown = CliRunner().invoke(cli, ["--help"])
+    assert shown.exit_code == 0
+    assert tuple(sorted(cli.commands)) == COMMANDS
+    for command in COMMANDS:
+        assert re.search(rf"\b{command}\b", shown.output)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    shown = CliRunner().invoke(cli, [command, "-h"], prog_name="ctlr")
+    assert shown.exit_code == 0
+    assert f"ctlr {command}" in shown.output
+    for option in (parameter for parameter in cli.commands[command].params if parameter.param_type_name == "option"):
+        assert option.opts[0] in shown.output
+        assert getattr(option, "help", None)
+
+
+def test_the_version_is_the_packages() -> None:
+    assert CliRunner().invoke(cli, ["--version"]).output == f"ctlr, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("chekc",), ("run",), ("run", "tiny.yaml", "--workrs", "2"), ("run", "tiny.yaml", "--workers", "0"),
+        ("run", "tiny.yaml", "--workers", "two"), ("run", "tiny.yaml", "-o", "xml"), ("check", "none.yaml"),
+        ("check", "tiny.yaml", "--set", "seeds"), ("run", "tiny.yaml", "--device", "gpu"),
+        ("cohort", "out", "--subjects", "0"), ("init", "own.yaml", "--kind", "dicom"), ("completion", "tcsh"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_ends_with_2_and_a_word_why(arguments: tuple[str, ...], place: Path) -> None:
+    finished = call(*arguments, folder=place)
+    assert finished.code == 2
+    assert finished.out == ""
+    assert finished.err.strip()
+    assert [path.name for path in place.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_done(place: Path) -> None:
+    finished = call("run", "tiny.yaml", "--device", "cuda:63", folder=place)
+    assert finished.code == 2
+    assert "`--device cuda:63`: PyTorch finds" in finished.err
+    assert not (place / "workspace").exists()
+
+
+# ---------------------------------------------------------------- check and plan
+
+
+def test_a_benchmark_that_is_right_is_ok(place: Path) -> None:
+    assert call("check", "tiny.yaml", folder=place) == Finished(0, "tiny.yaml: ok\n", "")
+
+
+def test_every_fault_is_told_at_once_in_the_order_of_the_file(place: Path) -> None:
+    text = TINY.replace("seed: 3", "sed: 3").replace("epochs: 2", "epochs: none")
+    (place / "tiny.yaml").write_text(text)
+    finished = call("check", "tiny.yaml", folder=place)
+    assert finished.code == 2
+    assert re.findall(r"tiny.yaml:(\d+): ([\w.]+)", finished.err) == [
+        ("3", "datasets.cohort.sed"), ("15", "training.pretrain.epochs"),
+    ]  # fmt: skip
+
+
+def test_overrides_add_up(place: Path) -> None:
+    sets = ("--set", "sample_sizes=[4]", "--set", "seeds=[5, 6]", "--set", "methods.simclr.temperature=0.7")
+    shown = json.loads(call("check", "tiny.yaml", *sets, "-o", "json", folder=place).out)
+    assert shown["sample_sizes"] == [4]
+    assert shown["seeds"] == [5, 6]
+    assert shown["methods"]["simclr"]["temperature"] == 0.7
+
+
+def test_a_wrong_override_is_named_as_it_was_written(place: Path) -> None:
+    finished = call("check", "tiny.yaml", "--set", "methods.simclr.temprature=1", folder=place)
+    assert finished.code == 2
+    assert "--set methods.simclr.temprature=1: methods.simclr.temprature: unknown key" in finished.err
+    assert "Did you mean 'temperature'?" in finished.err
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_json_and_yaml_say_the_same(command: str, place: Path) -> None:
+    as_json = call(command, "tiny.yaml", "-o", "json", folder=place)
+    as_yaml = call(command, "tiny.yaml", "-o", "yaml", folder=place)
+    assert json.loads(as_json.out) == read_yaml(as_yaml.out)
+    assert as_json.err == as_yaml.err == ""
+
+
+def test_the_resolved_benchmark_is_a_benchmark(place: Path) -> None:
+    (place / "again.yaml").write_text(call("check", "tiny.yaml", "-o", "yaml", folder=place).out)
+    shown = [call("plan", name, "-o", "json", folder=place).out for name in ("tiny.yaml", "again.yaml")]
+    assert json.loads(shown[0])["study_ids"] == json.loads(shown[1])["study_ids"]
+
+
+def test_a_plan_counts_studies_and_what_they_share(place: Path) -> None:
+    shown = json.loads(call("plan", "tiny.yaml", "--workers", "2", "-o", "json", folder=place).out)
+    assert shown["benchmark"] == "tiny"
+    assert shown["studies"] == len(set(shown["study_ids"])) == 10
+    assert shown["shared_pretrainings"] == 2
+    assert shown["workers"] == 2
+    assert shown["estimated_seconds"] is None
+    assert [step["images"] for step in shown["costs"]] == [48, 46, 52, 48, 48, 48, 192]
+    assert not (place / "workspace").exists()
+
+
+def test_a_plan_is_a_table_unless_told_otherwise(place: Path) -> None:
+    finished = call("plan", "tiny.yaml", folder=place)
+    assert finished.code == 0
+    assert finished.out.startswith("tiny: what `ctlr run` does\n")
+    assert "10 studies share 2 pretrainings. Estimated time: no earlier run" in finished.out
+    assert finished.err == ""
+
+
+def test_a_plan_on_ones_own_data_counts_its_subjects(place: Path) -> None:
+    write_clinic(place / "clinic", people=25)
+    (place / "clinic.yaml").write_text(CLINIC)
+    shown = json.loads(call("plan", "clinic.yaml", "-o", "json", folder=place).out)
+    assert shown["costs"][0]["images"] == 25
+    (place / "clinic" / "participants.tsv").unlink()
+    assert "participants.tsv: a BIDS folder needs this table" in call("plan", "clinic.yaml", folder=place).err
+
+
+def test_a_dry_run_measures_and_writes_nothing(place: Path) -> None:
+    finished = call("run", "tiny.yaml", "--dry-run", "--workers", "2", "-o", "json", folder=place)
+    assert finished.code == 0
+    shown = json.loads(finished.out)
+    costs = [step["seconds"] for step in shown["costs"] if step["stage"] != "preprocess"]
+    assert all(seconds > 0 for seconds in costs)
+    assert shown["estimated_seconds"] == pytest.approx(sum(costs) / 2, abs=0.1)
+    assert [path.name for path in place.iterdir()] == ["tiny.yaml"]
+
+
+# ---------------------------------------------------------------- the others
+
+
+def test_the_schema_is_one_for_editors(place: Path) -> None:
+    shown = json.loads(call("schema", folder=place).out)
+    assert shown["$schema"].startswith("https://json-schema.org/")
+    assert set(shown["required"]) >= {"name", "datasets", "tasks", "methods"}
+
+
+def test_whoever_reads_only_the_beginning_hears_no_complaint(place: Path) -> None:
+    command = f"{sys.executable} -m ctlr schema | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=place, capture_output=True, text=True, check=True)
+    assert done.stdout == "{\n0\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_for_ctlr(shell: str, place: Path) -> None:
+    finished = call("completion", shell, folder=place)
+    assert finished.code == 0
+    assert "_CTLR_COMPLETE" in finished.out
+
+
+def test_bash_takes_the_completion_script_and_gets_commands(place: Path) -> None:
+    (place / "completion.sh").write_text(call("completion", "bash", folder=place).out)
+    entry = Path(sys.executable).parent
+    program = (
+        'source completion.sh && COMP_WORDS=(ctlr re) COMP_CWORD=1 && _ctlr_completion ctlr && echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=place, capture_output=True, text=True, check=True,
+        env={"PATH": f"{entry}:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.stdout.split() == ["report", "resume"]
+
+
+@pytest.mark.parametrize("kind", ["cohort", "bids", "images"])
+def test_a_new_file_passes_the_check_once_its_data_are_there(kind: str, place: Path) -> None:
+    finished = call("init", "my-study.yaml", "--kind", kind, folder=place)
+    assert finished.code == 0
+    assert finished.out == ""
+    assert "ctlr check my-study.yaml && ctlr run my-study.yaml" in finished.err
+    (place / "data").mkdir()
+    assert call("check", "my-study.yaml", folder=place).out == "my-study.yaml: ok\n"
+
+
+def test_a_file_that_is_there_is_never_overwritten(place: Path) -> None:
+    finished = call("init", "tiny.yaml", folder=place)
+    assert finished.code == 2
+    assert "tiny.yaml exists already and is left as it is. Name another file." in finished.err
+    assert (place / "tiny.yaml").read_text() == TINY
+
+
+def test_a_new_file_needs_its_folder(place: Path) -> None:
+    finished = call("init", "none/own.yaml", folder=place)
+    assert finished.code == 2
+    assert "none is no folder. Make it first" in finished.err
+
+
+def test_a_cohort_is_written_where_it_is_wanted_and_only_there(place: Path) -> None:
+    finished = call("cohort", "people", "--subjects", "3", "--seed", "1", "--spacing", "12", folder=place)
+    assert finished == Finished(0, "people\n", "")
+    assert len(list((place / "people").glob("sub-*/anat/*_T1w.nii.gz"))) == 3
+    again = call("cohort", "people", "--subjects", "3", "--spacing", "12", folder=place)
+    assert again.code == 1
+    assert "people" in again.err
+
+
+def test_the_doctor_finds_this_machine_well(place: Path) -> None:
+    finished = call("doctor", "-o", "json", folder=place)
+    findings = {finding["what"]: finding for finding in json.loads(finished.out)}
+    assert finished.code == 0
+    assert findings["torch"]["ok"]
+    assert findings["python"]["found"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+    assert findings["workspace"]["found"] == "writable"
+    assert not (place / "workspace").exists()
+
+
+def test_the_doctor_names_the_remedy_for_what_is_wrong(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctlr.cli.doctor.NEEDED", ("torch", "no-such-package"))
+    monkeypatch.setattr("ctlr.cli.doctor.ROOM_BYTES", 2**60)
+    finished = call("doctor", folder=place)
+    assert finished.code == 1
+    assert "BAD  no-such-package: not installed\n     pip install no-such-package\n" in finished.out
+    assert "Free some space, or name a workspace on another disk with --workspace." in finished.out
+
+
+def test_the_environment_may_name_the_workspace(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTLR_WORKSPACE", "elsewhere")
+    finished = call("resume", folder=place)
+    assert finished.code == 2
+    assert "elsewhere holds no run." in finished.err

@@ -1,0 +1,169 @@
+"""A run as it may happen: bad images that are left out, a study that fails, everything recorded in MLflow."""
+
+import csv
+import gzip
+import json
+import os
+import re
+import sqlite3
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from clinic import CLINIC, NOISE, WITH_A_HOLE, crafted, subject_id, volume, volume_file, write_clinic
+from ruamel.yaml import YAML
+from terminal import Finished, ctlr
+
+pytestmark = pytest.mark.xdist_group("whole run")
+
+GOOD = 30
+USER = "drjekyll"
+BENCHMARK = (
+    CLINIC.replace("shape: [16, 16, 16]", "shape: [16, 16, 16], on_bad_subject: exclude")
+    .replace("supervised: {}", "exploding: {method: scratch, finetune: {lr: 1.0e+20, clip: null}}")
+    .replace("[4, 6]", "[4]")
+    + "tracking: {backend: mlflow}\n"
+)
+
+
+@dataclass(frozen=True)
+class Day:
+    """What happened."""
+
+    folder: Path
+    first: Finished
+    second: Finished
+    third: Finished
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    @property
+    def page(self) -> str:
+        return (self.workspace / "reports" / "clinic" / "report.html").read_text()
+
+
+def spoil(root: Path) -> None:
+    """Seven people more than the good ones whose images cannot be used."""
+    files = [volume_file(root, subject_id(number)) for number in range(GOOD, GOOD + 7)]
+    files[0].unlink()
+    files[1].write_bytes(files[1].read_bytes()[:2000])
+    files[2].write_bytes(gzip.compress(volume(np.ones((4, 4, 4, 5)))))
+    files[3].write_bytes(gzip.compress(volume(WITH_A_HOLE)))
+    files[4].write_bytes(gzip.compress(volume(NOISE, np.diag([0, 0, 0, 1]))))
+    files[5].write_bytes(gzip.compress(crafted(lambda header: header.set_data_shape((3000, 3000, 2800)), NOISE)))
+    files[6].rename(root.parent / "elsewhere.nii.gz")
+    files[6].symlink_to(root.parent / "elsewhere.nii.gz")
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    folder = tmp_path_factory.mktemp("jekylls-study")
+    spoil(write_clinic(folder / "clinic", people=GOOD + 7))
+    (folder / "clinic.yaml").write_text(BENCHMARK)
+    home = folder / "home" / USER
+    home.mkdir(parents=True)
+    environment = {"HOME": str(home), "USER": USER, "LOGNAME": USER, "MPLCONFIGDIR": mpl.get_configdir()}
+    first = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "yaml", folder=folder, environment=environment)
+    second = ctlr("resume", "--workers", "1", "-o", "json", folder=folder, environment=environment)
+    third = ctlr("report", folder=folder, environment=environment)
+    return Day(folder, first, second, third)
+
+
+def records(finished: Finished) -> dict[str, dict[str, Any]]:
+    """What a run printed, by method."""
+    shown = YAML(typ="safe").load(finished.out)  # JSON is YAML
+    return {record["method"]: record for record in shown["results"]}
+
+
+def test_a_failed_study_leaves_the_others_alone_and_exits_with_3(day: Day) -> None:
+    assert day.first.code == day.second.code == 3
+    found = records(day.first)
+    assert {name: record["status"] for name, record in found.items()} == {
+        "mean": "ok", "scratch": "ok", "exploding": "failed",
+    }  # fmt: skip
+    assert re.search(r"loss became nan.*; lower `lr` or set `clip`", found["exploding"]["reason"])
+    assert found["scratch"]["test_mae"] > 0
+
+
+def test_a_failed_study_is_a_row_of_the_report_with_its_reason(day: Day) -> None:
+    assert "loss became nan" in day.page
+    with (day.workspace / "reports" / "clinic" / "results.csv").open(newline="") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    assert rows["exploding"]["status"] == "failed"
+    assert "lower `lr` or set `clip`" in rows["exploding"]["reason"]
+    assert rows["scratch"]["status"] == "ok"
+
+
+def test_the_next_run_tries_the_failed_study_alone(day: Day) -> None:
+    steps = [line for line in day.second.err.splitlines() if line.startswith("[")]
+    assert len(steps) == 1
+    assert re.match(r"\[1/1\] exploding-age-n4-s0-\w+ FAILED: ", steps[0])
+    assert records(day.second).keys() == records(day.first).keys()
+
+
+def test_data_go_to_stdout_and_each_step_to_one_line_of_stderr(day: Day) -> None:
+    steps = day.first.err.splitlines()
+    assert steps[0] == "clinic: 3 studies, 1 workers, workspace workspace"
+    assert re.fullmatch(
+        r"preprocess clinic [\d.]+ s, 30 images, 7 left out \(named in arrays/\w+/stored.json\)", steps[1]
+    )
+    assert sorted(line[:5] for line in steps[2:5]) == ["[1/3]", "[2/3]", "[3/3]"]
+    assert YAML(typ="safe").load(day.first.out)["failed"] == 1
+    assert json.loads(day.second.out)["benchmark"] == "clinic"
+    assert "Traceback" not in day.first.err + day.second.err + day.third.err
+    assert "Warning" not in day.first.err + day.second.err + day.third.err
+
+
+def test_the_report_command_prints_a_table_and_where_the_page_is(day: Day) -> None:
+    assert day.third.code == 0
+    assert day.third.out.startswith("clinic: mae of age on the test set\n")
+    assert day.third.out.endswith("Report: workspace/reports/clinic/report.html\n")
+
+
+def test_images_that_are_left_out_are_listed_by_reason_and_named_in_the_workspace(day: Day) -> None:
+    for reason in (
+        "needs an image", "is truncated", "one volume of three axes", "every voxel must be finite",
+        "affine must be finite", "the header claims", "must not point out",
+    ):  # fmt: skip
+        assert reason in day.page
+    named = re.search(r"named in (arrays/\w+/stored.json)", day.first.err)
+    assert named is not None
+    left_out = json.loads((day.workspace / named[1]).read_text())["excluded"]
+    assert sorted(re.split("[/:]", fault)[0] for fault in left_out) == [subject_id(GOOD + i) for i in range(7)]
+
+
+def test_mlflow_has_a_run_for_the_benchmark_and_one_for_each_study(day: Day) -> None:
+    with sqlite3.connect(day.workspace / "mlflow.db") as database:
+        runs = dict(database.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active'").fetchall())
+        users = {user for (user,) in database.execute("SELECT user_id FROM runs").fetchall()}
+    database.close()
+    assert {re.sub(r"-.*", "", name): status for name, status in runs.items()} == {
+        "clinic": "FAILED", "mean": "FINISHED", "scratch": "FINISHED", "exploding": "FAILED",
+    }  # fmt: skip
+    assert users <= {"ctlr", "", None}
+
+
+def test_nothing_that_travels_names_a_person_a_place_or_a_day(day: Day) -> None:
+    secrets = [b"XYZZY", b"2019-03-", str(day.folder).encode(), USER.encode(), b"scanned by", os.fsencode(Path.home())]
+    secrets += [day.folder.name.encode(), os.fsencode(sys.prefix)]
+    travels = {f"{name} of a run": text.encode() for name, text in streams(day).items()}
+    for place in ("reports", "mlartifacts", "mlflow.db"):
+        top = day.workspace / place
+        files = [path for path in [top, *top.rglob("*")] if path.is_file()]
+        assert files
+        travels |= {str(path.relative_to(day.workspace)): path.read_bytes() for path in files}
+    predictions = list(day.workspace.glob("studies/*/predictions.csv"))
+    assert len(predictions) == 2
+    travels |= {str(path.relative_to(day.workspace)): path.read_bytes() for path in predictions}
+    assert [(name, secret) for name, content in travels.items() for secret in secrets if secret in content] == []
+
+
+def streams(day: Day) -> dict[str, str]:
+    runs = {"first": day.first, "second": day.second, "third": day.third}
+    return {f"{stream} of the {name}": getattr(run, stream) for name, run in runs.items() for stream in ("out", "err")}
