@@ -49,7 +49,7 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
         seed: Of the weights. Torch's global random state is left as it was.
 
     Raises:
-        ConfigError: The encoder does not take so many dimensions, such a norm or such a width.
+        ConfigError: The encoder does not take so many dimensions or such a width.
     """
     allowed = specs.ENCODERS[spec.name]
     if ndim not in allowed:
@@ -60,6 +60,6 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
         )
     with seeded(seed):
         encoder = ENCODERS[spec.name](channels=channels, ndim=ndim, width=spec.width)
-    if spec.norm == "group" and replace_batch_norms(encoder) == 0:
-        raise ConfigError(f"`norm: group` needs norm layers to replace; {spec.name} has none. Leave `norm` out.")
+    if spec.norm == "group":
+        replace_batch_norms(encoder)
     return encoder
