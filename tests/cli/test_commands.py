@@ -1,6 +1,7 @@
 """Every command, its streams and its exit code."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -222,6 +223,25 @@ def test_whoever_reads_only_the_beginning_hears_no_complaint(place: Path) -> Non
     done = subprocess.run(["bash", "-c", command], cwd=place, capture_output=True, text=True, check=True)
     assert done.stdout == "{\n0\n"
     assert done.stderr == ""
+
+
+def test_output_that_does_not_fit_on_its_disk_is_an_error_in_one_line(place: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ctlr", "plan", "tiny.yaml"], cwd=place, stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "Error: the disk that the output goes to is full. What was computed is safe.\n"
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_the_rest_spelt_out(place: Path) -> None:
+    (place / "tiny.yaml").write_text(f"description: für Ältere\n{TINY}")
+    done = subprocess.run(
+        [sys.executable, "-m", "ctlr", "check", "tiny.yaml", "-o", "yaml"], cwd=place, capture_output=True, check=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert b"description: f\\xfcr \\xc4ltere\n" in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

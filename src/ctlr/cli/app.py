@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shlex
 import signal
@@ -31,6 +33,8 @@ click.rich_click.MAX_WIDTH = 110
 def main() -> NoReturn:
     """Entry point: run a command, turn every error into one message and an exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does, where a terminal knows ASCII alone
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -42,10 +46,14 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has heard enough (`ctlr plan … | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
+        code = 0  # whoever read our output has heard enough (`ctlr plan … | head`)
+        if error.errno == errno.ENOSPC:
+            click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
+            code = 1
     sys.exit(code or 0)
 
 
