@@ -14,7 +14,7 @@ from terminal import Finished, Running, ctlr, until
 
 pytestmark = pytest.mark.xdist_group("interruption")
 
-LONG = "training.pretrain.epochs=25", "training.finetune.epochs=25"
+LONG = "training.pretrain.epochs=60", "training.finetune.epochs=60"
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,21 @@ class Story:
     steps: dict[str, int]
 
 
-def training(kind: str) -> Callable[[Path, Running], Any]:
+def training(*kinds: str) -> Callable[[Path, Running], Any]:
     """Whether the run has written a checkpoint of such a stage, which has not finished."""
 
     def written(workspace: Path, run: Running) -> bool:
-        found = (workspace / kind).glob("*.partial/checkpoint.safetensors")
-        return any(path.stat().st_mtime_ns > run.began for path in found)
+        found = [path for kind in kinds for path in (workspace / kind).glob("*.partial/checkpoint.safetensors")]
+        return any(written_at(path) > run.began for path in found)
 
     return written
+
+
+def written_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # its stage has just finished
+        return 0
 
 
 def starting(workspace: Path, run: Running) -> bool:
@@ -83,6 +90,9 @@ def send(number: signal.Signals, *, group: bool) -> Callable[[Running], None]:
     return lambda run: run.signal(number, group=group)
 
 
+FINETUNING = training("finetuned")
+PRETRAINING = training("pretrained", "finetuned")  # a busy machine may look at the first too late
+
 CUTS = (
     Cut("killed while images are stored", lambda workspace, run: (workspace / "arrays").exists(), kill),
     Cut("interrupted at a terminal while a worker starts", starting,
@@ -90,11 +100,11 @@ CUTS = (
     Cut("terminated alone while a worker starts", lambda workspace, run: run.workers(),
         send(signal.SIGTERM, group=False)),
     Cut("killed while a worker starts", lambda workspace, run: run.workers(), kill),
-    Cut("killed in pretraining", training("pretrained"), kill),
-    Cut("interrupted at a terminal in pretraining", training("pretrained"), send(signal.SIGINT, group=True)),
-    Cut("interrupted alone in finetuning", training("finetuned"), send(signal.SIGINT, group=False)),
-    Cut("terminated as a group in finetuning", training("finetuned"), send(signal.SIGTERM, group=True)),
-    Cut("killed in finetuning", training("finetuned"), kill),
+    Cut("killed in pretraining", PRETRAINING, kill),
+    Cut("interrupted at a terminal in pretraining", PRETRAINING, send(signal.SIGINT, group=True)),
+    Cut("interrupted alone in finetuning", FINETUNING, send(signal.SIGINT, group=False)),
+    Cut("terminated as a group in finetuning", FINETUNING, send(signal.SIGTERM, group=True)),
+    Cut("killed in finetuning", FINETUNING, kill),
 )  # fmt: skip
 KILLED = [cut.name for cut in CUTS if cut.how is kill]
 STOPPED = [cut.name for cut in CUTS if cut.how is not kill]
@@ -145,7 +155,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         with Running(*command, "--workspace", "cut", "--workers", "1", folder=folder) as run:
             episodes[cut.name] = episode(cut, run, workspace)
     with Running("resume", "--workspace", "cut", "--workers", "1", folder=folder) as run:
-        run.wait_for(lambda: training("finetuned")(workspace, run))
+        run.wait_for(lambda: FINETUNING(workspace, run))
         os.kill(run.workers()[0], signal.SIGKILL)
         crippled = run.finish()
     steps = finished_steps(workspace)
