@@ -60,10 +60,12 @@ def test_neither_the_order_of_images_nor_the_subjects_names_change_a_number() ->
         replace(o, subjects=[SUBJECTS[i] for i in order], truth=o.truth[order], predicted=o.predicted[order])
         for o in regressor(3)
     ]
-    left, right = bootstrap_mean(regressor(3), "mae", rng()), bootstrap_mean(shuffled, "mae", rng())
+    renamed = [replace(o, subjects=[SUBJECTS[i] for i in order]) for o in regressor(3)]
+    left, *others = (bootstrap_mean(outcomes, "mae", rng()) for outcomes in (regressor(3), shuffled, renamed))
     assert left is not None
-    assert right is not None
-    assert (left.mean, left.low, left.high) == pytest.approx((right.mean, right.low, right.high))
+    for right in others:
+        assert right is not None
+        assert (left.mean, left.low, left.high) == pytest.approx((right.mean, right.low, right.high))
 
 
 def test_a_wider_level_is_a_wider_interval() -> None:

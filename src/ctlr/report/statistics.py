@@ -189,7 +189,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _evaluator(outcome: Outcome, metric: str, subjects: NDArray[Any], bins: ArrayLike | None) -> Evaluate:
-    codes = np.searchsorted(subjects, np.asarray(outcome.subjects))
+    order = np.argsort(subjects)
+    codes = order[np.searchsorted(subjects, np.asarray(outcome.subjects), sorter=order)]
     edges = None if bins is None else np.asarray(bins, dtype=np.float64)
     return weighted_metric(metric, outcome.truth, outcome.predicted, codes, bins=edges)
 
@@ -205,7 +206,10 @@ def _check_seeds(outcomes: Sequence[Outcome]) -> None:
 
 
 def _common_subjects(outcomes: Sequence[Outcome]) -> NDArray[Any]:
-    """(S,) sorted keys of the test subjects that every outcome has."""
+    """(S,) keys of the test subjects that every outcome has, by the truth and prediction of the first one.
+
+    Keys are drawn anew for each workspace: in their own order, the same seed would resample other subjects in each.
+    """
     first, *others = [np.unique(np.asarray(outcome.subjects)) for outcome in outcomes]
     for outcome, found in zip(outcomes[1:], others, strict=True):
         if not np.array_equal(first, found):
@@ -214,7 +218,9 @@ def _common_subjects(outcomes: Sequence[Outcome]) -> NDArray[Any]:
                 f"that of seed {outcome.seed} has {len(found)}, and they share {len(np.intersect1d(first, found))}. "
                 "Compare studies of one benchmark only."
             )
-    return first
+    predicted = np.asarray(outcomes[0].predicted, dtype=np.float64).reshape(len(outcomes[0].truth), -1)[:, 0]
+    keys = np.asarray(outcomes[0].subjects)[np.lexsort((predicted, np.asarray(outcomes[0].truth)))]
+    return np.asarray(keys[np.sort(np.unique(keys, return_index=True)[1])])
 
 
 # ---------------------------------------------------------------- rows for plots
