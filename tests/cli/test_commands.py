@@ -17,8 +17,6 @@ from tiny_bench import TINY
 from ctlr import __version__
 from ctlr.cli.app import cli
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 COMMANDS = (
     "check", "cohort", "completion", "doctor", "init", "plan", "report", "resume", "run", "schema",
 )  # fmt: skip

@@ -17,8 +17,6 @@ CUT = (
     "training.finetune.warmup=0", "report.bootstrap=100",
 )  # fmt: skip
 
-pytestmark = pytest.mark.xdist_group("digits")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

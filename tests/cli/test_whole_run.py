@@ -18,8 +18,6 @@ from clinic import CLINIC, NOISE, WITH_A_HOLE, crafted, subject_id, volume, volu
 from ruamel.yaml import YAML
 from terminal import Finished, ctlr
 
-pytestmark = pytest.mark.xdist_group("whole run")
-
 GOOD = 30
 USER = "drjekyll"
 BENCHMARK = (

@@ -28,8 +28,6 @@ from terminal import Finished, Running, call, ctlr
 
 from ctlr.workspace import Workspace
 
-pytestmark = pytest.mark.xdist_group("bad input")
-
 VICTIM = subject_id(3)
 IMAGE = f"{VICTIM}/anat/{VICTIM}_T1w.nii.gz"
 

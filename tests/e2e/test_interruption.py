@@ -12,8 +12,6 @@ import pytest
 from clinic import CLINIC, write_clinic
 from terminal import Finished, Running, ctlr, until
 
-pytestmark = pytest.mark.xdist_group("interruption")
-
 LONG = "training.pretrain.epochs=60", "training.finetune.epochs=60"
 
 
