@@ -22,7 +22,7 @@ demo: setup      ## run benchmarks/brain-age.yaml and say where its report is
 	$(BIN)/ctlr run benchmarks/brain-age.yaml
 
 test: setup      ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: setup     ## check style, types and the import rule
 	$(BIN)/ruff check .
