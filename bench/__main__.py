@@ -1,6 +1,6 @@
 """Every comparison in one run: `make bench`, or `python -m bench [NAME ...]` for some of them.
 
-`python -m bench encoders`, which chooses the encoders' memory formats, takes 15 minutes and runs when it is named only.
+`python bench/encoders.py`, which chooses the encoders' memory formats, compares settings instead and runs by itself.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,15 @@ BIG = ["--set", f"seeds={list(range(834))}"]
 """4 planned methods x 3 sizes x 834 seeds: 10,008 studies and more."""
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> Iterator[dict[str, Any]]:
     """One row a command: seconds, the limit, their ratio (limit / seconds; 1 or more is within it)."""
-    table = [
-        _row("ctlr --help", _median(["--help"]), 0.3),
-        _row("planning 10,000 studies (in process)", _planning(), 1.0),
-        _row("ctlr plan benchmarks/brain-age.yaml", _median(["plan", str(DEMO)]), 0.5),
-    ]
+    yield _row("ctlr --help", _median(["--help"]), 0.3)
+    yield _row("planning 10,000 studies (in process)", _planning(), 1.0)
+    yield _row("ctlr plan benchmarks/brain-age.yaml", _median(["plan", str(DEMO)]), 0.5)
     with tempfile.TemporaryDirectory() as folder:
         run = ["run", str(DEMO), "--workspace", folder]
-        table.append(_row("make demo's job without the installation", _seconds(run), 300.0))
-        table.append(_row("the same again, unchanged", statistics.median(_seconds(run) for _ in range(3)), 5.0))
-    return table
+        yield _row("make demo's job without the installation", _seconds(run), 300.0)
+        yield _row("the same again, unchanged", statistics.median(_seconds(run) for _ in range(3)), 5.0)
 
 
 def _row(name: str, seconds: float, limit: float) -> dict[str, Any]:

@@ -62,7 +62,7 @@ CASES = (
 )
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> Iterator[dict[str, Any]]:
     """One row a comparison: name, ours, theirs, ratio, and the least ratio aimed at (or None).
 
     Rows that compare with nobody have `theirs` and `ratio` None; their target is what `ours` should reach.
@@ -70,8 +70,9 @@ def rows() -> list[dict[str, Any]]:
     warnings.filterwarnings("ignore")  # of the rivals
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = [row for case in CASES for row in _compare(case, folder / f"{case.side}")]
-        return table + _own(folder)
+        for case in CASES:
+            yield from _compare(case, folder / f"{case.side}")
+        yield from _own(folder)
 
 
 # ---------------------------------------------------------------- contenders: each takes a file to z-scores

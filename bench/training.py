@@ -30,9 +30,10 @@ MEMORY_VOLUMES, MEMORY_SIDE = 500, 96
 MEMORY_MIB = 2048
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> Iterator[dict[str, Any]]:
     """One row a comparison: name, ours and theirs (unit in the name), ratio and target."""
-    return [*(_epoch(*case) for case in CASES), _memory()]
+    yield from (_epoch(*case) for case in CASES)
+    yield _memory()
 
 
 def _epoch(name: str, side: int, volumes: int) -> dict[str, Any]:
@@ -52,9 +53,10 @@ def _rates(name: str, side: int, volumes: int) -> tuple[float, float]:
     from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec
     from ctlr.training.fit import fit
     from ctlr.training.images import Images, Labelled
-    from ctlr.training.placement import place
+    from ctlr.training.placement import keep_freed_memory, place
 
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a worker does
     spec = FitSpec(epochs=ROUNDS + 1, batch_size=BATCH, schedule="constant", warmup=0)
     images, target = torch.randn(volumes, 1, side, side, side), torch.randn(volumes)
 
@@ -117,10 +119,11 @@ def _train_in_bounds(folder: Path) -> None:
     from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec, StoredArrays
     from ctlr.training.fit import fit
     from ctlr.training.images import Images, Labelled
-    from ctlr.training.placement import place
+    from ctlr.training.placement import keep_freed_memory, place
     from ctlr.workspace import Workspace
 
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a worker does
     workspace = Workspace(folder / "workspace")
     shape = (1, *[MEMORY_SIDE] * 3)
     arrays = StoredArrays(

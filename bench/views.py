@@ -46,25 +46,21 @@ Job = tuple[int, Callable[[], object]]
 """Number of volumes, and what makes a view of each."""
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> Iterator[dict[str, Any]]:
     """One row a comparison: name, ours and theirs in volumes/s, their ratio, and the ratio aimed at (or None)."""
-    table = []
     for threads in THREADS:
         for side, batch in BATCHES.items():
             with _threads(threads):
                 rates = _rates(_jobs(side, batch))
             ours = rates.pop("CTLR")
-            table += [
-                {
+            for rival, theirs in rates.items():
+                yield {
                     "name": f"views {side}^3 x {batch}, {threads} thread{'s' * (threads > 1)}: {rival}",
                     "ours": ours,
                     "theirs": theirs,
                     "ratio": ours / theirs,
                     "target": TARGETS.get((side, rival)),
                 }
-                for rival, theirs in rates.items()
-            ]
-    return table
 
 
 def _jobs(side: int, batch: int) -> dict[str, Job]:

@@ -204,7 +204,9 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
     from ctlr.steps.evaluate import evaluate
     from ctlr.steps.finetune import finetune
     from ctlr.steps.pretrain import pretrain
+    from ctlr.training.placement import keep_freed_memory
 
+    keep_freed_memory()
     workspace = Workspace(root)
     arrays = {name: StoredArrays.model_validate_json(text) for name, text in arrays_json.items()}
     where = f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" and torch.cuda.is_available() else device

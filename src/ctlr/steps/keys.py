@@ -8,7 +8,7 @@ from ctlr.specs import DataTask, PretrainSpec, StoredArrays, Study, fingerprint
 
 __all__ = ["RECIPE", "Arrays", "pretrain_key", "study_key"]
 
-RECIPE = 1
+RECIPE = 2
 """Part of every identity; raised when a change of the code changes numbers."""
 
 Arrays = Mapping[str, StoredArrays]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError
 from ctlr.specs import ComputeSpec
 
-__all__ = ["Placement", "cpu_multiplies_bf16", "place"]
+__all__ = ["Placement", "cpu_multiplies_bf16", "keep_freed_memory", "place"]
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,17 @@ def cpu_multiplies_bf16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what a step frees, for the next step, instead of handing it back to the system.
+
+    Handed back, every activation is mapped and zeroed anew at every step: 5 % of a step of the small CNN. Does nothing
+    where the C library is not glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3
+        mallopt(trim_threshold, 2**30)
+        # glibc takes no more than half of an arena.
+        mallopt(mmap_threshold, 2**25)

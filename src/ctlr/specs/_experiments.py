@@ -1,0 +1,154 @@
+"""Searches and their trials: Katib's Experiment as values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ctlr.specs._value import Value
+
+__all__ = [
+    "AlgorithmSpec",
+    "Collector",
+    "Experiment",
+    "Objective",
+    "Parameter",
+    "Proposal",
+    "Trial",
+    "TrialCommand",
+    "TrialReport",
+    "TrialStatus",
+]
+
+Settings = dict[str, str]
+
+
+class Parameter(Value):
+    """One dimension of a search space; numbers are kept as they are written, so that decimal steps stay exact."""
+
+    name: str
+    kind: Literal["int", "double", "discrete", "categorical"]
+    low: str = ""
+    """Of int and double, inclusive."""
+    high: str = ""
+    """Of int and double, inclusive."""
+    step: str = ""
+    """Of int and double; empty: 1 for int, none for double."""
+    values: tuple[str, ...] = ()
+    """Of discrete (numbers) and categorical."""
+    distribution: Literal["uniform", "logUniform", "normal", "logNormal"] = "uniform"
+    """Of int and double; normal ones have their mean in the middle and cover the range with six deviations."""
+
+
+class Objective(Value):
+    """What a search is after."""
+
+    metric: str
+    direction: Literal["minimize", "maximize"]
+    goal: float | None = None
+    """The experiment ends when a trial reaches it."""
+    additional: tuple[str, ...] = ()
+    """Further metrics that are collected."""
+    strategies: dict[str, Literal["min", "max", "latest"]] = Field(default_factory=dict)
+    """Which of a trial's values counts, by metric; every metric has one."""
+
+
+class AlgorithmSpec(Value):
+    """A search algorithm or a stopping rule, by Katib's name."""
+
+    name: str
+    settings: Settings = Field(default_factory=dict)
+
+
+class Collector(Value):
+    """How a trial's metrics are read."""
+
+    kind: Literal["StdOut", "File", "TensorFlowEvent", "PrometheusMetric", "Push", "Custom", "None"] = "StdOut"
+    path: str = ""
+    """Of File."""
+    format: Literal["TEXT", "JSON"] = "TEXT"
+    filters: tuple[str, ...] = ()
+    """Regular expressions with a group for the name and one for the value; none: Katib's own."""
+
+
+class TrialCommand(Value):
+    """The program of a trial, `${trialParameters.X}` in it."""
+
+    image: str
+    command: tuple[str, ...]
+    """Program and arguments (Kubernetes' `command` and `args`); empty where the image alone knows the program."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    working_dir: str = ""
+
+
+class Experiment(Value):
+    """A search, as one Katib manifest describes it (kubeflow.org/v1beta1)."""
+
+    name: str
+    namespace: str = ""
+    objective: Objective
+    algorithm: AlgorithmSpec
+    early_stopping: AlgorithmSpec | None = None
+    parameters: tuple[Parameter, ...]
+    max_trials: Annotated[int, Field(ge=1)] | None = None
+    parallel: Annotated[int, Field(ge=1)] = 3
+    max_failed: Annotated[int, Field(ge=0)] | None = None
+    resume_policy: Literal["Never", "LongRunning", "FromVolume"] = "Never"
+    collector: Collector = Collector()
+    references: dict[str, str] = Field(default_factory=dict)
+    """What each `${trialParameters.X}` stands for: a parameter's name, or `${trialSpec.Name}` and the like."""
+    trial: TrialCommand
+    manifest: dict[str, Any] = Field(default_factory=dict)
+    """The whole document, nothing left out."""
+
+
+class Proposal(Value):
+    """What an algorithm wants tried next."""
+
+    assignments: Settings
+    """Value of each parameter, as it is written into the command."""
+    labels: Settings = Field(default_factory=dict)
+    """What the algorithm notes for itself: a bracket, a generation, a parent."""
+
+
+TrialStatus = Literal["Created", "Running", "Succeeded", "Failed", "EarlyStopped", "Killed"]
+"""Katib's words."""
+
+
+class TrialReport(Value):
+    """Metrics that a trial reported at once."""
+
+    step: int
+    """Counts the reports of the objective, from 1."""
+    metrics: dict[str, float]
+    seconds: float
+    """Since the trial started."""
+
+
+class Trial(Value):
+    """One proposal, and what came of it."""
+
+    number: int
+    """From 0, in the order of proposal."""
+    name: str
+    assignments: Settings
+    """Value of each parameter, as it is written into the command."""
+    labels: Settings = Field(default_factory=dict)
+    """Those of the proposal."""
+    status: TrialStatus = "Created"
+    reports: tuple[TrialReport, ...] = ()
+    value: float | None = None
+    """Of the objective by its strategy; None where there is none."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Of every metric by its strategy."""
+    seconds: float = 0.0
+    reason: str = ""
+    """Of a failure or an early stop."""
+    tail: str = ""
+    """The last lines that a failed trial printed."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status not in ("Created", "Running")
