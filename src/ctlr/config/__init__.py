@@ -6,6 +6,7 @@ from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
 from ctlr.config._rules import n_validation
 from ctlr.config._templates import TEMPLATES, template
+from ctlr.config._tuning import TuningSpec
 
 __all__ = [
     "TEMPLATES",
@@ -15,6 +16,7 @@ __all__ = [
     "TrackingSpec",
     "TrainingSpec",
     "Transfer",
+    "TuningSpec",
     "json_schema",
     "load",
     "n_validation",

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ctlr.config._document import dotted
 from ctlr.config._parts import Parts, Transfer
 from ctlr.config._rules import broken_rules
+from ctlr.config._tuning import TuningSpec
 from ctlr.specs import (
     AnyDataset,
     AnyMethod,
@@ -96,6 +97,8 @@ class Frame(Value):
     """Each repeats the whole grid with other subjects, weights and views."""
     split: SplitSpec = SplitSpec()
     compute: ComputeSpec = ComputeSpec()
+    tuning: TuningSpec | None = None
+    """Search for each method's best options first; null runs them as they are written."""
     tracking: TrackingSpec = TrackingSpec()
     report: ReportSpec = ReportSpec()
 
@@ -122,7 +125,8 @@ class BenchmarkConfig(Frame):
         return fingerprint(self.model_dump_json(exclude=_INCIDENTAL))
 
 
-_INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "datasets": {"__all__": {"root"}}}
+_INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "datasets": {"__all__": {"root"}},
+                               "tuning": {"experiments", "warm_start"}}  # fmt: skip
 
 
 def parts_of(config: BenchmarkConfig) -> Parts:
@@ -135,4 +139,5 @@ def parts_of(config: BenchmarkConfig) -> Parts:
         methods=dict(config.methods),
         split=config.split,
         sample_sizes=config.sample_sizes,
+        tuning=config.tuning,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -17,16 +18,23 @@ from ctlr.specs import ENCODERS, EncoderSpec, TaskSpec, Value
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
 _ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "sample_sizes", "seeds",
-          "split", "compute", "tracking", "report")  # fmt: skip
+          "split", "compute", "tuning", "tracking", "report")  # fmt: skip
 
 
 def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
-    """The benchmark as plain data that may travel: a dataset's name stands for its folder, no tracking address."""
+    """The benchmark as plain data that may travel: a dataset's name stands for its folder, no tracking address.
+
+    Manifests go by the names of their files.
+    """
     data = _plain(config)
     for name, dataset in data["datasets"].items():
         if "root" in dataset:
             dataset["root"] = name
     data["tracking"]["uri"] = None
+    if data["tuning"] is not None:
+        paths: dict[str, list[str]] = data["tuning"]["experiments"]
+        data["tuning"]["experiments"] = {label: [Path(path).name for path in each] for label, each in paths.items()}
+        data["tuning"]["warm_start"] = data["tuning"]["warm_start"] and "an earlier workspace"
     return data
 
 
@@ -90,6 +98,11 @@ def json_schema() -> dict[str, Any]:
     definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
     definitions["EncoderSpec"]["required"] = []
     frame = definitions.pop("Frame")
+    # As written by hand: a lone manifest without brackets, settings as numbers.
+    tuning = definitions["TuningSpec"]["properties"]
+    paths = tuning["experiments"]["additionalProperties"]
+    tuning["experiments"]["additionalProperties"] = {"anyOf": [paths, {"type": "string"}]}
+    tuning["settings"]["additionalProperties"] = {"type": ["string", "number"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "CTLR benchmark",

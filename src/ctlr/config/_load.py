@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +58,7 @@ class _Binder:
 
     def bind(self) -> BenchmarkConfig:
         self._refuse_unknown_sections()
+        self._shape_tuning()
         frame = self._value(Frame, {key: self.data[key] for key in Frame.model_fields if key in self.data}, ())
         training = self._training()
         parts = Parts(
@@ -68,6 +69,7 @@ class _Binder:
             methods={key: self._method(key, entry, training) for key, entry in self._section("methods").items()},
             split=frame.split if frame else None,
             sample_sizes=frame.sample_sizes if frame else (),
+            tuning=frame.tuning if frame else None,
         )
         for where, message in broken_rules(parts):
             self.document.fault(where, message)
@@ -84,6 +86,36 @@ class _Binder:
         for key in self.data:
             if key not in known:
                 self.document.fault((key,), f"unknown key. {nearest(key, known)}")
+
+    def _shape_tuning(self) -> None:
+        """A lone manifest becomes a list, its path absolute, and a number among the settings the text that it is."""
+        tuning = self.data.get("tuning")
+        if not isinstance(tuning, dict):
+            return
+        experiments, settings = tuning.get("experiments"), tuning.get("settings")
+        if isinstance(experiments, dict):
+            tuning["experiments"] = {label: self._manifests(label, paths) for label, paths in experiments.items()}
+        if isinstance(settings, dict):
+            tuning["settings"] = {
+                key: str(value) if type(value) in (int, float) else value for key, value in settings.items()
+            }
+        if "warm_start" in tuning:
+            tuning["warm_start"] = self._placed(tuning["warm_start"], Path.is_dir, "folder", ("tuning", "warm_start"))
+
+    def _manifests(self, label: str, paths: Any) -> Any:
+        each = [paths] if isinstance(paths, str) else paths
+        if not isinstance(each, list):
+            return paths
+        return [self._placed(path, Path.is_file, "file", ("tuning", "experiments", label)) for path in each]
+
+    def _placed(self, path: Any, exists: Callable[[Path], bool], what: str, where: KeyPath) -> Any:
+        """The absolute path of what the file names; anything that is no path is left to the checks of its type."""
+        if not isinstance(path, str):
+            return path
+        place = self.folder.absolute() / Path(path).expanduser()
+        if not exists(place):
+            self.document.fault(where, f"there is no {what} {path!r}. Relative ones start at this file.")
+        return str(place)
 
     def _section(self, name: str) -> dict[str, dict[str, Any]]:
         """Entries of a mapping; an entry without options may be left empty."""
@@ -125,12 +157,8 @@ class _Binder:
         entry = self._named("datasets", key, entry)
         if entry["kind"] == "images":
             entry = _merged({"preprocess": {"shape": [32, 32]}}, entry)
-        root = entry.get("root")
-        if "root" in model.model_fields and isinstance(root, str):
-            folder = self.folder.absolute() / Path(root).expanduser()
-            entry["root"] = str(folder)
-            if not folder.is_dir():
-                self.document.fault((*where, "root"), f"there is no folder {root!r}. Relative ones start at this file.")
+        if "root" in model.model_fields and "root" in entry:
+            entry["root"] = self._placed(entry["root"], Path.is_dir, "folder", (*where, "root"))
         return self._value(model, entry, where)
 
     def _task(self, key: str, entry: dict[str, Any]) -> TaskSpec | None:

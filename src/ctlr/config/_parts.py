@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from ctlr.config._tuning import TuningSpec
 from ctlr.specs import DATASETS, METHODS, DatasetSpec, EncoderSpec, MethodSpec, SplitSpec, TaskSpec, Value
 
 __all__ = ["DATASET_KINDS", "METHOD_KINDS", "SECTIONS", "End", "Parts", "Transfer"]
@@ -45,6 +46,7 @@ class Parts:
     methods: Mapping[str, MethodSpec | None]
     split: SplitSpec | None
     sample_sizes: tuple[int, ...]
+    tuning: TuningSpec | None = None
 
     def pairs(self) -> Iterator[tuple[int, DatasetSpec, DatasetSpec]]:
         """Transfers with a source: (index, source data, target data), where both are sound."""

@@ -248,6 +248,25 @@ def _sizes_fit_the_cohort(parts: Parts) -> Iterator[Fault]:
             )
 
 
+def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
+    if parts.tuning is None:
+        return
+    where: KeyPath = ("tuning", "experiments")
+    tuned = {label: method for label, method in parts.methods.items() if not isinstance(method, MeanSpec)}
+    for label in parts.tuning.experiments:
+        if label not in tuned:
+            yield (*where, label), f"unknown method {label!r}. {nearest(label, tuned)}"
+    for label, method in tuned.items():
+        manifests = parts.tuning.experiments.get(label)
+        if manifests is None:
+            yield where, f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest."
+            continue
+        staged = parts.tuning.order == "source_then_target" and isinstance(method, SupervisedSpec | SimCLRSpec)
+        if method is not None and len(manifests) != 1 + staged:
+            needs = "two manifests, its pretraining's first" if staged else "one manifest"
+            yield (*where, label), f"with `order: {parts.tuning.order}` it needs {needs}; got {len(manifests)}."
+
+
 def _shares_encoder(method: MethodSpec) -> bool:
     return isinstance(method, SupervisedSpec | VATSpec) or (isinstance(method, SimCLRSpec) and method.pool != "target")
 
@@ -274,4 +293,5 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _views_are_there_to_contrast,
     _test_set_is_a_share_or_a_number,
     _sizes_fit_the_cohort,
+    _methods_are_tuned_alike,
 )

@@ -1,0 +1,53 @@
+"""The `tuning` section of a benchmark."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ctlr.specs import Value
+
+__all__ = ["TuningSpec"]
+
+
+class TuningSpec(Value):
+    """How hyperparameters are searched: alike, and at the same cost, for every method.
+
+    Each line of the learning curve is tuned at each sample size by itself, on the first seed's validation subjects;
+    what is found is retrained over all seeds.
+    """
+
+    experiments: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]]
+    """Katib manifest of each method, which holds its search space; with `source_then_target` that of the pretraining
+    first, then that of the finetuning. Only their spaces and trial commands count where the options below are set."""
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """Budget of a search, all its stages and rounds together."""
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """Budget of a search in device seconds, its share of a fixed pretraining included."""
+    algorithm: str | None = None
+    """By Katib's name; null leaves the manifests' own."""
+    settings: dict[str, str] = Field(default_factory=dict)
+    """Of `algorithm`."""
+    parallel: Annotated[int, Field(ge=1, le=256)] = 2
+    """Trials that are proposed and run at once."""
+    order: Literal["target_only", "source_then_target", "joint"] = "target_only"
+    """Tune the finetuning on a fixed pretraining; the pretraining by its own score and then the finetuning; or both in
+    each trial."""
+    validation: Annotated[str, Field(pattern=r"^(holdout|kfold:([2-9]|[1-9]\d)|repeats:([2-9]|[1-9]\d))$")] = "holdout"
+    """How a trial is scored: holdout, kfold:K or repeats:R."""
+    rounds: Annotated[int, Field(ge=1, le=10)] = 1
+    """Coarse to fine: each round after the first searches half of every numeric range, around the best so far."""
+    warm_start: str | None = None
+    """Workspace whose finished searches of the same space start this one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.trials is None) == (self.seconds is None):
+            raise ValueError("needs a budget: either `trials` or `seconds`, the same for every method")
+        stages = self.rounds * (2 if self.order == "source_then_target" else 1)
+        if self.trials is not None and self.trials < stages:
+            raise ValueError(f"`trials: {self.trials}` are too few for {stages} stages and rounds; raise it")
+        if self.settings and self.algorithm is None:
+            raise ValueError("`settings` belong to an `algorithm`; name it")
+        return self
