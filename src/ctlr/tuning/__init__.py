@@ -1,0 +1,1 @@
+"""Searches: Katib Experiments that run anywhere."""
