@@ -1,6 +1,7 @@
-"""The benchmark file: read, checked, written out."""
+"""The benchmark file: read, checked, written out; and YAML files that know their lines."""
 
 from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, TrainingSpec
+from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
@@ -11,16 +12,20 @@ from ctlr.config._tuning import TuningSpec
 __all__ = [
     "TEMPLATES",
     "BenchmarkConfig",
+    "Document",
     "End",
+    "KeyPath",
     "ReportSpec",
     "TrackingSpec",
     "TrainingSpec",
     "Transfer",
     "TuningSpec",
+    "dotted",
     "json_schema",
     "load",
     "n_validation",
     "public_dump",
+    "read_document",
     "resolved_yaml",
     "template",
 ]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -30,6 +32,8 @@ MAX_NODES = 50_000
 MAX_DEPTH = 30
 
 _TAG = "tag:yaml.org,2002:"
+_READ_OTHERWISE = re.compile(r"(?i:y|yes|n|no|on|off)|[-+]?0[0-9][0-9_]*|[-+]?0[bo][0-7_]+|[-+]?[0-9][0-9_]*_[0-9_]*")
+"""What YAML 1.1 takes for another value than YAML 1.2, and kubectl with it."""
 
 
 def dotted(where: KeyPath) -> str:
@@ -39,12 +43,12 @@ def dotted(where: KeyPath) -> str:
 
 @dataclass
 class Document:
-    """A benchmark file's content, and what was found wrong with it.
+    """A file's content, and what was found wrong with it.
 
     Args:
-        name: The file as the user named it.
+        name: The file as the user named it; empty where the content has none.
         data: Its top-level mapping.
-        lines: Line of each key and list item, from 1.
+        lines: Line of each key and list item, from 1; empty where the content came from no file.
     """
 
     name: str
@@ -66,7 +70,8 @@ class Document:
         if not self.faults:
             return
         ordered = sorted(dict.fromkeys(self.faults), key=lambda fault: self.lines.get(self._known(fault[1]), 0))
-        raise ConfigError("\n".join(f"{place}: {dotted(where) or 'file'}: {text}" for place, where, text in ordered))
+        told = ((f"{place}: " if place else "", dotted(where) or "file", text) for place, where, text in ordered)
+        raise ConfigError("\n".join(f"{place}{key}: {text}" for place, key, text in told))
 
     def override(self, setting: str, named: Collection[str]) -> None:
         """Apply one `--set a.b=value`; the value is read as YAML 1.2.
@@ -97,14 +102,26 @@ class Document:
         for length in range(len(where), 0, -1):
             if where[:length] in self.overrides:
                 return self.overrides[where[:length]]
-        return f"{self.name}:{self.lines.get(self._known(where), 1)}"
+        return f"{self.name}:{self.lines.get(self._known(where), 1)}" if self.lines else self.name
 
     def _known(self, where: KeyPath) -> KeyPath:
         return next((where[:n] for n in range(len(where), 0, -1) if where[:n] in self.lines), ())
 
 
-def read_document(path: Path) -> Document:
-    """Read a benchmark file.
+def read_document(
+    path: Path,
+    *,
+    what: str = "benchmark file",
+    remedy: str = "`ctlr init` writes one to start from.",
+    kubectl: bool = False,
+) -> Document:
+    """Read a file that holds one mapping.
+
+    Args:
+        path: YAML 1.2.
+        what: What the file should be, for messages.
+        remedy: What to do where there is none.
+        kubectl: Refuse what YAML 1.1 reads otherwise, since kubectl reads that.
 
     Raises:
         ConfigError: It cannot be read, is no YAML, or holds no mapping; names the line.
@@ -114,19 +131,19 @@ def read_document(path: Path) -> Document:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         near = _neighbour(path)
-        hint = f" Did you mean {near}?" if near else " `ctlr init` writes one to start from."
-        raise ConfigError(f"{path}: the benchmark file cannot be read ({error.strerror}).{hint}") from error
+        hint = f" Did you mean {near}?" if near else f" {remedy}"
+        raise ConfigError(f"{path}: the {what} cannot be read ({error.strerror}).{hint}") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: a benchmark file has at most {MAX_BYTES} bytes; this has more. Name another file.")
+        raise ConfigError(f"{path}: a {what} has at most {MAX_BYTES} bytes; this has more. Name another file.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         byte = f"{content[error.start]:#04x}"
         raise ConfigError(f"{path}:{line}: the file must be UTF-8 text; the byte {byte} is not. Save it so.") from error
-    tree = _parse(text, str(path))
+    tree = _parse(text, str(path), kubectl)
     if not isinstance(tree.data, dict):
-        raise ConfigError(f"{path}:1: a benchmark file is a mapping of `key: value`. `ctlr init` writes one.")
+        raise ConfigError(f"{path}:1: a {what} is a mapping of `key: value`. {remedy}")
     faults = [(f"{path}:{line}", where, message) for line, where, message in tree.faults]
     return Document(str(path), tree.data, tree.lines, faults=faults)
 
@@ -147,29 +164,41 @@ class _Tree:
     nodes: int = 0
 
 
-def _parse(text: str, name: str) -> _Tree:
+def _parse(text: str, name: str, kubectl: bool = False) -> _Tree:
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(io.StringIO(text))
+    except ComposerError as error:
+        if "single document" not in str(error.context):
+            raise ConfigError(
+                f"{name}:{_line(error)}: no valid YAML: {error.problem}. Name an anchor above."
+            ) from error
+        message = "no valid YAML: a file holds one document; here a second one begins. Give each its own file."
+        raise ConfigError(f"{name}:{_line(error)}: {message}") from error
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
         about = f"{error.problem} {error.context or ''}".strip()
-        raise ConfigError(f"{name}:{line}: no valid YAML: {about}. Check indentation, colons and quotes.") from error
+        raise ConfigError(
+            f"{name}:{_line(error)}: no valid YAML: {about}. Check indentation, colons and quotes."
+        ) from error
     except YAMLError as error:  # a character that YAML forbids; it bears no mark
         raise ConfigError(f"{name}:1: no valid YAML: {' '.join(str(error).split())}. Remove the character.") from error
     except RecursionError as error:
         raise ConfigError(f"{name}:1: nested deeper than {MAX_DEPTH} levels. Write it flatter.") from error
     tree = _Tree()
     if node is not None:
-        tree.data = _Reader(yaml, tree, name).value(node, (), 0)
+        tree.data = _Reader(yaml, tree, name, kubectl).value(node, (), 0)
     return tree
+
+
+def _line(error: MarkedYAMLError) -> int:
+    return error.problem_mark.line + 1 if error.problem_mark else 1
 
 
 class _Reader:
     """Turns nodes into plain data, noting lines and faults as it goes."""
 
-    def __init__(self, yaml: YAML, tree: _Tree, name: str) -> None:
-        self.yaml, self.tree, self.name = yaml, tree, name
+    def __init__(self, yaml: YAML, tree: _Tree, name: str, kubectl: bool) -> None:
+        self.yaml, self.tree, self.name, self.kubectl = yaml, tree, name, kubectl
 
     def value(self, node: Node, where: KeyPath, depth: int) -> Any:
         """Plain data of a node and of all below it."""
@@ -218,6 +247,9 @@ class _Reader:
             "float": self.yaml.constructor.construct_yaml_float,
         }
         tag = str(node.ctag)
+        if self.kubectl and node.style is None and _READ_OTHERWISE.fullmatch(str(node.value)):
+            message = f"kubectl, which reads YAML 1.1, takes {node.value} for another value. Put it in quotes."
+            self._fault(where, node.start_mark.line + 1, message)
         reader = readers.get(tag.removeprefix(_TAG))
         if reader is None:
             self._fault(where, node.start_mark.line + 1, f"the tag {tag} is not known here. Write a plain value.")
