@@ -221,7 +221,8 @@ class _Reader:
         for key_node, value_node in node.value:
             line, key = key_node.start_mark.line + 1, str(key_node.value)
             if key_node.ctag == f"{_TAG}merge":
-                self._fault((*where, key), line, "YAML 1.2 has no `<<`. Put what is shared under `training`.")
+                remedy = "Write the keys out." if self.kubectl else "Put what is shared under `training`."
+                self._fault((*where, key), line, f"YAML 1.2 has no `<<`. {remedy}")
                 continue
             if not isinstance(key_node, ScalarNode) or key_node.ctag != f"{_TAG}str":
                 self._fault((*where, key), line, f"a key is a text; got {key}. Put it in quotes.")
