@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "Objective",
     "Parameter",
     "Proposal",
+    "SearchResult",
+    "SearchStage",
     "Trial",
     "TrialCommand",
     "TrialReport",
@@ -143,6 +146,8 @@ class Trial(Value):
     metrics: dict[str, float] = Field(default_factory=dict)
     """Of every metric by its strategy."""
     seconds: float = 0.0
+    started: float = 0.0
+    """Seconds after the experiment began."""
     reason: str = ""
     """Of a failure or an early stop."""
     tail: str = ""
@@ -152,3 +157,48 @@ class Trial(Value):
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
         return self.status not in ("Created", "Running")
+
+
+class SearchStage(Value):
+    """One experiment of a search: a stage of it, or a round of a stage."""
+
+    stage: Literal["pretrain", "finetune", "joint"]
+    """What its trials trained: the pretraining, the target task, or both."""
+    round: int = 1
+    """From coarse (1) to fine."""
+    objective: Objective
+    algorithm: AlgorithmSpec
+    parameters: tuple[Parameter, ...]
+    options: dict[str, str]
+    """Parameter -> the study's option that it sets, e.g. `finetune.lr`."""
+    parallel: int
+    trials: tuple[Trial, ...]
+    best: int | None
+    """Number of the best trial; None where none succeeded."""
+    reason: str
+    """Why it ended, by Katib's word."""
+
+
+class SearchResult(Value):
+    """What tuning found for one method, encoder, transfer and sample size."""
+
+    study: Study
+    """Of the first seed, options as they were before; without folders."""
+    stages: tuple[SearchStage, ...]
+    """In order; every round of one."""
+    assignments: Settings = Field(default_factory=dict)
+    """Option -> value, as chosen; empty where the search failed."""
+    pretrain_seconds: float = 0.0
+    """Of the fixed pretraining that its trials started from."""
+    pretrain_shared_by: int = 1
+    """Searches that start from it, each charged with an equal part."""
+    reason: str = ""
+    """Why there is nothing to retrain; empty otherwise."""
+    path: str = ""
+    """Folder below the workspace; `<path>/<trial>/validation.csv` of the last stage's trials hold their predictions."""
+
+    @property
+    def seconds(self) -> float:
+        """Device seconds charged: all trials, and its part of the pretraining."""
+        trials = sum(trial.seconds for stage in self.stages for trial in stage.trials)
+        return trials + self.pretrain_seconds / self.pretrain_shared_by
