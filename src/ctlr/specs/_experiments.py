@@ -173,6 +173,8 @@ class SearchStage(Value):
     """Parameter -> the study's option that it sets, e.g. `finetune.lr`."""
     parallel: int
     trials: tuple[Trial, ...]
+    shared_by: int = 1
+    """Searches that use it (a pretraining is tuned once for all sample sizes), each charged with an equal part."""
     best: int | None
     """Number of the best trial; None where none succeeded."""
     reason: str
@@ -200,5 +202,5 @@ class SearchResult(Value):
     @property
     def seconds(self) -> float:
         """Device seconds charged: all trials, and its part of the pretraining."""
-        trials = sum(trial.seconds for stage in self.stages for trial in stage.trials)
+        trials = sum(sum(trial.seconds for trial in stage.trials) / stage.shared_by for stage in self.stages)
         return trials + self.pretrain_seconds / self.pretrain_shared_by
