@@ -33,6 +33,7 @@ from ctlr.workspace import Workspace, write_aside
 __all__ = [
     "Progress",
     "Scaling",
+    "Validator",
     "as_target",
     "checkpoint_of",
     "development_of",
@@ -43,7 +44,6 @@ __all__ = [
     "seed_for",
     "source_of",
     "task_loss",
-    "validator",
     "write_history",
 ]
 
@@ -99,42 +99,74 @@ def task_loss(
     return TaskLoss(classes=len(targets.classes), weights=weights), Scaling(targets, train)
 
 
-def validator(
-    encoder: Encoder,
-    head: nn.Module,
-    rows: Labelled,
-    start: int,
-    end: DataTask,
-    loss: TaskLoss,
-    scaling: Scaling,
-    placement: Placement,
-) -> Callable[[], Validation]:
-    """How weights are judged after an epoch: the task's headline metric on validation rows."""
-    assert rows.target is not None
-    truth = rows.target.cpu().numpy()
-    index = np.arange(len(rows))
-    chunks = [index[i : i + 32] for i in range(0, len(index), 32)]
-    sign = 1.0 if end.task.direction == "max" else -1.0
-    scaled = scaling.scale(rows.target)
-    assert scaled is not None
+class Validator:
+    """Judges weights on validation rows, by the task's headline metric.
 
-    def validate() -> Validation:
-        with torch.inference_mode(), placement.autocast():
-            outputs = torch.cat(
-                [predict_outputs(encoder, head, images, start) for images in rows.images.batches(chunks)]
-            )
-            cost = float(loss(outputs, scaled))
+    Args:
+        encoder: Whose weights are judged.
+        head: Likewise.
+        rows: Images, or what the first `start` blocks made of them, with their targets.
+        start: The block that comes first.
+        end: What is predicted.
+        loss: Of the task.
+        scaling: Of its target.
+        placement: Where the weights are.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: nn.Module,
+        rows: Labelled,
+        start: int,
+        end: DataTask,
+        loss: TaskLoss,
+        scaling: Scaling,
+        placement: Placement,
+    ) -> None:
+        assert rows.target is not None
+        scaled = scaling.scale(rows.target)
+        assert scaled is not None
+        self._encoder, self._head, self._start = encoder, head, start
+        self._rows, self._scaled = rows, scaled
+        self._loss, self._scaling, self._placement = loss, scaling, placement
+        self._headline, self._sign = end.task.headline, 1.0 if end.task.direction == "max" else -1.0
+        self._truth = rows.target.cpu().numpy()
+
+    def predict(self) -> npt.NDArray[np.float64]:
+        """(N,) values in the target's units, or (N, K) probabilities."""
+        return self._scaling.restore(self._outputs())
+
+    def __call__(self) -> Validation:
+        """How good the current weights are.
+
+        Raises:
+            TrainingError: Their loss is no finite number.
+        """
+        outputs = self._outputs()
+        with torch.inference_mode(), self._placement.autocast():
+            cost = float(self._loss(outputs, self._scaled))
         if not math.isfinite(cost):
             raise TrainingError(f"the validation loss became {cost}; lower `lr` or set `clip`")
-        predictions = scaling.restore(outputs)
-        if loss.classes:
-            scores = classification_scores(truth, predictions)
+        predictions = self._scaling.restore(outputs)
+        if self._loss.classes:
+            scores = classification_scores(self._truth, predictions)
         else:
-            scores = regression_scores(truth, predictions, bins=scaling.bins)
+            scores = regression_scores(self._truth, predictions, bins=self._scaling.bins)
         # A metric can be undefined for one epoch's predictions (r of constant ones): such an epoch is never the best.
-        return Validation(sign * scores[end.task.headline] if end.task.headline in scores else -math.inf, cost, scores)
+        known = self._headline in scores
+        return Validation(self._sign * scores[self._headline] if known else -math.inf, cost, scores)
 
-    return validate
+    def _outputs(self) -> Tensor:
+        index = np.arange(len(self._rows))
+        chunks = [index[i : i + 32] for i in range(0, len(index), 32)]
+        with torch.inference_mode(), self._placement.autocast():
+            return torch.cat(
+                [
+                    predict_outputs(self._encoder, self._head, images, self._start)
+                    for images in self._rows.images.batches(chunks)
+                ]
+            )
 
 
 def development_of(spec: Study | PretrainSpec, arrays: Arrays, workspace: Workspace) -> Development:

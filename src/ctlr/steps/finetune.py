@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from ctlr.methods.vat import VAT
 from ctlr.specs import Checkpoint, ModelCard, PretrainSpec, Study, VATSpec
 from ctlr.steps.assembly import (
     Progress,
+    Scaling,
+    Validator,
     as_target,
     checkpoint_of,
     development_of,
@@ -29,18 +33,17 @@ from ctlr.steps.assembly import (
     seed_for,
     source_of,
     task_loss,
-    validator,
     write_history,
 )
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
 from ctlr.training.checkpoint import TrainedModel, read_tensors, save_model
 from ctlr.training.finetune import count_trained, freeze, prepare
-from ctlr.training.fit import fit
+from ctlr.training.fit import Fitted, fit
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["finetune"]
+__all__ = ["Finetuned", "finetune", "learn_target", "pretrained_weights"]
 
 
 def finetune(
@@ -60,7 +63,7 @@ def finetune(
         torch.set_num_threads(study.compute.threads)
         development = development_of(study, arrays, workspace)
         source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
-        weights = _pretrained_weights(study, arrays, workspace)
+        weights = pretrained_weights(study, arrays, workspace)
         with workspace.publish("finetuned", key, resumable=True) as partial:
             result = _finetune(study, development, source, weights, partial, f"finetuned/{key}", device, progress)
             write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
@@ -68,7 +71,8 @@ def finetune(
     return Checkpoint.model_validate_json((folder / "result.json").read_text())
 
 
-def _pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> dict[str, Tensor] | None:
+def pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> dict[str, Tensor] | None:
+    """The encoder's weights that a study begins from; None for a method without pretraining."""
     spec = PretrainSpec.of(study)
     if spec is None:
         return None
@@ -76,16 +80,51 @@ def _pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> d
     return read_tensors(folder / "encoder.safetensors")[0]
 
 
-def _finetune(
+@dataclass(frozen=True)
+class Finetuned:
+    """A network that has learned the target task.
+
+    Attributes:
+        encoder, head: With the best epoch's weights.
+        objective: What was minimised.
+        scaling: Of the target.
+        validator: Judges it on the validation rows.
+        fitted: What training went through.
+        placement: Where it lies.
+    """
+
+    encoder: Encoder
+    head: nn.Module
+    objective: Objective
+    scaling: Scaling
+    validator: Validator
+    fitted: Fitted
+    placement: Placement
+
+
+def learn_target(
     study: Study,
     development: Development,
     source: SourceData | None,
-    weights: dict[str, Tensor] | None,
+    weights: Mapping[str, Tensor] | None,
     folder: Path,
-    path: str,
+    *,
     device: str,
-    progress: Progress | None,
-) -> Checkpoint:
+    head_weights: Mapping[str, Tensor] | None = None,
+    progress: Progress | None = None,
+) -> Finetuned:
+    """Train encoder and head on the training rows, judged on the validation rows.
+
+    Args:
+        study: What is learned, and how.
+        development: Data without the test set.
+        source: Of the source task, where the method looks at it.
+        weights: The encoder's first ones; None for those of the seed.
+        folder: Private to this training, for its checkpoints.
+        device: cpu or cuda.
+        head_weights: The head's first ones; None for those of the seed.
+        progress: Told each epoch.
+    """
     spec = study.method.finetune
     encoder = first_encoder(study, development.store)
     if weights is not None:
@@ -93,6 +132,8 @@ def _finetune(
     placement = place(encoder, study.compute, device, len(development.store.arrays.shape) - 1)
     loss, scaling = task_loss(development.targets, development.train, spec.class_weights, placement)
     head = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
+    if head_weights is not None:
+        head.load_state_dict(head_weights)
     train = labelled_rows(development.store, development.targets, development.train, placement)
     train = Labelled(train.images, scaling.scale(train.target))
     validation = labelled_rows(development.store, development.targets, development.validation, placement)
@@ -105,22 +146,36 @@ def _finetune(
         prepared = prepare(encoder, head, loss, spec, train, validation, placement)
         objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation
         start = prepared.objective.start
+    validator = Validator(encoder, head, validation, start, study.target, loss, scaling, placement)
     fitted = fit(
         objective, streams, spec=spec, seed=seed_for(study.seed, "finetune"), placement=placement, folder=folder,
-        validate=validator(encoder, head, validation, start, study.target, loss, scaling, placement),
-        progress=progress,
+        validate=validator, progress=progress,
     )  # fmt: skip
+    return Finetuned(encoder, head, objective, scaling, validator, fitted, placement)
+
+
+def _finetune(
+    study: Study,
+    development: Development,
+    source: SourceData | None,
+    weights: dict[str, Tensor] | None,
+    folder: Path,
+    path: str,
+    device: str,
+    progress: Progress | None,
+) -> Checkpoint:
+    tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress)
+    arrays = development.store.arrays
     card = ModelCard(
-        encoder=study.encoder, channels=development.store.arrays.shape[0], ndim=len(development.store.arrays.shape) - 1,
-        shape=development.store.arrays.shape, task=study.target.task.kind, target=study.target.task.target,
-        classes=development.targets.classes, mean=scaling.mean, std=scaling.std,
+        encoder=study.encoder, channels=arrays.shape[0], ndim=len(arrays.shape) - 1, shape=arrays.shape,
+        task=study.target.task.kind, target=study.target.task.target, classes=development.targets.classes,
+        mean=tuned.scaling.mean, std=tuned.scaling.std,
     )  # fmt: skip
-    sha = save_model(folder, TrainedModel(card, encoder, head))
-    write_history(folder / "history.csv", fitted)
-    write_aside(
-        folder / "trained.json", json.dumps({"parameters": count_trained(objective), "device": placement.name}).encode()
-    )
-    return checkpoint_of("finetune", path, sha, fitted)
+    sha = save_model(folder, TrainedModel(card, tuned.encoder, tuned.head))
+    write_history(folder / "history.csv", tuned.fitted)
+    record = {"parameters": count_trained(tuned.objective), "device": tuned.placement.name}
+    write_aside(folder / "trained.json", json.dumps(record).encode())
+    return checkpoint_of("finetune", path, sha, tuned.fitted)
 
 
 def _vat(

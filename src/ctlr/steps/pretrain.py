@@ -14,6 +14,7 @@ from ctlr.methods.supervised import Supervised
 from ctlr.specs import Checkpoint, PretrainSpec, SimCLRSpec, SupervisedSpec
 from ctlr.steps.assembly import (
     Progress,
+    Validator,
     checkpoint_of,
     development_of,
     drop_checkpoints,
@@ -23,9 +24,9 @@ from ctlr.steps.assembly import (
     seed_for,
     source_of,
     task_loss,
-    validator,
     write_history,
 )
+from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.training.checkpoint import write_tensors
 from ctlr.training.fit import fit
@@ -50,14 +51,23 @@ def pretrain(
     key = pretrain_key(spec, arrays)
     folder = workspace.folder("pretrained", key)
     if not workspace.has("pretrained", key):
-        torch.set_num_threads(spec.compute.threads)
-        development = development_of(spec, arrays, workspace)
-        source = source_of(spec, arrays, workspace, development)
-        with workspace.publish("pretrained", key, resumable=True) as partial:
-            result = _pretrain(spec, development, source, partial, f"pretrained/{key}", device, progress)
-            write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
-            drop_checkpoints(partial)
+        # Trials of a search may want the same pretraining at once.
+        with exclusively(workspace, "pretrained", key):
+            if not workspace.has("pretrained", key):
+                _publish(spec, key, arrays, workspace, device, progress)
     return Checkpoint.model_validate_json((folder / "result.json").read_text())
+
+
+def _publish(
+    spec: PretrainSpec, key: str, arrays: Arrays, workspace: Workspace, device: str, progress: Progress | None
+) -> None:
+    torch.set_num_threads(spec.compute.threads)
+    development = development_of(spec, arrays, workspace)
+    source = source_of(spec, arrays, workspace, development)
+    with workspace.publish("pretrained", key, resumable=True) as partial:
+        result = _pretrain(spec, development, source, partial, f"pretrained/{key}", device, progress)
+        write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+        drop_checkpoints(partial)
 
 
 def _pretrain(
@@ -83,7 +93,7 @@ def _pretrain(
         )
         objective: Objective = Supervised(encoder, head, loss, views=method.pretrain.views)
         watched = labelled_rows(source.store, source.targets, source.validation, placement)
-        validate = validator(encoder, head, watched, 0, spec.source, loss, scaling, placement)
+        validate = Validator(encoder, head, watched, 0, spec.source, loss, scaling, placement)
         streams = {"labelled": train}
     else:
         assert isinstance(method, SimCLRSpec)

@@ -1,0 +1,261 @@
+"""A trial of a search: a study with some options replaced, judged on validation subjects; the test set stays shut."""
+
+from __future__ import annotations
+
+import csv
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ctlr.data.development import Development
+from ctlr.data.folds import fold_development
+from ctlr.errors import TrainingError
+from ctlr.specs import Checkpoint, PretrainSpec, Study, Value, VATSpec
+from ctlr.steps.assembly import Progress, development_of, source_of
+from ctlr.steps.finetune import Finetuned, learn_target, pretrained_weights
+from ctlr.steps.keys import Arrays, pretrain_key
+from ctlr.steps.pretrain import pretrain
+from ctlr.training.checkpoint import read_tensors, write_tensors
+from ctlr.training.metrics import is_constant
+from ctlr.tuning.options import Resampling, Stage, check_stage, objective_of, parse_validation, with_options
+from ctlr.workspace import Workspace
+
+__all__ = ["Report", "TrialResult", "run_trial"]
+
+Report = Callable[[Mapping[str, float]], None]
+"""Told metrics by name, after every epoch."""
+
+WEIGHTS = "weights.safetensors"
+"""What a trial leaves in its checkpoint folder."""
+
+
+class TrialResult(Value):
+    """What came of a trial."""
+
+    study: Study
+    """With the trial's options."""
+    stage: Stage
+    metric: str
+    """What trials are compared by."""
+    value: float
+    """Of the weights that were kept, or the mean over folds or seeds."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Every validation metric, likewise."""
+    epochs: int
+    """Over all folds or seeds."""
+    best_epoch: int
+    """Of the last one."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """finetune: what this trial spent; pretrain: what its pretraining took, which other trials may share."""
+
+
+def run_trial(
+    study: Study,
+    assignments: Mapping[str, str],
+    arrays: Arrays,
+    workspace: Workspace,
+    *,
+    report: Report,
+    device: str = "cpu",
+    stage: Stage = "finetune",
+    validation: str = "holdout",
+    checkpoint: Path | None = None,
+) -> TrialResult:
+    """Train a study with other options and score it on validation subjects.
+
+    Reports after each epoch `epoch`, `train_loss` and the validation metrics as `val_mae` and the like, in the end the
+    objective of the best epoch, whose weights would be kept. With folds or repeats an epoch goes by other names
+    (`fold_val_mae`), and the objective is the mean over the folds done so far. Epochs of a pretraining are
+    `pretrain_epoch` and `pretrain_train_loss`.
+
+    Folds share one pretraining, which sees images (never target labels) of those train subjects that a fold validates
+    on: every trial of a search gains alike. A pretraining is made once, whoever asks first, and kept; other weights are
+    not, unless there is a checkpoint folder.
+
+    Args:
+        study: What is tuned.
+        assignments: Value by option's name; see `ctlr.tuning.options`.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where they lie, and where pretrainings go.
+        report: Told metrics.
+        device: cpu or cuda.
+        stage: What is trained.
+        validation: holdout, kfold:K (over train and validation subjects) or repeats:R (seeds from the study's on).
+        checkpoint: Folder whose weights the target's training begins from, when there are some, and that is left with
+            the trial's own.
+
+    Raises:
+        ConfigError: An option is unknown, its value breaks a rule, or the stage cannot tune it.
+        TrainingError: The loss is no longer finite, or predictions on validation are constant.
+        DataError: The data do not allow it.
+    """
+    check_stage(study, assignments, stage)
+    tuned = with_options(study, assignments)
+    torch.set_num_threads(study.compute.threads)
+    if stage == "pretrain":
+        return _pretrain_alone(tuned, arrays, workspace, device, report)
+    scheme = parse_validation(validation)
+    metric, _ = objective_of(tuned, stage)
+    done: list[Finetuned] = []
+    pretrained: dict[str, float] = {}
+    for part, development in _parts(tuned, scheme, arrays, workspace):
+        spec = PretrainSpec.of(part)
+        if spec is not None:
+            made = pretrain(spec, arrays, workspace, device=device, progress=_pretraining(report))
+            pretrained[pretrain_key(spec, arrays)] = made.seconds
+        follow = _epochs(report) if scheme.kind == "holdout" else _epochs_of_part(report, scheme, len(done) + 1)
+        done.append(_train(part, development, arrays, workspace, device, checkpoint, follow))
+        _check(done[-1], metric)
+        if scheme.kind == "holdout":
+            last = done[-1].fitted
+            report(_validation(last.best_scores) | {"best_epoch": last.best_epoch})
+        else:
+            report({_word(scheme) + "s": len(done)} | _means(done))
+    scores = _means(done)
+    seconds = {"finetune": sum(each.fitted.seconds for each in done)}
+    return TrialResult(
+        study=tuned, stage=stage, metric=metric, value=scores[metric], scores=scores,
+        epochs=sum(each.fitted.epochs for each in done), best_epoch=done[-1].fitted.best_epoch,
+        seconds=seconds | ({"pretrain": sum(pretrained.values())} if pretrained else {}),
+    )  # fmt: skip
+
+
+def _parts(
+    study: Study, scheme: Resampling, arrays: Arrays, workspace: Workspace
+) -> Iterator[tuple[Study, Development]]:
+    """The trainings of a trial: the study with its seed, and who trains and validates."""
+    if scheme.kind == "repeats":
+        for number in range(scheme.count):
+            repeat = study.model_copy(update={"seed": study.seed + number})
+            yield repeat, development_of(repeat, arrays, workspace)
+        return
+    whole = development_of(study, arrays, workspace)
+    folds = [whole]
+    if scheme.kind == "kfold":
+        folds = fold_development(whole, study.split, folds=scheme.count, seed=study.seed)
+    yield from ((study, development) for development in folds)
+
+
+def _train(
+    study: Study,
+    development: Development,
+    arrays: Arrays,
+    workspace: Workspace,
+    device: str,
+    checkpoint: Path | None,
+    progress: Progress,
+) -> Finetuned:
+    source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
+    weights, head = pretrained_weights(study, arrays, workspace), None
+    if checkpoint is not None and (checkpoint / WEIGHTS).exists():
+        tensors, _ = read_tensors(checkpoint / WEIGHTS)
+        weights, head = _below(tensors, "encoder."), _below(tensors, "head.")
+    with tempfile.TemporaryDirectory(prefix="ctlr-trial-") as private:
+        tuned = learn_target(
+            study, development, source, weights, Path(private), device=device, head_weights=head, progress=progress
+        )
+    if checkpoint is not None:
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        parts = {"encoder": tuned.encoder.state_dict(), "head": tuned.head.state_dict()}
+        kept = {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
+        write_tensors(checkpoint / WEIGHTS, kept, {})
+    return tuned
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _check(tuned: Finetuned, metric: str) -> None:
+    """Refuse a predictor that says the same for everyone, whatever its score."""
+    if is_constant(tuned.validator.predict()):
+        raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
+    if metric not in _validation(tuned.fitted.best_scores):
+        raise TrainingError(
+            f"`{metric}` is undefined for the validation subjects; choose another `metric` for the task"
+        )
+
+
+# ---------------------------------------------------------------- pretraining alone
+
+
+def _pretrain_alone(study: Study, arrays: Arrays, workspace: Workspace, device: str, report: Report) -> TrialResult:
+    """Pretrain with the trial's options: judged by the source task, or without labels by the last epoch's loss."""
+    spec = PretrainSpec.of(study)
+    assert spec is not None
+    metric, _ = objective_of(study, "pretrain")
+    key = pretrain_key(spec, arrays)
+    history = workspace.folder("pretrained", key) / "history.csv"
+    made_before = history.exists()
+    record = pretrain(spec, arrays, workspace, device=device, progress=_epochs(report))
+    rows = list(_read_history(history))
+    if made_before:
+        for row in rows:
+            report(_row(row))
+    scores = _validation(record.scores) if record.scores else {metric: rows[-1][metric]}
+    if metric not in scores:
+        raise TrainingError(
+            f"`{metric}` is undefined for the validation subjects; choose another `metric` for the task"
+        )
+    report(scores | {"best_epoch": record.best_epoch})
+    return _result_alone(study, metric, scores, record)
+
+
+def _result_alone(study: Study, metric: str, scores: dict[str, float], record: Checkpoint) -> TrialResult:
+    return TrialResult(
+        study=study, stage="pretrain", metric=metric, value=scores[metric], scores=scores, epochs=record.epochs,
+        best_epoch=record.best_epoch, seconds={"pretrain": record.seconds},
+    )  # fmt: skip
+
+
+def _read_history(path: Path) -> Iterator[dict[str, float]]:
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            yield {name: float(text) for name, text in row.items() if text}
+
+
+# ---------------------------------------------------------------- what is reported
+
+
+def _row(row: Mapping[str, float]) -> dict[str, float]:
+    """An epoch of the history under the names of metric lines."""
+    named = {name.replace("validation_", "val_"): value for name, value in row.items() if name not in ("lr", "seconds")}
+    return {name: value for name, value in named.items() if math.isfinite(value)}
+
+
+def _validation(scores: Mapping[str, float]) -> dict[str, float]:
+    return {f"val_{name}": value for name, value in scores.items()}
+
+
+def _means(done: list[Finetuned]) -> dict[str, float]:
+    """Mean over folds or seeds of each metric that all of them have."""
+    each = [_validation(tuned.fitted.best_scores) for tuned in done]
+    return {name: float(np.mean([s[name] for s in each])) for name in each[0] if all(name in s for s in each)}
+
+
+def _epochs(report: Report) -> Progress:
+    return lambda epoch, epochs, row: report(_row(row))
+
+
+def _epochs_of_part(report: Report, scheme: Resampling, number: int) -> Progress:
+    word = _word(scheme)
+
+    def follow(epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+        named = {name if name == "epoch" else f"{word}_{name}": value for name, value in _row(row).items()}
+        report({word: number} | named)
+
+    return follow
+
+
+def _pretraining(report: Report) -> Progress:
+    return lambda epoch, epochs, row: report({f"pretrain_{name}": value for name, value in _row(row).items()})
+
+
+def _word(scheme: Resampling) -> str:
+    return "fold" if scheme.kind == "kfold" else "repeat"

@@ -1,0 +1,246 @@
+"""Options of a study by name: what a search may set, and the study with other values in their place.
+
+An address is `finetune.lr`, `pretrain.lr`, `method.temperature` (the method's own options) or `encoder.width`; options
+of views lie one level deeper (`finetune.views.rotate`). A bare name means the method's own option if it has one, else
+the finetuning option.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ctlr.errors import ConfigError, nearest
+from ctlr.specs import METRICS, MeanSpec, MethodSpec, PretrainSpec, ScratchSpec, SimCLRSpec, Study, Value, VATSpec
+
+__all__ = [
+    "STAGES",
+    "Resampling",
+    "Stage",
+    "check_stage",
+    "known_options",
+    "objective_of",
+    "parse_validation",
+    "with_options",
+]
+
+Stage = Literal["finetune", "pretrain", "joint"]
+"""What a trial trains: the target task on a fixed pretraining, the pretraining alone, or both with its options."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+Path = tuple[str, ...]
+
+_UNFROZEN = {"n_frozen", "linear_probe"}
+"""Options without a meaning for methods that have no pretrained weights to keep."""
+
+_EASES_THE_CONTRAST = ("method.temperature", "method.pool", "pretrain.batch_size", "pretrain.views")
+"""Options of SimCLR that change what its loss measures, not how well it is learned."""
+
+
+class Resampling(Value):
+    """How a trial is validated."""
+
+    kind: Literal["holdout", "kfold", "repeats"] = "holdout"
+    """The study's own validation side; folds over train and validation subjects; the holdout of several seeds."""
+    count: int = 1
+    """Trainings a trial: folds or seeds."""
+
+
+def parse_validation(text: str) -> Resampling:
+    """Read `holdout`, `kfold:5` or `repeats:3`.
+
+    Raises:
+        ConfigError: It is none of them, or the number is below 2.
+    """
+    kind, _, number = text.partition(":")
+    if text == "holdout":
+        return Resampling()
+    if kind in ("kfold", "repeats") and number.isdecimal() and int(number) >= 2:
+        return Resampling(kind="kfold" if kind == "kfold" else "repeats", count=int(number))
+    raise ConfigError(f"`--validation` must be holdout, kfold:K or repeats:R with K, R >= 2; got {text!r}.")
+
+
+# ---------------------------------------------------------------- names
+
+
+def known_options(study: Study) -> dict[str, Path]:
+    """Every option that a search can set for a study: address, and where it stands in the study."""
+    method = type(study.method)
+    own = {"label", "method", "finetune", "pretrain"}
+    found = {f"method.{name}": ("method", *path) for name, path in _leaves(method, leave_out=own)}
+    for stage in ("pretrain", "finetune"):
+        if stage in method.model_fields and method is not MeanSpec:
+            model = _model_in(method.model_fields[stage].annotation)
+            assert model is not None
+            unused = _UNFROZEN if issubclass(method, ScratchSpec | VATSpec) else set()
+            found |= {f"{stage}.{name}": ("method", stage, *path) for name, path in _leaves(model, leave_out=unused)}
+    leaves = _leaves(type(study.encoder), leave_out={"label", "name"})
+    return found | {f"encoder.{name}": ("encoder", *path) for name, path in leaves}
+
+
+def _leaves(model: type[BaseModel], *, leave_out: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
+    for name, info in model.model_fields.items():
+        if name in leave_out:
+            continue
+        below = _model_in(info.annotation)
+        if below is None:
+            yield name, (name,)
+        else:
+            yield from ((f"{name}.{leaf}", (name, *path)) for leaf, path in _leaves(below))
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model among an annotation's alternatives."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(_model_in, get_args(annotation)) if found), None)
+
+
+def _address(name: str, known: Mapping[str, Path], study: Study) -> str:
+    """The full address of an option.
+
+    Raises:
+        ConfigError: The study has no such option.
+    """
+    for address in (name, f"method.{name}", f"finetune.{name}"):
+        if address in known:
+            return address
+    bare = {address.partition(".")[2] for address in known if address.startswith(("method.", "finetune."))}
+    hints = known if "." in name else [*bare, *known]
+    raise ConfigError(
+        f"`{name}`: {study.method.label or study.method.method} has no such option. {nearest(name, hints)}"
+    )
+
+
+# ---------------------------------------------------------------- values
+
+
+def with_options(study: Study, assignments: Mapping[str, str]) -> Study:
+    """The study with some options of its method and encoder replaced.
+
+    Args:
+        study: What is tuned.
+        assignments: Value by option's name, each a YAML 1.2 scalar (`1e-4` is a number, `null` is nothing).
+
+    Raises:
+        ConfigError: An option is unknown, set twice, or a value breaks its rule; names all of them, one a line.
+    """
+    known = known_options(study)
+    data: dict[str, Any] = {
+        "method": study.method.model_dump(mode="json"), "encoder": study.encoder.model_dump(mode="json"),
+    }  # fmt: skip
+    written: dict[Path, str] = {}
+    faults = []
+    for name, text in assignments.items():
+        try:
+            path = known[_address(name, known, study)]
+            if path in written:
+                raise ConfigError(f"`{name}`: the same option as `{written[path].partition('=')[0]}`. Remove one.")
+            written[path] = f"{name}={text}"
+            _put(data, path, _scalar(name, text))
+        except ConfigError as error:
+            faults.append(str(error))
+    update: dict[str, Value] = {}
+    for part, value in (("method", study.method), ("encoder", study.encoder)):
+        try:
+            update[part] = type(value).model_validate_json(json.dumps(data[part]))
+        except ValidationError as error:
+            faults += [_explained(detail, part, written) for detail in error.errors(include_url=False)]
+    if not faults:
+        faults = list(_contradictions(update["method"]))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return study.model_copy(update=update)
+
+
+def _scalar(name: str, text: str) -> Any:
+    try:
+        value = YAML(typ="safe", pure=True).load(io.StringIO(text))
+    except YAMLError as error:
+        raise ConfigError(f"`{name}={text}`: the value is no YAML scalar. Put a text with signs in quotes.") from error
+    if isinstance(value, dict | list):
+        raise ConfigError(f"`{name}={text}`: the value must be a single number, text, true, false or null.")
+    return value if value is None or isinstance(value, bool | int | float | str) else text
+
+
+def _put(data: dict[str, Any], path: Path, value: Any) -> None:
+    for part in path[:-1]:
+        if data[part] is None:
+            data[part] = {}
+        data = data[part]
+    data[path[-1]] = value
+
+
+def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> str:
+    """A value's fault in one line: what was written, and the rule."""
+    where = (part, *(str(key) for key in error["loc"]))
+    rule = error["msg"][:1].lower() + error["msg"][1:]
+    shown = written.get(where) or ", ".join(text for path, text in written.items() if path[0] == part)
+    return f"`{shown}`: {rule}; got {error['input']!r}." if where in written else f"`{shown}`: {rule}."
+
+
+def _contradictions(method: Value) -> Iterator[str]:
+    assert isinstance(method, MethodSpec)
+    if method.finetune.linear_probe and method.finetune.n_frozen:
+        yield "`finetune.n_frozen`: `linear_probe` freezes every block already. Set one of them."
+    if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
+        yield "`pretrain.views`: simclr contrasts random views and needs them."
+
+
+# ---------------------------------------------------------------- stages
+
+
+def check_stage(study: Study, names: Iterable[str], stage: Stage) -> None:
+    """Refuse options that a stage cannot tune honestly.
+
+    Finetuning alone shares one pretraining, so nothing that changes it may be set. Pretraining alone is judged before
+    the target is learned; SimCLR's by its own loss, which some options make smaller without making the encoder better.
+
+    Raises:
+        ConfigError: Names every such option, one a line.
+    """
+    what = study.method.label or study.method.method
+    if isinstance(study.method, MeanSpec):
+        raise ConfigError(
+            f"`{what}`: the mean predictor learns nothing, so there is nothing to tune. Name another one."
+        )
+    pretrains = PretrainSpec.of(study) is not None
+    if stage != "finetune" and not pretrains:
+        raise ConfigError(f"`--stage {stage}`: {what} does not pretrain. Use `--stage finetune`.")
+    known = known_options(study)
+    faults = []
+    for name in names:
+        address = _address(name, known, study)
+        finetuning = address.startswith("finetune.")
+        if stage == "finetune" and pretrains and not finetuning:
+            faults.append(f"`{name}`: changes the pretraining, which all trials share. Use `--stage joint`.")
+        elif stage == "pretrain" and finetuning:
+            faults.append(f"`{name}`: finetuning is not reached at `--stage pretrain`. Did you mean `pretrain.{name}`?")
+        elif stage == "pretrain" and isinstance(study.method, SimCLRSpec) and address.startswith(_EASES_THE_CONTRAST):
+            faults.append(
+                f"`{name}`: changes what the contrastive loss measures, so that the losses of two trials cannot be "
+                "compared. Use `--stage joint`, which is judged by the target."
+            )
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def objective_of(study: Study, stage: Stage) -> tuple[str, str]:
+    """What trials of a study are compared by: name of the metric, and `min` or `max`.
+
+    The headline metric on validation subjects: of the target task, or (pretraining alone) of the source task.
+    Pretraining without labels has no such metric: its own loss stands in.
+    """
+    task = study.target.task
+    if stage == "pretrain":
+        if study.source is None or isinstance(study.method, SimCLRSpec):
+            return "train_loss", "min"
+        task = study.source.task
+    return f"val_{task.headline}", METRICS[task.headline]
