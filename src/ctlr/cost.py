@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ctlr.config import TuningSpec
 from ctlr.plan import Plan
 from ctlr.specs import (
     AnyMethod,
@@ -26,7 +27,7 @@ from ctlr.specs import (
 
 __all__ = ["Cost", "costs", "rate_key"]
 
-Stage = Literal["preprocess", "pretrain", "finetune"]
+Stage = Literal["preprocess", "tune", "pretrain", "finetune"]
 Sizes = Mapping[str, int]
 """Subjects by dataset."""
 
@@ -54,6 +55,8 @@ class _Step:
     images: int | None
     method: AnyMethod | None = None
     encoder: EncoderSpec | None = None
+    seconds: float | None = None
+    """Where time itself is the budget."""
 
     @property
     def method_name(self) -> str:
@@ -93,7 +96,11 @@ def _cost(steps: list[_Step], seconds_per_image: Mapping[str, float]) -> Cost:
     first = steps[0]
     counted = [step.images for step in steps if step.images is not None]
     images = sum(counted) if len(counted) == len(steps) else None
-    rate = seconds_per_image.get(rate_key(first.stage, first.data, first.method, first.encoder))
+    # A trial is a finetuning that is thrown away.
+    stage: Stage = "finetune" if first.stage == "tune" else first.stage
+    rate = seconds_per_image.get(rate_key(stage, first.data, first.method, first.encoder))
+    budget = [step.seconds for step in steps if step.seconds is not None]
+    seconds = sum(budget) if budget else None if images is None or rate is None else images * rate
     return Cost(
         stage=first.stage,
         data=first.data.name,
@@ -101,13 +108,23 @@ def _cost(steps: list[_Step], seconds_per_image: Mapping[str, float]) -> Cost:
         encoder=first.encoder_name,
         steps=len(steps),
         images=images,
-        seconds=None if images is None or rate is None else images * rate,
+        seconds=seconds,
     )
 
 
 def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
     for data in plan.datasets:
         yield _Step(stage="preprocess", data=data, images=sizes.get(data.name))
+    for study in plan.searches:
+        assert plan.tuning is not None
+        yield _Step(
+            stage="tune",
+            data=study.target.data,
+            images=_search_images(study, plan.tuning, sizes),
+            method=study.method,
+            encoder=study.encoder,
+            seconds=plan.tuning.seconds,
+        )
     for spec in plan.pretrainings:
         images = _pretrain_images(spec, sizes)
         yield _Step(stage="pretrain", data=spec.target.data, images=images, method=spec.method, encoder=spec.encoder)
@@ -120,6 +137,21 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
                 method=study.method,
                 encoder=study.encoder,
             )
+
+
+def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None:
+    """Images of a search: as many for a trial as its options stand in the file; unknown where time is the budget."""
+    if tuning.trials is None:
+        return None
+    spec = PretrainSpec.of(study)
+    pretrain = _pretrain_images(spec, sizes) if spec is not None and tuning.order != "target_only" else 0
+    if pretrain is None:
+        return None
+    finetune = _finetune_images(study) * int(tuning.validation.partition(":")[2] or 1)
+    if tuning.order == "source_then_target" and spec is not None:
+        half = tuning.trials // 2
+        return half * finetune + (tuning.trials - half) * pretrain
+    return tuning.trials * (finetune + pretrain)
 
 
 def _finetune_images(study: Study) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ctlr.cost import rate_key
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
-from ctlr.pool import Event, Job, Perform, run_jobs
+from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
 from ctlr.specs import AnyDataset, BidsSpec, Checkpoint, ImagesSpec, PretrainSpec, StoredArrays, Study, StudyResult
 from ctlr.steps.keys import pretrain_key, study_key
 from ctlr.workspace import Workspace, write_aside
@@ -24,8 +24,10 @@ __all__ = [
     "gate",
     "jobs_left",
     "known_rates",
+    "note_failure",
     "note_rates",
     "preprocess_all",
+    "run_pretrainings",
     "run_studies",
 ]
 
@@ -163,18 +165,49 @@ def run_studies(
 
     def note(event: Event) -> None:
         if event.job.kind == "study" and event.state == "failed":
-            _note_failure(keys[event.job.id], arrays, workspace, event.text)
+            note_failure(keys[event.job.id], arrays, workspace, event.text)
         on_event(event)
 
-    if jobs:
-        run_jobs(
-            jobs,
-            start=start_worker,
-            arguments=(str(workspace.root), {name: value.model_dump_json() for name, value in arrays.items()}, device),
-            workers=workers,
-            log=workspace.root / "logs",
-            on_event=note,
-        )
+    _run(jobs, arrays, workspace, workers, device, note)
+
+
+def run_pretrainings(
+    specs: Iterable[PretrainSpec],
+    arrays: Arrays,
+    workspace: Workspace,
+    *,
+    workers: int,
+    device: str,
+    on_event: Callable[[Event], None],
+) -> dict[str, str]:
+    """Do those pretrainings that are not finished; return the reasons of those that failed, by identity."""
+    jobs = {}
+    for spec in specs:
+        key = pretrain_key(spec, arrays)
+        if not workspace.has("pretrained", key):
+            jobs[key] = Job(f"pretrain {key}", "pretrain", spec.model_dump_json())
+    outcomes = _run(list(jobs.values()), arrays, workspace, workers, device, on_event)
+    return {key: outcomes[job.id].reason for key, job in jobs.items() if not outcomes[job.id].ok}
+
+
+def _run(
+    jobs: Sequence[Job],
+    arrays: Arrays,
+    workspace: Workspace,
+    workers: int,
+    device: str,
+    on_event: Callable[[Event], None],
+) -> dict[str, Outcome]:
+    if not jobs:
+        return {}
+    return run_jobs(
+        jobs,
+        start=start_worker,
+        arguments=(str(workspace.root), {name: value.model_dump_json() for name, value in arrays.items()}, device),
+        workers=workers,
+        log=workspace.root / "logs",
+        on_event=on_event,
+    )
 
 
 def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
@@ -223,7 +256,8 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
     return perform
 
 
-def _note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
+def note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
+    """Keep why a study failed, for the report."""
     result = StudyResult(
         study=study.without_folders(), status="failed", reason=reason, arrays=arrays[study.target.data.name].fingerprint
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctlr.config import BenchmarkConfig, End, n_validation
+from ctlr.config import BenchmarkConfig, End, TuningSpec, n_validation
 from ctlr.specs import (
     AnyDataset,
     AnyMethod,
@@ -35,6 +35,9 @@ class Plan(Value):
     """Distinct; each serves every study that needs it."""
     studies: tuple[Study, ...]
     """Small sample sizes first, so that a first report is there early."""
+    tuning: TuningSpec | None = None
+    searches: tuple[Study, ...] = ()
+    """The first seed's study of every method and size that is tuned; what is found for it serves all seeds."""
 
 
 def make_plan(config: BenchmarkConfig) -> Plan:
@@ -68,7 +71,15 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     first = studies[: len(cells) * len(config.seeds)]
     needed = [spec for spec in map(PretrainSpec.of, first) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
-    return Plan(datasets=tuple(datasets.values()), pretrainings=tuple(pretrainings.values()), studies=studies)
+    tuned = config.tuning is not None
+    searches = [study for study in studies if study.seed == config.seeds[0] and not isinstance(study.method, MeanSpec)]
+    return Plan(
+        datasets=tuple(datasets.values()),
+        pretrainings=tuple(pretrainings.values()),
+        studies=studies,
+        tuning=config.tuning,
+        searches=tuple(searches) if tuned else (),
+    )
 
 
 def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask, AnyMethod, EncoderSpec]]:

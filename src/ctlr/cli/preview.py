@@ -40,6 +40,7 @@ def preview(
         "benchmark": config.name,
         "datasets": [data.name for data in plan.datasets],
         "studies": len(plan.studies),
+        "searches": len(plan.searches),
         "shared_pretrainings": len(plan.pretrainings),
         "workers": crew,
         "estimated_seconds": _total(rows, crew),
@@ -75,8 +76,9 @@ def _say(plan: Plan, summary: dict[str, Any]) -> None:
         if seconds is None
         else f"at most about {max(1, math.ceil(seconds / 60))} min with {summary['workers']} workers"
     )
+    searches = f"{len(plan.searches)} searches come first. " if plan.searches else ""
     show(
-        f"{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings. Estimated time: {time}.\n"
+        f"{searches}{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings. Estimated time: {time}.\n"
         "What is finished already in the workspace is not done again.",
         "table",
     )
