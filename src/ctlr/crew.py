@@ -1,0 +1,303 @@
+"""Worker processes that keep torch loaded and survive one another's deaths."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import json
+import multiprocessing
+import multiprocessing.connection
+import multiprocessing.resource_tracker
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from ctlr.errors import CtlrError, WorkspaceError
+from ctlr.workspace import disk_faults_named
+
+__all__ = ["Crew", "Event", "Job", "Perform"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of work for one worker.
+
+    Attributes:
+        id: Unique name.
+        kind: What is to be done; the worker's function knows it.
+        payload: JSON.
+        needs: Ids of jobs that come first; when one of them fails, so does this.
+        cost: Larger ones start earlier.
+    """
+
+    id: str
+    kind: str
+    payload: str
+    needs: tuple[str, ...] = ()
+    cost: float = 0.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happens to a job: started, progress (done of total), finished, failed or stopped.
+
+    Attributes:
+        job: Whose event it is.
+        state: What happens.
+        done, total: Of progress.
+        text: The job's answer, the reason of its failure, or the numbers of `row` in a line.
+        row: Numbers that came with progress.
+    """
+
+    job: Job
+    state: str
+    done: int = 0
+    total: int = 0
+    text: str = ""
+    row: Mapping[str, float] = field(default_factory=dict)
+
+
+Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], str]
+"""What a worker does: (kind, payload, progress) -> JSON answer."""
+
+_OUT_OF_MEMORY = "out of memory; lower `batch_size` or --workers"
+
+
+@dataclass
+class _Worker:
+    number: int
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    job: Job | None = None
+
+
+class Crew:
+    """Worker processes that keep what they have loaded, each at one job at most; hired when there is work for them.
+
+    Args:
+        start: Importable; called once in each worker with its number and `arguments`, returns what it performs. Where
+            it fails, the worker's first job fails for that reason.
+        arguments: Of `start`; plain values.
+        workers: Processes at most.
+        log: Folder for the tracebacks of unexpected failures.
+    """
+
+    def __init__(self, start: Callable[..., Perform], arguments: tuple[Any, ...], workers: int, log: Path) -> None:
+        self._start, self._arguments, self._limit, self._log = start, arguments, workers, log
+        self._workers: list[_Worker] = []
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a job could start at once."""
+        return len(self._workers) < self._limit or any(worker.job is None for worker in self._workers)
+
+    @property
+    def running(self) -> list[Job]:
+        """Jobs under way."""
+        return [worker.job for worker in self._workers if worker.job is not None]
+
+    def give(self, job: Job) -> None:
+        """Have a job done by an idle worker, or by a new one where there is room."""
+        worker = next((worker for worker in self._workers if worker.job is None), None) or self._hire()
+        worker.job = job
+        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed by its sentinel
+            worker.connection.send_bytes(json.dumps(["job", job.id, job.kind, job.payload]).encode())
+
+    def stop(self, job_id: str) -> None:
+        """End a job at its next progress; its worker stays. A job that is not under way is left alone."""
+        for worker in self._workers:
+            if worker.job is not None and worker.job.id == job_id:
+                with contextlib.suppress(BrokenPipeError):
+                    worker.connection.send_bytes(json.dumps(["stop", job_id]).encode())
+
+    def kill(self, job_id: str) -> None:
+        """End a job's worker, which does not answer; the job fails."""
+        for worker in self._workers:
+            if worker.job is not None and worker.job.id == job_id:
+                worker.process.kill()
+
+    def listen(self, seconds: float | None = None) -> list[Event]:
+        """Wait for messages or deaths, at most so long, and tell what happened; None waits for ever.
+
+        One worker's death fails the job that it was at, and no other.
+
+        Raises:
+            WorkspaceError: The workspace can take no more (full disk): going on would fail every job.
+        """
+        awaited: dict[Any, _Worker] = {}
+        for worker in self._workers:
+            awaited[worker.connection] = worker
+            awaited[worker.process.sentinel] = worker
+        found = {id(awaited[source]): awaited[source] for source in multiprocessing.connection.wait(awaited, seconds)}
+        events = [self._hear(worker) for worker in found.values()]
+        return [event for event in events if event is not None]
+
+    def dismiss(self) -> None:
+        """End every worker: idle ones at their leave, busy ones by SIGTERM, deaf ones by SIGKILL."""
+        for worker in self._workers:
+            if worker.job is None:
+                with contextlib.suppress(OSError):
+                    worker.connection.send_bytes(b"null")
+            else:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.connection.close()
+        self._workers.clear()
+
+    def _hire(self) -> _Worker:
+        number = min(set(range(self._limit)) - {worker.number for worker in self._workers})
+        # spawn: a forked child would share torch's threads and locks with its parent.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_work, args=(theirs, number, self._start, self._arguments, str(self._log)), daemon=True
+        )
+        with _interrupts_held():
+            process.start()
+        theirs.close()
+        self._workers.append(_Worker(number, process, ours))
+        return self._workers[-1]
+
+    def _hear(self, worker: _Worker) -> Event | None:
+        """A worker's next message, or its death; the dead leave the crew."""
+        try:
+            if worker.connection.poll():
+                return _event(json.loads(worker.connection.recv_bytes()), worker)
+        except (EOFError, OSError):
+            worker.process.join(5)
+        if worker.process.is_alive():
+            return None
+        self._workers.remove(worker)
+        worker.connection.close()
+        return _ended(worker, "failed", _death(worker.process.exitcode))
+
+
+def _event(message: list[Any], worker: _Worker) -> Event | None:
+    match message:
+        case ["progress", int(done), int(total), dict(row)] if worker.job is not None:
+            return Event(worker.job, "progress", done, total, _numbers(row), row)
+        case ["finished" | "failed" | "stopped" as state, str(text)]:
+            return _ended(worker, state, text)
+        case ["fault", str(reason)]:
+            raise WorkspaceError(reason)
+    return None
+
+
+def _numbers(row: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:.4g}" for name, value in row.items() if name not in ("epoch", "seconds", "lr"))
+
+
+def _ended(worker: _Worker, state: str, text: str) -> Event | None:
+    job, worker.job = worker.job, None
+    return None if job is None else Event(job, state, text=text)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C back while a process starts, which inherits this and stays deaf to it.
+
+    A terminal interrupts the whole group, workers that are still loading among them; the parent decides what ends.
+    """
+    multiprocessing.resource_tracker.ensure_running()  # it lets interrupts through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _death(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return "the worker was killed (signal 9), most likely for want of memory; lower `batch_size` or --workers"
+    if code is not None and code < 0:
+        return f"the worker ended by signal {-code} ({signal.Signals(-code).name})"
+    return f"the worker ended with exit code {code}"
+
+
+# ---------------------------------------------------------------- in the worker
+
+
+class _Stopped(Exception):
+    """The parent wants the job under way ended."""
+
+
+def _work(
+    connection: Connection, number: int, start: Callable[..., Perform], arguments: tuple[Any, ...], log: str
+) -> None:
+    """A worker's life."""
+    _die_with_parent()
+
+    @functools.cache
+    def perform() -> Perform:
+        return start(number, *arguments)
+
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while (message := json.loads(connection.recv_bytes())) is not None:
+            match message:
+                case ["job", str(name), str(kind), str(payload)]:
+                    progress = functools.partial(_progress, connection, name)
+                    connection.send_bytes(json.dumps(_attempt(perform, kind, payload, progress, Path(log))).encode())
+            # A wish to stop that comes after its job has ended is void.
+
+
+def _progress(connection: Connection, name: str, done: int, total: int, row: Mapping[str, float]) -> None:
+    """Tell the parent, and hear whether it wants the job to go on."""
+    connection.send_bytes(json.dumps(["progress", done, total, dict(row)]).encode())
+    while connection.poll():
+        message = json.loads(connection.recv_bytes())
+        if message == ["stop", name]:
+            raise _Stopped
+
+
+def _attempt(perform: Callable[[], Perform], kind: str, payload: str, progress: Any, log: Path) -> list[str]:
+    """Do one job; whatever it raises becomes a reason."""
+    try:
+        return ["finished", perform()(kind, payload, progress)]
+    except _Stopped:
+        return ["stopped", ""]
+    except BrokenPipeError:
+        raise
+    except WorkspaceError as error:
+        return ["fault", str(error)]
+    except CtlrError as error:
+        return ["failed", str(error)]
+    except MemoryError:
+        return ["failed", _OUT_OF_MEMORY]
+    except Exception as error:  # noqa: BLE001 (a study's failure is a value, whatever raised it)
+        return _unexpected(error, log / f"{kind}-{os.getpid()}.log")
+
+
+def _unexpected(error: Exception, log: Path) -> list[str]:
+    """Give the reason in a line; the traceback goes to a file, below those of the worker's earlier failures."""
+    if "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return ["failed", _OUT_OF_MEMORY]
+    try:
+        with disk_faults_named(log.parent):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a") as file:
+                file.writelines(traceback.format_exception(error))
+    except WorkspaceError as fault:
+        return ["fault", str(fault)]
+    first = next(iter(str(error).strip().splitlines()), "no message")
+    return ["failed", f"{type(error).__name__}: {first} (traceback in logs/{log.name})"]
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when its parent is killed: an orphan would write beside the next run."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        parent = multiprocessing.parent_process()
+        if parent is None or os.getppid() != parent.pid:  # it was killed before we asked
+            os._exit(1)
