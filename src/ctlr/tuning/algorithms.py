@@ -24,6 +24,7 @@ __all__ = [
     "Algorithm",
     "Setting",
     "broken_settings",
+    "parse_number",
     "read_settings",
 ]
 
@@ -51,7 +52,7 @@ class Setting:
             if self.choices and text not in self.choices:
                 return f"must be one of {', '.join(self.choices)}; got {text!r}. {nearest(text, self.choices)}"
             return "" if text else "must be a text that is not empty; got ''. Write it."
-        number = _number(text, whole=self.kind == "int")
+        number = parse_number(text, whole=self.kind == "int")
         if number is None:
             what = "a whole number" if self.kind == "int" else "a number"
             return f"must be {what}; got {text!r}. Write {what} in quotes."
@@ -81,7 +82,8 @@ class Algorithm:
     """Whether it is CTLR's alone, so that a plain Katib does not know it."""
 
 
-def _number(text: str, *, whole: bool) -> Decimal | None:
+def parse_number(text: str, *, whole: bool) -> Decimal | None:
+    """A number as manifests write it; None where a text is none."""
     if not (re.fullmatch(r"[+-]?\d+", text) if whole else _NUMBER.fullmatch(text)):
         return None
     return Decimal(text)
@@ -169,7 +171,7 @@ NETWORK_SEARCHES = ("enas", "darts")
 def broken_settings(
     name: str, settings: Mapping[str, str], table: Mapping[str, Algorithm]
 ) -> Iterator[tuple[str, str]]:
-    """Each setting that breaks a rule of its own, and how.
+    """Each setting that breaks a rule of its own, and the rule in a sentence.
 
     Args:
         name: An algorithm of the table.
@@ -179,12 +181,12 @@ def broken_settings(
     known = table[name].settings
     for key, text in settings.items():
         if key not in known:
-            yield key, f"{name} has no such setting. {nearest(key, known)}"
+            yield key, f"{name} has no setting {key!r}. {nearest(key, known)}"
         elif fault := known[key].fault(text):
-            yield key, fault
+            yield key, f"{key} {fault}"
     for key, setting in known.items():
         if setting.required and key not in settings:
-            yield key, f"{name} needs this setting. Write `- {{name: {key}, value: …}}`."
+            yield key, f"{name} needs the setting {key!r}. Write `- {{name: {key}, value: …}}`."
 
 
 def read_settings(spec: AlgorithmSpec) -> dict[str, SettingValue]:
