@@ -45,6 +45,7 @@ __all__ = [
     "source_of",
     "task_loss",
     "write_history",
+    "write_predictions",
 ]
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
@@ -229,6 +230,29 @@ def write_history(path: Path, fitted: Fitted) -> None:
     writer.writeheader()
     for row in fitted.history:
         writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+    write_aside(path, text.getvalue().encode())
+
+
+def write_predictions(
+    path: Path,
+    store: ArrayStore,
+    targets: Targets,
+    rows: Mapping[str, npt.NDArray[np.int64]],
+    predictions: Mapping[str, npt.NDArray[np.float64]],
+    workspace: Workspace,
+) -> None:
+    """One row an image: pseudonym, split, truth, prediction (and a probability for each class)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["subject", "split", "y_true", "y_pred", *(f"p_{name}" for name in targets.classes)])
+    for side, chosen in rows.items():
+        for row, predicted in zip(chosen, predictions[side], strict=True):
+            subject = workspace.pseudonym(store.table[row].subject)
+            if targets.classes:
+                truth, guess = targets.classes[int(targets.values[row])], targets.classes[int(np.argmax(predicted))]
+                writer.writerow([subject, side, truth, guess, *(f"{p:.6g}" for p in predicted)])
+            else:
+                writer.writerow([subject, side, f"{targets.values[row]:.6g}", f"{float(predicted):.6g}"])
     write_aside(path, text.getvalue().encode())
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -22,6 +20,7 @@ from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
 from ctlr.specs import Checkpoint, MeanSpec, PretrainSpec, Study, StudyResult
+from ctlr.steps.assembly import write_predictions
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
 from ctlr.training.checkpoint import load_model
 from ctlr.training.metrics import classification_scores, is_constant, regression_scores
@@ -55,7 +54,7 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         _check_predictions(study, predictions)
         scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in rows}
         with workspace.publish("studies", key) as partial:
-            _write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
+            write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
             if model is not None:
                 for name in ("model.safetensors", "model.json", "history.csv"):
                     _share(model / name, partial / name)
@@ -130,29 +129,6 @@ def _scores(
     if targets.classes:
         return classification_scores(truth.astype(np.int64), predictions)
     return regression_scores(truth, predictions, bins=np.quantile(targets.values[train], (0.2, 0.4, 0.6, 0.8)))
-
-
-def _write_predictions(
-    path: Path,
-    store: ArrayStore,
-    targets: Targets,
-    rows: Mapping[str, npt.NDArray[np.int64]],
-    predictions: Mapping[str, npt.NDArray[np.float64]],
-    workspace: Workspace,
-) -> None:
-    """One row an image: pseudonym, split, truth, prediction (and a probability for each class)."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["subject", "split", "y_true", "y_pred", *(f"p_{name}" for name in targets.classes)])
-    for side, chosen in rows.items():
-        for row, predicted in zip(chosen, predictions[side], strict=True):
-            subject = workspace.pseudonym(store.table[row].subject)
-            if targets.classes:
-                truth, guess = targets.classes[int(targets.values[row])], targets.classes[int(np.argmax(predicted))]
-                writer.writerow([subject, side, truth, guess, *(f"{p:.6g}" for p in predicted)])
-            else:
-                writer.writerow([subject, side, f"{targets.values[row]:.6g}", f"{float(predicted):.6g}"])
-    write_aside(path, text.getvalue().encode())
 
 
 def _provenance(

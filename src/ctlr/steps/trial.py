@@ -5,28 +5,31 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from ctlr.data.development import Development
 from ctlr.data.folds import fold_development
 from ctlr.errors import TrainingError
-from ctlr.specs import Checkpoint, PretrainSpec, Study, Value, VATSpec
-from ctlr.steps.assembly import Progress, development_of, source_of
-from ctlr.steps.finetune import Finetuned, learn_target, pretrained_weights
+from ctlr.specs import Checkpoint, PretrainSpec, Study, VATSpec
+from ctlr.steps.assembly import Progress, development_of, source_of, write_predictions
+from ctlr.steps.finetune import learn_target, pretrained_weights
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.pretrain import pretrain
 from ctlr.training.checkpoint import read_tensors, write_tensors
+from ctlr.training.fit import Fitted
 from ctlr.training.metrics import is_constant
-from ctlr.tuning.options import Resampling, Stage, check_stage, objective_of, parse_validation, with_options
+from ctlr.tuning.options import Resampling, objective_of, parse_validation, with_options
+from ctlr.tuning.request import TrialJob, TrialResult
 from ctlr.workspace import Workspace
 
-__all__ = ["Report", "TrialResult", "run_trial"]
+__all__ = ["Report", "run_trial"]
 
 Report = Callable[[Mapping[str, float]], None]
 """Told metrics by name, after every epoch."""
@@ -35,37 +38,8 @@ WEIGHTS = "weights.safetensors"
 """What a trial leaves in its checkpoint folder."""
 
 
-class TrialResult(Value):
-    """What came of a trial."""
-
-    study: Study
-    """With the trial's options."""
-    stage: Stage
-    metric: str
-    """What trials are compared by."""
-    value: float
-    """Of the weights that were kept, or the mean over folds or seeds."""
-    scores: dict[str, float] = Field(default_factory=dict)
-    """Every validation metric, likewise."""
-    epochs: int
-    """Over all folds or seeds."""
-    best_epoch: int
-    """Of the last one."""
-    seconds: dict[str, float] = Field(default_factory=dict)
-    """finetune: what this trial spent; pretrain: what its pretraining took, which other trials may share."""
-
-
 def run_trial(
-    study: Study,
-    assignments: Mapping[str, str],
-    arrays: Arrays,
-    workspace: Workspace,
-    *,
-    report: Report,
-    device: str = "cpu",
-    stage: Stage = "finetune",
-    validation: str = "holdout",
-    checkpoint: Path | None = None,
+    job: TrialJob, arrays: Arrays, workspace: Workspace, *, report: Report, device: str = "cpu"
 ) -> TrialResult:
     """Train a study with other options and score it on validation subjects.
 
@@ -79,51 +53,69 @@ def run_trial(
     not, unless there is a checkpoint folder.
 
     Args:
-        study: What is tuned.
-        assignments: Value by option's name; see `ctlr.tuning.options`.
+        job: The study, and what is tried.
         arrays: Stored arrays by the dataset's name.
         workspace: Where they lie, and where pretrainings go.
         report: Told metrics.
-        device: cpu or cuda.
-        stage: What is trained.
-        validation: holdout, kfold:K (over train and validation subjects) or repeats:R (seeds from the study's on).
-        checkpoint: Folder whose weights the target's training begins from, when there are some, and that is left with
-            the trial's own.
+        device: cpu or cuda; the job's own is the caller's to heed.
 
     Raises:
         ConfigError: An option is unknown, its value breaks a rule, or the stage cannot tune it.
         TrainingError: The loss is no longer finite, or predictions on validation are constant.
         DataError: The data do not allow it.
     """
-    check_stage(study, assignments, stage)
-    tuned = with_options(study, assignments)
-    torch.set_num_threads(study.compute.threads)
-    if stage == "pretrain":
+    job.check()
+    tuned = with_options(job.study, job.assignments)
+    torch.set_num_threads(tuned.compute.threads)
+    if job.stage == "pretrain":
         return _pretrain_alone(tuned, arrays, workspace, device, report)
-    scheme = parse_validation(validation)
-    metric, _ = objective_of(tuned, stage)
-    done: list[Finetuned] = []
+    scheme = parse_validation(job.validation)
+    metric, _ = objective_of(tuned, job.stage)
+    done: list[_Part] = []
     pretrained: dict[str, float] = {}
-    for part, development in _parts(tuned, scheme, arrays, workspace):
-        spec = PretrainSpec.of(part)
+    for study, development in _parts(tuned, scheme, arrays, workspace):
+        spec = PretrainSpec.of(study)
         if spec is not None:
             made = pretrain(spec, arrays, workspace, device=device, progress=_pretraining(report))
             pretrained[pretrain_key(spec, arrays)] = made.seconds
         follow = _epochs(report) if scheme.kind == "holdout" else _epochs_of_part(report, scheme, len(done) + 1)
-        done.append(_train(part, development, arrays, workspace, device, checkpoint, follow))
-        _check(done[-1], metric)
+        part = _train(study, development, arrays, workspace, device, job.checkpoint, follow)
+        part.check(metric)
+        done.append(part)
         if scheme.kind == "holdout":
-            last = done[-1].fitted
-            report(_validation(last.best_scores) | {"best_epoch": last.best_epoch})
+            report(part.scores | {"best_epoch": part.fitted.best_epoch})
         else:
             report({_word(scheme) + "s": len(done)} | _means(done))
+    if job.folder is not None:
+        _write_predictions(Path(job.folder), done, workspace)
     scores = _means(done)
-    seconds = {"finetune": sum(each.fitted.seconds for each in done)}
+    seconds = {"finetune": sum(part.fitted.seconds for part in done)}
     return TrialResult(
-        study=tuned, stage=stage, metric=metric, value=scores[metric], scores=scores,
-        epochs=sum(each.fitted.epochs for each in done), best_epoch=done[-1].fitted.best_epoch,
+        study=tuned, stage=job.stage, metric=metric, value=scores[metric], scores=scores,
+        epochs=sum(part.fitted.epochs for part in done), best_epoch=done[-1].fitted.best_epoch,
         seconds=seconds | ({"pretrain": sum(pretrained.values())} if pretrained else {}),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A training of a trial: its data, what it went through, and (V,) or (V, K) predictions on validation rows."""
+
+    development: Development
+    fitted: Fitted
+    predictions: npt.NDArray[np.float64]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Of the best epoch, under the names of metric lines."""
+        return _validation(self.fitted.best_scores)
+
+    def check(self, metric: str) -> None:
+        """Refuse a predictor that says the same for everyone, whatever its score."""
+        if is_constant(self.predictions):
+            raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
+        if metric not in self.scores:
+            raise TrainingError(f"`{metric}` is undefined for the validation subjects; set the task's `metric`")
 
 
 def _parts(
@@ -148,38 +140,37 @@ def _train(
     arrays: Arrays,
     workspace: Workspace,
     device: str,
-    checkpoint: Path | None,
+    checkpoint: str | None,
     progress: Progress,
-) -> Finetuned:
+) -> _Part:
     source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
     weights, head = pretrained_weights(study, arrays, workspace), None
-    if checkpoint is not None and (checkpoint / WEIGHTS).exists():
-        tensors, _ = read_tensors(checkpoint / WEIGHTS)
+    kept = Path(checkpoint) / WEIGHTS if checkpoint is not None else None
+    if kept is not None and kept.exists():
+        tensors, _ = read_tensors(kept)
         weights, head = _below(tensors, "encoder."), _below(tensors, "head.")
     with tempfile.TemporaryDirectory(prefix="ctlr-trial-") as private:
         tuned = learn_target(
             study, development, source, weights, Path(private), device=device, head_weights=head, progress=progress
         )
-    if checkpoint is not None:
-        checkpoint.mkdir(parents=True, exist_ok=True)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
         parts = {"encoder": tuned.encoder.state_dict(), "head": tuned.head.state_dict()}
-        kept = {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
-        write_tensors(checkpoint / WEIGHTS, kept, {})
-    return tuned
+        write_tensors(kept, {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}, {})
+    return _Part(development, tuned.fitted, tuned.validator.predict())
+
+
+def _write_predictions(folder: Path, done: Sequence[_Part], workspace: Workspace) -> None:
+    """`validation.csv`: one row a validation image, those of all folds or seeds below one another."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = done[0].development
+    rows = {"validation": np.concatenate([part.development.validation for part in done])}
+    predictions = {"validation": np.concatenate([part.predictions for part in done])}
+    write_predictions(folder / "validation.csv", first.store, first.targets, rows, predictions, workspace)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _check(tuned: Finetuned, metric: str) -> None:
-    """Refuse a predictor that says the same for everyone, whatever its score."""
-    if is_constant(tuned.validator.predict()):
-        raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
-    if metric not in _validation(tuned.fitted.best_scores):
-        raise TrainingError(
-            f"`{metric}` is undefined for the validation subjects; choose another `metric` for the task"
-        )
 
 
 # ---------------------------------------------------------------- pretraining alone
@@ -233,10 +224,10 @@ def _validation(scores: Mapping[str, float]) -> dict[str, float]:
     return {f"val_{name}": value for name, value in scores.items()}
 
 
-def _means(done: list[Finetuned]) -> dict[str, float]:
+def _means(done: Sequence[_Part]) -> dict[str, float]:
     """Mean over folds or seeds of each metric that all of them have."""
-    each = [_validation(tuned.fitted.best_scores) for tuned in done]
-    return {name: float(np.mean([s[name] for s in each])) for name in each[0] if all(name in s for s in each)}
+    each = [part.scores for part in done]
+    return {name: float(np.mean([scores[name] for scores in each])) for name in each[0] if all(name in s for s in each)}
 
 
 def _epochs(report: Report) -> Progress:

@@ -1,4 +1,4 @@
-"""What a trial's command line asks for, as a value, and the study of a benchmark that it names."""
+"""What a trial's command line asks for, what a trial needs to know, and what comes of it, as values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctlr.plan import make_plan
 from ctlr.specs import MeanSpec, Study, Value
 from ctlr.tuning.options import Stage, check_stage, parse_validation, with_options
 
-__all__ = ["TrialRequest", "pick_study", "requested_study"]
+__all__ = ["TrialJob", "TrialRequest", "TrialResult", "pick_study", "requested_job"]
 
 
 class TrialRequest(Value):
@@ -41,25 +41,76 @@ class TrialRequest(Value):
     """Of the trial, for records."""
 
 
-def requested_study(request: TrialRequest, config: BenchmarkConfig) -> Study:
-    """The study that a request names, options not yet replaced; the request is checked whole.
+class TrialJob(Value):
+    """All that a trial is made from, besides stored arrays."""
+
+    study: Study
+    """What is tuned, options not yet replaced."""
+    assignments: dict[str, str] = Field(default_factory=dict)
+    """Value by option's name; see `ctlr.tuning.options`."""
+    stage: Stage = "finetune"
+    validation: str = "holdout"
+    """holdout, kfold:K (over train and validation subjects) or repeats:R (seeds from the study's on)."""
+    device: str = "auto"
+    """cpu, cuda, cuda:N or auto: the worker's GPU where it has one."""
+    checkpoint: str | None = None
+    """Folder of weights to begin from, when there are some, and to leave the trial's in."""
+    folder: str | None = None
+    """Where `validation.csv`, the predictions on validation subjects, goes; None keeps none."""
+
+    def check(self) -> None:
+        """Refuse options that the study has not, or that the stage cannot tune.
+
+        Raises:
+            ConfigError: Names them, one a line.
+        """
+        check_stage(self.study, self.assignments, self.stage)
+        with_options(self.study, self.assignments)
+        resampled = parse_validation(self.validation).kind != "holdout"
+        if resampled and self.stage == "pretrain":
+            raise ConfigError(
+                "`--stage pretrain` is judged by the source's validation subjects. Remove `--validation`."
+            )
+        if self.checkpoint is None:
+            return
+        if resampled or self.stage == "pretrain":
+            raise ConfigError("`--checkpoint-dir` holds the weights of one finetuning. Use `--validation holdout`.")
+        if any(name.startswith("encoder.") for name in self.assignments):
+            raise ConfigError("`--checkpoint-dir` hands weights on, which fit one encoder alone. Remove `encoder.*`.")
+
+
+class TrialResult(Value):
+    """What came of a trial."""
+
+    study: Study
+    """With the trial's options."""
+    stage: Stage
+    metric: str
+    """What trials are compared by."""
+    value: float
+    """Of the weights that were kept, or the mean over folds or seeds."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Every validation metric, likewise."""
+    epochs: int
+    """Over all folds or seeds."""
+    best_epoch: int
+    """Of the last one."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """finetune: what this trial spent; pretrain: what its pretraining took, which other trials may share."""
+
+
+def requested_job(request: TrialRequest, config: BenchmarkConfig) -> TrialJob:
+    """The trial that a request describes, checked.
 
     Raises:
         ConfigError: There is no such study, or more than one; an option or a stage does not fit it.
     """
-    study = pick_study(request, config)
-    check_stage(study, request.assignments, request.stage)
-    with_options(study, request.assignments)
-    resampled = parse_validation(request.validation).kind != "holdout"
-    if resampled and request.stage == "pretrain":
-        raise ConfigError("`--stage pretrain` is judged by the source's validation subjects. Remove `--validation`.")
-    if resampled and request.checkpoint is not None:
-        raise ConfigError("`--checkpoint-dir` holds the weights of one training. Use `--validation holdout`.")
-    if request.checkpoint is not None and any(name.startswith("encoder.") for name in request.assignments):
-        raise ConfigError(
-            "`--checkpoint-dir` hands weights on, which fit one encoder alone. Leave `encoder.*` as it is."
-        )
-    return study
+    job = TrialJob(
+        study=pick_study(request, config), assignments=request.assignments, stage=request.stage,
+        validation=request.validation, device=request.device, checkpoint=request.checkpoint,
+    )  # fmt: skip
+    job.check()
+    return job
 
 
 def pick_study(request: TrialRequest, config: BenchmarkConfig) -> Study:
