@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import rich_click as click
 
 from ctlr import __version__
+from ctlr.cli.trial import trial
 from ctlr.errors import CtlrError
 
 if TYPE_CHECKING:
@@ -276,3 +277,6 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
+
+
+cli.add_command(trial)

@@ -112,8 +112,8 @@ def _address(name: str, known: Mapping[str, Path], study: Study) -> str:
     for address in (name, f"method.{name}", f"finetune.{name}"):
         if address in known:
             return address
-    bare = {address.partition(".")[2] for address in known if address.startswith(("method.", "finetune."))}
-    hints = known if "." in name else [*bare, *known]
+    short = [other.removeprefix("method.").removeprefix("finetune.") for other in known]
+    hints = [other for other in short if "views." not in other or "views." in name]
     raise ConfigError(
         f"`{name}`: {study.method.label or study.method.method} has no such option. {nearest(name, hints)}"
     )

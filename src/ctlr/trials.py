@@ -1,0 +1,204 @@
+"""Trials in warm workers: processes that keep torch loaded, so that a trial costs its training and little else."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctlr.crew import Crew, Event, Job, Perform
+from ctlr.errors import CtlrError
+from ctlr.specs import StoredArrays, Trial
+from ctlr.tuning.launch import Ended, Reported
+from ctlr.tuning.request import TrialJob, TrialResult
+from ctlr.workspace import Workspace
+
+__all__ = ["WarmLauncher", "placed", "start_trials"]
+
+GRACE_SECONDS = 10.0
+"""A worker that has not ended its trial so long after it was asked to (long epochs) is ended itself."""
+TAIL_LINES = 20
+
+
+def placed(device: str, number: int = 0) -> str:
+    """The device that a worker uses: `auto` and `cuda` mean its GPU, `auto` the CPU where there is none."""
+    if device not in ("auto", "cuda"):
+        return device
+    import torch  # slow to load, and not needed for a named device
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"cuda:{number % count}" if count else "cpu" if device == "auto" else device
+
+
+def start_trials(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
+    """Load torch once; return what performs this worker's trials."""
+    from ctlr.steps.trial import run_trial
+    from ctlr.training.placement import keep_freed_memory
+
+    keep_freed_memory()
+    workspace = Workspace(root)
+    arrays = {name: StoredArrays.model_validate_json(text) for name, text in arrays_json.items()}
+
+    def perform(kind: str, payload: str, progress: Callable[[int, int, Mapping[str, float]], None]) -> str:
+        job = TrialJob.model_validate_json(payload)
+        where = placed(device if job.device == "auto" else job.device, number)
+        result = run_trial(job, arrays, workspace, device=where, report=lambda metrics: progress(0, 0, metrics))
+        return result.model_dump_json()
+
+    return perform
+
+
+@dataclass
+class _Running:
+    """A trial that waits for a worker or is at one."""
+
+    number: int
+    job: Job
+    began: float = field(default_factory=time.monotonic)
+    deadline: float = math.inf
+    """When its worker is ended; set by a wish to stop."""
+    stopping: bool = False
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+
+class WarmLauncher:
+    """Runs trials of studies in worker processes that outlive them; a `ctlr.tuning.launch.Launcher`.
+
+    A trial begins where its predecessor in the same worker ended: Python, torch and the stored arrays' table are there.
+    Trials for which there is no idle worker wait for one.
+
+    Args:
+        job_of: What a trial trains. Where it raises a CtlrError the trial fails for that reason.
+        arrays: Stored arrays by the dataset's name, of all studies that are tuned.
+        workspace: Where they lie.
+        workers: Processes at most.
+        device: Of trials whose own is `auto`: cpu, cuda (a worker a GPU), cuda:N or auto.
+        checkpoints: Where trials leave weights for others to carry on from (population-based training), a folder a
+            trial; None where they do not.
+
+    Attributes:
+        results: What came of each trial that succeeded, by number.
+    """
+
+    def __init__(
+        self,
+        job_of: Callable[[Trial], TrialJob],
+        arrays: Mapping[str, StoredArrays],
+        workspace: Workspace,
+        *,
+        workers: int,
+        device: str = "auto",
+        checkpoints: Path | None = None,
+    ) -> None:
+        texts = {name: stored.model_dump_json() for name, stored in arrays.items()}
+        self._crew = Crew(start_trials, (str(workspace.root), texts, device), workers, workspace.root / "logs")
+        self._job_of = job_of
+        self._checkpoints = checkpoints
+        self._trials: dict[str, _Running] = {}
+        self._waiting: deque[_Running] = deque()
+        self._told: list[Reported | Ended] = []
+        self.results: dict[int, TrialResult] = {}
+
+    def start(self, trial: Trial, parent: Trial | None = None) -> None:
+        """Have a trial run as soon as a worker is idle.
+
+        Args:
+            trial: Its number is not running.
+            parent: The trial whose weights it begins from.
+        """
+        try:
+            payload = self._job_of(trial)
+            if self._checkpoints is not None:
+                payload = payload.model_copy(update={"checkpoint": str(self._inherit(trial, parent))})
+        except CtlrError as error:
+            self._told.append(Ended(trial.number, ok=False, reason=str(error)))
+            return
+        running = _Running(trial.number, Job(str(trial.number), "trial", payload.model_dump_json()))
+        self._trials[running.job.id] = running
+        self._waiting.append(running)
+        self._assign()
+
+    def wait(self, seconds: float | None) -> list[Reported | Ended]:
+        """Block until something has happened, or the time is over, and tell what.
+
+        Raises:
+            WorkspaceError: The workspace can take no more (full disk).
+        """
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._told and self._trials:
+            now = time.monotonic()
+            self._end_the_deaf(now)
+            next_deadline = min((trial.deadline for trial in self._trials.values()), default=math.inf)
+            patience = max(0.0, min(until, next_deadline) - now)
+            for event in self._crew.listen(None if patience == math.inf else patience):
+                self._hear(event)
+            self._assign()
+            if time.monotonic() >= until:
+                break
+        told, self._told = self._told, []
+        return told
+
+    def stop(self, number: int) -> None:
+        """End a trial at its next epoch; its worker goes on to the next trial."""
+        trial = self._trials.get(str(number))
+        if trial is None or trial.stopping:
+            return
+        if trial in self._waiting:
+            self._waiting.remove(trial)
+            self._end(trial, ok=False, stopped=True)
+            return
+        trial.stopping, trial.deadline = True, time.monotonic() + GRACE_SECONDS
+        self._crew.stop(trial.job.id)
+
+    def close(self) -> None:
+        """End every worker, at whatever it is."""
+        self._crew.dismiss()
+        self._trials.clear()
+        self._waiting.clear()
+        self._told.clear()
+
+    def _assign(self) -> None:
+        while self._waiting and self._crew.has_room:
+            trial = self._waiting.popleft()
+            trial.began = time.monotonic()
+            self._crew.give(trial.job)
+
+    def _hear(self, event: Event) -> None:
+        trial = self._trials[event.job.id]
+        if event.state == "progress":
+            trial.lines.append(" ".join(f"{name}={value:.6g}" for name, value in event.row.items()))
+            self._told.append(Reported(trial.number, dict(event.row), trial.seconds))
+            return
+        if event.state == "finished":
+            self.results[trial.number] = TrialResult.model_validate_json(event.text)
+        stopped = event.state == "stopped" or (event.state == "failed" and trial.stopping)
+        self._end(trial, ok=event.state == "finished", reason="" if stopped else event.text, stopped=stopped)
+
+    def _end(self, trial: _Running, *, ok: bool, reason: str = "", stopped: bool = False) -> None:
+        del self._trials[trial.job.id]
+        tail = "" if ok else "\n".join(trial.lines)
+        reason = "" if ok else reason
+        self._told.append(Ended(trial.number, ok, reason, tail, trial.seconds, stopped))
+
+    def _end_the_deaf(self, now: float) -> None:
+        for trial in self._trials.values():
+            if now >= trial.deadline:
+                trial.deadline = math.inf
+                self._crew.kill(trial.job.id)
+
+    def _inherit(self, trial: Trial, parent: Trial | None) -> Path:
+        """The trial's checkpoint folder: its parent's weights, or empty."""
+        assert self._checkpoints is not None
+        folder = self._checkpoints / trial.name
+        shutil.rmtree(folder, ignore_errors=True)
+        if parent is not None and (self._checkpoints / parent.name).is_dir():
+            shutil.copytree(self._checkpoints / parent.name, folder)
+        return folder
