@@ -1,0 +1,35 @@
+"""Search algorithms by Katib's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ctlr.errors import ConfigError, nearest
+from ctlr.specs import Experiment, Trial
+from ctlr.tuning.samplers.base import Sampler
+from ctlr.tuning.samplers.exploring import GridSampler, RandomSampler, SobolSampler
+
+__all__ = ["SAMPLERS", "Sampler", "make_sampler"]
+
+SAMPLERS: Mapping[str, type[Sampler]] = {
+    "grid": GridSampler,
+    "random": RandomSampler,
+    "sobol": SobolSampler,
+}
+
+
+def make_sampler(experiment: Experiment, *, seed: int, earlier: Sequence[Trial] = ()) -> Sampler:
+    """The search algorithm of an experiment.
+
+    Args:
+        experiment: Checked, as `read_experiment` returns it.
+        seed: Non-negative; two samplers with the same arguments propose the same.
+        earlier: Ended trials of an earlier experiment of the same space: a warm start. None is proposed again.
+
+    Raises:
+        ConfigError: The algorithm is unknown or cannot search this space; an earlier trial lies outside the space.
+    """
+    name = experiment.algorithm.name
+    if name not in SAMPLERS:
+        raise ConfigError(f"algorithm: no algorithm {name!r}. {nearest(name, SAMPLERS)}")
+    return SAMPLERS[name](experiment, seed=seed, earlier=earlier)
