@@ -24,7 +24,6 @@ __all__ = [
     "gate",
     "jobs_left",
     "known_rates",
-    "note_failure",
     "note_rates",
     "preprocess_all",
     "run_pretrainings",
@@ -165,7 +164,7 @@ def run_studies(
 
     def note(event: Event) -> None:
         if event.job.kind == "study" and event.state == "failed":
-            note_failure(keys[event.job.id], arrays, workspace, event.text)
+            _note_failure(keys[event.job.id], arrays, workspace, event.text)
         on_event(event)
 
     _run(jobs, arrays, workspace, workers, device, note)
@@ -256,8 +255,7 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
     return perform
 
 
-def note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
-    """Keep why a study failed, for the report."""
+def _note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
     result = StudyResult(
         study=study.without_folders(), status="failed", reason=reason, arrays=arrays[study.target.data.name].fingerprint
     )

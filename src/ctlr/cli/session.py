@@ -6,9 +6,9 @@ import contextlib
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 
@@ -22,7 +22,8 @@ from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
 from ctlr.report.privacy import scrub
-from ctlr.specs import PretrainSpec, StoredArrays, Study, StudyResult, fingerprint
+from ctlr.searches import run_searches, tuned_plan
+from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, fingerprint
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Remembered", "last_run", "report_again", "run_benchmark"]
@@ -36,21 +37,29 @@ class Remembered:
         folder: Of its file.
         seconds: That runs of it have taken so far.
         arrays: Fingerprint of each dataset's stored images; empty as long as they are not stored.
+        searches: What tuning found; empty as long as it has not ended.
     """
 
     def __init__(
-        self, config: BenchmarkConfig, folder: Path, seconds: float = 0.0, arrays: Mapping[str, str] | None = None
+        self,
+        config: BenchmarkConfig,
+        folder: Path,
+        seconds: float = 0.0,
+        arrays: Mapping[str, str] | None = None,
+        searches: Sequence[SearchResult] = (),
     ) -> None:
         self.config = config
         self.folder = folder
         self.seconds = seconds
         self.arrays = dict(arrays or {})
+        self.searches = list(searches)
 
     def write(self, workspace: Workspace) -> None:
         """Keep it in the workspace."""
         values = {
             "config": self.config.model_dump(mode="json"), "folder": str(self.folder.absolute()),
             "seconds": self.seconds, "arrays": self.arrays,
+            "searches": [search.model_dump(mode="json") for search in self.searches],
         }  # fmt: skip
         write_aside(workspace.root / "last.json", json.dumps(values, indent=1).encode())
 
@@ -69,7 +78,8 @@ def last_run(root: Path) -> Remembered:
     try:
         values = json.loads(path.read_text())
         config = BenchmarkConfig.model_validate_json(json.dumps(values["config"]))
-        return Remembered(config, Path(values["folder"]), values["seconds"], values["arrays"])
+        searches = [SearchResult.model_validate_json(json.dumps(search)) for search in values["searches"]]
+        return Remembered(config, Path(values["folder"]), values["seconds"], values["arrays"], searches)
     except (ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(
             f"{path} is damaged, or another version of CTLR wrote it. Go on with `ctlr run FILE --workspace {root}`."
@@ -106,14 +116,21 @@ def run_benchmark(
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
             run.write(workspace)
             gate(plan, arrays, workspace)
-            jobs = jobs_left(plan, arrays, workspace)
-            display.expect({job.id: _readable(job) for job in jobs})
-            with recorder, _counted(run, workspace, began) if jobs else contextlib.nullcontext():
-                _record(collect(plan, arrays, workspace), recorder, "ok")
-                follow = _follower(display, recorder)
-                run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
-                results = collect(plan, arrays, workspace)
-                _record(results, recorder, "failed")
+            with _Clock(run, workspace, began) as clock:
+                known = run.searches
+                run.searches = run_searches(
+                    config, plan, arrays, workspace, workers=crew, device=device, on_event=display
+                )
+                plan, lost = tuned_plan(plan, run.searches)
+                jobs = jobs_left(plan, arrays, workspace)
+                clock.idle = not jobs and run.searches == known
+                display.expect({job.id: _readable(job) for job in jobs})
+                with recorder:
+                    _record(collect(plan, arrays, workspace), recorder, "ok")
+                    follow = _follower(display, recorder)
+                    run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
+                    results = [*collect(plan, arrays, workspace), *lost]
+                    _record(results, recorder, "failed")
         if jobs:
             note_rates(plan, arrays, workspace)
         page = _report(run, results, arrays, workspace)
@@ -123,14 +140,20 @@ def run_benchmark(
     return sum(result.status == "failed" for result in results)
 
 
-@contextlib.contextmanager
-def _counted(run: Remembered, workspace: Workspace, began: float) -> Iterator[None]:
-    """Count the time since `began` to the run, also when it is interrupted."""
-    try:
-        yield
-    finally:
-        run.seconds += time.monotonic() - began
-        run.write(workspace)
+class _Clock:
+    """Counts the time since `began` to the run, also when it is interrupted; a run that finds all done is idle."""
+
+    def __init__(self, run: Remembered, workspace: Workspace, began: float) -> None:
+        self.idle = False
+        self._run, self._workspace, self._began = run, workspace, began
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if not self.idle:
+            self._run.seconds += time.monotonic() - self._began
+            self._run.write(self._workspace)
 
 
 def _follower(display: Display, recorder: Recorder) -> Callable[[Event], None]:
@@ -163,8 +186,10 @@ def report_again(root: Path, *, output: str) -> None:
         for name, identity in run.arrays.items()
         if workspace.has("arrays", identity)
     }
-    plan = make_plan(run.config)
-    results = collect(plan, arrays, workspace) if len(arrays) == len(plan.datasets) else []
+    plan, results = make_plan(run.config), []
+    if len(arrays) == len(plan.datasets) and len(run.searches) == len(plan.searches):
+        plan, lost = tuned_plan(plan, run.searches)
+        results = [*collect(plan, arrays, workspace), *lost]
     if not results:
         raise ConfigError(f"No study of {run.config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
     _print(run.config, results, _report(run, results, arrays, workspace), output)
@@ -175,7 +200,7 @@ def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Re
     with contextlib.suppress(ConfigError, WorkspaceError):  # none, or one that cannot be read: this one takes its place
         last = last_run(workspace.root)
         if last.config.identity() == config.identity():
-            run.seconds, run.arrays = last.seconds, last.arrays
+            run.seconds, run.arrays, run.searches = last.seconds, last.arrays, last.searches
     run.write(workspace)
     return run
 
@@ -196,7 +221,7 @@ def _report(
     out = workspace.root / "reports" / config.name
     origin = environment(run.folder)
     text = resolved_yaml(config, public=True)
-    contents = [result.model_dump_json() for result in results]
+    contents = [value.model_dump_json() for value in (*results, *run.searches)]
     identity = fingerprint(__version__, text, json.dumps(origin), str(round(run.seconds)), *contents)
     mark = out / "identity"
     if mark.exists() and mark.read_text() == identity:
@@ -216,6 +241,11 @@ def _report(
         wall_seconds=run.seconds,
         bootstrap=config.report.bootstrap,
         confidence=config.report.confidence,
+        **(
+            {"searches": run.searches, "budget": "trials" if config.tuning and config.tuning.trials else "seconds"}
+            if run.searches
+            else {}
+        ),
     )
     write_aside(mark, identity.encode())
     return page

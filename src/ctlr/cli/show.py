@@ -109,7 +109,7 @@ class Display:
         if event.state == "failed":
             self._say(f"{place}{name} FAILED: {scrub(event.text)}", style="red")
         else:
-            note = f", {event.text}" if event.job.kind == "preprocess" else ""
+            note = f", {event.text}" if event.job.kind in ("preprocess", "tune") else ""
             self._say(f"{place}{name} {seconds:.1f} s{note}")
 
     def _say(self, line: str, style: str | None = None) -> None:

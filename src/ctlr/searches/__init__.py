@@ -1,0 +1,11 @@
+"""Tune a benchmark: every method's search at the same budget, and the plan with what was found.
+
+A search is tuned on the first seed's validation subjects. Its experiments take their spaces from the method's Katib
+manifests and lie in the workspace under `searches/<identity>`.
+"""
+
+from ctlr.searches._manifests import check_manifests
+from ctlr.searches._run import run_searches
+from ctlr.searches._tuned import tuned_plan
+
+__all__ = ["check_manifests", "run_searches", "tuned_plan"]

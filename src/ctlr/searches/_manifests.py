@@ -1,0 +1,70 @@
+"""Manifests of a benchmark's methods, held against its studies."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from ctlr.config import BenchmarkConfig, TuningSpec
+from ctlr.errors import ConfigError
+from ctlr.plan import Plan
+from ctlr.specs import Experiment, PretrainSpec, Study
+from ctlr.tuning.manifest import read_experiment
+from ctlr.tuning.options import Stage, check_stage
+
+__all__ = ["check_manifests", "options_of", "stages_of"]
+
+
+def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Experiment]]:
+    """Read the manifests of a benchmark's methods and hold them against its studies.
+
+    Returns:
+        Manifests by method label, in the order of their stages; nothing where the benchmark tunes nothing.
+
+    Raises:
+        ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have; names the file.
+    """
+    tuning = config.tuning
+    if tuning is None:
+        return {}
+    manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+    for study in plan.searches:
+        label = study.method.label
+        stages = stages_of(study, tuning)
+        for stage, path, manifest in zip(stages, tuning.experiments[label], manifests[label], strict=True):
+            try:
+                check_stage(study, options_of(manifest).values(), stage)
+            except ConfigError as error:
+                raise ConfigError(f"{Path(path).name}, as `tuning.experiments.{label}`: {error}") from error
+    return manifests
+
+
+def stages_of(study: Study, tuning: TuningSpec) -> tuple[Stage, ...]:
+    """What is tuned for a study, one after the other."""
+    if PretrainSpec.of(study) is None or tuning.order == "target_only":
+        return ("finetune",)
+    return ("pretrain", "finetune") if tuning.order == "source_then_target" else ("joint",)
+
+
+def options_of(manifest: Experiment) -> dict[str, str]:
+    """Parameter -> the option that `ctlr trial --set` gives it to.
+
+    Raises:
+        ConfigError: A parameter reaches no option.
+    """
+    words = manifest.trial.command
+    settings = [word for flag, word in pairwise(words) if flag == "--set"]
+    settings += [word.removeprefix("--set=") for word in words if word.startswith("--set=")]
+    option_of = {value: option for option, _, value in (setting.partition("=") for setting in settings)}
+    found = {
+        parameter: option_of[f"${{trialParameters.{name}}}"]
+        for name, parameter in manifest.references.items()
+        if f"${{trialParameters.{name}}}" in option_of
+    }
+    missing = [parameter.name for parameter in manifest.parameters if parameter.name not in found]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)} must set an option of the study, and the command gives it to none. Add "
+            "`--set OPTION=${trialParameters.NAME}` to its `ctlr trial`."
+        )
+    return found

@@ -1,0 +1,179 @@
+"""All searches of a benchmark, in the order that shares what can be shared."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ctlr.config import BenchmarkConfig, TuningSpec
+from ctlr.crew import Event
+from ctlr.engine import run_pretrainings
+from ctlr.plan import Plan
+from ctlr.searches._manifests import check_manifests, options_of, stages_of
+from ctlr.searches._stage import Bench, StageSearch, best_of, why_none
+from ctlr.specs import Checkpoint, Experiment, PretrainSpec, SearchResult, SearchStage, StoredArrays, Study
+from ctlr.steps.keys import pretrain_key
+from ctlr.tuning.options import parse_validation, with_options
+from ctlr.workspace import Workspace
+
+__all__ = ["run_searches"]
+
+Arrays = Mapping[str, StoredArrays]
+Manifests = Mapping[str, Sequence[Experiment]]
+
+
+@dataclass(kw_only=True)
+class _Search:
+    """One method, encoder, transfer and size on its way."""
+
+    before: Study
+    """Of the first seed, as it stands in the file."""
+    study: Study
+    """With the options that were chosen so far."""
+    stages: list[SearchStage] = field(default_factory=list)
+    assignments: dict[str, str] = field(default_factory=dict)
+    path: str = ""
+    pretrain_seconds: float = 0.0
+    pretrain_shared_by: int = 1
+    reason: str = ""
+
+    def take(self, stages: Sequence[SearchStage], path: str, *, shared_by: int = 1) -> None:
+        """Note a stage's rounds and go on with the best trial's options."""
+        self.stages += [stage.model_copy(update={"shared_by": shared_by}) for stage in stages]
+        self.path = path
+        best = best_of(stages)
+        if best is None:
+            self.reason = f"tuning found nothing: {why_none(stages)}"
+            return
+        stage, trial = best
+        found = {stage.options[name]: value for name, value in trial.assignments.items()}
+        self.assignments |= found
+        self.study = with_options(self.study, found)
+
+    def result(self) -> SearchResult:
+        """What is known in the end."""
+        return SearchResult(
+            study=self.before.without_folders(), stages=tuple(self.stages), reason=self.reason, path=self.path,
+            assignments={} if self.reason else self.assignments, pretrain_seconds=self.pretrain_seconds,
+            pretrain_shared_by=self.pretrain_shared_by,
+        )  # fmt: skip
+
+
+def run_searches(
+    config: BenchmarkConfig,
+    plan: Plan,
+    arrays: Arrays,
+    workspace: Workspace,
+    *,
+    workers: int,
+    device: str,
+    on_event: Callable[[Event], None],
+) -> list[SearchResult]:
+    """Run the searches of a plan that are not finished, and return all of them; none where nothing is tuned.
+
+    The stage that tunes a pretraining serves every sample size, so it is searched once, with the budget that all of
+    them give to it. A fixed pretraining is made before its trials start and charged to those who share it.
+
+    Args:
+        config: The benchmark.
+        plan: Its plan.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where results go.
+        workers: Processes at most.
+        device: cpu, cuda or cuda:N.
+        on_event: Told what happens; a stage of a search is a job of kind `tune`.
+
+    Raises:
+        ConfigError: A manifest cannot be used.
+    """
+    tuning = config.tuning
+    if tuning is None:
+        return []
+    manifests = check_manifests(config, plan)
+    searches = [_Search(before=study, study=study) for study in plan.searches]
+    bench = Bench(tuning, arrays, workspace, workers=workers, device=device, on_event=on_event)
+
+    def pretrain() -> None:
+        needed = _pretrainings(searches, tuning, arrays)
+        failed = run_pretrainings(
+            {key: spec for key, (spec, _) in needed.items()}.values(), arrays, workspace, workers=workers,
+            device=device, on_event=on_event,
+        )  # fmt: skip
+        for key, (_, group) in needed.items():
+            _charge(key, group, failed.get(key, ""), tuning, workspace)
+
+    with contextlib.closing(bench):
+        if tuning.order == "source_then_target":
+            _tune_pretrainings(searches, manifests, bench)
+        if tuning.order != "joint":
+            pretrain()
+        for search in searches:
+            if not search.reason:
+                search.take(*_last_stage(search, manifests, tuning).find(bench))
+    return [search.result() for search in searches]
+
+
+def _tune_pretrainings(searches: Sequence[_Search], manifests: Manifests, bench: Bench) -> None:
+    """Tune each pretraining once, for all sizes that start from it."""
+    groups: dict[tuple[str, str], list[_Search]] = {}
+    for search in searches:
+        spec = PretrainSpec.of(search.study)
+        if spec is not None:
+            groups.setdefault((spec.identity(), search.study.method.label), []).append(search)
+    for group in groups.values():
+        study, tuning = group[0].study, bench.tuning
+        manifest = manifests[study.method.label][0]
+        trials = None if tuning.trials is None else len(group) * (tuning.trials // 2)
+        seconds = None if tuning.seconds is None else len(group) * tuning.seconds / 2
+        stage = StageSearch(
+            study=study, stage="pretrain", manifest=manifest, options=options_of(manifest), tuning=tuning,
+            trials=trials, seconds=seconds,
+        )  # fmt: skip
+        stages, path = stage.find(bench)
+        for search in group:
+            search.take(stages, path, shared_by=len(group))
+
+
+def _last_stage(search: _Search, manifests: Manifests, tuning: TuningSpec) -> StageSearch:
+    """The stage that is judged by the target, with what is left of the search's budget."""
+    stages = stages_of(search.before, tuning)
+    manifest = manifests[search.study.method.label][-1]
+    trials, seconds = tuning.trials, tuning.seconds
+    if len(stages) == 2:
+        trials = None if trials is None else trials - trials // 2
+        seconds = None if seconds is None else seconds / 2
+    if seconds is not None:
+        seconds -= search.pretrain_seconds / search.pretrain_shared_by
+    return StageSearch(
+        study=search.study, stage=stages[-1], manifest=manifest, options=options_of(manifest), tuning=tuning,
+        trials=trials, seconds=seconds,
+    )  # fmt: skip
+
+
+def _pretrainings(
+    searches: Sequence[_Search], tuning: TuningSpec, arrays: Arrays
+) -> dict[str, tuple[PretrainSpec, list[_Search]]]:
+    """What trials start from, by key, and the searches that share it."""
+    scheme = parse_validation(tuning.validation)
+    needed: dict[str, tuple[PretrainSpec, list[_Search]]] = {}
+    for search in searches:
+        spec = None if search.reason else PretrainSpec.of(search.study)
+        if spec is None:
+            continue
+        for repeat in range(scheme.count if scheme.kind == "repeats" else 1):
+            seeded = spec.model_copy(update={"seed": spec.seed + repeat})
+            needed.setdefault(pretrain_key(seeded, arrays), (seeded, []))[1].append(search)
+    return needed
+
+
+def _charge(key: str, group: Sequence[_Search], fault: str, tuning: TuningSpec, workspace: Workspace) -> None:
+    """Charge a fixed pretraining to the searches that start from it, or fail them with it."""
+    for search in group:
+        if fault:
+            search.reason = f"pretrain failed: {fault}"
+        # A pretraining that a search has chosen was made, and charged, as one of its trials.
+        elif tuning.order == "target_only":
+            record = workspace.folder("pretrained", key) / "result.json"
+            search.pretrain_seconds += Checkpoint.model_validate_json(record.read_text()).seconds
+            search.pretrain_shared_by = len(group)

@@ -1,0 +1,256 @@
+"""One stage of a search: its experiments, run or read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ctlr.config import TuningSpec
+from ctlr.crew import Event, Job
+from ctlr.specs import (
+    AlgorithmSpec,
+    Experiment,
+    Objective,
+    Parameter,
+    PretrainSpec,
+    SearchStage,
+    StoredArrays,
+    Study,
+    Trial,
+    TrialReport,
+    dns_name,
+    fingerprint,
+)
+from ctlr.steps.keys import RECIPE
+from ctlr.trials import WarmLauncher
+from ctlr.tuning.local import Limits, Outcome, run_experiment
+from ctlr.tuning.narrow import narrowed, within
+from ctlr.tuning.options import Stage, objective_of
+from ctlr.tuning.request import TrialJob
+from ctlr.workspace import Workspace, write_aside
+
+__all__ = ["Bench", "StageSearch", "best_of", "why_none"]
+
+
+class Bench:
+    """Where trials are run: warm workers that stay while one experiment follows the other.
+
+    Args:
+        tuning: How the benchmark is tuned.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where results go.
+        workers: Processes at most.
+        device: cpu, cuda or cuda:N.
+        on_event: Told what happens.
+    """
+
+    def __init__(
+        self,
+        tuning: TuningSpec,
+        arrays: Mapping[str, StoredArrays],
+        workspace: Workspace,
+        *,
+        workers: int,
+        device: str,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self.tuning, self.arrays, self.workspace, self.on_event = tuning, arrays, workspace, on_event
+        self._launcher = WarmLauncher(
+            self._job, arrays, workspace, workers=min(workers, tuning.parallel), device=device
+        )
+        self._job_of: Callable[[Trial], TrialJob] | None = None
+
+    def run(
+        self,
+        experiment: Experiment,
+        place: Path,
+        job_of: Callable[[Trial], TrialJob],
+        *,
+        seconds: float | None,
+        earlier: Sequence[Trial],
+        on_event: Callable[[Trial, TrialReport | None], None],
+    ) -> Outcome:
+        """Run an experiment, or what is left of it."""
+        self._job_of = job_of
+        return run_experiment(
+            experiment, place, self._launcher, limits=Limits(device_seconds=seconds), earlier=earlier,
+            resume=(place / "journal.jsonl").exists(), on_event=on_event,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End the workers."""
+        self._launcher.close()
+
+    def _job(self, trial: Trial) -> TrialJob:
+        assert self._job_of is not None
+        return self._job_of(trial)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSearch:
+    """A stage of a search: all that decides its trials.
+
+    Attributes:
+        study: Whose options are tuned, of the first seed.
+        stage: pretrain, finetune or joint.
+        manifest: Its space.
+        options: Parameter -> option.
+        tuning: How the benchmark is tuned.
+        trials, seconds: Budget of all rounds: trials, or device seconds.
+    """
+
+    study: Study
+    stage: Stage
+    manifest: Experiment
+    options: Mapping[str, str]
+    tuning: TuningSpec
+    trials: int | None
+    seconds: float | None
+
+    @property
+    def title(self) -> str:
+        """For people; no two stages of a run share it."""
+        ends = [end.task.name for end in (self.study.source, self.study.target) if end]
+        size = "" if self.stage == "pretrain" else f" n{self.study.n_train}"
+        return f"tune {self.study.method.label} {' to '.join(ends)} {self.study.encoder.label}{size} ({self.stage})"
+
+    def identity(self, arrays: Mapping[str, StoredArrays], earlier: Sequence[Trial]) -> str:
+        """Equal where the trials would be."""
+        subject = PretrainSpec.of(self.study) if self.stage == "pretrain" else self.study
+        assert subject is not None
+        search = {
+            "stage": self.stage, "parameters": [each.model_dump(mode="json") for each in self.manifest.parameters],
+            "options": dict(self.options), "algorithm": self._algorithm().model_dump(mode="json"),
+            "stopping": self.manifest.early_stopping and self.manifest.early_stopping.model_dump(mode="json"),
+            "trials": self.trials, "seconds": self.seconds, "rounds": self.tuning.rounds,
+            "parallel": self.tuning.parallel, "validation": self.tuning.validation,
+            "earlier": [[trial.name, trial.value] for trial in earlier],
+        }  # fmt: skip
+        ends = [arrays[end.data.name].fingerprint for end in (self.study.target, self.study.source) if end]
+        return fingerprint(str(RECIPE), subject.identity(), json.dumps(search, sort_keys=True), *ends)
+
+    def find(self, bench: Bench) -> tuple[list[SearchStage], str]:
+        """The stage's rounds, run where they are not finished, and their folder below the workspace."""
+        earlier = self._earlier()
+        identity = self.identity(bench.arrays, earlier)
+        if not bench.workspace.has("searches", identity):
+            job = Job(self.title, "tune", "")
+            bench.on_event(Event(job, "started"))
+            with bench.workspace.publish("searches", identity, resumable=True) as folder:
+                stages = self._rounds(folder, identity, earlier, bench, job)
+                write_aside(folder / "search.json", json.dumps(self._marks()).encode())
+                values = [stage.model_dump(mode="json") for stage in stages]
+                write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
+            best = best_of(stages)
+            told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+            bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
+        return _read(bench.workspace.folder("searches", identity)), f"searches/{identity}"
+
+    def _rounds(
+        self, folder: Path, identity: str, earlier: Sequence[Trial], bench: Bench, job: Job
+    ) -> list[SearchStage]:
+        """Run the rounds, each around the best of those before."""
+        rounds, total = self.tuning.rounds, self.trials
+        stages: list[SearchStage] = []
+        known, parameters = list(earlier), self.manifest.parameters
+        for number in range(1, rounds + 1):
+            trials = None if total is None else total // rounds + (number <= total % rounds)
+            experiment = self._experiment(identity, parameters, number, trials)
+            outcome = bench.run(
+                experiment, folder / f"round-{number}", partial(self._job, folder),
+                seconds=None if self.seconds is None else self.seconds / rounds,
+                earlier=[trial for trial in known if within(trial, parameters)],
+                on_event=partial(self._tell, bench, job, sum(len(stage.trials) for stage in stages)),
+            )  # fmt: skip
+            stages.append(self._stage(experiment, number, outcome))
+            known += outcome.trials
+            best = best_of(stages)
+            if best is not None:
+                parameters = narrowed(self.manifest.parameters, best[1].assignments, share=0.5**number)
+        return stages
+
+    def _tell(self, bench: Bench, job: Job, before: int, trial: Trial, report: TrialReport | None) -> None:
+        if report is None and trial.ended:
+            value = trial.reason if trial.value is None else f"{trial.value:.4g}"
+            text = f"trial {trial.number} {trial.status.lower()} {value}"
+            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text))
+
+    def _job(self, folder: Path, trial: Trial) -> TrialJob:
+        judged_by_target = self.stage != "pretrain"
+        return TrialJob(
+            study=self.study, assignments={self.options[name]: value for name, value in trial.assignments.items()},
+            stage=self.stage, validation=self.tuning.validation if judged_by_target else "holdout",
+            folder=str(folder / trial.name) if judged_by_target else None,
+        )  # fmt: skip
+
+    def _algorithm(self) -> AlgorithmSpec:
+        """With a seed: the search repeats exactly, however many workers there are."""
+        chosen = self.manifest.algorithm
+        if self.tuning.algorithm is not None:
+            chosen = AlgorithmSpec(name=self.tuning.algorithm, settings=self.tuning.settings)
+        return chosen.model_copy(update={"settings": {"random_state": str(self.study.seed)} | chosen.settings})
+
+    def _experiment(
+        self, identity: str, parameters: tuple[Parameter, ...], number: int, trials: int | None
+    ) -> Experiment:
+        """The manifest's space, judged by what the study is judged by; neither goal nor failures end it early."""
+        metric, best = objective_of(self.study, self.stage)
+        return Experiment(
+            name=dns_name(f"{self.study.method.label}-n{self.study.n_train}-{identity[:8]}-r{number}", 40),
+            objective=Objective(
+                metric=metric, direction="minimize" if best == "min" else "maximize", strategies={metric: "latest"}
+            ),
+            algorithm=self._algorithm(), early_stopping=self.manifest.early_stopping, parameters=parameters,
+            max_trials=trials, parallel=min(self.tuning.parallel, trials or self.tuning.parallel),
+            trial=self.manifest.trial,
+        )  # fmt: skip
+
+    def _stage(self, experiment: Experiment, number: int, outcome: Outcome) -> SearchStage:
+        return SearchStage(
+            stage=self.stage, round=number, objective=experiment.objective, algorithm=experiment.algorithm,
+            parameters=experiment.parameters, options=dict(self.options), parallel=experiment.parallel,
+            trials=outcome.trials, best=outcome.optimum.number if outcome.optimum is not None else None,
+            reason=outcome.reason,
+        )  # fmt: skip
+
+    def _marks(self) -> dict[str, str]:
+        """What searches must have alike for one to start the other: all but the size, the seed and the options."""
+        ends = [end.identity() if end else "" for end in (self.study.target, self.study.source)]
+        return {
+            "space": fingerprint(*(parameter.model_dump_json() for parameter in self.manifest.parameters)),
+            "study": fingerprint(*ends, self.study.method.method, self.study.encoder.name, self.stage),
+        }
+
+    def _earlier(self) -> list[Trial]:
+        """Trials of finished searches of the same space for the same method, in the workspace to start from."""
+        if self.tuning.warm_start is None:
+            return []
+        found: list[Trial] = []
+        for folder in sorted(Path(self.tuning.warm_start, "searches").glob("*")):
+            marks = folder / "search.json"
+            if folder.suffix != ".partial" and marks.exists() and json.loads(marks.read_text()) == self._marks():
+                found += [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
+        return found
+
+
+def _read(folder: Path) -> list[SearchStage]:
+    values = json.loads((folder / "stages.json").read_text())
+    return [SearchStage.model_validate_json(json.dumps(value)) for value in values]
+
+
+def best_of(stages: Sequence[SearchStage]) -> tuple[SearchStage, Trial] | None:
+    """The best trial of all rounds, the first of equal ones; None where none succeeded."""
+    found = [(stage, stage.trials[stage.best]) for stage in stages if stage.best is not None]
+    if not found:
+        return None
+    sign = 1 if stages[0].objective.direction == "minimize" else -1
+    return min(found, key=lambda each: sign * (each[1].value or 0.0))
+
+
+def why_none(stages: Sequence[SearchStage]) -> str:
+    """Why no trial succeeded, in a line."""
+    reasons = [trial.reason for stage in stages for trial in stage.trials if trial.reason]
+    return f"every trial failed, the last one because {reasons[-1]}" if reasons else "no trial ended"

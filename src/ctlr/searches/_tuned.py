@@ -1,0 +1,39 @@
+"""The plan with what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ctlr.plan import Plan
+from ctlr.specs import PretrainSpec, SearchResult, Study, StudyResult
+from ctlr.tuning.options import with_options
+
+__all__ = ["tuned_plan"]
+
+
+def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list[StudyResult]]:
+    """Put what was found into the study of every seed.
+
+    Returns:
+        The plan of the studies that can be run, and the failed results of those whose search found nothing.
+    """
+    found = {_cell(search.study): search for search in searches}
+    studies, lost = [], []
+    for study in plan.studies:
+        search = found.get(_cell(study))
+        if search is None:
+            studies.append(study)
+        elif search.reason:
+            lost.append(StudyResult(study=study.without_folders(), status="failed", reason=search.reason))
+        else:
+            studies.append(with_options(study, search.assignments))
+    needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
+    pretrainings = {spec.identity(): spec for spec in needed}
+    return plan.model_copy(update={"studies": tuple(studies), "pretrainings": tuple(pretrainings.values())}), lost
+
+
+def _cell(study: Study) -> tuple[str, ...]:
+    """What the studies of one search have alike."""
+    study = study.without_folders()
+    ends = [end.identity() if end else "" for end in (study.target, study.source)]
+    return (*ends, study.method.label, study.encoder.label, str(study.n_train))
