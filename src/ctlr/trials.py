@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from ctlr.errors import CtlrError
 from ctlr.specs import StoredArrays, Trial
 from ctlr.tuning.launch import Ended, Reported
 from ctlr.tuning.request import TrialJob, TrialResult
-from ctlr.workspace import Workspace
+from ctlr.workspace import Workspace, disk_faults_named
 
-__all__ = ["WarmLauncher", "placed", "start_trials"]
+__all__ = ["Done", "WarmLauncher", "placed", "start_trials"]
 
 GRACE_SECONDS = 10.0
 """A worker that has not ended its trial so long after it was asked to (long epochs) is ended itself."""
@@ -57,16 +57,34 @@ class _Running:
     """A trial that waits for a worker or is at one."""
 
     number: int
+    trial: TrialJob
     job: Job
     began: float = field(default_factory=time.monotonic)
     deadline: float = math.inf
     """When its worker is ended; set by a wish to stop."""
     stopping: bool = False
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    rows: list[Mapping[str, float]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.began
+
+
+@dataclass(frozen=True)
+class Done:
+    """A trial that has ended.
+
+    Attributes:
+        job: What was tried.
+        rows: Everything that it reported, in order.
+        result: None unless it succeeded.
+        reason: Of a failure; empty where it was stopped.
+    """
+
+    job: TrialJob
+    rows: tuple[Mapping[str, float], ...]
+    result: TrialResult | None
+    reason: str
 
 
 class WarmLauncher:
@@ -81,11 +99,12 @@ class WarmLauncher:
         workspace: Where they lie.
         workers: Processes at most.
         device: Of trials whose own is `auto`: cpu, cuda (a worker a GPU), cuda:N or auto.
-        checkpoints: Where trials leave weights for others to carry on from (population-based training), a folder a
-            trial; None where they do not.
+        folder: Of the experiment: trials that hand weights on (population-based training) leave them in
+            `trials/NAME/checkpoint`, whatever folder they name. None leaves it to them.
+        metrics: Names to report; none: all.
 
     Attributes:
-        results: What came of each trial that succeeded, by number.
+        done: What came of each trial that has ended, by number.
     """
 
     def __init__(
@@ -96,16 +115,17 @@ class WarmLauncher:
         *,
         workers: int,
         device: str = "auto",
-        checkpoints: Path | None = None,
+        folder: Path | None = None,
+        metrics: Sequence[str] = (),
     ) -> None:
         texts = {name: stored.model_dump_json() for name, stored in arrays.items()}
         self._crew = Crew(start_trials, (str(workspace.root), texts, device), workers, workspace.root / "logs")
         self._job_of = job_of
-        self._checkpoints = checkpoints
+        self._folder, self._metrics = folder, metrics
         self._trials: dict[str, _Running] = {}
         self._waiting: deque[_Running] = deque()
         self._told: list[Reported | Ended] = []
-        self.results: dict[int, TrialResult] = {}
+        self.done: dict[int, Done] = {}
 
     def start(self, trial: Trial, parent: Trial | None = None) -> None:
         """Have a trial run as soon as a worker is idle.
@@ -116,12 +136,12 @@ class WarmLauncher:
         """
         try:
             payload = self._job_of(trial)
-            if self._checkpoints is not None:
-                payload = payload.model_copy(update={"checkpoint": str(self._inherit(trial, parent))})
+            if self._folder is not None and payload.checkpoint is not None:
+                payload = payload.model_copy(update={"checkpoint": str(self._inherit(self._folder, trial, parent))})
         except CtlrError as error:
             self._told.append(Ended(trial.number, ok=False, reason=str(error)))
             return
-        running = _Running(trial.number, Job(str(trial.number), "trial", payload.model_dump_json()))
+        running = _Running(trial.number, payload, Job(str(trial.number), "trial", payload.model_dump_json()))
         self._trials[running.job.id] = running
         self._waiting.append(running)
         self._assign()
@@ -153,7 +173,7 @@ class WarmLauncher:
             return
         if trial in self._waiting:
             self._waiting.remove(trial)
-            self._end(trial, ok=False, stopped=True)
+            self._end(trial, None, stopped=True)
             return
         trial.stopping, trial.deadline = True, time.monotonic() + GRACE_SECONDS
         self._crew.stop(trial.job.id)
@@ -174,19 +194,20 @@ class WarmLauncher:
     def _hear(self, event: Event) -> None:
         trial = self._trials[event.job.id]
         if event.state == "progress":
-            trial.lines.append(" ".join(f"{name}={value:.6g}" for name, value in event.row.items()))
-            self._told.append(Reported(trial.number, dict(event.row), trial.seconds))
+            trial.rows.append(event.row)
+            told = {name: value for name, value in event.row.items() if not self._metrics or name in self._metrics}
+            if told:
+                self._told.append(Reported(trial.number, told, trial.seconds))
             return
-        if event.state == "finished":
-            self.results[trial.number] = TrialResult.model_validate_json(event.text)
         stopped = event.state == "stopped" or (event.state == "failed" and trial.stopping)
-        self._end(trial, ok=event.state == "finished", reason="" if stopped else event.text, stopped=stopped)
+        result = TrialResult.model_validate_json(event.text) if event.state == "finished" else None
+        self._end(trial, result, reason="" if stopped or result is not None else event.text, stopped=stopped)
 
-    def _end(self, trial: _Running, *, ok: bool, reason: str = "", stopped: bool = False) -> None:
+    def _end(self, trial: _Running, result: TrialResult | None, *, reason: str = "", stopped: bool = False) -> None:
         del self._trials[trial.job.id]
-        tail = "" if ok else "\n".join(trial.lines)
-        reason = "" if ok else reason
-        self._told.append(Ended(trial.number, ok, reason, tail, trial.seconds, stopped))
+        self.done[trial.number] = Done(trial.trial, tuple(trial.rows), result, reason)
+        tail = "" if result is not None else "\n".join(map(_line, trial.rows[-TAIL_LINES:]))
+        self._told.append(Ended(trial.number, result is not None, reason, tail, trial.seconds, stopped))
 
     def _end_the_deaf(self, now: float) -> None:
         for trial in self._trials.values():
@@ -194,11 +215,16 @@ class WarmLauncher:
                 trial.deadline = math.inf
                 self._crew.kill(trial.job.id)
 
-    def _inherit(self, trial: Trial, parent: Trial | None) -> Path:
+    @staticmethod
+    def _inherit(experiment: Path, trial: Trial, parent: Trial | None) -> Path:
         """The trial's checkpoint folder: its parent's weights, or empty."""
-        assert self._checkpoints is not None
-        folder = self._checkpoints / trial.name
-        shutil.rmtree(folder, ignore_errors=True)
-        if parent is not None and (self._checkpoints / parent.name).is_dir():
-            shutil.copytree(self._checkpoints / parent.name, folder)
+        folder = experiment / "trials" / trial.name / "checkpoint"
+        with disk_faults_named(experiment):
+            shutil.rmtree(folder, ignore_errors=True)
+            if parent is not None and (before := experiment / "trials" / parent.name / "checkpoint").is_dir():
+                shutil.copytree(before, folder)
         return folder
+
+
+def _line(row: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:.6g}" for name, value in row.items())

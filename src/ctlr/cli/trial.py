@@ -89,9 +89,11 @@ def read_request(arguments: Sequence[str], folder: Path, environment: Mapping[st
 
 
 def _request(params: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> TrialRequest:
+    from ctlr.tuning.processes import CHECKPOINT, TRIAL_NAME
     from ctlr.tuning.request import TrialRequest
 
-    checkpoint = params["checkpoint_dir"] or environment.get("CTLR_CHECKPOINT_DIR")
+    # The flag says that the trial hands weights on; the engine that runs it knows where they lie on this machine.
+    checkpoint = params["checkpoint_dir"] and (environment.get(CHECKPOINT) or params["checkpoint_dir"])
     return TrialRequest(
         benchmark=str(folder / params["benchmark"]),
         study=params["study"],
@@ -105,7 +107,7 @@ def _request(params: Mapping[str, Any], folder: Path, environment: Mapping[str, 
         workspace=str(folder / (params["workspace"] or environment.get("CTLR_WORKSPACE") or "workspace")),
         device=params["device"],
         checkpoint=str(folder / checkpoint) if checkpoint else None,
-        name=environment.get("CTLR_TRIAL") or environment.get("KATIB_TRIAL_NAME") or "",
+        name=environment.get(TRIAL_NAME) or environment.get("KATIB_TRIAL_NAME") or "",
     )
 
 

@@ -245,7 +245,8 @@ def _epochs_of_part(report: Report, scheme: Resampling, number: int) -> Progress
 
 
 def _pretraining(report: Report) -> Progress:
-    return lambda epoch, epochs, row: report({f"pretrain_{name}": value for name, value in _row(row).items()})
+    told = ("epoch", "train_loss", "val_loss")
+    return lambda epoch, epochs, row: report({f"pretrain_{n}": value for n, value in _row(row).items() if n in told})
 
 
 def _word(scheme: Resampling) -> str:
