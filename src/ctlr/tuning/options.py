@@ -181,7 +181,7 @@ def _put(data: dict[str, Any], path: Path, value: Any) -> None:
 def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> str:
     """A value's fault in one line: what was written, and the rule."""
     where = (part, *(str(key) for key in error["loc"]))
-    rule = error["msg"][:1].lower() + error["msg"][1:]
+    rule = error["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
     shown = written.get(where) or ", ".join(text for path, text in written.items() if path[0] == part)
     return f"`{shown}`: {rule}; got {error['input']!r}." if where in written else f"`{shown}`: {rule}."
 

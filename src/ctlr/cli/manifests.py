@@ -1,0 +1,140 @@
+"""Experiment manifests on the command line: told from benchmark files, and their `ctlr trial` commands understood."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ctlr.cli.trial import read_request
+from ctlr.config import BenchmarkConfig, load
+from ctlr.errors import ConfigError, nearest
+from ctlr.specs import METRICS, Experiment, Parameter, Trial
+from ctlr.tuning.manifest import render
+from ctlr.tuning.options import objective_of
+from ctlr.tuning.request import TrialJob, TrialRequest, requested_job
+
+__all__ = ["StudyTrials", "is_experiment", "sample_trials", "trial_arguments"]
+
+_LOOKED_AT_BYTES = 256 * 1024
+_KIND = re.compile(r"""(?:^|[{,])\s*["']?kind["']?\s*:\s*["']?Experiment\b""", re.MULTILINE)
+
+
+def is_experiment(file: Path) -> bool:
+    """Whether a file is a Katib Experiment, right or wrong, rather than a benchmark."""
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(_LOOKED_AT_BYTES).decode(errors="replace")
+    except OSError:
+        return False  # whoever reads it next says why
+    return _KIND.search(text) is not None
+
+
+def trial_arguments(argv: Sequence[str]) -> list[str] | None:
+    """What stands after `ctlr trial` in a command; None where it runs another program."""
+    if list(argv[1:2]) == ["trial"] and Path(argv[0]).name == "ctlr":
+        return list(argv[2:])
+    if list(argv[1:4]) == ["-m", "ctlr", "trial"] and Path(argv[0]).name.startswith("python"):
+        return list(argv[4:])
+    return None
+
+
+class StudyTrials:
+    """The trials of an experiment whose command is `ctlr trial`: which study each of them trains.
+
+    Args:
+        experiment: The manifest.
+        workspace: What takes the place of CTLR_WORKSPACE.
+
+    Raises:
+        ConfigError: The command line cannot be read, or no study fits it.
+    """
+
+    def __init__(self, experiment: Experiment, workspace: Path) -> None:
+        self._experiment = experiment
+        self._environment = {**os.environ, "CTLR_WORKSPACE": str(workspace)}
+        self._configs: dict[str, BenchmarkConfig] = {}
+        first = next(sample_trials(experiment))
+        self.benchmark = Path(self._request(first).benchmark)
+
+    @property
+    def config(self) -> BenchmarkConfig:
+        """The benchmark that the command names."""
+        return self._config(str(self.benchmark))
+
+    def job_of(self, trial: Trial) -> TrialJob:
+        """What a trial trains.
+
+        Raises:
+            ConfigError: Its command line names no study, or an option that the study has not.
+        """
+        request = self._request(trial)
+        if Path(request.benchmark) != self.benchmark:
+            raise ConfigError(f"one search is one benchmark; got {request.benchmark} beside {self.benchmark}.")
+        return requested_job(request, self._config(request.benchmark))
+
+    def check(self) -> None:
+        """Look whether every option is real, takes the ends of its range, and the objective is printed.
+
+        Raises:
+            ConfigError: Names every fault, one a line.
+        """
+        faults: dict[str, None] = {}
+        for trial in sample_trials(self._experiment):
+            try:
+                job = self.job_of(trial)
+            except ConfigError as error:
+                faults |= dict.fromkeys(str(error).splitlines())
+            else:
+                faults |= dict.fromkeys(_objective_faults(self._experiment, job))
+        if faults:
+            raise ConfigError("\n".join(f"{self._experiment.name}: {fault}" for fault in faults))
+
+    def _request(self, trial: Trial) -> TrialRequest:
+        argv, environment, working_dir = render(self._experiment, trial)
+        arguments = trial_arguments(argv)
+        if arguments is None:
+            raise ConfigError(f"a trial of this search runs `ctlr trial`; got {' '.join(argv)!r}.")
+        return read_request(arguments, Path(working_dir), self._environment | environment)
+
+    def _config(self, benchmark: str) -> BenchmarkConfig:
+        if benchmark not in self._configs:
+            self._configs[benchmark] = load(Path(benchmark))
+        return self._configs[benchmark]
+
+
+def sample_trials(experiment: Experiment) -> Iterator[Trial]:
+    """Trials that together hold both ends of every range and every value of every list."""
+    ends = {parameter.name: _values(parameter) for parameter in experiment.parameters}
+    for number in range(max(map(len, ends.values()))):
+        assignments = {name: values[min(number, len(values) - 1)] for name, values in ends.items()}
+        yield Trial(number=number, name=f"{experiment.name}-{number}", assignments=assignments)
+
+
+def _values(parameter: Parameter) -> tuple[str, ...]:
+    return parameter.values or (parameter.low, parameter.high)
+
+
+def _objective_faults(experiment: Experiment, job: TrialJob) -> Iterator[str]:
+    """Whether the trials print what the manifest wants, and improve in that direction."""
+    known = _printed(job)
+    for name in (experiment.objective.metric, *experiment.objective.additional):
+        if name not in known:
+            yield f"spec.objective: `ctlr trial` prints no {name!r} for this study. {nearest(name, known)}"
+    wanted = known.get(experiment.objective.metric)
+    if wanted is not None and not experiment.objective.direction.startswith(wanted):
+        yield f"spec.objective.type: {experiment.objective.metric} improves by getting {_WORDS[wanted]}imize it."
+
+
+_WORDS = {"min": "smaller. Min", "max": "larger. Max"}
+
+
+def _printed(job: TrialJob) -> Mapping[str, str]:
+    """Metrics of a study's trials, and the direction in which each improves."""
+    headline, direction = objective_of(job.study, job.stage)
+    if headline == "train_loss":
+        return {headline: direction}
+    regression = {"mae", "rmse", "r", "r2", "f1_bins"}
+    names = regression if headline.removeprefix("val_") in regression else set(METRICS) - regression
+    return {f"val_{name}": METRICS[name] for name in names} | {"train_loss": "min", "val_loss": "min"}
