@@ -54,7 +54,7 @@ WORDS = {
 SECTIONS = {
     "PreprocessSpec": "preprocess", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "ComputeSpec": "compute", "TrackingSpec": "tracking",
-    "ReportSpec": "report",
+    "ReportSpec": "report", "TuningSpec": "tuning",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 
@@ -106,8 +106,8 @@ def _option_rows(name: str, base: str = "") -> Iterator[str]:
 def _default(key: str, field: Mapping[str, Any]) -> str:
     if key in ("name", "method"):
         return "the key"
-    default = field["default"]
-    return "see there" if isinstance(default, dict) else f"`{json.dumps(default)}`"
+    default = field.get("default", {})
+    return "see there" if isinstance(default, dict) and "$ref" in field else f"`{json.dumps(default)}`"
 
 
 def _values(field: Mapping[str, Any]) -> str:
@@ -125,8 +125,12 @@ def _values(field: Mapping[str, Any]) -> str:
             return "`true`, `false`"
         case "null":
             return "`null`"
+        case "object":
+            return f"mapping to {_values(field['additionalProperties'])}"
         case "string":
             return "text"
+        case list(kinds):
+            return " or ".join(_values({"type": kind}) for kind in kinds)
         case "integer":
             return f"whole number{_range(field)}"
     return f"number{_range(field)}"
