@@ -45,6 +45,8 @@ class Dimension(ABC):
     """How many values there are; None where they cannot be counted."""
     ordered: bool
     """Whether neighbours are alike: not so for categories."""
+    even: bool
+    """Whether its values can be counted and all have the same share of the unit interval."""
 
     @abstractmethod
     def at(self, unit: float) -> int | float:
@@ -66,6 +68,10 @@ class Dimension(ABC):
             ConfigError: The parameter has no such value.
         """
 
+    def scaled(self, coordinate: int | float, factor: float) -> int | float:
+        """The coordinate of a number times a factor, kept in the range; of a list's value itself."""
+        return coordinate
+
     @property
     def continuous(self) -> bool:
         """Whether its values cannot be counted."""
@@ -79,6 +85,8 @@ class Dimension(ABC):
 
 class _Choice(Dimension):
     """Values from a list: discrete ones in ascending order, categories as they are listed."""
+
+    even = True
 
     def __init__(self, name: str, values: Sequence[str], *, ordered: bool) -> None:
         self.name, self.ordered = name, ordered
@@ -110,6 +118,7 @@ class _Continuous(Dimension):
     """Doubles without a step, written so that they read back to the last bit."""
 
     ordered = True
+    even = False
     size = None
 
     def __init__(self, name: str, low: float, high: float, warp: _Warp) -> None:
@@ -133,6 +142,9 @@ class _Continuous(Dimension):
             raise self._refuse(text)
         return value
 
+    def scaled(self, coordinate: int | float, factor: float) -> float:
+        return min(max(coordinate * factor, self._low), self._high)
+
 
 class _Stepped(Dimension):
     """Integers, and doubles with a step.
@@ -147,6 +159,7 @@ class _Stepped(Dimension):
         self.name, self._first, self._step, self._whole = name, low, step, whole
         self.size: int = int(_EXACT.divide_int(_EXACT.subtract(high, low), step)) + 1
         self._warp = None if warp.uniform else warp
+        self.even = warp.uniform
 
     def at(self, unit: float) -> int:
         if self._warp is None:
@@ -175,6 +188,9 @@ class _Stepped(Dimension):
         if not (value.is_finite() and self._first - half <= value <= self._value(self.size - 1) + half):
             raise self._refuse(text)
         return self._nearest(value)
+
+    def scaled(self, coordinate: int | float, factor: float) -> int:
+        return self._nearest(_EXACT.multiply(self._value(int(coordinate)), Decimal(factor)))
 
     def _value(self, number: int) -> Decimal:
         return _EXACT.fma(self._step, Decimal(number), self._first)

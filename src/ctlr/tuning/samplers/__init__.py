@@ -7,14 +7,24 @@ from collections.abc import Mapping, Sequence
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.base import Sampler
+from ctlr.tuning.samplers.covariance import CovarianceSampler
+from ctlr.tuning.samplers.evolving import GENERATION, MEMBER, PARENT, EvolutionarySampler, PopulationSampler
 from ctlr.tuning.samplers.exploring import GridSampler, RandomSampler, SobolSampler
+from ctlr.tuning.samplers.hyperband import HyperbandSampler
+from ctlr.tuning.samplers.tpe import TreeParzenSampler
 
-__all__ = ["SAMPLERS", "Sampler", "make_sampler"]
+__all__ = ["GENERATION", "MEMBER", "PARENT", "SAMPLERS", "Sampler", "make_sampler"]
 
 SAMPLERS: Mapping[str, type[Sampler]] = {
     "grid": GridSampler,
     "random": RandomSampler,
     "sobol": SobolSampler,
+    "tpe": TreeParzenSampler,
+    "multivariate-tpe": TreeParzenSampler,
+    "cmaes": CovarianceSampler,
+    "hyperband": HyperbandSampler,
+    "pbt": PopulationSampler,
+    "evolutionary": EvolutionarySampler,
 }
 
 

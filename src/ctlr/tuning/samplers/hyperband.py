@@ -1,0 +1,134 @@
+"""Hyperband (Li et al. 2018, Algorithm 1): many configurations with few resources, the best of them with more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctlr.errors import ConfigError
+from ctlr.specs import Experiment, Trial
+from ctlr.tuning.samplers.base import History, Record, Sampler, Suggestion
+from ctlr.tuning.space import Point, Space
+
+__all__ = ["HyperbandSampler", "Rung", "brackets"]
+
+_EPS = 1e-9
+"""Keeps powers that are whole numbers whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """How many configurations of a bracket are tried with how much."""
+
+    count: int
+    resource: float
+
+
+def brackets(resource: float, eta: float) -> dict[int, list[Rung]]:
+    """Every bracket s by its number, the most exploring first; its rungs from the lowest resource to the highest.
+
+    Args:
+        resource: R, the most that a configuration gets.
+        eta: Of so many configurations one is promoted, with so many times the resource.
+    """
+    s_max = 0
+    while eta ** (s_max + 1) <= resource * (1 + _EPS):
+        s_max += 1
+    return {s: [_rung(resource, eta, s_max, s, i) for i in range(s + 1)] for s in range(s_max, -1, -1)}
+
+
+def _rung(resource: float, eta: float, s_max: int, s: int, i: int) -> Rung:
+    first = math.ceil((s_max + 1) / (s + 1) * eta**s - _EPS)
+    return Rung(count=max(1, math.floor(first / eta**i + _EPS)), resource=resource * eta ** (i - s))
+
+
+class HyperbandSampler(Sampler):
+    """Brackets one after the other; configurations of the lowest rung are drawn at random.
+
+    The resource is a parameter of the space that the algorithm sets; a promoted configuration keeps its other values.
+    While a rung waits for its trials, the next bracket goes on. Labels say where a trial stands: `bracket`, `rung` and,
+    if it was promoted, `promoted`, the trial that it follows.
+    """
+
+    def __init__(self, experiment: Experiment, *, seed: int, earlier: Sequence[Trial] = ()) -> None:
+        super().__init__(experiment, seed=seed, earlier=earlier)
+        name = str(self._settings["resource_name"])
+        others = [parameter for parameter in experiment.parameters if parameter.name != name]
+        if name not in self.space.names or not others:
+            raise ConfigError(
+                f"algorithm: hyperband's resource_name must be one of two parameters or more; got {name!r} of "
+                f"{', '.join(self.space.names)}. Name the parameter that says how long a trial trains."
+            )
+        self._index = self.space.names.index(name)
+        self._others = Space(others)
+        self._brackets = brackets(self._number("r_l"), self._number("eta"))
+        self._resources = {(s, i): self._coordinate(rung) for s, rungs in self._brackets.items() for i, rung in
+                           enumerate(rungs)}  # fmt: skip
+        if any(len({self._resources[s, i] for i in range(s + 1)}) <= s for s in self._brackets):
+            raise ConfigError(
+                f"{name}: hyperband's rungs must differ in it. Give it a smaller step or change r_l or eta."
+            )
+
+    def _coordinate(self, rung: Rung) -> int | float:
+        dimension = self.space.dimensions[self._index]
+        amount = rung.resource + _EPS
+        try:
+            return dimension.coordinate(str(math.floor(amount)))
+        except ConfigError as error:
+            raise ConfigError(
+                f"{dimension.name}: hyperband sets it to {math.floor(amount)} (r_l / eta^s), outside its range. "
+                "Widen the range or change r_l or eta."
+            ) from error
+
+    def exhausted(self, trials: Sequence[Trial]) -> bool:
+        """Whether every bracket is through."""
+        self._history.follow(trials)
+        if any(not record.ended for record in self._history.records):
+            return False
+        return self._suggest(self._history, np.random.default_rng(0)) is None
+
+    def _suggest(self, history: History, rng: np.random.Generator) -> Suggestion | None:
+        placed = _placed(history)
+        tried = {self._config(point) for point in history.seen}
+        for s, rungs in self._brackets.items():
+            first = placed.get((s, 0), [])
+            config = self._others.unseen(tried, rng) if len(first) < rungs[0].count else None
+            if config is not None:
+                draws = (self._others.draw(rng) for _ in range(32))
+                config = next((drawn for drawn in draws if drawn not in tried), config)
+                return Suggestion(self._point(config, s, 0), {"bracket": str(s), "rung": "0"})
+            promoted = self._promote(placed, s, history)
+            if promoted is not None:
+                return promoted
+        return None
+
+    def _promote(self, placed: dict[tuple[int, int], list[Record]], s: int, history: History) -> Suggestion | None:
+        """The next configuration of a bracket that climbs; None where none does (yet)."""
+        for i in range(1, s + 1):
+            below = placed.get((s, i - 1), [])
+            if any(not record.ended for record in below):
+                return None
+            ranked = sorted((r for r in below if r.loss is not None), key=lambda r: (r.loss, below.index(r)))
+            for record in ranked[: self._brackets[s][i].count]:
+                point = self._point(self._config(record.point), s, i)
+                if point not in history.seen:
+                    return Suggestion(point, {"bracket": str(s), "rung": str(i), "promoted": record.name})
+        return None
+
+    def _config(self, point: Point) -> Point:
+        return point[: self._index] + point[self._index + 1 :]
+
+    def _point(self, config: Point, s: int, i: int) -> Point:
+        return (*config[: self._index], self._resources[s, i], *config[self._index :])
+
+
+def _placed(history: History) -> dict[tuple[int, int], list[Record]]:
+    """The trials of each rung of each bracket."""
+    placed: dict[tuple[int, int], list[Record]] = {}
+    for record in history.records:
+        if "bracket" in record.labels and "rung" in record.labels:
+            placed.setdefault((int(record.labels["bracket"]), int(record.labels["rung"])), []).append(record)
+    return placed
