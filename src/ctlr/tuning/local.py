@@ -1,30 +1,22 @@
-"""Run an Experiment on this machine: propose, start, listen, decide."""
+"""Run an Experiment on this machine."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ctlr.specs import Experiment, Trial, TrialReport
+from ctlr.tuning.collect import check_collector
+from ctlr.tuning.journal import Completion, Journal
 from ctlr.tuning.launch import Launcher
+from ctlr.tuning.loop import Limits, Run
+from ctlr.tuning.resuming import open_history
+from ctlr.tuning.status import best_trial
 
 __all__ = ["Limits", "Outcome", "run_experiment"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What narrows a manifest on this machine; None leaves it as it is."""
-
-    workers: int | None = None
-    """Trials at once; at most the manifest's `parallelTrialCount` run."""
-    max_trials: int | None = None
-    """Ends the run after so many trials."""
-    goal: float | None = None
-    """Takes the place of the manifest's goal."""
-    max_seconds: float | None = None
-    """Ends the run: no trial starts any more, and those that run are ended as Killed. `resume` runs them again."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +43,14 @@ class Outcome:
     started: datetime
     completed: datetime
 
+    @property
+    def completion(self) -> Completion:
+        """Its end, as `status_document` takes it."""
+        return Completion(self.succeeded, self.reason, self.message, self.completed)
+
+
+_NO_LIMITS = Limits()
+
 
 def _silent(trial: Trial, report: TrialReport | None) -> None:
     """Tell nobody."""
@@ -61,25 +61,59 @@ def run_experiment(
     folder: Path,
     launcher: Launcher,
     *,
-    limits: Limits = Limits(),
+    limits: Limits = _NO_LIMITS,
     resume: bool = False,
     earlier: Sequence[Trial] = (),
     on_event: Callable[[Trial, TrialReport | None], None] = _silent,
 ) -> Outcome:
     """Run an experiment to its end.
 
+    An experiment whose algorithm has a `random_state` repeats exactly, however many workers there are and however long
+    trials take: proposal k knows the results of trials 0 to k-q alone (q: `parallelTrialCount`) and waits for them, and
+    the experiment's end is decided in the order of the trials. Otherwise a seed is drawn, and each proposal knows all
+    that has ended.
+
     Args:
         experiment: With its counts, goal and algorithm.
         folder: For the journal and what trials print; made when it does not exist.
         launcher: Runs the trials; the caller closes it.
         limits: Narrow the manifest's.
-        resume: Go on with the experiment whose journal lies in the folder; needed where there is one.
+        resume: Go on with the experiment whose journal lies in the folder; needed where there is one. One that has
+            ended returns what came of it, unless its resumePolicy lets a higher maxTrialCount carry it on.
         earlier: Ended trials of the same space to start from; a resumed run keeps those that it began with.
-        on_event: Told each trial that was proposed, has reported (with the report) or has ended, in this thread.
+        on_event: Told each trial that starts, has reported (with the report) or has ended, in this thread.
 
     Raises:
         ConfigError: The collector cannot be read here, the manifest has changed since, or a journal stands in the way.
         WorkspaceError: Another process runs in this folder, or it can take no more.
         KeyboardInterrupt: Passed on after the running trials have been ended; they run again on `resume`.
     """
-    raise NotImplementedError
+    workers = min(limits.workers or experiment.parallel, experiment.parallel)
+    check_collector(experiment, workers)
+    with Journal(folder) as journal:
+        history = open_history(
+            journal,
+            experiment,
+            seed=_seed(experiment),
+            resume=resume,
+            earlier=earlier,
+            device_seconds=limits.device_seconds,
+        )
+        completion = history.completion
+        if completion is None:
+            completion = Run(history, journal, launcher, workers, limits, on_event).run()
+    return Outcome(
+        trials=tuple(history.trials),
+        succeeded=completion.succeeded,
+        reason=completion.reason,
+        message=completion.message,
+        optimum=best_trial(experiment.objective, history.trials),
+        seed=history.seed,
+        started=history.started,
+        completed=completion.time,
+    )
+
+
+def _seed(experiment: Experiment) -> int:
+    written = experiment.algorithm.settings.get("random_state")
+    return secrets.randbits(31) if written is None else int(written)

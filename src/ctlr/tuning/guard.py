@@ -1,0 +1,65 @@
+"""A watchman that ends trials when the engine is killed and can no longer do so itself."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+
+__all__ = ["Guard"]
+
+_PROGRAM = """
+import os, signal, sys
+groups = set()
+for line in sys.stdin:
+    number = int(line[1:])
+    (groups.add if line[0] == "+" else groups.discard)(number)
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+
+
+class Guard:
+    """A small process that holds the other end of a pipe; when this process dies, however it does, the pipe closes.
+
+    It then kills every group that is still watched, grandchildren included. Asking Linux for a signal at the parent's
+    death (PR_SET_PDEATHSIG) would need code between fork and exec, which is unsafe beside threads, reaches children
+    only, and acts when the starting thread ends.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def watch(self, group: int) -> None:
+        """Kill this process group should this process die."""
+        if self._process is None:
+            # A session of its own: a terminal's Ctrl-C must not end the watchman before what it watches.
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                bufsize=0,
+            )
+        self._tell(f"+{group}\n")
+
+    def release(self, group: int) -> None:
+        """Leave this group alone: it has ended, and its number may be given to another."""
+        self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        """End the watchman; groups that are still watched are killed."""
+        if self._process is not None:
+            with self._process as process:
+                if process.stdin is not None:
+                    process.stdin.close()
+            self._process = None
+
+    def _tell(self, line: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # somebody killed it: trials run on unguarded
+                self._process.stdin.write(line.encode())

@@ -1,0 +1,296 @@
+"""Trials that are programs: each in a process group of its own, its output followed and bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ctlr.errors import ConfigError
+from ctlr.specs import Experiment, Trial
+from ctlr.tuning.collect import FileTail, Metrics, MetricsReader, metric_names, names_file
+from ctlr.tuning.guard import Guard
+from ctlr.tuning.launch import Ended, Reported
+from ctlr.tuning.manifest import render
+from ctlr.tuning.output import CappedLog
+from ctlr.tuning.push import METRICS_FILE
+from ctlr.workspace import disk_faults_named
+
+__all__ = ["CHECKPOINT", "TRIAL_NAME", "ProcessLauncher"]
+
+TRIAL_NAME = "CTLR_TRIAL_NAME"
+"""Environment variable with a trial's name."""
+CHECKPOINT = "CTLR_CHECKPOINT"
+"""Environment variable with the folder where a trial keeps its checkpoint; its parent's lies there at the start."""
+
+_LOOK_SECONDS = 0.05
+"""Between two looks at files, limits and deaths that no pipe tells of."""
+_CHUNK = 65_536
+_MOST_CHUNKS = 16
+"""Read from one trial before the others have their turn."""
+
+
+class ProcessLauncher:
+    """Run an experiment's command for each trial, as its manifest says; the image is not used.
+
+    A trial's folder, `trials/NAME`, keeps `log.txt` (the beginning and the end of what it printed, 1 MB at most). Its
+    environment is this process's, the manifest's on top. When a trial ends, whatever it has started ends with it.
+
+    Args:
+        experiment: Its command, collector and limits.
+        folder: Of the experiment.
+        grace_seconds: From SIGTERM, which asks a trial to end, to SIGKILL.
+    """
+
+    def __init__(self, experiment: Experiment, folder: Path, *, grace_seconds: float = 3.0) -> None:
+        self._experiment = experiment
+        self._folder = folder.absolute()
+        self._grace = grace_seconds
+        self._limit = _limit_seconds(experiment)
+        self._running: dict[int, _Process] = {}
+        self._events: list[Reported | Ended] = []
+        self._selector = selectors.DefaultSelector()
+        self._guard = Guard()
+
+    def start(self, trial: Trial, parent: Trial | None = None) -> None:
+        """Start a trial's program; one that cannot be started ends at once with the reason.
+
+        Raises:
+            WorkspaceError: The experiment's folder can take no more.
+        """
+        folder = self._prepared(trial, parent)
+        argv, written, working_dir = render(self._experiment, trial)
+        environment = self._environment(trial, folder) | written
+        try:
+            tail = self._followed_file(argv, environment, folder)
+            process = _start(argv, environment, working_dir)
+        except (ConfigError, _CannotStartError) as error:
+            self._events.append(Ended(trial.number, ok=False, reason=str(error)))
+            return
+        self._guard.watch(process.pid)
+        reader = MetricsReader(self._experiment.collector, metric_names(self._experiment))
+        self._running[trial.number] = _Process(trial.number, process, CappedLog(folder / "log.txt"), reader, tail)
+        self._selector.register(_output(process), selectors.EVENT_READ, trial.number)
+
+    def wait(self, seconds: float | None) -> list[Reported | Ended]:
+        """Follow the trials until one reports or ends, or the time is over."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while not self._events and self._running:
+            left = _LOOK_SECONDS if until is None else min(_LOOK_SECONDS, until - time.monotonic())
+            for key, _ in self._selector.select(max(left, 0)):
+                self._read(self._running[key.data])
+            for running in list(self._running.values()):
+                self._look(running)
+            if left <= 0:
+                break
+        events, self._events = self._events, []
+        return events
+
+    def stop(self, number: int) -> None:
+        """Ask a trial to end; if it does not within the grace, it is killed."""
+        if running := self._running.get(number):
+            running.stopped = True
+            self._end(running)
+
+    def close(self) -> None:
+        """Kill every trial."""
+        for running in list(self._running.values()):
+            _signal(running.process.pid, signal.SIGKILL)
+            running.process.wait()
+            self._finish(running)
+        self._events.clear()
+        self._selector.close()
+        self._guard.close()
+
+    def _prepared(self, trial: Trial, parent: Trial | None) -> Path:
+        """Make a trial's folder, with its parent's checkpoint."""
+        folder = self._folder / "trials" / trial.name
+        with disk_faults_named(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            before = self._folder / "trials" / parent.name / "checkpoint" if parent is not None else None
+            if before is not None and before.is_dir():
+                shutil.copytree(before, folder / "checkpoint")
+            else:
+                (folder / "checkpoint").mkdir()
+        return folder
+
+    def _environment(self, trial: Trial, folder: Path) -> dict[str, str]:
+        environment = dict(os.environ)
+        # What an image calls `python` or `ctlr` is, on this machine, at least the Python that runs this.
+        environment["PATH"] = os.pathsep.join([environment.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+        # Into a pipe Python prints by the block, and an early stop would come epochs late.
+        environment.setdefault("PYTHONUNBUFFERED", "1")
+        return environment | {TRIAL_NAME: trial.name, CHECKPOINT: str(folder / "checkpoint")}
+
+    def _followed_file(self, argv: list[str], environment: dict[str, str], folder: Path) -> FileTail | None:
+        """The file that metrics come from; where the command names it, each trial gets one of its own."""
+        collector = self._experiment.collector
+        if collector.kind == "Push":
+            environment[METRICS_FILE] = str(folder / "metrics.jsonl")
+            return FileTail(folder / "metrics.jsonl")
+        if collector.kind != "File":
+            return None
+        path = collector.path
+        if names_file(self._experiment):
+            path = str(folder / Path(path).name)
+            argv[:] = [word.replace(collector.path, path) for word in argv]
+            named = self._experiment.trial.environment.keys() & environment.keys()
+            environment |= {name: environment[name].replace(collector.path, path) for name in named}
+        return FileTail(Path(path))
+
+    def _read(self, running: _Process) -> None:
+        """Take what a trial has printed."""
+        for _ in range(_MOST_CHUNKS):
+            try:
+                data = os.read(_output(running.process).fileno(), _CHUNK)
+            except BlockingIOError:
+                return
+            if not data:
+                self._selector.unregister(_output(running.process))
+                running.open = False
+                # Its death follows in a moment, unless it has only closed its output.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    running.process.wait(0.02)
+                return
+            running.log.write(data)
+            if running.tail is None:
+                self._report(running, running.reader.feed(data))
+
+    def _look(self, running: _Process) -> None:
+        """See whether a trial has written to its file, has died, or is over its time."""
+        if running.tail is not None:
+            self._report(running, running.reader.feed(running.tail.read()))
+        now = time.monotonic()
+        if running.process.poll() is not None:
+            self._finish(running)
+        elif running.kill_at is not None:
+            if now >= running.kill_at:
+                _signal(running.process.pid, signal.SIGKILL)
+        elif self._limit is not None and now - running.started >= self._limit:
+            running.reason = f"ran longer than its activeDeadlineSeconds, {self._limit:g} s"
+            self._end(running)
+
+    def _end(self, running: _Process) -> None:
+        if running.kill_at is None:
+            running.kill_at = time.monotonic() + self._grace
+            _signal(running.process.pid, signal.SIGTERM)
+
+    def _finish(self, running: _Process) -> None:
+        """Take leave of a trial whose program has ended."""
+        seconds = time.monotonic() - running.started
+        # A child that it left behind may hold the pipe for ever.
+        _signal(running.process.pid, signal.SIGKILL)
+        self._guard.release(running.process.pid)
+        if running.open:
+            self._read(running)
+        if running.open:
+            self._selector.unregister(_output(running.process))
+        if running.tail is not None:
+            while data := running.tail.read():
+                self._report(running, running.reader.feed(data))
+        self._report(running, running.reader.finish())
+        _output(running.process).close()
+        del self._running[running.number]
+        self._events.append(_ended(running, seconds))
+        running.log.close()
+
+    def _report(self, running: _Process, found: list[Metrics]) -> None:
+        seconds = time.monotonic() - running.started
+        self._events += [Reported(running.number, metrics, seconds) for metrics in found]
+
+
+class _CannotStartError(Exception):
+    """A program that cannot be started; says why."""
+
+
+@dataclass
+class _Process:
+    """A trial's program under way."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+    log: CappedLog
+    reader: MetricsReader
+    tail: FileTail | None
+
+    def __post_init__(self) -> None:
+        self.started = time.monotonic()
+        self.open = True
+        self.stopped = False
+        self.reason = ""
+        self.kill_at: float | None = None
+
+
+def _start(argv: list[str], environment: dict[str, str], working_dir: str) -> subprocess.Popen[bytes]:
+    if not argv:
+        raise _CannotStartError("the trial's container names no command; write it, for the image is not used here")
+    if working_dir and not Path(working_dir).is_dir():
+        raise _CannotStartError(f"its workingDir {working_dir} is no folder on this machine")
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=environment,
+            cwd=working_dir or None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            bufsize=0,
+        )
+    except FileNotFoundError as error:
+        raise _CannotStartError(f"its command {argv[0]!r} does not exist on this machine") from error
+    except (OSError, ValueError) as error:  # not executable, another machine's, too long, a NUL in an argument
+        raise _CannotStartError(f"its command {argv[0]!r} cannot be started: {error}") from error
+    os.set_blocking(_output(process).fileno(), False)
+    return process
+
+
+def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdout is None:
+        raise AssertionError("started with a pipe")
+    return process.stdout
+
+
+def _signal(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left of it
+        os.killpg(group, number)
+
+
+def _ended(running: _Process, seconds: float) -> Ended:
+    code = running.process.returncode
+    tail = running.log.tail()
+    reason = running.reason or ("" if code == 0 else _death(code, tail))
+    ok = not reason and not running.stopped
+    return Ended(running.number, ok, "" if ok else reason, "" if ok else tail, seconds, running.stopped)
+
+
+def _death(code: int, tail: str) -> str:
+    """Why a program has ended, in one line."""
+    if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return "was killed (signal 9), most likely for want of memory; make it smaller, or run fewer at once"
+    if code < 0:
+        return f"ended by signal {-code} ({signal.Signals(-code).name})"
+    last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "it printed nothing")
+    return f"ended with exit code {code}: {last[:200]}"
+
+
+def _limit_seconds(experiment: Experiment) -> float | None:
+    """A Job's activeDeadlineSeconds, or that of its pod."""
+    trial: Any = experiment.manifest
+    for key in ("spec", "trialTemplate", "trialSpec", "spec"):
+        trial = trial.get(key) or {}
+    limits: Iterator[Any] = (
+        place.get("activeDeadlineSeconds") for place in (trial, (trial.get("template") or {}).get("spec") or {})
+    )
+    found = [float(limit) for limit in limits if limit is not None]
+    return min(found, default=None)
