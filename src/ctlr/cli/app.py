@@ -16,6 +16,7 @@ import rich_click as click
 
 from ctlr import __version__
 from ctlr.cli.trial import trial
+from ctlr.cli.tuning import suggest, tune
 from ctlr.errors import CtlrError
 
 if TYPE_CHECKING:
@@ -117,12 +118,27 @@ def cli() -> None:
 @_benchmark
 @_output
 def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
-    """Check a benchmark file: every fault at once, with its line."""
+    """Check a benchmark file or an Experiment manifest: every fault at once, with its line."""
+    from ctlr.cli.kinds import is_experiment
     from ctlr.cli.show import show
     from ctlr.config import load, public_dump
 
+    if is_experiment(file):
+        _check_manifest(file, overrides, output)
+        return
     config = load(file, overrides)
     show(public_dump(config) if output != "table" else f"{file}: ok", output)
+
+
+def _check_manifest(file: Path, overrides: tuple[str, ...], output: str) -> None:
+    from ctlr.cli.manifests import check_manifest
+    from ctlr.cli.show import show
+    from ctlr.errors import ConfigError
+
+    if overrides:
+        raise ConfigError("`--set` changes benchmark files; a manifest is changed in its file. Remove it.")
+    found = check_manifest(file)
+    show(found if output != "table" else f"{file}: ok", output)
 
 
 @cli.command()
@@ -279,4 +295,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-cli.add_command(trial)
+for command in (suggest, trial, tune):
+    cli.add_command(command)

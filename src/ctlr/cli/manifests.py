@@ -1,34 +1,23 @@
-"""Experiment manifests on the command line: told from benchmark files, and their `ctlr trial` commands understood."""
+"""Experiment manifests whose trials run `ctlr trial`: understood, and checked against their benchmark."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import click
 
 from ctlr.cli.trial import read_request
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError, nearest
-from ctlr.specs import METRICS, Experiment, Parameter, Trial
-from ctlr.tuning.manifest import render
+from ctlr.specs import METRICS, Experiment, Parameter, Study, Trial
+from ctlr.tuning.manifest import read_experiment, render
 from ctlr.tuning.options import objective_of
-from ctlr.tuning.request import TrialJob, TrialRequest, requested_job
+from ctlr.tuning.request import TrialJob, TrialRequest, pick_study, requested_job
 
-__all__ = ["StudyTrials", "is_experiment", "sample_trials", "trial_arguments"]
-
-_LOOKED_AT_BYTES = 256 * 1024
-_KIND = re.compile(r"""(?:^|[{,])\s*["']?kind["']?\s*:\s*["']?Experiment\b""", re.MULTILINE)
-
-
-def is_experiment(file: Path) -> bool:
-    """Whether a file is a Katib Experiment, right or wrong, rather than a benchmark."""
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(_LOOKED_AT_BYTES).decode(errors="replace")
-    except OSError:
-        return False  # whoever reads it next says why
-    return _KIND.search(text) is not None
+__all__ = ["StudyTrials", "check_manifest", "sample_trials", "trial_arguments"]
 
 
 def trial_arguments(argv: Sequence[str]) -> list[str] | None:
@@ -55,13 +44,19 @@ class StudyTrials:
         self._experiment = experiment
         self._environment = {**os.environ, "CTLR_WORKSPACE": str(workspace)}
         self._configs: dict[str, BenchmarkConfig] = {}
-        first = next(sample_trials(experiment))
-        self.benchmark = Path(self._request(first).benchmark)
+        first = self._request(next(sample_trials(experiment)))
+        self.benchmark = Path(first.benchmark)
+        self._first = first
 
     @property
     def config(self) -> BenchmarkConfig:
         """The benchmark that the command names."""
         return self._config(str(self.benchmark))
+
+    @property
+    def first_study(self) -> Study:
+        """The study of a trial; whose data the others use as well."""
+        return pick_study(self._first, self.config)
 
     def job_of(self, trial: Trial) -> TrialJob:
         """What a trial trains.
@@ -102,6 +97,25 @@ class StudyTrials:
         if benchmark not in self._configs:
             self._configs[benchmark] = load(Path(benchmark))
         return self._configs[benchmark]
+
+
+def check_manifest(file: Path) -> dict[str, Any]:
+    """Check a manifest, and the options of a `ctlr trial` command where its benchmark file is at hand.
+
+    Returns:
+        The search as it was understood.
+
+    Raises:
+        ConfigError: Names every fault.
+    """
+    experiment = read_experiment(file)
+    if trial_arguments(experiment.trial.command) is not None:
+        trials = StudyTrials(experiment, Path("workspace"))
+        if trials.benchmark.exists():
+            trials.check()
+        else:
+            click.echo(f"{trials.benchmark} is not here, so that options were not checked against it.", err=True)
+    return experiment.model_dump(mode="json", exclude={"manifest"})
 
 
 def sample_trials(experiment: Experiment) -> Iterator[Trial]:

@@ -1,0 +1,144 @@
+"""A search from the manifest to its optimum."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from ctlr.cli.manifests import StudyTrials, trial_arguments
+from ctlr.cli.search_display import SearchDisplay
+from ctlr.cli.show import show, show_rows
+from ctlr.cli.trial import prepare
+from ctlr.cli.trial_records import TrialRecord, TrialRecords
+from ctlr.engine import check_device, default_workers
+from ctlr.specs import Experiment, Trial, TrialReport
+from ctlr.trials import WarmLauncher
+from ctlr.tuning.collect import metric_names
+from ctlr.tuning.journal import Completion
+from ctlr.tuning.launch import Launcher
+from ctlr.tuning.local import Limits, Outcome, run_experiment
+from ctlr.tuning.manifest import read_experiment
+from ctlr.tuning.processes import ProcessLauncher
+from ctlr.tuning.status import status_document
+from ctlr.workspace import Workspace
+
+__all__ = ["run_search"]
+
+SHOWN_TRIALS = 5
+
+Follow = Callable[[Trial, TrialReport | None], None]
+
+
+def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: str, output: str) -> int:
+    """Run a manifest's search, or go on with it, and print its optimum.
+
+    Args:
+        file: The manifest.
+        root: Workspace; the journal lies in `experiments/NAME` there.
+        limits: What narrows the manifest.
+        resume: Whether a journal that is there is continued.
+        device: auto, cpu, cuda or cuda:N.
+        output: table, json or yaml.
+
+    Returns:
+        0 where the experiment succeeded, else 1.
+    """
+    experiment = read_experiment(file)
+    if device != "auto":
+        check_device(device)
+    # Trials that are programs find the workspace, too; the manifest's own variables come on top.
+    os.environ["CTLR_WORKSPACE"] = str(root.absolute())
+    warm = StudyTrials(experiment, root.absolute()) if _runs_ctlr_trial(experiment) else None
+    if warm is not None:
+        warm.check()
+    limits = dataclasses.replace(limits, workers=limits.workers or _room(device, warm))
+    workspace = Workspace(root)
+    folder = workspace.root / "experiments" / experiment.name
+    try:
+        with (
+            _launched(experiment, folder, warm, workspace, limits, device) as (launcher, record),
+            SearchDisplay(experiment, limits.max_trials) as display,
+        ):
+
+            def follow(trial: Trial, report: TrialReport | None) -> None:
+                display(trial, report)
+                record(trial, report)
+
+            outcome = run_experiment(experiment, folder, launcher, limits=limits, resume=resume, on_event=follow)
+    except KeyboardInterrupt:
+        again = shlex.join(["ctlr", "tune", str(file), "--resume", "--workspace", str(root)])
+        click.echo(f"Trials that have ended are safe. Go on with: {again}", err=True)
+        raise
+    _print(experiment, outcome, output)
+    return 0 if outcome.succeeded else 1
+
+
+def _runs_ctlr_trial(experiment: Experiment) -> bool:
+    """Whether warm workers can run it: our own command, its metrics read as it prints them."""
+    plain = experiment.collector.kind == "StdOut" and experiment.collector.format == "TEXT"
+    return plain and not experiment.collector.filters and trial_arguments(experiment.trial.command) is not None
+
+
+def _room(device: str, warm: StudyTrials | None) -> int:
+    """Trials at once: GPUs where there are some, else cores by the threads that each trial uses."""
+    if device == "auto":
+        device = "cuda" if any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"
+    return default_workers(device, warm.config.compute.threads if warm is not None else 1)
+
+
+@contextlib.contextmanager
+def _launched(
+    experiment: Experiment, folder: Path, warm: StudyTrials | None, workspace: Workspace, limits: Limits, device: str
+) -> Iterator[tuple[Launcher, Follow]]:
+    """What runs the trials, and what records each that has ended."""
+    if warm is None:
+        click.echo(
+            f"The image {experiment.trial.image} is not used here: trials run {experiment.trial.command[:1]} of this "
+            "machine.",
+            err=True,
+        )
+        with contextlib.closing(ProcessLauncher(experiment, folder)) as programs:
+            yield programs, lambda trial, report: None
+        return
+    arrays = prepare([warm.first_study], workspace)
+    workers = min(limits.workers or 1, experiment.parallel)
+    launcher = WarmLauncher(
+        warm.job_of, arrays, workspace, workers=workers, device=device, folder=folder, metrics=metric_names(experiment)
+    )
+    with contextlib.closing(launcher), TrialRecords(warm.config, workspace) as records:
+
+        def record(trial: Trial, report: TrialReport | None) -> None:
+            done = launcher.done.get(trial.number)
+            if report is None and trial.ended and done is not None:
+                rows = [dict(row) for row in done.rows]
+                records.put(TrialRecord(done.job, trial.name, rows, done.result, trial.reason))
+
+        yield launcher, record
+    if records.error is not None:
+        click.echo(f"Not recorded: {records.error}", err=True)
+
+
+def _print(experiment: Experiment, outcome: Outcome, output: str) -> None:
+    """The optimum for people, or the Experiment with its status."""
+    if output != "table":
+        ended = Completion(outcome.succeeded, outcome.reason, outcome.message, outcome.completed)
+        show(status_document(experiment, outcome.trials, started=outcome.started, completion=ended), output)
+        return
+    sign = 1 if experiment.objective.direction == "minimize" else -1
+    good = [trial for trial in outcome.trials if trial.value is not None and trial.status != "Failed"]
+    best = sorted(good, key=lambda trial: sign * (trial.value or 0.0))[:SHOWN_TRIALS]
+    rows = [
+        {"trial": trial.name, "status": trial.status, experiment.objective.metric: trial.value}
+        | trial.assignments
+        | {"seconds": round(trial.seconds, 1)}
+        for trial in best
+    ]
+    if rows:
+        show_rows(f"{experiment.name}: the best of {len(outcome.trials)} trials", rows)
+    click.echo(f"{'Succeeded' if outcome.succeeded else 'Failed'}: {outcome.message} ({outcome.reason})")
