@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.base import Sampler
+from ctlr.tuning.samplers.bayesian import BayesianSampler
 from ctlr.tuning.samplers.covariance import CovarianceSampler
 from ctlr.tuning.samplers.evolving import GENERATION, MEMBER, PARENT, EvolutionarySampler, PopulationSampler
 from ctlr.tuning.samplers.exploring import GridSampler, RandomSampler, SobolSampler
@@ -21,6 +22,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = {
     "sobol": SobolSampler,
     "tpe": TreeParzenSampler,
     "multivariate-tpe": TreeParzenSampler,
+    "bayesianoptimization": BayesianSampler,
     "cmaes": CovarianceSampler,
     "hyperband": HyperbandSampler,
     "pbt": PopulationSampler,

@@ -1,0 +1,117 @@
+"""Bayesian optimisation by a Gaussian process: acquisitions EI, PI, LCB, Thompson sampling, and a portfolio.
+
+Optuna's `GPSampler` has expected improvement only and no settings; it also starts from its last fit, so that its
+proposals depend on what was asked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctlr.specs import Experiment, Trial
+from ctlr.tuning.samplers.acquisition import ACQUISITIONS, Lattice, best_places
+from ctlr.tuning.samplers.base import History, Record, Sampler, Suggestion
+from ctlr.tuning.samplers.gaussian_process import GaussianProcess, fit
+
+__all__ = ["ACQUISITION", "BayesianSampler"]
+
+Array = NDArray[np.float64]
+
+ACQUISITION = "acquisition"
+"""Label: which function of the portfolio chose a trial."""
+_SPREAD = 1000
+"""Candidates all over the cube."""
+_NEAR = 50
+"""Candidates around each of the best trials, at each distance."""
+_DISTANCES = (0.2, 0.05, 0.01)
+_POLISHED = 5
+
+
+class BayesianSampler(Sampler):
+    """A Gaussian process on the unit cube, so that logarithms and normals of the space are its own.
+
+    The first `n_initial_points` are a scrambled Sobol sequence. Pending trials are believed to end as the mean says
+    (Ginsbourger et al. 2010), failed ones to be as bad as the worst. `gp_hedge` takes EI, LCB or PI with a chance that
+    grows with what the places they chose are worth now (Hoffman et al. 2011, for the function that chose alone).
+    """
+
+    def __init__(self, experiment: Experiment, *, seed: int, earlier: Sequence[Trial] = ()) -> None:
+        super().__init__(experiment, seed=seed, earlier=earlier)
+        self._initial = self._count("n_initial_points")
+        self._function = str(self._settings["acq_func"])
+        self._polished = 0 if self._settings["acq_optimizer"] == "sampling" else _POLISHED
+        self._lattice = Lattice(self.space)
+        self._sobol: Array | None = None
+
+    def _suggest(self, history: History, rng: np.random.Generator) -> Suggestion | None:
+        records = history.all
+        if len(records) < self._initial or sum(record.loss is not None for record in records) < 2:
+            return self._first_unseen((self.space.at(row) for row in self._spread(len(history.records), rng)), rng)
+        rows = np.array([self.space.units(record.point) for record in records])
+        ended = np.array([record.ended for record in records])
+        values = _standardised([record for record in records if record.ended])
+        process = fit(rows[ended], values, self._lattice.categories)
+        believing = process.believing(rows[~ended])
+        name = self._chosen(process, records, rows, rng) if self._function == "gp_hedge" else self._function
+        places = self._places(name, believing, rng)
+        found = self._first_unseen((self.space.at(row) for row in places), rng)
+        return found and Suggestion(found.point, {ACQUISITION: name})
+
+    def _places(self, name: str, process: GaussianProcess, rng: np.random.Generator) -> Array:
+        candidates = self._candidates(process, rng)
+        if name == "TS":
+            return np.asarray(candidates[np.argsort(process.draw(candidates, rng), kind="stable")])
+        best = float(process.values.min())
+        return best_places(process, ACQUISITIONS[name], best, candidates, self._lattice, polished=self._polished)
+
+    def _candidates(self, process: GaussianProcess, rng: np.random.Generator) -> Array:
+        """(M, D) legal rows: some all over, some that differ from the best trials in some columns."""
+        dimensions = len(self.space)
+        best = process.rows[np.argsort(process.values, kind="stable")[:3]]
+        near = [
+            np.where(
+                rng.random((_NEAR, dimensions)) < max(0.5, 1 / dimensions),
+                centre + distance * rng.standard_normal((_NEAR, dimensions)),
+                centre,
+            )
+            for centre in best
+            for distance in _DISTANCES
+        ]
+        return self._lattice.snap(np.concatenate([rng.random((_SPREAD, dimensions)), *near]))
+
+    def _chosen(self, process: GaussianProcess, records: list[Record], rows: Array, rng: np.random.Generator) -> str:
+        """A function of the portfolio by what its places are worth, in deviations of the objective."""
+        names = list(ACQUISITIONS)
+        gains = np.zeros(len(names))
+        for i, name in enumerate(names):
+            own = [k for k, record in enumerate(records) if record.labels.get(ACQUISITION) == name]
+            if own:
+                gains[i] = -process.predict(rows[own])[0].mean()
+        weights = np.exp(gains - gains.max())
+        return names[int(rng.choice(len(names), p=weights / weights.sum()))]
+
+    def _spread(self, index: int, rng: np.random.Generator) -> Array:
+        """(M, D) the point of a Sobol sequence that belongs to this proposal, then random ones."""
+        if self._sobol is None:
+            from scipy.stats.qmc import Sobol  # slow to import
+
+            engine = Sobol(len(self.space), scramble=True, rng=np.random.default_rng([self._seed, 2]))
+            self._sobol = np.asarray(engine.random(2 ** max(4, self._initial.bit_length())))
+        others = rng.random((32, len(self.space)))
+        return np.concatenate([self._sobol[index : index + 1], others])
+
+
+def _standardised(records: list[Record]) -> Array:
+    """(N,) losses with mean 0 and deviation 1; failed trials are as bad as the worst."""
+    known = [record.loss for record in records if record.loss is not None]
+    largest = max(max(abs(loss) for loss in known), 1e-300)
+    worst = max(known)
+    # Divided first: squares of very large losses would overflow.
+    values = np.array([worst if record.loss is None else record.loss for record in records]) / largest
+    deviation = float(values.std())
+    if deviation <= 1e-12:  # all equal but for rounding
+        return np.zeros_like(values)
+    return np.asarray((values - values.mean()) / deviation)
