@@ -17,7 +17,7 @@ _LARGEST = 2**31 - 1  # Katib's counts are int32
 class Fields:
     """One mapping of a document.
 
-    A field that is missing, null or broken reads as its empty value: the fault is told once, at its place.
+    A field that is missing, null, empty text or broken reads as its empty value: a fault is told once, at its place.
 
     Args:
         document: Takes the faults.
@@ -29,7 +29,7 @@ class Fields:
         self.document, self.data, self.where = document, data, where
 
     def __contains__(self, key: str) -> bool:
-        return self.data.get(key) is not None
+        return self.data.get(key) not in (None, "")
 
     def fault(self, key: str | int | None, message: str) -> None:
         """Note that a field breaks a rule; None means the mapping itself."""
@@ -42,8 +42,8 @@ class Fields:
                 self.fault(key, f"Katib knows no such field. {nearest(key, known)}")
 
     def need(self, key: str, remedy: str) -> bool:
-        """Whether a field is there and not an empty text; if not, that is a fault."""
-        if key in self and self.data[key] != "":
+        """Whether a field is there; if not, that is a fault."""
+        if key in self:
             return True
         self.fault(key, f"is missing. {remedy}")
         return False

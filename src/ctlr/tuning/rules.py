@@ -60,7 +60,7 @@ def _parameter(space: Fields, name: str, kind: str, single: bool) -> Parameter |
 
 
 def _check_range(space: Fields, kind: str, distribution: str, single: bool) -> None:
-    if "list" in space:
+    if space.data.get("list"):
         space.fault("list", f"only discrete and categorical have a list; this is {kind}. Write min and max instead.")
     low, high, step = (_bound(space, key, kind) for key in ("min", "max", "step"))
     if low is None or high is None:
@@ -75,7 +75,7 @@ def _check_range(space: Fields, kind: str, distribution: str, single: bool) -> N
 
 
 def _bound(space: Fields, key: str, kind: str) -> Decimal | None:
-    if key not in space or space.data[key] == "":
+    if key not in space:
         if key != "step":
             space.fault(key, f'is missing: {kind} needs min and max. Write `{key}: "…"`.')
         return None
@@ -95,7 +95,7 @@ def _bound(space: Fields, key: str, kind: str) -> Decimal | None:
 
 def _check_list(space: Fields, kind: str, values: Sequence[str], distribution: str) -> None:
     for key in ("min", "max", "step"):
-        if space.data.get(key) not in (None, ""):
+        if key in space:
             space.fault(key, f"only int and double have {key}; this is {kind}. Write the values below `list`.")
     if distribution != "uniform":
         space.fault("distribution", f"only int and double have one; this is {kind}; got {distribution}. Remove it.")

@@ -1,0 +1,180 @@
+"""CTLR's samplers as a suggestion service of a cluster's Katib.
+
+Katib starts one for each experiment whose algorithm its configuration maps to this image (`runtime.suggestions`), asks
+for its health under a name of its own, and then for suggestions whenever trials have ended. The service keeps nothing:
+see `ctlr.tuning.suggestion`.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ctlr.errors import ConfigError, CtlrError, require
+from ctlr.specs import Experiment, Proposal, Trial
+from ctlr.tuning.katib_api import HEALTH_SERVICE, SUGGESTION_SERVICE, load_messages
+from ctlr.tuning.samplers import make_sampler
+from ctlr.tuning.suggestion import fill_reply, read_open, read_request, read_trials, seed_of
+
+__all__ = ["ADDRESS", "serve", "start_server", "suggest"]
+
+ADDRESS = "0.0.0.0:6789"
+"""All interfaces of the pod, at the port that Katib asks."""
+_ASKED_BY_KATIB = "manager.v1beta1.Suggestion"
+_GRACE_SECONDS = 20
+"""For requests that are under way at a SIGTERM; Kubernetes waits 30."""
+_log = logging.getLogger(__name__)
+
+
+def suggest(experiment: Experiment, trials: Sequence[Trial], n: int, earlier: Sequence[Trial] = ()) -> list[Proposal]:
+    """Exactly n proposals, or none where trials that run must end first.
+
+    A space without new places is proposed again from its first place on, since Katib takes nothing but the number that
+    it asks for, and would ask forever.
+
+    Args:
+        experiment: What is searched.
+        trials: All that were proposed, by number.
+        n: How many are asked for.
+        earlier: Ended trials of an earlier experiment of the same space.
+
+    Raises:
+        ConfigError: The algorithm cannot search the space, or a trial lies outside it.
+    """
+    sampler = make_sampler(experiment, seed=seed_of(experiment), earlier=earlier)
+    found = sampler.propose(trials, n)
+    if len(found) == n:
+        return found
+    pending = [
+        Trial(number=len(trials) + i, name=f"asked-{i}", assignments=each.assignments, labels=each.labels)
+        for i, each in enumerate(found)
+    ]
+    if not sampler.exhausted([*trials, *pending]):
+        return []
+    _log.warning("%s: all places of the space were proposed; maxTrialCount is too large.", experiment.name)
+    places = list(
+        {tuple(each.assignments.items()): each.assignments for each in (*earlier, *trials, *pending)}.values()
+    )
+    made = len(trials) + len(found)
+    return [*found, *(Proposal(assignments=places[i % len(places)]) for i in range(made, len(trials) + n))]
+
+
+class _Suggestions:
+    """Answers the two calls of Katib's service."""
+
+    def __init__(self, grpc: Any, earlier: Sequence[Trial]) -> None:
+        self.codes, self.messages, self.earlier = grpc.StatusCode, load_messages(), earlier
+
+    def get(self, request: Any, context: Any) -> Any:
+        reply = self.messages["GetSuggestionsReply"]()
+        n = request.current_request_number
+        try:
+            experiment = read_request(request.experiment)
+            trials, opened = read_trials(request.trials, experiment, read_open(request.experiment))
+            proposals = suggest(experiment, trials, n, self.earlier) if n > 0 else []
+        except CtlrError as error:
+            context.abort(self.codes.INVALID_ARGUMENT, str(error))
+        if len(proposals) < n:  # Katib asks again
+            context.abort(self.codes.UNAVAILABLE, "The next proposals depend on trials that still run.")
+        fill_reply(reply, proposals, trials, opened)
+        return reply
+
+    def validate(self, request: Any, context: Any) -> Any:
+        try:
+            experiment = read_request(request.experiment)
+            make_sampler(experiment, seed=seed_of(experiment), earlier=self.earlier)
+        except ConfigError as error:
+            context.abort(self.codes.INVALID_ARGUMENT, str(error))
+        return self.messages["ValidateAlgorithmSettingsReply"]()
+
+
+class _Health:
+    """Answers gRPC's health checks, as the probes of Kubernetes ask them."""
+
+    def __init__(self, grpc: Any) -> None:
+        self.codes, self.messages, self.stopping = grpc.StatusCode, load_messages(), False
+
+    def check(self, request: Any, context: Any) -> Any:
+        if request.service not in ("", _ASKED_BY_KATIB, SUGGESTION_SERVICE):
+            context.abort(self.codes.NOT_FOUND, f"There is no service {request.service!r} here.")
+        return self.messages["HealthCheckResponse"](status="NOT_SERVING" if self.stopping else "SERVING")
+
+
+def start_server(address: str, *, workers: int, earlier: Sequence[Trial] = ()) -> tuple[int, Callable[[], None]]:
+    """Start to answer requests in threads of this process.
+
+    Args:
+        address: `host:port`; port 0 takes a free one.
+        workers: Requests answered at once.
+        earlier: Ended trials of an earlier experiment of the same space: a warm start.
+
+    Returns:
+        The port, and what stops the server once the requests that are under way are answered.
+
+    Raises:
+        MissingExtraError: grpcio or protobuf is not installed.
+        ConfigError: The address cannot be bound.
+    """
+    grpc = require("grpc", extra="suggest")
+    threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="suggest")
+    server = grpc.server(threads, options=[("grpc.so_reuseport", 0)])  # a port in use is an error
+    suggestions, health = _Suggestions(grpc, earlier), _Health(grpc)
+    for service, calls in (
+        (SUGGESTION_SERVICE, {
+            "GetSuggestions": (suggestions.get, "GetSuggestionsRequest"),
+            "ValidateAlgorithmSettings": (suggestions.validate, "ValidateAlgorithmSettingsRequest"),
+        }),
+        (HEALTH_SERVICE, {"Check": (health.check, "HealthCheckRequest")}),
+    ):  # fmt: skip
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, _handlers(grpc, calls)),))
+    try:
+        port = int(server.add_insecure_port(address))
+    except RuntimeError as error:
+        raise ConfigError(f"{address}: must be a free HOST:PORT; it cannot be bound. Name another one.") from error
+    server.start()
+
+    def stop() -> None:
+        health.stopping = True
+        server.stop(_GRACE_SECONDS).wait()
+
+    return port, stop
+
+
+def _handlers(grpc: Any, calls: Mapping[str, tuple[Callable[[Any, Any], Any], str]]) -> dict[str, Any]:
+    messages = load_messages()
+    return {
+        name: grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=messages[request].FromString,
+            response_serializer=lambda reply: reply.SerializeToString(),
+        )
+        for name, (answer, request) in calls.items()
+    }
+
+
+def serve(address: str = ADDRESS, *, workers: int = 4, earlier: Sequence[Trial] = ()) -> None:
+    """Answer requests until SIGTERM or SIGINT; those that are under way are still answered. For a main thread.
+
+    Args:
+        address: `host:port`.
+        workers: Requests answered at once.
+        earlier: Ended trials of an earlier experiment of the same space: a warm start.
+
+    Raises:
+        MissingExtraError: grpcio or protobuf is not installed.
+        ConfigError: The address cannot be bound.
+    """
+    ended = threading.Event()
+    before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        port, stop = start_server(address, workers=workers, earlier=earlier)
+        _log.info("Answering at port %d.", port)
+        ended.wait()
+        stop()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
