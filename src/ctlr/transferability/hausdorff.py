@@ -92,7 +92,7 @@ def _distances(points: Tensor, others: Tensor, norms: Tensor, least: Tensor) -> 
     """Roots of the least squares, measured again where cancellation has left fewer than five digits."""
     out = least.clamp(min=0).double().sqrt()
     cancelled = torch.nonzero(least < _CANCELLED * norms).flatten()
-    for rows in cancelled.split(max(1, _CHUNK_BYTES // (4 * len(others)))):
+    for rows in torch.split(cancelled, max(1, _CHUNK_BYTES // (4 * len(others)))):
         table = torch.cdist(points[rows], others, compute_mode="donot_use_mm_for_euclid_dist")
         out[rows] = table.amin(1).double()
     return out.numpy()
