@@ -3,15 +3,16 @@ import json
 import math
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+import ctlr
 from ctlr.errors import ConfigError
 from ctlr.specs import Trial
 from ctlr.tuning.algorithms import ALGORITHMS
@@ -20,6 +21,7 @@ from ctlr.tuning.samplers import SAMPLERS
 from ctlr.tuning.service import start_server
 from ctlr.tuning.suggestion import OPEN, read_request, read_trials, seed_of
 
+CONFIG = Path(__file__).parents[2] / "manifests" / "katib-config.yaml"
 MESSAGES = load_messages()
 NUMBER = "ctlr.suggestion.katib.kubeflow.org/number"
 CREATED, RUNNING, SUCCEEDED, KILLED, FAILED, UNAVAILABLE, STOPPED = range(7)
@@ -331,19 +333,18 @@ def test_a_port_in_use_is_refused(address: str) -> None:
 
 
 def test_the_service_ends_in_peace_at_sigterm() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = f"from ctlr.tuning.service import serve; serve('127.0.0.1:{port}', workers=1)"
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    code = "from ctlr.tuning.service import serve; serve(0, workers=1, on_start=lambda port: print(port, flush=True))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            grpc.channel_ready_future(channel).result(timeout=60)
+        assert process.stdout is not None
+        address = f"127.0.0.1:{process.stdout.readline().strip()}"
+        request = MESSAGES["HealthCheckRequest"]()
+        assert call(address, "Check", request, "HealthCheckResponse", "grpc.health.v1.Health").status == 1
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, errors) == (0, b"")
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_the_seed_of_a_name_stays_the_same() -> None:
@@ -354,3 +355,23 @@ def test_the_seed_of_a_name_stays_the_same() -> None:
 
 def test_katibs_names_for_algorithms_are_all_served() -> None:
     assert set(SAMPLERS) <= set(ALGORITHMS)
+
+
+def test_the_clusters_configuration_names_every_algorithm_with_one_pinned_image() -> None:
+    from ruamel.yaml import YAML
+
+    config = YAML(typ="safe", pure=True).load(CONFIG.read_text())
+    entries = config["runtime"]["suggestions"]
+    assert [entry["algorithmName"] for entry in entries] == list(ALGORITHMS)
+    assert {entry["image"] for entry in entries} == {f"ctlr/ctlr-suggestion:{ctlr.__version__}"}
+    # Katib's own limit of 100 MiB is less than numpy and scipy take.
+    assert {entry["resources"]["limits"]["memory"] for entry in entries} == {"1Gi"}
+
+
+def test_the_service_needs_no_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; "
+        "from ctlr.tuning.samplers import SAMPLERS; import ctlr.tuning.service; print(len(SAMPLERS))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(found.stdout) == len(SAMPLERS)

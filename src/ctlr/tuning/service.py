@@ -20,10 +20,10 @@ from ctlr.tuning.katib_api import HEALTH_SERVICE, SUGGESTION_SERVICE, load_messa
 from ctlr.tuning.samplers import make_sampler
 from ctlr.tuning.suggestion import fill_reply, read_open, read_request, read_trials, seed_of
 
-__all__ = ["ADDRESS", "serve", "start_server", "suggest"]
+__all__ = ["PORT", "serve", "start_server", "suggest"]
 
-ADDRESS = "0.0.0.0:6789"
-"""All interfaces of the pod, at the port that Katib asks."""
+PORT = 6789
+"""Where Katib asks."""
 _ASKED_BY_KATIB = "manager.v1beta1.Suggestion"
 _GRACE_SECONDS = 20
 """For requests that are under way at a SIGTERM; Kubernetes waits 30."""
@@ -156,23 +156,32 @@ def _handlers(grpc: Any, calls: Mapping[str, tuple[Callable[[Any, Any], Any], st
     }
 
 
-def serve(address: str = ADDRESS, *, workers: int = 4, earlier: Sequence[Trial] = ()) -> None:
+def serve(
+    port: int = PORT,
+    *,
+    host: str = "0.0.0.0",
+    workers: int = 4,
+    earlier: Sequence[Trial] = (),
+    on_start: Callable[[int], None] = lambda port: None,
+) -> None:
     """Answer requests until SIGTERM or SIGINT; those that are under way are still answered. For a main thread.
 
     Args:
-        address: `host:port`.
+        port: 0 takes a free one.
+        host: The interface; all of them, as a pod needs it.
         workers: Requests answered at once.
         earlier: Ended trials of an earlier experiment of the same space: a warm start.
+        on_start: Is told the port once the service answers.
 
     Raises:
         MissingExtraError: grpcio or protobuf is not installed.
-        ConfigError: The address cannot be bound.
+        ConfigError: The port cannot be bound.
     """
     ended = threading.Event()
     before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        port, stop = start_server(address, workers=workers, earlier=earlier)
-        _log.info("Answering at port %d.", port)
+        bound, stop = start_server(f"{host}:{port}", workers=workers, earlier=earlier)
+        on_start(bound)
         ended.wait()
         stop()
     finally:
