@@ -11,7 +11,10 @@ import csv
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,19 +22,25 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from ctlr.specs import (
+    AlgorithmSpec,
     AnyMethod,
     CohortSpec,
     DataTask,
     EncoderSpec,
     ImagesSpec,
     MeanSpec,
+    Objective,
+    Parameter,
     PretrainSpec,
     ScratchSpec,
+    SearchResult,
+    SearchStage,
     SimCLRSpec,
     Study,
     StudyResult,
     SupervisedSpec,
     TaskSpec,
+    Trial,
     VATSpec,
     fingerprint,
 )
@@ -245,3 +254,170 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
 def new_benchmark(tmp_path: Path) -> Callable[..., Benchmark]:
     """Build an age benchmark of other factors in a folder of its own."""
     return lambda **factors: age_benchmark(tmp_path / "workspace", **factors)
+
+
+# ---------------------------------------------------------------- searches
+
+LR = Parameter(name="lr", kind="double", low="0.00001", high="0.1", distribution="logUniform")
+FROZEN = Parameter(name="frozen", kind="int", low="0", high="4")
+OPTIMISER = Parameter(name="optimiser", kind="categorical", values=("adam", "sgd"))
+SPACE = (LR, FROZEN, OPTIMISER)
+OPTIONS = {"lr": "finetune.lr", "frozen": "finetune.n_frozen", "optimiser": "finetune.optimiser"}
+LOWEST = Objective(metric="val_mae", direction="minimize", strategies={"val_mae": "latest"})
+
+
+def make_trial(number: int, value: float | None, *, seconds: float = 6.0, status: str = "", **more: Any) -> Trial:
+    """A trial whose options follow from its number."""
+    rng = _rng("options", number)
+    given = {
+        "number": number, "name": f"trial-{number:03d}", "value": value, "seconds": seconds,
+        "status": status or ("Failed" if value is None else "Succeeded"), "started": (number // 2) * seconds,
+        "assignments": {"lr": f"{10 ** rng.uniform(-5, -1):.12g}", "frozen": str(rng.integers(0, 5)),
+                        "optimiser": str(rng.choice(["adam", "sgd"]))},
+    }  # fmt: skip
+    return Trial(**given | more)
+
+
+def surface(trial: Trial, low: float) -> float:
+    """The value of a trial: best at a rate of 0.001, with two blocks frozen, a little better with adam."""
+    options = trial.assignments
+    return (
+        low + 0.9 * (np.log10(float(options["lr"])) + 3) ** 2 + 0.15 * (int(options["frozen"]) - 2) ** 2
+        + 0.3 * (options["optimiser"] == "sgd")
+    )  # fmt: skip
+
+
+def make_stage(trials: Sequence[Trial], **more: Any) -> SearchStage:
+    """A stage of the finetuning; its best trial is the one with the smallest value."""
+    valued = [trial for trial in trials if trial.value is not None]
+    best = min(valued, key=lambda trial: trial.value or 0.0).number if valued else None
+    given = {
+        "stage": "finetune", "objective": LOWEST, "algorithm": AlgorithmSpec(name="tpe"), "parameters": SPACE,
+        "options": OPTIONS, "parallel": 2, "trials": tuple(trials), "best": best,
+        "reason": "ExperimentMaxTrialsReached",
+    }  # fmt: skip
+    return SearchStage(**given | more)
+
+
+def make_search(study: Study, *stages: SearchStage, **more: Any) -> SearchResult:
+    """What was found in these stages; the last one's best trial is chosen."""
+    last = stages[-1] if stages else None
+    chosen = (
+        {OPTIONS[k]: v for k, v in last.trials[last.best].assignments.items()} if last and last.best is not None else {}
+    )
+    given = {"study": study, "stages": stages, "assignments": chosen, "path": f"searches/{study.id}",
+             "reason": "" if chosen else "tuning found nothing: every trial failed"}  # fmt: skip
+    return SearchResult(**given | more)
+
+
+def typical_search(root: Path, method: str, n_train: int, *, trials: int = 20) -> SearchResult:
+    """A search of 20 trials with a failure, an early stop and predictions of every scored trial below `root`."""
+    tried = []
+    for number in range(trials):
+        trial = make_trial(number, 1.0, seconds=5.0 + number % 3)
+        status = {4: "Failed", 9: "EarlyStopped"}.get(number, "Succeeded")
+        noise = float(_rng("value", method, n_train, number).normal(scale=0.1))
+        value = None if status == "Failed" else surface(trial, MAE[method][n_train] - 0.4) + noise
+        reason = "the loss is no number at epoch 3" if status == "Failed" else ""
+        tried.append(trial.model_copy(update={"status": status, "value": value, "reason": reason}))
+    study = make_study(AGE, METHODS[method], n_train, 0)
+    pretrained = {"pretrain_seconds": 34.0, "pretrain_shared_by": 3} if study.source else {}
+    search = make_search(study, make_stage(tried), **pretrained)
+    for trial in tried:
+        if trial.value is not None:
+            write_validation(root / search.path / trial.name, trial.value, n_train, noise=trial.number)
+    return search
+
+
+def write_validation(folder: Path, mae: float, subjects: int, *, noise: int = 0) -> None:
+    """Predictions on validation subjects with exactly this mean absolute error."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ages = _rng("ages", "validation", subjects).uniform(20, 80, subjects)
+    errors = _rng("hard", subjects).normal(size=subjects) + 0.3 * _rng("own", noise).normal(size=subjects)
+    errors *= mae / np.abs(errors).mean()
+    _write(
+        folder / "validation.csv",
+        [
+            {"subject": subject, "split": "validation", "y_true": f"{age:.12g}", "y_pred": f"{age + error:.12g}"}
+            for subject, age, error in zip(_subjects("validation", subjects), ages, errors, strict=True)
+        ],
+    )
+
+
+@pytest.fixture
+def searching() -> SimpleNamespace:
+    """What makes searches whose numbers are known."""
+    return SimpleNamespace(
+        trial=make_trial, stage=make_stage, search=make_search, typical=typical_search,
+        write_validation=write_validation,
+        study=lambda method, n_train, **more: make_study(AGE, METHODS[method], n_train, 0, **more), space=SPACE,
+        lowest=LOWEST,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- pages
+
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order; collects identifiers, links, texts and captions."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.outside: list[str] = []
+        self.tables = self.captions = self.unlabelled = 0
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if values.get("id"):
+            self.ids.append(values["id"] or "")
+        target = values.get("href") or values.get("src") or ""
+        if target.startswith("#"):
+            self.links.append(target[1:])
+        elif target and not target.startswith("data:"):
+            self.outside.append(target)
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        self.unlabelled += tag == "svg" and not values.get("aria-label")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style",):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).replace("\u00a0", " ").split())
+
+
+@pytest.fixture(scope="session")
+def read() -> Callable[[Path], Page]:
+    """Parse a page that has to be correct: nothing from outside, no broken link, words for every drawing."""
+    return _read
+
+
+def _read(report: Path) -> Page:
+    page = Page(report.read_text())
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.links) <= set(page.ids)
+    assert page.outside == []
+    assert page.unlabelled == 0
+    assert page.captions == page.tables
+    return page

@@ -14,9 +14,11 @@ from ctlr.report.plots import Style
 from ctlr.report.privacy import scrub
 from ctlr.report.sections import Done, load, sections
 from ctlr.report.svg import variable
+from ctlr.report.tuning import Budget
+from ctlr.report.tuning_views import TuningView, tuning_view
 from ctlr.report.views import View, method_styles, view
 from ctlr.report.wording import terms
-from ctlr.specs import StudyResult
+from ctlr.specs import SearchResult, StudyResult
 
 __all__ = ["Contents", "Key", "contents"]
 
@@ -44,12 +46,15 @@ class Contents:
     """(what, number) of the benchmark at a glance."""
     time_words: str
     terms: tuple[tuple[str, str], ...]
+    tuning: TuningView | None
+    """None where nothing was tuned."""
 
     @property
     def written(self) -> list[Table]:
         """Tables that become files: those of the page, except what provenance says of this machine."""
         common = [table for name, table in self.tables.items() if name not in ("versions", "fingerprints")]
-        return [*common, *(table for each in self.views for table in each.tables.values())]
+        tuning = list(self.tuning.tables.values()) if self.tuning is not None else []
+        return [*common, *(table for each in self.views for table in each.tables.values()), *tuning]
 
 
 def contents(
@@ -61,6 +66,8 @@ def contents(
     wall_seconds: float,
     bootstrap: int,
     level: float,
+    searches: Sequence[SearchResult] = (),
+    budget: Budget = "trials",
 ) -> Contents:
     """Read predictions, compute rows, draw.
 
@@ -87,6 +94,8 @@ def contents(
         results=tuple(known), views=tuple(views), tables=tables, keys=_keys(styles),
         facts=tuple(_facts(known, views, wall_seconds)), time_words=_time_words(steps, wall_seconds),
         terms=tuple(terms(views, bootstrap=bootstrap, level=level)),
+        tuning=tuning_view(searches, found, styles, root, budget=budget, bootstrap=bootstrap, level=level)
+        if searches else None,
     )  # fmt: skip
 
 

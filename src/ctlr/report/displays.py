@@ -28,6 +28,7 @@ __all__ = [
     "interval",
     "methods_table",
     "metric_label",
+    "metric_words",
     "metrics_table",
     "percent",
     "score_digits",
@@ -58,10 +59,15 @@ def capital(text: str) -> str:
     return text[0].upper() + text[1:] if len(text) > 1 else text
 
 
+def metric_words(metric: str, task: TaskSpec) -> str:
+    """A metric with its unit, inside a sentence: `MAE (years)`, `balanced accuracy`."""
+    name = METRIC_WORDS[metric]
+    return f"{name} ({unit(task)})" if metric in _WITH_UNIT and unit(task) else name
+
+
 def metric_label(task: TaskSpec) -> str:
     """The headline metric with its unit, to open a line with: `MAE (years)`, `Balanced accuracy`."""
-    name = capital(METRIC_WORDS[task.headline])
-    return f"{name} ({unit(task)})" if task.headline in _WITH_UNIT and unit(task) else name
+    return capital(metric_words(task.headline, task))
 
 
 def gap_name(section: Section) -> str:

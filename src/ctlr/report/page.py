@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from ctlr import __version__
 from ctlr.report.privacy import scrub
-from ctlr.specs import StudyResult
+from ctlr.specs import SearchResult, StudyResult
 from ctlr.workspace import disk_faults_named, write_aside
 
 __all__ = ["build_report"]
@@ -28,8 +27,12 @@ def build_report(
     wall_seconds: float,
     bootstrap: int = 2000,
     confidence: float = 0.95,
+    searches: Sequence[SearchResult] = (),
+    budget: Literal["trials", "seconds"] = "trials",
 ) -> Path:
     """Write `report.html`, `results.csv`, `model-card.md` and `tables/*.{csv,md,tex}` into a folder.
+
+    With searches, a section on tuning stands in the report, and every trial in `trials.csv`.
 
     Equal results give equal bytes: nothing of the day, the machine's paths or its user enters.
 
@@ -46,6 +49,8 @@ def build_report(
         wall_seconds: Of the whole run; 0 when unknown.
         bootstrap: Replicates behind an interval, at least.
         confidence: Share of intervals that hold the true value.
+        searches: What tuning tried and chose; their trials' validation predictions lie below `root`.
+        budget: What every search was given the same of, trials or device seconds.
 
     Returns:
         Path of `report.html`.
@@ -58,10 +63,11 @@ def build_report(
     from ctlr.report.contents import contents
     from ctlr.report.formats import records_csv, to_csv, to_latex, to_markdown
     from ctlr.report.model_card import model_card
+    from ctlr.report.templating import render
 
     found = contents(
         results, root=root, environment=environment, excluded=excluded, wall_seconds=wall_seconds,
-        bootstrap=bootstrap, level=confidence,
+        bootstrap=bootstrap, level=confidence, searches=searches, budget=budget,
     )  # fmt: skip
     prose = {
         "title": scrub(title), "description": scrub(description), "command": scrub(command),
@@ -74,20 +80,12 @@ def build_report(
         for suffix, write in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex))
     }
     files["results.csv"] = records_csv(records)
+    if found.tuning is not None:
+        files["trials.csv"] = records_csv(found.tuning.records)
     files["model-card.md"] = model_card(found.views, title=prose["title"])
-    files["report.html"] = _render(found=found, **prose)
+    files["report.html"] = render("report.html.j2", found=found, **prose)
     with disk_faults_named(out):
         (out / "tables").mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_aside(out / name, text.encode())
     return out / "report.html"
-
-
-def _render(**context: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("ctlr.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return templates.get_template("report.html.j2").render(version=__version__, **context)

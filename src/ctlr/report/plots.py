@@ -14,7 +14,7 @@ from ctlr.report.formats import decimals, number
 from ctlr.report.svg import INK, MUTED, SERIES, SURFACE, Panel, canvas, panel
 from ctlr.report.tables import GainRow, ScoreRow
 
-__all__ = ["Style", "forest", "history_plot", "learning_curves", "short", "styles"]
+__all__ = ["Style", "forest", "history_plot", "label_ends", "learning_curves", "short", "styles"]
 
 WIDE, CURVE_HEIGHT = 480, 330
 LINE = 17
@@ -80,7 +80,7 @@ def learning_curves(
         axes.grid(axis="x", visible=False)
         axes.set_xlabel(f"Labelled training subjects, n{' (log scale)' if len(sizes) > 1 else ''}")
         axes.set_ylabel(f"{label}, {better} is better")
-        _label_ends(axes, ends, style)
+        label_ends(axes, ends, style, height=CURVE_HEIGHT)
         return panel(axes, name=name, alt=_curves_in_words(rows, methods, label))
 
 
@@ -100,14 +100,14 @@ def _curve(axes: Axes, rows: Sequence[ScoreRow], style: Style, dodge: float, edg
     )  # fmt: skip
 
 
-def _label_ends(axes: Axes, ends: Sequence[tuple[str, float]], style: Mapping[str, Style]) -> None:
-    """Name each line at its right end."""
+def label_ends(axes: Axes, ends: Sequence[tuple[str, float]], style: Mapping[str, Style], *, height: int) -> None:
+    """Name each line at its right end; (method, value) each, in a drawing of so many pixels."""
     low, high = axes.get_ylim()
-    height = axes.get_position().height * CURVE_HEIGHT
+    inside = axes.get_position().height * height
     ordered = sorted(ends, key=lambda end: end[1])
-    places = spread([(value - low) / (high - low) * height for _, value in ordered], height)
+    places = spread([(value - low) / (high - low) * inside for _, value in ordered], inside)
     for (method, _), place in zip(ordered, places, strict=True):
-        look, y = style[method], place / height
+        look, y = style[method], place / inside
         if look.dashed:
             axes.plot(
                 [1.015, 1.05], [y, y], color=look.colour, linestyle=(0, (2, 1.5)), linewidth=1.4,

@@ -37,11 +37,18 @@ class Predictions:
         return self.truth.astype(np.int64)
 
 
-def read_predictions(file: Path, kind: Literal["regression", "classification"]) -> dict[str, Predictions]:
+def read_predictions(
+    file: Path, kind: Literal["regression", "classification"], *, needed: str = "test"
+) -> dict[str, Predictions]:
     """Read `predictions.csv` as split -> predictions, in the file's order.
 
+    Args:
+        file: To read.
+        kind: Of the target.
+        needed: The split without which the file is of no use.
+
     Raises:
-        DataError: The file is missing, cut short, or lacks a column.
+        DataError: The file is missing, cut short, or lacks a column or the needed split.
     """
     place = f"{file.parent.name}/{file.name}"
     remedy = "Delete that folder and run `ctlr resume`: the study is done again."
@@ -53,8 +60,9 @@ def read_predictions(file: Path, kind: Literal["regression", "classification"]) 
         splits: dict[str, list[dict[str, str]]] = {}
         for row in rows:
             splits.setdefault(row["split"], []).append(row)
-        if "test" not in splits:
-            raise DataError(f"{place} must hold rows of the split `test`; it has {sorted(splits) or 'none'}. {remedy}")
+        if needed not in splits:
+            found = sorted(splits) or "none"
+            raise DataError(f"{place} must hold rows of the split `{needed}`; it has {found}. {remedy}")
         return {split: _parse(group, classes) for split, group in splits.items()}
     except OSError as error:
         raise DataError(f"{place} cannot be read ({error.strerror}). {remedy}") from error

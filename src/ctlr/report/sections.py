@@ -113,7 +113,9 @@ def sections(loaded: Sequence[StudyResult | Done]) -> list[Section]:
     targets: dict[tuple[str, str], list[StudyResult | Done]] = {}
     for item in loaded:
         study = _result(item).study
-        targets.setdefault((study.target.identity(), study.encoder.identity()), []).append(item)
+        # By its label: tuning may have given an encoder other options at each size.
+        encoder = study.encoder.label or study.encoder.identity()
+        targets.setdefault((study.target.identity(), encoder), []).append(item)
     return _with_slugs(
         [
             _section([item for item in group if _result(item).study.source in (None, source)], source)

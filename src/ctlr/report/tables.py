@@ -24,6 +24,7 @@ __all__ = [
     "Rows",
     "ScoreRow",
     "SplitRow",
+    "bin_edges",
     "compute",
 ]
 
@@ -199,7 +200,7 @@ def _scores(section: Section, resampling: _Resampling) -> list[ScoreRow]:
     for method, size in _cells(section):
         estimate = bootstrap_mean(
             _outcomes(section.cells[method, size]), section.task.headline, np.random.default_rng(_SEED),
-            bins=_bin_edges(section, size), **resampling._asdict(),
+            bins=bin_edges(section, size), **resampling._asdict(),
         )  # fmt: skip
         if estimate is not None:
             rows.append(ScoreRow(method=method, n_train=size, estimate=estimate))
@@ -212,7 +213,7 @@ def _gains(section: Section, methods: Sequence[str], against: str | None, resamp
         if method in methods and against is not None and (against, size) in section.cells:
             gain = paired_gain(
                 _outcomes(section.cells[method, size]), _outcomes(section.cells[against, size]), section.task.headline,
-                np.random.default_rng(_SEED), bins=_bin_edges(section, size), **resampling._asdict(),
+                np.random.default_rng(_SEED), bins=bin_edges(section, size), **resampling._asdict(),
             )  # fmt: skip
             if gain is not None:
                 found.append((method, size, gain))
@@ -226,7 +227,7 @@ def _gains(section: Section, methods: Sequence[str], against: str | None, resamp
     ]  # fmt: skip
 
 
-def _bin_edges(section: Section, size: int) -> NDArray[np.float64] | None:
+def bin_edges(section: Section, size: int) -> NDArray[np.float64] | None:
     """Inner edges of the target's bins for `f1_bins`: quintiles of the training targets of all seeds."""
     trains = [
         study.predictions["train"].truth

@@ -1,0 +1,288 @@
+"""Rows of the tuning section made readable: ledger, spread, chosen options, selection, failed trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ctlr.report.costs import duration
+from ctlr.report.displays import METRIC_WORDS, capital, interval, percent
+from ctlr.report.formats import Cell, Table, decimals, number
+from ctlr.report.privacy import scrub
+from ctlr.report.search_stages import Line, Tried
+from ctlr.report.tuning import ChoiceRow, LedgerRow, LostRow, SelectionRow, Spread, SpreadRow
+from ctlr.specs import Parameter
+
+__all__ = [
+    "STAGE_WORDS",
+    "choices_table",
+    "experiment_failures",
+    "failures_table",
+    "ledger_table",
+    "range_words",
+    "selection_table",
+    "share_words",
+    "space_table",
+    "spread_table",
+    "value_words",
+]
+
+STAGE_WORDS: Mapping[str, str] = {"pretrain": "pretraining", "finetune": "finetuning", "joint": "both together"}
+
+
+class _Naming:
+    """Columns that name a line: the method, and whatever else tells lines apart."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        transfers = {line.transfer for line in lines if line.source} or {line.transfer for line in lines}
+        self._transfer = len(transfers) > 1 or len({(line.data, line.target) for line in lines}) > 1
+        self._encoder = len({line.encoder for line in lines}) > 1
+        self.columns = ("Method", *["Transfer"] * self._transfer, *["Encoder"] * self._encoder)
+
+    def cells(self, line: Line) -> tuple[Cell, ...]:
+        return (Cell(line.method), *[Cell(line.transfer)] * self._transfer, *[Cell(line.encoder)] * self._encoder)
+
+
+# ---------------------------------------------------------------- cost
+
+
+def ledger_table(rows: Sequence[LedgerRow]) -> Table:
+    """What each search was charged, and the sum over the sizes of each line."""
+    naming = _Naming([row.line for row in rows])
+    several = len({row.n_train for row in rows if row.n_train is not None}) > 1
+    rows = [row for row in rows if several or row.n_train is not None]
+    cut = any(row.killed for row in rows)
+
+    def line(row: LedgerRow) -> tuple[Cell, ...]:
+        counts = (row.succeeded, row.failed, row.stopped, *([row.killed] if cut else []))
+        return (
+            *naming.cells(row.line), Cell("all" if row.n_train is None else str(row.n_train)),
+            Cell(_count(row.trials)), *(Cell(_count(n)) for n in counts),
+            Cell(duration(row.seconds)),
+            _pretraining(row),
+            Cell(duration(row.total)),
+        )  # fmt: skip
+
+    statuses = ("Succeeded", "Failed", "Stopped early", *(["Cut off"] if cut else []))
+    return Table(
+        name="tuning-ledger",
+        caption="Ledger: what every search was charged. What several searches share is charged to each in equal parts.",
+        columns=(
+            *naming.columns, "n", "Trials", *statuses, "Device time of trials", "Pretraining charged", "Device time",
+        ),
+        headers=len(naming.columns), rows=tuple(map(line, rows)),
+        records=tuple(
+            row.line._asdict()
+            | {"n_train": row.n_train, "trials": row.trials, "succeeded": row.succeeded, "failed": row.failed,
+               "early_stopped": row.stopped, "killed": row.killed, "seconds_trials": row.seconds,
+               "seconds_pretraining": row.pretrain_seconds, "pretraining_shared_by": row.shared_by,
+               "seconds": row.total}
+            for row in rows if row.n_train is not None
+        ),
+    )  # fmt: skip
+
+
+def _pretraining(row: LedgerRow) -> Cell:
+    if not row.pretrain_seconds:
+        return Cell("–")
+    shared = row.shared_by > 1 and row.n_train is not None
+    return Cell(duration(row.pretrain_seconds), f"shared by {row.shared_by} searches" if shared else "")
+
+
+def _count(value: float) -> str:
+    return str(round(value)) if abs(value - round(value)) < 0.05 else number(value, 1)
+
+
+def spread_table(rows: Sequence[SpreadRow]) -> Table:
+    """Methods held against each other, by size and in sum."""
+    if len(rows) == 2:  # one size: its sum says the same
+        rows = rows[:1]
+
+    def cells(spread: Spread, words: Sequence[str]) -> tuple[Cell, Cell]:
+        least, most = words
+        return Cell(least if least == most else f"{least} to {most}"), Cell(share_words(spread))
+
+    return Table(
+        name="tuning-spread",
+        caption="How far apart the methods’ costs are: spread is (most − least) / mean over the methods.",
+        columns=("n", "Trials, least to most", "Spread", "Device time, least to most", "Spread of device time"),
+        rows=tuple(
+            (Cell("all" if r.n_train is None else str(r.n_train)),
+             *cells(r.trials, [_count(r.trials.least), _count(r.trials.most)]),
+             *cells(r.seconds, [duration(r.seconds.least), duration(r.seconds.most)]))
+            for r in rows
+        ),
+        records=tuple(
+            {"n_train": "all" if r.n_train is None else r.n_train, "trials_least": r.trials.least,
+             "trials_most": r.trials.most, "trials_spread": r.trials.share, "seconds_least": r.seconds.least,
+             "seconds_most": r.seconds.most, "seconds_spread": r.seconds.share}
+            for r in rows
+        ),
+    )  # fmt: skip
+
+
+def share_words(spread: Spread) -> str:
+    """`5.1 %`, on one line."""
+    return f"{number(100 * spread.share, 1)}\u00a0%"
+
+
+# ---------------------------------------------------------------- choices
+
+
+def range_words(parameter: Parameter) -> str:
+    """`1e-5 to 0.1, log`, `2 to 8, step 2`, `adam, sgd`."""
+    if parameter.kind in ("discrete", "categorical"):
+        return ", ".join(scrub(value) for value in parameter.values)
+    words = f"{parameter.low} to {parameter.high}"
+    if parameter.step:
+        words += f", step {parameter.step}"
+    shapes = {"uniform": "", "logUniform": ", log", "normal": ", normal", "logNormal": ", log-normal"}
+    return words + shapes[parameter.distribution]
+
+
+def choices_table(rows: Sequence[ChoiceRow]) -> Table:
+    """Option by size, beside the range that was searched."""
+    naming = _Naming([row.line for row in rows])
+    sizes = sorted({size for row in rows for size in row.values})
+    staged = len({row.stage for row in rows}) > 1
+
+    def line(row: ChoiceRow) -> tuple[Cell, ...]:
+        values = (row.values.get(size) for size in sizes)
+        return (
+            *naming.cells(row.line), *([Cell(STAGE_WORDS[row.stage])] if staged else []), Cell(row.option),
+            Cell(range_words(row.parameter)),
+            *(Cell("–", tone="muted") if v is None else Cell(value_words(v), _edge(v, row.parameter)) for v in values),
+        )  # fmt: skip
+
+    return Table(
+        name="tuning-chosen",
+        caption="Chosen options by number of labelled subjects n, beside the range that was searched. A value at the "
+        "edge of its range says that a better one may lie outside.",
+        columns=(
+            *naming.columns, *(["Stage"] if staged else []), "Option", "Searched", *(f"n = {size}" for size in sizes),
+        ),
+        headers=len(naming.columns) + staged + 2, rows=tuple(map(line, rows)),
+        records=tuple(
+            row.line._asdict()
+            | {"n_train": size, "stage": row.stage, "option": row.option, "value": scrub(row.values[size]),
+               "searched": range_words(row.parameter)}
+            for row in rows for size in sizes if size in row.values
+        ),
+    )  # fmt: skip
+
+
+def value_words(text: str) -> str:
+    """Four digits of a long decimal; all else as it is written."""
+    try:
+        value = float(text)
+    except ValueError:
+        return scrub(text)
+    return f"{value:.4g}" if len(text) > 7 else text
+
+
+def _edge(text: str, parameter: Parameter) -> str:
+    if parameter.kind in ("discrete", "categorical"):
+        return ""
+    return "at the edge" if float(text) in (float(parameter.low), float(parameter.high)) else ""
+
+
+def space_table(parameters: Sequence[Parameter], best: Mapping[str, str]) -> Table:
+    """An experiment's parameters, and the best trial's values."""
+    records = [
+        {"parameter": scrub(p.name), "searched": range_words(p), "best": scrub(best.get(p.name, ""))}
+        for p in parameters
+    ]
+    return Table(
+        name="space", caption="What was searched, and the value of the best trial.",
+        columns=("Parameter", "Searched", "Best trial"), headers=2,
+        rows=tuple(
+            (Cell(r["parameter"]), Cell(r["searched"]), Cell(r["best"] or "–",
+                                                             _edge(best[p.name], p) if p.name in best else ""))
+            for r, p in zip(records, parameters, strict=True)
+        ),
+        records=tuple(records),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- how sure a choice is
+
+
+def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
+    """Best against runner-up on validation, and what was left on the test set."""
+    naming = _Naming([row.line for row in rows])
+    known = [v for r in rows if r.metric for v in (r.best, r.runner_up, r.test) if v is not None]
+    digits = decimals(known)
+    metrics = list(dict.fromkeys(row.metric for row in rows if row.metric))
+    named = capital(METRIC_WORDS[metrics[0]]) if len(metrics) == 1 else "The metric of each search"
+
+    def line(row: SelectionRow) -> tuple[Cell, ...]:
+        gain = row.gain
+        own = digits if row.metric else decimals(v for v in (row.best, row.runner_up) if v is not None)
+        return (
+            *naming.cells(row.line), Cell(str(row.n_train)), Cell(number(row.best, own)),
+            Cell(number(row.runner_up, own)),
+            Cell("–", tone="muted") if gain is None
+            else Cell(number(gain.mean, digits, sign=True), interval(gain, digits, sign=True)),
+            Cell("–", tone="muted") if gain is None else Cell("yes" if gain.verdict == "gain" else "no"),
+            Cell(number(row.test, digits)), Cell(number(row.gap, digits, sign=True)),
+        )  # fmt: skip
+
+    return Table(
+        name="tuning-selection",
+        caption=f"{named} of the best trial and the runner-up on the first seed’s validation subjects, and of the "
+        f"chosen options on the test set, mean over the seeds. The lead is paired over validation subjects, with its "
+        f"{percent(level)} interval; the gap says how much worse the test set is than the best trial’s validation.",
+        columns=(
+            *naming.columns, "n", "Best trial", "Runner-up", "Lead", "Beyond noise", "Test, trained anew", "Gap",
+        ),
+        headers=len(naming.columns), rows=tuple(map(line, rows)),
+        records=tuple(
+            row.line._asdict()
+            | {"n_train": row.n_train, "metric": row.metric, "best": row.best, "runner_up": row.runner_up}
+            | {key: getattr(row.gain, source, None) for key, source in
+               (("lead", "mean"), ("lead_low", "low"), ("lead_high", "high"), ("p", "p"), ("subjects", "n_subjects"))}
+            | {"test": row.test, "seeds": row.seeds, "gap": row.gap}
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- what failed
+
+
+def failures_table(rows: Sequence[LostRow]) -> Table:
+    """Failed trials of a benchmark's searches, and why; what they printed stays in the workspace."""
+    naming = _Naming([row.line for row in rows])
+    shown = [(", ".join(map(str, row.sizes)), *_failure(row.tried, row.names)) for row in rows]
+    return Table(
+        name="tuning-failed",
+        caption="Trials that failed; the search took them for bad. What they printed stays in the workspace.",
+        columns=(*naming.columns, "n", "Stage", "Trial", "Options", "Reason"),
+        headers=len(naming.columns) + 5,
+        rows=tuple(
+            (*naming.cells(row.line), Cell(sizes), Cell(STAGE_WORDS[row.stage]), Cell(trial), Cell(options),
+             Cell(reason))
+            for row, (sizes, trial, options, reason) in zip(rows, shown, strict=True)
+        ),
+        records=tuple(
+            row.line._asdict()
+            | {"n_train": sizes, "stage": row.stage, "round": row.tried.round, "trial": trial, "options": options,
+               "reason": reason}
+            for row, (sizes, trial, options, reason) in zip(rows, shown, strict=True)
+        ),
+    )  # fmt: skip
+
+
+def experiment_failures(tried: Sequence[Tried]) -> Table:
+    """Failed trials of one experiment, and why."""
+    shown = [_failure(each, {}) for each in tried if each.trial.status == "Failed"]
+    return Table(
+        name="failed", caption="Trials that failed; the search took them for bad.",
+        columns=("Trial", "Parameters", "Reason"), headers=3,
+        rows=tuple(tuple(map(Cell, line)) for line in shown),
+        records=tuple(dict(zip(("trial", "parameters", "reason"), line, strict=True)) for line in shown),
+    )  # fmt: skip
+
+
+def _failure(tried: Tried, names: Mapping[str, str]) -> tuple[str, str, str]:
+    options = ", ".join(f"{names.get(name, name)} = {value_words(v)}" for name, v in tried.trial.assignments.items())
+    return str(tried.order), scrub(options), scrub(tried.trial.reason) or "no reason was recorded"

@@ -1,0 +1,105 @@
+"""What the tuning section says in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ctlr.report.displays import capital, metric_words
+from ctlr.report.headline import listed
+from ctlr.report.privacy import scrub
+from ctlr.report.search_stages import Line, metric_of
+from ctlr.report.tuning import LIMIT, Budget, LedgerRow, SpreadRow
+from ctlr.report.tuning_tables import share_words
+from ctlr.specs import Objective, SearchResult, Study, TaskSpec
+
+__all__ = ["ambiguous", "budget_words", "failures", "objective_label", "searched", "title"]
+
+_ORDERS = {
+    "joint": "the options of pretraining and finetuning together in every trial, where a method pretrains",
+    "pretrain": "the options of the pretraining by its own score, then those of the finetuning",
+    "finetune": "the options of the finetuning, on a fixed pretraining where a method has one",
+}
+
+
+def searched(searches: Sequence[SearchResult], ledger: Sequence[LedgerRow], budget: Budget) -> str:
+    """What was searched, and how."""
+    stages = [stage for search in searches for stage in search.stages]
+    if not stages:
+        return "Tuning was asked for, and no search began."
+    kinds = {stage.stage for stage in stages}
+    order = next(words for kind, words in _ORDERS.items() if kind in kinds)
+    algorithms = listed(sorted({stage.algorithm.name for stage in stages}))
+    rounds = max(stage.round for stage in stages)
+    parallel = listed(sorted({stage.parallel for stage in stages}), "or")
+    seeds = listed(sorted({search.study.seed for search in searches}))
+    coarse = f" in {rounds} rounds from coarse to fine" if rounds > 1 else ""
+    return (
+        f"For each method and sample size, {algorithms} searched {order}{coarse}: {_amount(ledger, budget)} a search, "
+        f"{parallel} trials at a time. Trials were judged on validation subjects of the first seed ({seeds}) only. "
+        "What was chosen was trained anew for every seed; no trial read the test set."
+    )
+
+
+def _amount(ledger: Sequence[LedgerRow], budget: Budget) -> str:
+    rows = [row for row in ledger if row.n_train is not None]
+    if budget == "trials":
+        low, high = (round(pick(row.trials for row in rows)) for pick in (min, max))
+        return f"{low} trials" if low == high else f"{low} to {high} trials"
+    low, high = (round(pick(row.total for row in rows)) for pick in (min, max))
+    return f"{low} device seconds" if low == high else f"{low} to {high} device seconds"
+
+
+_UNITS: Mapping[Budget, str] = {"trials": "trials", "seconds": "device seconds"}
+
+
+def budget_words(spread: Sequence[SpreadRow], budget: Budget) -> str:
+    """Which budget was set, whether methods kept to it, and the other one for information."""
+    if not spread:
+        return "There is a single method, so there is no budget to compare."
+    other: Budget = "seconds" if budget == "trials" else "trials"
+    worst = max(spread, key=lambda row: getattr(row, budget).share)
+    found = share_words(getattr(worst, budget))
+    at = "over all sizes" if worst.n_train is None else f"at n = {worst.n_train}"
+    limit = f"{100 * LIMIT:g}\u00a0%"
+    if worst.exceeds(budget):
+        verdict = (
+            f"Uneven budget: methods differ by {found} in {_UNITS[budget]} {at}, more than {limit}. They were not "
+            "tuned at the same cost, and gains may owe something to that."
+        )
+    elif not getattr(worst, budget).share:
+        verdict = "Every method was given the same."
+    else:
+        verdict = f"Methods differ by at most {found} in it, within {limit}."
+    also = share_words(max((getattr(row, other) for row in spread), key=lambda each: each.share))
+    return (
+        f"The budget was set in {_UNITS[budget]}. {verdict} For information: in {_UNITS[other]} they differ by at "
+        f"most {also}."
+    )
+
+
+def failures(searches: Sequence[SearchResult]) -> list[str]:
+    """Searches that chose nothing, and why."""
+    more = ambiguous(searches)
+    return [
+        f"‘{title(search.study, more)}’ at n = {search.study.n_train} chose nothing: {scrub(search.reason)}"
+        for search in searches
+        if search.reason
+    ]
+
+
+def ambiguous(searches: Sequence[SearchResult]) -> bool:
+    """Whether the method's name does not tell a search of one size from all others."""
+    names = {(search.study.method.label, search.study.n_train) for search in searches}
+    return len(names) < len(searches)
+
+
+def title(study: Study, more: bool) -> str:
+    """The method, and where that is not enough its transfer and encoder."""
+    line = Line.of(study)
+    return f"{line.method} ({line.transfer}, {line.encoder})" if more else line.method
+
+
+def objective_label(objective: Objective, task: TaskSpec) -> str:
+    """`MAE (years)`; a training loss under its own name."""
+    metric = metric_of(objective)
+    return scrub(objective.metric) if metric is None else capital(metric_words(metric, task))
