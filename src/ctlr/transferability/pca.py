@@ -1,0 +1,197 @@
+"""Principal components of more images than fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import linalg
+from torch import Tensor
+
+from ctlr.errors import ConfigError, DataError
+
+__all__ = ["COMPONENTS", "Components", "Source", "principal_components"]
+
+COMPONENTS = 148
+"""How many are taken unless a number or a share of variance is asked for."""
+
+_BLOCK_BYTES = 2**28
+"""Of rows in memory at once; two such blocks are."""
+_SMALL = 8192
+"""Images or features up to which all products between them are kept (256 MiB): the components are then exact."""
+_PASSES = 60
+_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows that can be read again and again.
+
+    Attributes:
+        rows: N.
+        width: D.
+        read: (start, stop) -> (stop - start, D) float32.
+    """
+
+    rows: int
+    width: int
+    read: Callable[[int, int], NDArray[np.float32]]
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """All rows, in pieces of bounded size."""
+        size = max(1, _BLOCK_BYTES // (4 * self.width))
+        for start in range(0, self.rows, size):
+            stop = min(self.rows, start + size)
+            yield slice(start, stop), torch.from_numpy(np.ascontiguousarray(self.read(start, stop), np.float32))
+
+
+@dataclass(frozen=True)
+class Components:
+    """Axes of largest variance.
+
+    Attributes:
+        mean: (D,).
+        axes: (K, D), orthonormal rows; the entry of largest size of each is positive.
+        variance: (K,) along each axis, descending.
+        total_variance: Over all axes.
+    """
+
+    mean: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    variance: NDArray[np.float64]
+    total_variance: float
+
+    @property
+    def explained(self) -> NDArray[np.float64]:
+        """(K,) share of the variance along each axis."""
+        return self.variance / self.total_variance
+
+    def project(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, D) to (N, K)."""
+        return np.asarray((points - self.mean) @ self.axes.T, np.float32)
+
+
+def principal_components(source: Source, *, n: int = COMPONENTS, share: float | None = None) -> Components:
+    """Principal components of all rows together.
+
+    Where images or features are few, all products between them are formed and decomposed; else a subspace is iterated
+    over passes through the rows until it stands still (Halko, Martinsson & Tropp 2011, alg. 4.4). Memory is bounded
+    either way, whatever the number of rows.
+
+    Args:
+        source: The rows.
+        n: Components.
+        share: Of the variance in (0, 1), instead of `n`: as few components as hold it, at most `n` of them being
+            looked at where neither rows nor features are few.
+
+    Raises:
+        ConfigError: More components than rows - 1 or features.
+        DataError: A value is not finite, or all rows are equal.
+    """
+    most = min(source.rows - 1, source.width)
+    if share is None and not 1 <= n <= most:
+        raise ConfigError(
+            f"{n} components need {n + 1} images of {n} features at least; got {source.rows} of {source.width}. Ask "
+            f"for {most} or fewer."
+        )
+    if share is not None and not 0 < share < 1:
+        raise ConfigError(f"a share of variance lies between 0 and 1; got {share}.")
+    mean, total = _moments(source)
+    if min(source.rows, source.width) <= _SMALL:
+        values, axes = _exact(source, mean, most if share is not None else n, share, total)
+    else:
+        values, axes = _iterated(source, mean, min(n, most))
+        values, axes = _enough(values, axes, share, total)
+    signs = torch.sign(axes.gather(1, axes.abs().argmax(1, keepdim=True)))
+    return Components(mean.numpy(), (axes * signs).numpy(), values, total)
+
+
+def _moments(source: Source) -> tuple[Tensor, float]:
+    """Mean, and variance over all axes."""
+    total, squares = torch.zeros(source.width, dtype=torch.float64), 0.0
+    for _, block in source.blocks():
+        if not bool(torch.isfinite(block).all()):
+            raise DataError("Images must hold finite numbers; some are not. Leave those images out.")
+        total += block.sum(0, dtype=torch.float64)
+    mean = (total / source.rows).float()
+    for _, block in source.blocks():
+        squares += float((block - mean).square().sum(dtype=torch.float64))
+    if not squares:
+        raise DataError("All images are equal: they have no principal components. Check the dataset.")
+    return mean, squares / (source.rows - 1)
+
+
+def _exact(
+    source: Source, mean: Tensor, most: int, share: float | None, total: float
+) -> tuple[NDArray[np.float64], Tensor]:
+    """By eigenvectors of the products between images, or between features, whichever are fewer."""
+    wide = source.width > source.rows
+    products = _gram(source, mean) if wide else _scatter(source, mean)
+    size = len(products)
+    found, vectors = linalg.eigh(
+        products.numpy(), subset_by_index=[size - most, size - 1], overwrite_a=True, check_finite=False
+    )
+    values = np.maximum(found[::-1], 0) / (source.rows - 1)
+    keep = len(values) if share is None else 1 + int(np.searchsorted(np.cumsum(values) / total, share))
+    values, basis = values[:keep], torch.from_numpy(np.ascontiguousarray(vectors[:, ::-1][:, :keep].T)).float()
+    if not wide:
+        return values, basis
+    axes = torch.zeros(len(basis), source.width)
+    for rows, block in source.blocks():
+        axes.addmm_(basis[:, rows], block - mean)
+    return values, torch.nn.functional.normalize(axes, dim=1)
+
+
+def _gram(source: Source, mean: Tensor) -> Tensor:
+    """(N, N) products between centred images, a pair of blocks at a time."""
+    gram = torch.empty(source.rows, source.rows)
+    for rows, block in source.blocks():
+        centred = block - mean
+        for columns, other in source.blocks():
+            if columns.start > rows.start:
+                break
+            part = centred @ (other - mean).T
+            gram[rows, columns], gram[columns, rows] = part, part.T
+    return gram
+
+
+def _scatter(source: Source, mean: Tensor) -> Tensor:
+    """(D, D) products between centred features."""
+    scatter = torch.zeros(source.width, source.width, dtype=torch.float64)
+    for _, block in source.blocks():
+        centred = block - mean
+        scatter += (centred.T @ centred).double()
+    return scatter
+
+
+def _iterated(source: Source, mean: Tensor, n: int) -> tuple[NDArray[np.float64], Tensor]:
+    """By subspace iteration with Rayleigh-Ritz steps, twice as wide as asked for."""
+    width = min(2 * n + 10, source.width, source.rows - 1)
+    basis = torch.linalg.qr(torch.randn(source.width, width, generator=torch.Generator().manual_seed(0))).Q
+    before = np.zeros(n)
+    for _ in range(_PASSES):
+        image = torch.zeros(source.width, width)
+        for _, block in source.blocks():
+            centred = block - mean
+            image.addmm_(centred.T, centred @ basis)
+        small = (basis.T @ image).double()
+        found, turn = torch.linalg.eigh((small + small.T) / 2)
+        values = found.flip(0)[:n].clamp(min=0).numpy() / (source.rows - 1)
+        ritz = basis @ turn.flip(1)[:, :n].float()
+        if np.abs(values - before).max() <= _TOLERANCE * values[0]:
+            break
+        before = values
+        basis = torch.linalg.qr(image).Q
+    return values, ritz.T.contiguous()
+
+
+def _enough(
+    values: NDArray[np.float64], axes: Tensor, share: float | None, total: float
+) -> tuple[NDArray[np.float64], Tensor]:
+    if share is None:
+        return values, axes
+    keep = 1 + int(np.searchsorted(np.cumsum(values) / total, share))
+    return values[:keep], axes[:keep]
