@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,8 +107,6 @@ class History:
     def _read(self, trial: Trial, point: Point | None = None) -> Record:
         usable = trial.status in ("Succeeded", "EarlyStopped") and trial.value is not None
         loss = self._sign * trial.value if usable and trial.value is not None else None
-        if loss is not None and not math.isfinite(loss):
-            loss = None
         point = self._space.point(trial.assignments) if point is None else point
         return Record(point, trial.ended, loss, trial.name, trial.labels)
 

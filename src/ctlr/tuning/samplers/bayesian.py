@@ -64,7 +64,8 @@ class BayesianSampler(Sampler):
         candidates = self._candidates(process, rng)
         if name == "TS":
             return np.asarray(candidates[np.argsort(process.draw(candidates, rng), kind="stable")])
-        best = float(process.values.min())
+        # The mean where trials were, not the best value: that may be luck.
+        best = float(process.predict(process.rows)[0].min())
         return best_places(process, ACQUISITIONS[name], best, candidates, self._lattice, polished=self._polished)
 
     def _candidates(self, process: GaussianProcess, rng: np.random.Generator) -> Array:

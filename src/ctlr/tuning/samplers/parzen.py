@@ -13,9 +13,13 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ctlr.tuning.samplers.base import Record
-from ctlr.tuning.space import Point, Space
+from ctlr.tuning.space import Dimension, Point, Space
 
 __all__ = ["ParzenModel"]
+
+
+_COUNTED = 10_000
+"""Values that are counted at most; more of them are as good as continuous, and Optuna's shares of each would be 0."""
 
 
 class ParzenModel:
@@ -27,7 +31,7 @@ class ParzenModel:
     def __init__(self, space: Space, *, joint: bool, options: Mapping[str, Any]) -> None:
         self._space, self._joint, self._options = space, joint, dict(options)
         self._distributions = {
-            str(i): _distribution(space, i) for i, dimension in enumerate(space.dimensions) if dimension.size != 1
+            str(i): _distribution(dimension) for i, dimension in enumerate(space.dimensions) if dimension.size != 1
         }
         self._frozen: dict[Record, FrozenTrial] = {}
 
@@ -61,14 +65,14 @@ class ParzenModel:
         coordinates: list[int | float] = [0] * len(self._space)
         for name, value in drawn.items():
             dimension = self._space.dimensions[int(name)]
-            coordinates[int(name)] = int(value) if dimension.even else dimension.at(value)
+            coordinates[int(name)] = int(value) if _counted(dimension) else dimension.at(value)
         return tuple(coordinates)
 
     def _freeze(self, number: int, record: Record) -> FrozenTrial:
         params: dict[str, int | float] = {}
         for name in self._distributions:
             dimension, coordinate = self._space.dimensions[int(name)], record.point[int(name)]
-            params[name] = coordinate if dimension.even else dimension.unit(coordinate)
+            params[name] = coordinate if _counted(dimension) else dimension.unit(coordinate)
         # Pruned without a value: behind all others, yet not passed over.
         ended = TrialState.PRUNED if record.loss is None else TrialState.COMPLETE
         state = ended if record.ended else TrialState.RUNNING
@@ -97,10 +101,13 @@ class _Shown(InMemoryStorage):
         """Pass over what TPE notes of a proposal for other processes."""
 
 
-def _distribution(space: Space, index: int) -> BaseDistribution:
+def _counted(dimension: Dimension) -> bool:
+    return not dimension.ordered or (dimension.even and dimension.size is not None and dimension.size <= _COUNTED)
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
     """Categories, counted values, or the unit interval."""
-    dimension = space.dimensions[index]
-    if dimension.size is None or not dimension.even:
+    if dimension.size is None or not _counted(dimension):
         return FloatDistribution(0.0, 1.0)
     if dimension.ordered:
         return IntDistribution(0, dimension.size - 1)
