@@ -1,12 +1,16 @@
+import importlib
+import math
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError
 from ctlr.specs import Collector, Experiment, Trial
@@ -626,8 +630,6 @@ def rendered() -> tuple[Experiment, Trial]:
     labels = ("      kind: Job\n", "      kind: Job\n      metadata: {labels: {team: brain}}\n")
     shell = ('"${trialParameters.width}"]', '"${trialParameters.width}", "$(TWICE) $(unknown) $$HOME"]')
     text = changed(references, labels, shell, ("            restartPolicy", ENVIRONMENT + "            restartPolicy"))
-    from ruamel.yaml import YAML
-
     assignments = {"lr": '0.01"', "depth": "2", "optimiser": "adam", "width": "16"}
     experiment = parse_experiment(YAML(typ="safe", pure=True).load(text))
     return experiment, Trial(number=3, name="plain-3", assignments=assignments)
@@ -674,8 +676,6 @@ def test_a_request_needs_no_template() -> None:
 
 @pytest.mark.parametrize("model", ["container", "pod_spec"])
 def test_the_fields_of_pods_are_those_of_katibs_own_models(model: str) -> None:
-    import importlib
-
     from ctlr.tuning import jobs
 
     module = importlib.import_module(f"kubeflow_katib_api.models.io_k8s_api_core_v1_{model}")
@@ -687,7 +687,6 @@ def test_the_fields_of_pods_are_those_of_katibs_own_models(model: str) -> None:
 
 def test_katibs_own_models_take_what_is_written_and_drop_nothing(folder: Path) -> None:
     from kubeflow_katib_api.models.v1beta1_experiment import V1beta1Experiment
-    from ruamel.yaml import YAML
 
     collector = with_collector("{collector: {kind: File}, source: {filter: {metricsFormat: ['(a)=(b)']}}}")
     experiment = read(folder, changed(collector, ("name: plain", "name: plain\n  labels: {a: b}")))
@@ -781,6 +780,38 @@ def test_a_spec_of_anything_is_refused_and_never_crashes(spec: dict[str, Any]) -
     top = {"apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment", "metadata": {"name": "a"}}
     with pytest.raises(ConfigError, match=r"spec\."):
         parse_experiment({**top, "spec": {"zz": 1, **spec}})
+
+
+JUNK: list[Any] = [
+    None, "", 0, -1, 1.5, True, [], {}, "x", [1], ["a"], {"a": 1}, [{}], [[]], [None], "1e400", "nan", "9" * 30, "٣",
+    "${trialSpec.Name}", "${trialParameters.zz}", math.inf, {"name": "x"}, [{"name": ["lr"]}],
+]  # fmt: skip
+
+
+def places_of(node: Any, where: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        yield (*where, key)
+        yield from places_of(value, (*where, key))
+
+
+@pytest.mark.parametrize("name", ["hyperband", "grid", "pbt"])
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_manifest_with_anything_in_the_place_of_a_part_is_read_or_refused(name: str, data: st.DataObject) -> None:
+    space = (LR, 'feasibleSpace: {min: "0.1", max: "0.5", step: "0.1"}')
+    collector = with_collector("{collector: {kind: File}, source: {filter: {metricsFormat: ['(a)(b)']}}}")
+    text = changed(algorithm(name, **VALID_SETTINGS[name]), space, collector)
+    document = YAML(typ="safe", pure=True).load(text)
+    *above, last = data.draw(st.sampled_from(list(places_of(document))))
+    node = document
+    for key in above:
+        node = node[key]
+    node[last] = data.draw(st.sampled_from(JUNK))
+    try:
+        assert parse_experiment(document).manifest == document
+    except ConfigError as error:
+        assert str(error)
 
 
 def test_manifests_are_read_without_torch_and_without_katibs_models() -> None:

@@ -7,6 +7,7 @@ Names, settings and ranges are those of Katib 0.19's own services, so that a man
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Iterator, Mapping
@@ -24,12 +25,14 @@ __all__ = [
     "Algorithm",
     "Setting",
     "broken_settings",
+    "fits_64_bits",
     "parse_number",
     "read_settings",
 ]
 
 SettingValue = int | float | str | None
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class Setting:
                 return f"must be one of {', '.join(self.choices)}; got {text!r}. {nearest(text, self.choices)}"
             return "" if text else "must be a text that is not empty; got ''. Write it."
         number = parse_number(text, whole=self.kind == "int")
-        if number is None:
+        if number is None or not fits_64_bits(number, whole=self.kind == "int"):
             what = "a whole number" if self.kind == "int" else "a number"
             return f"must be {what}; got {text!r}. Write {what} in quotes."
         for bound, word, holds in (
@@ -84,9 +87,14 @@ class Algorithm:
 
 def parse_number(text: str, *, whole: bool) -> Decimal | None:
     """A number as manifests write it; None where a text is none."""
-    if not (re.fullmatch(r"[+-]?\d+", text) if whole else _NUMBER.fullmatch(text)):
+    if not (_WHOLE if whole else _NUMBER).fullmatch(text):
         return None
     return Decimal(text)
+
+
+def fits_64_bits(number: Decimal, *, whole: bool) -> bool:
+    """Whether Katib's services, some of them in Go, can hold a number."""
+    return abs(number) < 2**63 if whole else math.isfinite(float(number))
 
 
 _SEED = {"random_state": Setting(kind="int", low=0, high=2**31 - 1)}

@@ -108,7 +108,7 @@ def _bind(document: Document, *, template: bool) -> Experiment:
     collector = read_collector(spec)
     if objective:
         check_metric_names(spec, objective, collector)
-    if algorithm and len(parameters) == len(spec.data.get("parameters") or ()):
+    if algorithm and len(parameters) == len(spec.items("parameters")):
         check_fit(spec, algorithm, parameters, parallel)
     resume = spec.text("resumePolicy", ("Never", "LongRunning", "FromVolume")) or "Never"
     references: dict[str, str] = {}
@@ -216,7 +216,7 @@ def _algorithm(spec: Fields, key: str, table: Mapping[str, Algorithm]) -> Algori
     if name not in table:
         entry.fault("algorithmName", f"unknown algorithm {name!r}. {nearest(name, table)}")
         return None
-    places = {each.data.get("name"): each.where for each in entry.items("algorithmSettings")}
+    places = {each.text("name"): each.where for each in entry.items("algorithmSettings")}
     for setting, message in broken_settings(name, settings, table):
         if settings.get(setting) == "":  # told where it was read
             continue

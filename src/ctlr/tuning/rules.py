@@ -8,14 +8,13 @@ from decimal import Decimal
 
 from ctlr.errors import nearest
 from ctlr.specs import AlgorithmSpec, Parameter
-from ctlr.tuning.algorithms import parse_number
+from ctlr.tuning.algorithms import fits_64_bits, parse_number
 from ctlr.tuning.fields import Fields
 
 __all__ = ["check_fit", "n_points", "read_parameters"]
 
 _KINDS = ("int", "double", "discrete", "categorical")
 _DISTRIBUTIONS = ("uniform", "logUniform", "normal", "logNormal", "unknown")
-_FAR = 2**63  # Katib's Go services read 64 bits
 
 
 def read_parameters(spec: Fields, resource: str) -> tuple[Parameter, ...]:
@@ -86,7 +85,7 @@ def _bound(space: Fields, key: str, kind: str) -> Decimal | None:
     if number is None:
         what = "a whole number" if kind == "int" else "a number"
         space.fault(key, f'must be {what}; got {text!r}. Write one, e.g. `{key}: "1"`.')
-    elif not math.isfinite(float(number)) or (kind == "int" and abs(number) >= _FAR):
+    elif not fits_64_bits(number, whole=kind == "int"):
         space.fault(key, f"must fit into 64 bits; got {text!r}. Choose a number closer to 0.")
     else:
         return number
@@ -105,7 +104,7 @@ def _check_list(space: Fields, kind: str, values: Sequence[str], distribution: s
     for index, text in enumerate(values):
         where = (*space.where, "list", index)
         number = parse_number(text, whole=False)
-        if kind == "discrete" and (number is None or not math.isfinite(float(number))):
+        if kind == "discrete" and (number is None or not fits_64_bits(number, whole=False)):
             rule = f"a discrete value must be a number; got {text!r}"
             space.document.fault(where, f"{rule}. Write one, or make the parameter categorical.")
             continue

@@ -36,7 +36,7 @@ def read_template(spec: Fields) -> tuple[dict[str, str], TrialCommand]:
     if not template.need("trialSpec", "Write the job of a trial below it."):
         return {}, nothing
     job = template.mapping("trialSpec")
-    parameters = [name for entry in spec.items("parameters") if (name := entry.data.get("name"))]
+    parameters = [name for entry in spec.items("parameters") if (name := entry.text("name"))]
     references = _references(template, job, parameters)
     check_job(template, job)
     return references, primary_command(template, job)
@@ -91,7 +91,7 @@ def _check_places(template: Fields, job: Fields, references: Mapping[str, str]) 
                 message = f"no trialParameter is called {name!r}. {nearest(name, references)}"
                 template.document.fault(where, message)
     for index, entry in enumerate(template.items("trialParameters")):
-        name = entry.data.get("name")
+        name = entry.text("name")
         if name in references and name not in used:
             where = (*template.where, "trialParameters", index, "name")
             rule = f"the trialSpec has no place ${{trialParameters.{name}}}"
