@@ -809,9 +809,10 @@ def test_a_manifest_with_anything_in_the_place_of_a_part_is_read_or_refused(name
         node = node[key]
     node[last] = data.draw(st.sampled_from(JUNK))
     try:
-        assert parse_experiment(document).manifest == document
-    except ConfigError as error:
-        assert str(error)
+        experiment = parse_experiment(document)
+    except ConfigError:
+        return
+    assert experiment.manifest == document
 
 
 def test_manifests_are_read_without_torch_and_without_katibs_models() -> None:
