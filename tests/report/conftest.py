@@ -138,6 +138,9 @@ class Benchmark:
             )
         )  # fmt: skip
 
+    def typical_search(self, method: str, n_train: int) -> SearchResult:
+        return typical_search(self.root, method, n_train)
+
     def fail(self, study: Study, reason: str) -> None:
         self.results.append(StudyResult(study=study, status="failed", reason=reason, seconds={"finetune": 1.5}))
 

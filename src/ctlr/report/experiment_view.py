@@ -64,7 +64,7 @@ def _finding(stage: StageTrials) -> str:
     best, objective = stage.best, stage.objective
     if best is None:
         return "No trial has a value yet." if any(not e.trial.ended for e in stage.tried) else "No trial has a value."
-    digits = decimals(value_of(each) for each in stage.scored)
+    digits = decimals([value_of(best)])
     extreme = "smallest" if objective.direction == "minimize" else "largest"
     words = ", ".join(f"{scrub(name)} = {value_words(value)}" for name, value in best.trial.assignments.items())
     return (

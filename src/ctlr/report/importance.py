@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ctlr.report.search_stages import StageTrials, Tried, value_of
+from ctlr.report.search_stages import StageTrials, Tried, value_of, window
 from ctlr.specs import Parameter
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def importance(stage: StageTrials) -> Importance:
     """Share of each parameter that took more than one value (Hutter et al. 2014, An efficient approach for assessing
     hyperparameter importance, ICML).
 
-    Succeeded trials only: an early stopped one has the value of another epoch.
+    Succeeded trials only: an early stopped one has the value of another epoch. Values far worse than most count as the
+    worst of the others: the variance of all would be that of a few diverged trials.
     """
     tried = [each for each in stage.ranked if each.trial.status == "Succeeded"]
     varied = [p for p in stage.parameters if len({each.trial.assignments[p.name] for each in tried}) > 1]
@@ -45,13 +46,14 @@ def importance(stage: StageTrials) -> Importance:
         return Importance((), "fewer than two parameters took more than one value")
     if value_of(tried[0]) == value_of(tried[-1]):
         return Importance((), "all trials have the same value")
-    shares = _fanova(tried[:: -(-len(tried) // MOST_TRIALS)], varied)
+    limits = window([value_of(each) for each in tried], stage.objective.direction == "minimize")
+    shares = _fanova(tried[:: -(-len(tried) // MOST_TRIALS)], varied, limits)
     if shares is None:
         return Importance((), "no parameter explains any of the differences")
     return Importance(tuple(sorted(shares.items(), key=lambda each: -each[1])))
 
 
-def _fanova(tried: list[Tried], parameters: list[Parameter]) -> dict[str, float] | None:
+def _fanova(tried: list[Tried], parameters: list[Parameter], limits: tuple[float, float]) -> dict[str, float] | None:
     # Slow to load, and of no use to reports without a search.
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.study import create_study
@@ -65,7 +67,7 @@ def _fanova(tried: list[Tried], parameters: list[Parameter]) -> dict[str, float]
                 create_trial(
                     params={p.name: _read(p, each.trial.assignments[p.name]) for p in parameters},
                     distributions=distributions,
-                    value=value_of(each),
+                    value=min(max(value_of(each), limits[0]), limits[1]),
                 )
                 for each in tried
             ]

@@ -12,17 +12,17 @@ from ctlr.report.formats import decimals, number
 from ctlr.report.importance import Importance
 from ctlr.report.plots import short
 from ctlr.report.privacy import scrub
-from ctlr.report.search_stages import StageTrials, Tried, value_of
-from ctlr.report.svg import INK, MUTED, Panel, canvas, panel
-from ctlr.report.tuning_plots import HEIGHT, MARGINS, WIDTH, marks, window
+from ctlr.report.search_stages import StageTrials, Tried, value_of, window
+from ctlr.report.svg import INK, MUTED, SURFACE, Panel, canvas, panel
+from ctlr.report.tuning_plots import HEIGHT, MANY, MARGINS, WIDTH, marks
 from ctlr.specs import Parameter
 
 __all__ = ["importance_plot", "parallel_plot", "slice_plot"]
 
 
 def importance_plot(found: Importance, *, names: Mapping[str, str], colour: str, name: str) -> Panel:
-    """Shares of the variance of trials' values, the largest on top."""
-    shares = [(names.get(parameter, parameter), share) for parameter, share in found.shares]
+    """Shares of the variance of trials' values, the ten largest from the top."""
+    shares = [(names.get(parameter, parameter), share) for parameter, share in found.shares[:10]]
     with canvas(WIDTH, 30 * len(shares) + 62, left=118, right=36, top=8, bottom=44) as axes:
         places = range(len(shares))
         axes.barh(places, [share for _, share in shares], height=0.52, color=colour, linewidth=0)
@@ -77,8 +77,11 @@ def slice_plot(stage: StageTrials, parameter: Parameter, *, colour: str, label: 
         points = [(scale.place(each.trial.assignments[parameter.name]) + _aside(scale, each), each) for each in scored]
         marks(axes, points, limits, colour)
         best = stage.best
-        ring = [(x, value_of(each)) for x, each in points if best is not None and each.order == best.order]
-        axes.plot(*zip(*ring, strict=True), "o", color=INK, markerfacecolor="none", markersize=11, markeredgewidth=1.6)
+        for x, each in points:
+            if best is not None and each.order == best.order:
+                axes.plot(
+                    [x], [value_of(each)], "o", color=INK, markerfacecolor="none", markersize=11, markeredgewidth=1.6
+                )  # fmt: skip
         _parameter_axis(axes, scale)
         axes.set_ylim(*limits)
         axes.set_xlabel(f"{short(option, 30)}{' (log scale)' if scale.logarithmic else ''}")
@@ -129,6 +132,7 @@ def parallel_plot(stage: StageTrials, *, colour: str, label: str, name: str) -> 
     scales = [_Scale(p, [each.trial.assignments[p.name] for each in ranked]) for p in stage.parameters]
     low, high = window([value_of(each) for each in ranked], stage.objective.direction == "minimize")
     with canvas(max(480, 96 * (len(names) + 1)), 320, left=58, right=62, top=30, bottom=50) as axes:
+        thin = min(1.0, MANY / max(len(ranked), 1))
         for rank, each in reversed(list(enumerate(ranked))):
             value = min(max((value_of(each) - low) / (high - low), 0.0), 1.0)
             texts = (each.trial.assignments[parameter] for parameter in names)
@@ -136,15 +140,16 @@ def parallel_plot(stage: StageTrials, *, colour: str, label: str, name: str) -> 
             strength = 1 - rank / max(len(ranked) - 1, 1)
             axes.plot(
                 range(len(heights)), heights, color=INK if rank == 0 else colour,
-                linewidth=2.4 if rank == 0 else 1.3, alpha=1.0 if rank == 0 else 0.08 + 0.62 * strength**2,
+                linewidth=2.4 if rank == 0 else 0.9 + 0.4 * thin,
+                alpha=1.0 if rank == 0 else 0.08 * thin + 0.62 * strength ** (2 / thin),
             )  # fmt: skip
         for place, scale in enumerate(scales):
             _rail(axes, place, list(_rail_labels(scale)))
         digits = decimals((low, high))
         _rail(axes, len(names), [(0.0, number(low, digits)), (1.0, number(high, digits))])
         shown = [_leaf(stage.names.get(parameter, parameter)) for parameter in names]
-        axes.set_xticks(range(len(names) + 1), [short(text, 13) for text in (*shown, label)])
-        axes.tick_params(axis="x", labelcolor=INK, length=0, pad=12)
+        axes.set_xticks(range(len(names) + 1), [short(text, 12) for text in (*shown, label)])
+        axes.tick_params(axis="x", labelcolor=INK, labelsize=10.5, length=0, pad=12)
         axes.set_yticks([])
         axes.set_xlim(-0.02, len(names) + 0.02)
         axes.set_ylim(-0.05, 1.05)
@@ -161,6 +166,7 @@ def _rail(axes: Axes, place: int, labels: Sequence[tuple[float, str]]) -> None:
             text, (place, height), xytext=(0 if below or above else 5, -4 if below else 4 if above else 0),
             textcoords="offset points", ha="center" if below or above else "left",
             va="top" if below else "bottom" if above else "center", color=MUTED, fontsize=10.5,
+            bbox=None if below or above else {"facecolor": SURFACE, "alpha": 0.75, "linewidth": 0, "pad": 1},
         )  # fmt: skip
 
 

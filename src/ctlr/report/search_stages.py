@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+import numpy as np
+
 from ctlr.report.privacy import scrub
 from ctlr.specs import METRICS, Experiment, Objective, Parameter, SearchResult, SearchStage, Study, Trial
 
@@ -22,6 +24,7 @@ __all__ = [
     "metric_of",
     "search_records",
     "value_of",
+    "window",
 ]
 
 
@@ -149,6 +152,18 @@ def best_so_far(values: Sequence[float | None], direction: str) -> list[float | 
             best = value if best is None else pick(best, value)
         found.append(best)
     return found
+
+
+def window(values: Sequence[float], minimise: bool) -> tuple[float, float]:
+    """Limits that show the good values well: a diverged trial's, far worse than most, lie beyond."""
+    if not values:
+        return 0.0, 1.0
+    signed = np.array(values if minimise else [-value for value in values])
+    best, most = float(signed.min()), float(np.quantile(signed, 0.75))
+    worst = float(signed[signed <= best + 3 * (most - best)].max()) if most > best else float(signed.max())
+    room = 0.06 * (worst - best) or 0.05 * abs(best) or 1.0
+    low, high = best - room, worst + room
+    return (low, high) if minimise else (-high, -low)
 
 
 def course(stage: StageTrials, *, trials: float = 0.0, seconds: float = 0.0) -> list[tuple[float, float, float]]:

@@ -33,6 +33,7 @@ _STYLE = {
     "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": MUTED, "ytick.labelcolor": MUTED,
     "xtick.labelsize": 11, "ytick.labelsize": 11, "xtick.major.size": 3, "ytick.major.size": 0,
     "lines.solid_capstyle": "round", "axes.labelpad": 6, "axes.unicode_minus": True,
+    "text.parse_math": False,  # names may hold dollar signs
 }  # fmt: skip
 
 

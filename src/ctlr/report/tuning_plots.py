@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ctlr.report.formats import decimals, number
 from ctlr.report.plots import Style, label_ends
-from ctlr.report.search_stages import StageTrials, Tried, best_so_far, value_of
+from ctlr.report.search_stages import StageTrials, Tried, best_so_far, value_of, window
 from ctlr.report.svg import FAINT, INK, MUTED, SERIES, SURFACE, Panel, canvas, panel
 from ctlr.specs import TrialStatus
 
 __all__ = [
     "HEIGHT",
+    "MANY",
     "MARGINS",
     "STATUS_WORDS",
     "WIDTH",
@@ -25,7 +25,6 @@ __all__ = [
     "progress_plot",
     "timeline_plot",
     "trials_plot",
-    "window",
 ]
 
 STATUS_WORDS: Mapping[TrialStatus, str] = {
@@ -38,7 +37,9 @@ _STATUS_COLOURS: Mapping[TrialStatus, str] = {
 }  # fmt: skip
 _WIDE, _WIDE_HEIGHT = 480, 300
 WIDTH, HEIGHT = 300, 230
-MARGINS = {"left": 52, "right": 10, "top": 10, "bottom": 44}
+MANY = 100
+"""From so many trials on they are drawn smaller and fainter."""
+MARGINS = {"left": 52, "right": 14, "top": 10, "bottom": 44}
 
 
 # ---------------------------------------------------------------- methods side by side
@@ -140,35 +141,24 @@ def counted(stage: StageTrials) -> str:
     return ", ".join(f"{count} {words}" for words, count in counts(stage).items()) or "none"
 
 
-def window(values: Sequence[float], minimise: bool) -> tuple[float, float]:
-    """Limits that show the good values well: those far worse than most lie beyond."""
-    if not values:
-        return 0.0, 1.0
-    signed = np.array(values if minimise else [-value for value in values])
-    best, most = float(signed.min()), float(np.quantile(signed, 0.75))
-    worst = min(float(signed.max()), best + 4 * (most - best)) if most > best else float(signed.max())
-    room = 0.06 * (worst - best) or 0.05 * abs(best) or 1.0
-    low, high = best - room, worst + room
-    return (low, high) if minimise else (-high, -low)
-
-
 def marks(axes: Axes, points: Sequence[tuple[float, Tried]], limits: tuple[float, float], colour: str) -> None:
     """Points of scored trials: hollow where stopped early, arrows where the value lies beyond the limits."""
     looks = {"Succeeded": (colour, "o"), "EarlyStopped": (SURFACE, "o")}
+    size, alpha = (5.4, 0.62) if len(points) <= MANY else (3.8, 0.4)
     for status, (fill, marker) in looks.items():
         own = [
             (x, value_of(e)) for x, e in points if e.trial.status == status and limits[0] <= value_of(e) <= limits[1]
         ]
         axes.plot(
-            [x for x, _ in own], [y for _, y in own], marker, color=colour, markerfacecolor=fill, markersize=5.4,
-            alpha=0.62, linestyle="none", markeredgewidth=1.2 if fill == SURFACE else 0,
+            [x for x, _ in own], [y for _, y in own], marker, color=colour, markerfacecolor=fill, markersize=size,
+            alpha=alpha, linestyle="none", markeredgewidth=1.2 if fill == SURFACE else 0,
         )  # fmt: skip
     for marker, limit, off in (
         ("^", limits[1], [x for x, e in points if value_of(e) > limits[1]]),
         ("v", limits[0], [x for x, e in points if value_of(e) < limits[0]]),
     ):
         axes.plot(
-            off, [limit] * len(off), marker, color=colour, markersize=6, alpha=0.62, linestyle="none",
+            off, [limit] * len(off), marker, color=colour, markersize=6, alpha=alpha, linestyle="none",
             markeredgewidth=0, clip_on=False,
         )  # fmt: skip
 
@@ -186,9 +176,10 @@ def timeline_plot(stage: StageTrials, *, name: str) -> Panel:
             own = [each for each in stage.tried if each.trial.status == status]
             axes.barh(
                 [each.order for each in own], [each.trial.seconds for each in own],
-                left=[each.started for each in own], height=0.72, color=_STATUS_COLOURS[status], linewidth=0,
+                left=[each.started for each in own], height=0.72, color=_STATUS_COLOURS[status],
+                linewidth=0 if count <= MANY else 1.0,
             )  # fmt: skip
-            if status in ("Failed", "EarlyStopped"):
+            if status in ("Failed", "EarlyStopped") and count <= MANY:
                 axes.plot(
                     [each.started + each.trial.seconds for each in own], [each.order for each in own],
                     "x" if status == "Failed" else "|", color=INK, markersize=5, linestyle="none", clip_on=False,

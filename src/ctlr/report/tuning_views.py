@@ -11,7 +11,7 @@ from ctlr.report.displays import capital
 from ctlr.report.formats import Table
 from ctlr.report.importance import importance
 from ctlr.report.plots import Style
-from ctlr.report.search_stages import Line, StageTrials, course, join_rounds, search_records, value_of
+from ctlr.report.search_stages import Line, StageTrials, course, join_rounds, search_records, value_of, window
 from ctlr.report.sections import Section
 from ctlr.report.svg import INK, Panel
 from ctlr.report.tuning import Budget
@@ -200,6 +200,7 @@ def _method(search: SearchResult, style: Mapping[str, Style], number: int, more:
                 name=dns_name(f"tuning-{number}-{stage.stage}"),
             )
             for stage in join_rounds(search.stages)
+            if stage.tried
         ),
     )  # fmt: skip
 
@@ -221,7 +222,7 @@ def stage_figures(stage: StageTrials, *, heading: str, colour: str, label: str, 
     """
     found = importance(stage)
     scored = bool(stage.scored)
-    low, high = tuning_plots.window([value_of(e) for e in stage.scored], stage.objective.direction == "minimize")
+    low, high = window([value_of(e) for e in stage.scored], stage.objective.direction == "minimize")
     return StageFigures(
         heading=heading, trials=tuning_plots.trials_plot(stage, colour=colour, label=label, name=f"{name}-h"),
         timeline=tuning_plots.timeline_plot(stage, name=f"{name}-t"),

@@ -1,0 +1,240 @@
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctlr.report.page import build_report
+from ctlr.report.tuning_page import build_experiment_page
+from ctlr.specs import AlgorithmSpec, Experiment, Parameter, SearchResult, Trial, TrialCommand
+
+SECRETS = ("sub-JANE01", "jane.roe", "/home/", "/srv", "TAIL")
+METHODS = ("scratch", "supervised")
+
+
+def build(age: Any, searches: list[SearchResult], out: Path, **options: Any) -> Path:
+    return build_report(
+        age.results, title="Brain age", description="", root=age.root, out=out, command="ctlr run brain-age.yaml",
+        config_yaml="name: brain-age\n", environment={}, excluded=[], wall_seconds=10.0, bootstrap=100,
+        searches=searches, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def searches(age: Any) -> list[SearchResult]:
+    return [age.typical_search(method, size) for method in METHODS for size in (20, 100)]
+
+
+@pytest.fixture(scope="module")
+def tuned(age: Any, searches: list[SearchResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(age, searches, tmp_path_factory.mktemp("tuned"))
+
+
+@pytest.fixture
+def experiment(searching: Any) -> Experiment:
+    return Experiment(
+        name="supervised-bayesian", objective=searching.lowest.model_copy(update={"goal": 7.0}),
+        algorithm=AlgorithmSpec(name="bayesianoptimization", settings={"random_state": "1"}),
+        early_stopping=AlgorithmSpec(name="medianstop"), parameters=searching.space, max_trials=20, parallel=2,
+        trial=TrialCommand(image="ctlr", command=("ctlr", "trial")),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- in a benchmark
+
+
+def test_the_section_stands_between_results_and_cost(read: Callable[[Path], Any], tuned: Path) -> None:
+    text = tuned.read_text()
+    parts = ("Train, validation and test", "Tuning", "What it cost", "Chosen options", "How sure the choice is",
+             "Best so far", "Search by search", "Time and cost")  # fmt: skip
+    places = [text.index(f">{part}</h") for part in parts]
+    assert places == sorted(places)
+    page = read(tuned)
+    assert "tpe searched the options of the finetuning" in page.text
+    assert "The budget was set in trials. Every method was given the same." in page.text
+    assert "shared by 3 searches" in page.text
+    assert "1 failed" in page.text
+    assert not re.search(r"url\(http|@import|https?://", text)
+
+
+def test_without_searches_nothing_of_it_is_on_the_page(age: Any, tmp_path: Path) -> None:
+    text = build(age, [], tmp_path).read_text()
+    assert "#tuning" not in text
+    assert 'id="tuning' not in text
+    assert ".warning" not in text
+    assert not (tmp_path / "trials.csv").exists()
+    assert not list((tmp_path / "tables").glob("tuning*"))
+
+
+def test_an_uneven_budget_is_flagged_in_words(
+    read: Callable[[Path], Any], age: Any, searches: list[SearchResult], tmp_path: Path
+) -> None:
+    page = build(age, searches, tmp_path, budget="seconds")
+    assert '<p class="warning">The budget was set in device seconds. Uneven budget' in page.read_text()
+    assert "For information: in trials they differ by at most 0.0 %." in read(page).text
+
+
+def test_its_tables_and_trials_lie_beside_it(tuned: Path) -> None:
+    names = {file.name for file in (tuned.parent / "tables").glob("tuning-*")}
+    stems = ("ledger", "spread", "chosen", "selection", "failed")
+    assert names == {f"tuning-{stem}.{suffix}" for stem in stems for suffix in ("csv", "md", "tex")}
+    with (tuned.parent / "trials.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 4 * 20
+    assert {row["status"] for row in rows} == {"Succeeded", "Failed", "EarlyStopped"}
+    assert {"finetune.lr", "finetune.n_frozen", "finetune.optimiser"} <= set(rows[0])
+    with (tuned.parent / "tables" / "tuning-selection.csv").open() as stream:
+        row = next(csv.DictReader(stream))
+    assert float(row["lead_low"]) < float(row["lead"]) < float(row["lead_high"])
+    assert float(row["gap"]) == pytest.approx(float(row["test"]) - float(row["best"]), abs=1e-4)
+
+
+def test_equal_searches_give_equal_bytes(age: Any, searches: list[SearchResult], tmp_path: Path) -> None:
+    first, second = (build(age, searches[:2], tmp_path / name).parent for name in ("first", "second"))
+    files = sorted(file.relative_to(first) for file in first.rglob("*") if file.is_file())
+    assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
+
+
+def test_a_search_that_found_nothing_is_told_with_its_reason(
+    read: Callable[[Path], Any], age: Any, searching: Any, tmp_path: Path
+) -> None:
+    lost = [searching.trial(n, None, reason="killed for memory") for n in range(3)]
+    found = [
+        searching.search(searching.study("scratch", 20), searching.stage(lost)),
+        searching.search(searching.study("supervised", 20), reason="pretrain failed: no images"),
+    ]
+    page = read(build(age, found, tmp_path))
+    assert "‘scratch’ at n = 20 chose nothing: tuning found nothing: every trial failed" in page.text
+    assert "‘supervised’ at n = 20 chose nothing: pretrain failed: no images" in page.text
+    assert page.text.count("killed for memory") == 3
+
+
+def test_stages_and_rounds_are_drawn_one_by_one(
+    read: Callable[[Path], Any], age: Any, searching: Any, tmp_path: Path
+) -> None:
+    def stage(kind: str, number: int) -> Any:
+        return searching.stage([searching.trial(n, 9.0 - n / number) for n in range(4)], stage=kind, round=number)
+
+    search = searching.search(
+        searching.study("supervised", 20), *(stage(kind, n) for kind in ("pretrain", "finetune") for n in (1, 2))
+    )
+    page = read(build(age, [search], tmp_path))
+    assert "Pretraining: 8 succeeded" in page.text
+    assert "Finetuning: 8 succeeded" in page.text
+    assert "in 2 rounds from coarse to fine: 16 trials a search" in page.text
+    assert "There is a single method, so there is no budget to compare." in page.text
+
+
+# ---------------------------------------------------------------- one experiment
+
+
+def _trials(searches: list[SearchResult]) -> tuple[Trial, ...]:
+    return searches[0].stages[0].trials
+
+
+def test_an_experiment_has_a_page_of_its_own(
+    read: Callable[[Path], Any], experiment: Experiment, searches: list[SearchResult], tmp_path: Path
+) -> None:
+    trials = _trials(searches)
+    report = build_experiment_page(
+        experiment, trials, out=tmp_path / "out", status="ExperimentMaxTrialsReached", message="20 trials ended."
+    )
+    assert report == tmp_path / "out" / "report.html"
+    page = read(report)
+    best = min((t for t in trials if t.value is not None), key=lambda t: t.value or 0.0)
+    assert f"of trial {best.number + 1} of 20 ({best.name}): lr = " in page.text
+    assert "The goal of 7 was not reached." in page.text
+    assert (
+        "Minimise val_mae by bayesianoptimization (random_state = 1), trials stopped early by medianstop" in page.text
+    )
+    assert "ExperimentMaxTrialsReached: 20 trials ended." in page.text
+    assert "the loss is no number at epoch 3" in page.text
+    assert page.text.count("(log scale)") == 1
+    words = re.findall(r'aria-label="([^"]*)"', report.read_text())
+    for start in ("val_mae of 20 trials in their order: 18 succeeded, 1 stopped early, 1 failed",
+                  "Importance of parameters", "When 20 trials ran", "Options and val_mae of 19 trials",
+                  "val_mae of 19 trials against lr", "Best val_mae so far by device seconds"):  # fmt: skip
+        assert any(label.startswith(start) for label in words), start
+    with (tmp_path / "out" / "trials.csv").open() as stream:
+        assert next(csv.DictReader(stream))["params_lr"] == trials[0].assignments["lr"]
+
+
+def test_equal_trials_give_an_equal_page(experiment: Experiment, searches: list[SearchResult], tmp_path: Path) -> None:
+    first, second = (build_experiment_page(experiment, _trials(searches), out=tmp_path / name) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_first_trials_already_make_a_page(
+    read: Callable[[Path], Any], experiment: Experiment, searching: Any, tmp_path: Path, count: int
+) -> None:
+    running = [searching.trial(number, None, status="Running", seconds=0.0) for number in range(count)]
+    page = read(build_experiment_page(experiment, running, out=tmp_path))
+    assert ("No trial has a value yet." if count else "No trial has a value.") in page.text
+
+
+def test_a_page_says_why_there_is_no_importance(
+    read: Callable[[Path], Any], experiment: Experiment, searching: Any, tmp_path: Path
+) -> None:
+    page = read(build_experiment_page(experiment, [searching.trial(0, 5.0)], out=tmp_path))
+    assert "No importance: 1 trials succeeded; it takes 8 to tell." in page.text
+
+
+def test_diverged_trials_do_not_squash_the_others(
+    read: Callable[[Path], Any], experiment: Experiment, searching: Any, tmp_path: Path
+) -> None:
+    trials = [searching.trial(n, 1e9 if n == 3 else 5.0 + n / 10) for n in range(12)]
+    report = build_experiment_page(experiment, trials, out=tmp_path)
+    assert "Arrows lie beyond the edge." in read(report).text
+    assert "1e9" not in report.read_text()
+
+
+def test_nothing_private_leaves(
+    read: Callable[[Path], Any], age: Any, experiment: Experiment, searching: Any, tmp_path: Path
+) -> None:
+    place = Parameter(name="place", kind="categorical", values=("/home/jane.roe/a", "/srv/b"))
+    trials = [
+        searching.trial(
+            n, None if n == 1 else 5.0, tail="TAIL of what was printed", assignments={"place": place.values[n % 2]},
+            reason="cannot read /home/jane.roe/sub-JANE01_T1w.nii.gz" if n == 1 else "",
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    build_experiment_page(
+        experiment.model_copy(update={"parameters": (place,), "name": "of jane.roe@host"}), trials,
+        out=tmp_path / "alone", message="see /home/jane.roe/log",
+    )  # fmt: skip
+    stage = searching.stage(trials, parameters=(place,), options={"place": "finetune.lr"})
+    search = searching.search(searching.study("scratch", 20), reason="no disk at /srv/x")
+    search = search.model_copy(update={"stages": (stage,), "assignments": {"finetune.lr": "/srv/b"}})
+    build(age, [search], tmp_path / "benchmark")
+    for file in tmp_path.rglob("*.*"):
+        for secret in (*SECRETS, str(tmp_path)):
+            assert secret not in file.read_text(), f"{secret} in {file.name}"
+    assert "cannot read [path]" in read(tmp_path / "alone" / "report.html").text
+
+
+def test_names_are_text_whatever_they_hold(
+    read: Callable[[Path], Any], experiment: Experiment, searching: Any, tmp_path: Path
+) -> None:
+    name = "<script>$x_1$</script>"
+    odd = Parameter(name=name, kind="categorical", values=("$\\frac$", "<b>"))
+    trials = [searching.trial(n, 5.0 + n, assignments={name: odd.values[n % 2]}) for n in range(3)]
+    changed = experiment.model_copy(
+        update={"parameters": (odd,), "objective": experiment.objective.model_copy(update={"metric": "$a_"})}
+    )
+    report = build_experiment_page(changed, trials, out=tmp_path)
+    assert name in read(report).text
+    assert "<script" not in report.read_text()
+
+
+def test_the_front_of_the_page_loads_neither_matplotlib_nor_optuna() -> None:
+    code = (
+        "import sys, ctlr.report.tuning_page; assert not {'torch', 'matplotlib', 'optuna'} & set(sys.modules);"
+        "import ctlr.report.experiment_view; assert not {'torch', 'optuna'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
