@@ -44,6 +44,7 @@ def start_trials(number: int, root: str, arrays_json: Mapping[str, str], device:
     arrays = {name: StoredArrays.model_validate_json(text) for name, text in arrays_json.items()}
 
     def perform(kind: str, payload: str, progress: Callable[[int, int, Mapping[str, float]], None]) -> str:
+        progress(0, 0, {})  # a trial's time begins here: what its worker loaded serves all that follow
         job = TrialJob.model_validate_json(payload)
         where = placed(device if job.device == "auto" else job.device, number)
         result = run_trial(job, arrays, workspace, device=where, report=lambda metrics: progress(0, 0, metrics))
@@ -193,6 +194,9 @@ class WarmLauncher:
 
     def _hear(self, event: Event) -> None:
         trial = self._trials[event.job.id]
+        if event.state == "progress" and not event.row:
+            trial.began = time.monotonic()
+            return
         if event.state == "progress":
             trial.rows.append(event.row)
             told = {name: value for name, value in event.row.items() if not self._metrics or name in self._metrics}

@@ -18,7 +18,8 @@ from ctlr import __version__
 from ctlr.cli.app import cli
 
 COMMANDS = (
-    "check", "cohort", "completion", "doctor", "init", "plan", "report", "resume", "run", "schema",
+    "check", "cohort", "completion", "doctor", "init", "plan", "report", "resume", "run", "schema", "suggest", "trial",
+    "tune",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}

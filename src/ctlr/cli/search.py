@@ -12,11 +12,12 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import StudyTrials, trial_arguments
-from ctlr.cli.search_display import SearchDisplay
+from ctlr.cli.search_display import SearchDisplay, short
 from ctlr.cli.show import show, show_rows
 from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
 from ctlr.engine import check_device, default_workers
+from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
 from ctlr.tuning.collect import metric_names
@@ -48,12 +49,18 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
 
     Returns:
         0 where the experiment succeeded, else 1.
+
+    Raises:
+        ConfigError: The manifest breaks a rule, or its trials name options that are not there.
     """
     experiment = read_experiment(file)
+    if not experiment.trial.command:
+        raise ConfigError(
+            f"{file}: only the image {experiment.trial.image} knows what a trial runs, and images are not used here. "
+            "Write the container's `command`."
+        )
     if device != "auto":
         check_device(device)
-    # Trials that are programs find the workspace, too; the manifest's own variables come on top.
-    os.environ["CTLR_WORKSPACE"] = str(root.absolute())
     warm = StudyTrials(experiment, root.absolute()) if _runs_ctlr_trial(experiment) else None
     if warm is not None:
         warm.check()
@@ -62,6 +69,7 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
     folder = workspace.root / "experiments" / experiment.name
     try:
         with (
+            _workspace_known(root.absolute()),
             _launched(experiment, folder, warm, workspace, limits, device) as (launcher, record),
             SearchDisplay(experiment, limits.max_trials) as display,
         ):
@@ -77,6 +85,19 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         raise
     _print(experiment, outcome, output)
     return 0 if outcome.succeeded else 1
+
+
+@contextlib.contextmanager
+def _workspace_known(root: Path) -> Iterator[None]:
+    """Let trials that are programs find the workspace; the manifest's own variables come on top."""
+    before = os.environ.get("CTLR_WORKSPACE")
+    os.environ["CTLR_WORKSPACE"] = str(root)
+    try:
+        yield
+    finally:
+        del os.environ["CTLR_WORKSPACE"]
+        if before is not None:
+            os.environ["CTLR_WORKSPACE"] = before
 
 
 def _runs_ctlr_trial(experiment: Experiment) -> bool:
@@ -99,7 +120,7 @@ def _launched(
     """What runs the trials, and what records each that has ended."""
     if warm is None:
         click.echo(
-            f"The image {experiment.trial.image} is not used here: trials run {experiment.trial.command[:1]} of this "
+            f"The image {experiment.trial.image} is not used here: trials run `{experiment.trial.command[0]}` of this "
             "machine.",
             err=True,
         )
@@ -130,15 +151,19 @@ def _print(experiment: Experiment, outcome: Outcome, output: str) -> None:
         ended = Completion(outcome.succeeded, outcome.reason, outcome.message, outcome.completed)
         show(status_document(experiment, outcome.trials, started=outcome.started, completion=ended), output)
         return
+    metric = experiment.objective.metric
     sign = 1 if experiment.objective.direction == "minimize" else -1
     good = [trial for trial in outcome.trials if trial.value is not None and trial.status != "Failed"]
     best = sorted(good, key=lambda trial: sign * (trial.value or 0.0))[:SHOWN_TRIALS]
     rows = [
-        {"trial": trial.name, "status": trial.status, experiment.objective.metric: trial.value}
-        | trial.assignments
+        {"trial": trial.name, "status": trial.status, metric: trial.value}
+        | {name: short(value) for name, value in trial.assignments.items()}
         | {"seconds": round(trial.seconds, 1)}
         for trial in best
     ]
     if rows:
         show_rows(f"{experiment.name}: the best of {len(outcome.trials)} trials", rows)
+    if outcome.optimum is not None:
+        settings = " ".join(f"{name}={value}" for name, value in outcome.optimum.assignments.items())
+        click.echo(f"Optimum: {metric}={outcome.optimum.value:.6g} with {settings}")
     click.echo(f"{'Succeeded' if outcome.succeeded else 'Failed'}: {outcome.message} ({outcome.reason})")

@@ -12,7 +12,7 @@ from ctlr.report.privacy import scrub
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.tuning.stopping import better
 
-__all__ = ["SearchDisplay"]
+__all__ = ["SearchDisplay", "short"]
 
 
 class SearchDisplay:
@@ -91,10 +91,10 @@ class SearchDisplay:
 
 
 def _settings(trial: Trial) -> str:
-    return " ".join(f"{name}={_short(value)}" for name, value in trial.assignments.items())
+    return " ".join(f"{name}={short(value)}" for name, value in trial.assignments.items())
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """A long decimal in four digits."""
     try:
         return f"{float(text):.4g}" if len(text) > 8 else text

@@ -1,0 +1,115 @@
+"""The Experiments that ship."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from terminal import call
+from tiny_bench import TINY
+
+from ctlr.cli.manifests import StudyTrials, trial_arguments
+from ctlr.tuning.manifest import read_experiment
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "katib").glob("*.yaml"))
+METHODS = ("scratch", "supervised", "simclr", "vat")
+ALGORITHMS = {
+    "grid": "grid", "random": "random", "bayesian": "bayesianoptimization", "tpe": "tpe", "hyperband": "hyperband",
+}  # fmt: skip
+
+
+def document(file: Path) -> Any:
+    return YAML(typ="safe").load(file.read_text())
+
+
+def test_every_method_has_every_algorithm() -> None:
+    expected = {f"{method}-{algorithm}" for method in METHODS for algorithm in ALGORITHMS}
+    assert {file.stem for file in FILES} == expected | {"supervised-pretraining", "supervised-joint"}
+    for method in METHODS:
+        for short, name in ALGORITHMS.items():
+            assert read_experiment(ROOT / "katib" / f"{method}-{short}.yaml").algorithm.name == name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_manifest_passes_the_check_and_tunes_only_real_options(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished = call("check", str(file), folder=ROOT)
+    assert (finished.code, finished.out, finished.err) == (0, f"{file}: ok\n", "")
+    monkeypatch.chdir(ROOT)
+    experiment = read_experiment(file)
+    trials = StudyTrials(experiment, ROOT / "workspace")
+    assert trials.benchmark == Path("benchmarks/brain-age.yaml")
+    arguments = trial_arguments(experiment.trial.command)
+    assert arguments is not None
+    tuned = {re.sub(r"--set=(.*)=\$.*", r"\1", word) for word in arguments if word.startswith("--set=")}
+    # A trial parameter bears the name of the option that it sets.
+    assert tuned == {parameter.name for parameter in experiment.parameters}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_manifest_bears_its_files_name_and_opens_with_its_commands(file: Path) -> None:
+    assert read_experiment(file).name == file.stem
+    head = file.read_text().splitlines()[:2]
+    assert head[0].startswith(f"# ctlr tune katib/{file.name} ")
+    assert head[1].startswith(f"# kubectl apply -f katib/{file.name} ")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_manifests_of_a_method_differ_in_search_alone(method: str) -> None:
+    documents = [document(ROOT / "katib" / f"{method}-{algorithm}.yaml") for algorithm in ALGORITHMS]
+    for key in ("trialTemplate", "objective"):
+        assert all(found["spec"][key] == documents[0]["spec"][key] for found in documents)
+
+
+def test_all_trials_run_in_equal_pods() -> None:
+    pods = []
+    for file in FILES:
+        pod = document(file)["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
+        pod["containers"][0]["command"] = pod["containers"][0]["command"][:3]
+        pods.append(pod)
+    assert all(pod == pods[0] for pod in pods)
+    container = pods[0]["containers"][0]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert pods[0]["nodeSelector"]
+    assert pods[0]["tolerations"][0]["key"] == "nvidia.com/gpu"
+    assert pods[0]["securityContext"]["runAsNonRoot"]
+    assert not container["image"].endswith(":latest")
+    assert container["command"] == ["ctlr", "trial", "benchmarks/brain-age.yaml"]
+
+
+# ---------------------------------------------------------------- run
+
+
+def cut_down(file: Path, folder: Path) -> Path:
+    """The manifest on the small benchmark, with fewer and shorter trials."""
+    (folder / "benchmarks").mkdir()
+    (folder / "benchmarks" / "brain-age.yaml").write_text(TINY)
+    text = file.read_text().replace("--n=50", "--n=10").replace('min: "10", max: "40"', 'min: "1", max: "2"')
+    text = text.replace('min: "5", max: "30"', 'min: "1", max: "2"')
+    text = re.sub(r"maxTrialCount: \d+", f"maxTrialCount: {9 if 'hyperband' in file.stem else 3}", text)
+    text = re.sub(r"maxFailedTrialCount: \d+", "maxFailedTrialCount: 0", text)
+    (folder / file.name).write_text(text)
+    return folder / file.name
+
+
+def run(file: Path, folder: Path) -> None:
+    shorter = cut_down(file, folder)
+    finished = call("tune", shorter.name, "--workers", "1", "--device", "cpu", "-o", "yaml", folder=folder)
+    assert finished.code == 0, finished.err
+    status = YAML(typ="safe").load(finished.out)["status"]
+    assert status["conditions"][-1]["type"] == "Succeeded"
+    assert "trialsFailed" not in status
+    assert status["currentOptimalTrial"]["observation"]["metrics"][0]["name"] in ("val_mae", "val_balanced_accuracy")
+
+
+@pytest.mark.parametrize("name", ["supervised-bayesian", "supervised-joint"])
+def test_a_manifest_runs_to_its_end_on_this_machine(name: str, tmp_path: Path) -> None:
+    run(ROOT / "katib" / f"{name}.yaml", tmp_path)
+
+
+@pytest.mark.skipif("CTLR_SLOW" not in os.environ, reason="minutes; set CTLR_SLOW=1")
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_manifest_runs_to_its_end_on_this_machine(file: Path, tmp_path: Path) -> None:
+    run(file, tmp_path)
