@@ -148,7 +148,7 @@ class MetricsReader:
 
 
 def _line_parser(collector: Collector, names: Sequence[str]) -> Callable[[str], Iterator[Metrics]]:
-    if collector.format == "JSON":
+    if collector.format == "JSON" or collector.kind == "Push":
         return lambda line: _from_json(line, names)
     # Go's \w and \d, which Katib's filters are written in, are ASCII.
     filters = [re.compile(text, re.ASCII) for text in collector.filters or (DEFAULT_FILTER,)]

@@ -103,3 +103,6 @@ class FunctionLauncher:
             tail = "".join(traceback.format_exception(error))
             seconds = time.monotonic() - started
             return [Ended(number, ok=False, reason=f"{type(error).__name__}: {first}", tail=tail, seconds=seconds)]
+        except KeyboardInterrupt:
+            self._running[number] = iter(()), started  # it has not ended: the engine stops it
+            raise

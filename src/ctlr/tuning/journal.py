@@ -262,6 +262,7 @@ class Journal:
             "value": trial.value,
             "metrics": trial.metrics,
             "seconds": trial.seconds,
+            "started": trial.started,
             "reason": trial.reason,
             "tail": trial.tail,
         }
@@ -279,7 +280,7 @@ class Journal:
         self._write("completed", event, completion.time)
 
     def _write(self, kind: str, event: Mapping[str, Any], time: datetime | None = None) -> None:
-        stamp = (time or datetime.now(UTC)).isoformat(timespec="milliseconds")
+        stamp = (time or datetime.now(UTC)).isoformat()
         line = json.dumps({"event": kind, "time": stamp, **event}, separators=(",", ":")) + "\n"
         with disk_faults_named(self.path):
             self._file.write(line.encode())

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from ctlr.specs import Trial, TrialReport, TrialStatus, fingerprint
 from ctlr.tuning.asking import Proposer
@@ -14,7 +15,7 @@ from ctlr.tuning.collect import Tally, how_it_is_read
 from ctlr.tuning.ending import Budget, Verdict
 from ctlr.tuning.journal import AS_PROPOSED, Completion, History, Journal
 from ctlr.tuning.launch import Ended, Launcher, Reported
-from ctlr.tuning.samplers import make_sampler
+from ctlr.tuning.samplers import PARENT, make_sampler
 from ctlr.tuning.stopping import better, make_stopping_rule
 
 __all__ = ["MOST_REPORTS", "Limits", "Run"]
@@ -47,11 +48,6 @@ def _trial_name(experiment: str, seed: int, number: int) -> str:
     return f"{experiment}-{fingerprint(experiment, str(seed), str(number))[:8]}"
 
 
-def _parent_of(trial: Trial) -> str:
-    """Name of the trial whose checkpoint a trial goes on from; empty where there is none."""
-    return next((value for label, value in trial.labels.items() if label.endswith("/parent")), "")
-
-
 @dataclass
 class _Running:
     """A trial under way."""
@@ -60,6 +56,8 @@ class _Running:
     tally: Tally
     threshold: float | None
     """Of the stopping rule, as the trial may know it."""
+    started: float
+    """Seconds after the experiment began."""
     began: float = field(default_factory=time.monotonic)
     reports: list[TrialReport] = field(default_factory=list)
     step: int = 0
@@ -163,9 +161,12 @@ class Run:
         return trial
 
     def _start(self, trial: Trial) -> None:
-        number = self._numbers.get(_parent_of(trial))
+        number = self._numbers.get(trial.labels.get(PARENT, ""))
         self._running[trial.number] = _Running(
-            trial, Tally(self._experiment.objective.strategies), self._threshold(trial.number)
+            trial,
+            Tally(self._experiment.objective.strategies),
+            self._threshold(trial.number),
+            (datetime.now(UTC) - self._history.started).total_seconds(),
         )
         self._on_event(trial, None)
         self._launcher.start(trial, None if number is None else self._trials[number])
@@ -230,6 +231,7 @@ class Run:
             value=value if status in ("Succeeded", "EarlyStopped") else None,
             metrics=metrics,
             seconds=event.seconds,
+            started=running.started,
             reason=reason,
             tail=event.tail if status == "Failed" else "",
         )

@@ -72,13 +72,16 @@ class ProcessLauncher:
         environment = self._environment(trial, folder) | written
         try:
             tail = self._followed_file(argv, environment, folder)
+            started = time.monotonic()
             process = _start(argv, environment, working_dir)
         except (ConfigError, _CannotStartError) as error:
             self._events.append(Ended(trial.number, ok=False, reason=str(error)))
             return
         self._guard.watch(process.pid)
         reader = MetricsReader(self._experiment.collector, metric_names(self._experiment))
-        self._running[trial.number] = _Process(trial.number, process, CappedLog(folder / "log.txt"), reader, tail)
+        self._running[trial.number] = _Process(
+            trial.number, process, CappedLog(folder / "log.txt"), reader, tail, started
+        )
         self._selector.register(_output(process), selectors.EVENT_READ, trial.number)
 
     def wait(self, seconds: float | None) -> list[Reported | Ended]:
@@ -87,7 +90,7 @@ class ProcessLauncher:
         while not self._events and self._running:
             left = _LOOK_SECONDS if until is None else min(_LOOK_SECONDS, until - time.monotonic())
             for key, _ in self._selector.select(max(left, 0)):
-                self._read(self._running[key.data])
+                self._take_output(self._running[key.data])
             for running in list(self._running.values()):
                 self._look(running)
             if left <= 0:
@@ -148,7 +151,7 @@ class ProcessLauncher:
             environment |= {name: environment[name].replace(collector.path, path) for name in named}
         return FileTail(Path(path))
 
-    def _read(self, running: _Process) -> None:
+    def _take_output(self, running: _Process) -> None:
         """Take what a trial has printed."""
         for _ in range(_MOST_CHUNKS):
             try:
@@ -192,7 +195,7 @@ class ProcessLauncher:
         _signal(running.process.pid, signal.SIGKILL)
         self._guard.release(running.process.pid)
         if running.open:
-            self._read(running)
+            self._take_output(running)
         if running.open:
             self._selector.unregister(_output(running.process))
         if running.tail is not None:
@@ -222,13 +225,14 @@ class _Process:
     log: CappedLog
     reader: MetricsReader
     tail: FileTail | None
-
-    def __post_init__(self) -> None:
-        self.started = time.monotonic()
-        self.open = True
-        self.stopped = False
-        self.reason = ""
-        self.kill_at: float | None = None
+    started: float
+    open: bool = True
+    """Whether more may come from its output."""
+    stopped: bool = False
+    reason: str = ""
+    """Why the launcher ends it."""
+    kill_at: float | None = None
+    """When it is killed, once it was asked to end."""
 
 
 def _start(argv: list[str], environment: dict[str, str], working_dir: str) -> subprocess.Popen[bytes]:
