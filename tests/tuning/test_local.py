@@ -62,7 +62,8 @@ class Interrupts:
 def test_an_experiment_ends_at_its_most_trials(tmp_path: Path) -> None:
     outcome = call(search(max_trials=5, parallel=2), tmp_path)
     assert (len(outcome.trials), outcome.succeeded, outcome.reason) == (5, True, "ExperimentMaxTrialsReached")
-    assert outcome.optimum is not None and outcome.optimum.value == min(value_of(t.assignments) for t in outcome.trials)
+    assert outcome.optimum is not None
+    assert outcome.optimum.value == min(value_of(t.assignments) for t in outcome.trials)
 
 
 @pytest.mark.parametrize("seed", [None, 1])
@@ -231,7 +232,8 @@ def test_an_early_stop_ends_the_program_at_once(tmp_path: Path) -> None:
     )
     last = search(longer, algorithm="grid", parameters=parameters, max_trials=4, early_stopping=MEDIAN)
     stopped = run_programs(last, tmp_path).trials[-1]
-    assert (stopped.status, stopped.value) == ("EarlyStopped", 9.0) and stopped.seconds < 30
+    assert (stopped.status, stopped.value) == ("EarlyStopped", 9.0)
+    assert stopped.seconds < 30
 
 
 def test_stops_repeat_with_a_seed_whatever_the_workers(tmp_path: Path) -> None:
@@ -271,7 +273,8 @@ def test_killing_the_engine_at_any_moment_loses_and_repeats_nothing(tmp_path: Pa
     assert 0 < ended < 14
     resumed = run_programs(experiment, place, resume=True)
     assert told(resumed.trials) == told(whole.trials)
-    assert resumed.optimum is not None and whole.optimum is not None
+    assert resumed.optimum is not None
+    assert whole.optimum is not None
     assert resumed.optimum.assignments == whole.optimum.assignments
 
 
@@ -290,7 +293,8 @@ def test_a_line_that_was_cut_is_dropped(tmp_path: Path) -> None:
         (place / "journal.jsonl").write_bytes(data[:cut])
         assert told(call(experiment, place, resume=True).trials) == told(whole.trials)
         again = read_journal(place)
-        assert again is not None and told(tuple(again.trials)) == told(whole.trials)
+        assert again is not None
+        assert told(tuple(again.trials)) == told(whole.trials)
 
 
 def test_a_damaged_journal_is_refused_with_the_line(tmp_path: Path) -> None:

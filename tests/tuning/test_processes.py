@@ -91,8 +91,10 @@ def test_a_gigabyte_of_output_fills_neither_the_disk_nor_the_memory(tmp_path: Pa
     value, name, peak = script(code).split()
     assert (float(value), int(peak) < int(script(idle)) + 40_000) == (1.0, True)
     text = (tmp_path / "trials" / name / "log.txt").read_text()
-    assert text.startswith("first\nxxx") and text.endswith("xxx\nloss=1\nlast\n")
-    assert len(text) < 1_100_000 and "bytes left out" in text
+    assert text.startswith("first\nxxx")
+    assert text.endswith("xxx\nloss=1\nlast\n")
+    assert len(text) < 1_100_000
+    assert "bytes left out" in text
 
 
 def script(code: str) -> str:
@@ -107,12 +109,14 @@ def script(code: str) -> str:
 def test_binary_output_is_passed_over(tmp_path: Path) -> None:
     trial = only_trial(tmp_path, shell("head -c 300000 /dev/urandom; echo; echo loss=2; printf '\\377\\376'; exit 5"))
     assert (trial.status, trial.metrics) == ("Failed", {"loss": 2.0})
-    assert "�" in trial.tail and json.loads(json.dumps(trial.tail)) == trial.tail
+    assert "�" in trial.tail
+    assert json.loads(json.dumps(trial.tail)) == trial.tail
 
 
 def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     trial = only_trial(tmp_path, shell("trap '' TERM; echo loss=nan; while :; do sleep 0.1; done"))
-    assert trial.status == "Failed" and 0.4 < trial.seconds < 30
+    assert trial.status == "Failed"
+    assert 0.4 < trial.seconds < 30
 
 
 def test_what_a_trial_has_forked_ends_with_it(tmp_path: Path) -> None:
@@ -125,25 +129,30 @@ def test_what_a_trial_has_forked_ends_with_it(tmp_path: Path) -> None:
 def test_a_child_that_holds_the_pipe_does_not_keep_the_engine(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     trial = only_trial(tmp_path / "run", shell(f"sleep 600 & echo $! > {pids}; echo loss=1"))
-    assert trial.status == "Succeeded" and trial.seconds < 60
+    assert trial.status == "Succeeded"
+    assert trial.seconds < 60
     assert gone(int(pids.read_text()))
 
 
 def test_a_child_in_a_session_of_its_own_does_not_keep_the_engine(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     trial = only_trial(tmp_path / "run", shell(f"setsid sleep 20 & echo $! > {pids}; sleep 0.1; echo loss=1"))
-    assert trial.status == "Succeeded" and trial.seconds < 15
+    assert trial.status == "Succeeded"
+    assert trial.seconds < 15
 
 
 def test_a_program_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
     trial = only_trial(tmp_path, shell("echo loss=1; exec >&- 2>&-; sleep 0.3; exit 4"))
-    assert trial.status == "Failed" and "exit code 4" in trial.reason and trial.seconds > 0.3
+    assert trial.status == "Failed"
+    assert "exit code 4" in trial.reason
+    assert trial.seconds > 0.3
 
 
 def test_the_jobs_deadline_ends_a_trial(tmp_path: Path) -> None:
     manifest = {"spec": {"trialTemplate": {"trialSpec": {"spec": {"activeDeadlineSeconds": 1}}}}}
     trial = only_trial(tmp_path, shell("echo loss=1; sleep 60"), manifest=manifest)
-    assert trial.status == "Failed" and "longer than its activeDeadlineSeconds, 1 s" in trial.reason
+    assert trial.status == "Failed"
+    assert "longer than its activeDeadlineSeconds, 1 s" in trial.reason
 
 
 def test_the_manifests_environment_lies_over_this_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +191,8 @@ def test_a_file_that_the_program_knows_is_begun_anew(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_fails_the_trial_with_the_remedy(tmp_path: Path) -> None:
     trial = only_trial(tmp_path, shell("true"), collector=Collector(kind="File", path="/proc/none/metrics.log"))
-    assert trial.status == "Failed" and "pass its path in the trial's command" in trial.reason
+    assert trial.status == "Failed"
+    assert "pass its path in the trial's command" in trial.reason
 
 
 def test_a_call_reports_metrics(tmp_path: Path) -> None:
