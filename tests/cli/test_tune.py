@@ -3,12 +3,13 @@
 import json
 import re
 import signal
+import socket
 import sqlite3
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from terminal import Running, call
+from terminal import PATIENCE_SECONDS, Running, call
 from tiny_bench import TINY
 
 PROGRAM = """\
@@ -206,3 +207,21 @@ def test_overrides_are_for_benchmarks(place: Path) -> None:
     finished = call("check", "square.yaml", "--set", "spec.maxTrialCount=3", folder=place)
     assert finished.code == 2
     assert "a manifest is changed in its file" in finished.err
+
+
+# ---------------------------------------------------------------- suggest
+
+
+def test_the_suggestion_service_answers_until_it_is_told_to_end(tmp_path: Path) -> None:
+    grpc = pytest.importorskip("grpc")
+    with socket.create_server(("localhost", 0)) as taken:
+        port = taken.getsockname()[1]
+    with Running("suggest", "--port", str(port), folder=tmp_path) as run:
+        with grpc.insecure_channel(f"localhost:{port}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=PATIENCE_SECONDS)
+            ask = channel.unary_unary("/grpc.health.v1.Health/Check")
+            assert ask(b"", timeout=PATIENCE_SECONDS) == b"\x08\x01"  # status: SERVING
+        run.signal(signal.SIGTERM, group=False)
+        finished = run.finish()
+    assert finished.code == 0
+    assert finished.err == f"Answering at port {port}.\n"

@@ -71,4 +71,4 @@ def suggest(port: int) -> None:
     """Serve the search algorithms to a Katib, as one of its suggestion services (gRPC)."""
     from ctlr.tuning.service import serve
 
-    serve(port)
+    serve(port, on_start=lambda taken: click.echo(f"Answering at port {taken}.", err=True))
