@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from ctlr.errors import DataError
-from ctlr.report.diagnostics import known_mean
-from ctlr.report.predictions import Predictions, read_predictions
-from ctlr.report.search_stages import Line, Tried, join_rounds, metric_of, value_of
-from ctlr.report.sections import Done, Section
-from ctlr.report.statistics import Gain, Outcome, paired_gain
-from ctlr.report.tables import bin_edges
-from ctlr.specs import METRICS, Parameter, SearchResult
+from ctlr.report.search_stages import Line, Tried, join_rounds
+from ctlr.specs import Parameter, SearchResult
 
 __all__ = [
     "LIMIT",
@@ -24,20 +15,18 @@ __all__ = [
     "ChoiceRow",
     "LedgerRow",
     "LostRow",
-    "SelectionRow",
     "Spread",
     "SpreadRow",
+    "by_line",
     "choice_rows",
     "ledger_rows",
     "lost_rows",
-    "selection_rows",
     "spread_rows",
 ]
 
 LIMIT = 0.05
 """Methods whose budgets are further apart than this are not compared at the same cost."""
 Budget = Literal["trials", "seconds"]
-_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,25 +105,6 @@ class ChoiceRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionRow:
-    """How sure a choice is, and what of it was left on the test set."""
-
-    line: Line
-    n_train: int
-    metric: str | None
-    """None where trials were compared by something that the test set has no score of."""
-    best: float | None
-    runner_up: float | None
-    gain: Gain | None
-    """Of the best over the runner-up, paired over validation subjects; None where predictions are missing."""
-    test: float | None
-    """Mean over the seeds of the studies that were trained anew."""
-    seeds: int
-    gap: float | None
-    """How much worse the test set is than the best trial's validation; negative where it is better."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class LostRow:
     """A trial that failed; one that several sizes share stands once."""
 
@@ -145,7 +115,7 @@ class LostRow:
     names: Mapping[str, str]
 
 
-def _by_line(searches: Iterable[SearchResult]) -> dict[Line, list[SearchResult]]:
+def by_line(searches: Iterable[SearchResult]) -> dict[Line, list[SearchResult]]:
     """Lines in order of appearance, each by size."""
     found: dict[Line, list[SearchResult]] = {}
     for search in searches:
@@ -159,7 +129,7 @@ def _by_line(searches: Iterable[SearchResult]) -> dict[Line, list[SearchResult]]
 def ledger_rows(searches: Sequence[SearchResult]) -> list[LedgerRow]:
     """Every search, and the sum over the sizes after the last of each line."""
     rows = []
-    for line, group in _by_line(searches).items():
+    for line, group in by_line(searches).items():
         own = [_ledger(line, search) for search in group]
         rows += [*own, _sum(line, own)]
     return rows
@@ -203,7 +173,7 @@ def spread_rows(ledger: Sequence[LedgerRow]) -> list[SpreadRow]:
 def choice_rows(searches: Sequence[SearchResult]) -> list[ChoiceRow]:
     """Every option that was searched, by line and stage."""
     rows = []
-    for line, group in _by_line(searches).items():
+    for line, group in by_line(searches).items():
         known: dict[tuple[str, str], Parameter] = {}
         for search in group:
             for stage in join_rounds(search.stages):
@@ -229,90 +199,3 @@ def lost_rows(searches: Sequence[SearchResult]) -> list[LostRow]:
                 sizes = (*(found[key].sizes if key in found else ()), search.study.n_train)
                 found[key] = LostRow(line=line, sizes=sizes, stage=stage.stage, tried=tried, names=stage.names)
     return list(found.values())
-
-
-# ---------------------------------------------------------------- how sure a choice is
-
-
-def selection_rows(
-    searches: Sequence[SearchResult], sections: Sequence[Section], root: Path, *, bootstrap: int, level: float
-) -> list[SelectionRow]:
-    """Best against runner-up on validation, and best against the test set, by line and size.
-
-    Args:
-        searches: By method and size; those that tried nothing have no row.
-        sections: Of the studies that were trained anew with what was chosen.
-        root: Of the workspace, for the trials' validation predictions.
-        bootstrap: Replicates of an interval.
-        level: Share of intervals that hold the true value.
-    """
-    return [
-        _selection(search, sections, root, bootstrap=bootstrap, level=level)
-        for group in _by_line(searches).values()
-        for search in group
-        if search.stages
-    ]
-
-
-def _selection(
-    search: SearchResult, sections: Sequence[Section], root: Path, *, bootstrap: int, level: float
-) -> SelectionRow:
-    last = join_rounds(search.stages)[-1]
-    metric = metric_of(last.objective) if last.stage != "pretrain" else None
-    best, runner_up = [*last.ranked[:2], None, None][:2]
-    section, cell = _retrained(search, sections)
-    gain = None
-    if metric is not None and best is not None and runner_up is not None:
-        sides = [_outcome(search, tried, root) for tried in (best, runner_up)]
-        edges = bin_edges(section, search.study.n_train) if section is not None and metric == "f1_bins" else None
-        gain = _gain(*sides, metric=metric, bins=edges, bootstrap=bootstrap, level=level)
-    test = known_mean([done.result.scores.get("test", {}).get(metric or "") for done in cell])
-    value = None if best is None else value_of(best)
-    sign = 1 if metric is not None and METRICS[metric] == "min" else -1
-    return SelectionRow(
-        line=Line.of(search.study), n_train=search.study.n_train, metric=metric, best=value,
-        runner_up=None if runner_up is None else value_of(runner_up), gain=gain, test=test, seeds=len(cell),
-        gap=None if test is None or value is None else sign * (test - value),
-    )  # fmt: skip
-
-
-def _retrained(search: SearchResult, sections: Sequence[Section]) -> tuple[Section | None, Sequence[Done]]:
-    """The studies that were trained with what a search chose: equal but for seeds and options."""
-    for section in sections:
-        for done in section.cells.get((search.study.method.label, search.study.n_train), ()):
-            if Line.of(done.result.study) == Line.of(search.study):
-                return section, section.cells[search.study.method.label, search.study.n_train]
-    return None, ()
-
-
-def _outcome(search: SearchResult, tried: Tried, root: Path) -> Outcome | None:
-    """A trial's predictions on validation subjects; None where they cannot be read."""
-    file = root / search.path / tried.trial.name / "validation.csv"
-    try:
-        found: Predictions = read_predictions(file, search.study.target.task.kind, needed="validation")["validation"]
-    except DataError:
-        return None
-    classes = found.probabilities is not None
-    return Outcome(
-        seed=search.study.seed, subjects=found.subjects, truth=found.codes if classes else found.truth,
-        predicted=found.probabilities if found.probabilities is not None else found.prediction,
-    )  # fmt: skip
-
-
-def _gain(
-    best: Outcome | None,
-    runner_up: Outcome | None,
-    *,
-    metric: str,
-    bins: np.ndarray | None,
-    bootstrap: int,
-    level: float,
-) -> Gain | None:
-    if best is None or runner_up is None or (metric == "f1_bins" and bins is None):
-        return None
-    try:
-        return paired_gain(
-            [best], [runner_up], metric, np.random.default_rng(_SEED), bins=bins, replicates=bootstrap, level=level
-        )
-    except DataError:  # the two were validated on different subjects
-        return None

@@ -9,7 +9,8 @@ from ctlr.report.displays import METRIC_WORDS, capital, interval, percent
 from ctlr.report.formats import Cell, Table, decimals, number
 from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import Line, Tried
-from ctlr.report.tuning import ChoiceRow, LedgerRow, LostRow, SelectionRow, Spread, SpreadRow
+from ctlr.report.selection import SelectionRow
+from ctlr.report.tuning import ChoiceRow, LedgerRow, LostRow, Spread, SpreadRow
 from ctlr.specs import Parameter
 
 __all__ = [

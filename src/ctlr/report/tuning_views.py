@@ -13,6 +13,7 @@ from ctlr.report.importance import importance
 from ctlr.report.plots import Style
 from ctlr.report.search_stages import Line, StageTrials, course, join_rounds, search_records, value_of, window
 from ctlr.report.sections import Section
+from ctlr.report.selection import selection_rows
 from ctlr.report.svg import INK, Panel
 from ctlr.report.tuning import Budget
 from ctlr.report.tuning_words import ambiguous, budget_words, failures, objective_label, searched, title
@@ -103,7 +104,7 @@ def tuning_view(
     ledger = tuning.ledger_rows(searches)
     spread = tuning.spread_rows(ledger)
     lost = tuning.lost_rows(searches)
-    selection = tuning.selection_rows(searches, sections, root, bootstrap=bootstrap, level=level)
+    selection = selection_rows(searches, sections, root, bootstrap=bootstrap, level=level)
     tables = {
         "ledger": tuning_tables.ledger_table(ledger),
         "chosen": tuning_tables.choices_table(tuning.choice_rows(searches)),
