@@ -98,11 +98,6 @@ class Crew:
         """Whether a job could start at once."""
         return len(self._workers) < self._limit or any(worker.job is None for worker in self._workers)
 
-    @property
-    def running(self) -> list[Job]:
-        """Jobs under way."""
-        return [worker.job for worker in self._workers if worker.job is not None]
-
     def give(self, job: Job) -> None:
         """Have a job done by an idle worker, or by a new one where there is room."""
         worker = next((worker for worker in self._workers if worker.job is None), None) or self._hire()

@@ -35,6 +35,10 @@ def start(number: int) -> Perform:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
             case "full":
                 raise WorkspaceError("The disk is full.")
+            case "endless":
+                while True:
+                    progress(1, 2, {"loss": 0.5})
+                    time.sleep(0.01)
             case "sleep":
                 Path(payload).write_text(str(os.getpid()))
                 time.sleep(60)

@@ -1,0 +1,79 @@
+"""Workers that keep what they loaded: jobs that are stopped, numbers that come with progress."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pool_jobs import start
+
+from ctlr.crew import Crew, Event, Job
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(start, (), 1, tmp_path / "logs")
+    yield crew
+    crew.dismiss()
+
+
+def until(crew: Crew, state: str) -> list[Event]:
+    """Events up to the first of that state."""
+    events: list[Event] = []
+    while not any(event.state == state for event in events):
+        events += crew.listen()
+    return events
+
+
+def test_a_stopped_job_ends_at_its_next_progress_and_its_worker_stays(crew: Crew) -> None:
+    crew.give(Job("a", "pid", ""))
+    first = until(crew, "finished")[-1].text
+    crew.give(Job("b", "endless", ""))
+    until(crew, "progress")
+    crew.stop("b")
+    assert until(crew, "stopped")[-1].job.id == "b"
+    crew.give(Job("c", "pid", ""))
+    assert until(crew, "finished")[-1].text == first
+
+
+def test_a_wish_to_stop_that_comes_too_late_stops_no_other_job(crew: Crew) -> None:
+    crew.give(Job("a", "echo", "1"))
+    while not crew._workers[0].connection.poll(0.01):  # its answer lies there, and nobody has looked
+        pass
+    time.sleep(0.2)
+    crew.stop("a")
+    until(crew, "finished")
+    crew.give(Job("b", "echo", "2"))
+    assert until(crew, "finished")[-1].text == "2"
+
+
+def test_stopping_what_does_not_run_does_nothing(crew: Crew) -> None:
+    crew.stop("a")
+    crew.give(Job("a", "echo", "1"))
+    crew.stop("b")
+    assert until(crew, "finished")[-1].text == "1"
+
+
+def test_numbers_come_with_progress_in_full(crew: Crew) -> None:
+    crew.give(Job("a", "echo", ""))
+    progress = until(crew, "finished")[0]
+    assert progress.row == {"loss": 0.5}
+    assert progress.text == "loss=0.5"
+
+
+def test_a_crew_has_room_until_every_worker_is_at_a_job(crew: Crew) -> None:
+    assert crew.has_room
+    crew.give(Job("a", "endless", ""))
+    assert not crew.has_room
+    crew.kill("a")
+    assert "signal 9" in until(crew, "failed")[-1].text
+    assert crew.has_room
+
+
+def test_listening_has_an_end(crew: Crew) -> None:
+    assert crew.listen(0) == []
+    crew.give(Job("a", "endless", ""))
+    until(crew, "progress")
+    crew.stop("a")
+    until(crew, "stopped")
+    assert crew.listen(0.05) == []
