@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from collections import deque
@@ -36,6 +37,8 @@ def placed(device: str, number: int = 0) -> str:
 
 def start_trials(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
     """Load torch once; return what performs this worker's trials."""
+    # Before OpenMP is loaded: threads that spin while they wait would take the cores of the other workers.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from ctlr.steps.trial import run_trial
     from ctlr.training.placement import keep_freed_memory
 

@@ -185,6 +185,11 @@ def test_a_manifests_faults_are_told_with_their_lines(place: Path) -> None:
         ("study=scratch", "study=scrach", "Did you mean 'scratch'?"),
         ("study=scratch", "stdy=scratch", "No such option"),
         ("objectiveMetricName: val_mae", "objectiveMetricName: val_mea", "prints no 'val_mea'"),
+        (
+            "--study=scratch",
+            "--study=scratch, --validation=kfold:3",
+            "whose last value counts. Write `- {name: val_mae",
+        ),
         ("type: minimize", "type: maximize", "val_mae improves by getting smaller. Minimize it."),
     ],
 )

@@ -136,6 +136,12 @@ def _objective_faults(experiment: Experiment, job: TrialJob) -> Iterator[str]:
     for name in (experiment.objective.metric, *experiment.objective.additional):
         if name not in known:
             yield f"spec.objective: `ctlr trial` prints no {name!r} for this study. {nearest(name, known)}"
+    objective = experiment.objective
+    if job.validation != "holdout" and objective.strategies.get(objective.metric) != "latest":
+        yield (
+            f"spec.objective.metricStrategies: with `--validation {job.validation}` the objective is a running mean, "
+            f"whose last value counts. Write `- {{name: {objective.metric}, value: latest}}`."
+        )
     wanted = known.get(experiment.objective.metric)
     if wanted is not None and not experiment.objective.direction.startswith(wanted):
         yield f"spec.objective.type: {experiment.objective.metric} improves by getting {_WORDS[wanted]}imize it."

@@ -136,9 +136,9 @@ def _launched(
 
         def record(trial: Trial, report: TrialReport | None) -> None:
             done = launcher.done.get(trial.number)
-            if report is None and trial.ended and done is not None:
-                rows = [dict(row) for row in done.rows]
-                records.put(TrialRecord(done.job, trial.name, rows, done.result, trial.reason))
+            if report is None and trial.ended and trial.status != "Killed" and done is not None:
+                rows, stopped = [dict(row) for row in done.rows], trial.status == "EarlyStopped"
+                records.put(TrialRecord(done.job, trial.name, rows, done.result, trial.reason, stopped))
 
         yield launcher, record
     if records.error is not None:

@@ -35,8 +35,9 @@ class TrialRecord:
         job: What is tried.
         name: Of the trial; Katib's are the experiment's name, a hyphen and a code.
         rows: What it reported, in order.
-        result: None unless it succeeded.
+        result: None unless it ran to its end.
         reason: Of a failure.
+        stopped: Whether it was ended early, for good reason.
     """
 
     job: TrialJob
@@ -44,6 +45,13 @@ class TrialRecord:
     rows: list[dict[str, float]] = field(default_factory=list)
     result: TrialResult | None = None
     reason: str = ""
+    stopped: bool = False
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Validation metrics by their plain names; the last that were reported where it was ended early."""
+        found = self.result.scores if self.result else self.rows[-1] if self.stopped and self.rows else {}
+        return {name.removeprefix("val_"): value for name, value in found.items() if name.startswith("val_")}
 
     @property
     def experiment(self) -> str:
@@ -115,10 +123,9 @@ class TrialRecords:
         tracker = self._tracker(record)
         study = with_options(record.job.study, record.job.assignments)
         found = record.result
-        scores = {name.removeprefix("val_"): value for name, value in found.scores.items()} if found else {}
         result = StudyResult(
-            study=study, status="ok" if found else "failed", reason=scrub(record.reason),
-            scores={"validation": scores} if scores else {}, seconds=found.seconds if found else {},
+            study=study, status="ok" if found or record.stopped else "failed", reason=scrub(record.reason),
+            scores={"validation": record.scores} if record.scores else {}, seconds=found.seconds if found else {},
             epochs=found.epochs if found else 0, best_epoch=found.best_epoch if found else 0,
         )  # fmt: skip
         tags = {"ctlr.trial": record.name, "ctlr.stage": record.job.stage, "ctlr.validation": record.job.validation}
