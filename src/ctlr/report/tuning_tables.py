@@ -253,37 +253,41 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
 def failures_table(rows: Sequence[LostRow]) -> Table:
     """Failed trials of a benchmark's searches, and why; what they printed stays in the workspace."""
     naming = _Naming([row.line for row in rows])
-    shown = [(", ".join(map(str, row.sizes)), *_failure(row.tried, row.names)) for row in rows]
+    records = [
+        row.line._asdict()
+        | {"n_train": ", ".join(map(str, row.sizes)), "stage": row.stage, "round": row.tried.round}
+        | _failure(row.tried, row.names)
+        for row in rows
+    ]
+    shown = ("trial", "name", "options", "reason")
     return Table(
         name="tuning-failed",
         caption="Trials that failed; the search took them for bad. What they printed stays in the workspace.",
-        columns=(*naming.columns, "n", "Stage", "Trial", "Options", "Reason"),
-        headers=len(naming.columns) + 5,
+        columns=(*naming.columns, "n", "Stage", "Trial", "Name", "Options", "Reason"),
+        headers=len(naming.columns) + 6,
         rows=tuple(
-            (*naming.cells(row.line), Cell(sizes), Cell(STAGE_WORDS[row.stage]), Cell(trial), Cell(options),
-             Cell(reason))
-            for row, (sizes, trial, options, reason) in zip(rows, shown, strict=True)
+            (*naming.cells(row.line), Cell(record["n_train"]), Cell(STAGE_WORDS[row.stage]),
+             *(Cell(record[key]) for key in shown))
+            for row, record in zip(rows, records, strict=True)
         ),
-        records=tuple(
-            row.line._asdict()
-            | {"n_train": sizes, "stage": row.stage, "round": row.tried.round, "trial": trial, "options": options,
-               "reason": reason}
-            for row, (sizes, trial, options, reason) in zip(rows, shown, strict=True)
-        ),
+        records=tuple(records),
     )  # fmt: skip
 
 
 def experiment_failures(tried: Sequence[Tried]) -> Table:
     """Failed trials of one experiment, and why."""
-    shown = [_failure(each, {}) for each in tried if each.trial.status == "Failed"]
+    records = [_failure(each, {}) for each in tried if each.trial.status == "Failed"]
     return Table(
         name="failed", caption="Trials that failed; the search took them for bad.",
-        columns=("Trial", "Parameters", "Reason"), headers=3,
-        rows=tuple(tuple(map(Cell, line)) for line in shown),
-        records=tuple(dict(zip(("trial", "parameters", "reason"), line, strict=True)) for line in shown),
+        columns=("Trial", "Name", "Parameters", "Reason"), headers=4,
+        rows=tuple(tuple(map(Cell, record.values())) for record in records), records=tuple(records),
     )  # fmt: skip
 
 
-def _failure(tried: Tried, names: Mapping[str, str]) -> tuple[str, str, str]:
-    options = ", ".join(f"{names.get(name, name)} = {value_words(v)}" for name, v in tried.trial.assignments.items())
-    return str(tried.order), scrub(options), scrub(tried.trial.reason) or "no reason was recorded"
+def _failure(tried: Tried, names: Mapping[str, str]) -> dict[str, str]:
+    trial = tried.trial
+    options = ", ".join(f"{names.get(name, name)} = {value_words(v)}" for name, v in trial.assignments.items())
+    return {
+        "trial": str(tried.order), "name": scrub(trial.name), "options": scrub(options),
+        "reason": scrub(trial.reason) or "no reason was recorded",
+    }  # fmt: skip
