@@ -127,6 +127,11 @@ def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
         _check_manifest(file, overrides, output)
         return
     config = load(file, overrides)
+    if config.tuning is not None:
+        from ctlr.plan import make_plan
+        from ctlr.searches import check_manifests
+
+        check_manifests(config, make_plan(config))
     show(public_dump(config) if output != "table" else f"{file}: ok", output)
 
 

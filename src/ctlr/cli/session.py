@@ -22,7 +22,7 @@ from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
 from ctlr.report.privacy import scrub
-from ctlr.searches import run_searches, tuned_plan
+from ctlr.searches import check_manifests, run_searches, tuned_plan
 from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, fingerprint
 from ctlr.workspace import Workspace, write_aside
 
@@ -105,6 +105,7 @@ def run_benchmark(
     began = time.monotonic()
     check_device(device)
     plan = make_plan(config)
+    check_manifests(config, plan)
     workspace = Workspace(root)
     crew = workers or default_workers(device, config.compute.threads)
     with workspace.locked():
@@ -241,11 +242,8 @@ def _report(
         wall_seconds=run.seconds,
         bootstrap=config.report.bootstrap,
         confidence=config.report.confidence,
-        **(
-            {"searches": run.searches, "budget": "trials" if config.tuning and config.tuning.trials else "seconds"}
-            if run.searches
-            else {}
-        ),
+        searches=run.searches,
+        budget="seconds" if config.tuning is not None and config.tuning.trials is None else "trials",
     )
     write_aside(mark, identity.encode())
     return page
