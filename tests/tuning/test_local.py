@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -255,6 +256,23 @@ def test_an_interrupted_experiment_goes_on_as_if_nothing_had_happened(tmp_path: 
     assert told(call(experiment, tmp_path / "cut", resume=True).trials) == told(whole.trials)
 
 
+def test_ctrl_c_ends_the_trials_and_leaves_the_experiment_to_go_on(tmp_path: Path) -> None:
+    place, pids = tmp_path / "run", tmp_path / "pids"
+    hang = search(shell(f"echo $$ >> {pids}; echo loss=1; [ -e {tmp_path}/go ] || sleep 600"), parallel=2)
+    engine = subprocess.Popen(
+        [sys.executable, small_search.__file__, hang.model_dump_json(), str(place), "new"], stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 30
+    while not (pids.exists() and len(pids.read_text().split()) == 2) and time.monotonic() < until:
+        time.sleep(0.01)
+    engine.send_signal(signal.SIGINT)
+    assert engine.wait(20) != 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split())
+    (tmp_path / "go").touch()
+    resumed = run_programs(hang, place, resume=True)
+    assert [trial.status for trial in resumed.trials] == ["Succeeded"] * 4
+
+
 def test_killing_the_engine_at_any_moment_loses_and_repeats_nothing(tmp_path: Path) -> None:
     experiment = search(shell(slow_in_turn("small", seconds=0.4)), algorithm="tpe", max_trials=14, parallel=3)
     whole = run_programs(experiment, tmp_path / "whole")
@@ -310,6 +328,12 @@ def test_a_journal_in_the_way_is_refused_with_the_remedy(tmp_path: Path) -> None
     call(search(), tmp_path)
     with pytest.raises(ConfigError, match=r"journal of an experiment, small.*--resume"):
         call(search(), tmp_path)
+
+
+def test_an_experiment_that_was_refused_before_its_first_trial_can_be_mended(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        call(search(algorithm="bayes"), tmp_path)
+    assert call(search(), tmp_path).succeeded
 
 
 def test_a_second_engine_in_the_folder_is_refused(tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import small_search
 from small_search import python, run_programs, search, shell
 
-from ctlr.specs import Collector, Trial, TrialCommand
+from ctlr.specs import AlgorithmSpec, Collector, Trial, TrialCommand
+from ctlr.tuning.launch import Ended
+from ctlr.tuning.processes import ProcessLauncher
 
 
 def only_trial(folder: Path, trial: TrialCommand, **changes: object) -> Trial:
@@ -193,6 +196,42 @@ def test_a_file_that_cannot_be_written_fails_the_trial_with_the_remedy(tmp_path:
     trial = only_trial(tmp_path, shell("true"), collector=Collector(kind="File", path="/proc/none/metrics.log"))
     assert trial.status == "Failed"
     assert "pass its path in the trial's command" in trial.reason
+
+
+def test_a_trial_carries_its_parents_checkpoint_on(tmp_path: Path) -> None:
+    place = "/no/such/checkpoints/"
+    settings = {"suggestion_trial_dir": place}
+    trial = shell(f"cat {place}steps; echo ${{trialParameters.x}} >> {place}steps; echo loss=1")
+    experiment = search(trial).model_copy(update={"algorithm": AlgorithmSpec(name="pbt", settings=settings)})
+    first, second = (Trial(number=n, name=f"t{n}", assignments={"x": str(n)}) for n in (0, 1))
+    with closing(ProcessLauncher(experiment, tmp_path)) as launcher:
+        for each, parent in ((first, None), (second, first)):
+            launcher.start(each, parent)
+            while not isinstance(launcher.wait(None)[-1], Ended):
+                pass
+    assert (tmp_path / "trials/t0/checkpoint/steps").read_text() == "0\n"
+    assert (tmp_path / "trials/t1/checkpoint/steps").read_text() == "0\n1\n"
+
+
+def test_closing_kills_what_runs(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    experiment = search(shell(f"sleep 600 & echo $! $$ > {pids}; echo loss=1; wait"))
+    with closing(ProcessLauncher(experiment, tmp_path)) as launcher:
+        launcher.start(Trial(number=0, name="t0", assignments={"x": "0"}))
+        launcher.wait(None)
+    assert all(gone(int(pid)) for pid in pids.read_text().split())
+
+
+def test_waiting_ends_with_the_time_or_at_once_where_nothing_runs(tmp_path: Path) -> None:
+    with closing(ProcessLauncher(search(shell("sleep 600")), tmp_path)) as launcher:
+        assert launcher.wait(None) == []
+        launcher.start(Trial(number=0, name="t0", assignments={"x": "0"}))
+        assert (launcher.wait(0.05), launcher.wait(0)) == ([], [])
+        launcher.stop(7)
+        launcher.stop(0)
+        (ended,) = launcher.wait(None)
+    assert isinstance(ended, Ended)
+    assert (ended.stopped, ended.ok) == (True, False)
 
 
 def test_a_call_reports_metrics(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.collect import FileTail, Metrics, MetricsReader, metric_names, names_file
 from ctlr.tuning.guard import Guard
@@ -25,12 +24,10 @@ from ctlr.tuning.output import CappedLog
 from ctlr.tuning.push import METRICS_FILE
 from ctlr.workspace import disk_faults_named
 
-__all__ = ["CHECKPOINT", "TRIAL_NAME", "ProcessLauncher"]
+__all__ = ["TRIAL_NAME", "ProcessLauncher"]
 
 TRIAL_NAME = "CTLR_TRIAL_NAME"
 """Environment variable with a trial's name."""
-CHECKPOINT = "CTLR_CHECKPOINT"
-"""Environment variable with the folder where a trial keeps its checkpoint; its parent's lies there at the start."""
 
 _LOOK_SECONDS = 0.05
 """Between two looks at files, limits and deaths that no pipe tells of."""
@@ -43,7 +40,9 @@ class ProcessLauncher:
     """Run an experiment's command for each trial, as its manifest says; the image is not used.
 
     A trial's folder, `trials/NAME`, keeps `log.txt` (the beginning and the end of what it printed, 1 MB at most). Its
-    environment is this process's, the manifest's on top. When a trial ends, whatever it has started ends with it.
+    environment is this process's, the manifest's on top. Where the command names the collector's file or the
+    `suggestion_trial_dir` of population-based training, a path in the trial's folder takes its place, so that trials do
+    not share it: Katib mounts a volume a trial. When a trial ends, whatever it has started ends with it.
 
     Args:
         experiment: Its command, collector and limits.
@@ -56,6 +55,8 @@ class ProcessLauncher:
         self._folder = folder.absolute()
         self._grace = grace_seconds
         self._limit = _limit_seconds(experiment)
+        self._checkpoints = experiment.algorithm.settings.get("suggestion_trial_dir", "")
+        self._own_file = experiment.collector.kind == "File" and names_file(experiment)
         self._running: dict[int, _Process] = {}
         self._events: list[Reported | Ended] = []
         self._selector = selectors.DefaultSelector()
@@ -68,10 +69,9 @@ class ProcessLauncher:
             WorkspaceError: The experiment's folder can take no more.
         """
         folder = self._prepared(trial, parent)
-        argv, written, working_dir = render(self._experiment, trial)
-        environment = self._environment(trial, folder) | written
         try:
-            tail = self._followed_file(argv, environment, folder)
+            argv, environment, working_dir = self._rendered(trial, folder)
+            tail = self._followed_file(folder)
             started = time.monotonic()
             process = _start(argv, environment, working_dir)
         except (ConfigError, _CannotStartError) as error:
@@ -106,10 +106,14 @@ class ProcessLauncher:
 
     def close(self) -> None:
         """Kill every trial."""
-        for running in list(self._running.values()):
+        for running in self._running.values():
             _signal(running.process.pid, signal.SIGKILL)
+        for running in self._running.values():
             running.process.wait()
-            self._finish(running)
+            _output(running.process).close()
+            with contextlib.suppress(WorkspaceError):  # a full disk: whoever closes has been told
+                running.log.close()
+        self._running.clear()
         self._events.clear()
         self._selector.close()
         self._guard.close()
@@ -123,33 +127,39 @@ class ProcessLauncher:
             before = self._folder / "trials" / parent.name / "checkpoint" if parent is not None else None
             if before is not None and before.is_dir():
                 shutil.copytree(before, folder / "checkpoint")
-            else:
+            elif self._checkpoints:
                 (folder / "checkpoint").mkdir()
         return folder
 
+    def _rendered(self, trial: Trial, folder: Path) -> tuple[list[str], dict[str, str], str]:
+        """Program, environment and working folder; paths that Katib mounts for each trial are its own here too."""
+        argv, written, working_dir = render(self._experiment, trial)
+        own = {self._checkpoints: folder / "checkpoint"} if self._checkpoints else {}
+        if self._own_file:
+            own[self._experiment.collector.path] = _metrics_file(folder)
+        for path, place in own.items():
+            ours = f"{place}/" if path.endswith("/") else str(place)
+            argv = [word.replace(path, ours) for word in argv]
+            written = {name: value.replace(path, ours) for name, value in written.items()}
+        return argv, self._environment(trial, folder) | written, working_dir
+
     def _environment(self, trial: Trial, folder: Path) -> dict[str, str]:
-        environment = dict(os.environ)
+        """This process's, and what a trial is told of itself."""
+        environment = os.environ | {TRIAL_NAME: trial.name}
+        if self._experiment.collector.kind == "Push":
+            environment[METRICS_FILE] = str(_metrics_file(folder))
         # What an image calls `python` or `ctlr` is, on this machine, at least the Python that runs this.
         environment["PATH"] = os.pathsep.join([environment.get("PATH", os.defpath), str(Path(sys.executable).parent)])
         # Into a pipe Python prints by the block, and an early stop would come epochs late.
         environment.setdefault("PYTHONUNBUFFERED", "1")
-        return environment | {TRIAL_NAME: trial.name, CHECKPOINT: str(folder / "checkpoint")}
+        return environment
 
-    def _followed_file(self, argv: list[str], environment: dict[str, str], folder: Path) -> FileTail | None:
-        """The file that metrics come from; where the command names it, each trial gets one of its own."""
+    def _followed_file(self, folder: Path) -> FileTail | None:
+        """The file that metrics come from; None where they come from the output."""
         collector = self._experiment.collector
-        if collector.kind == "Push":
-            environment[METRICS_FILE] = str(folder / "metrics.jsonl")
-            return FileTail(folder / "metrics.jsonl")
-        if collector.kind != "File":
-            return None
-        path = collector.path
-        if names_file(self._experiment):
-            path = str(folder / Path(path).name)
-            argv[:] = [word.replace(collector.path, path) for word in argv]
-            named = self._experiment.trial.environment.keys() & environment.keys()
-            environment |= {name: environment[name].replace(collector.path, path) for name in named}
-        return FileTail(Path(path))
+        if collector.kind == "Push" or self._own_file:
+            return FileTail(_metrics_file(folder))
+        return FileTail(Path(collector.path)) if collector.kind == "File" else None
 
     def _take_output(self, running: _Process) -> None:
         """Take what a trial has printed."""
@@ -288,13 +298,16 @@ def _death(code: int, tail: str) -> str:
     return f"ended with exit code {code}: {last[:200]}"
 
 
+def _metrics_file(folder: Path) -> Path:
+    """Where a trial that has a file of its own writes metrics."""
+    return folder / "metrics.log"
+
+
 def _limit_seconds(experiment: Experiment) -> float | None:
     """A Job's activeDeadlineSeconds, or that of its pod."""
-    trial: Any = experiment.manifest
+    job: Any = experiment.manifest
     for key in ("spec", "trialTemplate", "trialSpec", "spec"):
-        trial = trial.get(key) or {}
-    limits: Iterator[Any] = (
-        place.get("activeDeadlineSeconds") for place in (trial, (trial.get("template") or {}).get("spec") or {})
-    )
-    found = [float(limit) for limit in limits if limit is not None]
-    return min(found, default=None)
+        job = job.get(key) or {}
+    pod = (job.get("template") or {}).get("spec") or {}
+    limits = [place.get("activeDeadlineSeconds") for place in (job, pod)]
+    return min((float(limit) for limit in limits if isinstance(limit, int | float)), default=None)

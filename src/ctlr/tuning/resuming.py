@@ -39,7 +39,7 @@ def open_history(
     """
     folder = journal.path.parent
     history = read_journal(folder)
-    if history is None:
+    if history is None or not history.trials:  # nothing to lose: it was refused before its first trial
         return journal.begin(experiment, seed, earlier)
     if not resume:
         raise ConfigError(

@@ -1,0 +1,146 @@
+"""What the engine costs a trial, beside Optuna's ask and tell in memory and beside Ray Tune.
+
+    python bench/tuning.py        # 3 minutes on a quiet core
+
+The trials' function does nothing; all but Optuna's keep a record of what happened (we: the journal). They take turns,
+and each figure is a median over rounds. Ray Tune is found in the Python that RAY_PYTHON names, or in this one; without
+it its row is left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main", "rows"]
+
+ROUNDS = 3
+TRIALS = 200
+MANY_TRIALS = 1000
+NAMES = ("a", "b", "c")
+"""Parameters, each from 0 to 1."""
+PEERS = {"random": "RandomSampler", "sobol": "QMCSampler", "tpe": "TPESampler"}
+"""Optuna's samplers by Katib's names."""
+
+RAY = """
+import tempfile, time
+import ray
+from ray import tune
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+space = {name: tune.uniform(0, 1) for name in "abc"}
+config = tune.TuneConfig(num_samples=%d, max_concurrent_trials=1)
+with tempfile.TemporaryDirectory() as folder:
+    tuner = tune.Tuner(lambda config: {"loss": sum(config.values())}, param_space=space, tune_config=config,
+                       run_config=tune.RunConfig(storage_path=folder, verbose=0))
+    start = time.perf_counter()
+    tuner.fit()
+    print(time.perf_counter() - start)
+"""
+RAY_TRIALS = 12
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """One row a comparison; of an overhead the ratio is that of what it may be to what it is."""
+    for algorithm, peer in PEERS.items():
+        ours, theirs = _overheads(algorithm, peer)
+        yield {
+            "name": f"overhead of {TRIALS} trials, {algorithm}, ms a trial: Optuna's {peer} (at most 1.3 of it + 1 ms)",
+            "ours": ours, "theirs": theirs, "ratio": (1.3 * theirs + 1) / ours, "target": 1.0,
+        }  # fmt: skip
+    ours, ray = 1e3 * _seconds("random", TRIALS) / TRIALS, _ray()
+    if ray is not None:
+        yield {"name": f"overhead of {RAY_TRIALS} trials, random, ms a trial: Ray Tune", "ours": ours, "theirs": ray,
+               "ratio": ray / ours, "target": 50.0}  # fmt: skip
+    for algorithm in PEERS:
+        growth = statistics.median(_growth(algorithm) for _ in range(ROUNDS))
+        yield {"name": f"time a trial, {algorithm}, of trial {MANY_TRIALS} to that of trial 100: below 2",
+               "ours": growth, "theirs": 2.0, "ratio": 2 / growth, "target": 1.0}  # fmt: skip
+
+
+def _overheads(algorithm: str, peer: str) -> tuple[float, float]:
+    """Milliseconds a trial: ours, Optuna's."""
+    pairs = [(_seconds(algorithm, TRIALS), _optuna(peer)) for _ in range(ROUNDS)]
+    ours, theirs = (1e3 * statistics.median(column) / TRIALS for column in zip(*pairs, strict=True))
+    return ours, theirs
+
+
+def _seconds(algorithm: str, trials: int) -> float:
+    start = time.perf_counter()
+    _run(algorithm, trials)
+    return time.perf_counter() - start
+
+
+def _growth(algorithm: str) -> float:
+    """Time of the trials about the last one to that of those about the hundredth."""
+    times = _run(algorithm, MANY_TRIALS)
+    seconds = [after - before for before, after in itertools.pairwise(times)]
+    return statistics.median(seconds[-50:]) / statistics.median(seconds[75:125])
+
+
+def _run(algorithm: str, trials: int) -> list[float]:
+    """Run an experiment whose trials are calls; the moments at which they ended."""
+    from ctlr.specs import AlgorithmSpec, Experiment, Objective, Parameter, TrialCommand
+    from ctlr.tuning.functions import FunctionLauncher
+    from ctlr.tuning.local import run_experiment
+
+    experiment = Experiment(
+        name="overhead",
+        objective=Objective(metric="loss", direction="minimize", strategies={"loss": "latest"}),
+        algorithm=AlgorithmSpec(name=algorithm, settings={"random_state": "0"}),
+        parameters=tuple(Parameter(name=name, kind="double", low="0", high="1") for name in NAMES),
+        max_trials=trials,
+        parallel=1,
+        trial=TrialCommand(image="none", command=()),
+    )
+    ended: list[float] = []
+
+    def note(trial: Any, report: Any) -> None:
+        if trial.ended:
+            ended.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_experiment(experiment, Path(folder), FunctionLauncher(_loss, "loss"), on_event=note)
+    return ended
+
+
+def _loss(assignments: Mapping[str, str]) -> float:
+    return sum(map(float, assignments.values()))
+
+
+def _optuna(peer: str) -> float:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    start = time.perf_counter()
+    study = optuna.create_study(sampler=getattr(optuna.samplers, peer)(seed=0))
+    for _ in range(TRIALS):
+        trial = study.ask()
+        study.tell(trial, sum(trial.suggest_float(name, 0, 1) for name in NAMES))
+    return time.perf_counter() - start
+
+
+def _ray() -> float | None:
+    """Milliseconds a trial of Ray Tune, its start left out; None where it is not installed."""
+    python = os.environ.get("RAY_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import ray.tune"], capture_output=True, check=False).returncode:
+        return None
+    run = subprocess.run([python, "-c", RAY % RAY_TRIALS], capture_output=True, text=True, check=True)
+    return 1e3 * float(run.stdout.split()[-1]) / RAY_TRIALS
+
+
+def main() -> None:
+    """Print the rows."""
+    for row in rows():
+        print(f"{row['name']:100s} {row['ours']:9.3g} {row['theirs']:9.3g} {row['ratio']:7.2f}")
+
+
+if __name__ == "__main__":
+    main()
