@@ -10,7 +10,7 @@ RUN python3 -m venv /opt/ctlr
 COPY constraints.txt ./
 # What the samplers and the service import. All that `ctlr` declares would bring torch, which they never load.
 RUN /opt/ctlr/bin/pip install -c constraints.txt \
-    numpy scipy optuna cmaes pydantic ruamel.yaml click rich rich-click grpcio protobuf
+    numpy scipy optuna cmaes threadpoolctl pydantic ruamel.yaml click rich rich-click grpcio protobuf
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /opt/ctlr/bin/pip install --no-deps . \
@@ -19,7 +19,7 @@ RUN /opt/ctlr/bin/pip install --no-deps . \
 FROM ${BASE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin ctlr
 COPY --from=build /opt/ctlr /opt/ctlr
-ENV PATH=/opt/ctlr/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=2
+ENV PATH=/opt/ctlr/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001
 EXPOSE 6789
 # gRPC's health check as Katib asks it: an empty request, and `status: SERVING` in two bytes.

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from threadpoolctl import threadpool_info
 
 import ctlr
 from ctlr.errors import ConfigError
@@ -325,6 +326,13 @@ def test_an_unknown_service_has_no_health(address: str) -> None:
             "grpc.health.v1.Health",
         )
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_matrices_are_worked_on_by_one_thread_while_the_service_runs(address: str) -> None:
+    assert call(
+        address, "Check", MESSAGES["HealthCheckRequest"](), "HealthCheckResponse", "grpc.health.v1.Health"
+    ).status
+    assert {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"} == {1}
 
 
 def test_a_port_in_use_is_refused(address: str) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from ctlr.errors import ConfigError, CtlrError, require
 from ctlr.specs import Experiment, Proposal, Trial
 from ctlr.tuning.katib_api import HEALTH_SERVICE, SUGGESTION_SERVICE, load_messages
@@ -135,11 +137,14 @@ def start_server(address: str, *, workers: int, earlier: Sequence[Trial] = ()) -
         port = int(server.add_insecure_port(address))
     except RuntimeError as error:
         raise ConfigError(f"{address}: must be a free HOST:PORT; it cannot be bound. Name another one.") from error
+    # Matrices of a few hundred trials are small: more threads than one make the Gaussian process ten times slower.
+    limits = threadpool_limits(1, user_api="blas")
     server.start()
 
     def stop() -> None:
         health.stopping = True
         server.stop(_GRACE_SECONDS).wait()
+        limits.restore_original_limits()
 
     return port, stop
 
