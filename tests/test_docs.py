@@ -28,6 +28,7 @@ from ruamel.yaml import YAML
 
 from ctlr.cli.app import cli
 from ctlr.config import load, template
+from ctlr.tuning.manifest import read_experiment
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -98,7 +99,8 @@ YAML_BLOCKS = [block for block in EVERY_BLOCK if block.language == "yaml"]
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks", ignore=lambda _, names: _not_files_of_ours(names))
+    for folder in ("benchmarks", "katib"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=lambda _, names: _not_files_of_ours(names))
     printed = None
     for block in blocks(page):
         if block.name:
@@ -150,8 +152,13 @@ def test_no_command_is_left_out_silently() -> None:
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=lambda block: block.place)
-def test_a_benchmark_file_passes_the_check(block: Block, tmp_path: Path) -> None:
+def test_a_file_passes_the_check(block: Block, tmp_path: Path) -> None:
     data, file = YAML(typ="safe").load(block.text), tmp_path / "benchmark.yaml"
+    (tmp_path / "katib").symlink_to(ROOT / "katib")
+    if data.get("kind") == "Experiment":
+        file.write_text(block.text)
+        assert read_experiment(file).name == data["metadata"]["name"]
+        return
     if "name" in data:
         file.write_text(block.text)
     else:
