@@ -29,6 +29,10 @@ PORT = 6789
 _ASKED_BY_KATIB = "manager.v1beta1.Suggestion"
 _GRACE_SECONDS = 20
 """For requests that are under way at a SIGTERM; Kubernetes waits 30."""
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a port in use is an error, not a port to share
+    ("grpc.max_receive_message_length", 64 * 2**20),  # gRPC's 4 MiB hold about 10,000 trials of 10 parameters
+)
 _log = logging.getLogger(__name__)
 
 
@@ -58,9 +62,8 @@ def suggest(experiment: Experiment, trials: Sequence[Trial], n: int, earlier: Se
     if not sampler.exhausted([*trials, *pending]):
         return []
     _log.warning("%s: all places of the space were proposed; maxTrialCount is too large.", experiment.name)
-    places = list(
-        {tuple(each.assignments.items()): each.assignments for each in (*earlier, *trials, *pending)}.values()
-    )
+    proposed = (each.assignments for each in (*earlier, *trials, *pending))
+    places = list({frozenset(each.items()): each for each in proposed}.values())
     made = len(trials) + len(found)
     return [*found, *(Proposal(assignments=places[i % len(places)]) for i in range(made, len(trials) + n))]
 
@@ -123,7 +126,7 @@ def start_server(address: str, *, workers: int, earlier: Sequence[Trial] = ()) -
     """
     grpc = require("grpc", extra="suggest")
     threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="suggest")
-    server = grpc.server(threads, options=[("grpc.so_reuseport", 0)])  # a port in use is an error
+    server = grpc.server(threads, options=_OPTIONS)
     suggestions, health = _Suggestions(grpc, earlier), _Health(grpc)
     for service, calls in (
         (SUGGESTION_SERVICE, {
