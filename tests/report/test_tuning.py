@@ -178,12 +178,27 @@ def test_the_search_is_told_in_a_sentence(searching: Any, kinds: tuple[str, ...]
     algorithm = AlgorithmSpec(name="sobol")
     stages = [searching.stage(tried, stage=kind, algorithm=algorithm, parallel=3) for kind in kinds]
     search = searching.search(searching.study("simclr", 20), *stages)
-    text = searched([search], tuning.ledger_rows([search]), "trials")
+    text = searched([search], tuning.ledger_rows([search]), budget="trials")
     assert f"sobol searched {words}" in text
     assert f"{4 * len(kinds)} trials a search, 3 trials at a time" in text
     assert "first seed (0) only" in text
     assert "no trial read the test set" in text
-    assert f"{8 * len(kinds)} device seconds a search" in searched([search], tuning.ledger_rows([search]), "seconds")
+    assert f"{8 * len(kinds)} device seconds a search" in searched(
+        [search], tuning.ledger_rows([search]), budget="seconds"
+    )
+
+
+@pytest.mark.parametrize(
+    ("validation", "words"),
+    [
+        ("holdout", "Trials were judged on validation subjects of the first seed (0) only."),
+        ("kfold:5", "Each trial was trained on 5 folds of the train and validation subjects of the first seed (0)."),
+        ("repeats:3", "Each trial was trained with the splits of 3 seeds, from the first (0) on."),
+    ],
+)
+def test_how_trials_were_judged_is_told(cheap: Any, validation: str, words: str) -> None:
+    search = cheap("scratch", 3)
+    assert words in searched([search], tuning.ledger_rows([search]), budget="trials", validation=validation)
 
 
 # ---------------------------------------------------------------- how sure a choice is

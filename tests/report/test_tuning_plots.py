@@ -30,7 +30,9 @@ def every(stage: StageTrials) -> list[Panel]:
     curves = {"scratch": [(1.0, 9.0), (2.0, 8.0), (3.0, 8.0)], "supervised": [(1.0, 7.5), (2.0, 7.0)]}
     style = styles(["supervised"], ["scratch"], [])
     return [
-        tuning_plots.progress_plot(curves, style=style, label="MAE", better="lower", across="Trials", name="b"),
+        tuning_plots.progress_plot(
+            curves, style=style, label="MAE", better="lower", across="Trials", whole=True, name="b"
+        ),
         tuning_plots.trials_plot(stage, name="h", **common),
         tuning_plots.timeline_plot(stage, name="t"),
         parameter_plots.importance_plot(

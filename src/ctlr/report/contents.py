@@ -68,6 +68,7 @@ def contents(
     level: float,
     searches: Sequence[SearchResult] = (),
     budget: Budget = "trials",
+    validation: str = "holdout",
 ) -> Contents:
     """Read predictions, compute rows, draw.
 
@@ -94,8 +95,9 @@ def contents(
         results=tuple(known), views=tuple(views), tables=tables, keys=_keys(styles),
         facts=tuple(_facts(known, views, wall_seconds)), time_words=_time_words(steps, wall_seconds),
         terms=tuple(terms(views, bootstrap=bootstrap, level=level)),
-        tuning=tuning_view(searches, found, styles, root, budget=budget, bootstrap=bootstrap, level=level)
-        if searches else None,
+        tuning=tuning_view(
+            searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
+        ) if searches else None,
     )  # fmt: skip
 
 

@@ -110,6 +110,7 @@ def _cost(stage: StageTrials, label: str) -> Panel | None:
     if not points:
         return None
     return progress_plot(
-        {"best": points}, style={"best": Style(SERIES[1], "o")}, label=label, across="Device seconds", name="cost",
+        {"best": points}, style={"best": Style(SERIES[1], "o")}, label=label, across="Device seconds", whole=False,
+        name="cost",
         better="lower" if stage.objective.direction == "minimize" else "higher",
     )  # fmt: skip

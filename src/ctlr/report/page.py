@@ -29,6 +29,7 @@ def build_report(
     confidence: float = 0.95,
     searches: Sequence[SearchResult] = (),
     budget: Literal["trials", "seconds"] = "trials",
+    validation: str = "holdout",
 ) -> Path:
     """Write `report.html`, `results.csv`, `model-card.md` and `tables/*.{csv,md,tex}` into a folder.
 
@@ -51,6 +52,7 @@ def build_report(
         confidence: Share of intervals that hold the true value.
         searches: What tuning tried and chose; their trials' validation predictions lie below `root`.
         budget: What every search was given the same of, trials or device seconds.
+        validation: How trials were judged: holdout, kfold:K or repeats:R.
 
     Returns:
         Path of `report.html`.
@@ -67,7 +69,7 @@ def build_report(
 
     found = contents(
         results, root=root, environment=environment, excluded=excluded, wall_seconds=wall_seconds,
-        bootstrap=bootstrap, level=confidence, searches=searches, budget=budget,
+        bootstrap=bootstrap, level=confidence, searches=searches, budget=budget, validation=validation,
     )  # fmt: skip
     prose = {
         "title": scrub(title), "description": scrub(description), "command": scrub(command),

@@ -52,6 +52,7 @@ def progress_plot(
     label: str,
     better: str,
     across: str,
+    whole: bool,
     name: str,
 ) -> Panel:
     """Best value so far over what it cost, one line a method.
@@ -62,6 +63,7 @@ def progress_plot(
         label: Of the objective, with its unit.
         better: `lower` or `higher`.
         across: What it cost: the label of the horizontal axis.
+        whole: Costs are counts.
         name: Of the drawing on its page.
     """
     lasting = {method: points[-1][0] for method, points in curves.items()}
@@ -76,6 +78,7 @@ def progress_plot(
                 markeredgewidth=1.2,
             )  # fmt: skip
         axes.set_xlim(0, 1.03 * end)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=whole))
         axes.set_ylim(*window([value for points in curves.values() for _, value in points], better == "lower"))
         axes.set_xlabel(across)
         axes.set_ylabel(f"{label}, {better} is better")

@@ -211,7 +211,9 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
     """Best against runner-up on validation, and what was left on the test set."""
     naming = _Naming([row.line for row in rows])
     known = [v for r in rows if r.metric for v in (r.best, r.runner_up, r.test) if v is not None]
-    digits = decimals(known)
+    digits = decimals(known) + 1  # best and runner-up are seldom far apart
+    leads = [end for r in rows if r.gain is not None for end in (r.gain.mean, r.gain.low, r.gain.high)]
+    lead_digits = max(decimals(leads), digits)
     metrics = list(dict.fromkeys(row.metric for row in rows if row.metric))
     named = capital(METRIC_WORDS[metrics[0]]) if len(metrics) == 1 else "The metric of each search"
 
@@ -222,7 +224,7 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
             *naming.cells(row.line), Cell(str(row.n_train)), Cell(number(row.best, own)),
             Cell(number(row.runner_up, own)),
             Cell("–", tone="muted") if gain is None
-            else Cell(number(gain.mean, digits, sign=True), interval(gain, digits, sign=True)),
+            else Cell(number(gain.mean, lead_digits, sign=True), interval(gain, lead_digits, sign=True)),
             Cell("–", tone="muted") if gain is None else Cell("yes" if gain.verdict == "gain" else "no"),
             Cell(number(row.test, digits)), Cell(number(row.gap, digits, sign=True)),
         )  # fmt: skip

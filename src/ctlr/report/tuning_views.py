@@ -86,6 +86,7 @@ def tuning_view(
     root: Path,
     *,
     budget: Budget,
+    validation: str,
     bootstrap: int,
     level: float,
 ) -> TuningView:
@@ -97,6 +98,7 @@ def tuning_view(
         style: By method; methods without a result may be missing.
         root: Of the workspace, for the trials' validation predictions.
         budget: What every search was given the same of.
+        validation: How trials were judged: holdout, kfold:K or repeats:R.
         bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
     """
@@ -113,7 +115,7 @@ def tuning_view(
     } | ({"spread": tuning_tables.spread_table(spread)} if spread else {})
     size = max((s.study.n_train for s in searches if s.stages), default=0)
     return TuningView(
-        searched=searched(searches, ledger, budget), budget=budget_words(spread, budget),
+        searched=searched(searches, ledger, budget=budget, validation=validation), budget=budget_words(spread, budget),
         flagged=any(row.exceeds(budget) for row in spread), tables=tables, failures=tuple(failures(searches)),
         progress=tuple(_progress(searches, style)), detail_size=size,
         methods=tuple(
@@ -165,8 +167,8 @@ def _pair(group: Sequence[SearchResult], style: Mapping[str, Style], name: str) 
     by_trials = {method: [(trials, best) for trials, _, best in found] for method, found in curves.items()}
     by_seconds = {method: [(seconds, best) for _, seconds, best in found] for method, found in curves.items()}
     return (
-        tuning_plots.progress_plot(by_trials, across="Trials", name=f"{name}-t", **shared),  # type: ignore[arg-type]
-        tuning_plots.progress_plot(by_seconds, across="Device seconds", name=f"{name}-s", **shared),  # type: ignore[arg-type]
+        tuning_plots.progress_plot(by_trials, across="Trials", whole=True, name=f"{name}-t", **shared),  # type: ignore[arg-type]
+        tuning_plots.progress_plot(by_seconds, across="Device seconds", whole=False, name=f"{name}-s", **shared),  # type: ignore[arg-type]
     )
 
 

@@ -21,7 +21,9 @@ _ORDERS = {
 }
 
 
-def searched(searches: Sequence[SearchResult], ledger: Sequence[LedgerRow], budget: Budget) -> str:
+def searched(
+    searches: Sequence[SearchResult], ledger: Sequence[LedgerRow], *, budget: Budget, validation: str = "holdout"
+) -> str:
     """What was searched, and how."""
     stages = [stage for search in searches for stage in search.stages]
     if not stages:
@@ -31,13 +33,24 @@ def searched(searches: Sequence[SearchResult], ledger: Sequence[LedgerRow], budg
     algorithms = listed(sorted({stage.algorithm.name for stage in stages}))
     rounds = max(stage.round for stage in stages)
     parallel = listed(sorted({stage.parallel for stage in stages}), "or")
-    seeds = listed(sorted({search.study.seed for search in searches}))
     coarse = f" in {rounds} rounds from coarse to fine" if rounds > 1 else ""
     return (
         f"For each method and sample size, {algorithms} searched {order}{coarse}: {_amount(ledger, budget)} a search, "
-        f"{parallel} trials at a time. Trials were judged on validation subjects of the first seed ({seeds}) only. "
-        "What was chosen was trained anew for every seed; no trial read the test set."
+        f"{parallel} {'trial' if parallel == '1' else 'trials'} at a time. {_judged(searches, validation)} What was "
+        "chosen was trained anew for every seed; no trial read the test set."
     )
+
+
+def _judged(searches: Sequence[SearchResult], validation: str) -> str:
+    seeds = listed(sorted({search.study.seed for search in searches}))
+    kind, _, count = validation.partition(":")
+    if kind == "kfold":
+        return (
+            f"Each trial was trained on {count} folds of the train and validation subjects of the first seed ({seeds})."
+        )
+    if kind == "repeats":
+        return f"Each trial was trained with the splits of {count} seeds, from the first ({seeds}) on."
+    return f"Trials were judged on validation subjects of the first seed ({seeds}) only."
 
 
 def _amount(ledger: Sequence[LedgerRow], budget: Budget) -> str:
