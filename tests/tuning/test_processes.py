@@ -13,6 +13,7 @@ import pytest
 import small_search
 from small_search import python, run_programs, search, shell
 
+from ctlr.errors import ConfigError
 from ctlr.specs import AlgorithmSpec, Collector, Trial, TrialCommand
 from ctlr.tuning.launch import Ended
 from ctlr.tuning.processes import ProcessLauncher
@@ -192,10 +193,10 @@ def test_a_file_that_the_program_knows_is_begun_anew(tmp_path: Path) -> None:
     assert [report.metrics for report in trial.reports] == [{"loss": 1.0}]
 
 
-def test_a_file_that_cannot_be_written_fails_the_trial_with_the_remedy(tmp_path: Path) -> None:
-    trial = only_trial(tmp_path, shell("true"), collector=Collector(kind="File", path="/proc/none/metrics.log"))
-    assert trial.status == "Failed"
-    assert "pass its path in the trial's command" in trial.reason
+def test_a_file_that_cannot_be_written_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    experiment = search(shell("true"), collector=Collector(kind="File", path="/proc/none/metrics.log"))
+    with pytest.raises(ConfigError, match="pass its path in the trial's command"):
+        run_programs(experiment, tmp_path)
 
 
 def test_a_trial_carries_its_parents_checkpoint_on(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def check_collector(experiment: Experiment, workers: int) -> None:
         workers: Trials at once.
 
     Raises:
-        ConfigError: Its kind needs a cluster, or trials that run at once would write one file.
+        ConfigError: Its kind needs a cluster; its file cannot be written here, or trials at once would share it.
     """
     collector = experiment.collector
     if collector.kind not in ("StdOut", "File", "Push"):
@@ -70,10 +70,26 @@ def check_collector(experiment: Experiment, workers: int) -> None:
             f"{experiment.name}: spec.metricsCollectorSpec.collector.kind: this machine reads StdOut, File and Push; "
             f"got {collector.kind}. Print the metrics as NAME=NUMBER and use StdOut."
         )
-    if collector.kind == "File" and workers > 1 and not names_file(experiment):
+    if collector.kind != "File" or names_file(experiment):
+        return
+    _make_room(Path(collector.path))
+    if workers > 1:
         raise ConfigError(
             f"{experiment.name}: {workers} trials at once would write one file, {collector.path}, for their command "
             "does not name it. Run one at a time with --workers 1, or pass the path in the command."
+        )
+
+
+def _make_room(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK) and not path.is_dir()
+    except OSError:
+        writable = False
+    if not writable:
+        raise ConfigError(
+            f"The collector's file {path} cannot be written on this machine. Make its folder writable, or pass its path in "
+            "the trial's command: each trial then writes one of its own."
         )
 
 
@@ -211,17 +227,8 @@ class FileTail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            writable = os.access(path.parent, os.W_OK)
-        except OSError:
-            writable = False
-        if not writable:
-            raise ConfigError(
-                f"The collector's file {path} cannot be written on this machine. Make its folder writable, or pass its "
-                "path in the trial's command: each trial then writes one of its own."
-            )
+        _make_room(path)
+        path.unlink(missing_ok=True)
 
     def read(self) -> bytes:
         """What was written since the last look; a file that has shrunk is read from its beginning."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ JOURNAL = "journal.jsonl"
 V = TypeVar("V", Experiment, Trial)
 
 _FORMAT = 1
+_LOCK_SECONDS = 1.0
 _COUNTS = ("max_trials", "parallel", "max_failed")
 """What may be edited between runs, as in Katib."""
 
@@ -202,13 +204,25 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab", buffering=0)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock()
         except BlockingIOError as error:
             self._file.close()
             raise WorkspaceError(
                 f"The experiment in {folder} is being run by another process. "
                 "Wait for it to end, or name another folder."
             ) from error
+
+    def _lock(self) -> None:
+        """Take the lock; a trial that a killed run was just starting holds it for another moment."""
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
     def __enter__(self) -> Self:
         return self
