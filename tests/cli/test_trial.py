@@ -113,9 +113,7 @@ def test_a_command_line_is_read_as_the_command_reads_it(tmp_path: Path) -> None:
     assert (request.study, request.n_train, request.assignments) == ("vat", 50, {"lr": "1e-3", "weight": "2"})
     assert (request.workspace, request.name) == (str(tmp_path / "w"), "search-1")
     assert request.checkpoint == "/c"
-    elsewhere = read_request(arguments, tmp_path, {"CTLR_CHECKPOINT": "/here"})
-    assert elsewhere.checkpoint == "/here"
-    assert read_request(arguments[:2], tmp_path, {"CTLR_CHECKPOINT": "/here"}).checkpoint is None
+    assert read_request(arguments[:2], tmp_path, {}).checkpoint is None
 
 
 @pytest.mark.parametrize("arguments", [[], ["b.yaml"], ["b.yaml", "--study"], ["b.yaml", "--stduy=x"], ["--help"]])

@@ -58,7 +58,7 @@ __all__ = ["metric_line", "prepare", "read_request", "trial"]
 @click.option(
     "--checkpoint-dir",
     type=click.Path(path_type=Path),
-    help="Begin from the weights there, if any, and leave the trial's; by default CTLR_CHECKPOINT_DIR.",
+    help="Begin from the weights there, if any, and leave the trial's: for population-based training.",
 )
 def trial(**params: Any) -> None:
     """Train a benchmark's study with other options and print its validation metrics, an epoch a line.
@@ -89,11 +89,10 @@ def read_request(arguments: Sequence[str], folder: Path, environment: Mapping[st
 
 
 def _request(params: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> TrialRequest:
-    from ctlr.tuning.processes import CHECKPOINT, TRIAL_NAME
+    from ctlr.tuning.processes import TRIAL_NAME
     from ctlr.tuning.request import TrialRequest
 
-    # The flag says that the trial hands weights on; the engine that runs it knows where they lie on this machine.
-    checkpoint = params["checkpoint_dir"] and (environment.get(CHECKPOINT) or params["checkpoint_dir"])
+    checkpoint = params["checkpoint_dir"]
     return TrialRequest(
         benchmark=str(folder / params["benchmark"]),
         study=params["study"],
