@@ -573,7 +573,10 @@ KINDS = {
         "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, spec: {entrypoint: all, templates: ["
         "{name: all, steps: [[{name: fit, template: fit}]]}, "
         "{name: prepare, container: {image: p, command: [prepare]}}, {name: fit, metadata: {labels: {role: fit}}, "
-        "container: {name: train, image: i, command: [run, PLACES]}}]}}", CONDITIONS),
+        "container: {name: fit, image: i, command: [run, PLACES]}}]}}", CONDITIONS),
+    "TrainJob": (
+        "{apiVersion: trainer.kubeflow.org/v1alpha1, kind: TrainJob, spec: {runtimeRef: {name: torch-distributed}, "
+        "trainer: {numNodes: 2, image: i, command: [run, PLACES]}}}", ""),
     "PipelineRun": (
         "{apiVersion: tekton.dev/v1, kind: PipelineRun, spec: {pipelineSpec: {tasks: [{name: t, taskSpec: {steps: "
         "[{name: prepare, image: p}, {name: train, image: i, command: [run, PLACES]}]}}]}}}", CONDITIONS),
@@ -584,7 +587,7 @@ KINDS = {
 def test_the_primary_container_is_found_in_every_kind_of_job(folder: Path, kind: str) -> None:
     places = ", ".join(f'"${{trialParameters.{name}}}"' for name in ("rate", "depth", "optimiser", "width"))
     job, conditions = KINDS[kind]
-    primary = {"PipelineRun": "step-train"}.get(kind, "train")
+    primary = {"PipelineRun": "step-train", "Workflow": "main", "TrainJob": "node"}.get(kind, "train")
     text = PLAIN[: PLAIN.index("    trialSpec")].replace("Name: train", f"Name: {primary}") + conditions
     trial = read(folder, f"{text}    trialSpec: {job.replace('PLACES', places)}\n").trial
     assert (trial.image, trial.command[:2]) == ("i", ("run", "${trialParameters.rate}"))

@@ -12,10 +12,12 @@ from ctlr.tuning.fields import Fields
 
 __all__ = ["check_job", "primary_command"]
 
-_WITH_CONDITIONS = ("Job", "TFJob", "PyTorchJob", "XGBoostJob", "MPIJob")
+_WITH_CONDITIONS = ("Job", "TFJob", "PyTorchJob", "XGBoostJob", "MPIJob", "TrainJob")
 """Kinds whose success and failure Katib knows by itself."""
 _ROLES = {"Master": 0, "Chief": 0, "Launcher": 0, "": 1, "Worker": 1}
 """Which replica of a Kubeflow job comes first; others follow."""
+_NAMED = {"container": "main", "trainer": "node"}
+"""What a container is called where its place decides: in Argo's templates, in Kubeflow Trainer's TrainJob."""
 _JOB = (
     "activeDeadlineSeconds", "backoffLimit", "backoffLimitPerIndex", "completionMode", "completions", "managedBy",
     "manualSelector", "maxFailedIndexes", "parallelism", "podFailurePolicy", "podReplacementPolicy", "selector",
@@ -82,12 +84,20 @@ class _Container:
 
 
 def primary_command(template: Fields, job: Fields) -> TrialCommand:
-    """What the primary container runs; nothing where none can be told."""
+    """What the primary container runs; nothing where none can be told.
+
+    Of several that bear its name the one with the primary pod's labels counts, then the leading replica's, then the one
+    that takes a trial's values.
+    """
     name = template.text("primaryContainerName")
     wanted = template.mapping("primaryPodLabels").data
     found = sorted(
         _containers(job, "", {}),
-        key=lambda each: (not wanted.items() <= each.labels.items(), _ROLES.get(each.role, 2)),
+        key=lambda each: (
+            not wanted.items() <= each.labels.items(),
+            _ROLES.get(each.role, 2),
+            "${trialParameters." not in repr(each.fields.data),
+        ),
     )
     named = [each for each in found if each.name == name]
     if name and found and not named and job.data.get("kind") == "Job":
@@ -99,13 +109,13 @@ def primary_command(template: Fields, job: Fields) -> TrialCommand:
 
 
 def _containers(node: Fields, role: str, labels: Mapping[str, Any]) -> Iterator[_Container]:
-    """Containers of pods (`containers`), of Argo's templates (`container`) and of Tekton's tasks (`steps`)."""
+    """Containers of pods (`containers`) and of Tekton's tasks (`steps`), and those that bear no name of their own."""
     labels = _labels(node) or labels
     for key, value in node.data.items():
         if isinstance(value, dict):
             below = node.mapping(key)
-            if key == "container" and "image" in value:
-                yield _Container(str(value.get("name", "main")), below, role, labels)
+            if key in _NAMED and ("image" in value or "command" in value):
+                yield _Container(_NAMED[key], below, role, labels)
             yield from _containers(below, key if str(node.where[-1]).endswith("ReplicaSpecs") else role, labels)
         elif isinstance(value, list):
             for index, entry in enumerate(value):
