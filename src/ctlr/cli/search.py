@@ -18,6 +18,7 @@ from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
 from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
+from ctlr.report.tuning_page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
 from ctlr.tuning.collect import metric_names
@@ -83,7 +84,8 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         again = shlex.join(["ctlr", "tune", str(file), "--resume", "--workspace", str(root)])
         click.echo(f"Trials that have ended are safe. Go on with: {again}", err=True)
         raise
-    _print(experiment, outcome, output)
+    page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
+    _print(experiment, outcome, page, output)
     return 0 if outcome.succeeded else 1
 
 
@@ -145,8 +147,8 @@ def _launched(
         click.echo(f"Not recorded: {records.error}", err=True)
 
 
-def _print(experiment: Experiment, outcome: Outcome, output: str) -> None:
-    """The optimum for people, or the Experiment with its status."""
+def _print(experiment: Experiment, outcome: Outcome, page: Path, output: str) -> None:
+    """The optimum for people and where the report is, or the Experiment with its status."""
     if output != "table":
         ended = Completion(outcome.succeeded, outcome.reason, outcome.message, outcome.completed)
         show(status_document(experiment, outcome.trials, started=outcome.started, completion=ended), output)
@@ -167,3 +169,4 @@ def _print(experiment: Experiment, outcome: Outcome, output: str) -> None:
         settings = " ".join(f"{name}={value}" for name, value in outcome.optimum.assignments.items())
         click.echo(f"Optimum: {metric}={outcome.optimum.value:.6g} with {settings}")
     click.echo(f"{'Succeeded' if outcome.succeeded else 'Failed'}: {outcome.message} ({outcome.reason})")
+    click.echo(f"Report: {page}")
