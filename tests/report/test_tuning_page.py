@@ -63,6 +63,7 @@ def test_the_section_stands_between_results_and_cost(read: Callable[[Path], Any]
     assert "tpe searched the options of the finetuning" in page.text
     assert "The budget was set in trials. Every method was given the same." in page.text
     assert "shared by 3 searches" in page.text
+    assert "Before them, the trials of tuning took 7 min 56 s of device time." in page.text
     assert "1 failed" in page.text
     assert not re.search(r"url\(http|@import|https?://", text)
 

@@ -93,7 +93,7 @@ def contents(
     }
     return Contents(
         results=tuple(known), views=tuple(views), tables=tables, keys=_keys(styles),
-        facts=tuple(_facts(known, views, wall_seconds)), time_words=_time_words(steps, wall_seconds),
+        facts=tuple(_facts(known, views, wall_seconds)), time_words=_time_words(steps, wall_seconds) + _tuning_words(searches),
         terms=tuple(terms(views, bootstrap=bootstrap, level=level)),
         tuning=tuning_view(
             searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
@@ -132,6 +132,11 @@ def _time_words(steps: Sequence[StepRow], wall_seconds: float) -> str:
     if saved > 0:
         words += f" Sharing what several studies need saved {duration(saved)}."
     return words
+
+
+def _tuning_words(searches: Sequence[SearchResult]) -> str:
+    trials = sum(trial.seconds / stage.shared_by for s in searches for stage in s.stages for trial in stage.trials)
+    return f" Before them, the trials of tuning took {duration(trials)} of device time." if searches else ""
 
 
 def _versions(results: Sequence[StudyResult], environment: Mapping[str, str]) -> Table:

@@ -231,7 +231,7 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
 
     return Table(
         name="tuning-selection",
-        caption=f"{named} of the best trial and the runner-up on the first seed’s validation subjects, and of the "
+        caption=f"{named} of the best trial and the runner-up on validation subjects, and of the "
         f"chosen options on the test set, mean over the seeds. The lead is paired over validation subjects, with its "
         f"{percent(level)} interval; the gap says how much worse the test set is than the best trial’s validation.",
         columns=(
