@@ -93,7 +93,8 @@ def contents(
     }
     return Contents(
         results=tuple(known), views=tuple(views), tables=tables, keys=_keys(styles),
-        facts=tuple(_facts(known, views, wall_seconds)), time_words=_time_words(steps, wall_seconds) + _tuning_words(searches),
+        facts=tuple(_facts(known, views, wall_seconds)),
+        time_words=_time_words(steps, wall_seconds) + _tuning_words(searches),
         terms=tuple(terms(views, bootstrap=bootstrap, level=level)),
         tuning=tuning_view(
             searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
