@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def _overheads(algorithm: str, peer: str) -> tuple[float, float]:
     """Milliseconds a trial: ours, Optuna's."""
+    _run(algorithm, 20)  # imports
     pairs = [(_seconds(algorithm, TRIALS), _optuna(peer)) for _ in range(ROUNDS)]
     ours, theirs = (1e3 * statistics.median(column) / TRIALS for column in zip(*pairs, strict=True))
     return ours, theirs
@@ -118,6 +120,7 @@ def _loss(assignments: Mapping[str, str]) -> float:
 def _optuna(peer: str) -> float:
     import optuna
 
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     start = time.perf_counter()
     study = optuna.create_study(sampler=getattr(optuna.samplers, peer)(seed=0))
