@@ -88,8 +88,8 @@ def _make_room(path: Path) -> None:
         writable = False
     if not writable:
         raise ConfigError(
-            f"The collector's file {path} cannot be written on this machine. Make its folder writable, or pass its path "
-            "in the trial's command: each trial then writes one of its own."
+            f"The collector's file {path} cannot be written on this machine. Make its folder writable, or pass its "
+            "path in the trial's command: each trial then writes one of its own."
         )
 
 
