@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import rich_click as click
 
 from ctlr import __version__
+from ctlr.cli.distance import distance
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
 from ctlr.errors import CtlrError
@@ -300,5 +301,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (suggest, trial, tune):
+for command in (distance, suggest, trial, tune):
     cli.add_command(command)

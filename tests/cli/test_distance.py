@@ -1,0 +1,73 @@
+"""`ctlr distance` on small pictures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def draw(root: Path, **shades: int) -> Path:
+    """Ten noisy pictures a class, around a shade each."""
+    for name, shade in shades.items():
+        folder = root / name
+        folder.mkdir(parents=True)
+        for number in range(10):
+            # A bright half that percentile normalisation keeps, whose width tells the classes apart.
+            picture = np.random.default_rng([shade, number]).integers(0, 30, (16, 16)).astype(np.uint8)
+            picture[:, :shade] += 200
+            Image.fromarray(picture).save(folder / f"{number}.png")
+    return root
+
+
+def ctlr(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ctlr", "distance", *words, "--side", "16", "--channels", "1"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    draw(root / "source", narrow=3, wide=12)
+    draw(root / "target", thin=4, broad=13)
+    return root
+
+
+def test_the_nearest_class_of_each_is_found(folders: Path) -> None:
+    done = ctlr(folders, "source", "target", "--components", "5", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["nearest_source_class"] == {"broad": "wide", "thin": "narrow"}
+    assert (found["images_per_class"], found["components"]) == (10, 5)
+    table = np.array(found["distance"])
+    assert table.shape == (2, 2)
+    assert found["mean"] == pytest.approx(table.mean())
+    np.testing.assert_allclose(table, np.maximum(found["source_to_target"], found["target_to_source"]))
+
+
+def test_people_get_a_table_with_the_nearest_marked(folders: Path) -> None:
+    done = ctlr(folders, "source", "target", "--components", "5")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("*") == 3  # two classes, and the legend
+    assert "10 images a class, 5 components" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("source", "nowhere"), 1, "nowhere must be a folder of images"),
+        (("source", "target"), 2, "148 components need 149 images"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_in_one_line(
+    folders: Path, words: tuple[str, ...], status: int, told: str
+) -> None:
+    done = ctlr(folders, *words)
+    assert done.returncode == status
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
