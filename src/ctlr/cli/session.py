@@ -244,6 +244,7 @@ def _report(
         confidence=config.report.confidence,
         searches=run.searches,
         budget="seconds" if config.tuning is not None and config.tuning.trials is None else "trials",
+        validation=config.tuning.validation if config.tuning is not None else "holdout",
     )
     write_aside(mark, identity.encode())
     return page
