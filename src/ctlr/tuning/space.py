@@ -158,8 +158,8 @@ class _Stepped(Dimension):
     def __init__(self, name: str, low: Decimal, high: Decimal, step: Decimal, warp: _Warp, *, whole: bool) -> None:
         self.name, self._first, self._step, self._whole = name, low, step, whole
         self.size: int = int(_EXACT.divide_int(_EXACT.subtract(high, low), step)) + 1
-        self._warp = None if warp.uniform else warp
-        self.even = warp.uniform
+        self.even = warp.uniform or self.size == 1
+        self._warp = None if self.even else warp
 
     def at(self, unit: float) -> int:
         if self._warp is None:

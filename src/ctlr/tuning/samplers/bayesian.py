@@ -28,20 +28,24 @@ _NEAR = 50
 """Candidates around each of the best trials, at each distance."""
 _DISTANCES = (0.2, 0.05, 0.01)
 _POLISHED = 5
+_FAR = 20.0
+"""Distances from the best value are cut at so many medians of them."""
 
 
 class BayesianSampler(Sampler):
     """A Gaussian process on the unit cube, so that logarithms and normals of the space are its own.
 
     The first `n_initial_points` are a scrambled Sobol sequence. Pending trials are believed to end as the mean says
-    (Ginsbourger et al. 2010), failed ones to be as bad as the worst. `gp_hedge` takes EI, LCB or PI with a chance that
-    grows with what the places they chose are worth now (Hoffman et al. 2011, for the function that chose alone).
+    (Ginsbourger et al. 2010), failed ones to be as bad as the worst. Where no `acq_func` is written it is EI.
+    `gp_hedge` takes EI, LCB or PI with a chance that grows with what the places they chose are worth now (after Hoffman
+    et al. 2011, who reward the whole portfolio each time). Every `base_estimator` is the Gaussian process.
     """
 
     def __init__(self, experiment: Experiment, *, seed: int, earlier: Sequence[Trial] = ()) -> None:
         super().__init__(experiment, seed=seed, earlier=earlier)
         self._initial = self._count("n_initial_points")
-        self._function = str(self._settings["acq_func"])
+        # Katib's default is the portfolio; expected improvement alone does better (`bench/proposals.py`).
+        self._function = experiment.algorithm.settings.get("acq_func", "EI")
         self._polished = 0 if self._settings["acq_optimizer"] == "sampling" else _POLISHED
         self._lattice = Lattice(self.space)
         self._sobol: Array | None = None
@@ -106,13 +110,22 @@ class BayesianSampler(Sampler):
 
 
 def _standardised(records: list[Record]) -> Array:
-    """(N,) losses with mean 0 and deviation 1; failed trials are as bad as the worst."""
+    """(N,) losses with mean 0 and deviation 1; failed trials are as bad as the worst.
+
+    Above the median only the logarithm of the distance from the best counts, and no distance counts as more than
+    twenty medians: a training that diverged must not make all others look alike.
+    """
     known = [record.loss for record in records if record.loss is not None]
-    largest = max(max(abs(loss) for loss in known), 1e-300)
     worst = max(known)
-    # Divided first: squares of very large losses would overflow.
-    values = np.array([worst if record.loss is None else record.loss for record in records]) / largest
-    deviation = float(values.std())
-    if deviation <= 1e-12:  # all equal but for rounding
-        return np.zeros_like(values)
-    return np.asarray((values - values.mean()) / deviation)
+    losses = np.array([worst if record.loss is None else record.loss for record in records])
+    # Divided first: differences of very large losses would overflow.
+    values = losses / max(float(np.abs(losses).max()), 1e-300)
+    values -= values.min()
+    median = float(np.median(values))
+    bad = values > median
+    if median > 0:
+        values[bad] = median * (1 + np.log(np.minimum(values[bad] / median, _FAR)))
+    if not values.any():
+        return values
+    values /= values.max()
+    return np.asarray((values - values.mean()) / values.std())

@@ -109,10 +109,11 @@ class CovarianceSampler(Sampler):
         )  # fmt: skip
 
     def _after(self, state: _State, told: list[Record]) -> _State:
-        strategy = copy.deepcopy(state.strategy)
         losses = [_cut(record.loss) for record in told if record.loss is not None]
-        worst = max(losses, default=0.0)
-        bad = worst + abs(worst) + 1.0
+        if not losses:  # nothing was learned: ties would move the distribution by chance
+            return state
+        strategy = copy.deepcopy(state.strategy)
+        bad = max(losses) + abs(max(losses)) + 1.0
         strategy.tell([(self._units(r), bad if r.loss is None else _cut(r.loss)) for r in told])
         spent = strategy.population_size
         after = _State(

@@ -60,17 +60,16 @@ class PopulationSampler(Sampler):
         free = [m for m in range(self._size) if m not in latest or latest[m].ended]
         if not free:
             return None
-        member = min(free, key=lambda m: (-1 if m not in latest else int(latest[m].labels[GENERATION]), m))
+        member = min(free, key=lambda m: (_generation(latest.get(m)), m))
         return self._next(member, latest.get(member), results, rng)
 
     def _next(
         self, member: int, last: Record | None, results: dict[int, Record], rng: np.random.Generator
     ) -> Suggestion:
         ranked = sorted(results, key=lambda m: (results[m].loss, m))
-        labels = {GENERATION: "0", MEMBER: str(member)}
+        labels = {GENERATION: str(_generation(last)), MEMBER: str(member)}
         if last is None or (last.failed and not ranked):
             return Suggestion(self._fresh(rng), labels)
-        labels[GENERATION] = str(int(last.labels[GENERATION]) + (not last.failed))
         loses = last.failed or member in ranked[max(len(ranked) - self._cut, 1) :]
         if not loses:
             return Suggestion(last.point, labels | {PARENT: last.name})
@@ -91,6 +90,11 @@ class PopulationSampler(Sampler):
         drawn = self.space.draw(rng)
         again = rng.random(len(point)) < self._resample
         return tuple(new if redo else old for new, old, redo in zip(drawn, point, again, strict=True))
+
+
+def _generation(last: Record | None) -> int:
+    """Of a member's next trial; one that failed is repeated."""
+    return 0 if last is None else int(last.labels[GENERATION]) + (not last.failed)
 
 
 def _perturbed(dimension: Dimension, coordinate: int | float, rng: np.random.Generator) -> int | float:

@@ -19,13 +19,13 @@ __all__ = ["GaussianProcess", "Kernel", "fit"]
 
 Array = NDArray[np.float64]
 
-_JITTER = 1e-8
+_JITTER = 1e-10
 _FITTED = 200
 """Rows from which the kernel is learned at most; all rows are conditioned on. Cubic cost is paid for these alone."""
 _STARTS = 2
 _STEPS = 40
 _LENGTHS = (1e-2, 1e2)
-_NOISES = (1e-6, 1.0)
+_NOISES = (1e-8, 1.0)
 _SCALES = (1e-2, 1e2)
 
 
@@ -52,8 +52,8 @@ class GaussianProcess:
     def __init__(self, kernel: Kernel, rows: Array, values: Array) -> None:
         self.kernel, self.rows, self.values = kernel, rows, values
         covariance = kernel(rows, rows)
-        covariance[np.diag_indices_from(covariance)] += kernel.noise + _JITTER
-        self._factor = np.linalg.cholesky(covariance)
+        covariance[np.diag_indices_from(covariance)] += kernel.noise
+        self._factor = _factor(covariance)
         self._weights = cho_solve((self._factor, True), values, check_finite=False)
 
     def predict(self, places: Array) -> tuple[Array, Array]:
@@ -81,9 +81,7 @@ class GaussianProcess:
         cross = self.kernel(places, self.rows)
         half = solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         covariance = self.kernel(places, places) - half.T @ half
-        covariance[np.diag_indices_from(covariance)] += 1e-6 * self.kernel.scale
-        factor = np.linalg.cholesky(covariance)
-        return np.asarray(cross @ self._weights + factor @ rng.standard_normal(len(places)))
+        return np.asarray(cross @ self._weights + _factor(covariance) @ rng.standard_normal(len(places)))
 
     def believing(self, places: Array) -> GaussianProcess:
         """The process after its own mean was observed at (M, D) (Ginsbourger et al. 2010, kriging believer)."""
@@ -172,6 +170,17 @@ class _Loss:
         away = (logs - self._mean) / self._deviation
         fitted = 0.5 * float(self._values @ weights) + float(np.log(np.diag(factor)).sum())
         return fitted + 0.5 * float(away @ away), gradient + away / self._deviation
+
+
+def _factor(covariance: Array) -> Array:
+    """The Cholesky factor, after as little has been added to the diagonal as makes it positive definite."""
+    scale = float(covariance.diagonal().max())
+    jitter = _JITTER
+    while True:
+        factor, failed = dpotrf(covariance + jitter * scale * np.eye(len(covariance)), lower=1, clean=1)
+        if not failed:
+            return np.asarray(factor)
+        jitter *= 10
 
 
 def _squared(one: Array, other: Array, lengths: Array, categories: NDArray[np.bool_]) -> Array:

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctlr.errors import ConfigError
+from ctlr.specs import Parameter, Trial
+from ctlr.tuning.samplers import make_sampler
+from ctlr.tuning.samplers.hyperband import brackets
+
+EPOCHS = Parameter(name="epochs", kind="int", low="1", high="9")
+RATE = Parameter(name="lr", kind="double", low="0", high="1")
+NINE = {"r_l": "9", "eta": "3", "resource_name": "epochs"}
+
+
+def test_brackets_are_those_of_the_paper() -> None:
+    """Li et al. 2018, Algorithm 1, with R = 81 and eta = 3."""
+    table = {s: [(rung.count, rung.resource) for rung in rungs] for s, rungs in brackets(81, 3).items()}
+    assert table == {
+        4: [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
+        3: [(34, 3), (11, 9), (3, 27), (1, 81)],
+        2: [(15, 9), (5, 27), (1, 81)],
+        1: [(8, 27), (2, 81)],
+        0: [(5, 81)],
+    }
+
+
+def test_a_power_that_doubles_miss_by_a_bit_keeps_its_bracket() -> None:
+    assert list(brackets(243, 3)) == [5, 4, 3, 2, 1, 0]
+    assert list(brackets(1000, 10)) == [3, 2, 1, 0]
+
+
+def test_promoted_trials_are_the_best_with_their_other_values_kept(make_experiment: Any, search: Any) -> None:
+    sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
+    trials: list[Trial] = search(sampler, 100, lambda a: float(a["lr"]))
+    assert [t.assignments["epochs"] for t in trials] == ["1"] * 9 + ["3"] * 3 + ["9"] + ["3"] * 5 + ["9"] + ["9"] * 3
+    first, second = trials[:9], trials[9:12]
+    assert [t.assignments["lr"] for t in second] == sorted((t.assignments["lr"] for t in first), key=float)[:3]
+    assert second[0].labels == {
+        "bracket": "2", "rung": "1", "promoted": min(first, key=lambda t: float(t.assignments["lr"])).name,
+    }  # fmt: skip
+    assert sampler.exhausted(trials)
+
+
+def test_while_a_rung_waits_the_next_bracket_goes_on(make_experiment: Any, make_trial: Any, search: Any) -> None:
+    sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
+    pending = [make_trial(i, p, None, "Running") for i, p in enumerate(sampler.propose([], 100))]
+    assert [t.labels["bracket"] for t in pending] == ["2"] * 9 + ["1"] * 5 + ["0"] * 3
+    assert sampler.propose(pending, 1) == []
+    assert not sampler.exhausted(pending)
+
+
+def test_failed_trials_are_never_promoted(make_experiment: Any, search: Any) -> None:
+    sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
+    trials = search(sampler, 100, lambda a: float(a["lr"]) if float(a["lr"]) > 0.6 else None)
+    promoted = [t for t in trials if t.labels["rung"] != "0"]
+    assert promoted
+    assert all(float(t.assignments["lr"]) > 0.6 for t in promoted)
+
+
+def test_an_early_stop_counts_with_its_last_value(make_experiment: Any, search: Any) -> None:
+    sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
+    trials = search(sampler, 9, lambda a: float(a["lr"]))
+    stopped = [t.model_copy(update={"status": "EarlyStopped"}) for t in trials]
+    assert sampler.propose(stopped, 3) == make_sampler(
+        make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0
+    ).propose(trials, 3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "settings", "message"),
+    [
+        ([RATE, EPOCHS], NINE | {"resource_name": "steps"}, "must be one of two parameters or more; got 'steps'"),
+        ([EPOCHS], NINE, "must be one of two parameters or more; got 'epochs'"),
+        ([RATE, EPOCHS], NINE | {"r_l": "27"}, "epochs: hyperband sets it to 27"),
+        ([RATE, EPOCHS], NINE | {"r_l": "4", "resource_name": "lr"}, "lr: hyperband sets it to 4"),
+        ([RATE, EPOCHS.model_copy(update={"step": "8"})], NINE, "epochs: hyperband's rungs must differ"),
+    ],
+)
+def test_a_resource_that_cannot_be_set_is_refused(
+    parameters: list[Parameter], settings: dict[str, str], message: str, make_experiment: Any
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_sampler(make_experiment("hyperband", parameters, **settings), seed=0)
