@@ -6,18 +6,42 @@ import contextlib
 import subprocess
 import sys
 
-__all__ = ["Guard"]
+__all__ = ["TRIAL_FOLDER", "Guard"]
 
-_PROGRAM = """
-import os, signal, sys
-groups = set()
-for line in sys.stdin:
-    number = int(line[1:])
-    (groups.add if line[0] == "+" else groups.discard)(number)
+TRIAL_FOLDER = "CTLR_TRIAL_FOLDER"
+"""Environment variable with a trial's folder, by which its program is known."""
+
+_PROGRAM = f"""
+import os, signal, sys, time
+
+groups, expected = set(), b""
+for line in sys.stdin.buffer:
+    sign, text = line[:1], line[1:-1]
+    if sign == b"-":
+        groups.discard(int(text))
+    elif sign == b"+":
+        groups.add(int(text))
+        expected = b""
+    else:
+        expected = text
+
+until = time.monotonic() + 1  # a child takes a moment to become the program
+while expected and time.monotonic() < until and os.path.isdir("/proc"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/" + pid + "/environ", "rb") as file:
+                if b"{TRIAL_FOLDER}=" + expected in file.read().split(b"\\0"):
+                    groups.add(os.getpgid(int(pid)))
+                    expected = b""
+                    break
+        except OSError:
+            pass
+    time.sleep(0.01)
+
 for group in groups:
     try:
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
+    except OSError:
         pass
 """
 
@@ -33,8 +57,8 @@ class Guard:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def watch(self, group: int) -> None:
-        """Kill this process group should this process die."""
+    def expect(self, folder: str) -> None:
+        """Look for a program with this `CTLR_TRIAL_FOLDER` should this process die before it is watched; '': none."""
         if self._process is None:
             # A session of its own: a terminal's Ctrl-C must not end the watchman before what it watches.
             self._process = subprocess.Popen(
@@ -45,6 +69,10 @@ class Guard:
                 start_new_session=True,
                 bufsize=0,
             )
+        self._tell(f"?{folder}\n")
+
+    def watch(self, group: int) -> None:
+        """Kill this process group, which is no longer expected, should this process die."""
         self._tell(f"+{group}\n")
 
     def release(self, group: int) -> None:
@@ -62,4 +90,4 @@ class Guard:
     def _tell(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # somebody killed it: trials run on unguarded
-                self._process.stdin.write(line.encode())
+                self._process.stdin.write(line.encode(errors="surrogateescape"))

@@ -12,15 +12,22 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.collect import FileTail, Metrics, MetricsReader, metric_names, names_file
-from ctlr.tuning.guard import Guard
+from ctlr.tuning.guard import TRIAL_FOLDER, Guard
 from ctlr.tuning.launch import Ended, Reported
 from ctlr.tuning.manifest import render
 from ctlr.tuning.output import CappedLog
+from ctlr.tuning.programs import (
+    CannotStartError,
+    death,
+    limit_seconds,
+    output_of,
+    signal_group,
+    start_program,
+)
 from ctlr.tuning.push import METRICS_FILE
 from ctlr.workspace import disk_faults_named
 
@@ -54,7 +61,7 @@ class ProcessLauncher:
         self._experiment = experiment
         self._folder = folder.absolute()
         self._grace = grace_seconds
-        self._limit = _limit_seconds(experiment)
+        self._limit = limit_seconds(experiment)
         self._checkpoints = experiment.algorithm.settings.get("suggestion_trial_dir", "")
         self._own_file = experiment.collector.kind == "File" and names_file(experiment)
         self._running: dict[int, _Process] = {}
@@ -73,8 +80,10 @@ class ProcessLauncher:
             argv, environment, working_dir = self._rendered(trial, folder)
             tail = self._followed_file(folder)
             started = time.monotonic()
-            process = _start(argv, environment, working_dir)
-        except (ConfigError, _CannotStartError) as error:
+            self._guard.expect(str(folder))
+            process = start_program(argv, environment, working_dir)
+        except (ConfigError, CannotStartError) as error:
+            self._guard.expect("")
             self._events.append(Ended(trial.number, ok=False, reason=str(error)))
             return
         self._guard.watch(process.pid)
@@ -82,7 +91,7 @@ class ProcessLauncher:
         self._running[trial.number] = _Process(
             trial.number, process, CappedLog(folder / "log.txt"), reader, tail, started
         )
-        self._selector.register(_output(process), selectors.EVENT_READ, trial.number)
+        self._selector.register(output_of(process), selectors.EVENT_READ, trial.number)
 
     def wait(self, seconds: float | None) -> list[Reported | Ended]:
         """Follow the trials until one reports or ends, or the time is over."""
@@ -107,10 +116,10 @@ class ProcessLauncher:
     def close(self) -> None:
         """Kill every trial."""
         for running in self._running.values():
-            _signal(running.process.pid, signal.SIGKILL)
+            signal_group(running.process.pid, signal.SIGKILL)
         for running in self._running.values():
             running.process.wait()
-            _output(running.process).close()
+            output_of(running.process).close()
             with contextlib.suppress(WorkspaceError):  # a full disk: whoever closes has been told
                 running.log.close()
         self._running.clear()
@@ -145,7 +154,7 @@ class ProcessLauncher:
 
     def _environment(self, trial: Trial, folder: Path) -> dict[str, str]:
         """This process's, and what a trial is told of itself."""
-        environment = os.environ | {TRIAL_NAME: trial.name}
+        environment = os.environ | {TRIAL_NAME: trial.name, TRIAL_FOLDER: str(folder)}
         if self._experiment.collector.kind == "Push":
             environment[METRICS_FILE] = str(_metrics_file(folder))
         # What an image calls `python` or `ctlr` is, on this machine, at least the Python that runs this.
@@ -165,11 +174,11 @@ class ProcessLauncher:
         """Take what a trial has printed."""
         for _ in range(_MOST_CHUNKS):
             try:
-                data = os.read(_output(running.process).fileno(), _CHUNK)
+                data = os.read(output_of(running.process).fileno(), _CHUNK)
             except BlockingIOError:
                 return
             if not data:
-                self._selector.unregister(_output(running.process))
+                self._selector.unregister(output_of(running.process))
                 running.open = False
                 # Its death follows in a moment, unless it has only closed its output.
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -188,7 +197,7 @@ class ProcessLauncher:
             self._finish(running)
         elif running.kill_at is not None:
             if now >= running.kill_at:
-                _signal(running.process.pid, signal.SIGKILL)
+                signal_group(running.process.pid, signal.SIGKILL)
         elif self._limit is not None and now - running.started >= self._limit:
             running.reason = f"ran longer than its activeDeadlineSeconds, {self._limit:g} s"
             self._end(running)
@@ -196,23 +205,23 @@ class ProcessLauncher:
     def _end(self, running: _Process) -> None:
         if running.kill_at is None:
             running.kill_at = time.monotonic() + self._grace
-            _signal(running.process.pid, signal.SIGTERM)
+            signal_group(running.process.pid, signal.SIGTERM)
 
     def _finish(self, running: _Process) -> None:
         """Take leave of a trial whose program has ended."""
         seconds = time.monotonic() - running.started
         # A child that it left behind may hold the pipe for ever.
-        _signal(running.process.pid, signal.SIGKILL)
+        signal_group(running.process.pid, signal.SIGKILL)
         self._guard.release(running.process.pid)
         if running.open:
             self._take_output(running)
         if running.open:
-            self._selector.unregister(_output(running.process))
+            self._selector.unregister(output_of(running.process))
         if running.tail is not None:
             while data := running.tail.read():
                 self._report(running, running.reader.feed(data))
         self._report(running, running.reader.finish())
-        _output(running.process).close()
+        output_of(running.process).close()
         del self._running[running.number]
         self._events.append(_ended(running, seconds))
         running.log.close()
@@ -220,10 +229,6 @@ class ProcessLauncher:
     def _report(self, running: _Process, found: list[Metrics]) -> None:
         seconds = time.monotonic() - running.started
         self._events += [Reported(running.number, metrics, seconds) for metrics in found]
-
-
-class _CannotStartError(Exception):
-    """A program that cannot be started; says why."""
 
 
 @dataclass
@@ -245,69 +250,14 @@ class _Process:
     """When it is killed, once it was asked to end."""
 
 
-def _start(argv: list[str], environment: dict[str, str], working_dir: str) -> subprocess.Popen[bytes]:
-    if not argv:
-        raise _CannotStartError("the trial's container names no command; write it, for the image is not used here")
-    if working_dir and not Path(working_dir).is_dir():
-        raise _CannotStartError(f"its workingDir {working_dir} is no folder on this machine")
-    try:
-        process = subprocess.Popen(
-            argv,
-            env=environment,
-            cwd=working_dir or None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            bufsize=0,
-        )
-    except FileNotFoundError as error:
-        raise _CannotStartError(f"its command {argv[0]!r} does not exist on this machine") from error
-    except (OSError, ValueError) as error:  # not executable, another machine's, too long, a NUL in an argument
-        raise _CannotStartError(f"its command {argv[0]!r} cannot be started: {error}") from error
-    os.set_blocking(_output(process).fileno(), False)
-    return process
-
-
-def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    if process.stdout is None:
-        raise AssertionError("started with a pipe")
-    return process.stdout
-
-
-def _signal(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left of it
-        os.killpg(group, number)
-
-
 def _ended(running: _Process, seconds: float) -> Ended:
     code = running.process.returncode
     tail = running.log.tail()
-    reason = running.reason or ("" if code == 0 else _death(code, tail))
+    reason = running.reason or ("" if code == 0 else death(code, tail))
     ok = not reason and not running.stopped
     return Ended(running.number, ok, "" if ok else reason, "" if ok else tail, seconds, running.stopped)
-
-
-def _death(code: int, tail: str) -> str:
-    """Why a program has ended, in one line."""
-    if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return "was killed (signal 9), most likely for want of memory; make it smaller, or run fewer at once"
-    if code < 0:
-        return f"ended by signal {-code} ({signal.Signals(-code).name})"
-    last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "it printed nothing")
-    return f"ended with exit code {code}: {last[:200]}"
 
 
 def _metrics_file(folder: Path) -> Path:
     """Where a trial that has a file of its own writes metrics."""
     return folder / "metrics.log"
-
-
-def _limit_seconds(experiment: Experiment) -> float | None:
-    """A Job's activeDeadlineSeconds, or that of its pod."""
-    job: Any = experiment.manifest
-    for key in ("spec", "trialTemplate", "trialSpec", "spec"):
-        job = job.get(key) or {}
-    pod = (job.get("template") or {}).get("spec") or {}
-    limits = [place.get("activeDeadlineSeconds") for place in (job, pod)]
-    return min((float(limit) for limit in limits if isinstance(limit, int | float)), default=None)

@@ -1,0 +1,80 @@
+"""Start a trial's program, signal all that it has started, and say why it has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import IO, Any
+
+from ctlr.specs import Experiment
+
+__all__ = ["CannotStartError", "death", "limit_seconds", "output_of", "signal_group", "start_program"]
+
+
+class CannotStartError(Exception):
+    """A program that cannot be started; says why."""
+
+
+def start_program(argv: list[str], environment: dict[str, str], working_dir: str) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, its output and errors in one pipe that does not block.
+
+    Raises:
+        CannotStartError: It does not exist, is not executable, or its folder is missing.
+    """
+    if not argv:
+        raise CannotStartError("the trial's container names no command; write it, for the image is not used here")
+    if working_dir and not Path(working_dir).is_dir():
+        raise CannotStartError(f"its workingDir {working_dir} is no folder on this machine")
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=environment,
+            cwd=working_dir or None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            bufsize=0,
+        )
+    except FileNotFoundError as error:
+        raise CannotStartError(f"its command {argv[0]!r} does not exist on this machine") from error
+    except (OSError, ValueError) as error:  # not executable, another machine's, too long, a NUL in an argument
+        raise CannotStartError(f"its command {argv[0]!r} cannot be started: {error}") from error
+    os.set_blocking(output_of(process).fileno(), False)
+    return process
+
+
+def output_of(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    """The pipe of a program that was started here."""
+    if process.stdout is None:
+        raise AssertionError("started with a pipe")
+    return process.stdout
+
+
+def signal_group(group: int, number: int) -> None:
+    """Signal a program and all that it has started, if anything is left of them."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left of it
+        os.killpg(group, number)
+
+
+def death(code: int, tail: str) -> str:
+    """Why a program has ended, in one line."""
+    if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return "was killed (signal 9), most likely for want of memory; make it smaller, or run fewer at once"
+    if code < 0:
+        return f"ended by signal {-code} ({signal.Signals(-code).name})"
+    last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "it printed nothing")
+    return f"ended with exit code {code}: {last[:200]}"
+
+
+def limit_seconds(experiment: Experiment) -> float | None:
+    """A Job's activeDeadlineSeconds, or that of its pod."""
+    job: Any = experiment.manifest
+    for key in ("spec", "trialTemplate", "trialSpec", "spec"):
+        job = job.get(key) or {}
+    pod = (job.get("template") or {}).get("spec") or {}
+    limits = [place.get("activeDeadlineSeconds") for place in (job, pod)]
+    return min((float(limit) for limit in limits if isinstance(limit, int | float)), default=None)
