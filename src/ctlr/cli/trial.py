@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["metric_line", "prepare", "read_request", "trial"]
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.argument("benchmark", type=click.Path(path_type=Path))
 @click.option("--study", required=True, metavar="METHOD", help="Label of a method of the benchmark, or a study's id.")
 @click.option("--n", "n_train", type=click.IntRange(1), help="Labelled training subjects; by default the most.")
