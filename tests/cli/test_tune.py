@@ -62,7 +62,9 @@ def test_a_program_is_tuned_and_its_image_is_said_to_be_left_out(place: Path) ->
     assert len(re.findall(r"^\[\d/3\] square-\w+ loss=", finished.err, re.MULTILINE)) == 3
     assert "square: the best of 3 trials" in finished.out
     assert re.search(r"^Optimum: loss=-?0\.\d+ with x=-?0\.\d+$", finished.out, re.MULTILINE)
-    assert finished.out.endswith("Succeeded: 3 trials were run (ExperimentMaxTrialsReached)\n")
+    assert finished.out.endswith(
+        "Succeeded: 3 trials were run (ExperimentMaxTrialsReached)\nReport: workspace/experiments/square/report.html\n"
+    )
     assert (place / "workspace" / "experiments" / "square" / "journal.jsonl").exists()
 
 
