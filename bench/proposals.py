@@ -1,6 +1,6 @@
 """How good proposals are: Bayesian optimisation beside scikit-optimize's and Optuna's TPE.
 
-    python -m bench proposals                # 5 seeds
+    python -m bench proposals                # 4 seeds, 6 minutes on two quiet cores
     python bench/proposals.py --seeds 20     # the figures that the documentation states
 
 Each search has 50 trials in batches of q: q are proposed, then all q values are told. The regret is the best value's
@@ -29,7 +29,7 @@ __all__ = ["main", "rows"]
 
 TRIALS = 50
 BATCHES = (1, 4, 8)
-SEEDS = 5
+SEEDS = 4
 
 Values = Mapping[str, Any]
 

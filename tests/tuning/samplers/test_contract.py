@@ -221,6 +221,19 @@ def test_earlier_trials_are_not_proposed_again(algorithm: str, make_experiment: 
         assert warm.exhausted(trials) == (algorithm not in BRACKETS)
 
 
+@pytest.mark.parametrize("algorithm", list(SAMPLERS))
+def test_what_a_sampler_was_shown_before_leaves_no_trace(algorithm: str, make_experiment: Any, search: Any) -> None:
+    experiment = _made(make_experiment, algorithm, FINITE)
+    trials = search(make_sampler(experiment, seed=1), 12, _value)
+    others = search(make_sampler(experiment, seed=2), 12, _value)
+    late = [*trials[:5], *(t.model_copy(update={"status": "Running", "value": None}) for t in trials[5:])]
+    sampler = make_sampler(experiment, seed=1)
+    for shown in (others, late, trials[:3]):
+        sampler.propose(shown, 2)
+    assert sampler.propose(trials, 2) == make_sampler(experiment, seed=1).propose(trials, 2)
+    assert sampler.propose(late, 2) == make_sampler(experiment, seed=1).propose(late, 2)
+
+
 def test_a_trial_outside_the_space_is_refused(make_experiment: Any, make_trial: Callable[..., Trial]) -> None:
     sampler = make_sampler(make_experiment("random", FINITE[:1]), seed=0)
     with pytest.raises(ConfigError, match=r"a: a trial's value must lie in the space; got '4'"):

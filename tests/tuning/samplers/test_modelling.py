@@ -95,6 +95,25 @@ def test_believed_trials_leave_no_doubt_and_change_no_mean() -> None:
     assert believing.predict(process.rows)[0] == pytest.approx(process.predict(process.rows)[0], abs=1e-4)
 
 
+def test_rows_that_all_but_coincide_are_no_obstacle() -> None:
+    kernel = Kernel(np.array([100.0]), 100.0, 0.0, np.array([False]))
+    rows = np.linspace(0.5, 0.5 + 1e-7, 60)[:, None]
+    mean, _ = GaussianProcess(kernel, rows, np.ones(60)).predict(np.array([[0.5]]))
+    assert mean[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_five_hundred_trials_of_ten_parameters_are_modelled(make_experiment: Any, search: Any) -> None:
+    parameters = [Parameter(name=f"x{i}", kind="double", low="0", high="1") for i in range(10)]
+
+    def value(a: dict[str, str]) -> float:
+        return (float(a["x0"]) - 0.3) ** 2 + (float(a["x1"]) - 0.7) ** 2
+
+    drawn = search(make_sampler(make_experiment("random", parameters), seed=0), 500, value)
+    (proposal,) = make_sampler(make_experiment("bayesianoptimization", parameters), seed=0).propose(drawn, 1)
+    # By now the model knows the bowl's bottom far better than the best of 500 draws.
+    assert value(proposal.assignments) < 0.1 * min(t.value for t in drawn)
+
+
 _Z = [-30.0, -3.0, -1.5, -0.5, 0.0, 2.0]
 
 

@@ -126,9 +126,9 @@ class _Loss:
         difference = rows[:, None, :] - rows[None, :, :]
         difference[..., categories] = difference[..., categories] != 0
         self._squares = np.ascontiguousarray(np.moveaxis(difference**2, -1, 0)).reshape(self._dimensions, -1)
-        # Modes: lengths of a third to a half of the range in few dimensions, a scale of 1 and little noise.
+        # Medians: lengths of a third to half the range in few dimensions, a scale of 1 and little noise.
         self._mean = np.array(
-            [math.log(0.35) + 0.5 * math.log(self._dimensions)] * self._dimensions + [0.0, math.log(1e-4)]
+            [math.log(0.24) + 0.5 * math.log(self._dimensions)] * self._dimensions + [0.0, math.log(1e-4)]
         )
         self._deviation = np.array([0.9] * self._dimensions + [1.0, 2.0])
         self._bounds = np.log([_LENGTHS] * self._dimensions + [_SCALES, _NOISES])

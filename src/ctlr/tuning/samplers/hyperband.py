@@ -17,6 +17,7 @@ __all__ = ["HyperbandSampler", "Rung", "brackets"]
 
 _EPS = 1e-9
 """Keeps powers that are whole numbers whole."""
+_TRIES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +66,8 @@ class HyperbandSampler(Sampler):
         self._index = self.space.names.index(name)
         self._others = Space(others)
         self._brackets = brackets(self._number("r_l"), self._number("eta"))
-        self._resources = {(s, i): self._coordinate(rung) for s, rungs in self._brackets.items() for i, rung in
-                           enumerate(rungs)}  # fmt: skip
-        if any(len({self._resources[s, i] for i in range(s + 1)}) <= s for s in self._brackets):
+        self._resources = {s: [self._coordinate(rung) for rung in rungs] for s, rungs in self._brackets.items()}
+        if any(len(set(rungs)) < len(rungs) for rungs in self._resources.values()):
             raise ConfigError(
                 f"{name}: hyperband's rungs must differ in it. Give it a smaller step or change r_l or eta."
             )
@@ -95,15 +95,18 @@ class HyperbandSampler(Sampler):
         tried = {self._config(point) for point in history.seen}
         for s, rungs in self._brackets.items():
             first = placed.get((s, 0), [])
-            config = self._others.unseen(tried, rng) if len(first) < rungs[0].count else None
+            config = self._new_config(tried, rng) if len(first) < rungs[0].count else None
             if config is not None:
-                draws = (self._others.draw(rng) for _ in range(32))
-                config = next((drawn for drawn in draws if drawn not in tried), config)
                 return Suggestion(self._point(config, s, 0), {"bracket": str(s), "rung": "0"})
             promoted = self._promote(placed, s, history)
             if promoted is not None:
                 return promoted
         return None
+
+    def _new_config(self, tried: set[Point], rng: np.random.Generator) -> Point | None:
+        draws = (self._others.draw(rng) for _ in range(_TRIES))
+        config = next((drawn for drawn in draws if drawn not in tried), None)
+        return self._others.unseen(tried, rng) if config is None else config
 
     def _promote(self, placed: dict[tuple[int, int], list[Record]], s: int, history: History) -> Suggestion | None:
         """The next configuration of a bracket that climbs; None where none does (yet)."""
@@ -122,7 +125,7 @@ class HyperbandSampler(Sampler):
         return point[: self._index] + point[self._index + 1 :]
 
     def _point(self, config: Point, s: int, i: int) -> Point:
-        return (*config[: self._index], self._resources[s, i], *config[self._index :])
+        return (*config[: self._index], self._resources[s][i], *config[self._index :])
 
 
 def _placed(history: History) -> dict[tuple[int, int], list[Record]]:
