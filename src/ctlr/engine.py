@@ -13,6 +13,7 @@ from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
 from ctlr.specs import AnyDataset, BidsSpec, Checkpoint, ImagesSpec, PretrainSpec, StoredArrays, Study, StudyResult
+from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import pretrain_key, study_key
 from ctlr.workspace import Workspace, write_aside
 
@@ -78,7 +79,7 @@ def count_subjects(datasets: Sequence[AnyDataset]) -> dict[str, int]:
 def preprocess_all(
     datasets: Sequence[AnyDataset], workspace: Workspace, *, workers: int, on_event: Callable[[Event], None]
 ) -> dict[str, StoredArrays]:
-    """Preprocess every dataset that is not stored yet.
+    """Preprocess every dataset that is not stored yet; another process that is at it is waited for.
 
     Raises:
         DataError: A dataset cannot be used; names the files.
@@ -93,7 +94,8 @@ def preprocess_all(
         def progress(done: int, total: int, job: Job = job) -> None:
             on_event(Event(job, "progress", done, total))
 
-        arrays[dataset.name] = preprocess(dataset, workspace, workers=workers, progress=progress)
+        with exclusively(workspace, "arrays", "all"):
+            arrays[dataset.name] = preprocess(dataset, workspace, workers=workers, progress=progress)
         on_event(Event(job, "finished", text=_stock(arrays[dataset.name])))
     return arrays
 

@@ -81,7 +81,8 @@ class Workspace:
             marker = self.root / "workspace.json"
             if not marker.exists():
                 others = [entry.name for entry in self.root.iterdir() if not entry.name.startswith(".")]
-                if others and set(others) != {"lock"}:
+                # Another process may have written the marker since it was looked for.
+                if set(others) - {"lock"} and not marker.exists():
                     raise WorkspaceError(
                         f"{self.root} is no workspace and holds other things ({others[0]}). "
                         "Name an empty or new folder."

@@ -18,7 +18,7 @@ from ctlr import __version__
 from ctlr.cli.app import cli
 
 COMMANDS = (
-    "check", "cohort", "completion", "doctor", "init", "plan", "report", "resume", "run", "schema", "suggest", "trial",
+    "check", "cohort", "completion", "distance", "doctor", "init", "plan", "report", "resume", "run", "schema", "suggest", "trial",
     "tune",
 )  # fmt: skip
 

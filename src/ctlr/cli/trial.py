@@ -169,11 +169,10 @@ def prepare(studies: Sequence[Study], workspace: Workspace) -> dict[str, StoredA
     from ctlr.cli.show import Display
     from ctlr.engine import default_workers, gate, preprocess_all
     from ctlr.plan import Plan
-    from ctlr.steps.exclusive import exclusively
 
     ends = [end for study in studies for end in (study.target, study.source) if end is not None]
     datasets = {end.data.name: end.data for end in ends}
-    with Display() as display, exclusively(workspace, "arrays", "all"):
+    with Display() as display:
         arrays = preprocess_all(
             tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=display
         )
