@@ -19,6 +19,7 @@ from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.specs import AlgorithmSpec, Collector, Experiment, Parameter, Trial
 from ctlr.tuning.functions import FunctionLauncher
 from ctlr.tuning.journal import read_journal
+from ctlr.tuning.launch import Ended, Reported
 from ctlr.tuning.local import Limits, Outcome, run_experiment
 from ctlr.tuning.samplers import make_sampler
 
@@ -253,6 +254,28 @@ def test_an_interrupted_experiment_goes_on_as_if_nothing_had_happened(tmp_path: 
     for calls in (0, 4, 9):
         with pytest.raises(KeyboardInterrupt):
             call(experiment, tmp_path / "cut", Interrupts(calls), resume=calls > 0)
+    assert told(call(experiment, tmp_path / "cut", resume=True).trials) == told(whole.trials)
+
+
+class Batches(FunctionLauncher):
+    """Tells everything that comes of the trials at once."""
+
+    def wait(self, seconds: float | None) -> list[Reported | Ended]:
+        events: list[Reported | Ended] = []
+        while found := super().wait(seconds):
+            events += found
+        return events
+
+
+def test_an_interrupt_amid_several_events_leaves_none_to_wait_for(tmp_path: Path) -> None:
+    def interrupt(trial: Trial, report: object) -> None:
+        if trial.ended:
+            raise KeyboardInterrupt
+
+    experiment = search(max_trials=6, parallel=3)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(experiment, tmp_path / "cut", Batches(value_of, "loss"), on_event=interrupt)
+    whole = call(experiment, tmp_path / "whole")
     assert told(call(experiment, tmp_path / "cut", resume=True).trials) == told(whole.trials)
 
 

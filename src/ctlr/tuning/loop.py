@@ -267,8 +267,9 @@ class Run:
         """End the trials under way; where it is noted, as Killed, and with them those that the end came before."""
         for number in self._running:
             self._launcher.stop(number)
-        while self._running:
-            for event in self._launcher.wait(None):
+        # Nothing comes of a trial whose end was among the events that an interrupt left untaken.
+        while self._running and (events := self._launcher.wait(None)):
+            for event in events:
                 running = self._running.get(event.number)
                 if running is None or not isinstance(event, Ended):
                     continue
