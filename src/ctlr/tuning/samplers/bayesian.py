@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.acquisition import ACQUISITIONS, Lattice, best_places
@@ -49,11 +50,17 @@ class BayesianSampler(Sampler):
         self._polished = 0 if self._settings["acq_optimizer"] == "sampling" else _POLISHED
         self._lattice = Lattice(self.space)
         self._sobol: Array | None = None
+        # Sums of several threads differ in their last bits from one machine to another, and then so do proposals.
+        self._threads = ThreadpoolController()
 
     def _suggest(self, history: History, rng: np.random.Generator) -> Suggestion | None:
         records = history.all
         if len(records) < self._initial or sum(record.loss is not None for record in records) < 2:
             return self._first_unseen((self.space.at(row) for row in self._spread(len(history.records), rng)), rng)
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._modelled(records, rng)
+
+    def _modelled(self, records: list[Record], rng: np.random.Generator) -> Suggestion | None:
         rows = np.array([self.space.units(record.point) for record in records])
         ended = np.array([record.ended for record in records])
         values = _standardised([record for record in records if record.ended])
