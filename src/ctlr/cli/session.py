@@ -22,7 +22,6 @@ from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
 from ctlr.report.privacy import scrub
-from ctlr.searches import check_manifests, run_searches, tuned_plan
 from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, fingerprint
 from ctlr.workspace import Workspace, write_aside
 
@@ -105,7 +104,10 @@ def run_benchmark(
     began = time.monotonic()
     check_device(device)
     plan = make_plan(config)
-    check_manifests(config, plan)
+    if config.tuning is not None:
+        from ctlr.searches import check_manifests  # brings the samplers, which are slow to load
+
+        check_manifests(config, plan)
     workspace = Workspace(root)
     crew = workers or default_workers(device, config.compute.threads)
     with workspace.locked():
@@ -118,11 +120,14 @@ def run_benchmark(
             run.write(workspace)
             gate(plan, arrays, workspace)
             with _Clock(run, workspace, began) as clock:
-                known = run.searches
-                run.searches = run_searches(
-                    config, plan, arrays, workspace, workers=crew, device=device, on_event=display
-                )
-                plan, lost = tuned_plan(plan, run.searches)
+                known, lost = run.searches, list[StudyResult]()
+                if config.tuning is not None:
+                    from ctlr.searches import run_searches, tuned_plan
+
+                    run.searches = run_searches(
+                        config, plan, arrays, workspace, workers=crew, device=device, on_event=display
+                    )
+                    plan, lost = tuned_plan(plan, run.searches)
                 jobs = jobs_left(plan, arrays, workspace)
                 clock.idle = not jobs and run.searches == known
                 display.expect({job.id: _readable(job) for job in jobs})
@@ -189,7 +194,11 @@ def report_again(root: Path, *, output: str) -> None:
     }
     plan, results = make_plan(run.config), []
     if len(arrays) == len(plan.datasets) and len(run.searches) == len(plan.searches):
-        plan, lost = tuned_plan(plan, run.searches)
+        lost = list[StudyResult]()
+        if plan.searches:
+            from ctlr.searches import tuned_plan
+
+            plan, lost = tuned_plan(plan, run.searches)
         results = [*collect(plan, arrays, workspace), *lost]
     if not results:
         raise ConfigError(f"No study of {run.config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
