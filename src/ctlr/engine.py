@@ -181,12 +181,13 @@ def run_pretrainings(
     device: str,
     on_event: Callable[[Event], None],
 ) -> dict[str, str]:
-    """Do those pretrainings that are not finished; return the reasons of those that failed, by identity."""
+    """Do those pretrainings that are not finished; return the reasons of those that failed, by key."""
     jobs = {}
     for spec in specs:
         key = pretrain_key(spec, arrays)
         if not workspace.has("pretrained", key):
-            jobs[key] = Job(f"pretrain {key}", "pretrain", spec.model_dump_json())
+            name = f"pretrain {spec.method.method} {spec.encoder.name} s{spec.seed} {key[:6]}"
+            jobs[key] = Job(name, "pretrain", spec.model_dump_json())
     outcomes = _run(list(jobs.values()), arrays, workspace, workers, device, on_event)
     return {key: outcomes[job.id].reason for key, job in jobs.items() if not outcomes[job.id].ok}
 
