@@ -65,6 +65,9 @@ def rows() -> Iterator[dict[str, Any]]:
     if ray is not None:
         yield {"name": f"overhead of {RAY_TRIALS} trials, random, ms a trial: Ray Tune", "ours": ours, "theirs": ray,
                "ratio": ray / ours, "target": 50.0}  # fmt: skip
+    start, trial = _python_with_torch(), _warm_trial()
+    yield {"name": "a `ctlr trial` in a warm worker besides its training, s: a tenth of starting Python with torch",
+           "ours": trial, "theirs": start, "ratio": start / trial, "target": 10.0}  # fmt: skip
     for algorithm in ("random", "sobol", "tpe"):
         growth = statistics.median(_growth(algorithm) for _ in range(ROUNDS))
         yield {"name": f"time a trial, {algorithm}, of trial {MANY_TRIALS} to that of trial 100: below 2",
@@ -83,6 +86,62 @@ def _seconds(algorithm: str, trials: int) -> float:
     start = time.perf_counter()
     _run(algorithm, trials)
     return time.perf_counter() - start
+
+
+def _python_with_torch() -> float:
+    """Seconds that each trial would take to start by itself."""
+    seconds = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import torch"], check=True)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+WARM = """
+name: warm
+datasets:
+  cohort: {kind: cohort, subjects: 48, seed: 3, spacing: 6, preprocess: {spacing: 6, shape: [32, 32, 32]}}
+tasks: {age: {target: age, kind: regression}}
+transfers: [{target: {data: cohort, task: age}}]
+encoders: {small_cnn: {}}
+methods: {scratch: {}}
+sample_sizes: [10]
+seeds: [0]
+split: {test: 12}
+training: {finetune: {epochs: 3, batch_size: 8}}
+"""
+
+
+def _warm_trial() -> float:
+    """Median seconds of a trial in a worker that has done one before, its training left out."""
+    from ctlr.config import load
+    from ctlr.data.preprocess import preprocess
+    from ctlr.plan import make_plan
+    from ctlr.specs import Trial
+    from ctlr.trials import WarmLauncher
+    from ctlr.tuning.launch import Ended
+    from ctlr.tuning.request import TrialJob
+    from ctlr.workspace import Workspace
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "warm.yaml"
+        file.write_text(WARM)
+        plan, workspace = make_plan(load(file)), Workspace(Path(folder) / "workspace")
+        arrays = {data.name: preprocess(data, workspace, workers=2) for data in plan.datasets}
+        study = next(study for study in plan.studies if study.method.label == "scratch")
+        launcher = WarmLauncher(lambda trial: TrialJob(study=study), arrays, workspace, workers=1, device="cpu")
+        spent = []
+        for number in range(8):
+            launcher.start(Trial(number=number, name=f"t{number}", assignments={}))
+            start = time.perf_counter()
+            while not any(isinstance(event, Ended) for event in launcher.wait(None)):
+                pass
+            result = launcher.done[number].result
+            assert result is not None
+            spent.append(time.perf_counter() - start - result.seconds["finetune"])
+        launcher.close()
+    return statistics.median(spent[1:])
 
 
 def _growth(algorithm: str) -> float:
