@@ -1,0 +1,114 @@
+"""A tuned benchmark from the file to the report, by the command line."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_bench import TINY
+
+MANIFEST = """\
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: rate}
+spec:
+  objective: {type: minimize, objectiveMetricName: val_mae}
+  algorithm: {algorithmName: random}
+  parallelTrialCount: 1
+  maxTrialCount: 2
+  parameters:
+    - {name: lr, parameterType: double, feasibleSpace: {min: "1e-3", max: "1e-2", distribution: logUniform}}
+  trialTemplate:
+    primaryContainerName: trial
+    trialParameters: [{name: lr, reference: lr}]
+    trialSpec:
+      apiVersion: batch/v1
+      kind: Job
+      spec:
+        template:
+          spec:
+            containers:
+              - name: trial
+                image: ctlr
+                command: [ctlr, trial, tiny.yaml, --study=scratch, "--set=lr=${trialParameters.lr}"]
+"""
+TUNING = """\
+tuning:
+  experiments: {scratch: rate.yaml, supervised: rate.yaml}
+  trials: 2
+  parallel: 1
+"""
+
+
+def ctlr(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ctlr", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("tuned")
+    text = TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}")
+    (folder / "tiny.yaml").write_text(text.replace("sample_sizes: [6, 10]", "sample_sizes: [6]") + TUNING)
+    (folder / "rate.yaml").write_text(MANIFEST)
+    return folder, ctlr(folder, "run", "tiny.yaml", "--workers", "1", "-o", "json")
+
+
+def test_every_method_is_tuned_and_then_trained(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = ran
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {result["method"] for result in found["results"]} == {"mean", "scratch", "supervised"}
+    assert "tune scratch age small_cnn n6 (finetune)" in done.stderr
+    reports = folder / "workspace" / "reports" / "tiny"
+    with (reports / "trials.csv").open(newline="") as file:
+        assert [row["method"] for row in csv.DictReader(file)] == ["scratch"] * 2 + ["supervised"] * 2
+    assert "Tuning</h2>" in (reports / "report.html").read_text()
+    assert (reports / "tables" / "tuning-ledger.csv").exists()
+
+
+def test_a_second_run_searches_nothing_again(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = ran
+    page = folder / "workspace" / "reports" / "tiny" / "report.html"
+    before = page.read_bytes()
+    again = ctlr(folder, "run", "tiny.yaml", "--workers", "1")
+    assert again.returncode == 0, again.stderr
+    assert "Everything is finished already." in again.stderr
+    assert "tune " not in again.stderr
+    assert page.read_bytes() == before
+
+
+def test_the_report_can_be_written_again(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = ran
+    reports = folder / "workspace" / "reports" / "tiny"
+    before = (reports / "trials.csv").read_bytes()
+    (reports / "identity").unlink()
+    again = ctlr(folder, "report")
+    assert again.returncode == 0, again.stderr
+    assert (reports / "trials.csv").read_bytes() == before
+
+
+def test_the_plan_counts_searches(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = ran
+    shown = ctlr(folder, "plan", "tiny.yaml", "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    plan = json.loads(shown.stdout)
+    assert plan["searches"] == 2
+    tuned = {cost["method"]: cost["images"] for cost in plan["costs"] if cost["stage"] == "tune"}
+    assert tuned == {"scratch": 2 * 3 * 6, "supervised": 2 * 3 * 6}
+
+
+def test_a_manifest_that_does_not_fit_is_told_before_anything_is_done(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = ran
+    (tmp_path / "tiny.yaml").write_text((folder / "tiny.yaml").read_text())
+    (tmp_path / "rate.yaml").write_text(MANIFEST.replace("--set=lr=", "--set=method.temperature="))
+    for command in ("check", "run"):
+        done = ctlr(tmp_path, command, "tiny.yaml")
+        assert done.returncode == 2
+        assert "rate.yaml, as `tuning.experiments.scratch`: `method.temperature`" in done.stderr
+    assert not (tmp_path / "workspace").exists()
