@@ -16,6 +16,7 @@ import rich_click as click
 
 from ctlr import __version__
 from ctlr.cli.distance import distance
+from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
 from ctlr.errors import CtlrError
@@ -81,14 +82,8 @@ def _benchmark(command: Command) -> Command:
     return command
 
 
-_workspace = click.option(
-    "--workspace", "-w", type=click.Path(path_type=Path), default=Path("workspace"), envvar="CTLR_WORKSPACE",
-    show_default=True, help="Folder that holds what steps made. Benchmarks may share one.",
-)  # fmt: skip
-_output = click.option(
-    "--output", "-o", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True,
-    help="Form of what goes to stdout.",
-)  # fmt: skip
+_workspace = workspace_option("Folder that holds what steps made. Benchmarks may share one.")
+_output = output_option()
 
 
 def _running(command: Command) -> Command:

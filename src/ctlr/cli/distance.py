@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from ctlr.cli.options import output_option, workspace_option
+
 if TYPE_CHECKING:
     from ctlr.transferability.distance import ClassDistances, Classes
     from ctlr.workspace import Workspace
@@ -45,23 +47,8 @@ __all__ = ["distance"]
 )
 @click.option("--plain", is_flag=True, help="Hausdorff's own distance, which the farthest image decides.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of cutting classes to one size.")
-@click.option(
-    "--workspace",
-    "-w",
-    type=click.Path(path_type=Path),
-    default=Path("workspace"),
-    envvar="CTLR_WORKSPACE",
-    show_default=True,
-    help="Folder that holds what steps made.",
-)
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["table", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="Form of what goes to stdout.",
-)
+@workspace_option("Folder that holds what steps made.")
+@output_option()
 def distance(
     source: Path, target: Path, side: int, channels: str, components: int, share: float | None, plain: bool,
     seed: int, workspace: Path, output: str,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from ctlr.cli.options import output_option, workspace_option
+
 __all__ = ["suggest", "tune"]
 
 
@@ -20,29 +22,14 @@ __all__ = ["suggest", "tune"]
 @click.option("--goal", type=float, help="In place of the manifest's `goal`.")
 @click.option("--max-seconds", type=click.FloatRange(0, min_open=True), help="End after so long; `--resume` goes on.")
 @click.option("--resume", is_flag=True, help="Go on with this search where it was ended.")
-@click.option(
-    "--workspace",
-    "-w",
-    type=click.Path(path_type=Path),
-    default=Path("workspace"),
-    envvar="CTLR_WORKSPACE",
-    show_default=True,
-    help="Folder for the journal, and for what trials of `ctlr trial` share.",
-)
+@workspace_option("Folder for the journal, and for what trials of `ctlr trial` share.")
 @click.option(
     "--device",
     default="auto",
     show_default=True,
     help="Of `ctlr trial`: `auto`, `cpu`, `cuda` (one trial a GPU) or one GPU, e.g. `cuda:1`.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["table", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="Form of what goes to stdout; json and yaml are the Experiment with its status, as Katib has it.",
-)
+@output_option("Form of what goes to stdout; json and yaml are the Experiment with its status, as Katib has it.")
 def tune(
     file: Path,
     workers: int | None,
