@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tiny_bench import Bench
+from tiny_bench import Bench, search_of
 
 from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.crew import Event
@@ -15,33 +15,6 @@ from ctlr.searches import check_manifests, run_searches, tuned_plan
 from ctlr.specs import SearchResult
 from ctlr.workspace import Workspace
 
-MANIFEST = """\
-apiVersion: kubeflow.org/v1beta1
-kind: Experiment
-metadata: {name: tiny}
-spec:
-  objective: {type: minimize, objectiveMetricName: val_mae}
-  algorithm: {algorithmName: random}
-  parallelTrialCount: 2
-  maxTrialCount: 4
-  parameters:
-    - {name: rate, parameterType: double, feasibleSpace: {min: "LOW", max: "HIGH", distribution: logUniform}}
-  trialTemplate:
-    primaryContainerName: trial
-    trialParameters: [{name: rate, reference: rate}]
-    trialSpec:
-      apiVersion: batch/v1
-      kind: Job
-      spec:
-        template:
-          spec:
-            containers:
-              - name: trial
-                image: ctlr
-                command: [ctlr, trial, tiny.yaml, --study=any, "--set=OPTION=${trialParameters.rate}"]
-"""
-
-
 Write = Callable[..., tuple[str, ...]]
 
 
@@ -50,7 +23,7 @@ def writer(folder: Path) -> Write:
 
     def write(option: str = "finetune.lr", low: str = "1e-4", high: str = "1e-2") -> tuple[str, ...]:
         path = folder / f"{option}-{low}-{high}.yaml"
-        path.write_text(MANIFEST.replace("OPTION", option).replace("LOW", low).replace("HIGH", high))
+        path.write_text(search_of(option, low, high))
         return (str(path),)
 
     return write
@@ -252,8 +225,7 @@ def test_a_manifest_that_tunes_what_a_method_has_not_is_named(
 
 def test_a_parameter_that_reaches_no_option_is_named(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "lame.yaml"
-    text = MANIFEST.replace("--set=OPTION=${trialParameters.rate}", "--device=${trialParameters.rate}")
-    path.write_text(text.replace("LOW", "1").replace("HIGH", "2"))
+    path.write_text(search_of("lr").replace("--set=lr=", "--device="))
     config, plan = tuned(bench, {"scratch": (str(path),)})
     with pytest.raises(ConfigError, match=r"rate must set an option .* `--set OPTION="):
         check_manifests(config, plan)

@@ -7,33 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_bench import TINY
+from tiny_bench import TINY, search_of
 
-MANIFEST = """\
-apiVersion: kubeflow.org/v1beta1
-kind: Experiment
-metadata: {name: rate}
-spec:
-  objective: {type: minimize, objectiveMetricName: val_mae}
-  algorithm: {algorithmName: random}
-  parallelTrialCount: 1
-  maxTrialCount: 2
-  parameters:
-    - {name: lr, parameterType: double, feasibleSpace: {min: "1e-3", max: "1e-2", distribution: logUniform}}
-  trialTemplate:
-    primaryContainerName: trial
-    trialParameters: [{name: lr, reference: lr}]
-    trialSpec:
-      apiVersion: batch/v1
-      kind: Job
-      spec:
-        template:
-          spec:
-            containers:
-              - name: trial
-                image: ctlr
-                command: [ctlr, trial, tiny.yaml, --study=scratch, "--set=lr=${trialParameters.lr}"]
-"""
 TUNING = """\
 tuning:
   experiments: {scratch: rate.yaml, supervised: rate.yaml}
@@ -53,7 +28,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Comp
     folder = tmp_path_factory.mktemp("tuned")
     text = TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}")
     (folder / "tiny.yaml").write_text(text.replace("sample_sizes: [6, 10]", "sample_sizes: [6]") + TUNING)
-    (folder / "rate.yaml").write_text(MANIFEST)
+    (folder / "rate.yaml").write_text(search_of("lr"))
     return folder, ctlr(folder, "run", "tiny.yaml", "--workers", "1", "-o", "json")
 
 
@@ -106,7 +81,7 @@ def test_a_manifest_that_does_not_fit_is_told_before_anything_is_done(
 ) -> None:
     folder, _ = ran
     (tmp_path / "tiny.yaml").write_text((folder / "tiny.yaml").read_text())
-    (tmp_path / "rate.yaml").write_text(MANIFEST.replace("--set=lr=", "--set=method.temperature="))
+    (tmp_path / "rate.yaml").write_text(search_of("method.temperature"))
     for command in ("check", "run"):
         done = ctlr(tmp_path, command, "tiny.yaml")
         assert done.returncode == 2

@@ -27,6 +27,37 @@ training:
   finetune: {epochs: 3, batch_size: 8}
 """
 
+_SEARCH = """\
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: tiny}
+spec:
+  objective: {type: minimize, objectiveMetricName: val_mae}
+  algorithm: {algorithmName: random}
+  parallelTrialCount: 2
+  maxTrialCount: 4
+  parameters:
+    - {name: rate, parameterType: double, feasibleSpace: {min: "LOW", max: "HIGH", distribution: logUniform}}
+  trialTemplate:
+    primaryContainerName: trial
+    trialParameters: [{name: rate, reference: rate}]
+    trialSpec:
+      apiVersion: batch/v1
+      kind: Job
+      spec:
+        template:
+          spec:
+            containers:
+              - name: trial
+                image: ctlr
+                command: [ctlr, trial, tiny.yaml, --study=any, "--set=OPTION=${trialParameters.rate}"]
+"""
+
+
+def search_of(option: str, low: str = "1e-4", high: str = "1e-2") -> str:
+    """A manifest that tunes one option of a study by random search."""
+    return _SEARCH.replace("OPTION", option).replace("LOW", low).replace("HIGH", high)
+
 
 @dataclass(frozen=True)
 class Bench:
