@@ -1,8 +1,11 @@
 """Workers that keep what they loaded: jobs that are stopped, numbers that come with progress."""
 
+import multiprocessing
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pool_jobs import start
@@ -77,3 +80,31 @@ def test_listening_has_an_end(crew: Crew) -> None:
     crew.stop("a")
     until(crew, "stopped")
     assert crew.listen(0.05) == []
+
+
+class Interrupting:
+    """An argument of `start` at whose pickling, in the middle of a worker's start, the parent gets a signal."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        signal.raise_signal(signal.SIGTERM)
+        return Interrupting, ()
+
+
+def test_a_signal_that_comes_while_a_worker_starts_waits_until_it_can_be_dismissed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    crew = Crew(start, (Interrupting(),), 1, tmp_path / "logs")
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            crew.give(Job("a", "echo", ""))
+        assert signal.getsignal(signal.SIGTERM) is interrupt
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(multiprocessing.active_children()) == 1
+    crew.dismiss()
+    assert multiprocessing.active_children() == []
+    assert capfd.readouterr().err == ""

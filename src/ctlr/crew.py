@@ -12,6 +12,7 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -158,10 +159,10 @@ class Crew:
         process = context.Process(
             target=_work, args=(theirs, number, self._start, self._arguments, str(self._log)), daemon=True
         )
-        with _interrupts_held():
+        with _signals_held():
             process.start()
-        theirs.close()
-        self._workers.append(_Worker(number, process, ours))
+            theirs.close()
+            self._workers.append(_Worker(number, process, ours))
         return self._workers[-1]
 
     def _hear(self, worker: _Worker) -> Event | None:
@@ -199,17 +200,28 @@ def _ended(worker: _Worker, state: str, text: str) -> Event | None:
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Keep Ctrl-C back while a process starts, which inherits this and stays deaf to it.
+def _signals_held() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off while a process starts, which stays deaf to Ctrl-C.
 
-    A terminal interrupts the whole group, workers that are still loading among them; the parent decides what ends.
+    A parent that broke off halfway would leave a child without the orders that it starts by. And a terminal interrupts
+    the whole group, workers that are still loading among them; the parent decides what ends.
     """
     multiprocessing.resource_tracker.ensure_running()  # it lets interrupts through when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    handlers: dict[int, Any] = {}
+    # The child inherits this mask. It does not spare the parent: a library's thread may take the signal.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        if threading.current_thread() is threading.main_thread():  # no other one runs handlers, nor may set them
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handlers[number] = signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _death(code: int | None) -> str:
