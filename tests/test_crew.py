@@ -5,10 +5,9 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pool_jobs import start
+from pool_jobs import Interrupting, start
 
 from ctlr.crew import Crew, Event, Job
 
@@ -80,14 +79,6 @@ def test_listening_has_an_end(crew: Crew) -> None:
     crew.stop("a")
     until(crew, "stopped")
     assert crew.listen(0.05) == []
-
-
-class Interrupting:
-    """An argument of `start` at whose pickling, in the middle of a worker's start, the parent gets a signal."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        signal.raise_signal(signal.SIGTERM)
-        return Interrupting, ()
 
 
 def test_a_signal_that_comes_while_a_worker_starts_waits_until_it_can_be_dismissed(

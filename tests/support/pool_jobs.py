@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ctlr.errors import TrainingError, WorkspaceError
 from ctlr.pool import Perform
@@ -45,3 +46,11 @@ def start(number: int) -> Perform:
         return ""
 
     return perform
+
+
+class Interrupting:
+    """An argument of `start` at whose pickling, in the middle of a worker's start, the parent gets a signal."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        signal.raise_signal(signal.SIGTERM)
+        return Interrupting, ()
