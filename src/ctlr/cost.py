@@ -17,6 +17,7 @@ from ctlr.specs import (
     FitSpec,
     MeanSpec,
     PretrainSpec,
+    SelfferSpec,
     SimCLRSpec,
     SplitSpec,
     Study,
@@ -161,6 +162,8 @@ def _finetune_images(study: Study) -> int:
 
 def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:
     """Images of a pretraining; its pool is what the target leaves free, and the source."""
+    if isinstance(spec.method, SelfferSpec):
+        return _fit_images(spec.method.pretrain, spec.n_train or 0)[0]
     target, source = spec.target.data.name, spec.source.data.name if spec.source else spec.target.data.name
     if target not in sizes or source not in sizes:
         return None

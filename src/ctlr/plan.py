@@ -18,6 +18,7 @@ from ctlr.specs import (
     MethodSpec,
     PretrainSpec,
     ScratchSpec,
+    SelfferSpec,
     SimCLRSpec,
     Study,
     Value,
@@ -67,9 +68,7 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     )
     ends = [end for source, target, _, _ in cells for end in (source, target) if end is not None]
     datasets = {end.data.name: end.data for end in ends}
-    # What a pretraining depends on does not change with n_train, so the first size shows them all.
-    first = studies[: len(cells) * len(config.seeds)]
-    needed = [spec for spec in map(PretrainSpec.of, first) if spec is not None]
+    needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
     tuned = config.tuning is not None
     searches = [study for study in studies if study.seed == config.seeds[0] and not isinstance(study.method, MeanSpec)]
@@ -92,6 +91,8 @@ def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask,
         source = _end(config, transfer.source) if transfer.source else None
         target = _end(config, transfer.target)
         for method in methods:
+            if not transfer.runs(method.label, method):
+                continue
             used = _source_used(method, source)
             # Without a source in reach, SimCLR's pool is the target's alone: said so, since identity is content.
             if isinstance(method, SimCLRSpec) and used is None and method.pool == "both":
@@ -107,6 +108,8 @@ def _end(config: BenchmarkConfig, end: End) -> DataTask:
 
 def _source_used(method: MethodSpec, source: DataTask | None) -> DataTask | None:
     """The source, where the method looks at it."""
-    if isinstance(method, MeanSpec | ScratchSpec) or (isinstance(method, SimCLRSpec) and method.pool == "target"):
+    if isinstance(method, MeanSpec | ScratchSpec | SelfferSpec):
+        return None
+    if isinstance(method, SimCLRSpec) and method.pool == "target":
         return None
     return source

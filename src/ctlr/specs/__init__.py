@@ -33,6 +33,7 @@ from ctlr.specs._experiments import (
     TrialStatus,
 )
 from ctlr.specs._methods import (
+    BLOCKS,
     ENCODERS,
     METHODS,
     AnyMethod,
@@ -43,24 +44,35 @@ from ctlr.specs._methods import (
     MeanSpec,
     MethodSpec,
     ScratchSpec,
+    SelfferSpec,
     SimCLRSpec,
     SupervisedSpec,
     VATSpec,
 )
 from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._studies import PretrainSpec, Study
+from ctlr.specs._transfers import (
+    TRANSFER_SCORES,
+    ClassTable,
+    TransferScores,
+    TransferSpec,
+    transfers_to_score,
+)
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = [
+    "BLOCKS",
     "DATASETS",
     "ENCODERS",
     "METHODS",
     "METRICS",
+    "TRANSFER_SCORES",
     "AlgorithmSpec",
     "AnyDataset",
     "AnyMethod",
     "BidsSpec",
     "Checkpoint",
+    "ClassTable",
     "CohortSpec",
     "Collector",
     "ComputeSpec",
@@ -82,6 +94,7 @@ __all__ = [
     "ScratchSpec",
     "SearchResult",
     "SearchStage",
+    "SelfferSpec",
     "SimCLRSpec",
     "SplitSpec",
     "StoredArrays",
@@ -89,6 +102,8 @@ __all__ = [
     "StudyResult",
     "SupervisedSpec",
     "TaskSpec",
+    "TransferScores",
+    "TransferSpec",
     "Trial",
     "TrialCommand",
     "TrialReport",
@@ -98,4 +113,5 @@ __all__ = [
     "ViewsSpec",
     "dns_name",
     "fingerprint",
+    "transfers_to_score",
 ]

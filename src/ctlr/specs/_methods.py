@@ -11,6 +11,7 @@ from ctlr.specs._data import ViewsSpec
 from ctlr.specs._value import Value
 
 __all__ = [
+    "BLOCKS",
     "ENCODERS",
     "METHODS",
     "AnyMethod",
@@ -21,6 +22,7 @@ __all__ = [
     "MeanSpec",
     "MethodSpec",
     "ScratchSpec",
+    "SelfferSpec",
     "SimCLRSpec",
     "SupervisedSpec",
     "VATSpec",
@@ -31,6 +33,12 @@ ENCODERS: dict[str, tuple[int, ...]] = {
     "vgg11": (2, 3), "vgg16": (2, 3), "densenet121": (2, 3), "alexnet": (2,),
 }  # fmt: skip
 """Every encoder, with the numbers of spatial dimensions that it takes."""
+
+BLOCKS: dict[str, int] = {
+    "small_cnn": 4, "sfcn": 6, "resnet18": 5, "resnet34": 5, "resnet50": 5, "vgg11": 5, "vgg16": 5, "densenet121": 5,
+    "alexnet": 5,
+}  # fmt: skip
+"""How many blocks each encoder has, the units of copying and freezing; known here without torch."""
 
 
 class EncoderSpec(Value):
@@ -84,6 +92,8 @@ class FinetuneSpec(FitSpec):
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 40
     n_frozen: Annotated[int, Field(ge=0)] = 0
     """The lower blocks that keep their pretrained weights (and batch-norm statistics)."""
+    n_copied: Annotated[int, Field(ge=1)] | None = None
+    """The lower blocks that take pretrained weights; those above are drawn at random. null: all."""
     linear_probe: bool = False
     """Freeze the whole encoder; only the head learns."""
 
@@ -113,6 +123,14 @@ class SupervisedSpec(MethodSpec):
 
     method: Literal["supervised"] = "supervised"
     pretrain: FitSpec = FitSpec()
+
+
+class SelfferSpec(MethodSpec):
+    """Learn the target twice: copy blocks of the first network into a second one (selffer, Yosinski et al. 2014)."""
+
+    method: Literal["selffer"] = "selffer"
+    pretrain: FitSpec = FitSpec()
+    """Of the first network, on the study's own labelled training subjects."""
 
 
 class SimCLRSpec(MethodSpec):
@@ -148,8 +166,13 @@ class VATSpec(MethodSpec):
     unlabelled_batch_size: Annotated[int, Field(ge=2)] = 16
 
 
-AnyMethod = Annotated[MeanSpec | ScratchSpec | SupervisedSpec | SimCLRSpec | VATSpec, Field(discriminator="method")]
-METHODS = {"mean": MeanSpec, "scratch": ScratchSpec, "supervised": SupervisedSpec, "simclr": SimCLRSpec, "vat": VATSpec}
+AnyMethod = Annotated[
+    MeanSpec | ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec, Field(discriminator="method")
+]
+METHODS = {
+    "mean": MeanSpec, "scratch": ScratchSpec, "supervised": SupervisedSpec, "selffer": SelfferSpec,
+    "simclr": SimCLRSpec, "vat": VATSpec,
+}  # fmt: skip
 
 
 class ComputeSpec(Value):

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ctlr.specs._data import CohortSpec, DataTask, SplitSpec
-from ctlr.specs._methods import AnyMethod, ComputeSpec, EncoderSpec, FinetuneSpec, SimCLRSpec, SupervisedSpec
+from ctlr.specs._methods import (
+    AnyMethod,
+    ComputeSpec,
+    EncoderSpec,
+    FinetuneSpec,
+    SelfferSpec,
+    SimCLRSpec,
+    SupervisedSpec,
+)
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = ["PretrainSpec", "Study"]
@@ -70,15 +78,18 @@ class PretrainSpec(Value):
     seed: int
     split: SplitSpec
     compute: ComputeSpec
+    n_train: int | None = None
+    """Labelled target subjects, where it learns from them; None where it looks at none of their labels."""
 
     @classmethod
     def of(cls, study: Study) -> PretrainSpec | None:
         """The pretraining that a study needs; None when it needs none."""
-        if not isinstance(study.method, SupervisedSpec | SimCLRSpec):
+        if not isinstance(study.method, SupervisedSpec | SelfferSpec | SimCLRSpec):
             return None
         method = study.method.model_copy(update={"label": "", "finetune": FinetuneSpec()})
         return cls(source=study.source, target=study.target, method=method, encoder=study.encoder,
-                   n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute)  # fmt: skip
+                   n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute,
+                   n_train=study.n_train if isinstance(study.method, SelfferSpec) else None)  # fmt: skip
 
     def identity(self) -> str:
         """Fingerprint without labels and folders."""

@@ -173,11 +173,11 @@ class Validator:
 def development_of(spec: Study | PretrainSpec, arrays: Arrays, workspace: Workspace) -> Development:
     """The target's data without its test set.
 
-    A pretraining uses no labelled target rows: its pool is the same for every n_train.
+    A pretraining that uses no labelled target rows has no n_train: its pool is the same for every one.
     """
     return open_development(
         spec.target, arrays[spec.target.data.name], workspace, split=spec.split,
-        n_train=spec.n_train if isinstance(spec, Study) else 2, n_reserved=spec.n_reserved, seed=spec.seed,
+        n_train=spec.n_train or 2, n_reserved=spec.n_reserved, seed=spec.seed,
     )  # fmt: skip
 
 
@@ -194,13 +194,16 @@ def source_of(
     )  # fmt: skip
 
 
-def first_encoder(spec: Study | PretrainSpec, store: ArrayStore) -> Encoder:
-    """The encoder with its first weights, which depend on the seed alone: every method starts from the same ones."""
+def first_encoder(spec: Study | PretrainSpec, store: ArrayStore, purpose: str = "encoder") -> Encoder:
+    """The encoder with its first weights, which depend on the seed alone: every method starts from the same ones.
+
+    Another purpose draws other weights.
+    """
     return build_encoder(
         spec.encoder,
         channels=store.arrays.shape[0],
         ndim=len(store.arrays.shape) - 1,
-        seed=seed_for(spec.seed, "encoder"),
+        seed=seed_for(spec.seed, purpose),
     )
 
 

@@ -17,7 +17,7 @@ from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
-from ctlr.specs import FitSpec, MeanSpec, PretrainSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
+from ctlr.specs import FitSpec, MeanSpec, PretrainSpec, SelfferSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
 from ctlr.training.finetune import freeze
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
@@ -54,7 +54,7 @@ def _seconds_per_image(spec: Study | PretrainSpec, device: str) -> float:
     head = build_head(encoder.width, 1, dropout=0.0, seed=0)
     stage: FitSpec = spec.method.finetune
     objective: Objective
-    if isinstance(spec, PretrainSpec) and isinstance(spec.method, SupervisedSpec):
+    if isinstance(spec, PretrainSpec) and isinstance(spec.method, SupervisedSpec | SelfferSpec):
         stage = spec.method.pretrain
         objective = Supervised(encoder, head, TaskLoss(classes=0), views=stage.views)
     elif isinstance(spec, PretrainSpec):

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
-from ctlr.encoders import build_head
+from ctlr.data.store import ArrayStore
+from ctlr.encoders import build_head, copy_blocks
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective
 from ctlr.methods.losses import TaskLoss
@@ -126,9 +127,7 @@ def learn_target(
         progress: Told each epoch.
     """
     spec = study.method.finetune
-    encoder = first_encoder(study, development.store)
-    if weights is not None:
-        encoder.load_state_dict(weights)
+    encoder = _starting_encoder(study, development.store, weights, continued=head_weights is not None)
     placement = place(encoder, study.compute, device, len(development.store.arrays.shape) - 1)
     loss, scaling = task_loss(development.targets, development.train, spec.class_weights, placement)
     head = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
@@ -152,6 +151,22 @@ def learn_target(
         validate=validator, progress=progress,
     )  # fmt: skip
     return Finetuned(encoder, head, objective, scaling, validator, fitted, placement)
+
+
+def _starting_encoder(
+    study: Study, store: ArrayStore, weights: Mapping[str, Tensor] | None, *, continued: bool
+) -> Encoder:
+    """The encoder that a study begins with: pretrained, or its lower blocks alone; a continued one is whole."""
+    n_copied = study.method.finetune.n_copied
+    if weights is None or n_copied is None or continued:
+        encoder = first_encoder(study, store)
+        if weights is not None:
+            encoder.load_state_dict(weights)
+        return encoder
+    # Not the weights that pretraining began with: the lower blocks were learned below those.
+    encoder = first_encoder(study, store, "blocks above the copied ones")
+    copy_blocks(encoder, weights, n_copied)
+    return encoder
 
 
 def _finetune(

@@ -11,7 +11,7 @@ from ctlr.encoders import build_head, projection_head
 from ctlr.methods.base import Objective
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import Checkpoint, PretrainSpec, SimCLRSpec, SupervisedSpec
+from ctlr.specs import Checkpoint, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
 from ctlr.steps.assembly import (
     Progress,
     Validator,
@@ -42,7 +42,10 @@ def pretrain(
 ) -> Checkpoint:
     """Pretrain an encoder on the source; the target's test and validation images stay out of it.
 
-    Leaves `encoder.safetensors`, `history.csv` and `result.json` in the workspace.
+    A selffer's first network learns the study's own labelled rows, and its best epoch is that on the validation rows.
+
+    Leaves `encoder.safetensors`, `history.csv` and `result.json` in the workspace; a supervised one also
+    `head.safetensors`, which predicts the source's (standardised) target.
 
     Raises:
         TrainingError: The loss is no longer finite.
@@ -82,18 +85,19 @@ def _pretrain(
     method = spec.method
     encoder = first_encoder(spec, development.store)
     placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
-    if isinstance(method, SupervisedSpec):
-        assert source is not None
-        assert spec.source is not None
-        train = labelled_rows(source.store, source.targets, source.train, placement)
-        loss, scaling = task_loss(source.targets, source.train, method.pretrain.class_weights, placement)
+    if isinstance(method, SupervisedSpec | SelfferSpec):
+        known, end = (development, spec.target) if isinstance(method, SelfferSpec) else (source, spec.source)
+        assert known is not None
+        assert end is not None
+        train = labelled_rows(known.store, known.targets, known.train, placement)
+        loss, scaling = task_loss(known.targets, known.train, method.pretrain.class_weights, placement)
         train = Labelled(train.images, scaling.scale(train.target))
         head = build_head(
             encoder.width, loss.outputs, dropout=method.pretrain.dropout, seed=seed_for(spec.seed, "source")
         )
         objective: Objective = Supervised(encoder, head, loss, views=method.pretrain.views)
-        watched = labelled_rows(source.store, source.targets, source.validation, placement)
-        validate = Validator(encoder, head, watched, 0, spec.source, loss, scaling, placement)
+        watched = labelled_rows(known.store, known.targets, known.validation, placement)
+        validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
         streams = {"labelled": train}
     else:
         assert isinstance(method, SimCLRSpec)
@@ -106,5 +110,8 @@ def _pretrain(
         folder=folder, validate=validate, progress=progress,
     )  # fmt: skip
     sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), {})
+    if isinstance(objective, Supervised):
+        # Studies begin with a head of their own; transferability scores ask what this one sees in the target's images.
+        write_tensors(folder / "head.safetensors", objective.head.state_dict(), {})
     write_history(folder / "history.csv", fitted)
     return checkpoint_of("pretrain", path, sha, fitted)

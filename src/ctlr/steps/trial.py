@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ctlr.data.development import Development
 from ctlr.data.folds import fold_development
-from ctlr.errors import TrainingError
-from ctlr.specs import Checkpoint, PretrainSpec, Study, VATSpec
+from ctlr.errors import ConfigError, TrainingError
+from ctlr.specs import Checkpoint, PretrainSpec, SelfferSpec, Study, VATSpec
 from ctlr.steps.assembly import Progress, development_of, source_of, write_predictions
 from ctlr.steps.finetune import learn_target, pretrained_weights
 from ctlr.steps.keys import Arrays, pretrain_key
@@ -130,6 +130,11 @@ def _parts(
     whole = development_of(study, arrays, workspace)
     folds = [whole]
     if scheme.kind == "kfold":
+        if isinstance(study.method, SelfferSpec):
+            raise ConfigError(
+                f"`--validation kfold:{scheme.count}`: a selffer's first network learns the labels that a fold would "
+                "validate on. Use holdout or repeats."
+            )
         folds = fold_development(whole, study.split, folds=scheme.count, seed=study.seed)
     yield from ((study, development) for development in folds)
 

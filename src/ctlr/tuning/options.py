@@ -18,7 +18,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ctlr.errors import ConfigError, nearest
-from ctlr.specs import METRICS, MeanSpec, MethodSpec, PretrainSpec, ScratchSpec, SimCLRSpec, Study, Value, VATSpec
+from ctlr.specs import (
+    METRICS,
+    MeanSpec,
+    MethodSpec,
+    PretrainSpec,
+    ScratchSpec,
+    SelfferSpec,
+    SimCLRSpec,
+    Study,
+    Value,
+    VATSpec,
+)
 
 __all__ = [
     "STAGES",
@@ -37,7 +48,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 Path = tuple[str, ...]
 
-_UNFROZEN = {"n_frozen", "linear_probe"}
+_UNFROZEN = {"n_frozen", "n_copied", "linear_probe"}
 """Options without a meaning for methods that have no pretrained weights to keep."""
 
 _EASES_THE_CONTRAST = ("method.temperature", "method.pool", "pretrain.batch_size", "pretrain.views")
@@ -235,11 +246,11 @@ def check_stage(study: Study, names: Iterable[str], stage: Stage) -> None:
 def objective_of(study: Study, stage: Stage) -> tuple[str, str]:
     """What trials of a study are compared by: name of the metric, and `min` or `max`.
 
-    The headline metric on validation subjects: of the target task, or (pretraining alone) of the source task.
+    The headline metric on validation subjects: of the target task, or (pretraining alone) of the task that it learns.
     Pretraining without labels has no such metric: its own loss stands in.
     """
     task = study.target.task
-    if stage == "pretrain":
+    if stage == "pretrain" and not isinstance(study.method, SelfferSpec):
         if study.source is None or isinstance(study.method, SimCLRSpec):
             return "train_loss", "min"
         task = study.source.task
