@@ -95,7 +95,7 @@ def _option_rows(name: str, base: str = "") -> Iterator[str]:
     options = known[name]["properties"]
     for key in sorted(options, key=lambda key: key not in ("kind", "method", "name")):
         field = options[key]
-        if field == inherited.get(key):
+        if field == inherited.get(key) or key == "sweep":  # it has a section of its own
             continue
         default = "required" if key in known[name].get("required", ()) else _default(key, field)
         words = WORDS.get(f"{name}.{key}", WORDS.get(key, ""))

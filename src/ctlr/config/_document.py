@@ -73,6 +73,15 @@ class Document:
         told = ((f"{place}: " if place else "", dotted(where) or "file", text) for place, where, text in ordered)
         raise ConfigError("\n".join(f"{place}{key}: {text}" for place, key, text in told))
 
+    def alias(self, place: KeyPath, other: KeyPath) -> None:
+        """Let faults at another place name the lines of this one, for what is written once and stands for several."""
+        below = {where: line for where, line in self.lines.items() if where[: len(place)] == place}
+        for where, line in below.items():
+            self.lines.setdefault((*other, *where[len(place) :]), line)
+        given = {where: setting for where, setting in self.overrides.items() if where[: len(place)] == place}
+        for where, setting in given.items():
+            self.overrides.setdefault((*other, *where[len(place) :]), setting)
+
     def override(self, setting: str, named: Collection[str]) -> None:
         """Apply one `--set a.b=value`; the value is read as YAML 1.2.
 

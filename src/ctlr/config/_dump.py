@@ -82,6 +82,14 @@ def _flow_short_lists(value: Any) -> Any:
     return sequence
 
 
+_SWEEP: dict[str, Any] = {
+    "type": "object",
+    "description": "Options as in this entry, each with a list of values: one method for each combination.",
+    "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object"}]},
+}
+"""Read away by `load`, so that no value holds it."""
+
+
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a benchmark file as a person writes it, for editors."""
     datasets, methods = DATASET_KINDS.values(), METHOD_KINDS.values()
@@ -95,6 +103,8 @@ def json_schema() -> dict[str, Any]:
         del definitions[model.__name__]["properties"][field]
     for model in datasets:
         definitions[model.__name__].setdefault("required", []).append("kind")
+    for model in methods:
+        definitions[model.__name__]["properties"]["sweep"] = _SWEEP
     definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
     definitions["EncoderSpec"]["required"] = []
     frame = definitions.pop("Frame")

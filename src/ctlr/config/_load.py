@@ -14,6 +14,7 @@ from ctlr.config._document import Document, KeyPath, read_document
 from ctlr.config._explain import explain
 from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Parts, Transfer
 from ctlr.config._rules import broken_rules
+from ctlr.config._sweep import combinations, listed_options
 from ctlr.errors import nearest
 from ctlr.specs import (
     ENCODERS,
@@ -55,9 +56,12 @@ class _Binder:
         self.document = document
         self.data = document.data
         self.folder = folder
+        self.families: dict[str, list[str]] = {}
+        """Labels of the methods that a key with a `sweep` stands for."""
 
     def bind(self) -> BenchmarkConfig:
         self._refuse_unknown_sections()
+        methods = self._unfolded_methods()
         self._shape_tuning()
         frame = self._value(Frame, {key: self.data[key] for key in Frame.model_fields if key in self.data}, ())
         training = self._training()
@@ -66,7 +70,7 @@ class _Binder:
             tasks={key: self._task(key, entry) for key, entry in self._section("tasks").items()},
             transfers=self._transfers(),
             encoders={key: self._encoder(key, entry) for key, entry in self._section("encoders").items()},
-            methods={key: self._method(key, entry, training) for key, entry in self._section("methods").items()},
+            methods={label: self._method(label, key, entry, training) for label, (key, entry) in methods.items()},
             split=frame.split if frame else None,
             sample_sizes=frame.sample_sizes if frame else (),
             tuning=frame.tuning if frame else None,
@@ -87,6 +91,32 @@ class _Binder:
             if key not in known:
                 self.document.fault((key,), f"unknown key. {nearest(key, known)}")
 
+    def _unfolded_methods(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Label -> (key in the file, entry) of each method, those of a `sweep` written out."""
+        section = self._section("methods")
+        unfolded = {key: (key, entry) for key, entry in section.items() if "sweep" not in entry}
+        for key, entry in section.items():
+            if "sweep" not in entry:
+                continue
+            where: KeyPath = ("methods", key)
+            plain = {name: value for name, value in entry.items() if name != "sweep"}
+            options, faults = listed_options(entry["sweep"])
+            for below, message in faults:
+                self.document.fault((*where, "sweep", *below), message)
+            if faults or ("method" not in plain and key not in METHOD_KINDS):
+                unfolded[key] = (key, plain)
+                continue
+            for below, _ in options:
+                self.document.alias((*where, "sweep", *below), (*where, *below))
+            self.families[key] = []
+            for label, swept in combinations(key, options):
+                if label in section:
+                    self.document.fault((*where, "sweep"), f"makes a method {label!r}, and there is one. Rename a key.")
+                self.document.alias(where, ("methods", label))
+                self.families[key].append(label)
+                unfolded[label] = (key, _merged({"method": key, **plain}, swept))
+        return unfolded
+
     def _shape_tuning(self) -> None:
         """A lone manifest becomes a list, its path absolute, and a number among the settings the text that it is."""
         tuning = self.data.get("tuning")
@@ -94,7 +124,11 @@ class _Binder:
             return
         experiments, settings = tuning.get("experiments"), tuning.get("settings")
         if isinstance(experiments, dict):
-            tuning["experiments"] = {label: self._manifests(label, paths) for label, paths in experiments.items()}
+            tuning["experiments"] = {
+                label: self._manifests(key, paths)
+                for key, paths in experiments.items()
+                for label in self.families.get(key, [key])
+            }
         if isinstance(settings, dict):
             tuning["settings"] = {
                 key: str(value) if type(value) in (int, float) else value for key, value in settings.items()
@@ -143,7 +177,7 @@ class _Binder:
             return None
 
     def _named(self, section: str, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """The entry with its key as its name."""
+        """The entry with its key (or the label of its place in a sweep) as its name."""
         where, field = (section, key), SECTIONS[section]
         if entry.get(field, key) != key:
             self.document.fault((*where, field), f"the key is the name already; got {entry[field]!r}. Remove it.")
@@ -170,12 +204,12 @@ class _Binder:
             return None
         return self._value(EncoderSpec, {"name": key, **self._named("encoders", key, entry)}, where)
 
-    def _method(self, key: str, entry: dict[str, Any], training: Mapping[str, Any]) -> MethodSpec | None:
+    def _method(self, label: str, key: str, entry: dict[str, Any], training: Mapping[str, Any]) -> MethodSpec | None:
         where = ("methods", key)
         if not self._known("method", METHOD_KINDS, where, "method", entry):
             return None
         model = METHOD_KINDS[entry.get("method", key)]
-        entry = {"method": key, **self._named("methods", key, entry)}
+        entry = {"method": key, **self._named("methods", label, entry)}
         return self._value(model, _merged(_defaults(model, training, entry), entry), where)
 
     def _known(self, what: str, table: Collection[str], where: KeyPath, field: str, entry: Mapping[str, Any]) -> bool:
@@ -205,9 +239,17 @@ class _Binder:
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 self.document.fault(("transfers", index), f"must be {{source: {{…}}, target: {{…}}}}; got {item!r}.")
-            elif (transfer := self._value(Transfer, item, ("transfers", index))) is not None:
+            elif (transfer := self._value(Transfer, self._spread(item), ("transfers", index))) is not None:
                 bound[index] = transfer
         return bound
+
+    def _spread(self, item: dict[str, Any]) -> dict[str, Any]:
+        """The transfer with the labels of a sweep in place of its key."""
+        methods = item.get("methods")
+        if not isinstance(methods, list):
+            return item
+        spread = [label for key in methods for label in (self.families.get(key, [key]) if type(key) is str else [key])]
+        return {**item, "methods": spread}
 
     def _training(self) -> dict[str, Any]:
         """What the user set for every method; nothing where it is wrong, so that a fault is told once."""

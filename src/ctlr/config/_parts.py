@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ctlr.config._tuning import TuningSpec
-from ctlr.specs import DATASETS, METHODS, DatasetSpec, EncoderSpec, MethodSpec, SplitSpec, TaskSpec, Value
+from ctlr.specs import DATASETS, METHODS, DatasetSpec, EncoderSpec, MeanSpec, MethodSpec, SplitSpec, TaskSpec, Value
 
 __all__ = ["DATASET_KINDS", "METHOD_KINDS", "SECTIONS", "End", "Parts", "Transfer"]
 
@@ -33,6 +33,13 @@ class Transfer(Value):
     target: End
     source: End | None = None
     """Left out: only methods without a source."""
+    methods: tuple[str, ...] | None = None
+    """Keys under `methods` that run here; null runs all. `scratch` and the mean always do."""
+
+    def runs(self, label: str, method: MethodSpec) -> bool:
+        """Whether a method takes part in this transfer."""
+        always = isinstance(method, MeanSpec) or label == "scratch"
+        return always or self.methods is None or label in self.methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,12 @@ class Parts:
     split: SplitSpec | None
     sample_sizes: tuple[int, ...]
     tuning: TuningSpec | None = None
+
+    def running(self, transfer: Transfer) -> Iterator[tuple[str, MethodSpec]]:
+        """(label, method) of the sound methods that run on a transfer."""
+        for label, method in self.methods.items():
+            if method is not None and transfer.runs(label, method):
+                yield label, method
 
     def pairs(self) -> Iterator[tuple[int, DatasetSpec, DatasetSpec]]:
         """Transfers with a source: (index, source data, target data), where both are sound."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ctlr.config._document import KeyPath
-from ctlr.config._parts import SECTIONS, Parts, Transfer
+from ctlr.config._parts import SECTIONS, End, Parts
 from ctlr.errors import nearest
 from ctlr.specs import (
     ENCODERS,
@@ -68,16 +68,23 @@ def _known_names_mean_themselves(parts: Parts) -> Iterator[Fault]:
 
 
 def _entries_differ(parts: Parts) -> Iterator[Fault]:
-    for section, entries in (("encoders", parts.encoders), ("methods", parts.methods)):
-        first: dict[EncoderSpec | MethodSpec, str] = {}
-        for label, entry in entries.items():
-            if entry is not None:
-                same = first.setdefault(entry.model_copy(update={"label": ""}), label)
-                if same != label:
-                    yield (
-                        (section, label),
-                        f"these are the options of {same!r} once more. Remove one, or change an option.",
-                    )
+    """Encoders everywhere, methods where they run side by side."""
+    encoders = [(label, encoder) for label, encoder in parts.encoders.items() if encoder is not None]
+    for label, text in _repeats(encoders):
+        yield ("encoders", label), text
+    told: dict[str, str] = {}
+    for transfer in parts.transfers.values():
+        told |= dict(_repeats(list(parts.running(transfer))))
+    for label, text in told.items():
+        yield ("methods", label), text
+
+
+def _repeats(entries: Sequence[tuple[str, EncoderSpec] | tuple[str, MethodSpec]]) -> Iterator[tuple[str, str]]:
+    first: dict[EncoderSpec | MethodSpec, str] = {}
+    for label, entry in entries:
+        same = first.setdefault(entry.model_copy(update={"label": ""}), label)
+        if same != label:
+            yield label, f"these are the options of {same!r} once more. Remove one, or change an option."
 
 
 def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
@@ -101,11 +108,24 @@ def _transfers_name_what_exists(parts: Parts) -> Iterator[Fault]:
                 yield (*where, "task"), f"unknown task {end.task!r}. {nearest(end.task, parts.tasks)}"
 
 
-def _transfers_differ(parts: Parts) -> Iterator[Fault]:
-    seen = Counter[Transfer]()
+def _transfers_name_their_methods(parts: Parts) -> Iterator[Fault]:
     for index, transfer in parts.transfers.items():
-        seen[transfer] += 1
-        if seen[transfer] > 1:
+        for label in transfer.methods or ():
+            if label not in parts.methods:
+                yield ("transfers", index, "methods"), f"unknown method {label!r}. {nearest(label, parts.methods)}"
+    for label, method in parts.methods.items():
+        if method is None or not parts.transfers:
+            continue
+        if not any(transfer.runs(label, method) for transfer in parts.transfers.values()):
+            yield ("methods", label), "no transfer runs it: each lists other `methods`. Add it to one, or remove it."
+
+
+def _transfers_differ(parts: Parts) -> Iterator[Fault]:
+    seen = Counter[tuple[End | None, End]]()
+    for index, transfer in parts.transfers.items():
+        ends = transfer.source, transfer.target
+        seen[ends] += 1
+        if seen[ends] > 1:
             yield ("transfers", index), "the same transfer is listed above. Remove one."
 
 
@@ -129,7 +149,11 @@ def _sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
 def _methods_have_their_source(parts: Parts) -> Iterator[Fault]:
     for label, method in parts.methods.items():
         needs = isinstance(method, SupervisedSpec) or (isinstance(method, SimCLRSpec) and method.pool == "source")
-        lacking = [index for index, transfer in parts.transfers.items() if transfer.source is None]
+        lacking = [
+            index
+            for index, transfer in parts.transfers.items()
+            if transfer.source is None and method is not None and transfer.runs(label, method)
+        ]
         if needs and lacking:
             yield (
                 ("transfers", lacking[0]),
@@ -139,8 +163,8 @@ def _methods_have_their_source(parts: Parts) -> Iterator[Fault]:
 
 
 def _sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
-    sharing = [label for label, method in parts.methods.items() if method is not None and _shares_encoder(method)]
     for index, source, target in parts.pairs():
+        sharing = [label for label, method in parts.running(parts.transfers[index]) if _shares_encoder(method)]
         a, b = source.preprocess, target.preprocess
         if sharing and (a.shape, a.channels) != (b.shape, b.channels):
             yield (
@@ -282,6 +306,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _entries_differ,
     _gains_have_a_baseline,
     _transfers_name_what_exists,
+    _transfers_name_their_methods,
     _transfers_differ,
     _sources_keep_the_target_secret,
     _methods_have_their_source,
