@@ -12,14 +12,26 @@ from ctlr.cost import rate_key
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
-from ctlr.specs import AnyDataset, BidsSpec, Checkpoint, ImagesSpec, PretrainSpec, StoredArrays, Study, StudyResult
+from ctlr.specs import (
+    AnyDataset,
+    BidsSpec,
+    Checkpoint,
+    ImagesSpec,
+    PretrainSpec,
+    StoredArrays,
+    Study,
+    StudyResult,
+    TransferScores,
+    TransferSpec,
+)
 from ctlr.steps.exclusive import exclusively
-from ctlr.steps.keys import pretrain_key, study_key
+from ctlr.steps.keys import pretrain_key, study_key, transfer_key
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = [
     "check_device",
     "collect",
+    "collect_transfers",
     "count_subjects",
     "default_workers",
     "gate",
@@ -213,20 +225,29 @@ def _run(
 
 
 def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
-    """The studies of a plan that are not finished, and the pretrainings that they still need."""
+    """The studies and scores of a plan that are not finished, and the pretrainings that they still need."""
     jobs: dict[str, Job] = {}
+
+    def pretraining(spec: PretrainSpec | None) -> tuple[str, ...]:
+        if spec is None or workspace.has("pretrained", pretrain_key(spec, arrays)):
+            return ()
+        name = f"pretrain {pretrain_key(spec, arrays)}"
+        # Several studies wait for it, so that it goes before all of them.
+        jobs.setdefault(name, Job(name, "pretrain", spec.model_dump_json(), cost=1e12))
+        return (name,)
+
     for study in plan.studies:
         key = study_key(study, arrays)
         if workspace.has("studies", key):
             continue
-        needs: tuple[str, ...] = ()
-        spec = PretrainSpec.of(study)
-        if spec is not None and not workspace.has("pretrained", pretrain_key(spec, arrays)):
-            needs = (f"pretrain {pretrain_key(spec, arrays)}",)
-            # Several studies wait for it, so that it goes before all of them.
-            jobs.setdefault(needs[0], Job(needs[0], "pretrain", spec.model_dump_json(), cost=1e12))
+        needs = pretraining(PretrainSpec.of(study))
         cost = study.n_train * study.method.finetune.epochs
         jobs[key] = Job(f"study {key}", "study", study.model_dump_json(), needs, cost)
+    for transfer in plan.transfers:
+        key = transfer_key(transfer, arrays)
+        if not workspace.has("transfers", key):
+            needs = pretraining(transfer.pretraining)
+            jobs[key] = Job(f"score {key}", "score", transfer.model_dump_json(), needs)
     return list(jobs.values())
 
 
@@ -239,6 +260,7 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
     from ctlr.steps.evaluate import evaluate
     from ctlr.steps.finetune import finetune
     from ctlr.steps.pretrain import pretrain
+    from ctlr.steps.transferability import score_transfer
     from ctlr.training.placement import keep_freed_memory
 
     keep_freed_memory()
@@ -250,6 +272,9 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
         if kind == "pretrain":
             spec = PretrainSpec.model_validate_json(payload)
             return pretrain(spec, arrays, workspace, device=where, progress=progress).model_dump_json()
+        if kind == "score":
+            transfer = TransferSpec.model_validate_json(payload)
+            return score_transfer(transfer, arrays, workspace, device=where).model_dump_json()
         study = Study.model_validate_json(payload)
         if study.method.method != "mean":
             finetune(study, arrays, workspace, device=where, progress=progress)
@@ -281,6 +306,12 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
                 results.append(found.model_copy(update={"study": study}))
                 break
     return results
+
+
+def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[TransferScores]:
+    """Scores of a plan's transfers; those that have not been computed are left out."""
+    paths = [workspace.folder("transfers", transfer_key(spec, arrays)) / "result.json" for spec in plan.transfers]
+    return [TransferScores.model_validate_json(path.read_text()) for path in paths if path.exists()]
 
 
 def known_rates(root: Path) -> dict[str, float]:

@@ -21,7 +21,9 @@ from ctlr.specs import (
     SelfferSpec,
     SimCLRSpec,
     Study,
+    TransferSpec,
     Value,
+    transfers_to_score,
 )
 
 __all__ = ["Plan", "make_plan"]
@@ -39,6 +41,11 @@ class Plan(Value):
     tuning: TuningSpec | None = None
     searches: tuple[Study, ...] = ()
     """The first seed's study of every method and size that is tuned; what is found for it serves all seeds."""
+
+    @property
+    def transfers(self) -> tuple[TransferSpec, ...]:
+        """What is scored before anything is finetuned: nothing, where there is one pair of source and target."""
+        return transfers_to_score(self.studies)
 
 
 def make_plan(config: BenchmarkConfig) -> Plan:

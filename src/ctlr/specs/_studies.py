@@ -18,7 +18,7 @@ from ctlr.specs._methods import (
 )
 from ctlr.specs._value import Value, dns_name, fingerprint
 
-__all__ = ["PretrainSpec", "Study"]
+__all__ = ["PretrainSpec", "Study", "placeless"]
 
 _UNIDENTIFYING: Any = {
     "target": {"data": {"root"}},
@@ -57,11 +57,12 @@ class Study(Value):
     def without_folders(self) -> Study:
         """The same study for records that may travel: no dataset says where it lies."""
         return self.model_copy(
-            update={"target": _placeless(self.target), "source": self.source and _placeless(self.source)}
+            update={"target": placeless(self.target), "source": self.source and placeless(self.source)}
         )
 
 
-def _placeless(end: DataTask) -> DataTask:
+def placeless(end: DataTask) -> DataTask:
+    """The same end of a transfer without the folder that its images lie in."""
     if isinstance(end.data, CohortSpec):
         return end
     return end.model_copy(update={"data": end.data.model_copy(update={"root": ""})})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ctlr.specs import DataTask, PretrainSpec, StoredArrays, Study, fingerprint
+from ctlr.specs import DataTask, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
 
-__all__ = ["RECIPE", "Arrays", "pretrain_key", "study_key"]
+__all__ = ["RECIPE", "Arrays", "pretrain_key", "study_key", "transfer_key"]
 
 RECIPE = 2
 """Part of every identity; raised when a change of the code changes numbers."""
@@ -23,6 +23,11 @@ def pretrain_key(spec: PretrainSpec, arrays: Arrays) -> str:
 def study_key(study: Study, arrays: Arrays) -> str:
     """Identity of a study's result: study, data content, code."""
     return fingerprint(str(RECIPE), study.identity(), *_contents(study.target, study.source, arrays))
+
+
+def transfer_key(spec: TransferSpec, arrays: Arrays) -> str:
+    """Identity of a transfer's scores: spec, data content, code."""
+    return fingerprint(str(RECIPE), spec.identity(), *_contents(spec.target, spec.source, arrays))
 
 
 def _contents(target: DataTask, source: DataTask | None, arrays: Arrays) -> list[str]:

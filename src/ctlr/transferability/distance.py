@@ -74,6 +74,7 @@ def class_distances(
     seed: int,
     n_components: int = COMPONENTS,
     share: float | None = None,
+    components: Components | None = None,
     modified: bool = True,
 ) -> ClassDistances:
     """Hausdorff distances between every source class and every target class.
@@ -87,6 +88,7 @@ def class_distances(
         seed: Of the cut.
         n_components: Axes of the projection.
         share: Of variance that the axes hold, instead of their number.
+        components: Axes that are there already, instead of both.
         modified: Mean instead of maximum over the points (Dubuisson & Jain 1994).
 
     Raises:
@@ -101,7 +103,8 @@ def class_distances(
         for dataset in (source, target)
         for rows in dataset.rows
     ]
-    components = principal_components(_joined(cut, source.width), n=n_components, share=share)
+    if components is None:
+        components = principal_components(_joined(cut, source.width), n=n_components, share=share)
     points = [components.project(dataset.read(rows)) for dataset, rows in cut]
     sources, targets = points[: len(source.names)], points[len(source.names) :]
     table = [[hausdorff(a, b, modified=modified) for b in targets] for a in sources]
