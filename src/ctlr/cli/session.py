@@ -12,17 +12,27 @@ from typing import Any, Self
 
 import click
 
-from ctlr import __version__
-from ctlr.cli.provenance import environment
-from ctlr.cli.recording import Recorder, make_tracker
 from ctlr.cli.show import Display, show, show_rows
-from ctlr.config import BenchmarkConfig, resolved_yaml
-from ctlr.engine import check_device, collect, default_workers, gate, jobs_left, note_rates, preprocess_all, run_studies
+from ctlr.config import BenchmarkConfig
+from ctlr.engine import (
+    check_device,
+    collect,
+    collect_transfers,
+    default_workers,
+    gate,
+    jobs_left,
+    note_rates,
+    preprocess_all,
+    run_studies,
+)
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
+from ctlr.outcome.provenance import environment
+from ctlr.outcome.recording import Recorder, make_tracker
+from ctlr.outcome.reporting import write_report
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
 from ctlr.report.privacy import scrub
-from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, fingerprint
+from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferScores, TransferSpec
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Remembered", "last_run", "report_again", "run_benchmark"]
@@ -139,7 +149,7 @@ def run_benchmark(
                     _record(results, recorder, "failed")
         if jobs:
             note_rates(plan, arrays, workspace)
-        page = _report(run, results, arrays, workspace)
+        page = _report(run, results, collect_transfers(plan, arrays, workspace), arrays, workspace)
     _print(config, results, page, output)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; run again to record what is missing.")
@@ -192,7 +202,7 @@ def report_again(root: Path, *, output: str) -> None:
         for name, identity in run.arrays.items()
         if workspace.has("arrays", identity)
     }
-    plan, results = make_plan(run.config), []
+    plan, results, transfers = make_plan(run.config), list[StudyResult](), list[TransferScores]()
     if len(arrays) == len(plan.datasets) and len(run.searches) == len(plan.searches):
         lost = list[StudyResult]()
         if plan.searches:
@@ -200,9 +210,10 @@ def report_again(root: Path, *, output: str) -> None:
 
             plan, lost = tuned_plan(plan, run.searches)
         results = [*collect(plan, arrays, workspace), *lost]
+        transfers = collect_transfers(plan, arrays, workspace)
     if not results:
         raise ConfigError(f"No study of {run.config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
-    _print(run.config, results, _report(run, results, arrays, workspace), output)
+    _print(run.config, results, _report(run, results, transfers, arrays, workspace), output)
 
 
 def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Remembered:
@@ -219,44 +230,30 @@ def _readable(job: Job) -> str:
     """Name of a job for people."""
     if job.kind == "study":
         return Study.model_validate_json(job.payload).id
+    if job.kind == "score":
+        return _scored(TransferSpec.model_validate_json(job.payload))
     spec = PretrainSpec.model_validate_json(job.payload)
     return f"pretrain {spec.method.method} {spec.encoder.name} s{spec.seed}"
 
 
+def _scored(spec: TransferSpec) -> str:
+    source, target = (f"{end.data.name}.{end.task.name}" for end in (spec.source, spec.target))
+    made = f"{spec.pretraining.encoder.name} s{spec.seed}" if spec.pretraining else "distances"
+    return f"score {source} to {target} {made}"
+
+
 def _report(
-    run: Remembered, results: Sequence[StudyResult], arrays: dict[str, StoredArrays], workspace: Workspace
+    run: Remembered,
+    results: Sequence[StudyResult],
+    transfers: Sequence[TransferScores],
+    arrays: dict[str, StoredArrays],
+    workspace: Workspace,
 ) -> Path:
     """Write the report, unless the one that stands there says the same."""
-    config = run.config
-    out = workspace.root / "reports" / config.name
-    origin = environment(run.folder)
-    text = resolved_yaml(config, public=True)
-    contents = [value.model_dump_json() for value in (*results, *run.searches)]
-    identity = fingerprint(__version__, text, json.dumps(origin), str(round(run.seconds)), *contents)
-    mark = out / "identity"
-    if mark.exists() and mark.read_text() == identity:
-        return out / "report.html"
-    from ctlr.report.page import build_report
-
-    page = build_report(
-        results,
-        title=config.name,
-        description=config.description,
-        root=workspace.root,
-        out=out,
-        command=f"ctlr run {config.name}.yaml",
-        config_yaml=text,
-        environment=origin,
-        excluded=[f"{name}: {reason}" for name, stored in arrays.items() for reason in stored.excluded],
-        wall_seconds=run.seconds,
-        bootstrap=config.report.bootstrap,
-        confidence=config.report.confidence,
-        searches=run.searches,
-        budget="seconds" if config.tuning is not None and config.tuning.trials is None else "trials",
-        validation=config.tuning.validation if config.tuning is not None else "holdout",
-    )
-    write_aside(mark, identity.encode())
-    return page
+    return write_report(
+        run.config, results, arrays, run.searches, workspace, origin=environment(run.folder), seconds=run.seconds,
+        transfers=transfers,
+    )  # fmt: skip
 
 
 def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, output: str) -> None:

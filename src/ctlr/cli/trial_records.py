@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ctlr.cli.recording import make_tracker
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import CtlrError
+from ctlr.outcome.recording import make_tracker
 from ctlr.report.privacy import scrub
 from ctlr.specs import StudyResult, fingerprint
 from ctlr.steps.exclusive import exclusively

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from tiny_bench import Bench
 
-from ctlr.cli.recording import Recorder, make_tracker
 from ctlr.errors import CtlrError
+from ctlr.outcome.recording import Recorder, make_tracker
 from ctlr.specs import StudyResult
 from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, Tracker
 from ctlr.workspace import Workspace

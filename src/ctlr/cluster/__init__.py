@@ -1,0 +1,1 @@
+"""Benchmarks on Kubeflow: what its components call, and the client that submits them."""
