@@ -37,9 +37,11 @@ __all__ = [
     "gate",
     "jobs_left",
     "known_rates",
+    "note_failure",
     "note_rates",
     "preprocess_all",
     "run_pretrainings",
+    "run_step",
     "run_studies",
 ]
 
@@ -178,7 +180,7 @@ def run_studies(
 
     def note(event: Event) -> None:
         if event.job.kind == "study" and event.state == "failed":
-            _note_failure(keys[event.job.id], arrays, workspace, event.text)
+            note_failure(keys[event.job.id], arrays, workspace, event.text)
         on_event(event)
 
     _run(jobs, arrays, workspace, workers, device, note)
@@ -202,6 +204,19 @@ def run_pretrainings(
             jobs[key] = Job(name, "pretrain", spec.model_dump_json())
     outcomes = _run(list(jobs.values()), arrays, workspace, workers, device, on_event)
     return {key: outcomes[job.id].reason for key, job in jobs.items() if not outcomes[job.id].ok}
+
+
+def run_step(
+    job: Job, arrays: Arrays, workspace: Workspace, *, device: str, on_event: Callable[[Event], None]
+) -> Outcome:
+    """Do one job by itself: of kind pretrain, score, finetune, evaluate, or study for the last two in one.
+
+    Whatever the job raises, and the death of its process, is the outcome's reason.
+
+    Raises:
+        WorkspaceError: The workspace can take no more (full disk).
+    """
+    return _run([job], arrays, workspace, 1, device, on_event)[job.id]
 
 
 def _run(
@@ -276,14 +291,17 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
             transfer = TransferSpec.model_validate_json(payload)
             return score_transfer(transfer, arrays, workspace, device=where).model_dump_json()
         study = Study.model_validate_json(payload)
-        if study.method.method != "mean":
+        if kind == "finetune":
+            return finetune(study, arrays, workspace, device=where, progress=progress).model_dump_json()
+        if kind == "study" and study.method.method != "mean":
             finetune(study, arrays, workspace, device=where, progress=progress)
         return evaluate(study, arrays, workspace, device=where).model_dump_json()
 
     return perform
 
 
-def _note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
+def note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
+    """Leave a failed study's reason where `collect` finds it."""
     result = StudyResult(
         study=study.without_folders(), status="failed", reason=reason, arrays=arrays[study.target.data.name].fingerprint
     )
