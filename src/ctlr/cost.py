@@ -12,6 +12,7 @@ from ctlr.plan import Plan
 from ctlr.specs import (
     AnyMethod,
     CohortSpec,
+    CollectionSpec,
     DatasetSpec,
     EncoderSpec,
     FitSpec,
@@ -28,7 +29,7 @@ from ctlr.specs import (
 
 __all__ = ["Cost", "costs", "rate_key"]
 
-Stage = Literal["preprocess", "tune", "pretrain", "finetune"]
+Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune"]
 Sizes = Mapping[str, int]
 """Subjects by dataset."""
 
@@ -83,10 +84,11 @@ def costs(plan: Plan, subjects: Sizes, seconds_per_image: Mapping[str, float]) -
 
     Args:
         plan: What is to be done; steps that are finished already count too.
-        subjects: By dataset; those of a cohort are known without.
+        subjects: By dataset; those of cohorts and published sets are known without.
         seconds_per_image: By `rate_key`: seconds / images of earlier steps. Where a rate is missing, so are seconds.
     """
-    sizes = {data.name: data.subjects for data in plan.datasets if isinstance(data, CohortSpec)} | dict(subjects)
+    known = [data for data in plan.datasets if isinstance(data, CohortSpec | CollectionSpec)]
+    sizes = {data.name: data.subjects for data in known} | dict(subjects)
     groups: dict[tuple[str, str, str, str], list[_Step]] = {}
     for step in _steps(plan, sizes):
         groups.setdefault((step.stage, step.data.name, step.method_name, step.encoder_name), []).append(step)
@@ -129,6 +131,16 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
     for spec in plan.pretrainings:
         images = _pretrain_images(spec, sizes)
         yield _Step(stage="pretrain", data=spec.target.data, images=images, method=spec.method, encoder=spec.encoder)
+    for transfer in plan.transfers:
+        # Each image passes the encoder once, forwards, or its pixels are compared: little beside any training.
+        needed = transfer.pretraining
+        yield _Step(
+            stage="score",
+            data=transfer.target.data,
+            images=transfer.n_train,
+            method=needed.method if needed else None,
+            encoder=needed.encoder if needed else None,
+        )
     for study in plan.studies:
         if not isinstance(study.method, MeanSpec):
             yield _Step(

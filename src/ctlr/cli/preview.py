@@ -42,6 +42,7 @@ def preview(
         "studies": len(plan.studies),
         "searches": len(plan.searches),
         "shared_pretrainings": len(plan.pretrainings),
+        "transfer_scores": len(plan.transfers),
         "workers": crew,
         "estimated_seconds": _total(rows, crew),
     }
@@ -62,8 +63,8 @@ def _row(cost: Cost) -> dict[str, Any]:
 
 
 def _total(rows: list[Cost], workers: int) -> float | None:
-    """Seconds of the whole run; preprocessing, a few seconds at the most, is left out where its rate is unknown."""
-    known = [row.seconds for row in rows if row.stage != "preprocess" or row.seconds is not None]
+    """Seconds of the whole run; steps of a few seconds at the most are left out where their rate is unknown."""
+    known = [row.seconds for row in rows if row.stage not in ("preprocess", "score") or row.seconds is not None]
     if any(seconds is None for seconds in known):
         return None
     return round(sum(seconds for seconds in known if seconds is not None) / workers, 1)
@@ -77,8 +78,10 @@ def _say(plan: Plan, summary: dict[str, Any]) -> None:
         else f"at most about {max(1, math.ceil(seconds / 60))} min with {summary['workers']} workers"
     )
     searches = f"{len(plan.searches)} searches come first. " if plan.searches else ""
+    scores = f", and {len(plan.transfers)} steps score the transfers" if plan.transfers else ""
     show(
-        f"{searches}{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings. Estimated time: {time}.\n"
+        f"{searches}{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings{scores}. "
+        f"Estimated time: {time}.\n"
         "What is finished already in the workspace is not done again.",
         "table",
     )

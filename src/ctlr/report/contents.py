@@ -18,7 +18,7 @@ from ctlr.report.tuning import Budget
 from ctlr.report.tuning_views import TuningView, tuning_view
 from ctlr.report.views import View, method_styles, view
 from ctlr.report.wording import terms
-from ctlr.specs import SearchResult, StudyResult
+from ctlr.specs import SearchResult, StudyResult, TransferScores
 
 __all__ = ["Contents", "Key", "contents"]
 
@@ -69,6 +69,7 @@ def contents(
     searches: Sequence[SearchResult] = (),
     budget: Budget = "trials",
     validation: str = "holdout",
+    transfers: Sequence[TransferScores] = (),
 ) -> Contents:
     """Read predictions, compute rows, draw.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ctlr.report.privacy import scrub
-from ctlr.specs import SearchResult, StudyResult
+from ctlr.specs import SearchResult, StudyResult, TransferScores
 from ctlr.workspace import disk_faults_named, write_aside
 
 __all__ = ["build_report"]
@@ -30,9 +30,11 @@ def build_report(
     searches: Sequence[SearchResult] = (),
     budget: Literal["trials", "seconds"] = "trials",
     validation: str = "holdout",
+    transfers: Sequence[TransferScores] = (),
 ) -> Path:
     """Write `report.html`, `results.csv`, `model-card.md` and `tables/*.{csv,md,tex}` into a folder.
 
+    With several pairs of source and target, a section says which of them gained, and whether a score told beforehand.
     With searches, a section on tuning stands in the report, and every trial in `trials.csv`.
 
     Equal results give equal bytes: nothing of the day, the machine's paths or its user enters.
@@ -53,6 +55,7 @@ def build_report(
         searches: What tuning tried and chose; their trials' validation predictions lie below `root`.
         budget: What every search was given the same of, trials or device seconds.
         validation: How trials were judged: holdout, kfold:K or repeats:R.
+        transfers: What scores and distances said of each pair of source and target.
 
     Returns:
         Path of `report.html`.
@@ -70,6 +73,7 @@ def build_report(
     found = contents(
         results, root=root, environment=environment, excluded=excluded, wall_seconds=wall_seconds,
         bootstrap=bootstrap, level=confidence, searches=searches, budget=budget, validation=validation,
+        transfers=transfers,
     )  # fmt: skip
     prose = {
         "title": scrub(title), "description": scrub(description), "command": scrub(command),
