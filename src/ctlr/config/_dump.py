@@ -12,6 +12,7 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
+from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Transfer
 from ctlr.specs import ENCODERS, EncoderSpec, TaskSpec, Value
 
@@ -124,6 +125,15 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _networks(pretrain: dict[str, str], finetune: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "Copy the first n blocks from source or target, for every n (Yosinski et al. 2014).",
+        "additionalProperties": False,
+        "properties": {"pretrain": pretrain, "finetune": finetune},
+    }
+
+
 def _sections() -> dict[str, Any]:
     def ref(name: str) -> dict[str, str]:
         return {"$ref": f"#/$defs/{name}"}
@@ -135,6 +145,7 @@ def _sections() -> dict[str, Any]:
     }
     datasets = {"oneOf": [ref(model.__name__) for model in DATASET_KINDS.values()]}
     methods = {key: {"anyOf": [ref(model.__name__), nothing]} for key, model in METHOD_KINDS.items()}
+    methods[LAYER_TRANSFER] = {"anyOf": [_networks(ref("FitSpec"), ref("FinetuneSpec")), nothing]}
     encoders: dict[str, Any] = {key: {"anyOf": [ref("EncoderSpec"), nothing]} for key in ENCODERS}
     some = {"type": "object", "minProperties": 1}
     return {

@@ -12,18 +12,22 @@ from pydantic import BaseModel, ValidationError
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._document import Document, KeyPath, read_document
 from ctlr.config._explain import explain
+from ctlr.config._layers import LAYER_TRANSFER, layer_faults, layer_methods
 from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Parts, Transfer
+from ctlr.config._published import missing_files
 from ctlr.config._rules import broken_rules
 from ctlr.config._sweep import combinations, listed_options
 from ctlr.errors import nearest
 from ctlr.specs import (
     ENCODERS,
+    PUBLISHED,
     DatasetSpec,
     EncoderSpec,
     MeanSpec,
     MethodSpec,
     ScratchSpec,
     TaskSpec,
+    TorchvisionSpec,
     Value,
     VATSpec,
 )
@@ -57,7 +61,7 @@ class _Binder:
         self.data = document.data
         self.folder = folder
         self.families: dict[str, list[str]] = {}
-        """Labels of the methods that a key with a `sweep` stands for."""
+        """Labels of the methods that a key with a `sweep`, or `layer_transfer`, stands for."""
 
     def bind(self) -> BenchmarkConfig:
         self._refuse_unknown_sections()
@@ -92,10 +96,15 @@ class _Binder:
                 self.document.fault((key,), f"unknown key. {nearest(key, known)}")
 
     def _unfolded_methods(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Label -> (key in the file, entry) of each method, those of a `sweep` written out."""
+        """Label -> (key in the file, entry) of each method, those of a `sweep` or a layer transfer written out."""
         section = self._section("methods")
-        unfolded = {key: (key, entry) for key, entry in section.items() if "sweep" not in entry}
+        unfolded = {
+            key: (key, entry) for key, entry in section.items() if "sweep" not in entry and key != LAYER_TRANSFER
+        }
         for key, entry in section.items():
+            if key == LAYER_TRANSFER:
+                unfolded |= self._networks(entry, taken=section)
+                continue
             if "sweep" not in entry:
                 continue
             where: KeyPath = ("methods", key)
@@ -116,6 +125,21 @@ class _Binder:
                 self.families[key].append(label)
                 unfolded[label] = (key, _merged({"method": key, **plain}, swept))
         return unfolded
+
+    def _networks(self, entry: dict[str, Any], taken: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The methods of a layer transfer; none where it is wrong."""
+        where: KeyPath = ("methods", LAYER_TRANSFER)
+        encoders = self._section("encoders")
+        faults = list(layer_faults(entry, encoders))
+        for below, message in faults:
+            self.document.fault((*where, *below), message)
+        found = {} if faults else dict(layer_methods(entry, encoders))
+        for label in found:
+            if label in taken:
+                self.document.fault(("methods", label), "is a network of `layer_transfer` already. Rename the key.")
+            self.document.alias(where, ("methods", label))
+        self.families[LAYER_TRANSFER] = list(found)
+        return {label: (LAYER_TRANSFER, own) for label, own in found.items()}
 
     def _shape_tuning(self) -> None:
         """A lone manifest becomes a list, its path absolute, and a number among the settings the text that it is."""
@@ -189,11 +213,24 @@ class _Binder:
             return None
         model = DATASET_KINDS[entry["kind"]]
         entry = self._named("datasets", key, entry)
-        if entry["kind"] == "images":
+        if model.ndim == 2:
             entry = _merged({"preprocess": {"shape": [32, 32]}}, entry)
-        if "root" in model.model_fields and "root" in entry:
+        if model is TorchvisionSpec:
+            entry = self._published(entry, where)
+        elif "root" in model.model_fields and "root" in entry:
             entry["root"] = self._placed(entry["root"], Path.is_dir, "folder", (*where, "root"))
         return self._value(model, entry, where)
+
+    def _published(self, entry: dict[str, Any], where: KeyPath) -> dict[str, Any]:
+        """The entry with an absolute root; files that are missing there are named."""
+        name, root = entry.get("set"), entry.get("root")
+        if not isinstance(root, str):
+            return entry
+        place = self.folder.absolute() / Path(root).expanduser()
+        missing = missing_files(name, place) if isinstance(name, str) and name in PUBLISHED else ""
+        if missing:
+            self.document.fault((*where, "root"), f"{name!r} {missing}")
+        return {**entry, "root": str(place)}
 
     def _task(self, key: str, entry: dict[str, Any]) -> TaskSpec | None:
         return self._value(TaskSpec, self._named("tasks", key, entry), ("tasks", key))

@@ -7,29 +7,33 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from ctlr.config._document import KeyPath
+from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import SECTIONS, End, Parts
 from ctlr.errors import nearest
 from ctlr.specs import (
+    BLOCKS,
     ENCODERS,
     METHODS,
     CohortSpec,
+    CollectionSpec,
     DatasetSpec,
     EncoderSpec,
-    ImagesSpec,
     MeanSpec,
     MethodSpec,
     ScratchSpec,
+    SelfferSpec,
     SimCLRSpec,
     SplitSpec,
     SupervisedSpec,
     VATSpec,
+    layer_role,
 )
 
 __all__ = ["broken_rules", "n_validation"]
 
 Fault = tuple[KeyPath, str]
 
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,39}")
 
 
 def n_validation(n_train: int, split: SplitSpec) -> int:
@@ -55,7 +59,10 @@ def _labels_are_plain(parts: Parts) -> Iterator[Fault]:
     for section in SECTIONS:
         for label in getattr(parts, section):
             if not _LABEL.fullmatch(label):
-                yield (section, label), "a name has at most 40 letters, digits, '-' and '_', a letter first. Rename it."
+                yield (
+                    (section, label),
+                    "a name has at most 40 letters, digits, '-', '_' and '+', a letter first. Rename it.",
+                )
 
 
 def _known_names_mean_themselves(parts: Parts) -> Iterator[Fault]:
@@ -155,10 +162,12 @@ def _methods_have_their_source(parts: Parts) -> Iterator[Fault]:
             if transfer.source is None and method is not None and transfer.runs(label, method)
         ]
         if needs and lacking:
+            # The networks of a layer transfer are one entry of the file: it is told once.
+            named = LAYER_TRANSFER if method is not None and layer_role(method) is not None else label
             yield (
                 ("transfers", lacking[0]),
-                f"`methods.{label}` learns from a source, and this transfer has none. "
-                f"Add `source: {{data: …, task: …}}` or remove `{label}`.",
+                f"`methods.{named}` learns from a source, and this transfer has none. "
+                f"Add `source: {{data: …, task: …}}` or remove `{named}`.",
             )
 
 
@@ -203,7 +212,7 @@ def _shapes_fit_the_kind(parts: Parts) -> Iterator[Fault]:
         if data is None:
             continue
         where: KeyPath = ("datasets", name, "preprocess")
-        needed = 2 if isinstance(data, ImagesSpec) else 3
+        needed = data.ndim
         if len(data.preprocess.shape) != needed:
             kind = "pictures have two sides" if needed == 2 else "volumes have three sides"
             example = "[64, 64]" if needed == 2 else "[32, 32, 32]"
@@ -216,12 +225,13 @@ def _pictures_have_classes_only(parts: Parts) -> Iterator[Fault]:
     for index, transfer in parts.transfers.items():
         for side, end in (("source", transfer.source), ("target", transfer.target)):
             task = parts.tasks.get(end.task) if end else None
-            if end is None or task is None or not isinstance(parts.datasets.get(end.data), ImagesSpec):
+            data = parts.datasets.get(end.data) if end else None
+            if end is None or task is None or data is None or data.ndim != 2:
                 continue
             if task.target != "class" or task.kind != "classification":
                 yield (
                     ("transfers", index, side, "task"),
-                    f"a picture's only label is its folder, so the task on {end.data!r} must be "
+                    f"a picture's only label is its class, so the task on {end.data!r} must be "
                     f"`{{target: class, kind: classification}}`; {end.task!r} is a {task.kind} of {task.target!r}.",
                 )
 
@@ -241,6 +251,39 @@ def _freezing_keeps_something(parts: Parts) -> Iterator[Fault]:
             yield (*where, key), "the baseline trains its whole encoder. Give a frozen one a name of its own."
 
 
+def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
+    for label, method in parts.methods.items():
+        if method is None or method.finetune.n_copied is None:
+            continue
+        n_copied, n_frozen = method.finetune.n_copied, method.finetune.n_frozen
+        where: KeyPath = ("methods", label, "finetune")
+        if not isinstance(method, SupervisedSpec | SelfferSpec | SimCLRSpec):
+            yield (*where, "n_copied"), f"{label} has no pretrained weights to copy. Remove it."
+            continue
+        if n_frozen > n_copied:
+            yield (
+                (*where, "n_frozen"),
+                f"{n_frozen} blocks would be frozen and {n_copied} copied: the others would keep random weights. "
+                "Lower it, or raise `n_copied`.",
+            )
+        for name in sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None}):
+            if n_copied > BLOCKS[name]:
+                yield (
+                    (*where, "n_copied"),
+                    f"{name} has {BLOCKS[name]} blocks; got {n_copied}. Lower it, or leave it out to copy all.",
+                )
+
+
+def _controls_are_not_searched(parts: Parts) -> Iterator[Fault]:
+    label = next((label for label, method in parts.methods.items() if isinstance(method, SelfferSpec)), None)
+    if parts.tuning is not None and label is not None:
+        yield (
+            ("methods", label),
+            "a selffer is the control of another method at equal options, so it is not searched. Tune without it, then "
+            "write what was found into a benchmark with it.",
+        )
+
+
 def _views_are_there_to_contrast(parts: Parts) -> Iterator[Fault]:
     for label, method in parts.methods.items():
         if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
@@ -252,23 +295,24 @@ def _test_set_is_a_share_or_a_number(parts: Parts) -> Iterator[Fault]:
         yield ("split", "test"), f"must be a share below 1 or a whole number of subjects; got {parts.split.test}."
 
 
-def _sizes_fit_the_cohort(parts: Parts) -> Iterator[Fault]:
-    """Only for cohorts that CTLR grows: it knows their number before reading anything."""
+def _sizes_fit_the_data(parts: Parts) -> Iterator[Fault]:
+    """Only for cohorts that CTLR grows and published sets: their number is known before anything is read."""
     if parts.split is None or not parts.sample_sizes:
         return
     largest, test = max(parts.sample_sizes), parts.split.test
     held = n_validation(largest, parts.split)
     for name in sorted({transfer.target.data for transfer in parts.transfers.values()}):
         data = parts.datasets.get(name)
-        if not isinstance(data, CohortSpec):
+        if not isinstance(data, CohortSpec | CollectionSpec):
             continue
+        remedy = f"raise `datasets.{name}.{'subjects' if isinstance(data, CohortSpec) else 'per_class'}`"
         n_test = round(test * data.subjects) if test < 1 else round(test)
         needed = largest + held + n_test
         if needed > data.subjects:
             yield (
                 ("sample_sizes", parts.sample_sizes.index(largest)),
                 f"{largest} to train, {held} to validate and {n_test} to test need {needed} subjects; "
-                f"{name!r} has {data.subjects}. Lower it, or raise `datasets.{name}.subjects`.",
+                f"{name!r} has {data.subjects}. Lower it, or {remedy}.",
             )
 
 
@@ -315,8 +359,10 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _shapes_fit_the_kind,
     _pictures_have_classes_only,
     _freezing_keeps_something,
+    _copying_copies_something,
+    _controls_are_not_searched,
     _views_are_there_to_contrast,
     _test_set_is_a_share_or_a_number,
-    _sizes_fit_the_cohort,
+    _sizes_fit_the_data,
     _methods_are_tuned_alike,
 )

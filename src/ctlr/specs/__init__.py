@@ -4,18 +4,22 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 (stored arrays, checkpoints, study results) share one base, `Value`. Nothing here imports torch.
 """
 
+from ctlr.specs._collections import DIGITS, PUBLISHED, PublishedSet
 from ctlr.specs._data import (
     DATASETS,
     METRICS,
     AnyDataset,
     BidsSpec,
     CohortSpec,
+    CollectionSpec,
     DatasetSpec,
     DataTask,
+    DigitsSpec,
     ImagesSpec,
     PreprocessSpec,
     SplitSpec,
     TaskSpec,
+    TorchvisionSpec,
     ViewsSpec,
 )
 from ctlr.specs._experiments import (
@@ -32,6 +36,7 @@ from ctlr.specs._experiments import (
     TrialReport,
     TrialStatus,
 )
+from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._methods import (
     BLOCKS,
     ENCODERS,
@@ -63,9 +68,11 @@ from ctlr.specs._value import Value, dns_name, fingerprint
 __all__ = [
     "BLOCKS",
     "DATASETS",
+    "DIGITS",
     "ENCODERS",
     "METHODS",
     "METRICS",
+    "PUBLISHED",
     "TRANSFER_SCORES",
     "AlgorithmSpec",
     "AnyDataset",
@@ -74,15 +81,18 @@ __all__ = [
     "Checkpoint",
     "ClassTable",
     "CohortSpec",
+    "CollectionSpec",
     "Collector",
     "ComputeSpec",
     "DataTask",
     "DatasetSpec",
+    "DigitsSpec",
     "EncoderSpec",
     "Experiment",
     "FinetuneSpec",
     "FitSpec",
     "ImagesSpec",
+    "LayerRole",
     "MeanSpec",
     "MethodSpec",
     "ModelCard",
@@ -91,6 +101,7 @@ __all__ = [
     "PreprocessSpec",
     "PretrainSpec",
     "Proposal",
+    "PublishedSet",
     "ScratchSpec",
     "SearchResult",
     "SearchStage",
@@ -102,6 +113,7 @@ __all__ = [
     "StudyResult",
     "SupervisedSpec",
     "TaskSpec",
+    "TorchvisionSpec",
     "TransferScores",
     "TransferSpec",
     "Trial",
@@ -113,5 +125,7 @@ __all__ = [
     "ViewsSpec",
     "dns_name",
     "fingerprint",
+    "layer_label",
+    "layer_role",
     "transfers_to_score",
 ]
