@@ -5,6 +5,7 @@ from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
+from ctlr.config._published import missing_files
 from ctlr.config._rules import n_validation
 from ctlr.config._templates import TEMPLATES, template
 from ctlr.config._tuning import TuningSpec
@@ -23,6 +24,7 @@ __all__ = [
     "dotted",
     "json_schema",
     "load",
+    "missing_files",
     "n_validation",
     "public_dump",
     "read_document",

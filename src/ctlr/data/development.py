@@ -18,8 +18,6 @@ from ctlr.workspace import Workspace
 
 __all__ = ["Development", "SourceData", "check_sides", "open_development", "open_source", "seal"]
 
-SOURCE_VALIDATION = 0.1
-"""Share of the source's labelled subjects that watch over supervised pretraining."""
 SOURCE_BINS = 5
 """Quantile bins over which a numeric source target is balanced between them and the others."""
 
@@ -86,7 +84,13 @@ def open_development(
 
 
 def open_source(
-    end: DataTask, arrays: StoredArrays, workspace: Workspace, *, among: Development | None, seed: int
+    end: DataTask,
+    arrays: StoredArrays,
+    workspace: Workspace,
+    *,
+    among: Development | None,
+    seed: int,
+    validation: float = SplitSpec().source_validation,
 ) -> SourceData:
     """Labelled images of a source task.
 
@@ -96,6 +100,7 @@ def open_source(
         workspace: Where they lie.
         among: The target's development data when source and target are one dataset: only its pool is used then.
         seed: Draws the subjects that watch over pretraining.
+        validation: Their share.
     """
     store = among.store if among is not None else ArrayStore(arrays, workspace)
     targets = read_targets(store.table, end.task, end.data.name)
@@ -106,7 +111,7 @@ def open_source(
     values = targets.values[[first[subject] for subject in subjects]]
     strata = values if targets.classes else quantile_codes(values, SOURCE_BINS)
     order = stratified_order([strata], np.random.default_rng(seed))
-    held = {subjects[i] for i in order[: max(2, round(SOURCE_VALIDATION * len(subjects)))]}
+    held = {subjects[i] for i in order[: max(2, round(validation * len(subjects)))]}
     watching = np.array([store.table[row].subject in held for row in rows], bool)
     return SourceData(store, targets, train=rows[~watching], validation=rows[watching])
 

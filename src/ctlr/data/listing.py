@@ -33,6 +33,8 @@ class Listing:
     images: tuple[IndexedImage, ...]
     faults: tuple[str, ...] = ()
     """One line for each subject or file that cannot be used: file, rule, remedy."""
+    repeats: tuple[str, ...] = ()
+    """One line for each image that is left out since it is there already: no fault."""
 
 
 class FolderReader:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ctlr.errors import DataError
 
-__all__ = ["read_picture"]
+__all__ = ["fitted", "read_picture"]
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
@@ -39,8 +39,25 @@ def read_picture(path: Path, *, shape: Sequence[int], channels: int) -> tuple[ND
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
     """
     image = _decode(path)
-    deep = image.mode == "F"
     digest = hashlib.sha256(f"{image.width} {image.height} {image.mode} ".encode() + image.tobytes()).hexdigest()
+    return fitted(image, shape=shape, channels=channels), digest
+
+
+def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArray[np.float32]:
+    """Cut the middle of a picture to the proportions of `shape`, and resize that with anti-aliasing.
+
+    Args:
+        image: Upright, in mode RGB, L or F.
+        shape: (height, width).
+        channels: 1 (luma of coloured pictures) or 3 (grey ones are repeated).
+
+    Returns:
+        (channels, height, width); 8 bits become 0-1, mode F stays as it is.
+
+    Raises:
+        DataError: A pixel is no finite number, or all are the same. The caller names the file.
+    """
+    deep = image.mode == "F"
     low, high = (float(extreme) for extreme in (np.asarray(image).min(), np.asarray(image).max()))
     if not np.isfinite([low, high]).all():
         raise DataError("every pixel must be finite; some are NaN or infinite. Set them to 0.")
@@ -49,10 +66,10 @@ def read_picture(path: Path, *, shape: Sequence[int], channels: int) -> tuple[ND
     if not deep and channels == 1:
         image = image.convert("L")
     height, width = shape
-    fitted = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR), np.float32)
-    planes = fitted[None] if fitted.ndim == 2 else fitted.transpose(2, 0, 1)
+    resized = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR), np.float32)
+    planes = resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
     values = planes if deep else planes / np.float32(255)
-    return np.ascontiguousarray(np.broadcast_to(values, (channels, height, width))), digest
+    return np.ascontiguousarray(np.broadcast_to(values, (channels, height, width)))
 
 
 def _decode(path: Path) -> Image.Image:

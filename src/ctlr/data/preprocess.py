@@ -17,18 +17,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from ctlr.data import bids, imagefolder
+from ctlr.data.collection import Collection, files_of, read_collection
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.nifti import read_volume
 from ctlr.data.normalise import decoding, encode, foreground, normalise
-from ctlr.data.picture import read_picture
+from ctlr.data.picture import fitted, read_picture
 from ctlr.data.resample import Grid, centred_grid, resample
 from ctlr.data.sources import file_digests
 from ctlr.data.store import ArrayWriter, ImageRecord, write_table
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import AnyDataset, BidsSpec, CohortSpec, PreprocessSpec, StoredArrays, fingerprint
+from ctlr.specs import AnyDataset, BidsSpec, CohortSpec, CollectionSpec, PreprocessSpec, StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
 __all__ = ["picture_row", "preprocess", "volume_row"]
@@ -46,7 +48,8 @@ def preprocess(
     """Store a dataset's images as one array, or return what is stored already.
 
     The identity is the content of the files, the cells of the tables and the options: neither where the dataset lies
-    nor when it was written. A cohort is its spec; it is grown only when it is needed.
+    nor when it was written. A cohort is its spec; it is grown only when it is needed,
+    and a published set is read only then.
 
     Args:
         dataset: Where the images come from and what becomes of them.
@@ -65,14 +68,21 @@ def preprocess(
     if isinstance(dataset, CohortSpec):
         cohort = dataset.model_copy(update={"name": "", "preprocess": PreprocessSpec()})
         identity = fingerprint(_RULES, cohort.identity(), dataset.preprocess.identity())
+    elif isinstance(dataset, CollectionSpec):
+        identity = _collection_identity(dataset, workspace, workers)
     else:
         listing = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
         identity = _identity(dataset, listing, workspace, workers)
     if not workspace.has("arrays", identity):
+        collection = None
         if isinstance(dataset, CohortSpec):
             listing = _grow(cohort, workspace, workers, progress)
+        elif isinstance(dataset, CollectionSpec):
+            collection = read_collection(dataset)
+            listing = collection.listing
+        make_row = partial(_make_row(dataset, collection), root=listing.root, options=dataset.preprocess)
         with workspace.publish("arrays", identity) as folder:
-            stored = _build(dataset, listing, folder, identity, workers=workers, progress=progress)
+            stored = _build(dataset, listing, make_row, folder, identity, workers=workers, progress=progress)
             stored = stored.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
             (folder / "stored.json").write_text(stored.model_dump_json())
     return StoredArrays.model_validate_json((workspace.folder("arrays", identity) / "stored.json").read_bytes())
@@ -112,6 +122,20 @@ def picture_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tup
     return encode(normalise(values, options.normalise, values), options), digest
 
 
+def _collected_row(
+    image: IndexedImage, root: Path, options: PreprocessSpec, collection: Collection
+) -> tuple[NDArray[Any], str]:
+    """Preprocess one picture of a published set, as `picture_row` does; it lies in no file below a root."""
+    values = fitted(Image.fromarray(collection.pixels[image.file]), shape=options.shape, channels=options.channels)
+    return encode(normalise(values, options.normalise, values), options), collection.digests[image.file]
+
+
+def _make_row(dataset: AnyDataset, collection: Collection | None) -> Callable[..., tuple[NDArray[Any], str]]:
+    if collection is not None:
+        return partial(_collected_row, collection=collection)
+    return picture_row if dataset.ndim == 2 else volume_row
+
+
 def _brain(path: Path, name: str, grid: Grid) -> NDArray[np.bool_]:
     """Where the mask, brought to the grid by its own affine, is on: somewhere at least."""
     try:
@@ -126,10 +150,9 @@ def _brain(path: Path, name: str, grid: Grid) -> NDArray[np.bool_]:
 
 
 def _check_shape(dataset: AnyDataset) -> None:
-    wanted = 2 if dataset.kind == "images" else 3
-    if len(dataset.preprocess.shape) != wanted:
+    if len(dataset.preprocess.shape) != dataset.ndim:
         raise ConfigError(
-            f"datasets.{dataset.name}.preprocess.shape needs {wanted} numbers for {dataset.kind}; "
+            f"datasets.{dataset.name}.preprocess.shape needs {dataset.ndim} numbers for {dataset.kind}; "
             f"got {list(dataset.preprocess.shape)}."
         )
 
@@ -157,16 +180,28 @@ def _identity(dataset: AnyDataset, listing: Listing, workspace: Workspace, worke
     return fingerprint(_RULES, options, json.dumps(images), json.dumps(listing.faults))
 
 
+def _collection_identity(dataset: CollectionSpec, workspace: Workspace, workers: int) -> str:
+    root, files = files_of(dataset)
+    digests = file_digests(root, files, workspace, workers=workers) if files else {}
+    options = dataset.model_dump_json(exclude={"name", "root"})
+    return fingerprint(_RULES, options, json.dumps(sorted(digests.items())))
+
+
 def _build(
-    dataset: AnyDataset, listing: Listing, folder: Path, identity: str, *, workers: int, progress: Progress | None
+    dataset: AnyDataset,
+    listing: Listing,
+    work: Callable[[IndexedImage], tuple[NDArray[Any], str]],
+    folder: Path,
+    identity: str,
+    *,
+    workers: int,
+    progress: Progress | None,
 ) -> StoredArrays:
     """Fill the folder with `images.npy` and `table.json`."""
     options = dataset.preprocess
-    make_row = picture_row if dataset.kind == "images" else volume_row
-    shape = (options.channels if dataset.kind == "images" else 1, *options.shape)
+    shape = (options.channels if dataset.ndim == 2 else 1, *options.shape)
     records: list[ImageRecord] = []
     faults = list(listing.faults)
-    work = partial(make_row, root=listing.root, options=options)
     # Threads are enough: inflating, matrix products and hashing release the interpreter. BLAS keeps to one thread each.
     with (
         threadpool_limits(1, user_api="blas"),
@@ -195,7 +230,7 @@ def _build(
         dtype=options.dtype,
         scale=scale,
         offset=offset,
-        excluded=tuple(faults),
+        excluded=(*listing.repeats, *faults),
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ctlr.errors import nearest
+from ctlr.specs._collections import DIGITS, PUBLISHED
 from ctlr.specs._value import Value
 
 __all__ = [
@@ -14,12 +17,15 @@ __all__ = [
     "AnyDataset",
     "BidsSpec",
     "CohortSpec",
+    "CollectionSpec",
     "DataTask",
     "DatasetSpec",
+    "DigitsSpec",
     "ImagesSpec",
     "PreprocessSpec",
     "SplitSpec",
     "TaskSpec",
+    "TorchvisionSpec",
     "ViewsSpec",
 ]
 
@@ -54,6 +60,8 @@ class DatasetSpec(Value):
     name: str = ""
     """Filled from the key in the file."""
     preprocess: PreprocessSpec = PreprocessSpec()
+    ndim: ClassVar[int] = 3
+    """Sides of an image: 3 for volumes, 2 for pictures."""
 
 
 class BidsSpec(DatasetSpec):
@@ -78,6 +86,65 @@ class ImagesSpec(DatasetSpec):
     kind: Literal["images"] = "images"
     root: str
     """Folder; relative paths start at the benchmark file."""
+    ndim: ClassVar[int] = 2
+
+
+class CollectionSpec(DatasetSpec):
+    """Classes of a published set of pictures; each picture is a subject. See its kinds below."""
+
+    classes: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """Keep these classes only; two datasets of one set may so hold different classes. By default all."""
+    per_class: Annotated[int, Field(ge=1)] | None = None
+    """At most so many pictures a class; fewer lie inside more. By default all."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Draws them."""
+    ndim: ClassVar[int] = 2
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        held = self.held()
+        for place, name in enumerate(self.classes or ()):
+            if name not in held:
+                raise ValueError(f"`classes`: there is no class {name!r}. {nearest(name, held)}")
+            if name in (self.classes or ())[:place]:
+                raise ValueError(f"`classes` must name each class once; {name!r} stands there twice")
+        return self
+
+    def held(self) -> Mapping[str, int]:
+        """Pictures by class of the whole set."""
+        raise NotImplementedError
+
+    @property
+    def subjects(self) -> int:
+        """Pictures that are kept, known without reading; a picture that stands in the set twice counts twice."""
+        counts = [count for name, count in self.held().items() if self.classes is None or name in self.classes]
+        return sum(count if self.per_class is None else min(count, self.per_class) for count in counts)
+
+
+class TorchvisionSpec(CollectionSpec):
+    """A set in the files that torchvision keeps; they are fetched by hand, never by CTLR."""
+
+    kind: Literal["torchvision"] = "torchvision"
+    set: Literal["cifar10", "emnist-balanced"]
+    """Which one; its training and test part together."""
+    root: str
+    """Folder that torchvision calls `root`; relative paths start at the benchmark file."""
+
+    def held(self) -> Mapping[str, int]:
+        """Of its training and test part together."""
+        return PUBLISHED[self.set].classes
+
+
+class DigitsSpec(CollectionSpec):
+    """scikit-learn's handwritten digits, which need no file."""
+
+    kind: Literal["digits"] = "digits"
+    domain: Literal["plain", "textured"] = "plain"
+    """textured: the same digits, dark on bright, on a ground of stripes and stains; another one for each picture."""
+
+    def held(self) -> Mapping[str, int]:
+        """The same in both domains."""
+        return DIGITS
 
 
 class CohortSpec(DatasetSpec):
@@ -100,8 +167,9 @@ class CohortSpec(DatasetSpec):
     """Scales bias field, affine, warp and contrast that tell nothing of age or sex."""
 
 
-AnyDataset = Annotated[BidsSpec | ImagesSpec | CohortSpec, Field(discriminator="kind")]
-DATASETS = {"bids": BidsSpec, "images": ImagesSpec, "cohort": CohortSpec}
+AnyDataset = Annotated[BidsSpec | ImagesSpec | CohortSpec | TorchvisionSpec | DigitsSpec, Field(discriminator="kind")]
+DATASETS = {"bids": BidsSpec, "images": ImagesSpec, "cohort": CohortSpec, "torchvision": TorchvisionSpec,
+            "digits": DigitsSpec}  # fmt: skip
 
 
 class TaskSpec(Value):
@@ -110,7 +178,7 @@ class TaskSpec(Value):
     name: str = ""
     """Filled from the key in the file."""
     target: str
-    """Column of participants.tsv; `class` for image folders."""
+    """Column of participants.tsv; `class` for pictures."""
     kind: Literal["regression", "classification"]
     metric: str | None = None
     """Headline metric; mae for regression, balanced_accuracy for classification."""
@@ -154,6 +222,8 @@ class SplitSpec(Value):
     """Share of the subjects (below 1) or their number; the same ones for every study of a benchmark."""
     validation: Annotated[float, Field(gt=0, le=10)] = 1.0
     """Validation subjects for each labelled training subject."""
+    source_validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of a source task's labelled subjects that watch over its pretraining."""
     stratify: tuple[str, ...] = ()
     """Columns to balance besides the target, e.g. sex."""
     bins: Annotated[int, Field(ge=1, le=50)] = 5

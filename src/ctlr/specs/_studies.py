@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ctlr.specs._data import CohortSpec, DataTask, SplitSpec
+from ctlr.specs._data import DataTask, SplitSpec
 from ctlr.specs._methods import (
     AnyMethod,
     ComputeSpec,
@@ -63,7 +63,7 @@ class Study(Value):
 
 def placeless(end: DataTask) -> DataTask:
     """The same end of a transfer without the folder that its images lie in."""
-    if isinstance(end.data, CohortSpec):
+    if "root" not in type(end.data).model_fields:
         return end
     return end.model_copy(update={"data": end.data.model_copy(update={"root": ""})})
 

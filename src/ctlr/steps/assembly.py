@@ -191,6 +191,7 @@ def source_of(
     return open_source(
         spec.source, arrays[spec.source.data.name], workspace,
         among=development if same else None, seed=seed_for(spec.seed, "watch"),
+        validation=spec.split.source_validation,
     )  # fmt: skip
 
 
