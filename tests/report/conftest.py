@@ -253,6 +253,20 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     return digits_benchmark(tmp_path_factory.mktemp("digits"))
 
 
+@pytest.fixture(scope="session")
+def digits_of() -> Callable[..., Benchmark]:
+    """Build a benchmark of digits at n = 20 from (method, share of right answers) pairs, in a folder of one's own."""
+
+    def build(root: Path, accuracy: Iterable[tuple[AnyMethod, float]], seeds: Iterable[int] = (0, 1, 2)) -> Benchmark:
+        benchmark = Benchmark(root)
+        for method, share in accuracy:
+            for seed in seeds:
+                add_classification(benchmark, make_study(DIGITS, method, 20, seed), share)
+        return benchmark
+
+    return build
+
+
 @pytest.fixture
 def new_benchmark(tmp_path: Path) -> Callable[..., Benchmark]:
     """Build an age benchmark of other factors in a folder of its own."""

@@ -12,6 +12,7 @@ from ctlr.report import diagnostic_plots, displays
 from ctlr.report.diagnostics import calibration, confusion, roc
 from ctlr.report.formats import Table
 from ctlr.report.headline import Answer, answer
+from ctlr.report.layer_curves import LayerView, layer_roles, layer_table, layer_view
 from ctlr.report.plots import History, Style, forest, history_plot, learning_curves, styles
 from ctlr.report.predictions import read_history
 from ctlr.report.sections import Done, Section
@@ -43,6 +44,8 @@ class View:
     tables: Mapping[str, Table]
     curves: Panel | None
     forest: Panel | None
+    layers: LayerView | None
+    """None without a layer transfer; with one, its networks stand here, and in no other drawing of scores."""
     detail_size: int
     """The size whose predictions are drawn: the largest."""
     methods: tuple[MethodPanels, ...]
@@ -75,6 +78,8 @@ class View:
         found = [("scores", "Scores")]
         if self.section.baseline:
             found.append(("gains", "Gain over scratch"))
+        if self.layers is not None:
+            found.append(("layers", "Layer transfer"))
         if self.methods:
             found.append(("predictions", displays.gap_name(self.section) if regression else "ROC and calibration"))
         return [*found, ("splits", "Train, validation, test")]
@@ -109,7 +114,7 @@ def view(
     cells = {
         method: section.cells[method, size]
         for method in section.methods
-        if (method, size) in section.cells and method != section.floor
+        if (method, size) in section.cells and method != section.floor and method not in layer_roles(section)
     }
     panels = _regression_panels if section.task.kind == "regression" else _classification_panels
     label = displays.metric_label(section.task)
@@ -118,7 +123,8 @@ def view(
         setting=_setting(section), tables=_tables(section, rows),
         curves=_curves(section, rows, style, label) if rows.scores else None,
         forest=_forest(section, rows, style, label) if rows.gains else None,
-        detail_size=size, methods=panels(section, rows, cells, style) if cells else (),
+        layers=layer_view(section, rows), detail_size=size,
+        methods=panels(section, rows, cells, style) if cells else (),
         histories=_histories(section, cells, style, root, label),
     )  # fmt: skip
 
@@ -132,6 +138,8 @@ def _tables(section: Section, rows: Rows) -> dict[str, Table]:
         }  # fmt: skip
     if rows.gains:
         found["gains"] = displays.gains_table(section, rows)
+    if layer_roles(section) and rows.scores:
+        found["layers"] = layer_table(section, rows)
     if rows.gaps:
         found["gap"] = displays.gap_table(section, rows.gaps)
     return found
@@ -160,7 +168,9 @@ def _task(end: DataTask) -> str:
 
 def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
-    return learning_curves(rows.scores, style=style, label=label, better=better, name=f"{section.slug}-curves")
+    networks = layer_roles(section)
+    plain = [row for row in rows.scores if row.method not in networks]
+    return learning_curves(plain, style=style, label=label, better=better, name=f"{section.slug}-curves")
 
 
 def _forest(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
