@@ -10,6 +10,7 @@ from ctlr.report import displays
 from ctlr.report.costs import StepRow, duration, step_rows, steps_table, time_rows, time_table
 from ctlr.report.formats import Cell, Table
 from ctlr.report.headline import listed
+from ctlr.report.pair_view import TRANSFER_TERMS, PairView, pair_view
 from ctlr.report.plots import Style
 from ctlr.report.privacy import scrub
 from ctlr.report.sections import Done, load, sections
@@ -48,13 +49,16 @@ class Contents:
     terms: tuple[tuple[str, str], ...]
     tuning: TuningView | None
     """None where nothing was tuned."""
+    pairs: PairView | None
+    """None where there is one pair of source and target."""
 
     @property
     def written(self) -> list[Table]:
         """Tables that become files: those of the page, except what provenance says of this machine."""
         common = [table for name, table in self.tables.items() if name not in ("versions", "fingerprints")]
         tuning = list(self.tuning.tables.values()) if self.tuning is not None else []
-        return [*common, *(table for each in self.views for table in each.tables.values()), *tuning]
+        pairs = self.pairs.written if self.pairs is not None else []
+        return [*common, *(table for each in self.views for table in each.tables.values()), *pairs, *tuning]
 
 
 def contents(
@@ -82,6 +86,7 @@ def contents(
     styles = method_styles(found)
     several = len({section.encoder for section in found}) > 1
     views = [view(section, styles, root, bootstrap=bootstrap, level=level, name_encoder=several) for section in found]
+    pairs = pair_view(views, transfers, bootstrap=bootstrap, level=level)
     steps = step_rows(known)
     tables = {
         "methods": displays.methods_table(known, list(styles)),
@@ -96,7 +101,8 @@ def contents(
         results=tuple(known), views=tuple(views), tables=tables, keys=_keys(styles),
         facts=tuple(_facts(known, views, wall_seconds)),
         time_words=_time_words(steps, wall_seconds) + _tuning_words(searches),
-        terms=tuple(terms(views, bootstrap=bootstrap, level=level)),
+        terms=(*terms(views, bootstrap=bootstrap, level=level), *(TRANSFER_TERMS if transfers else ())),
+        pairs=pairs,
         tuning=tuning_view(
             searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
         ) if searches else None,

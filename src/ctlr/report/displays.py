@@ -30,6 +30,7 @@ __all__ = [
     "metric_label",
     "metric_words",
     "metrics_table",
+    "p_words",
     "percent",
     "score_digits",
     "scores_table",
@@ -188,7 +189,7 @@ def gains_table(section: Section, rows: Rows) -> Table:
         return (
             Cell(row.method), Cell(str(row.n_train)),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
-            Cell(VERDICTS[row.direction], alone, row.direction), Cell(_p(row.p_holm)),
+            Cell(VERDICTS[row.direction], alone, row.direction), Cell(p_words(row.p_holm)),
         )  # fmt: skip
 
     return Table(
@@ -210,7 +211,8 @@ def gains_table(section: Section, rows: Rows) -> Table:
     )  # fmt: skip
 
 
-def _p(value: float) -> str:
+def p_words(value: float) -> str:
+    """A p-value for reading: three digits below 0.1."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 

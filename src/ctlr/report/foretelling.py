@@ -28,7 +28,7 @@ class RankCorrelation:
     kendall: float
     """tau-b."""
     low: float
-    """Of the interval of Spearman's coefficient over pairs; NaN where every draw of pairs gives the same coefficient."""
+    """Of the interval of Spearman's coefficient over pairs; NaN where every draw of pairs gives the same one."""
     high: float
     p: float
     """Two-sided, of no association, over the orders that the pairs may have; of this score alone."""
@@ -77,7 +77,7 @@ def _spearman(x: Floats, y: Floats) -> Floats:
     a, b = (stats.rankdata(values, axis=-1) for values in (x, y))
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     size = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
-    return np.divide((a * b).sum(-1), size, out=np.full(np.shape(size), np.nan), where=size > 0)
+    return np.asarray(np.divide((a * b).sum(-1), size, out=np.full(np.shape(size), np.nan), where=size > 0))
 
 
 def _p(x: Floats, y: Floats, rng: np.random.Generator) -> float:
