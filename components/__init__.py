@@ -1,0 +1,7 @@
+"""The steps of a benchmark as Kubeflow Pipelines components: typed inputs and outputs around one call each.
+
+They run in CTLR's own image, which holds kfp (the extra `cluster`).
+"""
+
+IMAGE = "ctlr/ctlr-cpu:0.1.0"
+"""Unless the benchmark's `platform.image` names another one."""

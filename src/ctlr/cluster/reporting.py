@@ -1,0 +1,78 @@
+"""The last step: report and records, also of a run that failed on its way."""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ctlr.cluster.steps import trained_plan, trained_results
+from ctlr.cluster.submission import Submission, submitted
+from ctlr.engine import collect_transfers
+from ctlr.errors import CtlrError
+from ctlr.outcome.provenance import environment
+from ctlr.outcome.recording import Recorder, make_tracker
+from ctlr.outcome.reporting import write_report
+from ctlr.specs import StudyResult, TransferScores
+from ctlr.workspace import Workspace
+
+__all__ = ["report_benchmark"]
+
+log = logging.getLogger("ctlr")
+
+
+def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str], page: str) -> dict[str, Any]:
+    """Write the report of what is finished, and record it where the benchmark says so.
+
+    Args:
+        workspace: Folder that every step mounts.
+        benchmark, manifests: As `plan_benchmark` took them: this step runs whether or not that one succeeded.
+        page: File to write the report to once more, for whoever shows it.
+
+    Returns:
+        Counts of studies, and what keeps the report from being whole.
+
+    Raises:
+        ConfigError: The benchmark breaks a rule.
+        CtlrError: The tracking server cannot be reached; the report is written.
+    """
+    run = submitted(benchmark, manifests, Workspace(workspace))
+    try:
+        results, searches = trained_results(run)
+        arrays = run.arrays()
+    except CtlrError as error:  # an earlier task has failed for it
+        return _nothing(page, str(error))
+    if not results:
+        return _nothing(page, "No study is finished.")
+    origin = environment(run.folder)
+    report = write_report(
+        run.config, results, arrays, searches, run.workspace, origin=origin, seconds=0, transfers=_transfers(run)
+    )
+    Path(page).write_bytes(report.read_bytes())
+    _record(run, results, origin)
+    failed = sum(result.status == "failed" for result in results)
+    missing = len(run.plan.studies) - len(results)
+    log.info("%s: %d studies, %d failed, %d not finished; %s", run.name, len(results), failed, missing, report)
+    return {"studies": len(results), "failed": failed, "not_finished": missing, "workspace": str(run.workspace.root),
+            "path": str(report.relative_to(run.workspace.root))}  # fmt: skip
+
+
+def _transfers(run: Submission) -> list[TransferScores]:
+    return collect_transfers(trained_plan(run)[0], run.arrays(), run.workspace)
+
+
+def _record(run: Submission, results: list[StudyResult], origin: Mapping[str, str]) -> None:
+    recorder = Recorder(make_tracker(run.config, run.workspace), run.config, run.workspace, origin)
+    with recorder:
+        for result in results:
+            recorder.put(result)
+    if recorder.error is not None:
+        raise CtlrError(f"{recorder.error} Results are safe in the workspace; submit again to record what is missing.")
+
+
+def _nothing(page: str, reason: str) -> dict[str, Any]:
+    log.error("%s", reason)
+    Path(page).write_text(f"<!doctype html><title>CTLR</title><p>There is nothing to report: {html.escape(reason)}</p>")
+    return {"studies": 0, "failed": 0, "reason": reason}

@@ -1,0 +1,68 @@
+"""The searches of a tuned benchmark, in groups that can go side by side."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+from ctlr.cluster.submission import Submission
+from ctlr.engine import check_device, gate
+from ctlr.errors import CtlrError, WorkspaceError
+from ctlr.plan import Plan
+from ctlr.pool import Event
+from ctlr.searches import run_searches
+from ctlr.specs import PretrainSpec, Study, dns_name, fingerprint
+from ctlr.workspace import Workspace
+
+__all__ = ["Place", "search_groups", "tune_searches"]
+
+log = logging.getLogger("ctlr")
+
+Place = Literal["katib", "local"]
+"""Where trials run: as pods that Katib starts, or in the task's own pod."""
+
+
+def search_groups(plan: Plan) -> dict[str, tuple[Study, ...]]:
+    """Searches by the name of their group.
+
+    Those that share a pretraining stay together: they share its budget and its cost, as they do on a laptop.
+    """
+    groups: dict[str, list[Study]] = {}
+    for study in plan.searches:
+        spec = PretrainSpec.of(study)
+        size = "" if spec is not None else f"-n{study.n_train}"
+        label = dns_name(f"{study.method.label}-{study.target.task.name}-{study.encoder.label}{size}", 40)
+        alike = study.without_folders().model_dump_json() if spec is None else spec.identity()
+        shared = next((name for name in groups if name.endswith(fingerprint(alike)[:8])), None)
+        groups.setdefault(shared or f"{label}-{fingerprint(alike)[:8]}", []).append(study)
+    return {name: tuple(studies) for name, studies in groups.items()}
+
+
+def tune_searches(
+    workspace: str, submission: str, group: str, *, place: Place, device: str, workers: int
+) -> dict[str, Any]:
+    """Run a group of searches; what they found lies in the submission for `schedule_training`.
+
+    Data that cannot be used are left to that step, which is not retried.
+    """
+    check_device(device)
+    run = Submission(Workspace(workspace), submission)
+    plan = run.plan.model_copy(update={"searches": search_groups(run.plan)[group]})
+    try:
+        arrays = run.arrays()
+        gate(plan.model_copy(update={"studies": plan.searches}), arrays, run.workspace)
+    except WorkspaceError:
+        raise
+    except CtlrError as error:
+        return {"status": "failed", "reason": str(error)}
+    found = run_searches(run.config, plan, arrays, run.workspace, workers=workers, device=device, on_event=_say)
+    run.keep("searches", group, [search.model_dump(mode="json") for search in found])
+    facts: dict[str, Any] = {"status": "ok", "workspace": str(run.workspace.root), "searches": len(found)}
+    for search in found:
+        best = search.reason or " ".join(f"{option}={value}" for option, value in search.assignments.items())
+        facts[f"{search.study.method.label} n{search.study.n_train}"] = best
+    return facts | {"trials": sum(len(stage.trials) for search in found for stage in search.stages)}
+
+
+def _say(event: Event) -> None:
+    log.info("%s %s %s", event.job.id, event.state, event.text)
