@@ -15,16 +15,20 @@ def test_four_pairs_in_perfect_order_may_still_be_chance() -> None:
     assert found.spearman == found.kendall == pytest.approx(1)
     assert found.p == pytest.approx(2 / 24)
     assert chance_of_perfection(4) == pytest.approx(1 / 12)
+    assert (found.low, found.high) == (-1, 1)
+
+
+def test_where_every_draw_of_pairs_has_one_order_there_is_no_interval() -> None:
+    found = correlate([1, 2, 3, 4, 5], [1, 2, 3, 4, 5])
+    assert found.p == pytest.approx(2 / 120)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
 
 
-def test_one_swap_among_four_pairs_leaves_an_interval_over_nearly_everything() -> None:
+def test_coefficients_are_those_of_their_definitions() -> None:
     # Spearman: 1 - 6 * 2 / (4 * 15); Kendall: five of six pairs of pairs agree.
     found = correlate([1, 2, 3, 4], [1, 3, 2, 4])
     assert (found.spearman, found.kendall) == (pytest.approx(0.8), pytest.approx(2 / 3))
-    assert found.low == pytest.approx(-1)
-    assert found.high == pytest.approx(1)
     # Of the 24 orders 4 have a coefficient of 0.8 or more, and as many of -0.8 or less.
     assert found.p == pytest.approx(8 / 24)
 
@@ -56,9 +60,16 @@ def test_a_line_through_the_others_foretells_a_line() -> None:
 def test_a_score_that_points_the_wrong_way_for_the_left_out_pair_is_worse_than_the_mean() -> None:
     found = leave_one_out([0, 1, 2], [0, 3, 0])
     assert found is not None
-    # Lines through two points: 6 at 0, 0 at 1, 6 at 2; means 1.5, 0, 1.5.
-    assert found.predicted == pytest.approx([6, 0, 6])
-    assert (found.error, found.error_of_mean) == (pytest.approx(5), pytest.approx(2))
+    # Through the last two the line falls, so their mean is said; the first two promise 6 at 2. Means: 1.5, 0, 1.5.
+    assert found.predicted == pytest.approx([1.5, 0, 6])
+    assert (found.error, found.error_of_mean) == (pytest.approx(3.5), pytest.approx(2))
+    assert not found.better
+
+
+def test_a_score_that_runs_against_its_promise_foretells_no_more_than_the_mean() -> None:
+    found = leave_one_out([4, 3, 2, 1], [1, 2, 3, 4])
+    assert found is not None
+    assert found.predicted == pytest.approx(found.mean)
     assert not found.better
 
 

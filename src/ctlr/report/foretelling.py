@@ -41,7 +41,8 @@ def rank_correlation(
     """Spearman's and Kendall's rank correlation of what was promised and what was gained.
 
     The interval is a percentile interval over pairs drawn with replacement; draws in which the coefficient is undefined
-    (all of them the same pair) are left out. The p-value is exact up to seven pairs.
+    (all of them the same pair) are left out. Of so few pairs that a perfect order may be chance at the level asked for
+    (four at 0.95) draws say nothing: the interval is then -1 to 1. The p-value is exact up to seven pairs.
 
     Args:
         promise: (P,) score of each pair, signed so that larger promises more.
@@ -56,20 +57,27 @@ def rank_correlation(
     x, y = np.asarray(promise, np.float64), np.asarray(gains, np.float64)
     if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    drawn = rng.integers(len(x), size=(replicates, len(x)))
-    values = _spearman(x[drawn], y[drawn])
-    values = values[~np.isnan(values)]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (math.nan, math.nan)
-    if np.ptp(values) < 1e-9:
-        low = high = math.nan
+    low, high = _interval(x, y, rng, replicates, level)
     return RankCorrelation(
         spearman=float(_spearman(x[None], y[None])[0]),
         kendall=float(stats.kendalltau(x, y).statistic),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         p=_p(x, y, rng),
         n_pairs=len(x),
     )
+
+
+def _interval(x: Floats, y: Floats, rng: np.random.Generator, replicates: int, level: float) -> tuple[float, float]:
+    if chance_of_perfection(len(x)) > 1 - level:
+        return -1.0, 1.0
+    drawn = rng.integers(len(x), size=(replicates, len(x)))
+    values = _spearman(x[drawn], y[drawn])
+    values = values[~np.isnan(values)]
+    if not len(values) or np.ptp(values) < 1e-9:
+        return math.nan, math.nan
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _spearman(x: Floats, y: Floats) -> Floats:
@@ -98,7 +106,7 @@ class LeftOut:
     """How well the gain of each pair is foretold from the others. P pairs."""
 
     predicted: Floats
-    """(P,) by a line over the score, fitted on the other pairs."""
+    """(P,) by a line that rises with what the score promises, or is flat, fitted on the other pairs."""
     mean: Floats
     """(P,) mean gain of the other pairs."""
     gains: Floats
@@ -117,20 +125,22 @@ class LeftOut:
     @property
     def better(self) -> bool:
         """Whether the score did better than the mean of the other pairs."""
-        return self.error < self.error_of_mean
+        return self.error < self.error_of_mean * (1 - 1e-9)
 
 
-def leave_one_out(scores: ArrayLike, gains: ArrayLike) -> LeftOut | None:
-    """Foretell the gain of each pair by a least-squares line through the others.
+def leave_one_out(promise: ArrayLike, gains: ArrayLike) -> LeftOut | None:
+    """Foretell the gain of each pair by a least-squares line through the others that does not fall.
+
+    A score that runs against its promise on the other pairs, or is the same for all of them, foretells their mean.
 
     Args:
-        scores: (P,) of each pair.
+        promise: (P,) score of each pair, signed so that larger promises more.
         gains: (P,) measured gain.
 
     Returns:
-        None with fewer than three pairs. Where the other pairs have one score, the line is their mean.
+        None with fewer than three pairs.
     """
-    x, y = np.asarray(scores, np.float64), np.asarray(gains, np.float64)
+    x, y = np.asarray(promise, np.float64), np.asarray(gains, np.float64)
     if len(x) < FEWEST_PAIRS:
         return None
     others = [np.delete(np.arange(len(x)), index) for index in range(len(x))]
@@ -142,4 +152,4 @@ def leave_one_out(scores: ArrayLike, gains: ArrayLike) -> LeftOut | None:
 
 def _slope(x: Floats, y: Floats) -> float:
     spread = float(((x - x.mean()) ** 2).sum())
-    return float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
+    return max(0.0, float(((x - x.mean()) * (y - y.mean())).sum()) / spread) if spread > 0 else 0.0

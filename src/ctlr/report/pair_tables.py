@@ -161,7 +161,8 @@ def foretold_table(rows: Sequence[Foretold], *, level: float) -> Table:
         caption=f"How far each score foretold the gain. Spearman's rank correlation with its {percent(level)} interval "
         "over pairs, and Kendall's, signed so that 1 promises rightly; p is adjusted for "
         f"{sum(row.ranks is not None for row in rows)} scores (Holm). Errors, in {metrics}, are mean distances of the "
-        "gain of each pair from what a line through the other pairs, or their mean, says.",
+        "gain of each pair from what a line through the other pairs (rising with what the score promises), or their "
+        "mean, says.",
         columns=("Score", "n", "Pairs", "Spearman", "Kendall", "p", "Error by score", "Error by mean", "Better"),
         rows=tuple(map(line, rows)),
         records=tuple(map(_foretold_record, rows)),

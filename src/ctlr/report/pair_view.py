@@ -127,8 +127,8 @@ def _findings(rows: Sequence[Foretold], level: float) -> list[str]:
     if pairs >= FEWEST_PAIRS and chance_of_perfection(pairs) > 1 - level:
         said.append(
             f"With {pairs} pairs scores and gains fall into one order, or its opposite, by chance once in "
-            f"{math.factorial(pairs) // 2} times: no score can be shown to predict here, and the intervals are wide or "
-            "undefined. More pairs could tell."
+            f"{math.factorial(pairs) // 2} times. No score can be shown to predict here, and no interval says more "
+            "than −1 to 1; more pairs could tell."
         )
     return said
 
@@ -167,8 +167,6 @@ def _useful(group: Sequence[Foretold], level: float) -> str:
     tried = sum(row.left_out is not None for row in group)
     if best.p_holm < 1 - level and best.ranks.spearman > 0:
         return words + "more than chance would do."
-    if best.ranks.spearman < 0:
-        return words + "the opposite of what it promises."
     return words + f"with {len(best.pairs)} pairs, the best of {tried} scores may do as well by chance."
 
 

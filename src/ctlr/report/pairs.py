@@ -216,11 +216,12 @@ def _foretold(race: Race, score: str, bootstrap: int, level: float) -> Foretold:
     gains = {each.pair: each.row.gain.mean for each in race.gains if score in race.scores[each.pair]}
     values = [race.scores[pair][score] for pair in gains]
     sign = 1.0 if TRANSFER_SCORES[score] == "max" else -1.0
+    promise = [sign * value for value in values]
     ranks = rank_correlation(
-        [sign * value for value in values], list(gains.values()), np.random.default_rng(0),
+        promise, list(gains.values()), np.random.default_rng(0),
         replicates=bootstrap, level=level,
     )  # fmt: skip
     return Foretold(
         score=score, race=race, pairs=tuple(gains), ranks=ranks, p_holm=None,
-        left_out=leave_one_out(values, list(gains.values())),
+        left_out=leave_one_out(promise, list(gains.values())),
     )  # fmt: skip
