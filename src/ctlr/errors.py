@@ -6,7 +6,8 @@ CtlrError                 exit code 1
 │   └── LeakageError      two sides of a split share a subject or image
 ├── WorkspaceError        the workspace is locked, foreign or full
 ├── TrainingError         a study cannot go on (NaN loss, constant predictions)
-└── MissingExtraError     an optional package is not installed          (exit code 2)
+├── MissingExtraError     an optional package is not installed          (exit code 2)
+└── ClusterError          a cluster cannot be reached, or refuses       (exit code 4)
 
 A message names the place (file, line, key or subject), the rule, the value and the remedy.
 """
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "CtlrError",
     "DataError",
@@ -63,6 +65,12 @@ class MissingExtraError(CtlrError):
     """An optional package is needed and not installed."""
 
     exit_code = 2
+
+
+class ClusterError(CtlrError):
+    """A cluster cannot be reached, takes too long, refuses what is asked, or lost what was asked for."""
+
+    exit_code = 4
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

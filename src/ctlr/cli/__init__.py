@@ -1,7 +1,8 @@
 """The command line: `ctlr check|plan|run|resume|report|tune|trial|suggest|cohort|doctor|init|schema`.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 config or usage, 3 some studies failed,
-130 interrupted. Commands import what they need when they run, so that `ctlr --help` answers at once.
+4 the cluster cannot be reached or refuses, 130 interrupted. Commands import what
+they need when they run, so that `ctlr --help` answers at once.
 """
 
 from ctlr.cli.app import main

@@ -18,12 +18,14 @@ from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Proposal, Trial, TrialStatus, fingerprint
 from ctlr.tuning.manifest import parse_experiment
 
-__all__ = ["fill_reply", "read_open", "read_request", "read_trials", "seed_of"]
+__all__ = ["LABEL", "NUMBER", "fill_reply", "read_open", "read_request", "read_trials", "seed_of"]
 
 OPEN = "ctlr_open_proposals"
 """The setting of the algorithm in which proposals travel whose trials Katib hides or may come to hide."""
-_LABEL = "ctlr.suggestion.katib.kubeflow.org/"
-_NUMBER = f"{_LABEL}number"
+LABEL = "ctlr.suggestion.katib.kubeflow.org/"
+"""Opens the names of the labels that a proposal's trial bears on the cluster."""
+NUMBER = f"{LABEL}number"
+"""The label that holds a proposal's number."""
 
 _DIRECTIONS = ("", "minimize", "maximize")
 _KINDS = ("unknown", "double", "int", "discrete", "categorical")
@@ -144,7 +146,7 @@ def read_trials(
 
 
 def _number(message: Any, opened: Mapping[int, Proposal]) -> int | None:
-    written = message.spec.labels.get(_NUMBER, "")
+    written = message.spec.labels.get(NUMBER, "")
     if written.isdecimal():
         return int(written)
     assignments = _assignments(message)
@@ -164,7 +166,7 @@ def _trial(message: Any, number: int, experiment: Experiment) -> Trial:
         number=number,
         name=message.name,
         assignments=_assignments(message),
-        labels={key.removeprefix(_LABEL): value for key, value in labels.items() if key != _NUMBER},
+        labels={key.removeprefix(LABEL): value for key, value in labels.items() if key != NUMBER},
         status=_STATUSES[message.status.condition] if message.status.condition < len(_STATUSES) else "Created",
         value=metrics.get(experiment.objective.metric),
         metrics=metrics,
@@ -197,8 +199,8 @@ def fill_reply(
         entry = reply.parameter_assignments.add()
         for name, value in proposal.assignments.items():
             entry.assignments.add(name=name, value=value)
-        entry.labels[_NUMBER] = str(number)
+        entry.labels[NUMBER] = str(number)
         for key, value in proposal.labels.items():
-            entry.labels[key if "/" in key else f"{_LABEL}{key}"] = value
+            entry.labels[key if "/" in key else f"{LABEL}{key}"] = value
     kept = {number: proposal.model_dump(mode="json") for number, proposal in {**opened, **numbered}.items()}
     reply.algorithm.algorithm_settings.add(name=OPEN, value=json.dumps(kept, separators=(",", ":")))
