@@ -18,6 +18,7 @@ from ctlr.specs import (
     EncoderSpec,
     FinetuneSpec,
     FitSpec,
+    PlatformSpec,
     SplitSpec,
     TaskSpec,
     Value,
@@ -101,6 +102,8 @@ class Frame(Value):
     """Search for each method's best options first; null runs them as they are written."""
     tracking: TrackingSpec = TrackingSpec()
     report: ReportSpec = ReportSpec()
+    platform: PlatformSpec = PlatformSpec()
+    """Where on a cluster its pods run; a laptop has no use for it."""
 
 
 class BenchmarkConfig(Frame):
@@ -121,11 +124,12 @@ class BenchmarkConfig(Frame):
         return self
 
     def identity(self) -> str:
-        """Fingerprint of what decides results: not of folders' whereabouts, the prose, tracking or the report."""
+        """Fingerprint of what decides results: not of folders' whereabouts, the prose, tracking, report, platform."""
         return fingerprint(self.model_dump_json(exclude=_INCIDENTAL))
 
 
-_INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "datasets": {"__all__": {"root"}},
+_INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "platform": True,
+                                "datasets": {"__all__": {"root"}},
                                "tuning": {"experiments", "warm_start"}}  # fmt: skip
 
 

@@ -19,11 +19,11 @@ from ctlr.specs import ENCODERS, EncoderSpec, TaskSpec, Value
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
 _ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "sample_sizes", "seeds",
-          "split", "compute", "tuning", "tracking", "report")  # fmt: skip
+          "split", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
 
 
 def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
-    """The benchmark as plain data that may travel: a dataset's name stands for its folder, no tracking address.
+    """The benchmark as plain data that may travel: a dataset's name stands for its folder; no address, no cluster.
 
     Manifests go by the names of their files.
     """
@@ -32,6 +32,7 @@ def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
         if "root" in dataset:
             dataset["root"] = name
     data["tracking"]["uri"] = None
+    del data["platform"]
     if data["tuning"] is not None:
         paths: dict[str, list[str]] = data["tuning"]["experiments"]
         data["tuning"]["experiments"] = {label: [Path(path).name for path in each] for label, each in paths.items()}

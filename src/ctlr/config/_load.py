@@ -215,11 +215,19 @@ class _Binder:
         entry = self._named("datasets", key, entry)
         if model.ndim == 2:
             entry = _merged({"preprocess": {"shape": [32, 32]}}, entry)
+        if key in self._away():
+            return self._value(model, entry, where)
         if model is TorchvisionSpec:
             entry = self._published(entry, where)
         elif "root" in model.model_fields and "root" in entry:
             entry["root"] = self._placed(entry["root"], Path.is_dir, "folder", (*where, "root"))
         return self._value(model, entry, where)
+
+    def _away(self) -> Collection[str]:
+        """Datasets whose files a cluster's volume holds: they need not lie here."""
+        platform = self.data.get("platform")
+        roots = platform.get("roots") if isinstance(platform, dict) else None
+        return roots if isinstance(roots, dict) else ()
 
     def _published(self, entry: dict[str, Any], where: KeyPath) -> dict[str, Any]:
         """The entry with an absolute root; files that are missing there are named."""

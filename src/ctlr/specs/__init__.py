@@ -54,6 +54,7 @@ from ctlr.specs._methods import (
     SupervisedSpec,
     VATSpec,
 )
+from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._transfers import (
@@ -98,6 +99,7 @@ __all__ = [
     "ModelCard",
     "Objective",
     "Parameter",
+    "PlatformSpec",
     "PreprocessSpec",
     "PretrainSpec",
     "Proposal",
@@ -116,6 +118,7 @@ __all__ = [
     "TorchvisionSpec",
     "TransferScores",
     "TransferSpec",
+    "TolerationSpec",
     "Trial",
     "TrialCommand",
     "TrialReport",
