@@ -21,7 +21,7 @@ from ctlr.config import (
     template,
 )
 from ctlr.errors import ConfigError
-from ctlr.specs import CohortSpec, SimCLRSpec, SplitSpec, SupervisedSpec
+from ctlr.specs import PUBLISHED, CohortSpec, SimCLRSpec, SplitSpec, SupervisedSpec
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -470,6 +470,9 @@ def test_a_shipped_benchmark_loads_and_opens_with_its_command(path: Path, tmp_pa
     assert text.startswith(f"# ctlr run benchmarks/{path.name}")
     datasets = YAML(typ="safe", pure=True).load(text)["datasets"]
     elsewhere = [f"datasets.{name}.root={tmp_path}" for name, data in datasets.items() if "root" in data]
+    for needed in (file for data in datasets.values() if "set" in data for file in PUBLISHED[data["set"]].files):
+        (tmp_path / needed).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / needed).touch()
     assert load(path, elsewhere).name == path.stem
 
 
