@@ -28,8 +28,8 @@ FAMILIES: Mapping[str, str] = {
 BASE = "base B"
 """Yosinski's name for the network that learns the target from random weights."""
 _STYLES = {
-    "AnB": Style(SERIES[1], "s"), "AnB+": Style(SERIES[1], "D"), "BnB": Style(SERIES[2], "v"),
-    "BnB+": Style(SERIES[2], "o"), BASE: Style(MUTED, "", dashed=True),
+    "AnB": Style(SERIES[1], "s", hollow=True), "AnB+": Style(SERIES[1], "D"),
+    "BnB": Style(SERIES[2], "v", hollow=True), "BnB+": Style(SERIES[2], "o"), BASE: Style(MUTED, "", dashed=True),
 }  # fmt: skip
 WIDTH, HEIGHT = 480, 330
 
@@ -195,16 +195,15 @@ def layer_plot(rows: Sequence[LayerRow], base: Estimate | None, *, label: str, b
 def _curve(axes: Axes, rows: Sequence[LayerRow], base: Estimate | None, style: Style, *, dodge: float) -> None:
     x = np.array([row.role.n_blocks for row in rows]) + dodge
     y = np.array([row.estimate.mean for row in rows])
-    moving = rows[0].role.moving
     axes.vlines(
         x, [row.estimate.low for row in rows], [row.estimate.high for row in rows], color=style.colour, linewidth=1.8,
         alpha=0.5,
     )  # fmt: skip
     line_x, line_y = (np.array([0.0, *x]), np.array([base.mean, *y])) if base is not None else (x, y)
-    axes.plot(line_x, line_y, color=style.colour, linewidth=2, linestyle="-" if moving else (0, (1.6, 1.6)))
+    axes.plot(line_x, line_y, color=style.colour, linewidth=2, linestyle=(0, (1.6, 1.6)) if style.hollow else "-")
     axes.plot(
-        x, y, style.marker, color=style.colour, markersize=8, markeredgecolor=SURFACE if moving else style.colour,
-        markerfacecolor=style.colour if moving else SURFACE, markeredgewidth=1.4 if moving else 2,
+        x, y, style.marker, color=style.colour, markersize=8, markeredgecolor=style.colour if style.hollow else SURFACE,
+        markerfacecolor=SURFACE if style.hollow else style.colour, markeredgewidth=2 if style.hollow else 1.4,
     )  # fmt: skip
 
 

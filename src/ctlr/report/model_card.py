@@ -26,6 +26,8 @@ _USES: Mapping[str, str] = {
     "bids": "research on brain images preprocessed the same way, of people like those it was trained on",
     "cohort": "trying CTLR out: the images are synthetic, and nothing follows for real brains",
     "images": "pictures like those it was trained on",
+    "digits": "trying CTLR out: the set is small and its pictures are much alike",
+    "torchvision": "comparing methods: the pictures are small, and much alike inside a class",
 }
 
 

@@ -29,6 +29,7 @@ class Style:
     colour: str
     marker: str
     dashed: bool = False
+    hollow: bool = False
 
 
 def styles(contenders: Sequence[str], baselines: Sequence[str], floors: Sequence[str]) -> dict[str, Style]:
@@ -115,7 +116,8 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float]], style: Mapping[str
             )  # fmt: skip
         else:
             axes.plot(
-                [1.033], [y], look.marker, color=look.colour, markersize=7.5, markeredgewidth=0,
+                [1.033], [y], look.marker, color=look.colour, markersize=7.5,
+                markerfacecolor=SURFACE if look.hollow else look.colour, markeredgewidth=1.8 if look.hollow else 0,
                 transform=axes.transAxes, clip_on=False,
             )  # fmt: skip
         axes.text(1.07, y, short(method, 13), transform=axes.transAxes, va="center_baseline", color=INK)
