@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ctlr.report.plots import Style
 from ctlr.report.privacy import scrub
 from ctlr.report.sections import Done, load, sections
 from ctlr.report.svg import variable
+from ctlr.report.sweep_view import SweepView, sweep_view
 from ctlr.report.tuning import Budget
 from ctlr.report.tuning_views import TuningView, tuning_view
 from ctlr.report.views import View, method_styles, view
@@ -51,14 +53,17 @@ class Contents:
     """None where nothing was tuned."""
     pairs: PairView | None
     """None where there is one pair of source and target."""
+    sweep: SweepView | None
+    """None where no methods differ in their finetuning alone."""
 
     @property
     def written(self) -> list[Table]:
         """Tables that become files: those of the page, except what provenance says of this machine."""
         common = [table for name, table in self.tables.items() if name not in ("versions", "fingerprints")]
         tuning = list(self.tuning.tables.values()) if self.tuning is not None else []
-        pairs = self.pairs.written if self.pairs is not None else []
-        return [*common, *(table for each in self.views for table in each.tables.values()), *pairs, *tuning]
+        parts = [part.written for part in (self.sweep, self.pairs) if part is not None]
+        own = [table for each in self.views for table in each.tables.values()]
+        return [*common, *own, *itertools.chain(*parts), *tuning]
 
 
 def contents(
@@ -102,7 +107,7 @@ def contents(
         facts=tuple(_facts(known, views, wall_seconds)),
         time_words=_time_words(steps, wall_seconds) + _tuning_words(searches),
         terms=(*terms(views, bootstrap=bootstrap, level=level), *(TRANSFER_TERMS if transfers else ())),
-        pairs=pairs,
+        pairs=pairs, sweep=None if searches else sweep_view(views, [each.heading for each in views]),
         tuning=tuning_view(
             searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
         ) if searches else None,

@@ -26,6 +26,7 @@ __all__ = [
     "SplitRow",
     "bin_edges",
     "compute",
+    "gain_between",
 ]
 
 SPLITS = ("train", "validation", "test")
@@ -225,6 +226,14 @@ def _gains(section: Section, methods: Sequence[str], against: str | None, resamp
         )
         for (method, size, gain), p in zip(found, adjusted, strict=True)
     ]  # fmt: skip
+
+
+def gain_between(section: Section, method: str, other: str, size: int, rows: Rows) -> Gain | None:
+    """What one method gains over another at a size, resampled like the section's rows; None where no seed has both."""
+    return paired_gain(
+        _outcomes(section.cells[method, size]), _outcomes(section.cells[other, size]), section.task.headline,
+        np.random.default_rng(_SEED), bins=bin_edges(section, size), replicates=rows.replicates, level=rows.level,
+    )  # fmt: skip
 
 
 def bin_edges(section: Section, size: int) -> NDArray[np.float64] | None:

@@ -1,0 +1,213 @@
+"""What the page shows of sweeps over finetuning's options: sentences, tables, drawings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ctlr.report.displays import VERDICTS, interval, metric_label, p_words, percent
+from ctlr.report.formats import Cell, Table, decimals, number
+from ctlr.report.headline import listed
+from ctlr.report.pairs import Computed
+from ctlr.report.svg import Panel
+from ctlr.report.sweep_plot import sweep_plot
+from ctlr.report.sweeps import Comparison, Setting, Sweep, option_words, sweeps, value_words
+from ctlr.report.tables import GainRow
+
+__all__ = ["SweepFigures", "SweepView", "sweep_view"]
+
+
+@dataclass(frozen=True)
+class SweepFigures:
+    """One sweep of one section."""
+
+    heading: str
+    findings: tuple[str, ...]
+    """A sentence a size."""
+    panels: tuple[Panel, ...]
+    """One a size."""
+    tables: tuple[Table, Table]
+    """What was chosen against what, and every setting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepView:
+    """All sweeps of a report."""
+
+    summary: tuple[str, ...]
+    """A sentence an option, over all transfers and sizes."""
+    option: str
+    """On the axis of the drawings."""
+    sweeps: tuple[SweepFigures, ...]
+
+    @property
+    def written(self) -> list[Table]:
+        """Tables that become files."""
+        return [table for each in self.sweeps for table in each.tables]
+
+
+def sweep_view(views: Sequence[Computed], headings: Sequence[str]) -> SweepView | None:
+    """Compute and draw; None where no two methods differ in their finetuning alone.
+
+    Args:
+        views: Sections of the report.
+        headings: Of the sections.
+    """
+    found = [
+        (heading, view.rows.level, sweep)
+        for heading, view in zip(headings, views, strict=True)
+        for sweep in sweeps(view.section, view.rows)
+    ]
+    if not found:
+        return None
+    return SweepView(
+        summary=tuple(_summary([sweep for *_, sweep in found])),
+        option=found[0][2].options[0],
+        sweeps=tuple(_figures(heading, level, sweep, index) for index, (heading, level, sweep) in enumerate(found)),
+    )
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def _summary(found: Sequence[Sweep]) -> list[str]:
+    """What was chosen how often, and how often it was measurably better than the plain value and the runner-up."""
+    return [_of_option(option, found) for option in dict.fromkeys(name for sweep in found for name in sweep.options)]
+
+
+def _of_option(option: str, found: Sequence[Sweep]) -> str:
+    having = [sweep for sweep in found if option in sweep.options]
+    chosen = [sweep.chosen(size).options[option] for sweep in having for size in sweep.sizes]
+    counts = Counter(option_words(option, value) for value in chosen).most_common()
+    words = f"Validation subjects chose {listed([f'{value} in {n} of {len(chosen)} cases' for value, n in counts])}"
+    for plain, rival in ((True, _plain_name(option)), (False, "the runner-up")):
+        against = [c for sweep in having for c in sweep.comparisons if c.option == option and c.plain == plain]
+        if against:
+            better = sum(c.stands and c.gain.mean > 0 for c in against)
+            words += f"; {better} of {len(against)} are measurably better than {rival}"
+    return f"{words}."
+
+
+def _plain_name(option: str) -> str:
+    return "w = 1" if option == "w" else "full finetuning"
+
+
+def _finding(sweep: Sweep, size: int, level: float) -> str:
+    chosen = sweep.chosen(size)
+    digits = _digits(sweep)
+    named = listed([option_words(name, value) for name, value in chosen.options.items()])
+    words = f"At n = {size} validation subjects chose {named} (‘{chosen.method}’), with a gain over scratch of "
+    words += f"{_amount(chosen.gain, digits)} ({percent(level)} interval)."
+    for comparison in sweep.comparisons:
+        if comparison.chosen is chosen:
+            words += f" {_against(comparison, digits)}"
+    return words
+
+
+def _amount(row: GainRow, digits: int) -> str:
+    return f"{number(row.gain.mean, digits, sign=True)} ({interval(row.gain, digits, sign=True)})"
+
+
+def _against(comparison: Comparison, digits: int) -> str:
+    value = option_words(comparison.option, comparison.other.options[comparison.option])
+    rank = "the best with" if comparison.plain else "the runner-up,"
+    gain = comparison.gain
+    verdict = "measurably better" if gain.mean > 0 else "measurably worse"
+    if gain.verdict != "none" and not comparison.stands:
+        verdict = f"{verdict} taken alone, yet not among all comparisons"
+    if gain.verdict == "none":
+        verdict = "no measurable difference"
+    return (
+        f"Against {rank} {value} (‘{comparison.other.method}’): {number(gain.mean, digits, sign=True)} "
+        f"({interval(gain, digits, sign=True)}), {verdict}."
+    )
+
+
+def _digits(sweep: Sweep) -> int:
+    return decimals(end for s in sweep.settings for end in (s.gain.gain.mean, s.gain.gain.low, s.gain.gain.high))
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _figures(heading: str, level: float, sweep: Sweep, index: int) -> SweepFigures:
+    return SweepFigures(
+        heading=heading, findings=tuple(_finding(sweep, size, level) for size in sweep.sizes),
+        panels=tuple(sweep_plot(sweep, size, name=f"sweep-{index}-{size}") for size in sweep.sizes),
+        tables=(_choices_table(sweep, level, index), _settings_table(sweep, level, index)),
+    )  # fmt: skip
+
+
+def _factors(sweep: Sweep) -> dict[str, object]:
+    section = sweep.section
+    source = f"{section.source.data.name}.{section.source.task.name}" if section.source else ""
+    return {"data": section.target.data.name, "target": section.task.name, "source": source,
+            "encoder": section.encoder.label}  # fmt: skip
+
+
+def _choices_table(sweep: Sweep, level: float, index: int) -> Table:
+    digits = _digits(sweep)
+
+    def line(c: Comparison) -> tuple[Cell, ...]:
+        alone = "" if c.stands or c.gain.verdict == "none" else "taken alone"
+        direction = "negative" if c.gain.verdict == "negative transfer" else c.gain.verdict
+        words = "worse" if direction == "negative" else "better" if direction == "gain" else "none"
+        return (
+            Cell(c.option), Cell(str(c.chosen.gain.n_train)), Cell(option_words(c.option, c.chosen.options[c.option])),
+            Cell(option_words(c.option, c.other.options[c.option]), "plain" if c.plain else "runner-up"),
+            Cell(number(c.gain.mean, digits, sign=True), interval(c.gain, digits, sign=True)),
+            Cell(words, alone, direction), Cell(p_words(c.p_holm)),
+        )  # fmt: skip
+
+    return Table(
+        name=f"choices-{sweep.section.slug}-{index}",
+        caption="Chosen on validation subjects, against the best setting with the plain value and with the "
+        f"runner-up's, in {metric_label(sweep.section.task)} on the test set with its {percent(level)} interval; p "
+        f"is adjusted for {len(sweep.comparisons)} comparisons (Holm).",
+        columns=("Option", "n", "Chosen", "Against", "Gain", "Verdict", "p"), headers=1,
+        rows=tuple(map(line, sweep.comparisons)),
+        records=tuple(
+            _factors(sweep)
+            | {"n_train": c.chosen.gain.n_train, "option": c.option, "chosen": c.chosen.options[c.option],
+               "other": c.other.options[c.option], "plain": "yes" if c.plain else "no",
+               "chosen_method": c.chosen.method, "other_method": c.other.method, "gain": c.gain.mean,
+               "low": c.gain.low, "high": c.gain.high, "p": c.gain.p, "p_holm": c.p_holm,
+               "stands": "yes" if c.stands else "no"}
+            for c in sweep.comparisons
+        ),
+    )  # fmt: skip
+
+
+def _settings_table(sweep: Sweep, level: float, index: int) -> Table:
+    digits = _digits(sweep)
+    chosen = {size: sweep.chosen(size) for size in sweep.sizes}
+    places = decimals(abs(s.validation) for s in sweep.settings)
+
+    def line(setting: Setting) -> tuple[Cell, ...]:
+        row = setting.gain
+        best = setting is chosen[row.n_train]
+        return (
+            Cell(setting.method), Cell(str(row.n_train)),
+            *(Cell(value_words(value)) for value in setting.options.values()),
+            Cell(number(abs(setting.validation), places), tone="best" if best else ""),
+            Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
+            Cell(VERDICTS[row.direction], "" if row.stands or row.direction == "none" else "taken alone",
+                 row.direction),
+        )  # fmt: skip
+
+    return Table(
+        name=f"settings-{sweep.section.slug}-{index}",
+        caption=f"Every setting: mean validation score, and gain over scratch in {metric_label(sweep.section.task)} on "
+        f"the test set with its {percent(level)} interval. The best validation score of a size stands out.",
+        columns=("Method", "n", *sweep.options, "Validation", "Gain", "Verdict"), headers=1,
+        rows=tuple(map(line, sweep.settings)),
+        records=tuple(
+            _factors(sweep)
+            | {"method": s.method, "n_train": s.gain.n_train}
+            | dict(s.options)
+            | {"validation": abs(s.validation), "gain": s.gain.gain.mean, "low": s.gain.gain.low,
+               "high": s.gain.gain.high, "chosen": "yes" if s is chosen[s.gain.n_train] else "no"}
+            for s in sweep.settings
+        ),
+    )  # fmt: skip

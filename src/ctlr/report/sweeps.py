@@ -1,0 +1,175 @@
+"""Methods that differ in how they finetune alone: which options validation chose, and what that choice gained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ctlr.report.layer_curves import layer_roles
+from ctlr.report.sections import Section
+from ctlr.report.statistics import Gain, holm
+from ctlr.report.tables import GainRow, Rows, gain_between
+from ctlr.specs import METRICS, FinetuneSpec, MethodSpec, fingerprint
+
+__all__ = ["Comparison", "Option", "Setting", "Sweep", "option_words", "sweeps", "value_words"]
+
+Option = str | float | int | bool | None
+
+_FIRST = ("w", "strategy")
+"""Options that stand before the others."""
+_PLAIN: Mapping[str, Option] = {"w": 1.0, "strategy": "full"}
+"""What doing nothing special means: the choice is held against it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One method of a sweep at one size."""
+
+    options: Mapping[str, Option]
+    """Those that differ within the sweep."""
+    validation: float
+    """Mean over the seeds, signed so that larger is better; -inf where unknown."""
+    gain: GainRow
+    """Over scratch, on the test set."""
+
+    @property
+    def method(self) -> str:
+        """Its label."""
+        return self.gain.method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The chosen setting against the best one with another value of an option."""
+
+    option: str
+    chosen: Setting
+    other: Setting
+    plain: bool
+    """Whether the other has the option's plain value (w = 1, strategy full); else it is the runner-up."""
+    gain: Gain
+    """Of the chosen one over the other, on the test set."""
+    p_holm: float
+    """Adjusted for all comparisons of the sweep."""
+    stands: bool
+    """Whether the interval excludes zero, and still does with all comparisons taken together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A section's methods that share all but their finetuning's options."""
+
+    section: Section = field(repr=False)
+    options: tuple[str, ...]
+    """Those that differ, `w` and `strategy` first."""
+    settings: tuple[Setting, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def at(self, size: int) -> list[Setting]:
+        """Settings at one size."""
+        return [setting for setting in self.settings if setting.gain.n_train == size]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Every n_train, ascending."""
+        return sorted({setting.gain.n_train for setting in self.settings})
+
+    def chosen(self, size: int) -> Setting:
+        """The setting with the best mean validation score."""
+        return _best(self.at(size))
+
+
+def option_words(name: str, value: Option) -> str:
+    """`w = 0.3`, `gradual`, `lr = 0.001`."""
+    return str(value) if name == "strategy" else f"{name} = {value_words(value)}"
+
+
+def value_words(value: Option) -> str:
+    """`0.3`, `gradual`, `none`."""
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sweeps(section: Section, rows: Rows) -> list[Sweep]:
+    """Find groups of methods that differ in scalar options of their finetuning only, and compare within them.
+
+    The setting with the best mean validation score is chosen, without the test set; on the test set it is then held
+    against the best setting (on validation) with w = 1 or strategy full, and against the best with the runner-up's
+    value, for each option that differs. All comparisons are paired by seed and subject.
+
+    Args:
+        section: Studies of one transfer.
+        rows: Its numbers.
+    """
+    groups: dict[str, dict[str, MethodSpec]] = {}
+    roles = layer_roles(section)
+    for result in section.results:
+        method = result.study.method
+        if result.study.source is not None and method.label not in roles:
+            groups.setdefault(_family(method), {}).setdefault(method.label, method)
+    found = [_sweep(section, rows, methods) for methods in groups.values() if len(methods) > 1]
+    return [sweep for sweep in found if sweep is not None]
+
+
+def _family(method: MethodSpec) -> str:
+    """What settings of a sweep have alike."""
+    apart = {name for name in FinetuneSpec.model_fields if name != "views"}
+    return fingerprint(method.model_dump_json(exclude={"label": True, "finetune": apart}))
+
+
+def _sweep(section: Section, rows: Rows, methods: Mapping[str, MethodSpec]) -> Sweep | None:
+    options = {label: _options(method.finetune) for label, method in methods.items()}
+    names = [name for name in next(iter(options.values())) if len({given[name] for given in options.values()}) > 1]
+    names.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
+    sign = 1.0 if METRICS[section.task.headline] == "max" else -1.0
+    scored = {(row.method, row.n_train): row.validation for row in rows.splits}
+    settings = []
+    for gain in sorted((row for row in rows.gains if row.method in methods), key=lambda row: row.n_train):
+        score = scored.get((gain.method, gain.n_train))
+        given = {name: options[gain.method][name] for name in names}
+        settings.append(Setting(options=given, validation=-math.inf if score is None else sign * score, gain=gain))
+    if not names or len({setting.method for setting in settings}) < 2:
+        return None
+    sweep = Sweep(section=section, options=tuple(names), settings=tuple(settings), comparisons=())
+    return Sweep(**vars(sweep) | {"comparisons": tuple(_compared(sweep, rows))})
+
+
+def _options(spec: FinetuneSpec) -> dict[str, Option]:
+    """Scalar options, `w` as it applies."""
+    given = {name: getattr(spec, name) for name in FinetuneSpec.model_fields if name != "views"}
+    return given | {"w": spec.rate_ratio}
+
+
+def _best(settings: Sequence[Setting]) -> Setting:
+    return max(settings, key=lambda setting: setting.validation)
+
+
+def _compared(sweep: Sweep, rows: Rows) -> list[Comparison]:
+    pairs = [pair for size in sweep.sizes for pair in _opponents(sweep.at(size), sweep.options)]
+    gains = [
+        gain_between(sweep.section, chosen.method, other.method, chosen.gain.n_train, rows)
+        for _, chosen, other, _ in pairs
+    ]
+    known = [(*pair, gain) for pair, gain in zip(pairs, gains, strict=True) if gain is not None]
+    adjusted = holm([gain.p for *_, gain in known])
+    return [
+        Comparison(
+            option=option, chosen=chosen, other=other, plain=plain, gain=gain, p_holm=p,
+            stands=gain.verdict != "none" and p < 1 - rows.level,
+        )
+        for (option, chosen, other, plain, gain), p in zip(known, adjusted, strict=True)
+    ]  # fmt: skip
+
+
+def _opponents(settings: Sequence[Setting], options: Sequence[str]) -> list[tuple[str, Setting, Setting, bool]]:
+    """(option, chosen, other, whether plain): the plain value first, then the runner-up where it is another one."""
+    chosen = _best(settings)
+    found = []
+    for option in options:
+        others = [setting for setting in settings if setting.options[option] != chosen.options[option]]
+        plain = [s for s in others if option in _PLAIN and s.options[option] == _PLAIN[option]]
+        if plain:
+            found.append((option, chosen, _best(plain), True))
+        if others and (not plain or _best(others) is not _best(plain)):
+            found.append((option, chosen, _best(others), False))
+    return found
