@@ -12,11 +12,10 @@ from pydantic import BaseModel, ValidationError
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._document import Document, KeyPath, read_document
 from ctlr.config._explain import explain
-from ctlr.config._layers import LAYER_TRANSFER, layer_faults, layer_methods
 from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Parts, Transfer
 from ctlr.config._published import missing_files
 from ctlr.config._rules import broken_rules
-from ctlr.config._sweep import combinations, listed_options
+from ctlr.config._unfold import Methods, merged, unfolded
 from ctlr.errors import nearest
 from ctlr.specs import (
     ENCODERS,
@@ -60,12 +59,11 @@ class _Binder:
         self.document = document
         self.data = document.data
         self.folder = folder
-        self.families: dict[str, list[str]] = {}
-        """Labels of the methods that a key with a `sweep`, or `layer_transfer`, stands for."""
+        self.methods = Methods()
 
     def bind(self) -> BenchmarkConfig:
         self._refuse_unknown_sections()
-        methods = self._unfolded_methods()
+        self.methods = unfolded(self.document, self._section("methods"), self._section("encoders"))
         self._shape_tuning()
         frame = self._value(Frame, {key: self.data[key] for key in Frame.model_fields if key in self.data}, ())
         training = self._training()
@@ -74,7 +72,9 @@ class _Binder:
             tasks={key: self._task(key, entry) for key, entry in self._section("tasks").items()},
             transfers=self._transfers(),
             encoders={key: self._encoder(key, entry) for key, entry in self._section("encoders").items()},
-            methods={label: self._method(label, key, entry, training) for label, (key, entry) in methods.items()},
+            methods={
+                label: self._method(label, key, entry, training) for label, (key, entry) in self.methods.entries.items()
+            },
             split=frame.split if frame else None,
             sample_sizes=frame.sample_sizes if frame else (),
             tuning=frame.tuning if frame else None,
@@ -95,52 +95,6 @@ class _Binder:
             if key not in known:
                 self.document.fault((key,), f"unknown key. {nearest(key, known)}")
 
-    def _unfolded_methods(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Label -> (key in the file, entry) of each method, those of a `sweep` or a layer transfer written out."""
-        section = self._section("methods")
-        unfolded = {
-            key: (key, entry) for key, entry in section.items() if "sweep" not in entry and key != LAYER_TRANSFER
-        }
-        for key, entry in section.items():
-            if key == LAYER_TRANSFER:
-                unfolded |= self._networks(entry, taken=section)
-                continue
-            if "sweep" not in entry:
-                continue
-            where: KeyPath = ("methods", key)
-            plain = {name: value for name, value in entry.items() if name != "sweep"}
-            options, faults = listed_options(entry["sweep"])
-            for below, message in faults:
-                self.document.fault((*where, "sweep", *below), message)
-            if faults or ("method" not in plain and key not in METHOD_KINDS):
-                unfolded[key] = (key, plain)
-                continue
-            for below, _ in options:
-                self.document.alias((*where, "sweep", *below), (*where, *below))
-            self.families[key] = []
-            for label, swept in combinations(key, options):
-                if label in section:
-                    self.document.fault((*where, "sweep"), f"makes a method {label!r}, and there is one. Rename a key.")
-                self.document.alias(where, ("methods", label))
-                self.families[key].append(label)
-                unfolded[label] = (key, _merged({"method": key, **plain}, swept))
-        return unfolded
-
-    def _networks(self, entry: dict[str, Any], taken: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:
-        """The methods of a layer transfer; none where it is wrong."""
-        where: KeyPath = ("methods", LAYER_TRANSFER)
-        encoders = self._section("encoders")
-        faults = list(layer_faults(entry, encoders))
-        for below, message in faults:
-            self.document.fault((*where, *below), message)
-        found = {} if faults else dict(layer_methods(entry, encoders))
-        for label in found:
-            if label in taken:
-                self.document.fault(("methods", label), "is a network of `layer_transfer` already. Rename the key.")
-            self.document.alias(where, ("methods", label))
-        self.families[LAYER_TRANSFER] = list(found)
-        return {label: (LAYER_TRANSFER, own) for label, own in found.items()}
-
     def _shape_tuning(self) -> None:
         """A lone manifest becomes a list, its path absolute, and a number among the settings the text that it is."""
         tuning = self.data.get("tuning")
@@ -151,7 +105,7 @@ class _Binder:
             tuning["experiments"] = {
                 label: self._manifests(key, paths)
                 for key, paths in experiments.items()
-                for label in self.families.get(key, [key])
+                for label in self.methods.labels(key)
             }
         if isinstance(settings, dict):
             tuning["settings"] = {
@@ -214,7 +168,7 @@ class _Binder:
         model = DATASET_KINDS[entry["kind"]]
         entry = self._named("datasets", key, entry)
         if model.ndim == 2:
-            entry = _merged({"preprocess": {"shape": [32, 32]}}, entry)
+            entry = merged({"preprocess": {"shape": [32, 32]}}, entry)
         if key in self._away():
             return self._value(model, entry, where)
         if model is TorchvisionSpec:
@@ -255,7 +209,7 @@ class _Binder:
             return None
         model = METHOD_KINDS[entry.get("method", key)]
         entry = {"method": key, **self._named("methods", label, entry)}
-        return self._value(model, _merged(_defaults(model, training, entry), entry), where)
+        return self._value(model, merged(_defaults(model, training, entry), entry), where)
 
     def _known(self, what: str, table: Collection[str], where: KeyPath, field: str, entry: Mapping[str, Any]) -> bool:
         """Whether an entry says what it is: by its field, or (encoders, methods) by its key."""
@@ -293,8 +247,7 @@ class _Binder:
         methods = item.get("methods")
         if not isinstance(methods, list):
             return item
-        spread = [label for key in methods for label in (self.families.get(key, [key]) if type(key) is str else [key])]
-        return {**item, "methods": spread}
+        return {**item, "methods": [label for key in methods for label in self.methods.labels(key)]}
 
     def _training(self) -> dict[str, Any]:
         """What the user set for every method; nothing where it is wrong, so that a fault is told once."""
@@ -309,27 +262,21 @@ class _Binder:
 
 def _defaults(model: type[MethodSpec], training: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a method's stages before its own are laid over: the method's defaults, then `training`."""
-    merged: dict[str, Any] = {}
+    stages: dict[str, Any] = {}
     if model is MeanSpec:
-        return merged
+        return stages
     for stage in ("pretrain", "finetune"):
         if stage not in model.model_fields:
             continue
         default: BaseModel = model.model_fields[stage].default
         shared = dict(training.get(stage) or {})
-        probes = isinstance(entry.get(stage), dict) and entry[stage].get("linear_probe")
-        if issubclass(model, ScratchSpec | VATSpec):
-            shared.pop("linear_probe", None)  # they have no pretrained weights to keep
-        if issubclass(model, ScratchSpec | VATSpec) or probes:
+        own = entry.get(stage)
+        if issubclass(model, ScratchSpec | VATSpec):  # they have no pretrained weights to keep
+            for option in ("n_frozen", "l2_sp", "norm_statistics"):
+                shared.pop(option, None)
+            if shared.get("strategy") == "linear_probe":
+                del shared["strategy"]
+        if isinstance(own, dict) and own.get("strategy") == "linear_probe":
             shared.pop("n_frozen", None)
-        merged[stage] = _merged(default.model_dump(mode="json", exclude_unset=True), shared)
-    return merged
-
-
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Two mappings laid over each other; mappings inside are merged too, anything else is replaced."""
-    merged = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+        stages[stage] = merged(default.model_dump(mode="json", exclude_unset=True), shared)
+    return stages
