@@ -98,14 +98,14 @@ def test_what_a_method_needs_survives_partial_options(plain: Path) -> None:
 
 
 def test_freezing_for_all_spares_methods_without_pretrained_weights(plain: Path) -> None:
-    config = load(plain, ["training.finetune={n_frozen: 2, linear_probe: false}", "methods.vat={}"])
+    config = load(plain, ["training.finetune={n_frozen: 2, strategy: full}", "methods.vat={}"])
     frozen = {label: method.finetune.n_frozen for label, method in config.methods.items()}
     assert frozen == {"scratch": 0, "supervised": 1, "simclr": 2, "vat": 0}
 
 
 def test_a_probe_of_ones_own_overrules_freezing_for_all(plain: Path) -> None:
-    config = load(plain, ["training.finetune.n_frozen=2", "methods.simclr.finetune.linear_probe=true"])
-    assert config.methods["simclr"].finetune.linear_probe
+    config = load(plain, ["training.finetune.n_frozen=2", "methods.simclr.finetune.strategy=linear_probe"])
+    assert config.methods["simclr"].finetune.strategy == "linear_probe"
     assert config.methods["simclr"].finetune.n_frozen == 0
 
 
@@ -228,9 +228,15 @@ BROKEN = {
     "norm to replace": ("encoders.alexnet={norm: group}", ["encoders.alexnet", "alexnet has none. Leave `norm` out"]),
     "volume with two sides": ("datasets.cohort.preprocess.shape=[32, 32]", ["volumes have three sides; got [32, 32]"]),
     "volume in colour": ("datasets.cohort.preprocess.channels=3", ["preprocess.channels: volumes have one channel"]),
-    "frozen twice": ("methods.supervised.finetune.linear_probe=true", ["finetune.n_frozen: `linear_probe` freezes"]),
+    "frozen twice": (
+        "methods.supervised.finetune.strategy=linear_probe",
+        ["finetune.n_frozen: `strategy: linear_probe` freezes"],
+    ),
     "frozen baseline": ("methods.scratch.finetune.n_frozen=1", ["methods.scratch.finetune.n_frozen: the baseline"]),
-    "frozen vat": ("methods.vat={finetune: {linear_probe: true}}", ["methods.vat.finetune.linear_probe: vat has no"]),
+    "frozen vat": (
+        "methods.vat={finetune: {strategy: linear_probe}}",
+        ["methods.vat.finetune.strategy: vat has no"],
+    ),
     "nothing to contrast": ("methods.simclr.pretrain.views=null", ["simclr.pretrain.views: simclr contrasts"]),
     "a share above one": ("split.test=1.5", ["split.test: must be a share below 1 or a whole number"]),
     "larger than the cohort": ("sample_sizes=[20, 200]", ["sample_sizes.1: 200 to train", "'cohort' has 400"]),

@@ -225,7 +225,7 @@ def test_frozen_blocks_keep_their_pretrained_weights_and_statistics(own_bench: B
 
 def test_a_predictor_that_came_out_constant_is_a_failure(own_bench: Bench) -> None:
     study = own_bench.study("scratch")
-    dead = study.method.finetune.model_copy(update={"lr": 1e-30, "epochs": 1, "linear_probe": True})
+    dead = study.method.finetune.model_copy(update={"lr": 1e-30, "epochs": 1, "strategy": "linear_probe"})
     study = study.model_copy(update={"method": study.method.model_copy(update={"finetune": dead})})
     finetune(study, own_bench.arrays, own_bench.workspace)
     model = own_bench.workspace.folder("finetuned", study_key(study, own_bench.arrays))

@@ -15,8 +15,9 @@ from ctlr.methods.base import Batch, Objective
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
 from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec, ViewsSpec
-from ctlr.training.fit import Fitted, Validation, fit, make_optimiser
+from ctlr.training.fit import Fitted, Validation, fit
 from ctlr.training.images import Images, Labelled
+from ctlr.training.optimisers import OPTIMISERS, make_optimiser
 from ctlr.training.placement import Placement, place
 
 CPU = torch.device("cpu")
@@ -72,8 +73,9 @@ def judge(scores: list[float]) -> Callable[[], Validation]:
     return lambda: Validation(next(given), 0.0, {"mae": 1.0})
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize(
+    ("optimiser", "precision"), [*((name, "float32") for name in OPTIMISERS), ("adamw", "bf16"), ("momentum", "bf16")]
+)
 def test_an_interrupted_stage_ends_with_the_same_numbers_as_an_uninterrupted_one(
     tmp_path: Path, optimiser: str, precision: str
 ) -> None:
@@ -163,9 +165,7 @@ class Push(Objective):
 def test_clipping_bounds_the_norm_of_the_whole_gradient(tmp_path: Path, clip: float | None, moved: float) -> None:
     objective = Push()
     ones = Labelled(Images.of(torch.ones(4, 1, 2, 2), CPU), torch.zeros(4))
-    spec = FitSpec(
-        epochs=1, lr=1.0, clip=clip, optimiser="sgd", momentum=0.0, weight_decay=0.0, schedule="constant", warmup=0
-    )
+    spec = FitSpec(epochs=1, lr=1.0, clip=clip, optimiser="sgd", weight_decay=0.0, schedule="constant", warmup=0)
     fit(objective, {"labelled": ones}, spec=spec, seed=0, placement=PLAIN, folder=tmp_path)
     step = torch.tensor([objective.encoder.weight.item() - 1, objective.encoder.offset.item()])
     assert float(step.norm()) == pytest.approx(moved, rel=1e-5)

@@ -18,7 +18,10 @@ from ctlr.tuning.options import check_stage, known_options, objective_of, parse_
         ("scratch", "optimiser", "sgd", lambda study: study.method.finetune.optimiser == "sgd"),
         ("scratch", "views.rotate", "20", lambda study: study.method.finetune.views.rotate == 20),
         ("scratch", "encoder.width", "0.5", lambda study: study.encoder.width == 0.5),
-        ("supervised", "linear_probe", "true", None),
+        ("supervised", "strategy", "linear_probe", None),
+        ("scratch", "w", "0.3", lambda study: study.method.finetune.rate_ratio == 0.3),
+        ("vat", "strategy", "gradual", lambda study: study.method.finetune.staged),
+        ("simclr", "l2_sp", "0.1", lambda study: study.method.finetune.l2_sp == 0.1),
         ("supervised", "pretrain.lr", "2e-3", lambda study: study.method.pretrain.lr == 2e-3),
         ("simclr", "temperature", "0.7", lambda study: study.method.temperature == 0.7),
         ("simclr", "method.temperature", "0.7", lambda study: study.method.temperature == 0.7),
@@ -35,7 +38,7 @@ def test_an_option_is_set_where_its_name_says(label: str, name: str, text: str, 
     study = bench.study(label)
     if read is None:
         study = with_options(study, {"n_frozen": "0", name: text})
-        assert study.method.finetune.linear_probe
+        assert study.method.finetune.strategy == "linear_probe"
     else:
         assert read(with_options(study, {name: text}))
 
@@ -53,7 +56,10 @@ def test_everything_else_stays_as_it_is(bench: Bench) -> None:
     [
         ("scratch", "lrr", "1", r"`lrr`: scratch has no such option. Did you mean 'lr'\? Known: .*weight_decay"),
         ("scratch", "n_frozen", "1", "`n_frozen`: scratch has no such option"),
-        ("vat", "finetune.linear_probe", "true", "has no such option"),
+        ("vat", "finetune.l2_sp", "1", "has no such option"),
+        ("vat", "strategy", "linear_probe", "vat has no pretrained weights to keep"),
+        ("scratch", "w", "0", "`w=0`: must be greater than 0; got 0"),
+        ("scratch", "cycle", "0.5", "`cycle=0.5`: must be greater than or equal to 1; got 0.5"),
         ("scratch", "temperature", "1", "has no such option"),
         ("scratch", "pretrain.lr", "1", "has no such option"),
         ("scratch", "n_train", "5", "has no such option"),
@@ -65,7 +71,7 @@ def test_everything_else_stays_as_it_is(bench: Bench) -> None:
         ("scratch", "lr", "[1, 2]", "must be a single number"),
         ("scratch", "lr", "{", "no YAML scalar"),
         ("scratch", "lr", ".nan", "`lr=.nan`: must be a finite number"),
-        ("supervised", "linear_probe", "true", "`linear_probe` freezes every block already"),
+        ("supervised", "strategy", "linear_probe", "`strategy: linear_probe` freezes every block already"),
     ],
 )
 def test_what_cannot_be_set_says_why(label: str, name: str, text: str, told: str, bench: Bench) -> None:

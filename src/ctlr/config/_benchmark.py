@@ -82,7 +82,7 @@ class TrainingSpec(Value):
 
     pretrain: FitSpec = FitSpec()
     finetune: FinetuneSpec = FinetuneSpec()
-    """`n_frozen` and `linear_probe` go to the methods that pretrain only."""
+    """`n_frozen`, `l2_sp`, `norm_statistics` and a linear probe go to the methods that pretrain only."""
 
 
 class Frame(Value):
@@ -129,7 +129,7 @@ class BenchmarkConfig(Frame):
 
 
 _INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "platform": True,
-                                "datasets": {"__all__": {"root"}},
+                               "datasets": {"__all__": {"root"}},
                                "tuning": {"experiments", "warm_start"}}  # fmt: skip
 
 

@@ -21,7 +21,7 @@ __all__ = ["LAYER_TRANSFER", "layer_faults", "layer_methods"]
 LAYER_TRANSFER = "layer_transfer"
 """Key under `methods`."""
 
-_DECIDED = {"n_copied": None, "n_frozen": 0, "linear_probe": False}
+_DECIDED = {"n_copied": None, "n_frozen": 0, "strategy": "full"}
 """Options that the network's name decides, with their values where nothing is copied or frozen."""
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from ctlr.config._document import KeyPath
+from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_encoder
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import SECTIONS, End, Parts
 from ctlr.errors import nearest
@@ -20,7 +21,6 @@ from ctlr.specs import (
     EncoderSpec,
     MeanSpec,
     MethodSpec,
-    ScratchSpec,
     SelfferSpec,
     SimCLRSpec,
     SplitSpec,
@@ -236,21 +236,6 @@ def _pictures_have_classes_only(parts: Parts) -> Iterator[Fault]:
                 )
 
 
-def _freezing_keeps_something(parts: Parts) -> Iterator[Fault]:
-    for label, method in parts.methods.items():
-        if method is None:
-            continue
-        finetune, where = method.finetune, ("methods", label, "finetune")
-        if finetune.linear_probe and finetune.n_frozen:
-            yield (*where, "n_frozen"), "`linear_probe` freezes every block already. Remove `n_frozen`."
-        freezes = finetune.n_frozen > 0 or finetune.linear_probe
-        key = "linear_probe" if finetune.linear_probe else "n_frozen"
-        if freezes and isinstance(method, VATSpec):
-            yield (*where, key), "vat has no pretrained weights to keep. Remove it."
-        if freezes and isinstance(method, ScratchSpec) and label == "scratch":
-            yield (*where, key), "the baseline trains its whole encoder. Give a frozen one a name of its own."
-
-
 def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
     for label, method in parts.methods.items():
         if method is None or method.finetune.n_copied is None:
@@ -358,7 +343,8 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _encoders_fit_the_data,
     _shapes_fit_the_kind,
     _pictures_have_classes_only,
-    _freezing_keeps_something,
+    freezing_keeps_something,
+    layers_fit_the_encoder,
     _copying_copies_something,
     _controls_are_not_searched,
     _views_are_there_to_contrast,

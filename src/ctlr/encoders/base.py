@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ctlr.errors import ConfigError
 
-__all__ = ["Encoder", "freeze_blocks", "init_convolutions", "replace_batch_norms", "scaled", "seeded"]
+__all__ = ["Encoder", "freeze_blocks", "init_convolutions", "replace_batch_norms", "scaled", "seeded", "train_blocks"]
 
 
 class Encoder(nn.Module):
@@ -25,6 +25,10 @@ class Encoder(nn.Module):
     Args:
         blocks: From the stem to the last stage; the units of freezing and of layer groups. At least three.
         width: Channels that leave the last block.
+
+    Attributes:
+        frozen: Indices of the blocks that do not learn.
+        keeps_statistics: Whether the batch norms of all blocks keep their running averages and normalise by them.
     """
 
     channels_last: ClassVar[bool]
@@ -36,7 +40,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.width = width
-        self.n_frozen = 0
+        self.frozen: frozenset[int] = frozenset()
+        self.keeps_statistics = False
 
     def forward(self, images: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Run `blocks[start:stop]`, and pool if `stop` is None.
@@ -62,9 +67,35 @@ class Encoder(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Set training mode, frozen blocks excepted: their batch-norm statistics stay."""
         super().train(mode)
-        for block in islice(self.blocks, self.n_frozen):
-            block.eval()
+        for index in self.frozen:
+            self.blocks[index].eval()
+        if self.keeps_statistics:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
         return self
+
+
+def train_blocks(encoder: Encoder, blocks: Iterable[int]) -> None:
+    """Let some blocks learn; the others keep their weights and batch-norm statistics.
+
+    Args:
+        encoder: Changed in place.
+        blocks: Indices, from the image on.
+
+    Raises:
+        ConfigError: The encoder has no such block.
+    """
+    learning, known = set(blocks), range(len(encoder.blocks))
+    unknown = learning - set(known)
+    if unknown:
+        raise ConfigError(
+            f"unknown layer group {min(unknown)}: this encoder has the blocks 0 to {len(known) - 1}. Name one of them."
+        )
+    encoder.frozen = frozenset(known) - learning
+    for index, block in enumerate(encoder.blocks):
+        block.requires_grad_(index in learning)
+    encoder.train(encoder.training)
 
 
 def freeze_blocks(encoder: Encoder, n: int) -> None:
@@ -77,10 +108,7 @@ def freeze_blocks(encoder: Encoder, n: int) -> None:
         raise ConfigError(
             f"`n_frozen` must lie between 0 and {len(encoder.blocks)}, the number of blocks of this encoder; got {n}."
         )
-    encoder.n_frozen = n
-    for index, block in enumerate(encoder.blocks):
-        block.requires_grad_(index >= n)
-    encoder.train(encoder.training)
+    train_blocks(encoder, range(n, len(encoder.blocks)))
 
 
 @contextmanager

@@ -56,6 +56,7 @@ from ctlr.specs._methods import (
 )
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
+from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._transfers import (
     TRANSFER_SCORES,
@@ -91,6 +92,7 @@ __all__ = [
     "EncoderSpec",
     "Experiment",
     "FinetuneSpec",
+    "FinetuneStage",
     "FitSpec",
     "ImagesSpec",
     "LayerRole",
@@ -115,10 +117,10 @@ __all__ = [
     "StudyResult",
     "SupervisedSpec",
     "TaskSpec",
+    "TolerationSpec",
     "TorchvisionSpec",
     "TransferScores",
     "TransferSpec",
-    "TolerationSpec",
     "Trial",
     "TrialCommand",
     "TrialReport",
@@ -127,6 +129,8 @@ __all__ = [
     "Value",
     "ViewsSpec",
     "dns_name",
+    "epochs_needed",
+    "finetune_stages",
     "fingerprint",
     "layer_label",
     "layer_role",

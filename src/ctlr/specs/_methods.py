@@ -68,13 +68,24 @@ class FitSpec(Value):
     steps_per_epoch: Annotated[int, Field(ge=1)] | None = None
     """Batches an epoch; by default as many as cover the data once."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimiser: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"] = "adamw"
+    """PyTorch's; `sgd` has no momentum."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of sgd."""
+    """Of `momentum` and `nesterov`."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    schedule: Literal["constant", "cosine"] = "cosine"
+    """Of weights; biases and norms do not decay."""
+    schedule: Literal["constant", "step", "cosine", "warm_restarts", "triangular", "one_cycle"] = "cosine"
+    """How the rate goes from step to step; `lr` is its peak."""
+    cycle: Annotated[float, Field(ge=1)] = 10.0
+    """Epochs between two drops of `step`, of the first cycle of `warm_restarts`, of a rise and fall of `triangular`."""
+    cycle_growth: Annotated[float, Field(ge=1)] = 1.0
+    """Each cycle of `warm_restarts` is so many times as long as the one before."""
+    gamma: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Peak of each cycle, as a share of the one before; null: 0.1 with `step`, else 1."""
     warmup: Annotated[float, Field(ge=0)] = 1.0
-    """Epochs of linear warm-up."""
+    """Epochs in which the rate rises to where the schedule begins."""
+    warmup_shape: Literal["linear", "cosine"] = "linear"
+    """cosine: half a cosine, reversed: slow at both ends."""
     clip: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest norm of the gradient."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -85,6 +96,12 @@ class FitSpec(Value):
     views: ViewsSpec | None = None
     """Augment training images; None trains on them as they are."""
 
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.optimiser == "nesterov" and self.momentum == 0:
+            raise ValueError("`optimiser: nesterov` needs a `momentum` above 0; got 0. Raise it, or write sgd")
+        return self
+
 
 class FinetuneSpec(FitSpec):
     """How the target task is learned on a (pre)trained encoder."""
@@ -94,8 +111,30 @@ class FinetuneSpec(FitSpec):
     """The lower blocks that keep their pretrained weights (and batch-norm statistics)."""
     n_copied: Annotated[int, Field(ge=1)] | None = None
     """The lower blocks that take pretrained weights; those above are drawn at random. null: all."""
-    linear_probe: bool = False
-    """Freeze the whole encoder; only the head learns."""
+    strategy: Literal["full", "discriminative", "linear_probe", "probe_then_full", "gradual", "chain_thaw"] = "full"
+    """Which layers learn, when, and at which rates; see the page on finetuning."""
+    w: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Rate of each block, as a share of the next one's; the head has `lr`. null: 0.3 with `discriminative`, else 1."""
+    stage_epochs: Annotated[int, Field(ge=1)] | None = None
+    """Epochs of each stage of `gradual` (null: 1), `probe_then_full` (null: half of all) and `chain_thaw` (null: equal
+    parts) but the last, which takes what is left."""
+    plateau: Annotated[int, Field(ge=1)] | None = None
+    """Go on to the next stage after so many epochs without a better validation score, `stage_epochs` (null: equal
+    parts) at the latest."""
+    l2_sp: Annotated[float, Field(ge=0)] = 0.0
+    """Pulls the encoder's weights to the pretrained ones (L2-SP); `weight_decay` is then left to the head."""
+    norm_statistics: Literal["train", "frozen"] = "train"
+    """Batch norms of blocks that learn: normalise by the batch and keep running averages, or by the pretrained ones."""
+
+    @property
+    def rate_ratio(self) -> float:
+        """`w` as it applies."""
+        return self.w if self.w is not None else 0.3 if self.strategy == "discriminative" else 1.0
+
+    @property
+    def staged(self) -> bool:
+        """Whether the layers that learn change on the way."""
+        return self.strategy in ("probe_then_full", "gradual", "chain_thaw")
 
 
 class MethodSpec(Value):

@@ -37,7 +37,7 @@ from ctlr.steps.assembly import (
     write_history,
 )
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
-from ctlr.training.checkpoint import TrainedModel, read_tensors, save_model
+from ctlr.training.checkpoint import TrainedModel, check_encoder, read_tensors, save_model
 from ctlr.training.finetune import count_trained, freeze, prepare
 from ctlr.training.fit import Fitted, fit
 from ctlr.training.images import Images, Labelled
@@ -77,8 +77,10 @@ def pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> di
     spec = PretrainSpec.of(study)
     if spec is None:
         return None
-    folder = workspace.folder("pretrained", pretrain_key(spec, arrays))
-    return read_tensors(folder / "encoder.safetensors")[0]
+    path = workspace.folder("pretrained", pretrain_key(spec, arrays)) / "encoder.safetensors"
+    tensors, meta = read_tensors(path)
+    check_encoder(meta, study.encoder, path)
+    return tensors
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def learn_target(
     *,
     device: str,
     head_weights: Mapping[str, Tensor] | None = None,
+    pretrained: Mapping[str, Tensor] | None = None,
     progress: Progress | None = None,
 ) -> Finetuned:
     """Train encoder and head on the training rows, judged on the validation rows.
@@ -124,6 +127,7 @@ def learn_target(
         folder: Private to this training, for its checkpoints.
         device: cpu or cuda.
         head_weights: The head's first ones; None for those of the seed.
+        pretrained: The encoder's weights that L2-SP pulls to; by default its first ones.
         progress: Told each epoch.
     """
     spec = study.method.finetune
@@ -148,7 +152,7 @@ def learn_target(
     validator = Validator(encoder, head, validation, start, study.target, loss, scaling, placement)
     fitted = fit(
         objective, streams, spec=spec, seed=seed_for(study.seed, "finetune"), placement=placement, folder=folder,
-        validate=validator, progress=progress,
+        validate=validator, progress=progress, pretrained=weights if pretrained is None else pretrained,
     )  # fmt: skip
     return Finetuned(encoder, head, objective, scaling, validator, fitted, placement)
 

@@ -28,7 +28,7 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import Arrays, pretrain_key
-from ctlr.training.checkpoint import write_tensors
+from ctlr.training.checkpoint import encoder_record, write_tensors
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import place
@@ -109,7 +109,7 @@ def _pretrain(
         objective, streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"), placement=placement,
         folder=folder, validate=validate, progress=progress,
     )  # fmt: skip
-    sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), {})
+    sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), encoder_record(spec.encoder))
     if isinstance(objective, Supervised):
         # Studies begin with a head of their own; transferability scores ask what this one sees in the target's images.
         write_tensors(folder / "head.safetensors", objective.head.state_dict(), {})

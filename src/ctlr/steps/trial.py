@@ -22,7 +22,7 @@ from ctlr.steps.assembly import Progress, development_of, source_of, write_predi
 from ctlr.steps.finetune import learn_target, pretrained_weights
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.pretrain import pretrain
-from ctlr.training.checkpoint import read_tensors, write_tensors
+from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
 from ctlr.training.fit import Fitted
 from ctlr.training.metrics import is_constant
 from ctlr.tuning.options import Resampling, objective_of, parse_validation, with_options
@@ -149,19 +149,23 @@ def _train(
     progress: Progress,
 ) -> _Part:
     source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
-    weights, head = pretrained_weights(study, arrays, workspace), None
+    pretrained = pretrained_weights(study, arrays, workspace)
+    weights, head = pretrained, None
     kept = Path(checkpoint) / WEIGHTS if checkpoint is not None else None
     if kept is not None and kept.exists():
-        tensors, _ = read_tensors(kept)
+        tensors, meta = read_tensors(kept)
+        check_encoder(meta, study.encoder, kept)
         weights, head = _below(tensors, "encoder."), _below(tensors, "head.")
     with tempfile.TemporaryDirectory(prefix="ctlr-trial-") as private:
         tuned = learn_target(
-            study, development, source, weights, Path(private), device=device, head_weights=head, progress=progress
-        )
+            study, development, source, weights, Path(private), device=device, head_weights=head,
+            pretrained=pretrained, progress=progress,
+        )  # fmt: skip
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         parts = {"encoder": tuned.encoder.state_dict(), "head": tuned.head.state_dict()}
-        write_tensors(kept, {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}, {})
+        tensors = {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
+        write_tensors(kept, tensors, encoder_record(study.encoder))
     return _Part(development, tuned.fitted, tuned.validator.predict())
 
 

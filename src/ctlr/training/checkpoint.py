@@ -18,12 +18,20 @@ from torch import Tensor, nn
 
 from ctlr.encoders import build_encoder, build_head
 from ctlr.encoders.base import Encoder
-from ctlr.errors import WorkspaceError
+from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.methods.base import predict_outputs
-from ctlr.specs import ModelCard
+from ctlr.specs import EncoderSpec, ModelCard
 from ctlr.workspace import write_aside
 
-__all__ = ["TrainedModel", "load_model", "read_tensors", "save_model", "write_tensors"]
+__all__ = [
+    "TrainedModel",
+    "check_encoder",
+    "encoder_record",
+    "load_model",
+    "read_tensors",
+    "save_model",
+    "write_tensors",
+]
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,31 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel
     except RuntimeError as error:
         raise WorkspaceError(f"{folder.name}: the weights do not fit model.json: {error}") from error
     return TrainedModel(card, encoder.to(device), head.to(device))
+
+
+def encoder_record(spec: EncoderSpec) -> dict[str, Any]:
+    """What stands beside weights: whose they are."""
+    return {"encoder": spec.model_dump(mode="json", exclude={"label"})}
+
+
+def check_encoder(meta: Mapping[str, Any], spec: EncoderSpec, path: Path) -> None:
+    """Refuse the weights of another encoder.
+
+    Args:
+        meta: That stood beside the weights; without a record there is nothing to check.
+        spec: Of the encoder that is to take them.
+        path: Of the weights.
+
+    Raises:
+        ConfigError: Names both.
+    """
+    wanted, found = encoder_record(spec)["encoder"], meta.get("encoder", encoder_record(spec)["encoder"])
+    if found != wanted:
+        told = [f"{e['name']} (norm {e['norm']}, width {e['width']:g})" for e in (found, wanted)]
+        raise ConfigError(
+            f"{path.parent.name}/{path.name} holds weights of {told[0]}, and the study's encoder is {told[1]}. "
+            "Name the same encoder, or begin from another folder."
+        )
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ import torch
 from torch import Tensor
 
 from ctlr.errors import TrainingError
-from ctlr.methods.base import Batch, Objective
-from ctlr.specs import FitSpec
+from ctlr.methods.base import Objective
+from ctlr.specs import FinetuneSpec, FinetuneStage, FitSpec
 from ctlr.training.checkpoint import read_tensors, write_tensors
-from ctlr.training.images import Labelled, even_batches
+from ctlr.training.finetune import begin_stages, every_group, train_groups
+from ctlr.training.images import Labelled
+from ctlr.training.optimisers import set_momentum, set_rate
 from ctlr.training.placement import Placement
-from ctlr.training.schedules import rate_factor
+from ctlr.training.schedules import cycled_momentum, rate_factor
+from ctlr.training.stepping import Stepper
 
 __all__ = ["Fitted", "Validation", "fit"]
 
@@ -40,7 +44,12 @@ class Validation:
 
 @dataclass
 class Fitted:
-    """What a stage went through; grows by one row of history an epoch."""
+    """What a training went through; grows by one row of history an epoch.
+
+    Attributes:
+        stage: Number of the stage that it is in, from 0; of a finetuning in which other layers learn later.
+        stage_began: Epochs done before that one.
+    """
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
@@ -48,6 +57,8 @@ class Fitted:
     best_scores: dict[str, float] = field(default_factory=dict)
     samples: int = 0
     seconds: float = 0.0
+    stage: int = 0
+    stage_began: int = 0
 
     @property
     def epochs(self) -> int:
@@ -65,6 +76,7 @@ def fit(
     folder: Path,
     validate: Callable[[], Validation] | None = None,
     progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
+    pretrained: Mapping[str, Tensor] | None = None,
 ) -> Fitted:
     """Minimise an objective; leave the best epoch's weights (the last one's without `validate`) in it.
 
@@ -72,7 +84,8 @@ def fit(
     interrupted and resumed stage ends with the same numbers as an uninterrupted one.
 
     Args:
-        objective: What is minimised; its parameters that require gradients are trained.
+        objective: What is minimised; its parameters that require gradients are trained, or those of the layers that the
+            spec's strategy names.
         streams: Rows for each of the objective's batches.
         spec: Epochs, rates and the like.
         seed: Of shuffling, views and dropout.
@@ -80,14 +93,17 @@ def fit(
         folder: Of the stage, private to it.
         validate: Scores the current weights; called after each epoch with the objective in eval mode.
         progress: Told (epoch, epochs, history row) after each epoch.
+        pretrained: The encoder's weights that L2-SP pulls to; by default those that it starts from.
 
     Raises:
+        ConfigError: The finetuning has more stages than epochs, or more frozen blocks than the encoder has.
         TrainingError: The loss is no longer a finite number.
     """
     devices = [placement.device] if placement.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
-        loop = _Loop(objective, streams, spec, seed, placement, folder)
+        stages = begin_stages(objective, spec)
+        loop = _Loop(Stepper(objective, streams, spec, seed, placement, pretrained), stages, folder)
         loop.resume()
         while not loop.finished:
             began = time.perf_counter()
@@ -105,94 +121,72 @@ def fit(
 
 
 class _Loop:
-    """State of a stage between epochs; all of it lies in the checkpoint."""
+    """State of a training between epochs; all of it lies in the checkpoint."""
 
-    def __init__(
-        self,
-        objective: Objective,
-        streams: Mapping[str, Labelled],
-        spec: FitSpec,
-        seed: int,
-        placement: Placement,
-        folder: Path,
-    ) -> None:
-        placement.put(objective)
-        self.objective = objective
-        self.streams = {name: streams[name] for name in objective.streams}
-        self.spec = spec
-        self.placement = placement
+    def __init__(self, stepper: Stepper, stages: Sequence[FinetuneStage], folder: Path) -> None:
+        self.stepper = stepper
+        self.objective = stepper.objective
+        self.spec = stepper.spec
+        self.placement = stepper.placement
+        self.stages = stages
         self.folder = folder
-        self.rng = torch.Generator().manual_seed(seed)
-        self.optimiser = make_optimiser(objective, spec)
-        self.scaler = torch.amp.GradScaler(placement.device.type, enabled=placement.dtype == torch.float16)
         self.fitted = Fitted()
-        first = self.streams[objective.streams[0]]
-        whole = len(even_batches(torch.arange(len(first)).numpy(), spec.batch_size))
-        self.steps = spec.steps_per_epoch or whole
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done or patience has run out."""
-        done = self.fitted.epochs
-        waited = done - self.fitted.best_epoch
-        return done >= self.spec.epochs or (self.spec.patience is not None and waited >= self.spec.patience)
+        """Whether all epochs are done, or patience has run out in the last stage."""
+        last = self.fitted.stage == len(self.stages) - 1
+        return self.fitted.epochs >= self.spec.epochs or (last and self._waited(self.spec.patience))
+
+    @property
+    def stage_over(self) -> bool:
+        """Whether the next stage begins."""
+        if self.fitted.stage == len(self.stages) - 1:
+            return False
+        done = self.fitted.epochs - self.fitted.stage_began
+        plateau = self.spec.plateau if isinstance(self.spec, FinetuneSpec) else None
+        return done >= self.stages[self.fitted.stage].epochs or self._waited(plateau)
+
+    def _waited(self, epochs: int | None) -> bool:
+        """Whether so many epochs of the stage have passed without a better score."""
+        since = max(self.fitted.best_epoch, self.fitted.stage_began)
+        return epochs is not None and self.fitted.epochs - since >= epochs
 
     def train_epoch(self) -> dict[str, float]:
         """Take the epoch's steps; return its mean loss and last rate."""
+        if isinstance(self.spec, FinetuneSpec):
+            train_groups(self.objective, self.stages[self.fitted.stage].groups)
         self.objective.train()
         total = torch.zeros((), dtype=torch.float64)
-        batches = {name: rows.epoch(self.steps, self.batch_size(name), self.rng) for name, rows in self.streams.items()}
         rate = 0.0
-        for step in range(self.steps):
-            rate = self.set_rate(self.fitted.epochs * self.steps + step)
-            named = {name: self.shaped(next(stream)) for name, stream in batches.items()}
-            total += self.step(named).cpu()
-            self.fitted.samples += sum(len(batch.images) for batch in named.values())
-        for stream in batches.values():
-            stream.close()
-        loss = float(total) / self.steps
+        with closing(self.stepper.batches()) as batches:
+            for step, named in enumerate(batches):
+                rate = self.set_rate(step)
+                total += self.stepper.step(named).cpu()
+                self.fitted.samples += sum(len(batch.images) for batch in named.values())
+        loss = float(total) / self.stepper.steps
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the training loss became {loss} in epoch {self.fitted.epochs + 1}; lower `lr` or set `clip`"
             )
-        return {"epoch": self.fitted.epochs + 1, "lr": rate, "train_loss": loss}
-
-    def step(self, batches: Mapping[str, Batch]) -> Tensor:
-        """One update of the weights; returns the loss, detached."""
-        self.optimiser.zero_grad(set_to_none=True)
-        with self.placement.autocast():
-            loss: Tensor = self.objective(batches, self.rng)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        if self.spec.clip is not None:
-            self.scaler.unscale_(self.optimiser)
-            torch.nn.utils.clip_grad_norm_(self.trained(), self.spec.clip)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        return loss.detach()
-
-    def trained(self) -> list[Tensor]:
-        """Parameters that move."""
-        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
-
-    def shaped(self, batch: Batch) -> Batch:
-        """The batch in the placement's memory format."""
-        return batch if batch.images.ndim < 4 else Batch(self.placement.lay_out(batch.images), batch.target)
-
-    def batch_size(self, name: str) -> int:
-        """Rows of a batch."""
-        return self.objective.batch_sizes.get(name, self.spec.batch_size)
+        row = {"epoch": self.fitted.epochs + 1, "lr": rate, "train_loss": loss}
+        return row | ({"stage": self.fitted.stage + 1} if len(self.stages) > 1 else {})
 
     def set_rate(self, step: int) -> float:
-        """Set the rate for a step of the whole stage."""
-        factor = rate_factor(
-            step,
-            total=self.spec.epochs * self.steps,
-            warmup=self.spec.warmup * self.steps,
-            schedule=self.spec.schedule,
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.spec.lr * factor
-        return self.spec.lr * factor
+        """Set the rates for a step of the epoch; return the head's."""
+        began, end = 0, self.spec.epochs
+        if self.stages[self.fitted.stage].fresh:
+            began = self.fitted.stage_began
+            if self.fitted.stage < len(self.stages) - 1:
+                end = began + self.stages[self.fitted.stage].epochs
+        epoch = self.stepper.steps
+        at, total = (self.fitted.epochs - began) * epoch + step, (end - began) * epoch
+        rate = self.spec.lr * rate_factor(at, self.spec, total=total, epoch=epoch)
+        set_rate(self.stepper.optimiser, rate)
+        momentum = cycled_momentum(at, self.spec, total=total, epoch=epoch)
+        if momentum is not None:
+            set_momentum(self.stepper.optimiser, momentum)
+        return rate
 
     def judge(self, validation: Validation) -> dict[str, float]:
         """Note whether the epoch is the best so far."""
@@ -212,14 +206,25 @@ class _Loop:
         elif self.fitted.best_epoch == self.fitted.epochs:
             # Before the checkpoint that refers to it: killed in between, the epoch is done and written again.
             write_tensors(self.folder / "best.safetensors", self.objective.state_dict(), {})
+        if self.stage_over:
+            self.enter_next_stage()
         write_tensors(self.folder / "checkpoint.safetensors", self.state(), self.meta())
+
+    def enter_next_stage(self) -> None:
+        """Begin the next stage; a fresh one from the best weights so far."""
+        self.fitted.stage += 1
+        self.fitted.stage_began = self.fitted.epochs
+        if self.stages[self.fitted.stage].fresh:
+            self.restore_best()
+            train_groups(self.objective, every_group(self.stages))
+            self.stepper.renew()
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that the rest of the stage depends on."""
         tensors = {f"model.{name}": tensor for name, tensor in self.objective.state_dict().items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
+        for index, moments in self.stepper.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        tensors |= {"rng.draw": self.rng.get_state(), "rng.torch": torch.get_rng_state()}
+        tensors |= {"rng.draw": self.stepper.rng.get_state(), "rng.torch": torch.get_rng_state()}
         if self.placement.device.type == "cuda":
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.placement.device)
         return tensors
@@ -230,7 +235,8 @@ class _Loop:
         return {
             "history": fitted.history, "best_epoch": fitted.best_epoch, "best_scores": fitted.best_scores,
             "best": [value if math.isfinite(value) else None for value in fitted.best],
-            "samples": fitted.samples, "seconds": fitted.seconds, "scaler": self.scaler.state_dict(),
+            "samples": fitted.samples, "seconds": fitted.seconds, "scaler": self.stepper.scaler.state_dict(),
+            "stage": fitted.stage, "stage_began": fitted.stage_began,
         }  # fmt: skip
 
     def resume(self) -> None:
@@ -241,16 +247,16 @@ class _Loop:
         tensors, meta = read_tensors(path)
         self.objective.load_state_dict(_below(tensors, "model."))
         self._restore_optimiser(_below(tensors, "optimiser."))
-        self.scaler.load_state_dict(meta.pop("scaler"))
+        self.stepper.scaler.load_state_dict(meta.pop("scaler"))
         meta["best"] = [-math.inf if value is None else value for value in meta["best"]]
         self.fitted = Fitted(**meta)
-        self.rng.set_state(tensors["rng.draw"])
+        self.stepper.rng.set_state(tensors["rng.draw"])
         torch.set_rng_state(tensors["rng.torch"])
         if "rng.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["rng.cuda"], self.placement.device)
 
     def _restore_optimiser(self, moments: Mapping[str, Tensor]) -> None:
-        parameters = self.trained()
+        parameters = self.stepper.trained()
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in moments.items():
             index, _, name = key.partition(".")
@@ -258,29 +264,14 @@ class _Loop:
             # The order of summation must not change: moments get the strides of their weights back.
             fitting = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
             state.setdefault(int(index), {})[name] = fitting
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        groups = self.stepper.optimiser.state_dict()["param_groups"]
+        self.stepper.optimiser.load_state_dict({"state": state, "param_groups": groups})
 
     def restore_best(self) -> None:
         """Put the best epoch's weights back, where another one came after it."""
         if self.fitted.best_epoch != self.fitted.epochs:
             tensors, _ = read_tensors(self.folder / "best.safetensors")
             self.objective.load_state_dict(tensors)
-
-
-def make_optimiser(objective: Objective, spec: FitSpec) -> torch.optim.Optimizer:
-    """The optimiser over all parameters that require gradients; biases and norms do not decay."""
-    trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": spec.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    # Fused: one pass over each weight; a step of the small CNN takes a third of the time of torch's default.
-    if spec.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True)
-    if spec.optimiser == "adam":
-        return torch.optim.Adam(groups, lr=spec.lr, fused=True)
-    return torch.optim.AdamW(groups, lr=spec.lr, fused=True)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

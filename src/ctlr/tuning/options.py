@@ -48,7 +48,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 Path = tuple[str, ...]
 
-_UNFROZEN = {"n_frozen", "n_copied", "linear_probe"}
+_UNFROZEN = {"n_frozen", "n_copied", "l2_sp", "norm_statistics"}
 """Options without a meaning for methods that have no pretrained weights to keep."""
 
 _EASES_THE_CONTRAST = ("method.temperature", "method.pool", "pretrain.batch_size", "pretrain.views")
@@ -199,8 +199,11 @@ def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> s
 
 def _contradictions(method: Value) -> Iterator[str]:
     assert isinstance(method, MethodSpec)
-    if method.finetune.linear_probe and method.finetune.n_frozen:
-        yield "`finetune.n_frozen`: `linear_probe` freezes every block already. Set one of them."
+    probes = method.finetune.strategy == "linear_probe"
+    if probes and method.finetune.n_frozen:
+        yield "`finetune.n_frozen`: `strategy: linear_probe` freezes every block already. Set one of them."
+    if probes and isinstance(method, ScratchSpec | VATSpec):
+        yield f"`finetune.strategy`: {method.method} has no pretrained weights to keep. Choose another one."
     if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
         yield "`pretrain.views`: simclr contrasts random views and needs them."
 
