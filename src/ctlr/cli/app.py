@@ -17,6 +17,7 @@ import rich_click as click
 from ctlr import __version__
 from ctlr.cli.distance import distance
 from ctlr.cli.options import output_option, workspace_option
+from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
 from ctlr.errors import CtlrError
@@ -296,5 +297,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (distance, suggest, trial, tune):
+for command in (cancel, distance, logs, status, submit, suggest, trial, tune):
     cli.add_command(command)
