@@ -1,0 +1,44 @@
+# CTLR for NVIDIA GPUs: pipeline pods and trials on GPU nodes. The wheels bring CUDA; the node brings the driver (>= 580).
+#   make images ENGINE=podman          or: docker build -f images/gpu.Dockerfile -t ctlr/ctlr-gpu:0.1.0 .
+# Any Debian or Ubuntu image with Python 3.11 and venv may be the base: --build-arg BASE=registry.example.org/python:3.11.
+ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
+
+FROM ${BASE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+RUN python3 -m venv /opt/ctlr
+COPY constraints.txt ./
+# torch first and from its own index, which names the version of CUDA.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cu130
+RUN /opt/ctlr/bin/pip install --constraint constraints.txt --index-url "${TORCH_INDEX}" torch torchvision
+COPY images/requirements.py pyproject.toml ./
+# What CTLR needs, in a layer of its own: a change of the sources leaves it as it is.
+RUN /opt/ctlr/bin/python requirements.py cluster tracking > requirements.txt \
+    && /opt/ctlr/bin/pip install --constraint constraints.txt --requirement requirements.txt
+COPY README.md LICENSE ./
+COPY src src
+COPY images/trim.sh ./
+RUN /opt/ctlr/bin/pip install --no-deps '.[cluster,tracking]' && /opt/ctlr/bin/pip check \
+    && sh trim.sh /opt/ctlr
+
+FROM ${BASE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="ctlr-gpu" \
+      org.opencontainers.image.description="CTLR, a benchmark of transfer-learning methods, for NVIDIA GPUs" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin ctlr \
+    && install --directory --mode=1777 /workspace
+COPY --from=build /opt/ctlr /opt/ctlr
+WORKDIR /srv/ctlr
+COPY benchmarks benchmarks
+COPY katib katib
+# Whatever writes goes to /tmp or the workspace: the root file system may be read-only. USER is set because some
+# packages ask for the name of the user, and an arbitrary uid has none.
+ENV PATH=/opt/ctlr/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp TMPDIR=/tmp MPLCONFIGDIR=/tmp/matplotlib USER=ctlr LOGNAME=ctlr \
+    CTLR_WORKSPACE=/workspace NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 10001
+ENTRYPOINT ["ctlr"]
