@@ -32,16 +32,7 @@ def finetune_stages(spec: FinetuneSpec, n_blocks: int) -> tuple[FinetuneStage, .
         spec: Strategy and epochs; `epochs_needed` at least.
         n_blocks: Of the encoder.
     """
-    head, whole = (n_blocks,), tuple(range(spec.n_frozen, n_blocks + 1))
-    learning: dict[str, list[tuple[int, ...]]] = {
-        "full": [whole],
-        "discriminative": [whole],
-        "linear_probe": [head],
-        "probe_then_full": [head, whole],
-        "gradual": [whole[-count:] for count in range(1, len(whole) + 1)],
-        "chain_thaw": [head, *((block,) for block in whole[:-1]), whole],
-    }[spec.strategy]
-    distinct = list(dict.fromkeys(learning))  # with every block frozen, head and whole are the same
+    distinct = list(dict.fromkeys(_learning(spec, n_blocks)))  # with all blocks frozen, head and whole are the same
     each = spec.stage_epochs or _usual_epochs(spec, len(distinct))
     lengths = [each] * (len(distinct) - 1)
     fresh = spec.strategy != "gradual"
@@ -55,6 +46,21 @@ def epochs_needed(spec: FinetuneSpec, n_blocks: int) -> int:
     """The fewest epochs in which every stage has one; those before the last have `stage_epochs`, where it is set."""
     count = len(finetune_stages(spec, n_blocks))
     return (spec.stage_epochs or 1) * (count - 1) + 1
+
+
+def _learning(spec: FinetuneSpec, n_blocks: int) -> list[tuple[int, ...]]:
+    """Layer groups that learn in each stage."""
+    head, whole = (n_blocks,), tuple(range(spec.n_frozen, n_blocks + 1))
+    match spec.strategy:
+        case "linear_probe":
+            return [head]
+        case "probe_then_full":
+            return [head, whole]
+        case "gradual":
+            return [whole[-count:] for count in range(1, len(whole) + 1)]
+        case "chain_thaw":
+            return [head, *((block,) for block in whole[:-1]), whole]
+    return [whole]
 
 
 def _usual_epochs(spec: FinetuneSpec, count: int) -> int:
