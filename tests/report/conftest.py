@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from transfer_study import PAIRS, SWEEP, ladder, pair_studies
 
 from ctlr.specs import (
     AlgorithmSpec,
@@ -438,3 +439,37 @@ def _read(report: Path) -> Page:
     assert page.unlabelled == 0
     assert page.captions == page.tables
     return page
+
+
+# ---------------------------------------------------------------- pairs of source and target
+
+
+@pytest.fixture(scope="session")
+def four_pairs(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    """Four pairs, a sweep of twelve methods, three seeds: gains of about +0.2, 0, -0.12 and +0.1, best at w = 0.3."""
+    return pairs_benchmark(tmp_path_factory.mktemp("pairs"), range(len(SWEEP)))
+
+
+def pairs_benchmark(root: Path, methods: Iterable[int], sizes: Iterable[int] = (48,)) -> Benchmark:
+    """Right answers: 0.5 from scratch; else 0.5, the pair's gain and what the method's options add."""
+    benchmark = Benchmark(root)
+    chosen = [ladder(index) for index in methods]
+    for n_train in sizes:
+        for study in pair_studies(chosen, n_train=n_train, seeds=(0, 1, 2)):
+            accuracy = 0.5
+            if study.source is not None:
+                names = [f"{end.data.name}.{end.task.name}" for end in (study.source, study.target)]
+                accuracy += dict(zip(PAIRS, PAIR_GAINS, strict=True))[names[0], names[1]] + extra_of(study)
+            add_classification(benchmark, study, accuracy, n_test=120)
+    return benchmark
+
+
+PAIR_GAINS = (0.2, 0.0, -0.12, 0.1)
+
+
+def extra_of(study: Study) -> float:
+    """What the options of finetuning add."""
+    spec = study.method.finetune
+    by_w = {0.25: 0.02, 0.3: 0.06, 0.5: 0.04, 0.7: 0.0, 1.0: -0.03}
+    by_strategy = {"full": 0.0, "gradual": 0.02, "chain_thaw": -0.01}
+    return by_w[spec.rate_ratio] + by_strategy[spec.strategy] - 0.05 * (spec.lr < 0.001)

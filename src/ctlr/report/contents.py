@@ -107,7 +107,7 @@ def contents(
         facts=tuple(_facts(known, views, wall_seconds)),
         time_words=_time_words(steps, wall_seconds) + _tuning_words(searches),
         terms=(*terms(views, bootstrap=bootstrap, level=level), *(TRANSFER_TERMS if transfers else ())),
-        pairs=pairs, sweep=None if searches else sweep_view(views, [each.heading for each in views]),
+        pairs=pairs, sweep=sweep_view(views),
         tuning=tuning_view(
             searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
         ) if searches else None,

@@ -14,6 +14,9 @@ from ctlr.specs import METRICS
 
 __all__ = ["Answer", "answer", "listed"]
 
+MOST_NAMED, NAMED = 4, 3
+"""Up to four methods that stand at a size are named; of more, the first three."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -80,13 +83,18 @@ def _phrase(section: Section, rows: Rows, group: Sequence[GainRow]) -> str:
     falls = (METRICS[section.task.headline] == "min") == (group[0].direction == "gain")
     digits, measure = gain_digits(rows), _unit(section)
     words = []
-    for index, row in enumerate(group):
+    shown = group if len(group) <= MOST_NAMED else group[:NAMED]
+    for index, row in enumerate(shown):
         low, high = sorted((abs(row.gain.low), abs(row.gain.high)))
         verb = f" {'lowers' if falls else 'raises'} {METRIC_WORDS[section.task.headline]}" if index == 0 else ""
         amount = f"{number(abs(row.gain.mean), digits)}{measure if index == 0 else ''}"
         label = f"{percent(rows.level)} interval " if index == 0 else ""
         harm = "; negative transfer" if row.direction == "negative" else ""
         words.append(f"‘{row.method}’{verb} by {amount} ({label}{number(low, digits)} to {number(high, digits)}{harm})")
+    if len(shown) < len(group):
+        least, most = sorted((abs(group[-1].gain.mean), abs(group[NAMED].gain.mean)))
+        rest = f"{len(group) - len(shown)} others by {number(least, digits)} to {number(most, digits)}"
+        words.append(f"{rest} (negative transfer)" if group[0].direction == "negative" else rest)
     return listed(words)
 
 
@@ -146,6 +154,10 @@ def _hints(rows: Rows) -> list[str]:
     hints = [row for row in rows.gains if row.direction != "none" and not row.stands]
     if not hints:
         return []
+    if len(hints) > MOST_NAMED:
+        return [
+            f"Taken alone, {len(hints)} more differences would count; among {len(rows.gains)} comparisons they do not."
+        ]
     words = {"gain": "gain", "negative": "loss"}
     names = listed([f"the {words[row.direction]} of ‘{row.method}’ at {row.n_train}" for row in hints])
     return [f"Taken alone, {names} would count; among {len(rows.gains)} comparisons that is not enough."]

@@ -100,13 +100,14 @@ def pair_view(
 def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
     encoders = len({each.section.encoder.label for each in gains}) > 1
     standing = {way: [g for g in gains if g.row.stands and g.row.direction == way] for way in ("gain", "negative")}
-    words = f"With all {len(gains)} comparisons taken together, {len(standing['gain'])} show a gain over training from "
-    words += f"scratch, {len(standing['negative'])} negative transfer, and the others neither."
+    counts = [len(standing[way]) or "none" for way in ("gain", "negative")]
+    words = f"Of {len(gains)} comparisons with training from scratch, all taken together, gains: {counts[0]}; "
+    words += f"negative transfer: {counts[1]}."
     if not standing["negative"]:
         return words
     where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.row.n_train} (‘{g.row.method}’)"
              for g in standing["negative"]]  # fmt: skip
-    return f"{words} Negative transfer: {listed(where)}."
+    return f"{words} It is negative for {listed(where)}."
 
 
 def _findings(rows: Sequence[Foretold], level: float) -> list[str]:
@@ -183,7 +184,9 @@ def _panels(found: Sequence[Race], rows: Sequence[Foretold], names: Mapping[Pair
     for number_, race in enumerate(largest.values()):
         label = f"Gain, {metric_label(race.gains[0].section.task)}"
         panels = [
-            score_plot(row, names, label=label, name=f"pairs-{number_}-{row.score}") for row in rows if row.race is race
+            score_plot(row, names, label=label, name=f"pairs-{number_}-{row.score}")
+            for row in rows
+            if row.race is race and row.ranks is not None
         ]
         drawn.append(ScorePanels(f"At {_where(race)}", tuple(panels)))
     return drawn

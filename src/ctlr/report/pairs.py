@@ -56,16 +56,16 @@ def pair_of(source: DataTask, target: DataTask) -> Pair:
 
 
 def pair_names(pairs: Iterable[Pair]) -> dict[Pair, str]:
-    """`source → target`, without what all of them share: one dataset, or one task."""
+    """`source → target`, each side without what it shares in all pairs: one dataset, or one task."""
     known = list(dict.fromkeys(pairs))
-    ends = [end.split(".", 1) for pair in known for end in pair]
-    one_data, one_task = (len({end[part] for end in ends}) == 1 for part in (0, 1))
+    sides = [_short_ends([pair[side] for pair in known]) for side in (0, 1)]
+    return {pair: " → ".join(side[end] for side, end in zip(sides, pair, strict=True)) for pair in known}
 
-    def short(end: str) -> str:
-        data, task = end.split(".", 1)
-        return task if one_data else data if one_task else end
 
-    return {pair: " → ".join(map(short, pair)) for pair in known}
+def _short_ends(ends: Sequence[str]) -> dict[str, str]:
+    parts = {end: end.split(".", 1) for end in ends}
+    one_data, one_task = (len({both[part] for both in parts.values()}) == 1 for part in (0, 1))
+    return {end: task if one_data else data if one_task else end for end, (data, task) in parts.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

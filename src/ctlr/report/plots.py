@@ -101,8 +101,10 @@ def _curve(axes: Axes, rows: Sequence[ScoreRow], style: Style, dodge: float, edg
     )  # fmt: skip
 
 
-def label_ends(axes: Axes, ends: Sequence[tuple[str, float]], style: Mapping[str, Style], *, height: int) -> None:
-    """Name each line at its right end; (method, value) each, in a drawing of so many pixels."""
+def label_ends(
+    axes: Axes, ends: Sequence[tuple[str, float]], style: Mapping[str, Style], *, height: int, limit: int = 13
+) -> None:
+    """Name each line at its right end, by so many letters; (method, value) each, in a drawing of so many pixels."""
     low, high = axes.get_ylim()
     inside = axes.get_position().height * height
     ordered = sorted(ends, key=lambda end: end[1])
@@ -120,7 +122,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float]], style: Mapping[str
                 markerfacecolor=SURFACE if look.hollow else look.colour, markeredgewidth=1.8 if look.hollow else 0,
                 transform=axes.transAxes, clip_on=False,
             )  # fmt: skip
-        axes.text(1.07, y, short(method, 13), transform=axes.transAxes, va="center_baseline", color=INK)
+        axes.text(1.07, y, short(method, limit), transform=axes.transAxes, va="center_baseline", color=INK)
     axes.set_ylim(low, high)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctlr.errors import DataError
@@ -32,6 +32,8 @@ class Section:
     results: tuple[StudyResult, ...]
     """Failed ones too."""
     cells: Mapping[tuple[str, int], tuple[Done, ...]] = field(repr=False)
+    name_data: bool = False
+    """Whether the title names the datasets in any case: another section has the same tasks."""
     """(method, n_train) -> finished studies in order of seed; no cell is empty."""
 
     @property
@@ -44,8 +46,8 @@ class Section:
         """`age, transfer from sex`, with datasets where source and target differ in them."""
         target, source = self.target, self.source
         if source is None:
-            return target.task.name
-        if source.data.name == target.data.name:
+            return f"{target.task.name} ({target.data.name})" if self.name_data else target.task.name
+        if source.data.name == target.data.name and not self.name_data:
             return f"{target.task.name}, transfer from {source.task.name}"
         return f"{target.task.name} ({target.data.name}), transfer from {source.task.name} ({source.data.name})"
 
@@ -116,13 +118,21 @@ def sections(loaded: Sequence[StudyResult | Done]) -> list[Section]:
         # By its label: tuning may have given an encoder other options at each size.
         encoder = study.encoder.label or study.encoder.identity()
         targets.setdefault((study.target.identity(), encoder), []).append(item)
-    return _with_slugs(
-        [
-            _section([item for item in group if _result(item).study.source in (None, source)], source)
-            for group in targets.values()
-            for source in _sources(group)
-        ]
-    )
+    found = [
+        _section([item for item in group if _result(item).study.source in (None, source)], source)
+        for group in targets.values()
+        for source in _sources(group)
+    ]
+    return _with_slugs(_with_titles(found))
+
+
+def _with_titles(found: Sequence[Section]) -> list[Section]:
+    """Name the datasets where sections of one encoder would have the same title."""
+    titles = [(section.title, section.encoder.label) for section in found]
+    return [
+        replace(section, name_data=True) if titles.count(title) > 1 else section
+        for section, title in zip(found, titles, strict=True)
+    ]
 
 
 def _sources(group: Sequence[StudyResult | Done]) -> list[DataTask | None]:

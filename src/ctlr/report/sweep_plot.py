@@ -40,7 +40,7 @@ def sweep_plot(sweep: Sweep, size: int, *, name: str) -> Panel:
             _draw(axes, places, looks[label], joined=not any(isinstance(value, str) for value in values))
         if len(lines) > 1:
             ends = [(label, _last(own, values, option).gain.gain.mean) for label, own in lines.items()]
-            label_ends(axes, ends, looks, height=HEIGHT)
+            label_ends(axes, ends, looks, height=HEIGHT, limit=20)
         axes.set_xticks(range(len(values)), [value_words(value) for value in values])
         axes.set_xlim(-0.5, len(values) - 0.5)
         axes.grid(axis="x", visible=False)
@@ -60,7 +60,11 @@ def _lines(settings: Sequence[Setting], option: str) -> dict[str, list[Setting]]
     """Settings by what they have besides the option on the axis."""
     found: dict[str, list[Setting]] = {}
     for setting in settings:
-        rest = [option_words(key, value) for key, value in setting.options.items() if key != option]
+        rest = [
+            value_words(value) if isinstance(value, str) else option_words(key, value)
+            for key, value in setting.options.items()
+            if key != option
+        ]
         found.setdefault(", ".join(rest) or "gain", []).append(setting)
     return found
 

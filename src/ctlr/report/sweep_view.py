@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from ctlr.report.displays import VERDICTS, interval, metric_label, p_words, percent
 from ctlr.report.formats import Cell, Table, decimals, number
 from ctlr.report.headline import listed
-from ctlr.report.pairs import Computed
 from ctlr.report.svg import Panel
 from ctlr.report.sweep_plot import sweep_plot
-from ctlr.report.sweeps import Comparison, Setting, Sweep, option_words, sweeps, value_words
+from ctlr.report.sweeps import Comparison, Setting, Sweep, option_words, value_words
 from ctlr.report.tables import GainRow
+from ctlr.report.views import View
 
 __all__ = ["SweepFigures", "SweepView", "sweep_view"]
 
@@ -37,8 +37,6 @@ class SweepView:
 
     summary: tuple[str, ...]
     """A sentence an option, over all transfers and sizes."""
-    option: str
-    """On the axis of the drawings."""
     sweeps: tuple[SweepFigures, ...]
 
     @property
@@ -47,23 +45,13 @@ class SweepView:
         return [table for each in self.sweeps for table in each.tables]
 
 
-def sweep_view(views: Sequence[Computed], headings: Sequence[str]) -> SweepView | None:
-    """Compute and draw; None where no two methods differ in their finetuning alone.
-
-    Args:
-        views: Sections of the report.
-        headings: Of the sections.
-    """
-    found = [
-        (heading, view.rows.level, sweep)
-        for heading, view in zip(headings, views, strict=True)
-        for sweep in sweeps(view.section, view.rows)
-    ]
+def sweep_view(views: Sequence[View]) -> SweepView | None:
+    """Draw the sweeps of all sections; None where no two methods differ in their finetuning alone."""
+    found = [(view.heading, view.rows.level, sweep) for view in views for sweep in view.sweeps]
     if not found:
         return None
     return SweepView(
         summary=tuple(_summary([sweep for *_, sweep in found])),
-        option=found[0][2].options[0],
         sweeps=tuple(_figures(heading, level, sweep, index) for index, (heading, level, sweep) in enumerate(found)),
     )
 
@@ -97,16 +85,16 @@ def _finding(sweep: Sweep, size: int, level: float) -> str:
     chosen = sweep.chosen(size)
     digits = _digits(sweep)
     named = listed([option_words(name, value) for name, value in chosen.options.items()])
-    words = f"At n = {size} validation subjects chose {named} (‘{chosen.method}’), with a gain over scratch of "
-    words += f"{_amount(chosen.gain, digits)} ({percent(level)} interval)."
+    words = f"At n = {size} validation subjects chose {named} (‘{chosen.method}’). Its gain over scratch "
+    words += f"on the test set is {_amount(chosen.gain, digits, percent(level) + ' interval ')}."
     for comparison in sweep.comparisons:
         if comparison.chosen is chosen:
             words += f" {_against(comparison, digits)}"
     return words
 
 
-def _amount(row: GainRow, digits: int) -> str:
-    return f"{number(row.gain.mean, digits, sign=True)} ({interval(row.gain, digits, sign=True)})"
+def _amount(row: GainRow, digits: int, words: str) -> str:
+    return f"{number(row.gain.mean, digits, sign=True)} ({words}{interval(row.gain, digits, sign=True)})"
 
 
 def _against(comparison: Comparison, digits: int) -> str:

@@ -81,8 +81,8 @@ class Sweep:
 
 
 def option_words(name: str, value: Option) -> str:
-    """`w = 0.3`, `gradual`, `lr = 0.001`."""
-    return str(value) if name == "strategy" else f"{name} = {value_words(value)}"
+    """`w = 0.3`, `strategy gradual`, `lr = 0.001`."""
+    return f"{name}{' ' if isinstance(value, str) else ' = '}{value_words(value)}"
 
 
 def value_words(value: Option) -> str:
@@ -95,20 +95,29 @@ def sweeps(section: Section, rows: Rows) -> list[Sweep]:
 
     The setting with the best mean validation score is chosen, without the test set; on the test set it is then held
     against the best setting (on validation) with w = 1 or strategy full, and against the best with the runner-up's
-    value, for each option that differs. All comparisons are paired by seed and subject.
+    value, for each option that differs; other values of `w` are looked at within the chosen strategy, where it has
+    some, and those of the remaining options with the chosen `w` too. All comparisons are paired by seed and subject.
 
     Args:
         section: Studies of one transfer.
         rows: Its numbers.
     """
     groups: dict[str, dict[str, MethodSpec]] = {}
+    for label, method in _methods(section).items():
+        groups.setdefault(_family(method), {})[label] = method
+    found = [_sweep(section, rows, methods) for methods in groups.values() if len(methods) > 1]
+    return [sweep for sweep in found if sweep is not None]
+
+
+def _methods(section: Section) -> dict[str, MethodSpec]:
+    """Those that use the source; a method that tuning gave other options at each size is none of a sweep."""
+    found: dict[str, dict[str, MethodSpec]] = {}
     roles = layer_roles(section)
     for result in section.results:
         method = result.study.method
         if result.study.source is not None and method.label not in roles:
-            groups.setdefault(_family(method), {}).setdefault(method.label, method)
-    found = [_sweep(section, rows, methods) for methods in groups.values() if len(methods) > 1]
-    return [sweep for sweep in found if sweep is not None]
+            found.setdefault(method.label, {})[method.finetune.identity()] = method
+    return {label: next(iter(kinds.values())) for label, kinds in found.items() if len(kinds) == 1}
 
 
 def _family(method: MethodSpec) -> str:
@@ -166,10 +175,20 @@ def _opponents(settings: Sequence[Setting], options: Sequence[str]) -> list[tupl
     chosen = _best(settings)
     found = []
     for option in options:
-        others = [setting for setting in settings if setting.options[option] != chosen.options[option]]
+        others = _rivals(settings, chosen, option)
         plain = [s for s in others if option in _PLAIN and s.options[option] == _PLAIN[option]]
         if plain:
             found.append((option, chosen, _best(plain), True))
         if others and (not plain or _best(others) is not _best(plain)):
             found.append((option, chosen, _best(others), False))
     return found
+
+
+def _rivals(settings: Sequence[Setting], chosen: Setting, option: str) -> list[Setting]:
+    """Settings with another value of the option, as like the chosen one as there are."""
+    others = [setting for setting in settings if setting.options[option] != chosen.options[option]]
+    alike = {"strategy": (), "w": ("strategy",)}.get(option, ("strategy", "w"))
+    for name in alike:
+        near = [setting for setting in others if setting.options.get(name) == chosen.options.get(name)]
+        others = near or others
+    return others

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,14 @@ from ctlr.report.plots import History, Style, forest, history_plot, learning_cur
 from ctlr.report.predictions import read_history
 from ctlr.report.sections import Done, Section
 from ctlr.report.svg import Panel
+from ctlr.report.sweeps import Sweep, sweeps
 from ctlr.report.tables import Rows, compute
 from ctlr.specs import METRICS, DataTask
 
 __all__ = ["MethodPanels", "View", "method_styles", "view"]
+
+MANY = 4
+"""Methods that differ in their finetuning alone are all drawn up to this number; of more, those that were chosen."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,17 @@ class View:
     forest: Panel | None
     layers: LayerView | None
     """None without a layer transfer; with one, its networks stand here, and in no other drawing of scores."""
+    sweeps: tuple[Sweep, ...]
+    """Groups of methods that differ in their finetuning alone."""
     detail_size: int
     """The size whose predictions are drawn: the largest."""
     methods: tuple[MethodPanels, ...]
     histories: tuple[MethodPanels, ...]
+
+    @property
+    def undrawn(self) -> frozenset[str]:
+        """Methods of large sweeps that validation chose at no size: they stand in tables only."""
+        return _undrawn(self.sweeps)
 
     @property
     def words(self) -> Mapping[str, str]:
@@ -110,23 +121,34 @@ def view(
         DataError: Studies were tested on different subjects, or a history is damaged.
     """
     rows = compute(section, bootstrap=bootstrap, level=level)
+    swept = tuple(sweeps(section, rows))
+    hidden = {*layer_roles(section), *_undrawn(swept)}
     size = max((n for method, n in section.cells if method != section.floor), default=0)
     cells = {
         method: section.cells[method, size]
         for method in section.methods
-        if (method, size) in section.cells and method != section.floor and method not in layer_roles(section)
+        if (method, size) in section.cells and method != section.floor and method not in hidden
     }
     panels = _regression_panels if section.task.kind == "regression" else _classification_panels
     label = displays.metric_label(section.task)
     return View(
         section=section, rows=rows, answer=answer(section, rows), heading=_heading(section, name_encoder),
         setting=_setting(section), tables=_tables(section, rows),
-        curves=_curves(section, rows, style, label) if rows.scores else None,
+        curves=_curves(section, rows, style, label, hidden) if rows.scores else None,
         forest=_forest(section, rows, style, label) if rows.gains else None,
-        layers=layer_view(section, rows), detail_size=size,
+        layers=layer_view(section, rows), sweeps=swept, detail_size=size,
         methods=panels(section, rows, cells, style) if cells else (),
         histories=_histories(section, cells, style, root, label),
     )  # fmt: skip
+
+
+def _undrawn(swept: Sequence[Sweep]) -> frozenset[str]:
+    found: set[str] = set()
+    for sweep in swept:
+        members = {setting.method for setting in sweep.settings}
+        if len(members) > MANY:
+            found |= members - {sweep.chosen(size).method for size in sweep.sizes}
+    return frozenset(found)
 
 
 def _tables(section: Section, rows: Rows) -> dict[str, Table]:
@@ -166,10 +188,9 @@ def _task(end: DataTask) -> str:
 # ---------------------------------------------------------------- drawings
 
 
-def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
+def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str, hidden: Collection[str]) -> Panel:
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
-    networks = layer_roles(section)
-    plain = [row for row in rows.scores if row.method not in networks]
+    plain = [row for row in rows.scores if row.method not in hidden]
     return learning_curves(plain, style=style, label=label, better=better, name=f"{section.slug}-curves")
 
 
