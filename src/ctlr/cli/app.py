@@ -16,6 +16,7 @@ import rich_click as click
 
 from ctlr import __version__
 from ctlr.cli.distance import distance
+from ctlr.cli.doctor import doctor
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.trial import trial
@@ -238,26 +239,6 @@ def cohort(out: Path, subjects: int, seed: int, spacing: float, workers: int | N
 
 
 @cli.command()
-@_workspace
-@_output
-def doctor(workspace: Path, output: str) -> int:
-    """Check this machine: packages, processor, GPUs, disk. Each line is ok or says what to do."""
-    from ctlr.cli.doctor import examine
-    from ctlr.cli.show import show
-
-    findings = examine(workspace)
-    if output == "table":
-        for finding in findings:
-            mark = "ok " if finding["ok"] else "-- " if finding["optional"] else "BAD"
-            click.echo(f"{mark}  {finding['what']}: {finding['found']}")
-            if not finding["ok"]:
-                click.echo(f"     {finding['remedy']}")
-    else:
-        show(findings, output)
-    return 0 if all(finding["ok"] or finding["optional"] for finding in findings) else 1
-
-
-@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--kind", type=click.Choice(["cohort", "bids", "images"]), default="bids", show_default=True,
               help="What the images come from.")  # fmt: skip
@@ -297,5 +278,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, logs, status, submit, suggest, trial, tune):
+for command in (cancel, distance, doctor, logs, status, submit, suggest, trial, tune):
     cli.add_command(command)

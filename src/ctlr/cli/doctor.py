@@ -1,4 +1,4 @@
-"""What `ctlr doctor` looks at."""
+"""`ctlr doctor`: what a run needs, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -9,14 +9,56 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-__all__ = ["examine"]
+import rich_click as click
+
+from ctlr.cli.options import output_option, workspace_option
+from ctlr.errors import ConfigError
+
+__all__ = ["doctor", "examine"]
 
 NEEDED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "nibabel", "isal", "safetensors", "pydantic")
 ROOM_BYTES = 2 * 2**30
 """Free disk below which a run is likely to stop."""
+
+
+@click.command()
+@workspace_option("Folder that holds what steps made. Benchmarks may share one.")
+@click.option("--cluster", is_flag=True, help="Check a cluster instead: Kubernetes, rights, Katib, pipelines, MLflow.")
+@click.option("--host", default="", envvar="KF_PIPELINES_ENDPOINT",
+              help="Address of Kubeflow Pipelines; by default its service in the cluster.")  # fmt: skip
+@click.option("--namespace", default="", envvar="CTLR_NAMESPACE", help="Of your runs; by default the context's.")
+@click.option("--context", default="", help="Of kubectl's configuration; by default the current one.")
+@output_option()
+def doctor(workspace: Path, cluster: bool, host: str, namespace: str, context: str, output: str) -> int:
+    """Check this machine, or with --cluster a cluster. Each line is ok or says what to do."""
+    from ctlr.cli.show import show
+
+    if cluster:
+        findings = _examine_cluster(host, namespace, context)
+    elif context:
+        raise ConfigError("`--context` says which cluster to check. Add --cluster.")
+    else:
+        findings = examine(workspace)
+    if output == "table":
+        for finding in findings:
+            mark = "ok " if finding["ok"] else "-- " if finding["optional"] else "BAD"
+            click.echo(f"{mark}  {finding['what']}: {finding['found']}")
+            if not finding["ok"]:
+                click.echo(f"     {finding['remedy']}")
+    else:
+        show(findings, output)
+    return 0 if all(finding["ok"] or finding["optional"] for finding in findings) else 1
+
+
+def _examine_cluster(host: str, namespace: str, context: str) -> list[dict[str, Any]]:
+    from ctlr.cluster.checkup import examine_cluster
+
+    findings = examine_cluster(host=host, namespace=namespace, context=context)
+    return [asdict(finding) | {"remedy": "" if finding.ok else finding.remedy} for finding in findings]
 
 
 def examine(workspace: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -92,13 +93,15 @@ def connect(*, context: str | None = None, namespace: str | None = None) -> Conn
             config.load_incluster_config(client_configuration=settings)
             own = pod_namespace()
         else:
-            config.load_kube_config(context=context, client_configuration=settings)
-            contexts, current = config.list_kube_config_contexts()
+            # The client itself reads the variable but once, when it is imported.
+            file = os.environ.get("KUBECONFIG") or None
+            config.load_kube_config(file, context=context, client_configuration=settings)
+            contexts, current = config.list_kube_config_contexts(file)
             named = {each["name"]: each["context"] for each in contexts}
             own = named.get(context or current["name"], {}).get("namespace", "")
     except config.ConfigException as error:
         raise ClusterError(
-            f"No usable kubeconfig: {error}. Set KUBECONFIG, or see `kubectl config get-contexts` and name one with "
+            f"No usable kubeconfig: {str(error).rstrip('.')}. Set KUBECONFIG, or see `kubectl config get-contexts` and name one with "
             "--context."
         ) from error
     settings.retries = False  # whoever follows an experiment retries, and knows for how long
@@ -115,7 +118,7 @@ class Connection:
     """
 
     def __init__(self, api: Any, namespace: str, *, context: str | None = None) -> None:
-        self.namespace, self.host = namespace, str(api.configuration.host)
+        self.api, self.namespace, self.host = api, namespace, str(api.configuration.host)
         self._client = require("kubernetes.client", extra="cluster")
         self._watching = require("kubernetes.watch", extra="cluster")
         self._custom = self._client.CustomObjectsApi(api)

@@ -1,0 +1,262 @@
+"""What `ctlr doctor --cluster` looks at: each finding is ok or says what to do.
+
+What the asking account may not see (nodes, storage classes, other namespaces) is reported as unseen, never as a fault:
+a run needs no such right.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ctlr.errors import require
+from ctlr.tuning.katib.connection import RIGHTS, Right, connect, pod_namespace
+
+__all__ = ["CHECKED_RIGHTS", "Finding", "examine_cluster"]
+
+KUBEFLOW = "kubeflow"
+"""Namespace of Kubeflow Pipelines and Katib, as their releases install them."""
+CLAIM = "ctlr-workspace"
+CHECKED_RIGHTS = (*RIGHTS, Right("", "persistentvolumeclaims", ("get",)))
+"""Rights that CTLR's code uses on a cluster; the Role of manifests/base holds these and no other."""
+
+_SECONDS = (5, 15)
+_APPLY = "kubectl apply -k manifests/base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One look at the cluster."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    optional: bool = False
+    """Whether a run can do without."""
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """Where answers come from: (status, body) of a path of the API server."""
+
+    ask: Callable[..., tuple[int, Any]]
+    namespace: str
+    server: str
+
+
+def examine_cluster(*, host: str = "", namespace: str = "", context: str = "", workspace: str = CLAIM) -> list[Finding]:
+    """Look at a cluster: API server, rights, Katib, Kubeflow Pipelines, MLflow, workspace, GPUs.
+
+    Args:
+        host: Address of Kubeflow Pipelines; empty for its Service in the cluster.
+        namespace: Of the runs; empty for the pod's or the context's.
+        context: Of kubectl's configuration; empty for the current one.
+        workspace: Name of the workspace's PersistentVolumeClaim.
+
+    Returns:
+        All findings; the first one alone where the API server does not answer.
+
+    Raises:
+        ClusterError: There is no usable kubeconfig.
+        MissingExtraError: The kubernetes package is not installed.
+    """
+    connection = connect(context=context or None, namespace=namespace or None)
+    cluster = _Cluster(_asking(connection.api), connection.namespace, connection.host)
+    status, version = cluster.ask("/version")
+    if status != 200:
+        words = f"answers {status}" if status else f"does not answer: {version}"
+        remedy = "Try `kubectl get --raw /readyz`; `kubectl config get-contexts` lists clusters for --context."
+        return [Finding(what="kubernetes", ok=False, found=f"{cluster.server} {words}", remedy=remedy)]
+    found = f"{version['gitVersion']} at {cluster.server}, namespace {cluster.namespace}"
+    return [
+        Finding(what="kubernetes", ok=True, found=found),
+        *(_right(cluster, right) for right in CHECKED_RIGHTS),
+        *_katib(cluster),
+        _pipelines(cluster, host),
+        _mlflow(cluster),
+        *_storage(cluster, workspace),
+        _gpus(cluster),
+    ]
+
+
+def _asking(api: Any) -> Callable[..., tuple[int, Any]]:
+    """Questions to an API server, by paths: many of them need no class of the client."""
+    from urllib3.exceptions import HTTPError
+
+    refused = require("kubernetes.client", extra="cluster").ApiException
+
+    def ask(path: str, body: Any = None) -> tuple[int, Any]:
+        try:
+            response = api.call_api(
+                path, "GET" if body is None else "POST", body=body, auth_settings=["BearerToken"],
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                _preload_content=False, _return_http_data_only=True, _request_timeout=_SECONDS,
+            )  # fmt: skip
+        except refused as error:
+            return error.status or 0, str(error.reason)
+        except HTTPError as error:
+            return 0, str(error).rpartition(": ")[2]
+        text = response.data.decode(errors="replace")
+        return response.status, json.loads(text) if text.startswith(("{", "[")) else text
+
+    return ask
+
+
+def _right(cluster: _Cluster, right: Right) -> Finding:
+    name = f"{right.resource}.{right.group}" if right.group else right.resource
+    missing = [verb for verb in right.verbs if not _allowed(cluster, right, verb)]
+    remedy = f"Add {', '.join(missing)} for {name} to your Role in {cluster.namespace} ({_APPLY} has one)."
+    return Finding(
+        what=f"right {name}",
+        ok=not missing,
+        found=f"may not {', '.join(missing)}" if missing else ", ".join(right.verbs),
+        remedy=remedy,
+    )
+
+
+def _allowed(cluster: _Cluster, right: Right, verb: str) -> bool:
+    resource, _, part = right.resource.partition("/")
+    attributes = {"namespace": cluster.namespace, "verb": verb, "group": right.group, "resource": resource,
+                  "subresource": part}  # fmt: skip
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+              "spec": {"resourceAttributes": attributes}}  # fmt: skip
+    status, answer = cluster.ask("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    return status in (200, 201) and bool(answer["status"]["allowed"])
+
+
+def _katib(cluster: _Cluster) -> Iterator[Finding]:
+    status, kinds = cluster.ask("/apis/kubeflow.org/v1beta1")
+    known = {each["name"] for each in kinds["resources"]} if status == 200 else set()
+    missing = sorted({"experiments", "suggestions", "trials"} - known)
+    remedy = "kubectl apply -k manifests/kubeflow/katib; without it benchmarks run, searches do not."
+    found = f"the cluster knows no {', '.join(missing)}" if missing else "experiments, suggestions, trials (v1beta1)"
+    yield Finding(what="katib", ok=not missing, found=found, remedy=remedy)
+    if not missing:
+        yield _controller(cluster)
+
+
+def _controller(cluster: _Cluster) -> Finding:
+    what = "katib controller"
+    status, found = cluster.ask(f"/apis/apps/v1/namespaces/{KUBEFLOW}/deployments/katib-controller")
+    if status == 403:
+        return _unseen(what)
+    ready = int(found.get("status", {}).get("readyReplicas", 0)) if status == 200 else 0
+    remedy = f"kubectl -n {KUBEFLOW} describe deployment katib-controller: experiments stay as they are without it."
+    return Finding(what=what, ok=ready > 0, found=f"{ready} ready" if status == 200 else "not there", remedy=remedy)
+
+
+def _pipelines(cluster: _Cluster, host: str) -> Finding:
+    address = host or (f"http://ml-pipeline.{KUBEFLOW}:8888" if pod_namespace() else "")
+    remedy = (
+        f"kubectl -n {KUBEFLOW} get pods; from outside the cluster: kubectl -n {KUBEFLOW} port-forward "
+        "service/ml-pipeline 8888:8888, then --host http://localhost:8888."
+    )
+    return _service(cluster, "pipelines", address, KUBEFLOW, "ml-pipeline:8888", "/apis/v2beta1/healthz", remedy)
+
+
+def _mlflow(cluster: _Cluster) -> Finding:
+    space = cluster.namespace
+    address = os.environ.get("MLFLOW_TRACKING_URI") or ("http://mlflow:5000" if pod_namespace() else "")
+    remedy = (
+        f"kubectl -n {space} get pods -l app.kubernetes.io/name=mlflow; one elsewhere: set MLFLOW_TRACKING_URI. "
+        "Benchmarks with `tracking: {backend: none}` need none."
+    )
+    found = _service(cluster, "mlflow", address, space, "mlflow:5000", "/health", remedy)
+    return Finding(what=found.what, ok=found.ok, found=found.found, remedy=found.remedy, optional=True)
+
+
+def _service(
+    cluster: _Cluster, what: str, address: str, namespace: str, service: str, path: str, remedy: str
+) -> Finding:
+    """A server asked for its health: at its address, or else through the API server."""
+    if address:
+        status, words = _fetch(address.rstrip("/") + path)
+        place = address
+    else:
+        status, words = cluster.ask(f"/api/v1/namespaces/{namespace}/services/http:{service}/proxy{path}")
+        place = f"service {service.partition(':')[0]} of namespace {namespace}"
+        if status == 403:
+            return _unseen(what)
+    # 401 comes from a server that is well and wants to know who asks
+    ok = status in (200, 401)
+    return Finding(what=what, ok=ok, found=f"{place} {'answers' if ok else f'does not answer: {words}'}", remedy=remedy)
+
+
+def _fetch(address: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(address, timeout=_SECONDS[0]) as answer:
+            return int(answer.status), ""
+    except urllib.error.HTTPError as error:
+        return error.code, str(error)
+    except (OSError, ValueError) as error:
+        return 0, str(getattr(error, "reason", error))
+
+
+def _storage(cluster: _Cluster, name: str) -> Iterator[Finding]:
+    what = "workspace claim"
+    status, claim = cluster.ask(f"/api/v1/namespaces/{cluster.namespace}/persistentvolumeclaims/{name}")
+    if status != 200:
+        found = f"{name} is not in {cluster.namespace}" if status == 404 else f"{name} cannot be read ({status})"
+        yield Finding(what=what, ok=False, found=found, remedy=f"{_APPLY}, or name yours in `platform.volume`.")
+        return
+    phase, modes = claim["status"].get("phase", "Pending"), claim["spec"]["accessModes"]
+    kind = claim["spec"].get("storageClassName") or "no class"
+    yield Finding(
+        what=what,
+        ok=phase == "Bound" or (kind != "no class" and _waits(cluster, kind)),
+        found=f"{name} is {phase}, {', '.join(modes)}, {kind}",
+        remedy=f"kubectl -n {cluster.namespace} describe pvc {name}: no storage class offers these modes.",
+    )
+    yield Finding(
+        what="workspace shared",
+        ok="ReadWriteMany" in modes,
+        found="by pods of all nodes" if "ReadWriteMany" in modes else "by pods of one node",
+        remedy="Pods on several nodes need a storage class with ReadWriteMany.",
+        optional=True,
+    )
+
+
+def _waits(cluster: _Cluster, storage_class: str) -> bool:
+    """Whether claims of a class are bound by their first pod."""
+    status, found = cluster.ask(f"/apis/storage.k8s.io/v1/storageclasses/{storage_class}")
+    return status == 200 and found.get("volumeBindingMode") == "WaitForFirstConsumer"
+
+
+def _gpus(cluster: _Cluster) -> Finding:
+    what = "gpu nodes"
+    status, nodes = cluster.ask("/api/v1/nodes")
+    if status != 200:
+        return _unseen(what)
+    counts: dict[str, int] = {}
+    for node in nodes["items"]:
+        for kind, count in _allocatable(node).items():
+            counts[kind] = counts.get(kind, 0) + count
+    return Finding(
+        what=what,
+        ok=bool(counts),
+        found=", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none",
+        remedy="Pods on processors work; trials of katib/ ask for nvidia.com/gpu: install NVIDIA's device plugin.",
+        optional=True,
+    )
+
+
+def _allocatable(node: Mapping[str, Any]) -> dict[str, int]:
+    """GPUs and slices of them that a node offers."""
+    offered = node["status"].get("allocatable") or {}
+    return {
+        kind: int(count)
+        for kind, count in offered.items()
+        if kind.startswith(("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu")) and int(count)
+    }
+
+
+def _unseen(what: str) -> Finding:
+    return Finding(
+        what=what, ok=False, found="not seen with these rights", remedy="Ask with an administrator's.", optional=True
+    )
