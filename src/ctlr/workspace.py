@@ -5,6 +5,7 @@
     key                         secret of the subjects' pseudonyms (mode 0600; never leaves the folder)
     <kind>/<identity>/          a finished result, e.g. arrays/…, pretrained/…, studies/…
     <kind>/<identity>.partial/  one under way; renamed into place when it is finished
+    data/                       yours, where a cluster's volume holds datasets beside the results
 
 A finished folder is complete: it appears by one rename.
 """
@@ -29,6 +30,9 @@ __all__ = ["FORMAT", "Workspace", "disk_faults_named", "write_aside"]
 
 FORMAT = 1
 """Version of the workspace's layout; another one is refused."""
+
+NO_STRANGERS = {"lock", "data", "lost+found"}
+"""What may lie in a folder that becomes a workspace; a new volume's file system brings the last."""
 
 
 @contextlib.contextmanager
@@ -80,11 +84,12 @@ class Workspace:
             self._make_folder()
             marker = self.root / "workspace.json"
             if not marker.exists():
-                others = [entry.name for entry in self.root.iterdir() if not entry.name.startswith(".")]
+                entries = [entry.name for entry in self.root.iterdir() if not entry.name.startswith(".")]
+                strangers = [name for name in entries if name not in NO_STRANGERS]
                 # Another process may have written the marker since it was looked for.
-                if set(others) - {"lock"} and not marker.exists():
+                if strangers and not marker.exists():
                     raise WorkspaceError(
-                        f"{self.root} is no workspace and holds other things ({others[0]}). "
+                        f"{self.root} is no workspace and holds other things ({strangers[0]}). "
                         "Name an empty or new folder."
                     )
                 write_aside(marker, json.dumps({"format": FORMAT}).encode())

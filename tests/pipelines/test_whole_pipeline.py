@@ -1,0 +1,160 @@
+"""The benchmark's pipeline run by kfp.local, without a container, beside `ctlr run` of the same file."""
+
+import json
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clinic import CLINIC, PEOPLE, write_clinic
+from kfp import local
+from kfp.dsl.base_component import BaseComponent
+from pipelines.benchmark import benchmark_pipeline
+from pipelines.transfer import transfer_pipeline
+from terminal import ctlr
+
+from ctlr.cluster.request import Request, request_of
+from ctlr.config import BenchmarkConfig, load
+from ctlr.plan import make_plan
+
+FILE = CLINIC.replace("sample_sizes: [4, 6]", "sample_sizes: [4]").replace(
+    "methods: {scratch: {}, supervised: {}}",
+    "methods: {scratch: {}, supervised: {}, doomed: {method: scratch, finetune: {lr: 1.0e+30, clip: null}}}",
+) + "platform: {roots: {clinic: data/clinic}, trials: local}\n"  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What stands in for a cluster: a volume, and a store of artefacts."""
+
+    volume: Path
+    store: Path
+
+    def run(self, request: Request, pipeline: BaseComponent = benchmark_pipeline) -> list[str]:
+        """Run a pipeline; the names of the tasks that worked."""
+        before = set(self.store.rglob("executor_output.json"))
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(self.store), raise_on_error=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You may be attemping to run a task that uses custom")
+            pipeline(**{**request.arguments, "workspace": str(self.volume)})
+        made = set(self.store.rglob("executor_output.json")) - before
+        return sorted(path.parent.name for path in made)
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Results of studies by id, failed ones too."""
+        places = [*self.volume.glob("studies/*/result.json"), *self.volume.glob("failed/*.json")]
+        values = [json.loads(path.read_text()) for path in places]
+        return {label(value): value for value in values}
+
+
+def label(result: Mapping[str, Any]) -> str:
+    """A study by method, size and seed."""
+    study = result["study"]
+    return f"{study['method']['label']} n{study['n_train']} s{study['seed']}"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    root = tmp_path_factory.mktemp("cloud")
+    (root / "volume").mkdir()
+    write_clinic(root / "volume" / "data" / "clinic")
+    (root / "store").mkdir()
+    return Cloud(root / "volume", root / "store")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkConfig:
+    """The benchmark as a researcher has it, whose images lie on the cluster's volume alone."""
+    file = tmp_path_factory.mktemp("desk") / "clinic.yaml"
+    file.write_text(FILE)
+    return load(file)
+
+
+@pytest.fixture(scope="module")
+def tasks(cloud: Cloud, config: BenchmarkConfig) -> list[str]:
+    return cloud.run(request_of(config))
+
+
+@pytest.fixture(scope="module")
+def laptop(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Results of `ctlr run` of the same file."""
+    folder = tmp_path_factory.mktemp("laptop")
+    shutil.copytree(cloud.volume / "data" / "clinic", folder / "clinic")
+    (folder / "clinic.yaml").write_text(FILE)
+    done = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "json", folder=folder)
+    assert done.code == 3, done.err
+    return Cloud(folder / "workspace", folder).results()
+
+
+def test_the_pipeline_gives_the_scores_of_the_laptop(
+    cloud: Cloud, tasks: list[str], laptop: dict[str, dict[str, Any]]
+) -> None:
+    found = cloud.results()
+    assert found.keys() == laptop.keys() == {f"{name} n4 s0" for name in ("mean", "scratch", "supervised", "doomed")}
+    for name, result in found.items():
+        assert result["scores"] == laptop[name]["scores"], name
+        assert (result["status"], result["reason"]) == (laptop[name]["status"], laptop[name]["reason"])
+        assert result["split"] == laptop[name]["split"]
+
+
+def test_a_study_that_fails_is_a_value_and_the_report_lists_it(cloud: Cloud, tasks: list[str]) -> None:
+    failed = cloud.results()["doomed n4 s0"]
+    assert failed["status"] == "failed"
+    page = (cloud.volume / "reports" / "clinic" / "report.html").read_text()
+    assert failed["reason"] in page
+    (shown,) = sorted(cloud.store.rglob("report/page"))[:1]
+    assert shown.read_text() == page
+
+
+def test_artefacts_carry_the_workspace_and_the_fingerprint(cloud: Cloud, tasks: list[str]) -> None:
+    (file,) = sorted(cloud.store.rglob("preprocess/executor_output.json"))[:1]
+    metadata = json.loads(file.read_text())["artifacts"]["arrays"]["artifacts"][0]["metadata"]
+    assert metadata["workspace"] == str(cloud.volume)
+    assert metadata["images"] == PEOPLE
+    assert (cloud.volume / metadata["path"] / "images.npy").exists()
+    assert metadata["path"].endswith(metadata["fingerprint"])
+
+
+def test_each_distinct_step_is_one_task(tasks: list[str], config: BenchmarkConfig) -> None:
+    pods = request_of(config).pods
+    assert Counter(name.partition("-")[0] for name in tasks) == {name: n for name, n in pods.items() if n}
+
+
+def test_what_is_finished_is_given_no_task_again(cloud: Cloud, tasks: list[str], config: BenchmarkConfig) -> None:
+    sound = config.model_copy(update={"methods": {k: v for k, v in config.methods.items() if k != "doomed"}})
+    assert cloud.run(request_of(sound)) == ["plan", "preprocess", "report", "schedule"]
+
+
+def test_a_single_study_is_run_alone_and_a_failed_one_again(
+    cloud: Cloud, tasks: list[str], config: BenchmarkConfig
+) -> None:
+    (study,) = [study for study in make_plan(config).studies if study.method.label == "doomed"]
+    done = cloud.run(request_of(config, study=study.id), transfer_pipeline)
+    assert done == ["evaluate", "finetune", "plan", "preprocess", "report", "schedule"]
+
+
+def test_bad_data_are_refused_by_a_task_that_is_not_retried_and_the_report_says_so(
+    config: BenchmarkConfig, tmp_path: Path
+) -> None:
+    empty = Cloud(tmp_path / "volume", tmp_path / "store")
+    write_clinic(empty.volume / "data" / "clinic", people=6)  # too few for the split
+    empty.store.mkdir()
+    done = empty.run(request_of(config))
+    assert not any(name.startswith(("pretrain", "finetune")) for name in done)
+    (page,) = empty.store.rglob("report/page")
+    assert "There is nothing to report" in page.read_text()
+    assert empty.results() == {}
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """kfp.local says much, and sets up logging of its own."""
+    import logging
+
+    handlers = list(logging.getLogger().handlers)
+    yield
+    logging.getLogger().handlers[:] = handlers
