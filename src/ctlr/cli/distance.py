@@ -47,11 +47,16 @@ __all__ = ["distance"]
 )
 @click.option("--plain", is_flag=True, help="Hausdorff's own distance, which the farthest image decides.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of cutting classes to one size.")
+@click.option(
+    "--figures",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to draw eigen-images, components and t-SNE into.",
+)
 @workspace_option("Folder that holds what steps made.")
 @output_option()
 def distance(
     source: Path, target: Path, side: int, channels: str, components: int, share: float | None, plain: bool,
-    seed: int, workspace: Path, output: str,
+    seed: int, figures: Path | None, workspace: Path, output: str,
 ) -> None:  # fmt: skip
     """Show how far the classes of SOURCE lie from those of TARGET: folders of images, one folder a class.
 
@@ -64,10 +69,18 @@ def distance(
     opened = Workspace(workspace)
     both = [_classes(folder, side, int(channels), opened) for folder in (source, target)]
     found = class_distances(*both, seed=seed, n_components=components, share=share, modified=not plain)
+    drawn: list[Path] = []
+    if figures is not None:
+        from ctlr.cli.distance_figures import write_figures
+
+        shape = (int(channels), side, side)
+        drawn = write_figures(found, figures, names=(source.name, target.name), shape=shape, seed=seed)
     if output == "table":
         _print(found)
+        for path in drawn:
+            click.echo(f"Drawn: {path}")
     else:
-        show(_plain(found), output)
+        show(_plain(found) | ({"figures": [str(path) for path in drawn]} if drawn else {}), output)
 
 
 def _classes(folder: Path, side: int, channels: int, workspace: Workspace) -> Classes:

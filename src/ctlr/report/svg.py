@@ -18,7 +18,20 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["FAINT", "GRID", "INK", "MUTED", "SERIES", "SURFACE", "Panel", "canvas", "inline", "panel", "variable"]
+__all__ = [
+    "FAINT",
+    "GRID",
+    "INK",
+    "MUTED",
+    "SERIES",
+    "SURFACE",
+    "Panel",
+    "canvas",
+    "inline",
+    "panel",
+    "sheet",
+    "variable",
+]
 
 INK, MUTED, FAINT, GRID, SURFACE = "#010101", "#010102", "#010103", "#010104", "#010105"
 SERIES = tuple(f"#0102{index:02x}" for index in range(9))
@@ -58,6 +71,13 @@ def canvas(
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         yield axes
+
+
+@contextlib.contextmanager
+def sheet(width: int, height: int) -> Iterator[Figure]:
+    """Yield a new figure for several axes, in the report's style; sizes in pixels of the page."""
+    with mpl.rc_context(_STYLE):
+        yield Figure(figsize=(width / 72, height / 72), facecolor="none")
 
 
 def panel(axes: Axes, *, name: str, alt: str) -> Panel:

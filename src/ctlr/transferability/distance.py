@@ -42,6 +42,7 @@ class ClassDistances:
         backward: (S, T) from each target class to each source class.
         components: The axes that both were measured on.
         per_class: Images of a class that were used.
+        points: (per_class, K) of each class on the axes, those of the source first.
     """
 
     source: tuple[str, ...]
@@ -50,6 +51,7 @@ class ClassDistances:
     backward: NDArray[np.float64]
     components: Components
     per_class: int
+    points: tuple[NDArray[np.float32], ...]
 
     @property
     def both(self) -> NDArray[np.float64]:
@@ -115,6 +117,7 @@ def class_distances(
         backward=np.array([[each.backward for each in row] for row in table]),
         components=components,
         per_class=per_class,
+        points=tuple(points),
     )
 
 
