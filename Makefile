@@ -6,7 +6,7 @@ BIN     = $(VENV)/bin
 TORCH_INDEX ?=
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench pipelines clean
 help:            ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
@@ -36,6 +36,9 @@ bench: setup     ## measure speed beside peers, as ratios in one run
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--requirement bench/requirements.txt --editable '.[tracking]'
 	OMP_WAIT_POLICY=PASSIVE $(VENV)-bench/bin/python -m bench
+
+pipelines: setup ## compile the Kubeflow pipelines again
+	$(BIN)/python -m pipelines
 
 clean:           ## remove the virtual environments and caches
 	rm -rf $(VENV) $(VENV)-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
