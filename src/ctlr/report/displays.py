@@ -295,7 +295,7 @@ def failed_table(failed: Sequence[StudyResult]) -> Table:
 
 def excluded_table(excluded: Sequence[str]) -> Table:
     """Images left out, by reason; which ones they are stays in the workspace."""
-    place = re.compile(r"(?:^|(?<=: ))\S*\[(?:image|subject|path)\]\S*:\s+")
+    place = re.compile(r"(?:^|(?<=: ))(?:\S*\[(?:image|subject|path)\]\S*|\w+/\d{4,}):\s+")
     reasons = Counter(place.sub("", scrub(reason)) for reason in excluded).most_common()
     return Table(
         name="excluded", caption="Images left out, by reason. Their names stay in the workspace.",
