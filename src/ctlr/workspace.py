@@ -47,7 +47,8 @@ def disk_faults_named(place: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WorkspaceError(
-                f"The disk of {place} is full. Finished steps are safe: free some space, then run `ctlr resume`."
+                f"The disk of {place} is full. Finished steps are safe: free some space, then go on "
+                "with `ctlr resume`, or a search with `ctlr tune FILE --resume`."
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES):
             raise WorkspaceError(f"{place} cannot be written. Choose a writable folder with --workspace.") from error

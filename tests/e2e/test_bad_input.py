@@ -335,21 +335,31 @@ def test_there_is_nothing_to_go_on_with_in_a_new_workspace(command: str, own: Pa
 ON_A_SMALL_DISK = """
 mkdir disk && mount -t tmpfs -o size=$1 none disk || exit 77
 shift
-"$@" run clinic.yaml --workspace disk/workspace --workers 1 >first.out 2>first.err; echo $? >first.code
-[ -d disk/workspace/pretrained ] || exit 0
+"$@" $FIRST >first.out 2>first.err; echo $? >first.code
+[ -d disk/workspace/$SOMETHING ] || exit 0
 mount -o remount,size=64m disk
-"$@" resume --workspace disk/workspace --workers 1 -o json >second.out 2>second.err; echo $? >second.code
+"$@" $AGAIN >second.out 2>second.err; echo $? >second.code
 """
+RUN = {
+    "FIRST": "run clinic.yaml --workspace disk/workspace --workers 1",
+    "AGAIN": "resume --workspace disk/workspace --workers 1 -o json",
+    "SOMETHING": "pretrained",
+}
+SEARCH = {
+    "FIRST": "tune noisy.yaml --workspace disk/workspace",
+    "AGAIN": "tune noisy.yaml --workspace disk/workspace --resume -o json",
+    "SOMETHING": "experiments",
+}
 
 
-def on_a_small_disk(size: str, folder: Path) -> list[Finished]:
-    """A run on a disk of that size; when it got as far as training, one that goes on where the disk has grown."""
+def on_a_small_disk(size: str, folder: Path, commands: dict[str, str]) -> list[Finished]:
+    """A command on a disk of that size; when it got somewhere, one that goes on where the disk has grown."""
     if shutil.which("unshare") is None:
         pytest.skip("there is no unshare to mount a small disk in private")
     in_private = ("unshare", "--mount", "--map-root-user", "sh", "-c", ON_A_SMALL_DISK, "sh", size)
     mounting = subprocess.run(
         [*in_private, sys.executable, "-m", "ctlr"],
-        cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False,
+        cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"} | commands, check=False,
     )  # fmt: skip
     if not (folder / "first.code").exists():
         pytest.skip(f"a small disk cannot be mounted here (exit code {mounting.returncode})")
@@ -372,17 +382,65 @@ def results(finished: Finished) -> list[dict[str, Any]]:
 def check_full(finished: Finished, place: str) -> None:
     assert finished.code == 1
     assert f"Error: The disk of disk/workspace/{place}" in finished.err
-    assert "is full. Finished steps are safe: free some space, then run `ctlr resume`." in finished.err
+    assert "is full. Finished steps are safe: free some space, then go on with `ctlr resume`" in finished.err
 
 
 def test_a_disk_that_is_full_before_the_images_are_stored_stops_the_run(own: Path) -> None:
-    (first,) = on_a_small_disk("200k", own)
+    (first,) = on_a_small_disk("200k", own, RUN)
     check_full(first, "arrays/")
 
 
 def test_a_disk_that_becomes_full_in_training_costs_nothing_that_was_finished(own: Path) -> None:
-    first, last = on_a_small_disk("500k", own)
+    first, last = on_a_small_disk("500k", own, RUN)
     check_full(first, "")
     assert "FAILED" not in first.err
     assert last.code == 0
     assert results(last) == results(call("run", "clinic.yaml", "-o", "json", folder=own))
+
+
+NOISY = """\
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: noisy}
+spec:
+  objective: {type: minimize, objectiveMetricName: loss}
+  algorithm: {algorithmName: random, algorithmSettings: [{name: random_state, value: "1"}]}
+  parallelTrialCount: 1
+  maxTrialCount: 8
+  maxFailedTrialCount: 1
+  parameters:
+    - {name: x, parameterType: double, feasibleSpace: {min: "0", max: "1"}}
+  trialTemplate:
+    primaryContainerName: trial
+    trialParameters: [{name: x, reference: x}]
+    trialSpec:
+      apiVersion: batch/v1
+      kind: Job
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - name: trial
+                image: none
+                command: [sh, -c, "yes padding | head -c 60000; echo loss=${trialParameters.x}"]
+"""
+
+
+def test_a_disk_that_becomes_full_in_a_search_costs_no_trial_that_has_ended(own: Path) -> None:
+    (own / "noisy.yaml").write_text(NOISY)
+    first, last = on_a_small_disk("300k", own, SEARCH)
+    check_full(first, "experiments/noisy/")
+    assert "FAILED" not in first.err
+    assert "[4/8]" in first.err
+    assert last.code == 0
+    assert "[4/8]" not in last.err
+    assert "[8/8]" in last.err
+    whole = call("tune", "noisy.yaml", "-o", "json", folder=own)
+    assert optimum(last) == optimum(whole)
+
+
+def optimum(finished: Finished) -> Any:
+    status = json.loads(finished.out)["status"]
+    assert status["trialsSucceeded"] == 8
+    return status["currentOptimalTrial"]["parameterAssignments"]

@@ -22,7 +22,7 @@ from ctlr.report.tuning_page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
 from ctlr.tuning.collect import metric_names
-from ctlr.tuning.journal import Completion
+from ctlr.tuning.journal import Completion, read_journal
 from ctlr.tuning.launch import Launcher
 from ctlr.tuning.local import Limits, Outcome, run_experiment
 from ctlr.tuning.manifest import read_experiment
@@ -72,7 +72,7 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         with (
             _workspace_known(root.absolute()),
             _launched(experiment, folder, warm, workspace, limits, device) as (launcher, record),
-            SearchDisplay(experiment, limits.max_trials) as display,
+            SearchDisplay(experiment, limits.max_trials, earlier=_ended(folder)) as display,
         ):
 
             def follow(trial: Trial, report: TrialReport | None) -> None:
@@ -87,6 +87,12 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
     page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
     _print(experiment, outcome, page, output)
     return 0 if outcome.succeeded else 1
+
+
+def _ended(folder: Path) -> list[Trial]:
+    """Trials of the journal that a run goes on with, where there is one."""
+    history = read_journal(folder)
+    return [trial for trial in history.trials if trial.ended] if history is not None else []
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.live import Live
@@ -21,9 +22,10 @@ class SearchDisplay:
     Args:
         experiment: Its objective and counts are shown.
         max_trials: In place of the manifest's.
+        earlier: Trials that had ended before, in a run that this one continues: counted, and not shown again.
     """
 
-    def __init__(self, experiment: Experiment, max_trials: int | None = None) -> None:
+    def __init__(self, experiment: Experiment, max_trials: int | None = None, *, earlier: Iterable[Trial] = ()) -> None:
         self._experiment = experiment
         self._total = max_trials or experiment.max_trials
         self._console = Console(stderr=True, highlight=False)
@@ -33,6 +35,8 @@ class SearchDisplay:
         self._ended = 0
         self._failed = 0
         self._best: Trial | None = None
+        for trial in earlier:
+            self._count(trial)
 
     def __enter__(self) -> SearchDisplay:
         if self._console.is_terminal:
@@ -55,14 +59,17 @@ class SearchDisplay:
         if self._live is not None:
             self._live.update(self._table())
 
-    def _finish(self, trial: Trial) -> None:
+    def _count(self, trial: Trial) -> None:
         self._ended += 1
-        objective = self._experiment.objective
         failed = trial.status == "Failed"
         self._failed += failed
         value, best = trial.value, self._best.value if self._best is not None else None
-        if value is not None and not failed and (best is None or better(objective, value, best)):
+        if value is not None and not failed and (best is None or better(self._experiment.objective, value, best)):
             self._best = trial
+
+    def _finish(self, trial: Trial) -> None:
+        self._count(trial)
+        failed = trial.status == "Failed"
         place = f"[{self._ended}/{self._total}]" if self._total else f"[{self._ended}]"
         came = f"FAILED: {scrub(trial.reason)}" if failed else self._value(trial)
         stopped = "" if trial.status in ("Succeeded", "Failed") else f" ({trial.status})"
