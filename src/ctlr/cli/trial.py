@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ctlr.tuning.request import TrialJob, TrialRequest
     from ctlr.workspace import Workspace
 
-__all__ = ["metric_line", "prepare", "read_request", "trial"]
+__all__ = ["metric_line", "option_values", "prepare", "read_request", "trial"]
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -100,7 +100,7 @@ def _request(params: Mapping[str, Any], folder: Path, environment: Mapping[str, 
         encoder=params["encoder"],
         seed=params["seed"],
         transfer=params["transfer"],
-        assignments=_assignments(params["settings"]),
+        assignments=option_values(params["settings"]),
         stage=params["stage"],
         validation=params["validation"],
         workspace=str(folder / (params["workspace"] or environment.get("CTLR_WORKSPACE") or "workspace")),
@@ -110,7 +110,12 @@ def _request(params: Mapping[str, Any], folder: Path, environment: Mapping[str, 
     )
 
 
-def _assignments(settings: Sequence[str]) -> dict[str, str]:
+def option_values(settings: Sequence[str]) -> dict[str, str]:
+    """Value by option's name, as `--set KEY=VALUE` gives them.
+
+    Raises:
+        ConfigError: One is no such pair, or a key comes twice.
+    """
     found: dict[str, str] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")

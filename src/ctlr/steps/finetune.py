@@ -44,7 +44,7 @@ from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["Finetuned", "finetune", "learn_target", "pretrained_weights"]
+__all__ = ["Finetuned", "TargetTraining", "finetune", "learn_target", "pretrained_weights", "target_training"]
 
 
 def finetune(
@@ -84,25 +84,36 @@ def pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> di
 
 
 @dataclass(frozen=True)
-class Finetuned:
-    """A network that has learned the target task.
+class TargetTraining:
+    """A network that is ready to learn the target task.
 
     Attributes:
-        encoder, head: With the best epoch's weights.
-        objective: What was minimised.
+        encoder, head: With their first weights.
+        objective: What is minimised.
+        streams: Rows by the name of a batch.
         scaling: Of the target.
         validator: Judges it on the validation rows.
-        fitted: What training went through.
         placement: Where it lies.
     """
 
     encoder: Encoder
     head: nn.Module
     objective: Objective
+    streams: Mapping[str, Labelled]
     scaling: Scaling
     validator: Validator
-    fitted: Fitted
     placement: Placement
+
+
+@dataclass(frozen=True)
+class Finetuned(TargetTraining):
+    """A network that has learned the target task; encoder and head have the best epoch's weights.
+
+    Attributes:
+        fitted: What training went through.
+    """
+
+    fitted: Fitted
 
 
 def learn_target(
@@ -130,6 +141,25 @@ def learn_target(
         pretrained: The encoder's weights that L2-SP pulls to; by default its first ones.
         progress: Told each epoch.
     """
+    ready = target_training(study, development, source, weights, device=device, head_weights=head_weights)
+    fitted = fit(
+        ready.objective, ready.streams, spec=study.method.finetune, seed=seed_for(study.seed, "finetune"),
+        placement=ready.placement, folder=folder, validate=ready.validator, progress=progress,
+        pretrained=weights if pretrained is None else pretrained,
+    )  # fmt: skip
+    return Finetuned(**vars(ready), fitted=fitted)
+
+
+def target_training(
+    study: Study,
+    development: Development,
+    source: SourceData | None,
+    weights: Mapping[str, Tensor] | None,
+    *,
+    device: str,
+    head_weights: Mapping[str, Tensor] | None = None,
+) -> TargetTraining:
+    """Put together what learns the target task; arguments as for `learn_target`."""
     spec = study.method.finetune
     encoder = _starting_encoder(study, development.store, weights, continued=head_weights is not None)
     placement = place(encoder, study.compute, device, len(development.store.arrays.shape) - 1)
@@ -150,11 +180,7 @@ def learn_target(
         objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation
         start = prepared.objective.start
     validator = Validator(encoder, head, validation, start, study.target, loss, scaling, placement)
-    fitted = fit(
-        objective, streams, spec=spec, seed=seed_for(study.seed, "finetune"), placement=placement, folder=folder,
-        validate=validator, progress=progress, pretrained=weights if pretrained is None else pretrained,
-    )  # fmt: skip
-    return Finetuned(encoder, head, objective, scaling, validator, fitted, placement)
+    return TargetTraining(encoder, head, objective, streams, scaling, validator, placement)
 
 
 def _starting_encoder(

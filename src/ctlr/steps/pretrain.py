@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ctlr.data.development import Development, SourceData
 from ctlr.encoders import build_head, projection_head
+from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
@@ -31,10 +34,10 @@ from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.training.checkpoint import encoder_record, write_tensors
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
-from ctlr.training.placement import place
+from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["pretrain"]
+__all__ = ["SourceTraining", "pretrain", "source_training"]
 
 
 def pretrain(
@@ -73,6 +76,57 @@ def _publish(
         drop_checkpoints(partial)
 
 
+@dataclass(frozen=True)
+class SourceTraining:
+    """An encoder that is ready to be pretrained.
+
+    Attributes:
+        encoder: With its first weights.
+        objective: What is minimised.
+        streams: Rows by the name of a batch.
+        validate: Judges it on validation rows; None without labels.
+        placement: Where it lies.
+    """
+
+    encoder: Encoder
+    objective: Objective
+    streams: Mapping[str, Labelled]
+    validate: Validator | None
+    placement: Placement
+
+
+def source_training(
+    spec: PretrainSpec, development: Development, source: SourceData | None, *, device: str
+) -> SourceTraining:
+    """Put together what a pretraining trains.
+
+    Args:
+        spec: What is learned, and how.
+        development: The target's data without its test set.
+        source: Of the source task, where there is one.
+        device: cpu or cuda.
+    """
+    method = spec.method
+    encoder = first_encoder(spec, development.store)
+    placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
+    if isinstance(method, SimCLRSpec):
+        projection = projection_head(encoder.width, method.projection, seed=seed_for(spec.seed, "projection"))
+        pool = Labelled(Images(pool_parts(method.pool, development, source), placement.device))
+        return SourceTraining(encoder, SimCLR(encoder, projection, method), {"pool": pool}, None, placement)
+    assert isinstance(method, SupervisedSpec | SelfferSpec)
+    known, end = (development, spec.target) if isinstance(method, SelfferSpec) else (source, spec.source)
+    assert known is not None
+    assert end is not None
+    train = labelled_rows(known.store, known.targets, known.train, placement)
+    loss, scaling = task_loss(known.targets, known.train, method.pretrain.class_weights, placement)
+    train = Labelled(train.images, scaling.scale(train.target))
+    head = build_head(encoder.width, loss.outputs, dropout=method.pretrain.dropout, seed=seed_for(spec.seed, "source"))
+    objective = Supervised(encoder, head, loss, views=method.pretrain.views)
+    watched = labelled_rows(known.store, known.targets, known.validation, placement)
+    validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
+    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement)
+
+
 def _pretrain(
     spec: PretrainSpec,
     development: Development,
@@ -83,32 +137,13 @@ def _pretrain(
     progress: Progress | None,
 ) -> Checkpoint:
     method = spec.method
-    encoder = first_encoder(spec, development.store)
-    placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
-    if isinstance(method, SupervisedSpec | SelfferSpec):
-        known, end = (development, spec.target) if isinstance(method, SelfferSpec) else (source, spec.source)
-        assert known is not None
-        assert end is not None
-        train = labelled_rows(known.store, known.targets, known.train, placement)
-        loss, scaling = task_loss(known.targets, known.train, method.pretrain.class_weights, placement)
-        train = Labelled(train.images, scaling.scale(train.target))
-        head = build_head(
-            encoder.width, loss.outputs, dropout=method.pretrain.dropout, seed=seed_for(spec.seed, "source")
-        )
-        objective: Objective = Supervised(encoder, head, loss, views=method.pretrain.views)
-        watched = labelled_rows(known.store, known.targets, known.validation, placement)
-        validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
-        streams = {"labelled": train}
-    else:
-        assert isinstance(method, SimCLRSpec)
-        projection = projection_head(encoder.width, method.projection, seed=seed_for(spec.seed, "projection"))
-        objective = SimCLR(encoder, projection, method)
-        streams = {"pool": Labelled(Images(pool_parts(method.pool, development, source), placement.device))}
-        validate = None
+    assert isinstance(method, SupervisedSpec | SelfferSpec | SimCLRSpec)
+    ready = source_training(spec, development, source, device=device)
     fitted = fit(
-        objective, streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"), placement=placement,
-        folder=folder, validate=validate, progress=progress,
+        ready.objective, ready.streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"),
+        placement=ready.placement, folder=folder, validate=ready.validate, progress=progress,
     )  # fmt: skip
+    encoder, objective = ready.encoder, ready.objective
     sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), encoder_record(spec.encoder))
     if isinstance(objective, Supervised):
         # Studies begin with a head of their own; transferability scores ask what this one sees in the target's images.

@@ -144,7 +144,9 @@ def _features_and_outputs(
     encoder = first_encoder(spec, development.store)
     encoder.load_state_dict(read_tensors(folder / "encoder.safetensors")[0])
     encoder.eval()
-    placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
+    # Few images, once: rounded features would save nothing, and differ between processors.
+    exact = spec.compute.model_copy(update={"precision": "float32"})
+    placement = place(encoder, exact, device, len(development.store.arrays.shape) - 1)
     placement.put(encoder)
     images = Images([(development.store, development.train)], placement.device)
     index = np.arange(len(images))
