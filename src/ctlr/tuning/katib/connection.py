@@ -101,8 +101,8 @@ def connect(*, context: str | None = None, namespace: str | None = None) -> Conn
             own = named.get(context or current["name"], {}).get("namespace", "")
     except config.ConfigException as error:
         raise ClusterError(
-            f"No usable kubeconfig: {str(error).rstrip('.')}. Set KUBECONFIG, or see `kubectl config get-contexts` and name one with "
-            "--context."
+            f"No usable kubeconfig: {str(error).rstrip('.')}. Set KUBECONFIG, or see `kubectl config get-contexts` and "
+            "name one with --context."
         ) from error
     settings.retries = False  # whoever follows an experiment retries, and knows for how long
     return Connection(client.ApiClient(settings), namespace or own or "default", context=context)

@@ -329,8 +329,27 @@ def run_on_katib(
         MissingExtraError: The `cluster` extra is not installed.
     """
     connection = connection or connect(context=context, namespace=namespace or experiment.namespace or None)
-    backend = KatibSearch(connection)
-    return run_remotely(experiment, backend, policy=policy, timeout=timeout, on_event=on_event, on_notice=on_notice)
+    seconds = WATCH_SECONDS if timeout is None else min(WATCH_SECONDS, max(math.ceil(timeout), 1))
+    backend = KatibSearch(connection, watch_seconds=seconds)
+    with _cancellable():
+        return run_remotely(experiment, backend, policy=policy, timeout=timeout, on_event=on_event, on_notice=on_notice)
+
+
+@contextlib.contextmanager
+def _cancellable() -> Iterator[None]:
+    """Take SIGTERM, which a cancelled pipeline sends to its pods, for an interrupt while an Experiment is followed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def submit_to_katib(

@@ -1,0 +1,520 @@
+"""Experiments on a cluster: created or taken up, followed through faults, explained; against a small API server.
+
+The server is a double (tests/support/kube_api.py), and so is Katib; the `kubernetes` client and HTTP between them and
+CTLR are real. A real API server is used in tests/e2e/test_katib_cluster.py.
+"""
+
+import functools
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from katib_double import KatibDouble
+from kube_api import KubeApi, Node, Object, Served, serving
+from kubernetes import client
+from terminal import until
+
+from ctlr.errors import ClusterError, ConfigError
+from ctlr.specs import Experiment, Trial
+from ctlr.tuning.functions import FunctionLauncher
+from ctlr.tuning.katib import RIGHTS, KatibSearch, connect, run_on_katib, submit_to_katib
+from ctlr.tuning.katib import connection as connecting
+from ctlr.tuning.katib.connection import Connection
+from ctlr.tuning.local import run_experiment
+from ctlr.tuning.manifest import parse_experiment
+from ctlr.tuning.remote import RemoteOutcome, run_remotely
+
+SPACE = "lab"
+
+
+def manifest(**changes: Any) -> Object:
+    """A search for the least |x|, whose trials print it."""
+    container = {
+        "name": "main",
+        "image": "example.org/square:1",
+        "command": ["sh", "-c", "echo loss=${trialParameters.x}"],
+    }
+    container |= changes.pop("container", {})
+    spec: Object = {
+        "objective": {"type": "minimize", "objectiveMetricName": "loss"},
+        "algorithm": {"algorithmName": "random", "algorithmSettings": [{"name": "random_state", "value": "1"}]},
+        "parallelTrialCount": 2, "maxTrialCount": 4, "maxFailedTrialCount": 1,
+        "parameters": [{"name": "x", "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}],
+        "trialTemplate": {
+            "primaryContainerName": "main", "trialParameters": [{"name": "x", "reference": "x"}],
+            "trialSpec": {
+                "apiVersion": "batch/v1", "kind": "Job",
+                "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+            },
+        },
+    }  # fmt: skip
+    name = changes.pop("name", "square")
+    return {
+        "apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment", "metadata": {"name": name}, "spec": spec | changes,
+    }  # fmt: skip
+
+
+def experiment(**changes: Any) -> Experiment:
+    return parse_experiment(manifest(**changes))
+
+
+run = functools.partial(run_on_katib, timeout=60)
+
+
+def by_the_book(node: Node, job: Object) -> None:
+    """Every trial ends well."""
+    node.succeed(job, node.printed(job))
+
+
+class Lab:
+    """A server with Katib on it."""
+
+    def __init__(self, api: KubeApi, served: Served, folder: Path) -> None:
+        self.api, self.served, self.folder = api, served, folder
+
+    def play(self, play: Callable[[Node, Object], None]) -> None:
+        """What comes of Jobs from now on."""
+        Node(self.api, play)
+
+    @property
+    def experiments(self) -> dict[str, Object]:
+        return self.api.objects.get(("experiments", SPACE), {})
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A namespace where Katib works and every trial ends well, until a test has it otherwise."""
+    monkeypatch.setattr("ctlr.tuning.katib.search._BETWEEN_WATCHES", 0.01)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    api = KubeApi()
+    with serving(api, tmp_path, namespace=SPACE) as served:
+        Node(api, by_the_book)
+        settings = client.Configuration(host=served.address)
+        settings.retries = False
+        with KatibDouble(client.ApiClient(settings), SPACE):
+            yield Lab(api, served, tmp_path)
+
+
+# ---------------------------------------------------------------- the whole way
+
+
+def test_the_outcome_is_the_one_that_this_machine_brings(lab: Lab, tmp_path: Path) -> None:
+    search = experiment()
+    here = run_experiment(search, tmp_path / "here", FunctionLauncher(lambda values: float(values["x"]), "loss"))
+    there = run(search)
+    assert (there.succeeded, there.reason, there.message) == (here.succeeded, here.reason, here.message)
+    assert there.seed == here.seed
+    assert [trial.assignments for trial in there.trials] == [trial.assignments for trial in here.trials]
+    assert [(trial.number, trial.status, trial.value) for trial in there.trials] == [
+        (trial.number, trial.status, trial.value) for trial in here.trials
+    ]
+    assert there.optimum is not None
+    assert here.optimum is not None
+    assert there.optimum.value == here.optimum.value
+
+
+def test_the_outcome_holds_the_object_of_the_cluster(lab: Lab) -> None:
+    outcome = run(experiment())
+    assert outcome.optimum is not None
+    assert outcome.document["status"]["currentOptimalTrial"]["bestTrialName"] == outcome.optimum.name
+    assert outcome.document["metadata"]["namespace"] == SPACE
+    assert outcome.place == f"namespace {SPACE} of {lab.served.address}"
+
+
+def test_each_trial_is_told_when_it_appears_and_when_it_ends(lab: Lab) -> None:
+    told: list[tuple[str, bool]] = []
+    outcome = run(experiment(), on_event=lambda trial, report: told.append((trial.name, trial.ended)))
+    assert [name for name, ended in told if ended] == [trial.name for trial in outcome.trials]
+    assert len(set(told)) == len(told)
+
+
+def test_what_is_created_is_the_manifest_with_its_fingerprint(lab: Lab) -> None:
+    run(experiment())
+    made = lab.experiments["square"]
+    assert made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "ctlr"
+    assert len(made["metadata"]["labels"]["ctlr.dev/fingerprint"]) == 24
+    # Katib would delete the pods of failed trials, and their reasons with them.
+    assert made["spec"]["trialTemplate"].pop("retain") is True
+    assert made["spec"] == manifest()["spec"]
+    assert "ownerReferences" not in made["metadata"]
+
+
+@pytest.mark.parametrize("policy", ["keep", "delete"])
+def test_what_has_ended_is_kept_or_deleted_with_all_that_belongs_to_it(lab: Lab, policy: Any) -> None:
+    outcome = run(experiment(), policy=policy)
+    assert outcome.succeeded
+    left = [len(lab.api.objects[kind, SPACE]) for kind in ("experiments", "trials", "jobs", "pods")]
+    assert left == ([1, 4, 4, 4] if policy == "keep" else [0, 0, 0, 0])
+
+
+def test_no_more_is_asked_than_the_rights_say(lab: Lab) -> None:
+    lab.play(lambda node, job: node.fail(job, "oh\n"))
+    run(experiment(), policy="delete")
+    run(experiment(parallelTrialCount=1))
+    run(experiment(parallelTrialCount=2))
+    allowed = {f"{verb} {right.resource}" for right in RIGHTS for verb in right.verbs}
+    assert set(lab.api.requests) <= allowed
+
+
+# ---------------------------------------------------------------- taken up
+
+
+def test_an_experiment_that_has_ended_is_returned_at_once(lab: Lab) -> None:
+    notices: list[str] = []
+    first = run(experiment())
+    created = lab.api.requests.count("create experiments")
+    again = run(experiment(), on_notice=notices.append)
+    assert again.trials == first.trials
+    assert lab.api.requests.count("create experiments") == created == 1
+    assert "is there already with the same content" in notices[0]
+
+
+def test_an_experiment_under_way_is_followed_by_another_process(lab: Lab) -> None:
+    lab.play(lambda node, job: None)
+    assert submit_to_katib(experiment())[0] is False
+    until(lambda: len(lab.api.objects.get(("jobs", SPACE), {})) == 2)
+    for job in list(lab.api.objects["jobs", SPACE].values()):
+        by_the_book(Node(lab.api, by_the_book), job)
+    outcome = run(experiment())
+    assert outcome.succeeded
+    assert len(outcome.trials) == 4
+    assert submit_to_katib(experiment())[0] is True
+
+
+def test_another_experiment_of_the_name_is_refused_with_both_fingerprints(lab: Lab) -> None:
+    run(experiment())
+    there = lab.experiments["square"]["metadata"]["labels"]["ctlr.dev/fingerprint"]
+    other = experiment(objective={"type": "maximize", "objectiveMetricName": "loss"})
+    with pytest.raises(ConfigError, match=rf"square.*{there}.*this one's is [0-9a-f]{{24}}.*kubectl delete experiment"):
+        run(other)
+
+
+def test_an_experiment_that_others_created_is_refused(lab: Lab) -> None:
+    lab.api.put("experiments", SPACE, manifest())
+    with pytest.raises(ConfigError, match="not created by ctlr"):
+        run(experiment())
+
+
+def test_counts_may_be_raised_where_the_manifest_lets_it_go_on(lab: Lab) -> None:
+    lab.play(lambda node, job: None)
+    submit_to_katib(experiment())
+    submit_to_katib(experiment(maxTrialCount=9))
+    assert lab.experiments["square"]["spec"]["maxTrialCount"] == 9
+
+
+def test_an_ended_experiment_that_never_resumes_keeps_its_counts(lab: Lab) -> None:
+    run(experiment())
+    assert len(run(experiment(maxTrialCount=9)).trials) == 4
+    assert lab.experiments["square"]["spec"]["maxTrialCount"] == 4
+
+
+def test_one_that_is_being_deleted_is_waited_for(lab: Lab) -> None:
+    leaving = manifest()
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    lab.api.put("experiments", SPACE, leaving)
+    threading.Timer(0.3, lambda: lab.api.remove("experiments", SPACE, "square")).start()
+    assert run(experiment()).succeeded
+
+
+def test_a_manifest_for_another_namespace_is_refused(lab: Lab) -> None:
+    search = experiment().model_copy(update={"namespace": "elsewhere"})
+    with pytest.raises(ConfigError, match="metadata.namespace: elsewhere, and it is to run in lab"):
+        run(search, connection=connect())
+
+
+# ---------------------------------------------------------------- in a pod
+
+
+@pytest.fixture
+def in_a_pod(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """This process runs in the pod `task`, which a Workflow controls."""
+    account = lab.folder / "namespace"
+    account.write_text(SPACE)
+    monkeypatch.setattr(connecting, "_ACCOUNT", account)
+    monkeypatch.setenv("KFP_POD_NAME", "task")
+    workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "name": "run-1",
+        "uid": "w1",
+        "controller": True,
+    }
+    lab.api.put("pods", SPACE, {"metadata": {"name": "task", "uid": "p1", "ownerReferences": [workflow]}})
+    return lab
+
+
+def of(lab: Lab) -> Connection:
+    """A connection as a pod has it."""
+    settings = client.Configuration(host=lab.served.address)
+    settings.retries = False
+    return Connection(client.ApiClient(settings), SPACE)
+
+
+def test_the_run_that_the_pod_belongs_to_owns_the_experiment(in_a_pod: Lab) -> None:
+    run(experiment(), connection=of(in_a_pod))
+    (owner,) = in_a_pod.experiments["square"]["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Workflow", "run-1", "w1")
+
+
+def test_a_pod_that_nothing_controls_owns_the_experiment_itself(in_a_pod: Lab) -> None:
+    in_a_pod.api.objects["pods", SPACE]["task"]["metadata"]["ownerReferences"] = []
+    run(experiment(), connection=of(in_a_pod))
+    (owner,) = in_a_pod.experiments["square"]["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("Pod", "task")
+
+
+def test_a_second_run_that_takes_it_up_owns_it_too(in_a_pod: Lab) -> None:
+    run(experiment(), connection=of(in_a_pod))
+    in_a_pod.api.objects["pods", SPACE]["task"]["metadata"]["ownerReferences"][0]["uid"] = "w2"
+    run(experiment(), connection=of(in_a_pod))
+    owners = in_a_pod.experiments["square"]["metadata"]["ownerReferences"]
+    assert [owner["uid"] for owner in owners] == ["w1", "w2"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_cancelled_run_ends_its_experiment_and_one_that_is_moved_leaves_it(in_a_pod: Lab, moved: bool) -> None:
+    in_a_pod.play(lambda node, job: node.run(job))
+    if moved:
+        in_a_pod.api.objects["pods", SPACE]["task"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    def terminate(trial: Trial, report: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment(), connection=of(in_a_pod), on_event=terminate)
+    assert ("square" in in_a_pod.experiments) is moved
+
+
+# ---------------------------------------------------------------- a server with faults
+
+
+def follow(lab: Lab, fault: Callable[[], None], *, patience: float = 20.0) -> RemoteOutcome:
+    """Follow a search through a fault that comes when its first trial has ended."""
+    done = False
+
+    def on_event(trial: Trial, report: object) -> None:
+        nonlocal done
+        if trial.ended and not done:
+            done = True
+            fault()
+
+    backend = KatibSearch(connect(), patience=patience, watch_seconds=2)
+    return run_remotely(experiment(), backend, on_event=on_event, timeout=60)
+
+
+def test_a_stream_that_breaks_off_is_taken_up_again(lab: Lab) -> None:
+    assert len(follow(lab, lab.api.drop_watches).trials) == 4
+
+
+def test_a_version_that_the_server_keeps_no_more_is_read_anew(lab: Lab) -> None:
+    gone = threading.Event()
+
+    def forget(since: int) -> None:
+        if not gone.is_set():  # between the reading and its watch
+            gone.set()
+            lab.api.oldest = since + 1
+
+    lab.api.on_watch = forget
+    assert len(run(experiment()).trials) == 4
+    assert gone.is_set()
+
+
+def test_a_server_that_restarts_is_waited_for(lab: Lab) -> None:
+    def restart() -> None:
+        lab.served.stop()
+        threading.Timer(0.8, lab.served.start).start()
+
+    assert len(follow(lab, restart).trials) == 4
+
+
+def test_a_server_that_is_still_starting_is_waited_for(lab: Lab) -> None:
+    def overload() -> None:
+        lab.api.broken = 4
+
+    assert len(follow(lab, overload).trials) == 4
+
+
+def test_a_server_that_stays_away_is_an_error_with_its_address(lab: Lab) -> None:
+    with pytest.raises(
+        ClusterError, match=rf"{lab.served.address} does not answer.*It was tried again for 0 s"
+    ) as error:
+        follow(lab, lab.served.stop, patience=0.6)
+    assert error.value.exit_code == 4
+    lab.served.start()
+
+
+def test_a_server_that_is_not_there_is_an_error_at_once_with_what_to_type(lab: Lab) -> None:
+    lab.served.stop()
+    with pytest.raises(ClusterError, match=r"refused.*kubectl get --raw /readyz.*--context.*ssh -N -L 6443"):
+        run(experiment())
+    lab.served.start()
+
+
+def test_a_deleted_experiment_ends_with_that_message(lab: Lab) -> None:
+    lab.play(lambda node, job: node.run(job))
+    threading.Timer(0.3, lambda: lab.api.remove("experiments", SPACE, "square")).start()
+    with pytest.raises(ClusterError, match="square in namespace lab of .* was deleted while it ran"):
+        run(experiment())
+
+
+def test_one_that_was_deleted_and_created_anew_is_not_mistaken_for_it(lab: Lab) -> None:
+    lab.play(lambda node, job: node.run(job))
+
+    def replace() -> None:
+        document = dict(lab.experiments["square"])
+        lab.api.oldest = lab.api.version + 3  # the watch misses it
+        lab.api.remove("experiments", SPACE, "square")
+        document["metadata"] = {"name": "square", "labels": document["metadata"]["labels"]}
+        lab.api.put("experiments", SPACE, document)
+        lab.api.drop_watches()
+
+    threading.Timer(0.3, replace).start()
+    with pytest.raises(ClusterError, match="was deleted while it ran"):
+        run(experiment())
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [("create", "experiments"), ("get", "experiments"), ("watch", "experiments"), ("list", "trials"),
+     ("list", "pods"), ("get", "pods/log"), ("list", "events"), ("delete", "experiments")],
+)  # fmt: skip
+def test_a_missing_right_is_named(lab: Lab, verb: str, resource: str) -> None:
+    lab.api.forbidden.add((verb, resource))
+    lab.play(lambda node, job: node.fail(job, "oh\n"))
+    plain = resource.replace("/", r"\/")
+    with pytest.raises(
+        ClusterError, match=rf"ada may not {verb} {plain}.* Add the verb '{verb}' for '{plain}'.*auth can-i"
+    ):
+        run(experiment(), policy="delete")
+
+
+def test_a_cluster_without_katib_is_named(lab: Lab) -> None:
+    lab.api.installed -= {"experiments"}
+    with pytest.raises(ClusterError, match="knows no Katib"):
+        run(experiment())
+
+
+def test_no_kubeconfig_is_an_error_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(ClusterError, match="Set KUBECONFIG"):
+        connect()
+
+
+def test_an_unknown_context_is_an_error_with_a_remedy(lab: Lab) -> None:
+    with pytest.raises(ClusterError, match="large.*kubectl config get-contexts"):
+        connect(context="large")
+
+
+# ---------------------------------------------------------------- why trials fail, and why they do not start
+
+
+def failing(lab: Lab, play: Callable[[Node, Object], None], **changes: Any) -> RemoteOutcome:
+    lab.play(play)
+    return run(experiment(maxFailedTrialCount=0, parallelTrialCount=1, **changes))
+
+
+def test_a_failed_experiment_says_which_trials_failed_and_why(lab: Lab) -> None:
+    outcome = failing(lab, lambda node, job: node.fail(job, "reading\nValueError: lr must be positive\n", exitCode=3))
+    assert (outcome.succeeded, outcome.reason) == (False, "ExperimentFailed")
+    (trial,) = outcome.trials
+    assert trial.reason == "exit code 3: ValueError: lr must be positive"
+    assert trial.tail == "reading\nValueError: lr must be positive"
+    assert outcome.message.endswith(f"{trial.name}: exit code 3: ValueError: lr must be positive")
+
+
+CASES: dict[str, tuple[Callable[[Node, Object], None], str]] = {
+    "out of memory": (
+        lambda node, job: node.fail(job, "epoch=1\n", exitCode=137, reason="OOMKilled"),
+        r"^out of memory: container main passed its limit of 64Mi \(OOMKilled\)\. Raise resources\.limits\.memory$",
+    ),
+    "no metric": (
+        lambda node, job: node.succeed(job, "done\n"),
+        r"^reported no loss; it is looked for in its output, by lines like loss=0\.5$",
+    ),
+    "pod gone": (lambda node, job: node.lose(job), r"Job has reached the specified backoff limit; its pod is gone$"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_reason_of_a_failure_is_the_pods(lab: Lab, case: str) -> None:
+    play, reason = CASES[case]
+    outcome = failing(lab, play, container={"resources": {"limits": {"memory": "64Mi"}}})
+    assert_matches(outcome.trials[0].reason, reason)
+
+
+STUCK: dict[str, tuple[Callable[[Node, Object], None], str]] = {
+    "no GPU": (
+        lambda node, job: node.pend(job, "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
+        r"no node with a free GPU, and the trial asks for nvidia\.com/gpu: 1 \(0/3 nodes .* Insufficient nvidia",
+    ),
+    "no image": (
+        lambda node, job: node.wait(job, "ImagePullBackOff", "Back-off pulling image"),
+        r"the image example\.org/square:1 cannot be had \(ImagePullBackOff\).*imagePullSecrets",
+    ),
+    "no Secret": (
+        lambda node, job: node.wait(job, "CreateContainerConfigError", 'secret "s3" not found'),
+        r'CreateContainerConfigError: secret "s3" not found',
+    ),
+    "quota": (
+        lambda node, job: node.refuse(job, "pods is forbidden: exceeded quota: small, requested: pods=1"),
+        r"quota is used up: pods is forbidden: exceeded quota: small.*Raise the ResourceQuota, or lower parallel",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STUCK)
+def test_a_trial_that_does_not_start_is_told_and_named_when_the_time_is_over(lab: Lab, case: str) -> None:
+    play, reason = STUCK[case]
+    lab.play(play)
+    notices: list[str] = []
+    search = experiment(parallelTrialCount=2, container={"resources": {"limits": {"nvidia.com/gpu": "1"}}})
+    with pytest.raises(ClusterError, match="has not ended within 1 s: 0 of 2 trials have") as error:
+        run(search, timeout=1, on_notice=notices.append)
+    assert_matches(str(error.value), reason)
+    assert len(notices) == 1  # both trials wait for the same
+    assert_matches(notices[0], reason)
+
+
+def test_a_trial_that_merely_runs_is_not_said_to_be_stuck(lab: Lab) -> None:
+    lab.play(lambda node, job: node.run(job))
+    notices: list[str] = []
+    with pytest.raises(ClusterError, match=r"The same command|the same command follows it again"):
+        run(experiment(), timeout=1, on_notice=notices.append)
+    assert notices == []
+
+
+def test_the_sidecars_log_is_read_where_katib_moved_the_output_there(lab: Lab) -> None:
+    def fail(node: Node, job: Object) -> None:
+        containers = job["spec"]["template"]["spec"]["containers"]
+        containers.append({"name": "metrics-logger-and-collector", "image": "katib"})
+        node.fail(job, "", exitCode=1)
+        pod = f"{job['metadata']['name']}-pod"
+        lab.api.logs[pod, "metrics-logger-and-collector"] = (
+            "I1121 01:02:03.000001      14 main.go:143] epoch=1\nI1121 01:02:04.5      14 main.go:143] MemoryError\n"
+        )
+
+    trial = failing(lab, fail).trials[0]
+    assert (trial.reason, trial.tail) == ("exit code 1: MemoryError", "epoch=1\nMemoryError")
+
+
+def test_a_goal_that_is_reached_ends_the_others_as_killed(lab: Lab) -> None:
+    def play(node: Node, job: Object) -> None:
+        if job["metadata"]["name"].endswith("0000trial"):
+            node.succeed(job, "loss=0.0\n")
+        else:
+            node.run(job)
+
+    lab.play(play)
+    search = experiment(objective={"type": "minimize", "objectiveMetricName": "loss", "goal": 0.1})
+    outcome = run(search)
+    assert outcome.reason == "ExperimentGoalReached"
+    assert [trial.status for trial in outcome.trials] == ["Succeeded", "Killed"]
+
+
+def assert_matches(text: str, pattern: str) -> None:
+    assert re.search(pattern, text, re.DOTALL), text
