@@ -71,3 +71,22 @@ def test_what_cannot_be_measured_is_told_in_one_line(
     assert done.returncode == status
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_figures_are_drawn_with_their_points_and_are_the_same_each_time(folders: Path) -> None:
+    words = ("source", "target", "--components", "5", "-o", "json")
+    done = [ctlr(folders, *words, "--figures", name) for name in ("first", "second")]
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr
+    drawn = [Path(path).name for path in json.loads(done[0].stdout)["figures"]]
+    assert {"eigen-images.svg", "components-by-class.svg", "tsne-by-domain.svg", "points.csv"} <= set(drawn)
+    for name in drawn:
+        assert (folders / "first" / name).read_bytes() == (folders / "second" / name).read_bytes()
+    rows = (folders / "first" / "points.csv").read_text().splitlines()
+    assert rows[0].startswith("dataset,class,component_1,component_2,tsne_5_x")
+    assert len(rows) == 41
+
+
+def test_one_component_cannot_be_drawn(folders: Path) -> None:
+    done = ctlr(folders, "source", "target", "--components", "1", "--figures", "none")
+    assert done.returncode == 2
+    assert "pictures need two components" in done.stderr

@@ -67,7 +67,7 @@ def constant(n: int) -> Classes:
     ("source", "target", "words"),
     [
         (dataset(0, 1, sizes=(5, 0)), dataset(0), "Class 'class 1' of the source has 0 images"),
-        (dataset(0), dataset(0, sizes=(1,)), "Class 'class 0' of the target has 1 images"),
+        (dataset(0), dataset(0, sizes=(1,)), "Class 'class 0' of the target has 1 image, and two"),
         (dataset(), dataset(0), "The source has no class"),
         (dataset(0), dataset(0, width=9), "one size; got 12 and 9"),
         (constant(5), constant(5), "equal"),
@@ -76,6 +76,25 @@ def constant(n: int) -> Classes:
 def test_datasets_that_cannot_be_compared_are_refused(source: Classes, target: Classes, words: str) -> None:
     with pytest.raises(DataError, match=words):
         class_distances(source, target, seed=0, n_components=3)
+
+
+def test_images_that_are_no_numbers_are_named_by_their_class() -> None:
+    sound = dataset(0, 1, n=9)
+
+    def read(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.where((rows == 12)[:, None], np.float32(np.nan), sound.read(rows))
+
+    broken = Classes(sound.names, sound.rows, read, sound.width)
+    with pytest.raises(
+        DataError, match="1 of 9 images of class 'class 1' of the target hold values that are not finite"
+    ):
+        class_distances(dataset(0, n=9), broken, seed=0, n_components=3)
+
+
+def test_one_class_of_equal_images_lies_at_the_distance_of_its_image() -> None:
+    found = class_distances(constant(5), dataset(0, n=5), seed=0, n_components=9)
+    nearest = np.linalg.norm(dataset(0, n=5).read(np.arange(5)) - 1, axis=1).min()
+    assert found.forward[0, 0] == pytest.approx(nearest, rel=1e-3)
 
 
 def test_more_components_than_images_are_refused() -> None:

@@ -91,3 +91,17 @@ def test_images_without_numbers_or_differences_are_refused() -> None:
         principal_components(source(points), n=2)
     with pytest.raises(DataError, match="equal"):
         principal_components(source(np.ones((20, 5), np.float32)), n=2)
+
+
+def test_axes_without_variance_are_orthogonal_too() -> None:
+    points = np.repeat(np.random.default_rng(0).normal(size=(4, 40)).astype(np.float32), 5, axis=0)
+    found = principal_components(source(points), n=12)
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(12), atol=1e-5)
+    assert found.explained[:3].sum() == pytest.approx(1)
+
+
+def test_one_component_is_the_axis_of_largest_variance() -> None:
+    points = np.random.default_rng(0).normal(size=(9, 40)).astype(np.float32)
+    points[:, 7] *= 100
+    (axis,) = principal_components(source(points), n=1).axes
+    assert axis[7] == pytest.approx(1, abs=1e-2)

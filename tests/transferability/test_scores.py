@@ -109,7 +109,7 @@ def test_classes_that_lie_further_apart_score_higher(score: Callable[..., float]
     [
         (np.full((6, 2), np.nan), LABELS, "features must be finite; 12 of 12"),
         (np.ones((6, 2)), LABELS, "constant"),
-        (np.arange(12.0).reshape(6, 2), np.array([0, 0, 2, 2, 2, 2]), "Leave empty classes out"),
+        (np.arange(12.0).reshape(6, 2), np.array([0, 0, 2, 2, 2, 2]), "empty classes out"),
         (np.arange(12.0).reshape(6, 2), np.array([0, 1]), "6 samples and 2 classes"),
     ],
 )
@@ -123,3 +123,43 @@ def test_features_that_tell_nothing_are_refused(
 def test_a_class_of_one_sample_has_no_variance_inside() -> None:
     with pytest.raises(DataError, match="class 1 has 1"):
         combined_class_variance(np.arange(6.0).reshape(3, 2), np.array([0, 0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("score", "best"),
+    [
+        (lambda p, y: leep(p, y), -math.log(3)),
+        (lambda p, y: nce(p.argmax(1), y), -math.log(3)),
+        (h_score, 0.0),
+        (combined_class_variance, 0.0),
+    ],
+    ids=["leep", "nce", "h_score", "combined_class_variance"],
+)
+def test_a_source_that_answers_the_same_for_every_class_scores_as_one_that_knows_nothing(
+    score: Callable[..., float], best: float
+) -> None:
+    answers = np.array([[0.9, 0.1], [0.6, 0.4]])[[0, 1, 0, 1, 0, 1]]
+    assert score(answers, LABELS) == pytest.approx(best)
+
+
+def test_one_sample_a_class_gives_the_h_score_its_bound_whatever_the_features() -> None:
+    points = np.random.default_rng(0).normal(size=(4, 9))
+    assert h_score(points, np.arange(4)) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.array([0, 0, 2, 2, 2, 2]), "class 1 has none. Leave empty classes out"),
+        (np.array([-1, 0, 0, 1, 1, 1]), "the smallest number is -1"),
+        (np.array([], np.int64), "6 samples and 0 classes"),
+    ],
+)
+def test_labels_that_number_no_classes_are_refused(labels: NDArray[np.int64], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        leep(np.full((6, 2), 0.5), labels)
+
+
+def test_probabilities_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(DataError, match="probabilities must be finite; 1 of 12"):
+        leep(np.where(np.arange(12).reshape(6, 2) == 3, np.nan, 0.5), LABELS)

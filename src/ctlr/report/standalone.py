@@ -17,7 +17,9 @@ def standalone(panel: Panel) -> str:
     """The drawing with colours, fonts and a white ground in place; equal panels give equal text."""
     colours = _light_colours()
     drawn = re.sub(r"var\(--([\w-]+)\)", lambda found: colours[found[1]], panel.svg)
-    end = drawn.index(">") + 1
+    opening = re.match(r'<svg(?: [\w-]+="[^"]*")*>', drawn)  # an attribute may hold a ">"
+    assert opening is not None
+    end = opening.end()
     head = drawn[:end].replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" font-family="{_FONTS}" ', 1)
     ground = f'<rect width="100%" height="100%" fill="{colours["page"]}"/>'
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{ground}{drawn[end:]}'

@@ -14,6 +14,9 @@ from ctlr.transferability.pca import COMPONENTS, Components, Source, principal_c
 
 __all__ = ["ClassDistances", "Classes", "class_distances"]
 
+_BLOCK_BYTES = 2**28
+"""Of images in memory at once while they are checked."""
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -94,7 +97,7 @@ def class_distances(
         modified: Mean instead of maximum over the points (Dubuisson & Jain 1994).
 
     Raises:
-        DataError: A class is empty or has one image, images differ in size, or are constant.
+        DataError: A class is empty or has one image, images differ in size, are constant, or hold NaN or infinity.
         ConfigError: There are fewer images than components.
     """
     _check(source, target)
@@ -106,6 +109,7 @@ def class_distances(
         for rows in dataset.rows
     ]
     if components is None:
+        _check_finite(source, target, cut)
         components = principal_components(_joined(cut, source.width), n=n_components, share=share)
     points = [components.project(dataset.read(rows)) for dataset, rows in cut]
     sources, targets = points[: len(source.names)], points[len(source.names) :]
@@ -136,6 +140,20 @@ def _joined(parts: Sequence[tuple[Classes, NDArray[np.int64]]], width: int) -> S
     return Source(int(ends[-1]), width, read)
 
 
+def _check_finite(source: Classes, target: Classes, cut: Sequence[tuple[Classes, NDArray[np.int64]]]) -> None:
+    """Refuse images with NaN or infinity, by class: on common components nobody could say where they came from."""
+    named = [("source", name) for name in source.names] + [("target", name) for name in target.names]
+    for (role, name), (dataset, rows) in zip(named, cut, strict=True):
+        step = max(1, _BLOCK_BYTES // (4 * dataset.width))
+        blocks = (dataset.read(rows[start : start + step]) for start in range(0, len(rows), step))
+        bad = sum(int(len(block) - np.isfinite(block).all(1).sum()) for block in blocks)
+        if bad:
+            raise DataError(
+                f"{bad} of {len(rows)} images of class {name!r} of the {role} hold values that are not finite. Leave "
+                "them out, or preprocess them again."
+            )
+
+
 def _check(source: Classes, target: Classes) -> None:
     if source.width != target.width:
         raise DataError(
@@ -147,7 +165,7 @@ def _check(source: Classes, target: Classes) -> None:
             raise DataError(f"The {role} has no class. Name a dataset with a class for each image.")
         for name, rows in zip(dataset.names, dataset.rows, strict=True):
             if len(rows) < 2:
+                count = f"{len(rows)} image{'s' * (len(rows) != 1)}"
                 raise DataError(
-                    f"Class {name!r} of the {role} has {len(rows)} images, and two are needed. "
-                    "Add some or leave it out."
+                    f"Class {name!r} of the {role} has {count}, and two are needed. Add some or leave it out."
                 )

@@ -22,6 +22,8 @@ _BLOCK_BYTES = 2**28
 """Of rows in memory at once; two such blocks are."""
 _SMALL = 8192
 """Images or features up to which all products between them are kept (256 MiB): the components are then exact."""
+_NO_VARIANCE = 1e-5
+"""Share of the largest variance below which float32 products say nothing of a direction."""
 _PASSES = 60
 _TOLERANCE = 1e-7
 
@@ -136,13 +138,17 @@ def _exact(
     )
     values = np.maximum(found[::-1], 0) / (source.rows - 1)
     keep = len(values) if share is None else 1 + int(np.searchsorted(np.cumsum(values) / total, share))
-    values, basis = values[:keep], torch.from_numpy(np.ascontiguousarray(vectors[:, ::-1][:, :keep].T)).float()
+    values, basis = values[:keep], torch.from_numpy(vectors[:, ::-1][:, :keep].T.copy()).float()
     if not wide:
         return values, basis
     axes = torch.zeros(len(basis), source.width)
     for rows, block in source.blocks():
         axes.addmm_(basis[:, rows], block - mean)
-    return values, torch.nn.functional.normalize(axes, dim=1)
+    axes = torch.nn.functional.normalize(axes, dim=1)
+    if values[-1] < _NO_VARIANCE * values[0]:
+        # Images that coincide leave directions without variance: what rounding made of them need not be orthogonal.
+        axes = torch.linalg.qr(axes.T).Q.T
+    return values, axes
 
 
 def _gram(source: Source, mean: Tensor) -> Tensor:

@@ -110,6 +110,8 @@ _TINY = 1e-12
 def h_score(features: NDArray[np.floating], labels: Codes) -> float:
     """H-score (Bao et al. 2019, def. 2): trace of cov(features)^-1 cov(class means); at most K - 1.
 
+    With no more samples than features + 1 in general position it is K - 1 whatever the labels, and says nothing.
+
     Args:
         features: (N, D).
         labels: (N,) classes 0..K-1.
@@ -159,9 +161,14 @@ def _one_hot(labels: Codes, n: int) -> Array:
     """(N, K) of 0 and 1; every class has a sample."""
     if len(labels) != n or n == 0:
         raise DataError(f"Every sample needs a class; got {n} samples and {len(labels)} classes.")
-    counts = np.bincount(labels) if labels.min() >= 0 else np.zeros(1)
+    if labels.min() < 0:
+        raise DataError(f"Classes must be numbered from 0; the smallest number is {labels.min()}. Number them anew.")
+    counts = np.bincount(labels)
     if counts.min() == 0:
-        raise DataError("Classes must be numbered from 0 and have a sample each. Leave empty classes out.")
+        raise DataError(
+            f"Classes must be numbered from 0 and have a sample each; class {int(counts.argmin())} has none. Leave "
+            "empty classes out and number the others anew."
+        )
     return np.eye(len(counts))[labels]
 
 
