@@ -45,13 +45,14 @@ WORDS = {
     "compute": "Threads and precision.",
     "tracking": "Where runs are recorded.",
     "report": "How sure the report has to be.",
+    "platform": "Where on a cluster its pods run; a laptop has no use for it.",
 }
 """What options mean whose name says it, so that the code has no sentence for them."""
 
 SECTIONS = {
     "PreprocessSpec": "preprocess", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "ComputeSpec": "compute", "TrackingSpec": "tracking",
-    "ReportSpec": "report", "TuningSpec": "tuning",
+    "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform", "TuningSpec": "tuning",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 

@@ -19,6 +19,7 @@ class TolerationSpec(Value):
     """A taint that the pods which train tolerate."""
 
     key: str
+    """Of the taint."""
     operator: Literal["Exists", "Equal"] = "Exists"
     """Whether the taint's `value` has to be this one too."""
     value: str = ""
@@ -52,7 +53,7 @@ class PlatformSpec(Value):
     """Labels of the nodes that train, e.g. cloud.google.com/gke-accelerator: nvidia-l4."""
     tolerations: tuple[TolerationSpec, ...] = ()
     """Of the pods that train."""
-    secrets: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], str] = Field(default_factory=dict)
+    secrets: dict[str, str] = Field(default_factory=dict)
     """Environment variable -> `secret/key`, e.g. MLFLOW_TRACKING_PASSWORD: mlflow-user/password."""
     pull_secrets: tuple[ObjectName, ...] = ()
     """Secrets that the image is pulled with."""
@@ -67,9 +68,12 @@ class PlatformSpec(Value):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        odd = [value for value in self.secrets.values() if value.count("/") != 1 or not all(value.split("/"))]
-        if odd:
-            raise ValueError(f"`secrets` must name `secret/key`; got {odd[0]!r}")
+        for variable, place in self.secrets.items():
+            if not variable.isidentifier() or place.count("/") != 1 or not all(place.split("/")):
+                raise ValueError(
+                    f"`secrets` must map environment variables to `secret/key`; got `{variable}: {place}`. "
+                    "Write e.g. `MLFLOW_TRACKING_PASSWORD: mlflow-user/password`"
+                )
         return self
 
     @property
