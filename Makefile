@@ -6,7 +6,7 @@ BIN     = $(VENV)/bin
 TORCH_INDEX ?=
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test check bench pipelines clean
+.PHONY: help setup demo test check bench pipelines clean images deploy kind-up kind-down e2e
 help:            ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
@@ -39,6 +39,37 @@ bench: setup     ## measure speed beside peers, as ratios in one run
 
 pipelines: setup ## compile the Kubeflow pipelines again
 	$(BIN)/python -m pipelines
+
+# docker or podman; more options of the build: make images ENGINE=podman BUILD="--build-arg BASE=registry.example.org/python:3.11"
+ENGINE  ?= docker
+BUILD   ?=
+VERSION  = 0.1.0
+IMAGES   = cpu:ctlr/ctlr-cpu gpu:ctlr/ctlr-gpu suggestion:ctlr/ctlr-suggestion mlflow:ctlr/mlflow
+
+images:          ## build the container images: make images ENGINE=podman
+	@for pair in $(IMAGES); do \
+		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD) \
+			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
+			--file images/$${pair%%:*}.Dockerfile --tag $${pair#*:}:$(VERSION) . || exit 1; \
+	done
+
+# The overlay that is deployed, a folder: make deploy OVERLAY=manifests/overlays/gpu
+OVERLAY ?= manifests/base
+
+deploy:          ## put CTLR onto the cluster of kubectl's context: make deploy OVERLAY=manifests/overlays/gpu
+	kubectl apply -f manifests/base/namespace.yaml
+	manifests/secrets.sh ctlr
+	kubectl apply -k $(OVERLAY)
+	kubectl -n ctlr rollout status deployment/mlflow --timeout=10m
+
+kind-up: setup   ## make a cluster in Docker with Kubeflow Pipelines, Katib and CTLR (after: make images)
+	PYTHON=$(BIN)/python manifests/kind/up.sh
+
+e2e: setup       ## run the tests that need a cluster, on that of KUBECONFIG or of kubectl's context
+	KUBECONFIG=$${KUBECONFIG:-$$HOME/.kube/config} $(BIN)/python -m pytest -m cluster tests/e2e
+
+kind-down:       ## delete the cluster in Docker, with all that it holds
+	kind delete cluster --name ctlr
 
 clean:           ## remove the virtual environments and caches
 	rm -rf $(VENV) $(VENV)-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
