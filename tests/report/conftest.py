@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from transfer_study import PAIRS, SWEEP, ladder, pair_studies
+from transfer_study import PAIRS, ladder, pair_studies
 
 from ctlr.specs import (
     AlgorithmSpec,
@@ -446,8 +446,8 @@ def _read(report: Path) -> Page:
 
 @pytest.fixture(scope="session")
 def four_pairs(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
-    """Four pairs, a sweep of twelve methods, three seeds: gains of about +0.2, 0, -0.12 and +0.1, best at w = 0.3."""
-    return pairs_benchmark(tmp_path_factory.mktemp("pairs"), range(len(SWEEP)))
+    """Four pairs, a sweep of five methods, three seeds: gains of about +0.2, 0, -0.12 and +0.1, best at w = 0.3."""
+    return pairs_benchmark(tmp_path_factory.mktemp("pairs"), methods=(2, 3, 4, 8, 10))
 
 
 def pairs_benchmark(root: Path, methods: Iterable[int], sizes: Iterable[int] = (48,)) -> Benchmark:
