@@ -8,7 +8,7 @@ PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 
 .PHONY: help setup demo test check bench pipelines clean images deploy kind-up kind-down e2e
 help:            ## show what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 12
 
 setup: $(VENV)/.done   ## make the virtual environment and install CTLR with all it needs
 $(VENV)/.done: pyproject.toml constraints.txt
