@@ -41,7 +41,7 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
         ConfigError: It needs what only this machine has, or there is no such study.
     """
     plan = make_plan(config)
-    _check_records(config)
+    _check_means(config)
     portable, manifests = _with_manifests(_with_roots(config))
     arguments: dict[str, Any] = {
         "benchmark": portable.model_dump_json(exclude={"platform"}),
@@ -99,11 +99,16 @@ def _serves(identity: str, study: Study) -> bool:
     return spec is not None and spec.identity() == identity
 
 
-def _check_records(config: BenchmarkConfig) -> None:
+def _check_means(config: BenchmarkConfig) -> None:
     if config.tracking.backend == "mlflow" and config.tracking.uri is None:
         raise ConfigError(
             "tracking.uri: pods share no database file, so runs on a cluster are recorded by an MLflow server. Name "
             "its address, e.g. `--set tracking.uri=http://mlflow.ctlr:5000`, or `--set tracking.backend=none`."
+        )
+    if config.tuning is not None and config.tuning.seconds is not None and config.platform.trials == "katib":
+        raise ConfigError(
+            "tuning.seconds: Katib counts trials, not device seconds. Set `tuning.trials` instead, or run trials in "
+            "the task's own pod with `--set platform.trials=local`."
         )
     if config.tuning is not None and config.tuning.warm_start is not None:
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from ctlr.cluster.submission import Submission
@@ -10,8 +11,8 @@ from ctlr.engine import check_device, gate
 from ctlr.errors import CtlrError, WorkspaceError
 from ctlr.plan import Plan
 from ctlr.pool import Event
-from ctlr.searches import run_searches
-from ctlr.specs import PretrainSpec, Study, dns_name, fingerprint
+from ctlr.searches import Bench, run_searches
+from ctlr.specs import PretrainSpec, StoredArrays, Study, dns_name, fingerprint
 from ctlr.workspace import Workspace
 
 __all__ = ["Place", "search_groups", "tune_searches"]
@@ -55,13 +56,25 @@ def tune_searches(
         raise
     except CtlrError as error:
         return {"status": "failed", "reason": str(error)}
-    found = run_searches(run.config, plan, arrays, run.workspace, workers=workers, device=device, on_event=_say)
+    bench = _katib(run, arrays, workers, device) if place == "katib" else None
+    found = run_searches(
+        run.config, plan, arrays, run.workspace, workers=workers, device=device, on_event=_say, bench=bench
+    )
     run.keep("searches", group, [search.model_dump(mode="json") for search in found])
     facts: dict[str, Any] = {"status": "ok", "workspace": str(run.workspace.root), "searches": len(found)}
     for search in found:
         best = search.reason or " ".join(f"{option}={value}" for option, value in search.assignments.items())
         facts[f"{search.study.method.label} n{search.study.n_train}"] = best
     return facts | {"trials": sum(len(stage.trials) for search in found for stage in search.stages)}
+
+
+def _katib(run: Submission, arrays: Mapping[str, StoredArrays], workers: int, device: str) -> Bench:
+    from ctlr.cluster.trials import KatibBench  # brings the Kubernetes client
+
+    return KatibBench(
+        run, tuning=run.config.tuning, arrays=arrays, workspace=run.workspace, workers=workers, device=device,
+        on_event=_say,
+    )  # fmt: skip
 
 
 def _say(event: Event) -> None:

@@ -69,6 +69,7 @@ def run_searches(
     workers: int,
     device: str,
     on_event: Callable[[Event], None],
+    bench: Bench | None = None,
 ) -> list[SearchResult]:
     """Run the searches of a plan that are not finished, and return all of them; none where nothing is tuned.
 
@@ -83,6 +84,7 @@ def run_searches(
         workers: Processes at most.
         device: cpu, cuda or cuda:N.
         on_event: Told what happens; a stage of a search is a job of kind `tune`.
+        bench: Where trials are run; None for warm workers of this machine.
 
     Raises:
         ConfigError: A manifest cannot be used.
@@ -92,7 +94,7 @@ def run_searches(
         return []
     manifests = check_manifests(config, plan)
     searches = [_Search(before=study, study=study) for study in plan.searches]
-    bench = Bench(tuning, arrays, workspace, workers=workers, device=device, on_event=on_event)
+    bench = bench or Bench(tuning, arrays, workspace, workers=workers, device=device, on_event=on_event)
 
     def pretrain() -> None:
         needed = _pretrainings(searches, tuning, arrays)

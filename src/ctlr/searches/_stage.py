@@ -38,6 +38,8 @@ __all__ = ["Bench", "StageSearch", "best_of", "why_none"]
 class Bench:
     """Where trials are run: warm workers that stay while one experiment follows the other.
 
+    Another place is a subclass with a `run` of its own.
+
     Args:
         tuning: How the benchmark is tuned.
         arrays: Stored arrays by the dataset's name.
@@ -73,7 +75,16 @@ class Bench:
         earlier: Sequence[Trial],
         on_event: Callable[[Trial, TrialReport | None], None],
     ) -> Outcome:
-        """Run an experiment, or what is left of it."""
+        """Run an experiment, or what is left of it.
+
+        Args:
+            experiment: Its `manifest` is the one that the space was taken from, with its own objective and counts.
+            place: Folder for its journal.
+            job_of: What a trial trains.
+            seconds: Budget of the device; None for none.
+            earlier: Trials of the same space to start from.
+            on_event: Told each trial that starts, has reported or has ended.
+        """
         self._job_of = job_of
         return run_experiment(
             experiment, place, self._launcher, limits=Limits(device_seconds=seconds), earlier=earlier,
@@ -205,7 +216,7 @@ class StageSearch:
             ),
             algorithm=self._algorithm(), early_stopping=self.manifest.early_stopping, parameters=parameters,
             max_trials=trials, parallel=min(self.tuning.parallel, trials or self.tuning.parallel),
-            trial=self.manifest.trial,
+            trial=self.manifest.trial, manifest=self.manifest.manifest,
         )  # fmt: skip
 
     def _stage(self, experiment: Experiment, number: int, outcome: Outcome) -> SearchStage:
