@@ -91,12 +91,13 @@ class KatibDouble:
                 self._create_trial(run, trial, uid)
             verdict = run.verdict()
         run.completion = verdict
-        shown = json.dumps(run.status(), sort_keys=True)
-        if shown != run.shown:
+        status = run.status()
+        if status != run.shown:
+            stale = dict.fromkeys(run.shown.keys() - status.keys())  # a merge patch removes what is null
             self._custom.patch_namespaced_custom_object_status(
-                *KATIB, self._namespace, "experiments", run.experiment.name, {"status": json.loads(shown)}
+                *KATIB, self._namespace, "experiments", run.experiment.name, {"status": status | stale}
             )
-            run.shown = shown
+            run.shown = status
 
     def _create_trial(self, run: "_Run", trial: Trial, uid: str) -> None:
         labels = {"katib.kubeflow.org/experiment": run.experiment.name, NUMBER: str(trial.number)}
@@ -181,7 +182,7 @@ class _Run:
         self.trials: list[Trial] = []
         self.numbers: dict[str, int] = {}
         self.completion: Completion | None = None
-        self.shown = ""
+        self.shown: Object = {}
 
     def proposed(self) -> list[Trial]:
         """Trials to start now: as many as may run at once and are still wanted."""

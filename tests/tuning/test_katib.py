@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from katib_double import KatibDouble
-from kube_api import KubeApi, Node, Object, Served, serving
+from katib_lab import SPACE, Lab, by_the_book, laboratory, manifest
+from kube_api import Node, Object
 from kubernetes import client
 from terminal import until
 
@@ -29,35 +29,6 @@ from ctlr.tuning.local import run_experiment
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.tuning.remote import RemoteOutcome, run_remotely
 
-SPACE = "lab"
-
-
-def manifest(**changes: Any) -> Object:
-    """A search for the least |x|, whose trials print it."""
-    container = {
-        "name": "main",
-        "image": "example.org/square:1",
-        "command": ["sh", "-c", "echo loss=${trialParameters.x}"],
-    }
-    container |= changes.pop("container", {})
-    spec: Object = {
-        "objective": {"type": "minimize", "objectiveMetricName": "loss"},
-        "algorithm": {"algorithmName": "random", "algorithmSettings": [{"name": "random_state", "value": "1"}]},
-        "parallelTrialCount": 2, "maxTrialCount": 4, "maxFailedTrialCount": 1,
-        "parameters": [{"name": "x", "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}],
-        "trialTemplate": {
-            "primaryContainerName": "main", "trialParameters": [{"name": "x", "reference": "x"}],
-            "trialSpec": {
-                "apiVersion": "batch/v1", "kind": "Job",
-                "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
-            },
-        },
-    }  # fmt: skip
-    name = changes.pop("name", "square")
-    return {
-        "apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment", "metadata": {"name": name}, "spec": spec | changes,
-    }  # fmt: skip
-
 
 def experiment(**changes: Any) -> Experiment:
     return parse_experiment(manifest(**changes))
@@ -66,38 +37,13 @@ def experiment(**changes: Any) -> Experiment:
 run = functools.partial(run_on_katib, timeout=60)
 
 
-def by_the_book(node: Node, job: Object) -> None:
-    """Every trial ends well."""
-    node.succeed(job, node.printed(job))
-
-
-class Lab:
-    """A server with Katib on it."""
-
-    def __init__(self, api: KubeApi, served: Served, folder: Path) -> None:
-        self.api, self.served, self.folder = api, served, folder
-
-    def play(self, play: Callable[[Node, Object], None]) -> None:
-        """What comes of Jobs from now on."""
-        Node(self.api, play)
-
-    @property
-    def experiments(self) -> dict[str, Object]:
-        return self.api.objects.get(("experiments", SPACE), {})
-
-
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A namespace where Katib works and every trial ends well, until a test has it otherwise."""
     monkeypatch.setattr("ctlr.tuning.katib.search._BETWEEN_WATCHES", 0.01)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    api = KubeApi()
-    with serving(api, tmp_path, namespace=SPACE) as served:
-        Node(api, by_the_book)
-        settings = client.Configuration(host=served.address)
-        settings.retries = False
-        with KatibDouble(client.ApiClient(settings), SPACE):
-            yield Lab(api, served, tmp_path)
+    with laboratory(tmp_path) as lab:
+        yield lab
 
 
 # ---------------------------------------------------------------- the whole way

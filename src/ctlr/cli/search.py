@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import StudyTrials, trial_arguments
-from ctlr.cli.search_display import SearchDisplay, short
-from ctlr.cli.show import show, show_rows
+from ctlr.cli.search_display import SearchDisplay
+from ctlr.cli.search_end import show_search
 from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
 from ctlr.engine import check_device, default_workers
@@ -22,17 +22,15 @@ from ctlr.report.tuning_page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
 from ctlr.tuning.collect import metric_names
-from ctlr.tuning.journal import Completion, read_journal
+from ctlr.tuning.journal import read_journal
 from ctlr.tuning.launch import Launcher
-from ctlr.tuning.local import Limits, Outcome, run_experiment
+from ctlr.tuning.local import Limits, run_experiment
 from ctlr.tuning.manifest import read_experiment
 from ctlr.tuning.processes import ProcessLauncher
 from ctlr.tuning.status import status_document
 from ctlr.workspace import Workspace
 
 __all__ = ["run_search"]
-
-SHOWN_TRIALS = 5
 
 Follow = Callable[[Trial, TrialReport | None], None]
 
@@ -85,7 +83,8 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         click.echo(f"Trials that have ended are safe. Go on with: {again}", err=True)
         raise
     page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
-    _print(experiment, outcome, page, output)
+    document = status_document(experiment, outcome.trials, started=outcome.started, completion=outcome.completion)
+    show_search(experiment, outcome, document, page, output)
     return 0 if outcome.succeeded else 1
 
 
@@ -151,28 +150,3 @@ def _launched(
         yield launcher, record
     if records.error is not None:
         click.echo(f"Not recorded: {records.error}", err=True)
-
-
-def _print(experiment: Experiment, outcome: Outcome, page: Path, output: str) -> None:
-    """The optimum for people and where the report is, or the Experiment with its status."""
-    if output != "table":
-        ended = Completion(outcome.succeeded, outcome.reason, outcome.message, outcome.completed)
-        show(status_document(experiment, outcome.trials, started=outcome.started, completion=ended), output)
-        return
-    metric = experiment.objective.metric
-    sign = 1 if experiment.objective.direction == "minimize" else -1
-    good = [trial for trial in outcome.trials if trial.value is not None and trial.status != "Failed"]
-    best = sorted(good, key=lambda trial: sign * (trial.value or 0.0))[:SHOWN_TRIALS]
-    rows = [
-        {"trial": trial.name, "status": trial.status, metric: trial.value}
-        | {name: short(value) for name, value in trial.assignments.items()}
-        | {"seconds": round(trial.seconds, 1)}
-        for trial in best
-    ]
-    if rows:
-        show_rows(f"{experiment.name}: the best of {len(outcome.trials)} trials", rows)
-    if outcome.optimum is not None:
-        settings = " ".join(f"{name}={value}" for name, value in outcome.optimum.assignments.items())
-        click.echo(f"Optimum: {metric}={outcome.optimum.value:.6g} with {settings}")
-    click.echo(f"{'Succeeded' if outcome.succeeded else 'Failed'}: {outcome.message} ({outcome.reason})")
-    click.echo(f"Report: {page}")

@@ -1,18 +1,49 @@
-"""`ctlr tune` and `ctlr suggest`: searches on this machine, and proposals for a cluster's."""
+"""`ctlr tune` and `ctlr suggest`: searches on this machine or a cluster, and proposals for a cluster's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import rich_click as click
+from click.core import ParameterSource
 
 from ctlr.cli.options import output_option, workspace_option
+from ctlr.errors import ConfigError
 
 __all__ = ["suggest", "tune"]
 
 
+_NOT_ON_KATIB = {
+    "workers": "the manifest's `parallelTrialCount` says how many trials run at once",
+    "max_trials": "the manifest's `maxTrialCount` is what Katib reads; it may be raised there between two runs",
+    "goal": "the manifest's `goal` is what Katib reads",
+    "max_seconds": "Katib has no limit of time; set `activeDeadlineSeconds` of the trials' Job",
+    "resume": "the same command takes up the Experiment that is there",
+    "device": "the resources of the manifest's trialSpec say what a trial runs on",
+}
+_NOT_HERE = ("namespace", "context", "wait", "keep")
+
+
+def _refuse_strangers(invocation: click.Context, place: str) -> None:
+    """Refuse options that were given and mean nothing there, with the reason."""
+    reasons = _NOT_ON_KATIB if place == "katib" else dict.fromkeys(_NOT_HERE, "it is about a cluster; add `--on katib`")
+    for parameter in invocation.command.params:
+        name = parameter.name or ""
+        if name in reasons and invocation.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "/".join((*parameter.opts[:1], *parameter.secondary_opts))
+            raise ConfigError(f"{option} means nothing with `--on {place}`: {reasons[name]}.")
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--on",
+    "place",
+    type=click.Choice(["local", "katib"]),
+    default="local",
+    show_default=True,
+    help="This machine, or a cluster with Katib, which runs the manifest as it is.",
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -29,9 +60,18 @@ __all__ = ["suggest", "tune"]
     show_default=True,
     help="Of `ctlr trial`: `auto`, `cpu`, `cuda` (one trial a GPU) or one GPU, e.g. `cuda:1`.",
 )
+@click.option("--namespace", "-n", help="On a cluster: the Experiment's; by default the manifest's or the context's.")
+@click.option("--context", help="On a cluster: of the kubeconfig; by default the current one.")
+@click.option(
+    "--wait/--no-wait", default=True, help="On a cluster: follow the Experiment to its end, or create it only."
+)
+@click.option("--keep/--delete", default=True, help="On a cluster: what becomes of an Experiment that has ended.")
 @output_option("Form of what goes to stdout; json and yaml are the Experiment with its status, as Katib has it.")
+@click.pass_context
 def tune(
+    invocation: click.Context,
     file: Path,
+    place: str,
     workers: int | None,
     max_trials: int | None,
     goal: float | None,
@@ -39,12 +79,23 @@ def tune(
     resume: bool,
     workspace: Path,
     device: str,
+    namespace: str | None,
+    context: str | None,
+    wait: bool,
+    keep: bool,
     output: str,
 ) -> int:
-    """Run a search: a Katib Experiment manifest, on this machine.
+    """Run a search: a Katib Experiment manifest, on this machine or on a cluster.
 
-    Trials run the manifest's command; its image is not used. Where the command is `ctlr trial`, warm workers run it.
+    Here trials run the manifest's command; its image is not used. Where the command is `ctlr trial`, warm workers run
+    it. On a cluster the same command, repeated, follows the Experiment that is there.
     """
+    _refuse_strangers(invocation, place)
+    if place == "katib":
+        from ctlr.cli.katib_search import Cluster, search_on_katib
+
+        cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep)
+        return search_on_katib(file, workspace, cluster, output=output)
     from ctlr.cli.search import run_search
     from ctlr.tuning.local import Limits
 

@@ -1,0 +1,101 @@
+"""A search on a cluster with Katib, from the manifest to its optimum."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ctlr.cli.manifests import check_manifest
+from ctlr.cli.search_display import SearchDisplay
+from ctlr.cli.search_end import show_search
+from ctlr.cli.show import show
+from ctlr.report.tuning_page import build_experiment_page
+from ctlr.specs import Experiment
+from ctlr.tuning.katib import run_on_katib, submit_to_katib
+from ctlr.tuning.manifest import read_experiment
+from ctlr.tuning.remote import RemoteOutcome
+from ctlr.workspace import Workspace
+
+__all__ = ["Cluster", "search_on_katib"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where a search runs, and what is left of it."""
+
+    namespace: str | None = None
+    """None: the manifest's, or the context's."""
+    context: str | None = None
+    """Of the kubeconfig; None: the current one."""
+    wait: bool = True
+    """Follow it to its end."""
+    keep: bool = True
+    """Leave the Experiment and its pods on the cluster once it has ended."""
+
+
+def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str) -> int:
+    """Create a manifest's Experiment, or take it up, and print its optimum.
+
+    Args:
+        file: The manifest.
+        root: Workspace; the report goes to `experiments/NAME` there.
+        cluster: Where it runs.
+        output: table, json or yaml.
+
+    Returns:
+        0 where the experiment succeeded or is not waited for, else 1.
+
+    Raises:
+        ConfigError: The manifest breaks a rule, or another Experiment has its name.
+        ClusterError: The cluster cannot be reached or refuses, or the Experiment was deleted.
+    """
+    check_manifest(file)
+    experiment = read_experiment(file)
+    if not cluster.wait:
+        return _submit(experiment, cluster, output)
+    try:
+        with SearchDisplay(experiment) as display:
+            outcome = run_on_katib(
+                experiment, namespace=cluster.namespace, context=cluster.context,
+                policy="keep" if cluster.keep else "delete", on_event=display, on_notice=_tell,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        _say_how_to_go_on(file, cluster)
+        raise
+    folder = Workspace(root).root / "experiments" / experiment.name
+    page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
+    _show_tails(outcome)
+    show_search(experiment, outcome, outcome.document, page, output)
+    return 0 if outcome.succeeded else 1
+
+
+def _submit(experiment: Experiment, cluster: Cluster, output: str) -> int:
+    known, place = submit_to_katib(experiment, namespace=cluster.namespace, context=cluster.context)
+    found = {"experiment": experiment.name, "place": place, "created": not known}
+    words = "is there already" if known else "was created"
+    show(found if output != "table" else f"{experiment.name} {words}: {place}", output)
+    return 0
+
+
+def _show_tails(outcome: RemoteOutcome) -> None:
+    """What failed trials printed last, where a search failed for them."""
+    if outcome.succeeded:
+        return
+    for trial in outcome.trials:
+        if trial.status == "Failed" and trial.tail:
+            click.echo(f"--- the last lines of {trial.name}\n{trial.tail}", err=True)
+
+
+def _say_how_to_go_on(file: Path, cluster: Cluster) -> None:
+    words = ["ctlr", "tune", str(file), "--on", "katib"]
+    for option in ("namespace", "context"):
+        value = getattr(cluster, option)
+        words += [f"--{option}", value] if value else []
+    click.echo(f"The Experiment goes on, on its cluster. Follow it again with: {shlex.join(words)}", err=True)
+
+
+def _tell(message: str) -> None:
+    click.echo(message, err=True)

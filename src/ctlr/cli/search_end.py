@@ -1,0 +1,50 @@
+"""What `ctlr tune` prints at the end, wherever its trials ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ctlr.cli.search_display import short
+from ctlr.cli.show import show, show_rows
+from ctlr.specs import Experiment
+from ctlr.tuning.local import Outcome
+
+__all__ = ["show_search"]
+
+SHOWN_TRIALS = 5
+
+
+def show_search(experiment: Experiment, outcome: Outcome, document: Mapping[str, Any], page: Path, output: str) -> None:
+    """The optimum for people and where the report is, or the Experiment with its status.
+
+    Args:
+        experiment: What was searched.
+        outcome: What came of it.
+        document: The Experiment with its status.
+        page: The report.
+        output: table, json or yaml.
+    """
+    if output != "table":
+        show(document, output)
+        return
+    metric = experiment.objective.metric
+    sign = 1 if experiment.objective.direction == "minimize" else -1
+    good = [trial for trial in outcome.trials if trial.value is not None and trial.status != "Failed"]
+    best = sorted(good, key=lambda trial: sign * (trial.value or 0.0))[:SHOWN_TRIALS]
+    rows = [
+        {"trial": trial.name, "status": trial.status, metric: trial.value}
+        | {name: short(value) for name, value in trial.assignments.items()}
+        | {"seconds": round(trial.seconds, 1)}
+        for trial in best
+    ]
+    if rows:
+        show_rows(f"{experiment.name}: the best of {len(outcome.trials)} trials", rows)
+    if outcome.optimum is not None:
+        settings = " ".join(f"{name}={value}" for name, value in outcome.optimum.assignments.items())
+        click.echo(f"Optimum: {metric}={outcome.optimum.value:.6g} with {settings}")
+    click.echo(f"{'Succeeded' if outcome.succeeded else 'Failed'}: {outcome.message} ({outcome.reason})")
+    click.echo(f"Report: {page}")
