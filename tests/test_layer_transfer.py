@@ -73,6 +73,7 @@ def test_every_label_says_the_place_that_its_method_has(tmp_path: Path) -> None:
         ("vat: {finetune: {n_copied: 1}}", "methods.vat.finetune.n_copied: vat has no pretrained weights to copy"),
         ("supervised: {finetune: {n_copied: 5}}", "small_cnn has 4 blocks; got 5. Lower it"),
         ("simclr: {finetune: {n_copied: 1, n_frozen: 2}}", "2 blocks would be frozen and 1 copied"),
+        ("simclr: {finetune: {n_copied: 1, strategy: linear_probe}}", "a linear probe freezes all 4 blocks"),
     ],
 )
 def test_what_breaks_a_rule_is_told_once_with_its_place(entry: str, told: str, tmp_path: Path) -> None:

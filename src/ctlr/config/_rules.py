@@ -252,6 +252,12 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
                 "Lower it, or raise `n_copied`.",
             )
         for name in sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None}):
+            if method.finetune.strategy == "linear_probe" and n_copied < BLOCKS[name]:
+                yield (
+                    (*where, "n_copied"),
+                    f"a linear probe freezes all {BLOCKS[name]} blocks of {name}; {n_copied} are copied, and the others "
+                    "would keep random weights. Leave it out.",
+                )
             if n_copied > BLOCKS[name]:
                 yield (
                     (*where, "n_copied"),
