@@ -237,6 +237,27 @@ BROKEN = {
         "methods.vat={finetune: {strategy: linear_probe}}",
         ["methods.vat.finetune.strategy: vat has no"],
     ),
+    "stages without a strategy": ("methods.supervised.finetune.plateau=3", ["plateau: `strategy: full` has no stages"]),
+    "unknown strategy": ("methods.supervised.finetune.strategy=thaw", ["finetune.strategy: must be 'full'"]),
+    "pulled baseline": ("methods.scratch.finetune.l2_sp=1", ["methods.scratch.finetune.l2_sp: the baseline"]),
+    "kept statistics of vat": (
+        "methods.vat={finetune: {norm_statistics: frozen}}",
+        ["methods.vat.finetune.norm_statistics: vat has no"],
+    ),
+    "more frozen than there are": (
+        "methods.supervised.finetune.n_frozen=5",
+        ["methods.supervised.finetune.n_frozen: small_cnn has 4 blocks; got 5. Lower it"],
+    ),
+    "more stages than epochs": (
+        "methods.supervised.finetune={strategy: chain_thaw, n_frozen: 1, epochs: 4}",
+        ["finetune.epochs: the stages of `chain_thaw` on small_cnn need 5; got 4. Raise it"],
+    ),
+    "rates that vanish": ("methods.supervised.finetune.w=0", ["methods.supervised.finetune.w: must be greater than 0; got 0"]),
+    "a cycle within an epoch": ("methods.supervised.finetune.cycle=0.5", ["finetune.cycle: must be greater than or equal to 1; got 0.5"]),
+    "nesterov of nothing": (
+        "methods.supervised.finetune={optimiser: nesterov, momentum: 0}",
+        ["`optimiser: nesterov` needs a `momentum` above 0; got 0. Raise it"],
+    ),
     "nothing to contrast": ("methods.simclr.pretrain.views=null", ["simclr.pretrain.views: simclr contrasts"]),
     "a share above one": ("split.test=1.5", ["split.test: must be a share below 1 or a whole number"]),
     "larger than the cohort": ("sample_sizes=[20, 200]", ["sample_sizes.1: 200 to train", "'cohort' has 400"]),

@@ -187,6 +187,12 @@ def test_small_rises_do_not_end_a_valley() -> None:
     assert found.valley == SweepSpec().rates[10 + 41 + 14 + 7]
 
 
+def test_a_loss_that_only_rises_suggests_the_first_rate_that_counts() -> None:
+    found = suggest(curve_of(float))
+    assert found.valley == SweepSpec().rates[10]
+    assert found.minimum == SweepSpec().rates[10] / 10
+
+
 def test_a_sweep_that_diverges_at_once_says_where_to_begin() -> None:
     with pytest.raises(TrainingError, match="diverged at step 12 of 100, too early .* lower `--lr-min` below 1e-07"):
         suggest(swept([1.0] * 11 + [1e6]))

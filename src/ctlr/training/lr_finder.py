@@ -148,13 +148,13 @@ def suggest(curve: RateCurve) -> RateSuggestions:
 
 
 def _valley(losses: Floats) -> int:
-    """Index of the point; the run begins one before its first member, as in the original."""
+    """Index of the point. As in the original a run begins one before its first member, and the first point is a run."""
     lengths = np.ones(len(losses), dtype=int)
     for index in range(1, len(losses)):
         larger = losses[:index] > losses[index]
         lengths[index] = 1 + int(lengths[:index].max(initial=0, where=larger))
     end = int(lengths.argmax())
-    start = end - int(lengths[end])
+    start = end - int(lengths[end]) if end else 0
     third = (end - start) / 3
     return start + int(third) + int(third / 2)
 
