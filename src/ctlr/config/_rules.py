@@ -255,7 +255,7 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
             if method.finetune.strategy == "linear_probe" and n_copied < BLOCKS[name]:
                 yield (
                     (*where, "n_copied"),
-                    f"a linear probe freezes all {BLOCKS[name]} blocks of {name}; {n_copied} are copied, and the others "
+                    f"a linear probe freezes all {BLOCKS[name]} blocks of {name}; {n_copied} are copied, the others "
                     "would keep random weights. Leave it out.",
                 )
             if n_copied > BLOCKS[name]:
