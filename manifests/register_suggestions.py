@@ -1,6 +1,7 @@
 """Name CTLR's suggestion services in the configuration of an installed Katib, whatever else stands in it.
 
-    kubectl -n kubeflow get configmap katib-config -o json | python manifests/register_suggestions.py | kubectl apply -f -
+    kubectl -n kubeflow get configmap katib-config -o json |
+        python manifests/register_suggestions.py | kubectl apply -f -
 
 Entries with the same algorithm are replaced, the others stay. Katib reads them anew for each experiment.
 """

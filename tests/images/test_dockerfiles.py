@@ -60,6 +60,7 @@ def test_labels_say_what_it_is(dockerfile: Path) -> None:
     for key in ("title", "description", "version", "revision", "licenses"):
         assert f"org.opencontainers.image.{key}=" in last
     assert f"ARG VERSION={ctlr.__version__}" in last
+    assert f"\nVERSION  = {ctlr.__version__}\n" in (ROOT / "Makefile").read_text()
 
 
 def test_servers_have_a_health_check(dockerfile: Path) -> None:

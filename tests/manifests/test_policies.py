@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import configparser
 import copy
+import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +166,22 @@ def test_the_generator_makes_the_secrets_that_pods_read() -> None:
     for name in ("mlflow-database", "mlflow-auth"):
         made = text.partition(f"create secret generic {name}")[2].partition("\nfi")[0]
         assert set(re.findall(r'--from-file="\$values/([\w-]+)"', made)) == SECRETS[name]
+
+
+@needs_kustomize
+def test_components_fit_onto_the_base(tmp_path: Path) -> None:
+    folder = Path(os.path.relpath(MANIFESTS, tmp_path.resolve()))
+    parts = [str(folder / "components" / name) for name in ("check", "kueue", "podmonitor")]
+    text = {"namespace": "ctlr", "resources": [str(folder / "base")], "components": parts}
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(text))
+    there = {(each["kind"], each["metadata"]["name"]): each for each in render(tmp_path)}
+    assert there["LocalQueue", "default"]["metadata"]["namespace"] == "ctlr"  # Kueue's name for what takes every Job
+    (endpoint,) = there["PodMonitor", "mlflow"]["spec"]["podMetricsEndpoints"]
+    assert {endpoint["basicAuth"][key]["key"] for key in ("username", "password")} <= SECRETS["mlflow-auth"]
+    (server,) = containers(there["Deployment", "mlflow"]["spec"]["template"])[1:]
+    assert server["args"][-1].startswith("--expose-prometheus=/tmp/")
+    assert endpoint["port"] in {port["name"] for port in server["ports"]}
+    assert faults(there["Job", "ctlr-check"]["spec"]["template"]) == []
 
 
 def test_the_role_allows_what_the_code_asks_for_and_nothing_else() -> None:

@@ -1,5 +1,6 @@
 """What every pod of CTLR keeps: Pod Security `restricted`, a read-only root, requests and limits, pinned images."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ __all__ = ["Document", "containers", "faults", "kustomize", "pods", "read", "ren
 Document = dict[str, Any]
 
 _PINNED = re.compile(r"[\w.-]+(?:[:]\d+)?(?:/[\w.-]+)*(?::(?P<tag>[\w.-]+)|@sha256:[0-9a-f]{64})")
+_RENDERERS = (("kustomize", ["version"], ["build"]), ("kubectl", ["version", "--client"], ["kustomize"]))
 _PLACES = {"Job": ("template",), "Deployment": ("template",), "StatefulSet": ("template",),
            "Experiment": ("trialTemplate", "trialSpec", "spec", "template")}  # fmt: skip
 
@@ -25,13 +27,14 @@ def read(path: Path) -> list[Document]:
 
 def kustomize() -> list[str] | None:
     """A command that renders folders with components (kustomize 5, kubectl 1.27); None where there is none."""
-    for words in (["kustomize", "build"], ["kubectl", "kustomize"]):
-        if shutil.which(words[0]) is None:
-            continue
-        asked = [words[0], "version"] + ([] if words[0] == "kustomize" else ["--client"])
-        version = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-        if re.search(r"\bv5\.", version):
-            return words
+    for folder in os.get_exec_path():
+        for name, asked, words in _RENDERERS:
+            program = shutil.which(name, path=folder)
+            if program is None:
+                continue
+            version = subprocess.run([program, *asked], capture_output=True, text=True, check=False).stdout
+            if re.search(r"\bv5\.", version):
+                return [program, *words]
     return None
 
 
