@@ -67,11 +67,13 @@ def test_words_name_the_choice_and_what_it_excludes(shown: list[View]) -> None:
     assert seen.summary[0].startswith("Validation subjects chose w = 0.3 in 2 of 2 cases; ")
     assert "measurably better than w = 1; " in seen.summary[0]
     (finding,) = seen.sweeps[0].findings
-    assert finding.startswith(
-        "At n = 48 validation subjects chose w = 0.3, strategy full and lr = 0.001 (‘w0.3-lr0.001’)"
+    assert finding.text.startswith(
+        "At n = 48 validation subjects chose ‘w0.3-lr0.001’ (w = 0.3, strategy full and lr = 0.001). Its gain over "
     )
-    assert "Against the best with w = 1 (‘w1-lr0.001’): +0.092 (" in finding
-    assert "Against the runner-up, w = 0.5 (‘w0.5-lr0.001’): +0.017 (" in finding
+    assert "is +0.258 (95\u00a0% interval +0.1" in finding.text
+    assert finding.notes[0].startswith("w = 0.3 (‘w0.3-lr0.001’) against the best with w = 1 (‘w1-lr0.001’): +0.092 (")
+    assert "; against the runner-up, w = 0.5 (‘w0.5-lr0.001’): +0.017 (" in finding.notes[0]
+    assert finding.notes[1].startswith("Strategy full (‘w0.3-lr0.001’) against the runner-up, strategy gradual")
     assert [table.name.partition("-")[0] for table in seen.written] == ["choices", "settings"] * 2
     assert len({table.name for table in seen.written}) == 4
 
@@ -80,6 +82,27 @@ def test_of_a_large_sweep_the_chosen_method_is_drawn(shown: list[View]) -> None:
     assert shown[0].undrawn == {"w0.3-lr0.0001", "w0.5-lr0.001", "w1-lr0.001", "gradual"}
     assert [panels.label for panels in shown[0].methods] == ["scratch", "w0.3-lr0.001"]
     assert len(shown[0].tables["scores"].rows) == 6
+
+
+def test_w_is_judged_among_settings_that_are_alike_in_what_else_makes_a_way_of_finetuning(
+    four_pairs: Any, first: tuple[Section, Rows]
+) -> None:
+    section, rows = first
+    frozen = FinetuneSpec(lr=0.001, n_frozen=2)
+    results = [
+        result.model_copy(
+            update={
+                "study": result.study.model_copy(update={"method": SupervisedSpec(label="w1-lr0.001", finetune=frozen)})
+            }
+        )
+        if result.study.method.label == "w1-lr0.001"
+        else result
+        for result in section.results
+    ]
+    (only,) = sweeps(Section(**vars(section) | {"results": tuple(results)}), rows)
+    # What has w = 1 is frozen or gradual, so nothing tells what w = 1 itself would do.
+    assert {setting.options["w"] for setting in only.ladder("w", 48)} == {0.3, 0.5}
+    assert [(c.option, c.plain) for c in only.comparisons] == [("w", False), ("strategy", False), ("lr", False)]
 
 
 def test_a_drawing_has_a_line_for_each_combination_of_the_other_options(sweep: Sweep) -> None:

@@ -10,7 +10,7 @@ from ctlr.report.displays import interval, metric_label
 from ctlr.report.formats import decimals, number
 from ctlr.report.plots import Style, label_ends, styles
 from ctlr.report.svg import MUTED, SURFACE, Panel, canvas, panel
-from ctlr.report.sweeps import Option, Setting, Sweep, option_words, value_words
+from ctlr.report.sweeps import PLAIN, Option, Setting, Sweep, option_words, value_words
 
 __all__ = ["sweep_plot"]
 
@@ -57,13 +57,13 @@ def _ordered(values: Sequence[Option]) -> list[Option]:
 
 
 def _lines(settings: Sequence[Setting], option: str) -> dict[str, list[Setting]]:
-    """Settings by what they have besides the option on the axis."""
+    """Settings by what they have besides the option on the axis; plain values but the strategy are left unsaid."""
     found: dict[str, list[Setting]] = {}
     for setting in settings:
         rest = [
             value_words(value) if isinstance(value, str) else option_words(key, value)
             for key, value in setting.options.items()
-            if key != option
+            if key != option and (key == "strategy" or key not in PLAIN or value != PLAIN[key])
         ]
         found.setdefault(", ".join(rest) or "gain", []).append(setting)
     return found

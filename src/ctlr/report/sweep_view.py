@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ctlr.report.displays import VERDICTS, interval, metric_label, p_words, percent
+from ctlr.report.displays import VERDICTS, capital, interval, metric_label, p_words, percent
 from ctlr.report.formats import Cell, Table, decimals, number
-from ctlr.report.headline import listed
+from ctlr.report.headline import Answer, listed
 from ctlr.report.svg import Panel
 from ctlr.report.sweep_plot import sweep_plot
-from ctlr.report.sweeps import Comparison, Setting, Sweep, option_words, value_words
+from ctlr.report.sweeps import PLAIN, Comparison, Setting, Sweep, option_words, value_words
 from ctlr.report.tables import GainRow
 from ctlr.report.views import View
 
@@ -23,8 +24,8 @@ class SweepFigures:
     """One sweep of one section."""
 
     heading: str
-    findings: tuple[str, ...]
-    """A sentence a size."""
+    findings: tuple[Answer, ...]
+    """One a size: what was chosen, and a note for each option."""
     panels: tuple[Panel, ...]
     """One a size."""
     tables: tuple[Table, Table]
@@ -61,36 +62,44 @@ def sweep_view(views: Sequence[View]) -> SweepView | None:
 
 def _summary(found: Sequence[Sweep]) -> list[str]:
     """What was chosen how often, and how often it was measurably better than the plain value and the runner-up."""
-    return [_of_option(option, found) for option in dict.fromkeys(name for sweep in found for name in sweep.options)]
+    compared = dict.fromkeys(comparison.option for sweep in found for comparison in sweep.comparisons)
+    return [_of_option(option, found) for option in compared]
 
 
 def _of_option(option: str, found: Sequence[Sweep]) -> str:
+    """One sentence."""
     having = [sweep for sweep in found if option in sweep.options]
-    chosen = [sweep.chosen(size).options[option] for sweep in having for size in sweep.sizes]
+    choices = [sweep.choice(option, size) for sweep in having for size in sweep.sizes]
+    chosen = [choice.options[option] for choice in choices if choice is not None]
     counts = Counter(option_words(option, value) for value in chosen).most_common()
     words = f"Validation subjects chose {listed([f'{value} in {n} of {len(chosen)} cases' for value, n in counts])}"
-    for plain, rival in ((True, _plain_name(option)), (False, "the runner-up")):
+    for plain in (True, False):
+        rival = option_words(option, PLAIN.get(option)) if plain else "the runner-up"
         against = [c for sweep in having for c in sweep.comparisons if c.option == option and c.plain == plain]
         if against:
             better = sum(c.stands and c.gain.mean > 0 for c in against)
-            words += f"; {better} of {len(against)} are measurably better than {rival}"
+            words += f"; {better or 'none'} of {len(against)} measurably better than {rival}"
     return f"{words}."
 
 
-def _plain_name(option: str) -> str:
-    return "w = 1" if option == "w" else "full finetuning"
-
-
-def _finding(sweep: Sweep, size: int, level: float) -> str:
+def _finding(sweep: Sweep, size: int, level: float) -> Answer:
     chosen = sweep.chosen(size)
     digits = _digits(sweep)
     named = listed([option_words(name, value) for name, value in chosen.options.items()])
-    words = f"At n = {size} validation subjects chose {named} (‘{chosen.method}’). Its gain over scratch "
-    words += f"on the test set is {_amount(chosen.gain, digits, percent(level) + ' interval ')}."
-    for comparison in sweep.comparisons:
-        if comparison.chosen is chosen:
-            words += f" {_against(comparison, digits)}"
-    return words
+    text = (
+        f"At n = {size} validation subjects chose ‘{chosen.method}’ ({named}). Its gain over scratch on the test set "
+    )
+    text += f"is {_amount(chosen.gain, digits, percent(level) + ' interval ')}."
+    own = [comparison for comparison in sweep.comparisons if comparison.chosen.gain.n_train == size]
+    return Answer(text, tuple(_note(list(group), digits) for _, group in itertools.groupby(own, lambda c: c.option)))
+
+
+def _note(comparisons: Sequence[Comparison], digits: int) -> str:
+    """What one option's choice is worth."""
+    first = comparisons[0]
+    value = option_words(first.option, first.chosen.options[first.option])
+    against = [_against(comparison, digits) for comparison in comparisons]
+    return f"{capital(value) if first.option != 'w' else value} (‘{first.chosen.method}’) {'; '.join(against)}."
 
 
 def _amount(row: GainRow, digits: int, words: str) -> str:
@@ -107,8 +116,8 @@ def _against(comparison: Comparison, digits: int) -> str:
     if gain.verdict == "none":
         verdict = "no measurable difference"
     return (
-        f"Against {rank} {value} (‘{comparison.other.method}’): {number(gain.mean, digits, sign=True)} "
-        f"({interval(gain, digits, sign=True)}), {verdict}."
+        f"against {rank} {value} (‘{comparison.other.method}’): {number(gain.mean, digits, sign=True)} "
+        f"({interval(gain, digits, sign=True)}), {verdict}"
     )
 
 

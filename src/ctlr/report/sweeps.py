@@ -12,14 +12,16 @@ from ctlr.report.statistics import Gain, holm
 from ctlr.report.tables import GainRow, Rows, gain_between
 from ctlr.specs import METRICS, FinetuneSpec, MethodSpec, fingerprint
 
-__all__ = ["Comparison", "Option", "Setting", "Sweep", "option_words", "sweeps", "value_words"]
+__all__ = ["PLAIN", "Comparison", "Option", "Setting", "Sweep", "option_words", "sweeps", "value_words"]
 
 Option = str | float | int | bool | None
 
 _FIRST = ("w", "strategy")
 """Options that stand before the others."""
-_PLAIN: Mapping[str, Option] = {"w": 1.0, "strategy": "full"}
+PLAIN: Mapping[str, Option] = {"w": 1.0, "strategy": "full", "n_frozen": 0, "l2_sp": 0.0}
 """What doing nothing special means: the choice is held against it."""
+_WAYS = ("w", "strategy", "n_frozen", "n_copied", "l2_sp", "norm_statistics")
+"""Options that make another way of finetuning; others (rates, epochs) may be what suits each way best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +43,13 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The chosen setting against the best one with another value of an option."""
+    """What validation chose of an option's values, against the best setting with another value."""
 
     option: str
     chosen: Setting
     other: Setting
     plain: bool
-    """Whether the other has the option's plain value (w = 1, strategy full); else it is the runner-up."""
+    """Whether the other has the option's plain value (`PLAIN`); else it is the runner-up."""
     gain: Gain
     """Of the chosen one over the other, on the test set."""
     p_holm: float
@@ -79,6 +81,23 @@ class Sweep:
         """The setting with the best mean validation score."""
         return _best(self.at(size))
 
+    def ladder(self, option: str, size: int) -> list[Setting]:
+        """Settings among which the option is judged: several values of it, and else one way of finetuning.
+
+        Strategies are judged among all settings. Of several such groups the largest is taken; empty without any.
+        """
+        groups: dict[tuple[Option, ...], list[Setting]] = {}
+        for setting in self.at(size):
+            alike = [name for name in _WAYS if name in setting.options and name != option and option != "strategy"]
+            groups.setdefault(tuple(setting.options[name] for name in alike), []).append(setting)
+        ladders = [group for group in groups.values() if len({each.options[option] for each in group}) > 1]
+        return max(ladders, key=len, default=[])
+
+    def choice(self, option: str, size: int) -> Setting | None:
+        """What validation chose of an option's values; None where no two can be compared."""
+        ladder = self.ladder(option, size)
+        return _best(ladder) if ladder else None
+
 
 def option_words(name: str, value: Option) -> str:
     """`w = 0.3`, `strategy gradual`, `lr = 0.001`."""
@@ -93,10 +112,10 @@ def value_words(value: Option) -> str:
 def sweeps(section: Section, rows: Rows) -> list[Sweep]:
     """Find groups of methods that differ in scalar options of their finetuning only, and compare within them.
 
-    The setting with the best mean validation score is chosen, without the test set; on the test set it is then held
-    against the best setting (on validation) with w = 1 or strategy full, and against the best with the runner-up's
-    value, for each option that differs; other values of `w` are looked at within the chosen strategy, where it has
-    some, and those of the remaining options with the chosen `w` too. All comparisons are paired by seed and subject.
+    For each option that differs, the value with the best mean validation score is chosen among settings that are alike
+    in what else makes a way of finetuning (`Sweep.ladder`), without the test set; on the test set it is then held
+    against the best setting (on validation) with the option's plain value, and with the runner-up's. All comparisons
+    are paired by seed and subject.
 
     Args:
         section: Studies of one transfer.
@@ -144,9 +163,10 @@ def _sweep(section: Section, rows: Rows, methods: Mapping[str, MethodSpec]) -> S
 
 
 def _options(spec: FinetuneSpec) -> dict[str, Option]:
-    """Scalar options, `w` as it applies."""
+    """Scalar options, `w` as it applies; with it `discriminative` says no more than `full`."""
     given = {name: getattr(spec, name) for name in FinetuneSpec.model_fields if name != "views"}
-    return given | {"w": spec.rate_ratio}
+    strategy = "full" if spec.strategy == "discriminative" else spec.strategy
+    return given | {"w": spec.rate_ratio, "strategy": strategy}
 
 
 def _best(settings: Sequence[Setting]) -> Setting:
@@ -154,7 +174,7 @@ def _best(settings: Sequence[Setting]) -> Setting:
 
 
 def _compared(sweep: Sweep, rows: Rows) -> list[Comparison]:
-    pairs = [pair for size in sweep.sizes for pair in _opponents(sweep.at(size), sweep.options)]
+    pairs = [pair for size in sweep.sizes for option in sweep.options for pair in _opponents(sweep, option, size)]
     gains = [
         gain_between(sweep.section, chosen.method, other.method, chosen.gain.n_train, rows)
         for _, chosen, other, _ in pairs
@@ -170,25 +190,15 @@ def _compared(sweep: Sweep, rows: Rows) -> list[Comparison]:
     ]  # fmt: skip
 
 
-def _opponents(settings: Sequence[Setting], options: Sequence[str]) -> list[tuple[str, Setting, Setting, bool]]:
+def _opponents(sweep: Sweep, option: str, size: int) -> list[tuple[str, Setting, Setting, bool]]:
     """(option, chosen, other, whether plain): the plain value first, then the runner-up where it is another one."""
-    chosen = _best(settings)
-    found = []
-    for option in options:
-        others = _rivals(settings, chosen, option)
-        plain = [s for s in others if option in _PLAIN and s.options[option] == _PLAIN[option]]
-        if plain:
-            found.append((option, chosen, _best(plain), True))
-        if others and (not plain or _best(others) is not _best(plain)):
-            found.append((option, chosen, _best(others), False))
+    ladder = sweep.ladder(option, size)
+    if not ladder:
+        return []
+    chosen = _best(ladder)
+    others = [setting for setting in ladder if setting.options[option] != chosen.options[option]]
+    plain = [setting for setting in others if option in PLAIN and setting.options[option] == PLAIN[option]]
+    found = [(option, chosen, _best(plain), True)] if plain else []
+    if not plain or _best(others) is not _best(plain):
+        found.append((option, chosen, _best(others), False))
     return found
-
-
-def _rivals(settings: Sequence[Setting], chosen: Setting, option: str) -> list[Setting]:
-    """Settings with another value of the option, as like the chosen one as there are."""
-    others = [setting for setting in settings if setting.options[option] != chosen.options[option]]
-    alike = {"strategy": (), "w": ("strategy",)}.get(option, ("strategy", "w"))
-    for name in alike:
-        near = [setting for setting in others if setting.options.get(name) == chosen.options.get(name)]
-        others = near or others
-    return others
