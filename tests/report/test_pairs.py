@@ -62,7 +62,7 @@ def transfers(benchmark: Any, leep: Sequence[float], nce: Sequence[float] = WRON
 
 
 def seen(views: list[Computed], found: Sequence[TransferScores]) -> PairView:
-    view = pair_view(views, found, bootstrap=200, level=0.95)
+    view = pair_view(views, found, Path(), bootstrap=200, level=0.95)
     assert view is not None
     return view
 
@@ -91,7 +91,7 @@ def test_names_leave_out_what_all_pairs_share() -> None:
 
 
 def test_one_pair_alone_has_no_section(views: list[Computed]) -> None:
-    assert pair_view(views[:1], [], bootstrap=200, level=0.95) is None
+    assert pair_view(views[:1], [], Path(), bootstrap=200, level=0.95) is None
 
 
 def test_without_scores_the_gains_stand_alone(views: list[Computed]) -> None:

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.transferability import pictures
-from ctlr.transferability.pictures import Pictures, embed, pictures_of
+from ctlr.transferability.pictures import Pictures, embed, pictures_bytes, pictures_of, read_pictures
 
 CENTRES = np.eye(4, 6, dtype=np.float32) * 20
 
@@ -65,3 +67,36 @@ def test_equal_seeds_give_equal_planes() -> None:
 def test_one_component_makes_no_picture() -> None:
     with pytest.raises(ConfigError, match="pictures need two components; got 1. Ask for more"):
         prepared(10, components=1)
+
+
+def test_pictures_survive_the_disk(tmp_path: Path) -> None:
+    before, path = prepared(10), tmp_path / "pictures.safetensors"
+    path.write_bytes(pictures_bytes(before))
+    after = read_pictures(path)
+    for name, value in vars(before).items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(getattr(after, name), value)
+        elif name != "embeddings":
+            assert getattr(after, name) == value
+    assert [each.perplexity for each in after.embeddings] == [5, 10]
+    np.testing.assert_array_equal(after.embeddings[1].points, before.embeddings[1].points)
+    assert pictures_bytes(after) == pictures_bytes(before)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", pictures_bytes(prepared(3))[:-8]])
+def test_a_damaged_file_is_named_with_the_remedy(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "pictures.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(
+        WorkspaceError, match=r"pictures.safetensors cannot be read .* `ctlr resume` then makes it anew"
+    ):
+        read_pictures(path)
+
+
+def test_a_volume_shows_its_middle_slice_with_the_front_up() -> None:
+    volume = np.arange(24, dtype=np.float32)  # (1, 2, 3, 4): left to right, back to front, foot to head
+    found = pictures_of(
+        ("a",), ("b",), [cloud[:, :2] for cloud in clouds(4)[:2]], mean=volume, axes=np.eye(2, 24, dtype=np.float32),
+        explained=np.array([0.5, 0.5]), shape=(1, 2, 3, 4), seed=0,
+    )  # fmt: skip
+    assert found.mean_image[0].tolist() == [[10, 22], [6, 18], [2, 14]]

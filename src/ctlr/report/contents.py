@@ -91,7 +91,7 @@ def contents(
     styles = method_styles(found)
     several = len({section.encoder for section in found}) > 1
     views = [view(section, styles, root, bootstrap=bootstrap, level=level, name_encoder=several) for section in found]
-    pairs = pair_view(views, transfers, bootstrap=bootstrap, level=level)
+    pairs = pair_view(views, transfers, root, bootstrap=bootstrap, level=level)
     steps = step_rows(known)
     tables = {
         "methods": displays.methods_table(known, list(styles)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ctlr.report.displays import METRIC_WORDS, metric_label, p_words, percent
 from ctlr.report.foretelling import FEWEST_PAIRS, chance_of_perfection
 from ctlr.report.formats import Table, decimals, number
 from ctlr.report.headline import listed
+from ctlr.report.pair_pictures import PairPictures, pair_pictures
 from ctlr.report.pair_plots import score_plot
 from ctlr.report.pair_tables import (
     SCORE_WORDS,
@@ -57,6 +59,7 @@ class PairView:
     tables: Mapping[str, Table]
     distances: tuple[Table, ...]
     panels: tuple[ScorePanels, ...]
+    pictures: tuple[PairPictures, ...]
 
     @property
     def written(self) -> list[Table]:
@@ -65,13 +68,14 @@ class PairView:
 
 
 def pair_view(
-    views: Sequence[Computed], transfers: Sequence[TransferScores], *, bootstrap: int, level: float
+    views: Sequence[Computed], transfers: Sequence[TransferScores], root: Path, *, bootstrap: int, level: float
 ) -> PairView | None:
     """Compute and draw; None unless gains of two pairs can be set side by side.
 
     Args:
         views: Sections of the report.
         transfers: Scores of their transfers.
+        root: Of the workspace, for the pictures.
         bootstrap: Draws of pairs behind the interval of a rank correlation.
         level: Share of intervals that hold the true value.
     """
@@ -90,7 +94,7 @@ def pair_view(
     return PairView(
         verdict=_verdict(gains, names), findings=tuple(_findings(rows, level)), tables=tables,
         distances=tuple(distance_table(each, names) for each in transfers if each.tables),
-        panels=tuple(_panels(found, rows, names)),
+        panels=tuple(_panels(found, rows, names)), pictures=pair_pictures(transfers, names, root),
     )  # fmt: skip
 
 

@@ -86,6 +86,8 @@ class TransferScores(Value):
     images: int = 0
     """Target images that were looked at."""
     seconds: float = 0.0
+    pictures: str = ""
+    """File below the workspace from which distances are drawn; empty where there is none."""
 
 
 def transfers_to_score(studies: Iterable[Study]) -> tuple[TransferSpec, ...]:

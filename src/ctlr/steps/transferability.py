@@ -28,6 +28,7 @@ from ctlr.training.images import Images
 from ctlr.training.placement import place
 from ctlr.transferability.distance import ClassDistances, Classes, class_distances
 from ctlr.transferability.pca import COMPONENTS
+from ctlr.transferability.pictures import pictures_bytes, pictures_of
 from ctlr.transferability.scores import combined_class_variance, h_score, leep, log_me, nce
 from ctlr.workspace import Workspace, write_aside
 
@@ -36,6 +37,8 @@ __all__ = ["score_transfer"]
 BINS = 5
 """Quantile bins that stand for the classes of a numeric target, where it has images enough for as many."""
 BATCH = 32
+PICTURES = "pictures.safetensors"
+"""What a transfer's distances are drawn from."""
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -48,7 +51,7 @@ def score_transfer(spec: TransferSpec, arrays: Arrays, workspace: Workspace, *, 
     Without: modified and plain Hausdorff distances between the images' classes on joint principal components, means
     over the pairs of classes. A score that cannot be computed is left out with its reason.
 
-    Leaves `result.json` in the workspace.
+    Leaves `result.json` in the workspace, and of distances `pictures.safetensors`: what the report draws.
 
     Raises:
         DataError, ConfigError: The target's data do not allow a split.
@@ -69,6 +72,9 @@ def score_transfer(spec: TransferSpec, arrays: Arrays, workspace: Workspace, *, 
             found = _model_scores(spec.pretraining, development, arrays, workspace, device)
         result = _result(spec, found, len(development.train), arrays, time.perf_counter() - began)
         with workspace.publish("transfers", key) as partial:
+            if found.tables and len(found.tables["modified"].components.axes) > 1:
+                result = result.model_copy(update={"pictures": f"transfers/{key}/{PICTURES}"})
+                write_aside(partial / PICTURES, _pictures(spec, found.tables["modified"], arrays))
             write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
     return TransferScores.model_validate_json((folder / "result.json").read_text())
 
@@ -218,6 +224,15 @@ def _coded(targets: Targets, rows: Codes) -> tuple[Codes, tuple[str, ...]]:
     codes = _quantile_bins(values)
     ends = [(values[codes == code].min(), values[codes == code].max()) for code in range(codes.max() + 1)]
     return codes, tuple(f"{low:.4g} to {high:.4g}" for low, high in ends)
+
+
+def _pictures(spec: TransferSpec, measured: ClassDistances, arrays: Arrays) -> bytes:
+    components = measured.components
+    pictures = pictures_of(
+        measured.source, measured.target, measured.points, mean=components.mean, axes=components.axes,
+        explained=components.explained, shape=arrays[spec.target.data.name].shape, seed=seed_for(spec.seed, "pictures"),
+    )  # fmt: skip
+    return pictures_bytes(pictures)
 
 
 def _quantile_bins(values: Floats) -> Codes:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, WorkspaceError
 
-__all__ = ["EIGEN_IMAGES", "PERPLEXITIES", "POINTS", "Embedding", "Pictures", "embed", "pictures_of"]
+__all__ = [
+    "EIGEN_IMAGES",
+    "PERPLEXITIES",
+    "POINTS",
+    "Embedding",
+    "Pictures",
+    "embed",
+    "pictures_bytes",
+    "pictures_of",
+    "read_pictures",
+]
 
 PERPLEXITIES = (5, 10, 20, 30, 50)
 """Of the embeddings: from the nearest few neighbours to whole neighbourhoods."""
@@ -40,7 +54,7 @@ class Pictures:
 
     Attributes:
         source, target: Names of their classes, S and T of them.
-        mean_image: (C, H, W).
+        mean_image: (C, H, W); of volumes the middle slice.
         eigen_images: (E, C, H, W) of the components with the largest variance.
         explained: (K,) share of the variance along each component, descending.
         images: How many the components come from.
@@ -87,7 +101,7 @@ def pictures_of(
         mean: (D,) of all images.
         axes: (K, D).
         explained: (K,) share of the variance.
-        shape: (C, H, W) of an image; D in all.
+        shape: (C, H, W) of a picture or (C, X, Y, Z) of a volume; D in all.
         seed: Of what is drawn, and of the embeddings.
 
     Raises:
@@ -102,12 +116,20 @@ def pictures_of(
     # The rule of the reference implementation (van der Maaten & Hinton 2008): a neighbourhood needs room around it.
     fitting = [perplexity for perplexity in PERPLEXITIES if 3 * perplexity < len(points)]
     return Pictures(
-        source=tuple(source), target=tuple(target), mean_image=mean.reshape(shape),
-        eigen_images=axes[:EIGEN_IMAGES].reshape(-1, *shape), explained=explained, images=sum(map(len, clouds)),
+        source=tuple(source), target=tuple(target), mean_image=_plane(mean[None], shape)[0],
+        eigen_images=_plane(axes[:EIGEN_IMAGES], shape), explained=explained, images=sum(map(len, clouds)),
         classes=np.repeat(np.arange(len(clouds)), [len(cloud) for cloud in drawn]), points=points[:, :2],
         embeddings=tuple(Embedding(each, embed(points, each, seed=seed)) for each in fitting),
         left_out=tuple(perplexity for perplexity in PERPLEXITIES if perplexity not in fitting),
     )  # fmt: skip
+
+
+def _plane(rows: Floats, shape: tuple[int, ...]) -> Floats:
+    """(N, C, H, W) of (N, D): pictures as they are, volumes by their middle axial slice with the front up."""
+    images = rows.reshape(-1, *shape)
+    if len(shape) == 3:
+        return images
+    return np.asarray(np.rot90(images[..., shape[-1] // 2], axes=(-2, -1)))
 
 
 def embed(points: Floats, perplexity: int, *, seed: int) -> Floats:
@@ -124,7 +146,50 @@ def embed(points: Floats, perplexity: int, *, seed: int) -> Floats:
     from sklearn.manifold import TSNE  # slow to load: who measures distances alone does without
     from threadpoolctl import threadpool_limits
 
-    tsne = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed, n_jobs=1)
+    state = int(np.random.default_rng(seed).integers(2**32))  # scikit-learn takes no larger seed
+    tsne = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=state, n_jobs=1)
     # OpenMP adds forces up in another order with another number of threads, and the layout multiplies the difference.
     with threadpool_limits(limits=1):
         return np.asarray(tsne.fit_transform(points), np.float32)
+
+
+# ---------------------------------------------------------------- on disk
+
+
+def pictures_bytes(pictures: Pictures) -> bytes:
+    """The content of a file for `read_pictures`; equal pictures give equal bytes."""
+    arrays = {
+        "mean_image": pictures.mean_image, "eigen_images": pictures.eigen_images, "explained": pictures.explained,
+        "classes": pictures.classes, "points": pictures.points,
+    }  # fmt: skip
+    arrays |= {f"tsne_{each.perplexity}": each.points for each in pictures.embeddings}
+    words = {
+        "source": pictures.source, "target": pictures.target, "images": pictures.images,
+        "perplexities": [each.perplexity for each in pictures.embeddings], "left_out": pictures.left_out,
+    }  # fmt: skip
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    content: bytes = save(contiguous, {"pictures": json.dumps(words)})
+    return content
+
+
+def read_pictures(path: Path) -> Pictures:
+    """Read what `pictures_bytes` gave.
+
+    Raises:
+        WorkspaceError: The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            words = json.loads(file.metadata()["pictures"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Pictures(
+            source=tuple(words["source"]), target=tuple(words["target"]), mean_image=arrays["mean_image"],
+            eigen_images=arrays["eigen_images"], explained=arrays["explained"], images=words["images"],
+            classes=arrays["classes"], points=arrays["points"],
+            embeddings=tuple(Embedding(each, arrays[f"tsne_{each}"]) for each in words["perplexities"]),
+            left_out=tuple(words["left_out"]),
+        )  # fmt: skip
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise WorkspaceError(
+            f"{path} cannot be read ({error}). Remove its folder: `ctlr resume` then makes it anew."
+        ) from error
