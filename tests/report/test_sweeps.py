@@ -73,7 +73,7 @@ def test_words_name_the_choice_and_what_it_excludes(shown: list[View]) -> None:
     assert "is +0.258 (95\u00a0% interval +0.1" in finding.text
     assert finding.notes[0].startswith("w = 0.3 (‘w0.3-lr0.001’) against the best with w = 1 (‘w1-lr0.001’): +0.092 (")
     assert "; against the runner-up, w = 0.5 (‘w0.5-lr0.001’): +0.017 (" in finding.notes[0]
-    assert finding.notes[1].startswith("Strategy full (‘w0.3-lr0.001’) against the runner-up, strategy gradual")
+    assert finding.notes[1].startswith("strategy full (‘w0.3-lr0.001’) against the runner-up, strategy gradual")
     assert [table.name.partition("-")[0] for table in seen.written] == ["choices", "settings"] * 2
     assert len({table.name for table in seen.written}) == 4
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ctlr.report.displays import VERDICTS, capital, interval, metric_label, p_words, percent
+from ctlr.report.displays import VERDICTS, interval, metric_label, p_words, percent
 from ctlr.report.formats import Cell, Table, decimals, number
 from ctlr.report.headline import Answer, listed
 from ctlr.report.svg import Panel
@@ -99,7 +99,7 @@ def _note(comparisons: Sequence[Comparison], digits: int) -> str:
     first = comparisons[0]
     value = option_words(first.option, first.chosen.options[first.option])
     against = [_against(comparison, digits) for comparison in comparisons]
-    return f"{capital(value) if first.option != 'w' else value} (‘{first.chosen.method}’) {'; '.join(against)}."
+    return f"{value} (‘{first.chosen.method}’) {'; '.join(against)}."
 
 
 def _amount(row: GainRow, digits: int, words: str) -> str:
