@@ -1,0 +1,73 @@
+"""What a cluster's user waits for before any work is done: a pod's start, and the plan of a large benchmark.
+
+    python -m bench pipelines                # 10 seconds
+
+There is no rival; both have a limit in seconds. The start is that of a component in CTLR's image: Python, the executor
+of Kubeflow Pipelines where it is installed, and what the first line of work needs. A container's own start comes on top.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["rows"]
+
+REPEATS = 5
+STUDIES = 1000
+
+BENCHMARK = f"""\
+name: thousand
+datasets: {{cohort: {{kind: cohort, subjects: 400}}}}
+tasks: {{age: {{target: age, kind: regression}}, sex: {{target: sex, kind: classification}}}}
+transfers: [{{source: {{data: cohort, task: sex}}, target: {{data: cohort, task: age}}}}]
+encoders: {{small_cnn: {{}}}}
+methods: {{scratch: {{}}, supervised: {{}}, simclr: {{}}, vat: {{}}}}
+sample_sizes: [20, 50]
+seeds: {list(range(STUDIES // 10))}
+"""
+"""Five lines (the mean predictor is one), two sizes."""
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """Seconds and their limits."""
+    yield {"name": "start of a component", "ours": _start(), "theirs": None, "ratio": None, "target": 3.0}
+    yield {"name": f"plan of {STUDIES} studies", "ours": _plan(), "theirs": None, "ratio": None, "target": 2.0}
+
+
+def _start() -> float:
+    """Median seconds from the process's start to the first line of work."""
+    executor = "import kfp.dsl.executor_main; " if importlib.util.find_spec("kfp") else ""
+    code = f"{executor}import ctlr.cluster.steps, ctlr.cluster.artefacts"
+    return statistics.median(_seconds_of([sys.executable, "-c", code]) for _ in range(REPEATS))
+
+
+def _seconds_of(words: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(words, check=True)
+    return time.perf_counter() - began
+
+
+def _plan() -> float:
+    """Median seconds of the plan task's work."""
+    from ctlr.cluster.request import request_of
+    from ctlr.cluster.steps import plan_benchmark
+    from ctlr.config import load
+
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "thousand.yaml"
+        file.write_text(BENCHMARK)
+        request = request_of(load(file))
+        for number in range(REPEATS):
+            began = time.perf_counter()
+            plan_benchmark(f"{folder}/{number}", request.arguments["benchmark"], {})
+            seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
