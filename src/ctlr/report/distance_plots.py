@@ -220,7 +220,8 @@ def _component_axes(axes: Axes, pictures: Pictures) -> None:
 
 def _embeddings(pictures: Pictures, groups: Sequence[_Group], what: str, name: str) -> Panel:
     """A small plane a perplexity, and what they do not say in the last cell."""
-    side, gap, columns = 236, 22, 3
+    side, gap = 236, 22
+    columns = 2 if len(pictures.embeddings) in (1, 3) else 3
     rows = -(-(len(pictures.embeddings) + 1) // columns)
     listed = 16 * -(-len(groups) // 2) + 150
     width, height = columns * (side + gap) + gap, rows * (max(side, listed) + 30) + 12
@@ -273,12 +274,13 @@ def _words(figure: Figure, pictures: Pictures, groups: Sequence[_Group], left: f
 def _points(axes: Axes, points: NDArray[np.float32], groups: Sequence[_Group]) -> None:
     """Draw the groups in turns, a part of each at a time, so that the last one does not hide the others."""
     parts = 8
+    size = 16 if len(points) > 400 else 28
     for part in range(parts):
         for group in groups:
             x, y = points[group.chosen][part::parts].T
             axes.scatter(
-                x, y, s=22 if group.marker in _TRIANGLES else 17, color=group.colour, marker=group.marker, alpha=0.6,
-                linewidths=0,
+                x, y, s=size * (1.3 if group.marker in _TRIANGLES else 1.0), color=group.colour, marker=group.marker,
+                alpha=0.6, linewidths=0,
             )  # fmt: skip
 
 
