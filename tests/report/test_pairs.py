@@ -148,7 +148,10 @@ def test_the_page_says_plainly_that_no_score_predicted(four_pairs: Any, views: l
 
 def test_two_pairs_are_too_few_to_tell(four_pairs: Any, views: list[Computed]) -> None:
     view = seen(views[:2], transfers(four_pairs, RIGHT))
-    assert view.findings == ("Two pairs are too few to tell whether a score foretold anything; 3 are the least.",)
+    assert view.findings == (
+        "At n = 48 (balanced accuracy, small) fewer than 3 pairs can be compared: too few to tell whether a score "
+        "foretold anything.",
+    )
     assert "scores" in view.tables
 
 
@@ -196,3 +199,17 @@ def test_a_pair_without_a_score_is_left_out_of_that_score_alone(four_pairs: Any,
     rows = {row.score: row for row in foretold([race], bootstrap=200, level=0.95)}
     assert PAIRS[0] not in rows["leep"].pairs
     assert len(rows["hausdorff_modified"].pairs) == 4
+
+
+def test_gains_in_years_and_in_shares_are_not_compared(age: Any, digits: Any) -> None:
+    loaded = [item for benchmark in (age, digits) for item in load(benchmark.results, benchmark.root)]
+    found = [Computed(each, compute(each, bootstrap=100, level=0.95)) for each in sections(loaded)]
+    studies = {result.study.target.task.name: result.study for result in (age.results[-1], digits.results[-1])}
+    measured = [distances_of(study, 20.0) for study in studies.values()]
+    groups = races(pair_gains(found, level=0.95), measured)
+    assert {(race.metric, race.n_train, len(race.gains)) for race in groups} == {
+        ("mae", 20, 1), ("mae", 50, 1), ("mae", 100, 1), ("balanced_accuracy", 20, 1), ("balanced_accuracy", 60, 1),
+    }  # fmt: skip
+    # Supervised pretraining and SimCLR each have their verdict on a pair; scores are held against the former.
+    assert {each.kind for each in pair_gains(found, level=0.95)} == {"supervised", "simclr"}
+    assert {each.kind for race in groups for each in race.gains} == {"supervised"}

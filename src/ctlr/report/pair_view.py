@@ -127,7 +127,11 @@ def _findings(rows: Sequence[Foretold], level: float) -> list[str]:
         where = listed(list(dict.fromkeys(_where(group[0].race) for group in useless)))
         said.insert(0, f"No score predicted the gain better than the mean of the other pairs at {where}.")
     if few:
-        said.append(f"Two pairs are too few to tell whether a score foretold anything; {FEWEST_PAIRS} are the least.")
+        where = listed(list(dict.fromkeys(_where(group[0].race) for group in few)))
+        said.append(
+            f"At {where} fewer than {FEWEST_PAIRS} pairs can be compared: too few to tell whether a score foretold "
+            "anything."
+        )
     pairs = max(map(_most, groups), default=0)
     if pairs >= FEWEST_PAIRS and chance_of_perfection(pairs) > 1 - level:
         said.append(
