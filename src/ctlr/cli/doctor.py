@@ -16,7 +16,7 @@ from typing import Any
 import rich_click as click
 
 from ctlr.cli.options import output_option, workspace_option
-from ctlr.errors import ConfigError
+from ctlr.errors import ClusterError, ConfigError
 
 __all__ = ["doctor", "examine"]
 
@@ -51,7 +51,10 @@ def doctor(workspace: Path, cluster: bool, host: str, namespace: str, context: s
                 click.echo(f"     {finding['remedy']}")
     else:
         show(findings, output)
-    return 0 if all(finding["ok"] or finding["optional"] for finding in findings) else 1
+    if all(finding["ok"] or finding["optional"] for finding in findings):
+        return 0
+    reached = not cluster or findings[0]["ok"]
+    return 1 if reached else ClusterError.exit_code
 
 
 def _examine_cluster(host: str, namespace: str, context: str) -> list[dict[str, Any]]:

@@ -1,0 +1,204 @@
+"""`ctlr doctor --cluster` against a small API server that answers as a test wants."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ctlr.cli.app import cli
+from ctlr.cluster.checkup import Finding, examine_cluster
+from ctlr.errors import ClusterError
+
+KATIB = "/apis/kubeflow.org/v1beta1"
+CONTROLLER = "/apis/apps/v1/namespaces/kubeflow/deployments/katib-controller"
+CLAIM = "/api/v1/namespaces/lab/persistentvolumeclaims/ctlr-workspace"
+PIPELINES = "/api/v1/namespaces/kubeflow/services/http:ml-pipeline:8888/proxy/apis/v2beta1/healthz"
+MLFLOW = "/api/v1/namespaces/lab/services/http:mlflow:5000/proxy/health"
+REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+def healthy() -> dict[str, tuple[int, Any]]:
+    """Answers of a cluster where all is well."""
+    claim = {"spec": {"accessModes": ["ReadWriteMany"], "storageClassName": "nfs"}, "status": {"phase": "Bound"}}
+    node = {"status": {"allocatable": {"cpu": "8", "nvidia.com/gpu": "2", "nvidia.com/mig-1g.18gb": "7"}}}
+    return {
+        "/version": (200, {"gitVersion": "v1.33.4"}),
+        KATIB: (200, {"resources": [{"name": name} for name in ("experiments", "trials", "suggestions")]}),
+        CONTROLLER: (200, {"status": {"readyReplicas": 1}}),
+        CLAIM: (200, claim),
+        "/api/v1/nodes": (200, {"items": [node, {"status": {"allocatable": {"nvidia.com/gpu": "0"}}}]}),
+        PIPELINES: (200, {}),
+        MLFLOW: (200, "OK"),
+    }
+
+
+@dataclass
+class Cluster:
+    """An API server: answers by path, and (verb, resource) that the Role lacks."""
+
+    answers: dict[str, tuple[int, Any]] = field(default_factory=healthy)
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    address: str = ""
+
+    def answer(self, path: str, body: Any) -> tuple[int, Any]:
+        if path != REVIEW:
+            return self.answers.get(path, (404, {"message": "not found"}))
+        asked = body["spec"]["resourceAttributes"]
+        resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
+        assert asked["namespace"] == "lab"
+        return 201, {"status": {"allowed": (asked["verb"], resource) not in self.denied}}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    served = Cluster()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
+            status, found = served.answer(self.path, body)
+            data = (found if isinstance(found, str) else json.dumps(found)).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    served.address = f"http://127.0.0.1:{server.server_port}"
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "small",
+        "clusters": [{"name": "small", "cluster": {"server": served.address}}],
+        "users": [{"name": "ada", "user": {"token": "none"}}],
+        "contexts": [{"name": "small", "context": {"cluster": "small", "user": "ada", "namespace": "lab"}}],
+    }  # fmt: skip
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    for name in ("MLFLOW_TRACKING_URI", "KF_PIPELINES_ENDPOINT", "CTLR_NAMESPACE"):
+        monkeypatch.delenv(name, raising=False)
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def examined(**options: str) -> dict[str, Finding]:
+    return {finding.what: finding for finding in examine_cluster(**options)}
+
+
+def test_a_healthy_cluster_has_no_fault(cluster: Cluster) -> None:
+    found = examined()
+    assert [what for what, finding in found.items() if not finding.ok] == []
+    assert found["kubernetes"].found == f"v1.33.4 at {cluster.address}, namespace lab"
+    assert found["gpu nodes"].found == "2 nvidia.com/gpu, 7 nvidia.com/mig-1g.18gb"
+
+
+def test_a_right_that_is_missing_is_named_with_its_verb(cluster: Cluster) -> None:
+    cluster.denied = {("create", "experiments"), ("get", "pods/log")}
+    found = examined()
+    assert found["right experiments.kubeflow.org"].found == "may not create"
+    assert (
+        "Add create for experiments.kubeflow.org to your Role in lab" in found["right experiments.kubeflow.org"].remedy
+    )
+    assert found["right pods/log"].found == "may not get"
+    assert found["right pods"].ok
+
+
+def test_without_katib_nobody_asks_for_its_controller(cluster: Cluster) -> None:
+    del cluster.answers[KATIB]
+    found = examined()
+    assert found["katib"].found == "the cluster knows no experiments, suggestions, trials"
+    assert "katib controller" not in found
+
+
+def test_a_controller_that_is_down_is_a_fault_and_one_unseen_is_none(cluster: Cluster) -> None:
+    cluster.answers[CONTROLLER] = 200, {"status": {}}
+    down = examined()["katib controller"]
+    assert (down.ok, down.optional, down.found) == (False, False, "0 ready")
+    cluster.answers[CONTROLLER] = 403, {}
+    unseen = examined()["katib controller"]
+    assert (unseen.ok, unseen.optional, unseen.found) == (False, True, "not seen with these rights")
+
+
+@pytest.mark.parametrize(
+    ("phase", "modes", "binding", "ok", "shared"),
+    [
+        ("Bound", ["ReadWriteMany"], "", True, True),
+        ("Bound", ["ReadWriteOnce"], "", True, False),
+        ("Pending", ["ReadWriteMany"], "WaitForFirstConsumer", True, True),
+        ("Pending", ["ReadWriteMany"], "Immediate", False, True),
+    ],
+)
+def test_the_claim_has_to_be_bound_or_to_wait_for_its_first_pod(
+    cluster: Cluster, phase: str, modes: list[str], binding: str, ok: bool, shared: bool
+) -> None:
+    claim = {"spec": {"accessModes": modes, "storageClassName": "nfs"}, "status": {"phase": phase}}
+    cluster.answers[CLAIM] = 200, claim
+    cluster.answers["/apis/storage.k8s.io/v1/storageclasses/nfs"] = 200, {"volumeBindingMode": binding}
+    found = examined()
+    assert (found["workspace claim"].ok, found["workspace shared"].ok) == (ok, shared)
+    assert found["workspace shared"].optional
+
+
+def test_a_missing_claim_comes_with_the_command_that_makes_it(cluster: Cluster) -> None:
+    del cluster.answers[CLAIM]
+    found = examined()["workspace claim"]
+    assert found.found == "ctlr-workspace is not in lab"
+    assert "kubectl apply -k manifests/base" in found.remedy
+
+
+def test_a_server_that_wants_a_login_is_well(cluster: Cluster) -> None:
+    cluster.answers[PIPELINES] = 401, {}
+    assert examined()["pipelines"].ok
+
+
+def test_an_address_that_is_given_is_asked_directly(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.answers["/apis/v2beta1/healthz"] = 200, {}
+    cluster.answers["/health"] = 200, "OK"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", cluster.address)
+    del cluster.answers[PIPELINES], cluster.answers[MLFLOW]
+    found = examined(host=cluster.address)
+    assert found["pipelines"].found == found["mlflow"].found == f"{cluster.address} answers"
+    refused = examined(host="http://127.0.0.1:9")["pipelines"]
+    assert "does not answer" in refused.found
+    assert "port-forward service/ml-pipeline 8888:8888" in refused.remedy
+
+
+def test_a_server_that_is_not_there_is_the_only_finding(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(file.read_text().replace(cluster.address, "http://127.0.0.1:9"))
+    (finding,) = examine_cluster()
+    assert "http://127.0.0.1:9 does not answer" in finding.found
+    assert "kubectl config get-contexts" in finding.remedy
+    assert CliRunner().invoke(cli, ["doctor", "--cluster"], standalone_mode=False).return_value == 4
+
+
+def test_no_kubeconfig_is_an_error_of_the_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(ClusterError, match="No usable kubeconfig"):
+        examine_cluster()
+
+
+def test_the_command_ends_well_on_a_healthy_cluster_and_says_so_as_json(cluster: Cluster) -> None:
+    done = CliRunner().invoke(cli, ["doctor", "--cluster", "-o", "json"], standalone_mode=False)
+    assert done.return_value == 0
+    assert {each["remedy"] for each in json.loads(done.stdout)} == {""}
+
+
+def test_the_command_fails_on_a_fault_and_prints_the_remedy(cluster: Cluster) -> None:
+    del cluster.answers[CLAIM]
+    done = CliRunner().invoke(cli, ["doctor", "--cluster"], standalone_mode=False)
+    assert done.return_value == 1
+    assert "BAD  workspace claim: ctlr-workspace is not in lab" in done.stdout
