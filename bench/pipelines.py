@@ -3,7 +3,7 @@
     python -m bench pipelines                # 10 seconds
 
 There is no rival; both have a limit in seconds. The start is that of a component in CTLR's image: Python, the executor
-of Kubeflow Pipelines where it is installed, and what the first line of work needs. A container's own start comes on top.
+of Kubeflow Pipelines where it is installed, and what the first line of work needs. A container's start comes on top.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ctlr.errors import ClusterError, require
+from ctlr.tuning.katib import connect
 
 __all__ = ["PodLog", "pod_logs"]
 
@@ -40,8 +40,9 @@ def pod_logs(run_id: str, *, namespace: str, context: str = "", lines: int | Non
     kubernetes = require("kubernetes", extra="cluster")
     import urllib3.exceptions
 
-    api = kubernetes.client.CoreV1Api(_connected(kubernetes, context))
-    place = f"namespace {namespace!r} of {api.api_client.configuration.host}"
+    connection = connect(context=context or None, namespace=namespace)
+    api = kubernetes.client.CoreV1Api(connection.api)
+    place = f"namespace {namespace!r} of {connection.host}"
     try:
         pods = api.list_namespaced_pod(
             namespace, label_selector=f"{RUN_LABEL}={run_id}", _request_timeout=SECONDS_TO_ANSWER
@@ -67,18 +68,3 @@ def pod_logs(run_id: str, *, namespace: str, context: str = "", lines: int | Non
         ) from error
     except urllib3.exceptions.HTTPError as error:
         raise ClusterError(f"Kubernetes at {place} cannot be reached: {error}. See `kubectl cluster-info`.") from error
-
-
-def _connected(kubernetes: Any, context: str) -> Any:
-    """A client by kubectl's configuration, or by that of the pod that this runs in."""
-    config = kubernetes.config
-    try:
-        return config.new_client_from_config(context=context or None)
-    except config.ConfigException as error:
-        try:
-            config.load_incluster_config()
-        except config.ConfigException:
-            raise ClusterError(
-                f"Logs come from Kubernetes, and kubectl is not set up here: {error}. Set KUBECONFIG."
-            ) from error
-        return kubernetes.client.ApiClient()

@@ -126,7 +126,7 @@ def schedule_training(workspace: str, submission: str, *, study: str = "") -> di
     for job in jobs_left(plan, arrays, run.workspace):
         kind, name = _named(job)
         work[kind][f"{name}-{job.id.rpartition(' ')[2][:8]}"] = job.payload
-    run.keep("work", "work", work)
+    _add_work(run, work)
     found = {kind: list(jobs) for kind, jobs in work.items()}
     log.info("to do: %s", ", ".join(f"{len(names)} {kind}" for kind, names in found.items()))
     return found
@@ -214,6 +214,13 @@ def trained_plan(run: Submission) -> tuple[Plan, list[StudyResult]]:
     from ctlr.searches import tuned_plan
 
     return tuned_plan(run.plan, run.searches())
+
+
+def _add_work(run: Submission, work: Mapping[str, Mapping[str, str]]) -> None:
+    """Add to what is listed: another run of the same submission may be on its way through its own list."""
+    with exclusively(run.workspace, "submissions", run.name):
+        listed = run.kept("work", "work") or {}
+        run.keep("work", "work", {kind: {**listed.get(kind, {}), **jobs} for kind, jobs in work.items()})
 
 
 def _narrowed(plan: Plan, study: str) -> Plan:
