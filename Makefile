@@ -59,6 +59,8 @@ OVERLAY ?= manifests/base
 deploy:          ## put CTLR onto the cluster of kubectl's context: make deploy OVERLAY=manifests/overlays/gpu
 	kubectl apply -f manifests/base/namespace.yaml
 	manifests/secrets.sh ctlr
+	@# a Job cannot be changed, and these are done
+	kubectl -n ctlr delete job --ignore-not-found --selector app.kubernetes.io/part-of=ctlr
 	kubectl apply -k $(OVERLAY)
 	kubectl -n ctlr rollout status deployment/mlflow --timeout=10m
 
