@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from clinic import CLINIC, write_clinic
-from tiny_bench import TINY, Bench
+from tiny_bench import TINY, Bench, search_of
 
 from ctlr.cluster.artefacts import confusion_counts, describe, log_numbers, tabulate
 from ctlr.cluster.reporting import report_benchmark
@@ -129,6 +129,25 @@ def test_the_report_of_a_run_that_came_to_nothing_says_why(tmp_path: Path) -> No
     facts = report_benchmark(str(tmp_path / "volume"), sent(tmp_path, TINY), {}, str(page))
     assert facts["studies"] == 0
     assert "Dataset &#x27;cohort&#x27; is not stored" in page.read_text()
+
+
+def test_the_report_of_a_benchmark_that_was_refused_is_not_tried_again(tmp_path: Path) -> None:
+    broken = json.loads(sent(tmp_path, TINY)) | {"sample_sizes": []}
+    page = tmp_path / "page.html"
+    report_benchmark(str(tmp_path / "volume"), json.dumps(broken), {}, str(page))
+    assert "sample_sizes" in page.read_text()
+
+
+def test_a_tuned_benchmark_is_not_trained_before_its_searches_have_ended(volume: str, tmp_path: Path) -> None:
+    (tmp_path / "rate.yaml").write_text(search_of("lr"))
+    text = TINY.replace("supervised: {finetune: {n_frozen: 1}}, simclr: {}, vat: {}", "")
+    (tmp_path / "tuned.yaml").write_text(text + "tuning: {experiments: {scratch: rate.yaml}, trials: 2}\n")
+    request = request_of(load(tmp_path / "tuned.yaml")).arguments
+    submission, names = plan_benchmark(volume, request["benchmark"], request["manifests"])
+    assert len(names["searches"]) == 2
+    preprocess_dataset(volume, submission, "cohort", workers=1)
+    with pytest.raises(ConfigError, match="Searches of tiny-.* are missing"):
+        schedule_training(volume, submission)
 
 
 def test_facts_are_metadata_and_a_file_without_folders_in_their_reasons(tmp_path: Path) -> None:

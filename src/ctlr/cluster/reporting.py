@@ -35,11 +35,10 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
         Counts of studies, and what keeps the report from being whole.
 
     Raises:
-        ConfigError: The benchmark breaks a rule.
         CtlrError: The tracking server cannot be reached; the report is written.
     """
-    run = submitted(benchmark, manifests, Workspace(workspace))
     try:
+        run = submitted(benchmark, manifests, Workspace(workspace))
         results, searches = trained_results(run)
         arrays = run.arrays()
     except CtlrError as error:  # an earlier task has failed for it

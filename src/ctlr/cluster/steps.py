@@ -118,10 +118,11 @@ def schedule_training(workspace: str, submission: str, *, study: str = "") -> di
     """
     run = Submission(Workspace(workspace), submission)
     arrays = run.arrays()
+    gate(run.plan, arrays, run.workspace)
+    _check_searches(run)
     plan, _ = trained_plan(run)
     if study:
         plan = _narrowed(plan, study)
-    gate(plan, arrays, run.workspace)
     work: dict[str, dict[str, str]] = {PRETRAININGS: {}, SCORES: {}, STUDIES: {}, FLOORS: {}}
     for job in jobs_left(plan, arrays, run.workspace):
         kind, name = _named(job)
@@ -214,6 +215,16 @@ def trained_plan(run: Submission) -> tuple[Plan, list[StudyResult]]:
     from ctlr.searches import tuned_plan
 
     return tuned_plan(run.plan, run.searches())
+
+
+def _check_searches(run: Submission) -> None:
+    """Refuse to train a tuned benchmark with options as they were before."""
+    if len(run.searches()) == len(run.plan.searches):
+        return
+    from ctlr.cluster.tuning import search_groups
+
+    reasons = [reason for group in search_groups(run.plan) if (reason := run.kept("faults", group))]
+    raise ConfigError(reasons[0] if reasons else f"Searches of {run.name} are missing. Submit the whole benchmark.")
 
 
 def _add_work(run: Submission, work: Mapping[str, Mapping[str, str]]) -> None:

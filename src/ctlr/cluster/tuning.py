@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ctlr.cluster.submission import Submission
-from ctlr.engine import check_device, gate
-from ctlr.errors import CtlrError, WorkspaceError
+from ctlr.engine import check_device, default_workers, gate
+from ctlr.errors import ClusterError, CtlrError, WorkspaceError
 from ctlr.plan import Plan
 from ctlr.pool import Event
 from ctlr.searches import Bench, run_searches
-from ctlr.specs import PretrainSpec, StoredArrays, Study, dns_name, fingerprint
+from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, dns_name, fingerprint
 from ctlr.workspace import Workspace
 
 __all__ = ["Place", "search_groups", "tune_searches"]
@@ -44,28 +44,35 @@ def tune_searches(
 ) -> dict[str, Any]:
     """Run a group of searches; what they found lies in the submission for `schedule_training`.
 
-    Data that cannot be used are left to that step, which is not retried.
+    What no retry mends (data that cannot be used, a manifest) is left to that step, which is not retried.
     """
     check_device(device)
     run = Submission(Workspace(workspace), submission)
     plan = run.plan.model_copy(update={"searches": search_groups(run.plan)[group]})
     try:
-        arrays = run.arrays()
-        gate(plan.model_copy(update={"studies": plan.searches}), arrays, run.workspace)
-    except WorkspaceError:
-        raise
+        found = _find(run, plan, place=place, device=device, workers=workers)
+    except (WorkspaceError, ClusterError):
+        raise  # a disk may have room again, a server may answer
     except CtlrError as error:
+        run.keep("faults", group, str(error))
         return {"status": "failed", "reason": str(error)}
-    bench = _katib(run, arrays, workers, device) if place == "katib" else None
-    found = run_searches(
-        run.config, plan, arrays, run.workspace, workers=workers, device=device, on_event=_say, bench=bench
-    )
     run.keep("searches", group, [search.model_dump(mode="json") for search in found])
     facts: dict[str, Any] = {"status": "ok", "workspace": str(run.workspace.root), "searches": len(found)}
     for search in found:
         best = search.reason or " ".join(f"{option}={value}" for option, value in search.assignments.items())
         facts[f"{search.study.method.label} n{search.study.n_train}"] = best
     return facts | {"trials": sum(len(stage.trials) for search in found for stage in search.stages)}
+
+
+def _find(run: Submission, plan: Plan, *, place: Place, device: str, workers: int) -> list[SearchResult]:
+    arrays = run.arrays()
+    gate(plan.model_copy(update={"studies": plan.searches}), arrays, run.workspace)
+    if device != "cpu":
+        workers = default_workers(device, run.config.compute.threads)
+    bench = _katib(run, arrays, workers, device) if place == "katib" else None
+    return run_searches(
+        run.config, plan, arrays, run.workspace, workers=workers, device=device, on_event=_say, bench=bench
+    )
 
 
 def _katib(run: Submission, arrays: Mapping[str, StoredArrays], workers: int, device: str) -> Bench:
