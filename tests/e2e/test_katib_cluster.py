@@ -1,0 +1,362 @@
+"""Searches on a real cluster: real Jobs, pods, events, quotas, roles and a real API server.
+
+    KUBECONFIG=... pytest -m cluster tests/e2e/test_katib_cluster.py
+
+Any cluster will do that its user administers. Where Katib is installed it is used; else its CRDs are put there in
+their minimal form and a double plays its controllers (tests/support/katib_double.py). CTLR_TEST_TRIAL_IMAGE names an
+image with a shell, `sleep` and `tail` that the nodes have or can pull.
+
+What Kubernetes 1.20 lacks and these tests do without: pod failure policies, the tracking of Jobs' pods by finalizers
+(a deleted pod is replaced there and counts as a failure since 1.26: `backoffLimit: 1` bears both), the condition
+DisruptionTarget, events in the reason of an unschedulable Job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from katib_lab import manifest
+from terminal import until
+
+from ctlr.errors import ClusterError
+from ctlr.specs import Experiment, Trial
+from ctlr.tuning.katib import RIGHTS, KatibSearch, connect, run_on_katib
+from ctlr.tuning.katib.connection import Connection
+from ctlr.tuning.manifest import parse_experiment
+from ctlr.tuning.remote import RemoteOutcome, run_remotely
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(
+        not Path(os.environ.get("KUBECONFIG", "/none")).is_file(),
+        reason="no cluster: KUBECONFIG names no file (docs/tuning.md says what the tests need)",
+    ),
+]
+IMAGE = os.environ.get("CTLR_TEST_TRIAL_IMAGE", "busybox:1.36.1")
+PRINT = "echo loss=${trialParameters.x}"
+PATIENCE_SECONDS = 180
+
+
+def search(script: str = PRINT, **changes: Any) -> Experiment:
+    """A search whose trials run a script of the shell."""
+    container = {
+        "image": IMAGE, "command": ["sh", "-c", script],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}},
+    } | changes.pop("container", {})  # fmt: skip
+    document = manifest(container=container, **({"parallelTrialCount": 1, "maxTrialCount": 2} | changes))
+    job = document["spec"]["trialTemplate"]["trialSpec"]["spec"]
+    job["backoffLimit"] = 0
+    job["template"]["spec"]["terminationGracePeriodSeconds"] = 0
+    job["template"]["metadata"] = {"annotations": {"sidecar.istio.io/inject": "false"}}
+    return parse_experiment(document)
+
+
+@pytest.fixture(scope="module")
+def clients() -> Any:
+    from kubernetes import client, config
+
+    config.load_kube_config(os.environ["KUBECONFIG"])
+    return client
+
+
+@pytest.fixture(scope="module")
+def katib(clients: Any) -> bool:
+    """Whether Katib's controllers are there; its CRDs are after this."""
+    labelled = "katib.kubeflow.org/component=controller"
+    found = clients.AppsV1Api().list_deployment_for_all_namespaces(label_selector=labelled, _preload_content=False)
+    if json.loads(found.data)["items"]:
+        return True
+    extensions = clients.ApiextensionsV1Api()
+    for kind in ("Experiment", "Trial", "Suggestion"):
+        with contextlib.suppress(clients.ApiException):  # they are there already
+            extensions.create_custom_resource_definition(definition(kind), _preload_content=False)
+    until(lambda: _served(clients))
+    return False
+
+
+def definition(kind: str) -> dict[str, Any]:
+    """Katib's CRD as far as an API server reads it: any content, and a status of its own."""
+    plural = f"{kind.lower()}s"
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.kubeflow.org"},
+        "spec": {
+            "group": "kubeflow.org", "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [{
+                "name": "v1beta1", "served": True, "storage": True, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }],
+        },
+    }  # fmt: skip
+
+
+def _served(clients: Any) -> bool:
+    try:
+        for plural in ("experiments", "trials"):
+            clients.CustomObjectsApi().list_namespaced_custom_object("kubeflow.org", "v1beta1", "default", plural)
+    except clients.ApiException:
+        return False
+    return True
+
+
+@pytest.fixture
+def space(clients: Any, katib: bool) -> Iterator[str]:
+    """A namespace of the test's own, with Katib at work."""
+    from katib_double import KatibDouble
+
+    name = f"katib-e2e-{uuid.uuid4().hex[:6]}"
+    core = clients.CoreV1Api()
+    labels = {"katib.kubeflow.org/metrics-collector-injection": "enabled"}
+    core.create_namespace({"metadata": {"name": name, "labels": labels}}, _preload_content=False)
+    until(lambda: _has_default_account(core, name))
+    with contextlib.nullcontext() if katib else KatibDouble(clients.ApiClient(), name, period=0.2):
+        yield name
+    core.delete_namespace(name, _preload_content=False, body={"gracePeriodSeconds": 0})
+
+
+def _has_default_account(core: Any, name: str) -> bool:
+    """Pods are refused before the controllers have made it."""
+    found = core.list_namespaced_service_account(name, _preload_content=False)
+    return b'"default"' in found.data
+
+
+def run(experiment: Experiment, space: str, **options: Any) -> RemoteOutcome:
+    return run_on_katib(experiment, namespace=space, **({"timeout": PATIENCE_SECONDS} | options))
+
+
+def pods(clients: Any, space: str) -> list[Any]:
+    found = clients.CoreV1Api().list_namespaced_pod(space, _preload_content=False)
+    return list(json.loads(found.data)["items"])
+
+
+# ---------------------------------------------------------------- the whole way
+
+
+def test_a_search_runs_to_its_optimum_and_leaves_nothing_behind(clients: Any, space: str) -> None:
+    outcome = run(search(maxTrialCount=3, parallelTrialCount=2), space, policy="delete")
+    assert (outcome.succeeded, outcome.reason) == (True, "ExperimentMaxTrialsReached")
+    assert outcome.optimum is not None
+    assert outcome.optimum.value == min(float(trial.assignments["x"]) for trial in outcome.trials)
+    assert len(outcome.trials) == 3
+    until(lambda: not pods(clients, space))
+
+
+def test_the_rights_that_are_asked_for_suffice(clients: Any, space: str) -> None:
+    connection = acting_as_watcher(clients, space, [(right.group, right.resource, right.verbs) for right in RIGHTS])
+    outcome = run_on_katib(search("echo oh; false"), connection=connection, policy="delete", timeout=PATIENCE_SECONDS)
+    assert not outcome.succeeded
+    assert outcome.trials[0].tail == "oh"
+
+
+# ---------------------------------------------------------------- faults
+
+
+def test_a_trial_pod_that_is_deleted_is_replaced_and_the_search_goes_on(clients: Any, space: str) -> None:
+    experiment = search(f"sleep 3; {PRINT}", maxTrialCount=1)
+    experiment.manifest["spec"]["trialTemplate"]["trialSpec"]["spec"]["backoffLimit"] = 1
+
+    def delete() -> None:
+        (pod,) = until(lambda: [each for each in pods(clients, space) if each["status"]["phase"] == "Running"])
+        clients.CoreV1Api().delete_namespaced_pod(pod["metadata"]["name"], space, _preload_content=False)
+
+    with meanwhile(delete):
+        outcome = run(experiment, space)
+    assert outcome.succeeded
+    assert outcome.trials[0].status == "Succeeded"
+
+
+def test_a_trial_that_runs_out_of_memory_says_so(space: str) -> None:
+    outcome = run(search("echo filling; tail /dev/zero", maxFailedTrialCount=0), space)
+    assert not outcome.succeeded
+    assert re.search(r"out of memory: container main passed its limit of 32Mi \(OOMKilled\)", outcome.message)
+
+
+def test_a_trial_that_fails_shows_its_last_lines(space: str) -> None:
+    outcome = run(search("echo reading; echo 'no such column'; exit 3", maxFailedTrialCount=0), space)
+    assert outcome.trials[0].reason == "exit code 3: no such column"
+    assert outcome.trials[0].tail == "reading\nno such column"
+
+
+STUCK = {
+    "no image": (
+        {"container": {"image": "localhost/absent:1", "imagePullPolicy": "Never"}},
+        r"the image localhost/absent:1 cannot be had \(ErrImageNeverPull\)",
+    ),
+    "no GPU": (
+        {"container": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}},
+        r"no node with a free GPU, and the trial asks for nvidia\.com/gpu: 1 \(0/\d+ nodes .*nvidia\.com/gpu",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STUCK)
+def test_a_trial_that_cannot_start_says_why(space: str, case: str) -> None:
+    changes, reason = STUCK[case]
+    if case == "no GPU" and "CTLR_TEST_GPU_NODES" in os.environ:
+        pytest.skip("this cluster has GPU nodes")
+    notices: list[str] = []
+    with pytest.raises(ClusterError, match="has not ended within 18 s") as error:
+        run(search(**changes), space, timeout=18, on_notice=notices.append)
+    assert re.search(reason, str(error.value), re.DOTALL), str(error.value)
+    assert any(re.search(reason, notice, re.DOTALL) for notice in notices), notices
+
+
+def test_a_quota_that_is_used_up_is_named(clients: Any, space: str) -> None:
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    clients.CoreV1Api().create_namespaced_resource_quota(space, quota, _preload_content=False)
+    with pytest.raises(ClusterError, match=r"quota is used up: .*exceeded quota: none.*Raise the ResourceQuota"):
+        run(search(), space, timeout=18)
+
+
+def test_an_experiment_that_a_user_deletes_ends_with_that_message(clients: Any, space: str) -> None:
+    def delete() -> None:
+        until(lambda: pods(clients, space))
+        clients.CustomObjectsApi().delete_namespaced_custom_object(
+            "kubeflow.org", "v1beta1", space, "experiments", "square"
+        )
+
+    with meanwhile(delete), pytest.raises(ClusterError, match="was deleted while it ran"):
+        run(search("sleep 60"), space)
+
+
+@pytest.mark.parametrize(
+    ("resource", "verb"), [("experiments", "create"), ("experiments", "watch"), ("trials", "list"), ("pods/log", "get")]
+)
+def test_a_role_without_a_verb_is_named(clients: Any, space: str, resource: str, verb: str) -> None:
+    rules = [
+        (right.group, right.resource, tuple(v for v in right.verbs if (right.resource, v) != (resource, verb)))
+        for right in RIGHTS
+    ]
+    connection = acting_as_watcher(clients, space, rules)
+    with pytest.raises(ClusterError, match=rf":watcher may not {verb} {resource}.*Add the verb '{verb}'"):
+        run_on_katib(search("echo oh; false"), connection=connection, timeout=PATIENCE_SECONDS)
+
+
+def acting_as_watcher(clients: Any, space: str, rules: list[tuple[str, str, tuple[str, ...]]]) -> Connection:
+    """A connection of a service account that has these rights alone."""
+    access = clients.RbacAuthorizationV1Api()
+    listed = [{"apiGroups": [group], "resources": [resource], "verbs": list(verbs)} for group, resource, verbs in rules]
+    access.create_namespaced_role(
+        space, {"metadata": {"name": "watcher"}, "rules": [rule for rule in listed if rule["verbs"]]},
+        _preload_content=False,
+    )  # fmt: skip
+    subject = {"kind": "ServiceAccount", "name": "watcher", "namespace": space}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "watcher"}
+    binding = {"metadata": {"name": "watcher"}, "subjects": [subject], "roleRef": role}
+    access.create_namespaced_role_binding(space, binding, _preload_content=False)
+    settings = clients.Configuration.get_default_copy()
+    settings.retries = False
+    api = clients.ApiClient(settings)
+    api.set_default_header("Impersonate-User", f"system:serviceaccount:{space}:watcher")
+    return Connection(api, space)
+
+
+# ---------------------------------------------------------------- an API server that restarts
+
+
+@pytest.fixture
+def second_server(tmp_path: Path) -> Iterator[Server]:
+    """A second API server on the same etcd, which a test may restart without anybody else's noticing."""
+    command = next(_api_servers(), None)
+    if command is None:
+        pytest.skip("no kube-apiserver runs on this machine whose command could be started a second time")
+    server = Server(command, tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def _api_servers() -> Iterator[list[str]]:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_text().split("\0")[:-1]
+            if words and Path(words[0]).name == "kube-apiserver":
+                yield words
+
+
+class Server:
+    """A kube-apiserver at another port."""
+
+    PORT = 16443
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        ours = ("--secure-port=", "--endpoint-reconciler-type=")
+        kept = [word for word in command if not word.startswith(ours)]
+        self._command = [*kept, f"--secure-port={self.PORT}", "--endpoint-reconciler-type=none"]
+        self._log = folder / "apiserver.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        text = Path(os.environ["KUBECONFIG"]).read_text()
+        text = re.sub(r"https://127\.0\.0\.1:\d+", f"https://127.0.0.1:{self.PORT}", text)
+        self.kubeconfig = folder / "kubeconfig"
+        self.kubeconfig.write_text(text)
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+
+def test_an_api_server_that_restarts_under_the_watcher_loses_nothing(
+    space: str, second_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(second_server.kubeconfig))
+    until(lambda: _answers(space))
+    backend = KatibSearch(connect(namespace=space))
+    ended: list[str] = []
+
+    def follow(trial: Trial, report: object) -> None:
+        if not trial.ended:
+            return
+        if not ended:
+            second_server.stop()
+            threading.Timer(3, second_server.start).start()
+        ended.append(trial.name)
+
+    outcome = run_remotely(search(maxTrialCount=3), backend, on_event=follow, timeout=PATIENCE_SECONDS)
+    assert outcome.succeeded
+    assert ended == [trial.name for trial in outcome.trials]
+    assert len(ended) == 3
+
+
+def _answers(space: str) -> bool:
+    try:
+        connect(namespace=space).trials("none")
+    except ClusterError:
+        time.sleep(0.5)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def meanwhile(do: Callable[[], None]) -> Iterator[None]:
+    """Do something in a thread beside the block; its failure fails the test."""
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            do()
+        except (AssertionError, ValueError, OSError) as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield
+    thread.join(PATIENCE_SECONDS)
+    assert not failure, failure
