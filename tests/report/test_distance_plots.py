@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from ctlr.report.distance_plots import CAVEATS, MOST_CLASSES, distance_drawings
+from ctlr.report.distance_plots import MOST_CLASSES, distance_drawings
+from ctlr.report.embedding_plots import CAVEATS
 from ctlr.report.standalone import standalone
 from ctlr.transferability.pictures import Embedding, Pictures
 

@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ctlr.report.embedding_plots import embeddings_plot
 from ctlr.report.plots import short
+from ctlr.report.point_marks import CIRCLES, TRIANGLES, Group, draw_key, draw_points, drawn_words
 from ctlr.report.svg import INK, MUTED, SERIES, SURFACE, Panel, canvas, panel, sheet
-from ctlr.transferability.pictures import Embedding, Pictures
+from ctlr.transferability.pictures import Pictures
 
-__all__ = ["CAVEATS", "MOST_CLASSES", "distance_drawings"]
+__all__ = ["MOST_CLASSES", "distance_drawings"]
 
 MOST_CLASSES = 24
 """Of a dataset: more cannot be told apart by colour and mark."""
-CAVEATS = (
-    "t-SNE keeps neighbours together, and little else. The size of a cluster, the distance between clusters and the "
-    "axes mean nothing; clumps appear in pure noise too, above all at a low perplexity. Another seed gives another "
-    "picture. Believe what stands at every perplexity, and measure it elsewhere."
-)  # fmt: skip
-"""Wattenberg, Viegas & Johnson 2016, How to use t-SNE effectively, in short."""
-
-_CIRCLES, _TRIANGLES = "osD", "^v<"
 _COLOURS = SERIES[1:]
 _TILE = 104
 _DASHES = (0, (4, 3))
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Points that look alike."""
-
-    name: str
-    chosen: NDArray[np.bool_]
-    colour: str
-    marker: str
 
 
 def distance_drawings(pictures: Pictures, *, source: str, target: str, prefix: str = "") -> dict[str, Panel]:
@@ -58,32 +39,33 @@ def distance_drawings(pictures: Pictures, *, source: str, target: str, prefix: s
     found = {name: draw(pictures, f"{prefix}{name}") for name, draw in drawn.items()}
     found["components-by-domain"] = _domain_scatter(pictures, domains, f"{prefix}components-by-domain")
     if pictures.embeddings:
-        found["tsne-by-domain"] = _embeddings(pictures, domains, "domain", f"{prefix}tsne-by-domain")
+        found["tsne-by-domain"] = embeddings_plot(pictures, domains, "domain", f"{prefix}tsne-by-domain")
     if max(len(pictures.source), len(pictures.target)) <= MOST_CLASSES:
         sides = _classes(pictures, source, target)
         found["components-by-class"] = _class_scatters(pictures, sides, f"{prefix}components-by-class")
         if pictures.embeddings:
             groups = [group for side in sides.values() for group in side]
-            found["tsne-by-class"] = _embeddings(pictures, groups, "class", f"{prefix}tsne-by-class")
+            marks = f"Triangles: {short(target, 24)}; other marks: {short(source, 24)}."
+            found["tsne-by-class"] = embeddings_plot(pictures, groups, "class", f"{prefix}tsne-by-class", marks)
     return found
 
 
-def _domains(pictures: Pictures, source: str, target: str) -> list[_Group]:
+def _domains(pictures: Pictures, source: str, target: str) -> list[Group]:
     own = pictures.from_target
     names = (source, target) if source != target else (f"{source} (source)", f"{target} (target)")
     return [
-        _Group(f"{short(names[0], 20)}, n = {np.count_nonzero(~own)}", ~own, _COLOURS[0], "o"),
-        _Group(f"{short(names[1], 20)}, n = {np.count_nonzero(own)}", own, _COLOURS[1], "^"),
+        Group(f"{short(names[0], 20)}, n = {np.count_nonzero(~own)}", ~own, _COLOURS[0], "o"),
+        Group(f"{short(names[1], 20)}, n = {np.count_nonzero(own)}", own, _COLOURS[1], "^"),
     ]
 
 
-def _classes(pictures: Pictures, source: str, target: str) -> dict[str, list[_Group]]:
+def _classes(pictures: Pictures, source: str, target: str) -> dict[str, list[Group]]:
     """Groups by dataset; classes of equal number share a colour, datasets differ in the mark."""
     first = len(pictures.source)
-    sides = ((source, pictures.source, 0, _CIRCLES), (target, pictures.target, first, _TRIANGLES))
+    sides = ((source, pictures.source, 0, CIRCLES), (target, pictures.target, first, TRIANGLES))
     return {
         f"{role}: {short(dataset, 24)}": [
-            _Group(short(name, 14), pictures.classes == start + index, _COLOURS[index % len(_COLOURS)],
+            Group(short(name, 14), pictures.classes == start + index, _COLOURS[index % len(_COLOURS)],
                    markers[index // len(_COLOURS)])
             for index, name in enumerate(names)
         ]
@@ -172,16 +154,16 @@ def _explained_variance(pictures: Pictures, name: str) -> Panel:
         )
 
 
-def _domain_scatter(pictures: Pictures, domains: Sequence[_Group], name: str) -> Panel:
+def _domain_scatter(pictures: Pictures, domains: Sequence[Group], name: str) -> Panel:
     with sheet(470, 420) as figure:
         axes = figure.add_axes((0.13, 0.13, 0.84, 0.76))
-        _points(axes, pictures.points, domains)
+        draw_points(axes, pictures.points, domains)
         _component_axes(axes, pictures)
-        _key(axes, domains, columns=2, place=(0.0, 1.12))
+        draw_key(axes, domains, columns=2, place=(0.0, 1.12))
         return panel(axes, name=name, alt=f"First two components: {'; '.join(group.name for group in domains)}.")
 
 
-def _class_scatters(pictures: Pictures, sides: Mapping[str, Sequence[_Group]], name: str) -> Panel:
+def _class_scatters(pictures: Pictures, sides: Mapping[str, Sequence[Group]], name: str) -> Panel:
     """The same plane twice: classes of one dataset in colour, the other one behind."""
     most = max(map(len, sides.values()))
     rows = -(-most // 4)
@@ -193,9 +175,9 @@ def _class_scatters(pictures: Pictures, sides: Mapping[str, Sequence[_Group]], n
             mine = np.any([group.chosen for group in groups], axis=0)
             x, y = pictures.points[~mine].T
             axes.scatter(x, y, s=9, color=MUTED, alpha=0.16, linewidths=0)
-            _points(axes, pictures.points, groups)
+            draw_points(axes, pictures.points, groups)
             _component_axes(axes, pictures)
-            _key(axes, groups, columns=4, place=(0.0, 1.0 + (18 * rows + 10) / 318))
+            draw_key(axes, groups, columns=4, place=(0.0, 1.0 + (18 * rows + 10) / 318))
             axes.set_title(
                 f"{title}, n = {np.count_nonzero(mine)}", loc="left", fontsize=12, color=INK, pad=18 * rows + 18
             )
@@ -203,100 +185,10 @@ def _class_scatters(pictures: Pictures, sides: Mapping[str, Sequence[_Group]], n
         return panel(figure.axes[0], name=name, alt=f"First two components by class. {names}.")
 
 
-def _drawn(pictures: Pictures) -> str:
-    drawn = len(pictures.classes)
-    return f"{drawn} of {pictures.images} images" if drawn < pictures.images else f"All {drawn} images"
-
-
 def _component_axes(axes: Axes, pictures: Pictures) -> None:
     first, second = (_percent(float(share)) for share in pictures.explained[:2])
     axes.set_xlabel(f"Component 1 ({first} of the variance), image units")
     axes.set_ylabel(f"Component 2 ({second})")
-    axes.text(1.0, 1.02, _drawn(pictures), transform=axes.transAxes, ha="right", va="bottom", color=MUTED, fontsize=10)
-
-
-# ---------------------------------------------------------------- embeddings
-
-
-def _embeddings(pictures: Pictures, groups: Sequence[_Group], what: str, name: str) -> Panel:
-    """A small plane a perplexity, and what they do not say in the last cell."""
-    side, gap = 236, 22
-    columns = 2 if len(pictures.embeddings) in (1, 3) else 3
-    rows = -(-(len(pictures.embeddings) + 1) // columns)
-    listed = 16 * -(-len(groups) // 2) + 150
-    width, height = columns * (side + gap) + gap, rows * (max(side, listed) + 30) + 12
-    cell = max(side, listed)
-    with sheet(width, height) as figure:
-
-        def place(index: int) -> tuple[float, float, float, float]:
-            left, top = gap + (index % columns) * (side + gap), 26 + (index // columns) * (cell + 30)
-            return left / width, 1 - (top + side) / height, side / width, side / height
-
-        for index, embedding in enumerate(pictures.embeddings):
-            _plane(figure.add_axes(place(index)), embedding, groups)
-        left, bottom, _, _ = place(len(pictures.embeddings))
-        _words(figure, pictures, groups, left, bottom + side / height, height)
-        names = ", ".join(group.name for group in groups)
-        told = ", ".join(str(embedding.perplexity) for embedding in pictures.embeddings)
-        return panel(figure.axes[0], name=name, alt=f"t-SNE by {what} at perplexities {told}: {names}. {CAVEATS}")
-
-
-def _plane(axes: Axes, embedding: Embedding, groups: Sequence[_Group]) -> None:
-    _points(axes, embedding.points, groups)
-    axes.set_title(f"perplexity {embedding.perplexity}", loc="left", fontsize=12, color=INK, pad=5)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(True)
-
-
-def _words(figure: Figure, pictures: Pictures, groups: Sequence[_Group], left: float, top: float, height: int) -> None:
-    """Key and caveats, from the cell's upper left corner down."""
-    drawn = len(pictures.classes)
-    dropped = ", ".join(map(str, pictures.left_out))
-    lines = [
-        f"{_drawn(pictures)}{', as many of each class' if drawn < pictures.images else ''}.",
-        *([f"Too few for perplexity {dropped}."] if dropped else []),
-        CAVEATS,
-    ]
-    text = "\n".join(textwrap.fill(line, 44) for line in lines)
-    figure.text(left, top, text, fontsize=10, color=MUTED, va="top", linespacing=1.35)
-    below = 13.5 * (text.count("\n") + 1) + 10
-    figure.legend(
-        handles=list(_handles(figure, groups)), loc="upper left", bbox_to_anchor=(left, top - below / height),
-        frameon=False, fontsize=10, ncols=2 if len(groups) > 2 else 1, borderpad=0, borderaxespad=0, handlelength=1.0,
-        handletextpad=0.4, columnspacing=1.2, labelspacing=0.3,
-    )  # fmt: skip
-
-
-# ---------------------------------------------------------------- marks
-
-
-def _points(axes: Axes, points: NDArray[np.float32], groups: Sequence[_Group]) -> None:
-    """Draw the groups in turns, a part of each at a time, so that the last one does not hide the others."""
-    parts = 8
-    size = 16 if len(points) > 400 else 28
-    for part in range(parts):
-        for group in groups:
-            x, y = points[group.chosen][part::parts].T
-            axes.scatter(
-                x, y, s=size * (1.3 if group.marker in _TRIANGLES else 1.0), color=group.colour, marker=group.marker,
-                alpha=0.6, linewidths=0,
-            )  # fmt: skip
-
-
-def _handles(figure: Figure, groups: Sequence[_Group]) -> Iterator[object]:
-    from matplotlib.lines import Line2D
-
-    for group in groups:
-        yield Line2D([], [], linestyle="", marker=group.marker, color=group.colour, markersize=6.5,
-                     markeredgewidth=0, label=group.name)  # fmt: skip
-
-
-def _key(axes: Axes, groups: Sequence[_Group], *, columns: int, place: tuple[float, float]) -> None:
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    axes.legend(
-        handles=list(_handles(figure, groups)), loc="upper left", bbox_to_anchor=place, frameon=False, fontsize=11,
-        ncols=columns, borderpad=0, borderaxespad=0, handlelength=1.0, handletextpad=0.4, columnspacing=1.4,
-        labelspacing=0.3,
-    )  # fmt: skip
+    axes.text(
+        1.0, 1.02, drawn_words(pictures), transform=axes.transAxes, ha="right", va="bottom", color=MUTED, fontsize=10
+    )
