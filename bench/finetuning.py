@@ -45,10 +45,11 @@ def rows() -> Iterator[dict[str, Any]]:
     for name, ndim, side in CASES:
         shape = " x ".join([str(side)] * ndim)
         plain, batch = _prepared(name, ndim, side)
+        halved = 1.5 if name == "small_cnn" else None  # of ResNet-18 the upper blocks hold most of the work
         for options, what, target in (
             ({"strategy": "discriminative"}, "discriminative rates: at most 1.05 of plain", 1 / 1.05),
             ({"l2_sp": 0.01}, "L2-SP: plain", None),
-            ({"n_frozen": 2}, "2 blocks frozen, nothing cached: plain", 1.1),
+            ({"n_frozen": 2}, "2 blocks frozen, nothing cached: plain", halved),
         ):
             other, _ = _prepared(name, ndim, side, **options)
             label = f"step, {name}, {BATCH} x {shape}, ms, {what}"
