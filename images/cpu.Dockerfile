@@ -1,4 +1,4 @@
-# CTLR for processors: the pods of a pipeline and trials on nodes without a GPU. 2.2 GB unpacked, 0.6 GB to pull.
+# CTLR for processors: the pods of a pipeline and trials on nodes without a GPU. 1.6 GB unpacked, 0.5 GB to pull.
 #   make images ENGINE=podman          or: docker build -f images/cpu.Dockerfile -t ctlr/ctlr-cpu:0.1.0 .
 # Any Debian or Ubuntu image with Python 3.11 and venv may be the base: --build-arg BASE=registry.example.org/python:3.11.
 ARG BASE=docker.io/library/python:3.11.14-slim-bookworm

@@ -1,4 +1,4 @@
-# MLflow's server with what a cluster's installation needs beside it: PostgreSQL's driver, S3, accounts. SIZE
+# MLflow's server with what a cluster's installation needs beside it: PostgreSQL's driver, S3, accounts. 0.9 GB, 0.3 GB to pull.
 #   make images ENGINE=podman          or: docker build -f images/mlflow.Dockerfile -t ctlr/mlflow:0.1.0 .
 # Any Debian or Ubuntu image with Python 3.11 and venv may be the base: --build-arg BASE=registry.example.org/python:3.11.
 ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
