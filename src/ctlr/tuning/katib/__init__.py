@@ -2,11 +2,15 @@
 
 connection.py   the API server: what is asked of it, and its refusals in words
 objects.py      Katib's objects as values
+owner.py        whose end ends an Experiment
 faults.py       why a trial failed or does not start
+patience.py     waiting for a server that is away
 search.py       the engine: create or take up, watch, delete
+running.py      a search from its manifest to its end
 """
 
 from ctlr.tuning.katib.connection import RIGHTS, Connection, Right, connect
-from ctlr.tuning.katib.search import KatibSearch, run_on_katib, submit_to_katib
+from ctlr.tuning.katib.running import run_on_katib, submit_to_katib
+from ctlr.tuning.katib.search import KatibSearch
 
 __all__ = ["RIGHTS", "Connection", "KatibSearch", "Right", "connect", "run_on_katib", "submit_to_katib"]

@@ -1,26 +1,20 @@
-"""Katib as the engine of searches: Experiments are created or taken up, watched, and deleted."""
+"""Katib as an engine of searches: Experiments are created or taken up, watched, and deleted."""
 
 from __future__ import annotations
 
 import contextlib
-import math
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ctlr.errors import ClusterError, ConfigError
-from ctlr.specs import Experiment, Trial, TrialReport
+from ctlr.specs import Experiment, Trial
 from ctlr.tuning.katib.connection import (
     ConflictError,
     Connection,
     GoneError,
     NotFoundError,
     UnreachableError,
-    connect,
-    pod_namespace,
 )
 from ctlr.tuning.katib.faults import explain_trials
 from ctlr.tuning.katib.objects import (
@@ -33,9 +27,11 @@ from ctlr.tuning.katib.objects import (
     experiment_document,
     started_of,
 )
-from ctlr.tuning.remote import Fault, Policy, RemoteOutcome, State, run_remotely
+from ctlr.tuning.katib.owner import own_pod, owner_of
+from ctlr.tuning.katib.patience import Pauses, patiently
+from ctlr.tuning.remote import Fault, State
 
-__all__ = ["KatibSearch", "run_on_katib", "submit_to_katib"]
+__all__ = ["PATIENCE_SECONDS", "WATCH_SECONDS", "KatibSearch"]
 
 WATCH_SECONDS = 15
 """Of one watch; then the Experiment is read anew, so that nothing can be missed for longer."""
@@ -43,11 +39,9 @@ PATIENCE_SECONDS = 300.0
 """Without an answer of the API server, after which following ends."""
 _BETWEEN_WATCHES = 0.2
 """Spares a server that ends each watch at once."""
-_LONGEST_PAUSE = 15.0
 _LEAVING_SECONDS = 120.0
 
 Object = dict[str, Any]
-T = TypeVar("T")
 
 
 class KatibSearch:
@@ -85,7 +79,8 @@ class KatibSearch:
                 f"{self._connection.namespace}. Remove one of them."
             )
         self._container = experiment.manifest["spec"]["trialTemplate"]["primaryContainerName"]
-        self._owner = self._own_pods_owner()
+        pod = own_pod(self._connection)
+        self._owner = None if pod is None else owner_of(pod)
         existing = self._existing(experiment.name)
         if existing is None:
             document = experiment_document(experiment, namespace=self._connection.namespace, owner=self._owner)
@@ -145,26 +140,6 @@ class KatibSearch:
             change["metadata"] = {"ownerReferences": [*owners, self._owner.reference()]}
         return change
 
-    def _own_pods_owner(self) -> Owner | None:
-        """What controls the pod that this process runs in (a pipeline's run, a Job), else the pod; None outside.
-
-        A pod that is moved from a node that is drained then leaves the Experiment to its successor.
-        """
-        pod = self._own_pod()
-        if pod is None:
-            return None
-        metadata = pod["metadata"]
-        for each in metadata.get("ownerReferences") or ():
-            if each.get("controller"):
-                return Owner(each["apiVersion"], each["kind"], each["name"], each["uid"])
-        return Owner("v1", "Pod", metadata["name"], metadata["uid"])
-
-    def _own_pod(self) -> Object | None:
-        name = os.environ.get("CTLR_POD_NAME") or os.environ.get("KFP_POD_NAME")
-        if not name or pod_namespace() != self._connection.namespace:
-            return None
-        return self._connection.pod(name)
-
     def states(self, experiment: Experiment) -> Iterator[State]:
         """The Experiment now, and again at every change and every few seconds, until its end, which is the last.
 
@@ -175,7 +150,7 @@ class KatibSearch:
             ClusterError: It was deleted, or the API server stays away longer than patience allows.
         """
         roll = Roll(experiment)
-        pauses = _Pauses(self._patience)
+        pauses = Pauses(self._patience)
         while True:
             try:
                 for document in self._documents(experiment.name):
@@ -226,21 +201,12 @@ class KatibSearch:
 
     def explain(self, trials: Sequence[Trial]) -> Mapping[str, Fault]:
         """Why trials failed or do not start, by name."""
-        return self._patiently(lambda: explain_trials(self._connection, trials, self._container))
+        return patiently(lambda: explain_trials(self._connection, trials, self._container), self._patience)
 
     def remove(self, experiment: Experiment) -> None:
         """Delete an Experiment; its trials, jobs and pods follow."""
         with contextlib.suppress(NotFoundError):
-            self._patiently(lambda: self._connection.delete_experiment(experiment.name))
-
-    def _patiently(self, call: Callable[[], T]) -> T:
-        """What a call answers, once the API server does."""
-        pauses = _Pauses(self._patience)
-        while True:
-            try:
-                return call()
-            except UnreachableError as error:
-                pauses.sleep(error)
+            patiently(lambda: self._connection.delete_experiment(experiment.name), self._patience)
 
     def interrupted(self, experiment: Experiment) -> None:
         """End an Experiment that a cancelled pipeline would leave behind.
@@ -248,7 +214,7 @@ class KatibSearch:
         Where this process runs in a pod that is not itself being deleted, its run was cancelled. Elsewhere, and where
         the pod is only moved, the Experiment goes on and is taken up again.
         """
-        pod = self._own_pod()
+        pod = own_pod(self._connection)
         if pod is not None and "deletionTimestamp" not in pod["metadata"]:
             self.remove(experiment)
 
@@ -257,108 +223,3 @@ def _belongs(trial: Object, uid: str) -> bool:
     """Whether a trial is of this Experiment, and not of one of its name that was deleted before."""
     owners = trial["metadata"].get("ownerReferences") or ()
     return not owners or any(each["uid"] == uid for each in owners)
-
-
-class _Pauses:
-    """Pauses that grow while a server is away.
-
-    Args:
-        patience: Seconds after which it is an error.
-    """
-
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self.reset()
-
-    def reset(self) -> None:
-        """The server has answered."""
-        self._pause, self._since = 0.25, time.monotonic()
-
-    def sleep(self, error: UnreachableError) -> None:
-        """Pause before the next attempt.
-
-        Raises:
-            ClusterError: There were enough of them.
-        """
-        away = time.monotonic() - self._since
-        if away + self._pause > self._patience:
-            raise ClusterError(f"{error} It was tried again for {away:.0f} s.") from error
-        time.sleep(self._pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-
-
-def _nothing(trial: Trial, report: TrialReport | None) -> None:
-    """Tell nobody."""
-
-
-def _mute(message: str) -> None:
-    """Tell nobody."""
-
-
-def run_on_katib(
-    experiment: Experiment,
-    *,
-    namespace: str | None = None,
-    context: str | None = None,
-    connection: Connection | None = None,
-    policy: Policy = "keep",
-    timeout: float | None = None,
-    on_event: Callable[[Trial, TrialReport | None], None] = _nothing,
-    on_notice: Callable[[str], None] = _mute,
-) -> RemoteOutcome:
-    """Run an experiment on a cluster with Katib, and wait for its end.
-
-    An Experiment of the same name and content that is there is followed, or its result returned where it has ended.
-
-    Args:
-        experiment: As `read_experiment` returns it.
-        namespace: Of the Experiment; None: the manifest's, the pod's or the context's, else `default`.
-        context: Of the kubeconfig; None: the pod's service account, or the current one.
-        connection: In place of both.
-        policy: `delete` removes the Experiment once it has ended, well or not.
-        timeout: Seconds after which to give up waiting; the Experiment goes on.
-        on_event: Told each trial when it appears and when it has ended, in this thread.
-        on_notice: Told in a line what keeps trials from starting (no node with a GPU, no image, the quota), once each.
-
-    Returns:
-        What a run on this machine returns, and the Experiment with its status.
-
-    Raises:
-        ConfigError: Another Experiment has its name.
-        ClusterError: The cluster cannot be reached or refuses, the Experiment was deleted, or the time is over.
-        MissingExtraError: The `cluster` extra is not installed.
-    """
-    connection = connection or connect(context=context, namespace=namespace or experiment.namespace or None)
-    seconds = WATCH_SECONDS if timeout is None else min(WATCH_SECONDS, max(math.ceil(timeout), 1))
-    backend = KatibSearch(connection, watch_seconds=seconds)
-    with _cancellable():
-        return run_remotely(experiment, backend, policy=policy, timeout=timeout, on_event=on_event, on_notice=on_notice)
-
-
-@contextlib.contextmanager
-def _cancellable() -> Iterator[None]:
-    """Take SIGTERM, which a cancelled pipeline sends to its pods, for an interrupt while an Experiment is followed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def submit_to_katib(
-    experiment: Experiment, *, namespace: str | None = None, context: str | None = None
-) -> tuple[bool, str]:
-    """Create an Experiment and wait for nothing; whether it was there already, and where it is.
-
-    Raises:
-        ConfigError, ClusterError, MissingExtraError: As `run_on_katib`.
-    """
-    backend = KatibSearch(connect(context=context, namespace=namespace or experiment.namespace or None))
-    return backend.start(experiment), backend.place
