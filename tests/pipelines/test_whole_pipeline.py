@@ -16,6 +16,7 @@ from kfp.dsl.base_component import BaseComponent
 from pipelines.benchmark import benchmark_pipeline
 from pipelines.transfer import transfer_pipeline
 from terminal import ctlr
+from tiny_bench import search_of
 
 from ctlr.cluster.request import Request, request_of
 from ctlr.config import BenchmarkConfig, load
@@ -135,6 +136,26 @@ def test_a_single_study_is_run_alone_and_a_failed_one_again(
     (study,) = [study for study in make_plan(config).studies if study.method.label == "doomed"]
     done = cloud.run(request_of(config, study=study.id), transfer_pipeline)
     assert done == ["evaluate", "finetune", "plan", "preprocess", "report", "schedule"]
+
+
+def test_a_tuned_benchmark_gives_the_scores_of_the_laptop(cloud: Cloud, tasks: list[str], tmp_path: Path) -> None:
+    text = CLINIC.replace("sample_sizes: [4, 6]", "sample_sizes: [4]").replace(", supervised: {}", "")
+    text += "platform: {roots: {clinic: data/clinic}, trials: local}\n"
+    text += "tuning: {experiments: {scratch: rate.yaml}, trials: 1}\n"
+    (tmp_path / "clinic.yaml").write_text(text)
+    (tmp_path / "rate.yaml").write_text(search_of("lr"))
+    (tmp_path / "clinic").symlink_to(cloud.volume / "data" / "clinic")
+    done = cloud.run(request_of(load(tmp_path / "clinic.yaml")))
+    assert done == ["evaluate", "finetune", "plan", "preprocess", "report", "schedule", "tune"]
+    laptop = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "json", folder=tmp_path)
+    assert laptop.code == 0, laptop.err
+    ours = {path.parent.name for path in cloud.volume.glob("studies/*/result.json")}
+    for path in (tmp_path / "workspace" / "studies").glob("*/result.json"):
+        assert path.parent.name in ours
+        there = json.loads((cloud.volume / "studies" / path.parent.name / "result.json").read_text())
+        assert there["scores"] == json.loads(path.read_text())["scores"]
+    page = (cloud.volume / "reports" / "clinic" / "report.html").read_text()
+    assert "Tuning</h2>" in page
 
 
 def test_bad_data_are_refused_by_a_task_that_is_not_retried_and_the_report_says_so(
