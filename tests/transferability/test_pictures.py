@@ -100,3 +100,14 @@ def test_a_volume_shows_its_middle_slice_with_the_front_up() -> None:
         explained=np.array([0.5, 0.5]), shape=(1, 2, 3, 4), seed=0,
     )  # fmt: skip
     assert found.mean_image[0].tolist() == [[10, 22], [6, 18], [2, 14]]
+
+
+def test_large_images_are_averaged_down() -> None:
+    mean = np.kron(np.arange(4, dtype=np.float32).reshape(1, 2, 2), np.ones((1, 112, 112), np.float32)).ravel()
+    found = pictures_of(
+        ("a",), ("b",), [cloud[:, :2] for cloud in clouds(4)[:2]], mean=mean,
+        axes=np.eye(2, mean.size, dtype=np.float32), explained=np.array([0.5, 0.5]), shape=(1, 224, 224), seed=0,
+    )  # fmt: skip
+    assert found.mean_image.shape == (1, 112, 112)
+    assert (found.mean_image[0, [0, 0, 111, 111], [0, 111, 0, 111]] == [0, 1, 2, 3]).all()
+    assert found.eigen_images[0, 0, 0, 0] == pytest.approx(0.25)

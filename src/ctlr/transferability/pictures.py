@@ -31,6 +31,8 @@ PERPLEXITIES = (5, 10, 20, 30, 50)
 POINTS = 1000
 """Images that are drawn as points, at most."""
 EIGEN_IMAGES = 11
+SIDE = 112
+"""Pixels of an eigen-image at most; larger ones are averaged down: they are drawn no larger, and files stay small."""
 
 Floats = NDArray[np.float32]
 
@@ -54,7 +56,7 @@ class Pictures:
 
     Attributes:
         source, target: Names of their classes, S and T of them.
-        mean_image: (C, H, W); of volumes the middle slice.
+        mean_image: (C, H, W); of volumes the middle slice, of large images fewer pixels.
         eigen_images: (E, C, H, W) of the components with the largest variance.
         explained: (K,) share of the variance along each component, descending.
         images: How many the components come from.
@@ -125,11 +127,14 @@ def pictures_of(
 
 
 def _plane(rows: Floats, shape: tuple[int, ...]) -> Floats:
-    """(N, C, H, W) of (N, D): pictures as they are, volumes by their middle axial slice with the front up."""
+    """(N, C, H, W) of (N, D): pictures, or the middle axial slices of volumes with the front up; at most SIDE wide."""
     images = rows.reshape(-1, *shape)
-    if len(shape) == 3:
-        return images
-    return np.asarray(np.rot90(images[..., shape[-1] // 2], axes=(-2, -1)))
+    if len(shape) == 4:
+        images = np.rot90(images[..., shape[-1] // 2], axes=(-2, -1))
+    step = -(-max(images.shape[-2:]) // SIDE)
+    height, width = (side // step for side in images.shape[-2:])
+    blocks = images[..., : height * step, : width * step].reshape(*images.shape[:2], height, step, width, step)
+    return np.asarray(blocks.mean(axis=(3, 5)), np.float32)
 
 
 def embed(points: Floats, perplexity: int, *, seed: int) -> Floats:
