@@ -96,6 +96,7 @@ def test_manifests_travel_by_their_content(tmp_path: Path) -> None:
     assert name.endswith("-rate.yaml")
     assert sent == search_of("lr")
     assert json.loads(request.arguments["benchmark"])["tuning"]["experiments"] == {"scratch": [name]}
+    assert (request.pods["tune"], request.pods["trial"]) == (2, 4)  # two sizes, two trials each
     assert str(tmp_path) not in json.dumps(dict(request.arguments))
 
 

@@ -52,7 +52,7 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
     if study:
         return Request(pipeline="transfer", arguments=arguments | {"study": study}, pods=_pods_of_one(plan, study))
     arguments |= {"manifests": manifests, "trials": config.platform.trials}
-    return Request(pipeline="benchmark", arguments=arguments, pods=pods_of(plan))
+    return Request(pipeline="benchmark", arguments=arguments, pods=pods_of(plan) | _trial_pods(config, plan))
 
 
 def pods_of(plan: Plan) -> dict[str, int]:
@@ -77,6 +77,13 @@ def pods_of(plan: Plan) -> dict[str, int]:
         "evaluate": len({study.identity() for study in plan.studies}),
         "report": 1,
     }
+
+
+def _trial_pods(config: BenchmarkConfig, plan: Plan) -> dict[str, int]:
+    """Pods of trials, where each has one."""
+    if config.tuning is None or config.tuning.trials is None or config.platform.trials == "local":
+        return {}
+    return {"trial": len(plan.searches) * config.tuning.trials}
 
 
 def _pods_of_one(plan: Plan, study: str) -> dict[str, int]:
