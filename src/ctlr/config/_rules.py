@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from ctlr.config._document import KeyPath
 from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_encoder
-from ctlr.config._layers import LAYER_TRANSFER
-from ctlr.config._parts import SECTIONS, End, Parts
+from ctlr.config._parts import SECTIONS, Parts
+from ctlr.config._transfers import (
+    methods_have_their_source,
+    shape_of,
+    sources_fit_the_encoder,
+    sources_keep_the_target_secret,
+    transfers_differ,
+    transfers_name_their_methods,
+    transfers_name_what_exists,
+)
 from ctlr.errors import nearest
 from ctlr.specs import (
     BLOCKS,
@@ -17,7 +24,6 @@ from ctlr.specs import (
     METHODS,
     CohortSpec,
     CollectionSpec,
-    DatasetSpec,
     EncoderSpec,
     MeanSpec,
     MethodSpec,
@@ -25,8 +31,6 @@ from ctlr.specs import (
     SimCLRSpec,
     SplitSpec,
     SupervisedSpec,
-    VATSpec,
-    layer_role,
 )
 
 __all__ = ["broken_rules", "n_validation"]
@@ -102,88 +106,6 @@ def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
         yield ("methods", label), f"the mean predictor is there already ({floors[0]}), and once is enough. Remove it."
 
 
-def _transfers_name_what_exists(parts: Parts) -> Iterator[Fault]:
-    for index, transfer in parts.transfers.items():
-        for side in ("source", "target"):
-            end = getattr(transfer, side)
-            if end is None:
-                continue
-            where: KeyPath = ("transfers", index, side)
-            if end.data not in parts.datasets:
-                yield (*where, "data"), f"unknown dataset {end.data!r}. {nearest(end.data, parts.datasets)}"
-            if end.task not in parts.tasks:
-                yield (*where, "task"), f"unknown task {end.task!r}. {nearest(end.task, parts.tasks)}"
-
-
-def _transfers_name_their_methods(parts: Parts) -> Iterator[Fault]:
-    for index, transfer in parts.transfers.items():
-        for label in transfer.methods or ():
-            if label not in parts.methods:
-                yield ("transfers", index, "methods"), f"unknown method {label!r}. {nearest(label, parts.methods)}"
-    for label, method in parts.methods.items():
-        if method is None or not parts.transfers:
-            continue
-        if not any(transfer.runs(label, method) for transfer in parts.transfers.values()):
-            yield ("methods", label), "no transfer runs it: each lists other `methods`. Add it to one, or remove it."
-
-
-def _transfers_differ(parts: Parts) -> Iterator[Fault]:
-    seen = Counter[tuple[End | None, End]]()
-    for index, transfer in parts.transfers.items():
-        ends = transfer.source, transfer.target
-        seen[ends] += 1
-        if seen[ends] > 1:
-            yield ("transfers", index), "the same transfer is listed above. Remove one."
-
-
-def _sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
-    for index, transfer in parts.transfers.items():
-        source, target = transfer.source, transfer.target
-        if source is None or source.data != target.data:
-            continue
-        first, second = parts.tasks.get(source.task), parts.tasks.get(target.task)
-        if first is None or second is None or first.target != second.target:
-            continue
-        if first.classes and second.classes and not set(first.classes) & set(second.classes):
-            continue
-        yield (
-            ("transfers", index, "source"),
-            f"the source teaches {first.target!r} of the target's own subjects, beyond the labelled ones. "
-            "Name another task or dataset, or give both tasks `classes` that do not overlap.",
-        )
-
-
-def _methods_have_their_source(parts: Parts) -> Iterator[Fault]:
-    for label, method in parts.methods.items():
-        needs = isinstance(method, SupervisedSpec) or (isinstance(method, SimCLRSpec) and method.pool == "source")
-        lacking = [
-            index
-            for index, transfer in parts.transfers.items()
-            if transfer.source is None and method is not None and transfer.runs(label, method)
-        ]
-        if needs and lacking:
-            # The networks of a layer transfer are one entry of the file: it is told once.
-            named = LAYER_TRANSFER if method is not None and layer_role(method) is not None else label
-            yield (
-                ("transfers", lacking[0]),
-                f"`methods.{named}` learns from a source, and this transfer has none. "
-                f"Add `source: {{data: …, task: …}}` or remove `{named}`.",
-            )
-
-
-def _sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
-    for index, source, target in parts.pairs():
-        sharing = [label for label, method in parts.running(parts.transfers[index]) if _shares_encoder(method)]
-        a, b = source.preprocess, target.preprocess
-        if sharing and (a.shape, a.channels) != (b.shape, b.channels):
-            yield (
-                ("transfers", index, "source"),
-                f"one encoder reads source and target ({', '.join(sharing)}), so both need one shape; "
-                f"{source.name} has {_shape(source)}, {target.name} has {_shape(target)}. "
-                "Set the same `preprocess.shape` and `channels`.",
-            )
-
-
 def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
     used = {end.data for transfer in parts.transfers.values() for end in (transfer.source, transfer.target) if end}
     for name in sorted(used):
@@ -202,7 +124,7 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
             fitting = ", ".join(sorted(known for known, dimensions in ENCODERS.items() if ndim in dimensions))
             yield (
                 ("encoders", label),
-                f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {_shape(data)}. "
+                f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {shape_of(data)}. "
                 f"Known for {ndim}-D: {fitting}.",
             )
 
@@ -326,26 +248,18 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
             yield (*where, label), f"with `order: {parts.tuning.order}` it needs {needs}; got {len(manifests)}."
 
 
-def _shares_encoder(method: MethodSpec) -> bool:
-    return isinstance(method, SupervisedSpec | VATSpec) or (isinstance(method, SimCLRSpec) and method.pool != "target")
-
-
-def _shape(data: DatasetSpec) -> str:
-    return f"{data.preprocess.channels} x {' x '.join(map(str, data.preprocess.shape))}"
-
-
 _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _sections_hold_entries,
     _labels_are_plain,
     _known_names_mean_themselves,
     _entries_differ,
     _gains_have_a_baseline,
-    _transfers_name_what_exists,
-    _transfers_name_their_methods,
-    _transfers_differ,
-    _sources_keep_the_target_secret,
-    _methods_have_their_source,
-    _sources_fit_the_encoder,
+    transfers_name_what_exists,
+    transfers_name_their_methods,
+    transfers_differ,
+    sources_keep_the_target_secret,
+    methods_have_their_source,
+    sources_fit_the_encoder,
     _encoders_fit_the_data,
     _shapes_fit_the_kind,
     _pictures_have_classes_only,

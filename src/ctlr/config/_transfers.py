@@ -1,0 +1,121 @@
+"""Rules on transfers: what they name, what runs on them, and what a source may teach."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ctlr.config._document import KeyPath
+from ctlr.config._layers import LAYER_TRANSFER
+from ctlr.config._parts import End, Parts
+from ctlr.errors import nearest
+from ctlr.specs import DatasetSpec, MethodSpec, SimCLRSpec, SupervisedSpec, VATSpec, layer_role
+
+__all__ = [
+    "methods_have_their_source",
+    "shape_of",
+    "sources_fit_the_encoder",
+    "sources_keep_the_target_secret",
+    "transfers_differ",
+    "transfers_name_their_methods",
+    "transfers_name_what_exists",
+]
+
+Fault = tuple[KeyPath, str]
+
+
+def transfers_name_what_exists(parts: Parts) -> Iterator[Fault]:
+    """Their ends are datasets and tasks of the file."""
+    for index, transfer in parts.transfers.items():
+        for side in ("source", "target"):
+            end = getattr(transfer, side)
+            if end is None:
+                continue
+            where: KeyPath = ("transfers", index, side)
+            if end.data not in parts.datasets:
+                yield (*where, "data"), f"unknown dataset {end.data!r}. {nearest(end.data, parts.datasets)}"
+            if end.task not in parts.tasks:
+                yield (*where, "task"), f"unknown task {end.task!r}. {nearest(end.task, parts.tasks)}"
+
+
+def transfers_name_their_methods(parts: Parts) -> Iterator[Fault]:
+    """What they run is there, and every method runs somewhere."""
+    for index, transfer in parts.transfers.items():
+        for label in transfer.methods or ():
+            if label not in parts.methods:
+                yield ("transfers", index, "methods"), f"unknown method {label!r}. {nearest(label, parts.methods)}"
+    for label, method in parts.methods.items():
+        if method is None or not parts.transfers:
+            continue
+        if not any(transfer.runs(label, method) for transfer in parts.transfers.values()):
+            yield ("methods", label), "no transfer runs it: each lists other `methods`. Add it to one, or remove it."
+
+
+def transfers_differ(parts: Parts) -> Iterator[Fault]:
+    """Each pair of source and target stands once."""
+    seen = Counter[tuple[End | None, End]]()
+    for index, transfer in parts.transfers.items():
+        ends = transfer.source, transfer.target
+        seen[ends] += 1
+        if seen[ends] > 1:
+            yield ("transfers", index), "the same transfer is listed above. Remove one."
+
+
+def sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
+    """Inside one dataset the source must not teach what is asked of the target."""
+    for index, transfer in parts.transfers.items():
+        source, target = transfer.source, transfer.target
+        if source is None or source.data != target.data:
+            continue
+        first, second = parts.tasks.get(source.task), parts.tasks.get(target.task)
+        if first is None or second is None or first.target != second.target:
+            continue
+        if first.classes and second.classes and not set(first.classes) & set(second.classes):
+            continue
+        yield (
+            ("transfers", index, "source"),
+            f"the source teaches {first.target!r} of the target's own subjects, beyond the labelled ones. "
+            "Name another task or dataset, or give both tasks `classes` that do not overlap.",
+        )
+
+
+def methods_have_their_source(parts: Parts) -> Iterator[Fault]:
+    """A method that learns from a source runs where there is one."""
+    for label, method in parts.methods.items():
+        needs = isinstance(method, SupervisedSpec) or (isinstance(method, SimCLRSpec) and method.pool == "source")
+        lacking = [
+            index
+            for index, transfer in parts.transfers.items()
+            if transfer.source is None and method is not None and transfer.runs(label, method)
+        ]
+        if needs and lacking:
+            # The networks of a layer transfer are one entry of the file: it is told once.
+            named = LAYER_TRANSFER if method is not None and layer_role(method) is not None else label
+            yield (
+                ("transfers", lacking[0]),
+                f"`methods.{named}` learns from a source, and this transfer has none. "
+                f"Add `source: {{data: …, task: …}}` or remove `{named}`.",
+            )
+
+
+def sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
+    """Source and target have one shape where one encoder reads both."""
+    for index, source, target in parts.pairs():
+        sharing = [label for label, method in parts.running(parts.transfers[index]) if _shares_encoder(method)]
+        a, b = source.preprocess, target.preprocess
+        if sharing and (a.shape, a.channels) != (b.shape, b.channels):
+            yield (
+                ("transfers", index, "source"),
+                f"one encoder reads source and target ({', '.join(sharing)}), so both need one shape; "
+                f"{source.name} has {shape_of(source)}, {target.name} has {shape_of(target)}. "
+                "Set the same `preprocess.shape` and `channels`.",
+            )
+
+
+def shape_of(data: DatasetSpec) -> str:
+    """Channels and sides of a dataset's images, in words."""
+    return f"{data.preprocess.channels} x {' x '.join(map(str, data.preprocess.shape))}"
+
+
+def _shares_encoder(method: MethodSpec) -> bool:
+    return isinstance(method, SupervisedSpec | VATSpec) or (isinstance(method, SimCLRSpec) and method.pool != "target")
