@@ -48,7 +48,7 @@ def get(*words: str) -> Any:
 
 
 def apply(documents: list[Document]) -> subprocess.CompletedProcess[str]:
-    return kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, documents)))
+    return kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
 
 
 def waited(what: Callable[[], Any], *, seconds: float = 300) -> Any:
