@@ -250,10 +250,13 @@ BROKEN = {
     ),
     "more stages than epochs": (
         "methods.supervised.finetune={strategy: chain_thaw, n_frozen: 1, epochs: 4}",
-        ["finetune.epochs: the stages of `chain_thaw` on small_cnn need 5; got 4. Raise it"],
+        ["finetune.epochs: the stages of `strategy: chain_thaw` on small_cnn need 5; got 4. Raise it"],
     ),
-    "rates that vanish": ("methods.supervised.finetune.w=0", ["methods.supervised.finetune.w: must be above 0.0; got 0"]),
-    "a cycle within an epoch": ("methods.supervised.finetune.cycle=0.5", ["finetune.cycle: must be at least 1.0; got 0.5"]),
+    "rates that vanish": ("methods.supervised.finetune.w=0", ["finetune.w: must be above 0.0; got 0"]),
+    "a cycle within an epoch": (
+        "methods.supervised.finetune.cycle=0.5",
+        ["finetune.cycle: must be at least 1.0; got 0.5"],
+    ),
     "nesterov of nothing": (
         "methods.supervised.finetune={optimiser: nesterov, momentum: 0}",
         ["`optimiser: nesterov` needs a `momentum` above 0; got 0. Raise it"],

@@ -15,11 +15,12 @@ from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import read_targets
 from ctlr.errors import ConfigError, TrainingError
-from ctlr.specs import PretrainSpec
+from ctlr.specs import EncoderSpec, PretrainSpec
 from ctlr.steps.finetune import finetune
 from ctlr.steps.keys import pretrain_key
 from ctlr.steps.pretrain import pretrain
 from ctlr.steps.trial import run_trial
+from ctlr.training.checkpoint import encoder_record, read_tensors, write_tensors
 from ctlr.tuning.options import with_options
 from ctlr.tuning.request import TrialJob, TrialResult
 from ctlr.workspace import Workspace
@@ -219,3 +220,30 @@ def test_two_that_want_one_pretraining_make_it_once(own_bench: Bench) -> None:
         first, second = (made.result() for made in [pool.submit(make), pool.submit(make)])
     assert first == second
     assert epochs == [1, 2]
+
+
+def test_the_weights_of_another_encoder_are_refused_by_both_names(own_bench: Bench, tmp_path: Path) -> None:
+    write_tensors(tmp_path / "weights.safetensors", {}, encoder_record(EncoderSpec(name="sfcn", width=0.5)))
+    with pytest.raises(ConfigError) as told:
+        tried(own_bench, "scratch", checkpoint=str(tmp_path))
+    assert "weights of sfcn (norm batch, width 0.5), and the study's encoder is small_cnn (norm " in str(told.value)
+
+
+def test_a_continued_trial_is_pulled_to_the_pretrained_weights_not_to_those_it_goes_on_from(
+    own_bench: Bench, tmp_path: Path
+) -> None:
+    def drifted(pull: str, folder: Path) -> float:
+        """How far the encoder is from its pretraining after two trials, the first of which knew no pull."""
+        options = {"lr": "0.01", "n_frozen": "0", "optimiser": "sgd", "weight_decay": "0", "clip": "null"}
+        tried(own_bench, "supervised", assignments=options, checkpoint=str(folder))
+        tried(own_bench, "supervised", assignments=options | {"l2_sp": pull}, checkpoint=str(folder))
+        spec = PretrainSpec.of(own_bench.study("supervised", 10))
+        assert spec is not None
+        start, _ = read_tensors(
+            own_bench.workspace.folder("pretrained", pretrain_key(spec, own_bench.arrays)) / "encoder.safetensors"
+        )
+        end, _ = read_tensors(folder / "weights.safetensors")
+        names = [name for name, tensor in start.items() if tensor.ndim > 1]
+        return sum(float((end[f"encoder.{name}"] - start[name]).square().sum()) for name in names)
+
+    assert drifted("20", tmp_path / "held") < 0.5 * drifted("0", tmp_path / "free")

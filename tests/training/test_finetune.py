@@ -18,7 +18,7 @@ from ctlr.methods.base import Batch, Objective
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT
-from ctlr.specs import BLOCKS, EncoderSpec, FinetuneSpec, VATSpec, ViewsSpec, epochs_needed, finetune_stages
+from ctlr.specs import BLOCKS, ENCODERS, EncoderSpec, FinetuneSpec, VATSpec, ViewsSpec, epochs_needed, finetune_stages
 from ctlr.training.checkpoint import check_encoder, encoder_record
 from ctlr.training.finetune import l2_sp, prepare, train_groups
 from ctlr.training.fit import Fitted, Validation, fit
@@ -438,6 +438,20 @@ def test_more_layers_or_stages_than_there_can_be_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=told):
         run(tmp_path, finetuning(**options))
+
+
+@pytest.mark.parametrize(
+    ("name", "ndim"), [(name, ndim) for name, dimensions in ENCODERS.items() for ndim in dimensions]
+)
+def test_the_groups_of_every_encoder_are_its_blocks_and_the_head(name: str, ndim: int) -> None:
+    with torch.device("meta"):  # shapes are enough
+        encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=ndim, seed=0)
+        head = build_head(encoder.width, 1, dropout=0.0, seed=0)
+    objective = Supervised(encoder, head, TaskLoss(classes=0))
+    groups = layer_groups(objective)
+    assert len(groups) == BLOCKS[name] + 1
+    assert [id(p) for group in groups for p in group] == [id(p) for p in objective.parameters()]
+    assert all(groups)
 
 
 def test_an_unknown_layer_group_is_named() -> None:

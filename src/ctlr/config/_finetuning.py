@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ctlr.config._document import KeyPath
 from ctlr.config._parts import Parts
-from ctlr.specs import BLOCKS, MeanSpec, ScratchSpec, VATSpec, epochs_needed
+from ctlr.specs import MeanSpec, ScratchSpec, VATSpec, misfits
 
 __all__ = ["freezing_keeps_something", "layers_fit_the_encoder"]
 
@@ -44,11 +44,6 @@ def layers_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
     for label, method in parts.methods.items():
         if method is None or isinstance(method, MeanSpec):
             continue
-        finetune, where = method.finetune, ("methods", label, "finetune")
         for name in names:
-            if finetune.n_frozen > BLOCKS[name]:
-                told = f"{name} has {BLOCKS[name]} blocks; got {finetune.n_frozen}"
-                yield (*where, "n_frozen"), f"{told}. Lower it; all of them is `strategy: linear_probe`."
-            elif finetune.epochs < (needed := epochs_needed(finetune, BLOCKS[name])):
-                told = f"the stages of `{finetune.strategy}` on {name} need {needed}; got {finetune.epochs}"
-                yield (*where, "epochs"), f"{told}. Raise it, or set another `strategy` or `stage_epochs`."
+            for key, told in misfits(method.finetune, name):
+                yield ("methods", label, "finetune", key), told

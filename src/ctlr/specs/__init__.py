@@ -56,7 +56,7 @@ from ctlr.specs._methods import (
 )
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
-from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages
+from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._transfers import (
     TRANSFER_SCORES,
@@ -134,5 +134,6 @@ __all__ = [
     "fingerprint",
     "layer_label",
     "layer_role",
+    "misfits",
     "transfers_to_score",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from ctlr.specs._methods import FinetuneSpec
+from ctlr.specs._methods import BLOCKS, FinetuneSpec
 
-__all__ = ["FinetuneStage", "epochs_needed", "finetune_stages"]
+__all__ = ["FinetuneStage", "epochs_needed", "finetune_stages", "misfits"]
 
 
 class FinetuneStage(NamedTuple):
@@ -46,6 +47,22 @@ def epochs_needed(spec: FinetuneSpec, n_blocks: int) -> int:
     """The fewest epochs in which every stage has one; those before the last have `stage_epochs`, where it is set."""
     count = len(finetune_stages(spec, n_blocks))
     return (spec.stage_epochs or 1) * (count - 1) + 1
+
+
+def misfits(spec: FinetuneSpec, encoder: str) -> Iterator[tuple[str, str]]:
+    """What of a finetuning does not fit an encoder: option, and what is wrong with it.
+
+    Args:
+        spec: Of the finetuning.
+        encoder: By name.
+    """
+    n_blocks = BLOCKS[encoder]
+    if spec.n_frozen > n_blocks:
+        told = f"{encoder} has {n_blocks} blocks; got {spec.n_frozen}"
+        yield "n_frozen", f"{told}. Lower it; all of them is `strategy: linear_probe`."
+    elif spec.epochs < (needed := epochs_needed(spec, n_blocks)):
+        told = f"the stages of `strategy: {spec.strategy}` on {encoder} need {needed}; got {spec.epochs}"
+        yield "epochs", f"{told}. Raise it, or set another `strategy` or `stage_epochs`."
 
 
 def _learning(spec: FinetuneSpec, n_blocks: int) -> list[tuple[int, ...]]:

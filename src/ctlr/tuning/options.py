@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import (
     METRICS,
+    EncoderSpec,
     MeanSpec,
     MethodSpec,
     PretrainSpec,
@@ -29,6 +30,7 @@ from ctlr.specs import (
     Study,
     Value,
     VATSpec,
+    misfits,
 )
 
 __all__ = [
@@ -165,7 +167,7 @@ def with_options(study: Study, assignments: Mapping[str, str]) -> Study:
         except ValidationError as error:
             faults += [_explained(detail, part, written) for detail in error.errors(include_url=False)]
     if not faults:
-        faults = list(_contradictions(update["method"]))
+        faults = list(_contradictions(update["method"], update["encoder"]))
     if faults:
         raise ConfigError("\n".join(faults))
     return study.model_copy(update=update)
@@ -197,8 +199,10 @@ def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> s
     return f"`{shown}`: {rule}; got {error['input']!r}." if where in written else f"`{shown}`: {rule}."
 
 
-def _contradictions(method: Value) -> Iterator[str]:
+def _contradictions(method: Value, encoder: Value) -> Iterator[str]:
     assert isinstance(method, MethodSpec)
+    assert isinstance(encoder, EncoderSpec)
+    yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, encoder.name))
     probes = method.finetune.strategy == "linear_probe"
     if probes and method.finetune.n_frozen:
         yield "`finetune.n_frozen`: `strategy: linear_probe` freezes every block already. Set one of them."
