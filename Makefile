@@ -53,16 +53,17 @@ images:          ## build the container images: make images ENGINE=podman
 			--file images/$${pair%%:*}.Dockerfile --tag $${pair#*:}:$(VERSION) . || exit 1; \
 	done
 
-# The overlay that is deployed, a folder: make deploy OVERLAY=manifests/overlays/gpu
-OVERLAY ?= manifests/base
+# A folder for kustomize, and the namespace that it names: make deploy OVERLAY=my-overlay NAMESPACE=kubeflow
+OVERLAY   ?= manifests/base
+NAMESPACE ?= ctlr
 
 deploy:          ## put CTLR onto the cluster of kubectl's context: make deploy OVERLAY=manifests/overlays/gpu
-	kubectl apply -f manifests/base/namespace.yaml
-	manifests/secrets.sh ctlr
+	$(if $(filter ctlr,$(NAMESPACE)),kubectl apply -f manifests/base/namespace.yaml)
+	manifests/secrets.sh $(NAMESPACE)
 	@# a Job cannot be changed, and these are done
-	kubectl -n ctlr delete job --ignore-not-found --selector app.kubernetes.io/part-of=ctlr
+	kubectl -n $(NAMESPACE) delete job --ignore-not-found --selector app.kubernetes.io/part-of=ctlr
 	kubectl apply -k $(OVERLAY)
-	kubectl -n ctlr rollout status deployment/mlflow --timeout=10m
+	kubectl -n $(NAMESPACE) rollout status deployment/mlflow --timeout=10m
 
 kind-up: setup   ## make a cluster in Docker with Kubeflow Pipelines, Katib and CTLR (after: make images)
 	PYTHON=$(BIN)/python manifests/kind/up.sh

@@ -169,6 +169,28 @@ def test_the_generator_makes_the_secrets_that_pods_read() -> None:
 
 
 @needs_kustomize
+@pytest.mark.parametrize("under", ["base", "overlays/gpu"])
+def test_beside_a_standalone_pipelines_all_is_in_its_namespace_and_nothing_of_its_own_is_touched(
+    under: str, tmp_path: Path
+) -> None:
+    folder = Path(os.path.relpath(MANIFESTS, tmp_path.resolve()))
+    text = {"namespace": "kubeflow", "resources": [str(folder / under)],
+            "components": [str(folder / "components" / "standalone-pipelines")]}  # fmt: skip
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(text))
+    documents = render(tmp_path)
+    kinds = {each["kind"] for each in documents}
+    assert kinds.isdisjoint({"Namespace", "ResourceQuota", "LimitRange"})
+    assert {each["metadata"].get("namespace") for each in documents} == {"kubeflow", None}
+    policies = [each for each in documents if each["kind"] == "NetworkPolicy"]
+    assert policies
+    assert all(each["spec"]["podSelector"].get("matchLabels") for each in policies)
+    (binding,) = [each for each in documents if each["kind"] == "RoleBinding"]
+    assert {each["name"] for each in binding["subjects"]} == {"ctlr-pipeline", "pipeline-runner"}
+    (config,) = [each["data"] for each in documents if each["kind"] == "ConfigMap"]
+    assert "mlflow.kubeflow.svc" in config["ALLOWED_HOSTS"].split(",")
+
+
+@needs_kustomize
 def test_components_fit_onto_the_base(tmp_path: Path) -> None:
     folder = Path(os.path.relpath(MANIFESTS, tmp_path.resolve()))
     parts = [str(folder / "components" / name) for name in ("check", "kueue", "podmonitor")]
