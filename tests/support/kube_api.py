@@ -269,7 +269,8 @@ class _Handler(BaseHTTPRequestHandler):
             elif found["part"] == "log":
                 self._log(found["name"], query)
             else:
-                self._send(200, json.dumps(self._act(found, query, body)).encode())
+                done = 201 if self.command == "POST" else 200
+                self._send(done, json.dumps(self._act(found, query, body)).encode())
         except _Refusal as refusal:
             self._send(refusal.status, json.dumps(refusal.body).encode())
 

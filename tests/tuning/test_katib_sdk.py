@@ -10,12 +10,15 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get("CTLR_KATIB_SDK_PYTHON", "")
+FILES = sorted((ROOT / "katib").glob("*.yaml"))
 CREATE = """
 import sys, yaml
 from kubeflow.katib import KatibClient
-client = KatibClient(config_file=sys.argv[2], namespace="lab")
-client.create_experiment(yaml.safe_load(open(sys.argv[1])))
-print(client.get_experiment(sys.argv[3]).spec.max_trial_count)
+client = KatibClient(config_file=sys.argv[1], namespace="lab")
+for file in sys.argv[2:]:
+    document = yaml.safe_load(open(file))
+    client.create_experiment(document)
+    print(client.get_experiment(document["metadata"]["name"]).spec.max_trial_count)
 """
 
 pytestmark = pytest.mark.skipif(
@@ -23,15 +26,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("name", ["supervised-tpe", "scratch-grid", "vat-hyperband", "supervised-joint"])
-def test_the_older_client_creates_the_experiment_of_a_manifest(name: str, tmp_path: Path) -> None:
-    file, api = ROOT / "katib" / f"{name}.yaml", KubeApi()
-    document = YAML(typ="safe").load(file.read_text())
+def test_the_older_client_creates_the_experiments_of_the_manifests(tmp_path: Path) -> None:
+    api = KubeApi()
     with serving(api, tmp_path):
         done = subprocess.run(
-            [PYTHON, "-c", CREATE, str(file), str(tmp_path / "kubeconfig"), name],
+            [PYTHON, "-c", CREATE, str(tmp_path / "kubeconfig"), *map(str, FILES)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert api.objects["experiments", "lab"][name]["spec"] == document["spec"]
-    assert done.stdout.splitlines()[-1] == str(document["spec"]["maxTrialCount"])
+    documents = {file.stem: YAML(typ="safe").load(file.read_text()) for file in FILES}
+    created = api.objects["experiments", "lab"]
+    assert {name: each["spec"] for name, each in created.items()} == {n: d["spec"] for n, d in documents.items()}
+    assert done.stdout.split() == [str(document["spec"]["maxTrialCount"]) for document in documents.values()]
