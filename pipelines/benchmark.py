@@ -41,10 +41,13 @@ def benchmark_pipeline(
         laid = once(plan(workspace=workspace, benchmark=benchmark, manifests=manifests))
         run = laid.outputs["submission"]
         stored = preprocess_all(workspace=workspace, submission=run, datasets=laid.outputs["datasets"], workers=workers)
+        given = pretrain_all(
+            workspace=workspace, submission=run, pretrainings=laid.outputs["pretrainings"], device=device
+        ).after(stored)
         tuned = tune_all(
             workspace=workspace, submission=run, searches=laid.outputs["searches"], trials=trials, device=device,
             workers=workers,
-        ).after(stored)  # fmt: skip
+        ).after(given)  # fmt: skip
         left = once(schedule(workspace=workspace, submission=run)).after(tuned)
         ready = pretrain_all(
             workspace=workspace, submission=run, pretrainings=left.outputs["pretrainings"], device=device

@@ -63,7 +63,7 @@ def test_the_same_benchmark_is_the_same_submission(tmp_path: Path) -> None:
     again, names = plan_benchmark(str(tmp_path / "volume"), sent(tmp_path, TINY), {})
     other, _ = plan_benchmark(str(tmp_path / "volume"), sent(tmp_path, TINY.replace("seeds: [0]", "seeds: [1]")), {})
     assert first == again != other
-    assert names == {"datasets": ["cohort"], "searches": []}
+    assert names == {"datasets": ["cohort"], "searches": [], "pretrainings": []}
 
 
 def test_a_step_whose_pod_mounts_another_volume_says_so(tmp_path: Path) -> None:

@@ -66,6 +66,14 @@ def planned(request: Request, workspace: Workspace) -> tuple[str, list[str]]:
     return submission, names["searches"]
 
 
+def test_what_trials_start_from_is_made_before_them(own_bench: Bench, config: BenchmarkConfig) -> None:
+    request = request_of(config)
+    _, names = plan_benchmark(
+        str(own_bench.workspace.root), request.arguments["benchmark"], request.arguments["manifests"]
+    )
+    assert [name.rpartition("-")[0] for name in names["pretrainings"]] == ["supervised-small_cnn-s0"]
+
+
 def tuned(request: Request, workspace: Workspace, place: Place) -> Submission:
     submission, groups = planned(request, workspace)
     for group in groups:

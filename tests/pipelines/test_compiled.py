@@ -14,7 +14,7 @@ from pipelines.__main__ import HERE, PIPELINES, compiled
 from ctlr.cluster.kubeflow import pipeline_documents
 from ctlr.specs import PlatformSpec, TolerationSpec
 
-TRAINING = {"exec-tune", "exec-pretrain", "exec-score", "exec-finetune", "exec-evaluate"}
+TRAINING = {"exec-pretrain", "exec-score", "exec-finetune", "exec-evaluate"}
 
 PLATFORM = PlatformSpec(
     image="registry.example/ctlr-gpu:0.1.0", volume="ages", workspace="/data/work", cpu="4", memory="16Gi",
@@ -74,9 +74,16 @@ def test_only_pods_that_train_ask_for_a_gpu_and_its_nodes() -> None:
     assert {name for name, each in settings.items() if "tolerations" in each} == with_gpu
     resources = containers["exec-finetune"]["container"]["resources"]
     assert resources["accelerator"] == {"resourceType": "nvidia.com/mig-1g.10gb", "resourceCount": "2"}
-    assert settings["exec-tune"]["tolerations"] == [
+    assert settings["exec-score"]["tolerations"] == [
         {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     ]
+
+
+def test_a_pod_that_only_watches_trials_keeps_no_gpu_from_them() -> None:
+    for trials, expected in (("katib", False), ("local", True)):
+        platform = PLATFORM.model_copy(update={"trials": trials})
+        containers, _ = executors(pipeline_documents("benchmark", platform))
+        assert ("accelerator" in containers["exec-tune"]["container"]["resources"]) is expected
 
 
 def test_every_pod_has_the_image_the_volume_and_the_secrets() -> None:
@@ -102,8 +109,8 @@ def test_every_pod_asks_for_what_it_may_use() -> None:
 def test_loops_run_as_many_at_once_as_the_platform_allows() -> None:
     pipeline, _ = documents(pipeline_documents("benchmark", PLATFORM))
     loops = [task for task in tasks(pipeline).values() if "parameterIterator" in task]
-    assert len(loops) == 6
-    assert [loop["iteratorPolicy"] for loop in loops] == [{"parallelismLimit": 8}] * 6
+    assert len(loops) == 7
+    assert [loop["iteratorPolicy"] for loop in loops] == [{"parallelismLimit": 8}] * 7
 
 
 def tasks(pipeline: dict[str, Any]) -> dict[str, Any]:

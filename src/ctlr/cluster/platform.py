@@ -17,8 +17,8 @@ __all__ = ["placed"]
 
 Document = dict[str, Any]
 
-TRAINING = ("tune", "pretrain", "score", "finetune", "evaluate")
-"""Components whose pods use a GPU where there is one."""
+TRAINING = ("pretrain", "score", "finetune", "evaluate")
+"""Components whose pods use a GPU where there is one; `tune` does where trials run in its own pod."""
 
 
 def placed(pipeline: Mapping[str, Any], platform: PlatformSpec) -> tuple[Document, Document]:
@@ -36,7 +36,8 @@ def placed(pipeline: Mapping[str, Any], platform: PlatformSpec) -> tuple[Documen
     executors: dict[str, Any] = document["deploymentSpec"]["executors"]
     settings = {}
     for name, executor in sorted(executors.items()):
-        trains = name.removeprefix("exec-").split("-")[0] in TRAINING
+        component = name.removeprefix("exec-").split("-")[0]
+        trains = component in TRAINING or (component == "tune" and platform.trials == "local")
         executor["container"]["image"] = platform.image
         executor["container"]["resources"] = _resources(platform, trains=trains)
         settings[name] = _settings(platform, trains=trains)

@@ -48,7 +48,8 @@ log = logging.getLogger("ctlr")
 Facts = dict[str, Any]
 """Plain words and numbers about a result: what an artefact's metadata can hold."""
 
-DATASETS, PRETRAININGS, SCORES, STUDIES, FLOORS = "datasets", "pretrainings", "scores", "studies", "floors"
+DATASETS, SEARCHES = "datasets", "searches"
+PRETRAININGS, SCORES, STUDIES, FLOORS = "pretrainings", "scores", "studies", "floors"
 
 
 def plan_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str]) -> tuple[str, dict[str, list[str]]]:
@@ -60,7 +61,8 @@ def plan_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str])
         manifests: Katib manifests by that name.
 
     Returns:
-        The submission's id; and names of the `datasets` to preprocess and of the `searches` that come before training.
+        The submission's id; and names of the `datasets` to preprocess, of the `searches` that come before training, and
+        of the `pretrainings` that those start from.
 
     Raises:
         ConfigError: The benchmark or a manifest breaks a rule: nothing has been done yet, and nothing is retried.
@@ -70,14 +72,17 @@ def plan_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str])
     if submission.config.tracking.backend == "mlflow" and submission.config.tracking.uri is None:
         raise ConfigError("tracking.uri: a cluster's runs need the address of an MLflow server. Name it, or set none.")
     searches: list[str] = []
+    fixed: dict[str, str] = {}
     if plan.searches:
         from ctlr.cluster.tuning import search_groups  # brings the samplers, which are slow to load
         from ctlr.searches import check_manifests
 
         check_manifests(submission.config, plan)
-        searches = list(search_groups(plan))
+        searches, fixed = list(search_groups(plan)), _fixed_pretrainings(plan)
+        _add_work(submission, {PRETRAININGS: fixed})
     log.info("%s: %d studies, %d pretrainings", submission.name, len(plan.studies), len(plan.pretrainings))
-    return submission.name, {DATASETS: [data.name for data in plan.datasets], "searches": searches}
+    datasets = [data.name for data in plan.datasets]
+    return submission.name, {DATASETS: datasets, SEARCHES: searches, PRETRAININGS: list(fixed)}
 
 
 def preprocess_dataset(workspace: str, submission: str, dataset: str, *, workers: int) -> Facts:
@@ -217,6 +222,18 @@ def trained_plan(run: Submission) -> tuple[Plan, list[StudyResult]]:
     return tuned_plan(run.plan, run.searches())
 
 
+def _fixed_pretrainings(plan: Plan) -> dict[str, str]:
+    """What trials of the finetuning start from, by name: made before the searches, by pods that may use a GPU."""
+    if plan.tuning is None or plan.tuning.order != "target_only":
+        return {}
+    specs = {spec.identity(): spec for study in plan.searches if (spec := PretrainSpec.of(study)) is not None}
+    return {f"{_pretraining(spec)}-{identity[:8]}": spec.model_dump_json() for identity, spec in specs.items()}
+
+
+def _pretraining(spec: PretrainSpec) -> str:
+    return f"{spec.method.method}-{spec.encoder.name}-s{spec.seed}"
+
+
 def _check_searches(run: Submission) -> None:
     """Refuse to train a tuned benchmark with options as they were before."""
     if len(run.searches()) == len(run.plan.searches):
@@ -245,8 +262,7 @@ def _narrowed(plan: Plan, study: str) -> Plan:
 def _named(job: Job) -> tuple[str, str]:
     """The list that a job belongs to, and its name for people."""
     if job.kind == "pretrain":
-        spec = PretrainSpec.model_validate_json(job.payload)
-        return PRETRAININGS, f"{spec.method.method}-{spec.encoder.name}-s{spec.seed}"
+        return PRETRAININGS, _pretraining(PretrainSpec.model_validate_json(job.payload))
     if job.kind == "score":
         pair = TransferSpec.model_validate_json(job.payload)
         ends = f"{pair.source.data.name}-{pair.source.task.name}-to-{pair.target.data.name}-{pair.target.task.name}"

@@ -10,8 +10,9 @@ from typing import Any
 
 from ctlr.cluster.submission import Submission
 from ctlr.errors import ConfigError
+from ctlr.pool import Event
 from ctlr.searches import Bench
-from ctlr.specs import AlgorithmSpec, Experiment, Parameter, Trial, TrialReport, fingerprint
+from ctlr.specs import AlgorithmSpec, Experiment, Parameter, StoredArrays, Trial, TrialReport, fingerprint
 from ctlr.tuning.algorithms import ALGORITHMS, broken_settings
 from ctlr.tuning.katib import run_on_katib
 from ctlr.tuning.local import Outcome
@@ -36,11 +37,18 @@ class KatibBench(Bench):
 
     Args:
         submission: Whose searches are run; its trials find their jobs there.
-        options: Of `Bench`.
+        arrays: Stored arrays by the dataset's name.
+        on_event: Told what happens.
     """
 
-    def __init__(self, submission: Submission, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, submission: Submission, arrays: Mapping[str, StoredArrays], on_event: Callable[[Event], None]
+    ) -> None:
+        assert submission.config.tuning is not None
+        # No worker of this machine is ever hired.
+        super().__init__(
+            submission.config.tuning, arrays, submission.workspace, workers=1, device="cpu", on_event=on_event
+        )
         self._submission = submission
 
     def run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from ctlr.cluster.submission import Submission
@@ -11,8 +10,8 @@ from ctlr.engine import check_device, default_workers, gate
 from ctlr.errors import ClusterError, CtlrError, WorkspaceError
 from ctlr.plan import Plan
 from ctlr.pool import Event
-from ctlr.searches import Bench, run_searches
-from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, dns_name, fingerprint
+from ctlr.searches import run_searches
+from ctlr.specs import PretrainSpec, SearchResult, Study, dns_name, fingerprint
 from ctlr.workspace import Workspace
 
 __all__ = ["Place", "search_groups", "tune_searches"]
@@ -46,6 +45,8 @@ def tune_searches(
 
     What no retry mends (data that cannot be used, a manifest) is left to that step, which is not retried.
     """
+    if place == "katib":
+        device = "cpu"  # this process watches; a GPU that it held could be the one that its trials wait for
     check_device(device)
     run = Submission(Workspace(workspace), submission)
     plan = run.plan.model_copy(update={"searches": search_groups(run.plan)[group]})
@@ -69,19 +70,14 @@ def _find(run: Submission, plan: Plan, *, place: Place, device: str, workers: in
     gate(plan.model_copy(update={"studies": plan.searches}), arrays, run.workspace)
     if device != "cpu":
         workers = default_workers(device, run.config.compute.threads)
-    bench = _katib(run, arrays, workers, device) if place == "katib" else None
+    bench = None
+    if place == "katib":
+        from ctlr.cluster.trials import KatibBench  # brings the Kubernetes client
+
+        bench = KatibBench(run, arrays, _say)
     return run_searches(
         run.config, plan, arrays, run.workspace, workers=workers, device=device, on_event=_say, bench=bench
     )
-
-
-def _katib(run: Submission, arrays: Mapping[str, StoredArrays], workers: int, device: str) -> Bench:
-    from ctlr.cluster.trials import KatibBench  # brings the Kubernetes client
-
-    return KatibBench(
-        run, tuning=run.config.tuning, arrays=arrays, workspace=run.workspace, workers=workers, device=device,
-        on_event=_say,
-    )  # fmt: skip
 
 
 def _say(event: Event) -> None:
