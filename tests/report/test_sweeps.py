@@ -66,6 +66,9 @@ def test_words_name_the_choice_and_what_it_excludes(shown: list[View]) -> None:
     assert seen is not None
     assert seen.summary[0].startswith("Validation subjects chose w = 0.3 in 2 of 2 cases; ")
     assert "measurably better than w = 1; " in seen.summary[0]
+    assert seen.summary[0].endswith(" of 2 measurably better than the runner-up.")
+    # Of two strategies and of two rates the runner-up is the only other one.
+    assert all("of 2 measurably better than the runner-up" in words for words in seen.summary)
     (finding,) = seen.sweeps[0].findings
     assert finding.text.startswith(
         "At n = 48 validation subjects chose ‘w0.3-lr0.001’ (w = 0.3, strategy full and lr = 0.001). Its gain over "

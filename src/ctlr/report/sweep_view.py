@@ -73,9 +73,14 @@ def _of_option(option: str, found: Sequence[Sweep]) -> str:
     chosen = [choice.options[option] for choice in choices if choice is not None]
     counts = Counter(option_words(option, value) for value in chosen).most_common()
     words = f"Validation subjects chose {listed([f'{value} in {n} of {len(chosen)} cases' for value, n in counts])}"
-    for plain in (True, False):
-        rival = option_words(option, PLAIN.get(option)) if plain else "the runner-up"
-        against = [c for sweep in having for c in sweep.comparisons if c.option == option and c.plain == plain]
+    own = [(index, c) for index, sweep in enumerate(having) for c in sweep.comparisons if c.option == option]
+    plain = [c for _, c in own if c.plain]
+    # The last comparison at a size is with the runner-up, which may have the plain value.
+    runners_up = {(index, c.chosen.gain.n_train): c for index, c in own}
+    for rival, against in (
+        (option_words(option, PLAIN.get(option)), plain),
+        ("the runner-up", list(runners_up.values())),
+    ):
         if against:
             better = sum(c.stands and c.gain.mean > 0 for c in against)
             words += f"; {better or 'none'} of {len(against)} measurably better than {rival}"
