@@ -50,7 +50,8 @@ PATIENCE_SECONDS = 180
 
 
 def search(script: str = PRINT, **changes: Any) -> Experiment:
-    """A search whose trials run a script of the shell."""
+    """A search whose trials run a script of the shell; each has to use its parameter."""
+    script = f": ${{trialParameters.x}}; {script}"
     container = {
         "image": IMAGE, "command": ["sh", "-c", script],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}},
