@@ -208,7 +208,10 @@ def test_options_that_the_text_names_exist() -> None:
 
 def test_command_line_options_that_the_text_names_exist() -> None:
     known = {
-        name for command in cli.commands.values() for option in command.params for name in (*option.opts, "--help")
+        name
+        for command in cli.commands.values()
+        for option in command.params
+        for name in (*option.opts, *option.secondary_opts, "--help")
     } | {"--version"}
     for page, words in inline_code():
         for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", words) if words.startswith(("-", "ctlr ")) else ():
