@@ -81,10 +81,16 @@ def test_a_root_of_no_dataset_is_refused(tmp_path: Path) -> None:
         request_of(config)
 
 
-def test_records_need_a_server_that_pods_share(tmp_path: Path) -> None:
-    config = loaded(tmp_path, TINY + "tracking: {backend: mlflow}\n")
-    with pytest.raises(ConfigError, match=r"tracking.uri: pods share no database file"):
-        request_of(config)
+def test_without_a_server_nothing_is_recorded_and_that_is_said(tmp_path: Path) -> None:
+    request = request_of(loaded(tmp_path, TINY + "tracking: {backend: mlflow}\n"))
+    assert json.loads(request.arguments["benchmark"])["tracking"]["backend"] == "none"
+    assert "`tracking.uri` names no server" in request.notices[0]
+
+
+def test_a_server_is_sent_along(tmp_path: Path) -> None:
+    request = request_of(loaded(tmp_path, TINY + "tracking: {backend: mlflow, uri: 'http://mlflow.ctlr:5000'}\n"))
+    assert json.loads(request.arguments["benchmark"])["tracking"]["uri"] == "http://mlflow.ctlr:5000"
+    assert request.notices == ()
 
 
 def test_manifests_travel_by_their_content(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def submit(
     config = load(file, [*overrides, *([f"platform.volume={volume}"] if volume else [])])
     _check_tuning(config)
     request = request_of(config, study=study)
+    for notice in request.notices:
+        click.echo(notice, err=True)
     if dry_run:
         _show_pods(config, request, output)
         return 0

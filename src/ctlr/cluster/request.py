@@ -23,11 +23,13 @@ class Request:
         pipeline: benchmark or transfer.
         arguments: Of the pipeline.
         pods: How many of each component, at most.
+        notices: What will not be as on a laptop, a sentence each.
     """
 
     pipeline: str
     arguments: Mapping[str, Any]
     pods: Mapping[str, int]
+    notices: tuple[str, ...] = ()
 
 
 def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
@@ -41,8 +43,9 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
         ConfigError: It needs what only this machine has, or there is no such study.
     """
     plan = make_plan(config)
-    _check_means(config)
-    portable, manifests = _with_manifests(_with_roots(config))
+    _check_tuning(config)
+    recorded, notices = _with_records(config)
+    portable, manifests = _with_manifests(_with_roots(recorded))
     arguments: dict[str, Any] = {
         "benchmark": portable.model_dump_json(exclude={"platform"}),
         "workspace": config.platform.workspace,
@@ -50,9 +53,13 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
         "workers": config.platform.processes,
     }
     if study:
-        return Request(pipeline="transfer", arguments=arguments | {"study": study}, pods=_pods_of_one(plan, study))
+        return Request(
+            pipeline="transfer", arguments=arguments | {"study": study}, pods=_pods_of_one(plan, study), notices=notices
+        )
     arguments |= {"manifests": manifests, "trials": config.platform.trials}
-    return Request(pipeline="benchmark", arguments=arguments, pods=pods_of(plan) | _trial_pods(config, plan))
+    return Request(
+        pipeline="benchmark", arguments=arguments, pods=pods_of(plan) | _trial_pods(config, plan), notices=notices
+    )
 
 
 def pods_of(plan: Plan) -> dict[str, int]:
@@ -106,12 +113,18 @@ def _serves(identity: str, study: Study) -> bool:
     return spec is not None and spec.identity() == identity
 
 
-def _check_means(config: BenchmarkConfig) -> None:
-    if config.tracking.backend == "mlflow" and config.tracking.uri is None:
-        raise ConfigError(
-            "tracking.uri: pods share no database file, so runs on a cluster are recorded by an MLflow server. Name "
-            "its address, e.g. `--set tracking.uri=http://mlflow.ctlr:5000`, or `--set tracking.backend=none`."
-        )
+def _with_records(config: BenchmarkConfig) -> tuple[BenchmarkConfig, tuple[str, ...]]:
+    """The benchmark recorded by a server, or not at all: pods share no database file."""
+    if config.tracking.backend == "none" or config.tracking.uri is not None:
+        return config, ()
+    notice = (
+        "MLflow records nothing: pods share no database file, and `tracking.uri` names no server. Name it, e.g. "
+        "`--set tracking.uri=http://mlflow.ctlr:5000`; what is finished is then recorded without being done again."
+    )
+    return config.model_copy(update={"tracking": config.tracking.model_copy(update={"backend": "none"})}), (notice,)
+
+
+def _check_tuning(config: BenchmarkConfig) -> None:
     if config.tuning is not None and config.tuning.seconds is not None and config.platform.trials == "katib":
         raise ConfigError(
             "tuning.seconds: Katib counts trials, not device seconds. Set `tuning.trials` instead, or run trials in "
