@@ -44,13 +44,13 @@ pipelines: setup ## compile the Kubeflow pipelines again
 ENGINE  ?= docker
 BUILD   ?=
 VERSION  = 0.1.0
-IMAGES   = cpu:ctlr/ctlr-cpu gpu:ctlr/ctlr-gpu suggestion:ctlr/ctlr-suggestion mlflow:ctlr/mlflow
+IMAGES  ?= cpu gpu suggestion mlflow
 
-images:          ## build the container images: make images ENGINE=podman
-	@for pair in $(IMAGES); do \
+images:          ## build the container images: make images ENGINE=podman IMAGES="cpu mlflow"
+	@for name in $(IMAGES); do \
 		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD) \
 			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
-			--file images/$${pair%%:*}.Dockerfile --tag $${pair#*:}:$(VERSION) . || exit 1; \
+			--file images/$$name.Dockerfile --tag ctlr/$$(echo $$name | sed -E 's/^(cpu|gpu|suggestion)$$/ctlr-&/'):$(VERSION) . || exit 1; \
 	done
 
 # A folder for kustomize, and the namespace that it names: make deploy OVERLAY=my-overlay NAMESPACE=kubeflow
