@@ -79,4 +79,3 @@ def distances_of(study: Study, distance: float) -> TransferScores:
         source_classes=("a", "b", "c", "d"), target_classes=("e", "f", "g", "h"),
         tables={"modified": table, "plain": table}, per_class=6, components=24, explained=0.9, images=24,
     )  # fmt: skip
-
