@@ -1,6 +1,7 @@
 """Small experiments, and what runs them, for tests of the engine."""
 
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,22 @@ from ctlr.tuning.local import Limits, Outcome, run_experiment
 from ctlr.tuning.processes import ProcessLauncher
 
 Place = Callable[..., Outcome]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def gone(pid: int, seconds: float = 10.0) -> bool:
+    """Whether a process ends within the time."""
+    until = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    return not alive(pid)
 
 
 def shell(script: str) -> TrialCommand:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small_search
-from small_search import run_programs, search, shell
+from small_search import gone, run_programs, search, shell
 
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.specs import AlgorithmSpec, Collector, Experiment, Parameter, Trial
@@ -290,7 +290,7 @@ def test_ctrl_c_ends_the_trials_and_leaves_the_experiment_to_go_on(tmp_path: Pat
         time.sleep(0.01)
     engine.send_signal(signal.SIGINT)
     assert engine.wait(20) != 0
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split())
+    assert all(gone(int(pid)) for pid in pids.read_text().split())
     (tmp_path / "go").touch()
     resumed = run_programs(hang, place, resume=True)
     assert [trial.status for trial in resumed.trials] == ["Succeeded"] * 4

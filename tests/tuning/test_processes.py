@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import small_search
-from small_search import python, run_programs, search, shell
+from small_search import gone, python, run_programs, search, shell
 
 from ctlr.errors import ConfigError
 from ctlr.specs import AlgorithmSpec, Collector, Trial, TrialCommand
@@ -28,22 +28,6 @@ def only_trial(folder: Path, trial: TrialCommand, **changes: object) -> Trial:
 
 def log_of(folder: Path, trial: Trial) -> Path:
     return folder / "trials" / trial.name / "log.txt"
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that is dead and not yet reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def gone(pid: int, seconds: float = 10.0) -> bool:
-    """Whether a process ends within the time."""
-    until = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < until:
-        time.sleep(0.01)
-    return not alive(pid)
 
 
 def test_a_program_that_prints_its_objective_succeeds_with_it(tmp_path: Path) -> None:
