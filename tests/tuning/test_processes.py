@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import small_search
-from small_search import gone, python, run_programs, search, shell
+from small_search import alive, gone, python, run_programs, search, shell
 
 from ctlr.errors import ConfigError
 from ctlr.specs import AlgorithmSpec, Collector, Trial, TrialCommand
