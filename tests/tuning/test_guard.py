@@ -2,39 +2,50 @@
 
 import os
 import subprocess
-from pathlib import Path
 
-from ctlr.tuning.guard import TRIAL_FOLDER, Guard
+from ctlr.tuning.guard import TRIAL_MARK, Guard
 
 
-def sleeper(folder: Path | None = None) -> subprocess.Popen[bytes]:
-    environment = dict(os.environ) if folder is None else os.environ | {TRIAL_FOLDER: str(folder)}
-    return subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True)
+def sleeper(mark: str = "") -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "600"], env=os.environ | {TRIAL_MARK: mark}, start_new_session=True)
+
+
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        assert process.poll() is None
+        process.kill()
+        process.wait()
 
 
 def test_watched_groups_are_killed_and_released_ones_are_not() -> None:
     watched, released = sleeper(), sleeper()
     guard = Guard()
-    guard.expect("")
+    guard.expect()
     for process in (watched, released):
         guard.watch(process.pid)
     guard.release(released.pid)
     guard.close()
     assert watched.wait(10) == -9
-    assert released.poll() is None
-    released.kill()
-    released.wait()
+    end(released)
 
 
-def test_a_program_that_was_just_being_started_is_found_by_its_folder(tmp_path: Path) -> None:
-    expected, other = sleeper(tmp_path / "a"), sleeper(tmp_path / "ab")
+def test_a_program_that_was_just_being_started_is_found_by_its_mark() -> None:
     guard = Guard()
-    guard.expect(str(tmp_path / "a"))
+    mark = guard.expect()
+    expected, other = sleeper(mark), sleeper(f"{mark}0")
     guard.close()
     assert expected.wait(10) == -9
-    assert other.poll() is None
-    other.kill()
-    other.wait()
+    end(other)
+
+
+def test_a_program_that_the_next_engine_starts_is_left_alone() -> None:
+    before, after = Guard(), Guard()
+    before.expect()
+    started = sleeper(after.expect())
+    before.close()
+    end(started)
+    after.forget()
+    after.close()
 
 
 def test_a_guard_that_was_never_needed_closes() -> None:

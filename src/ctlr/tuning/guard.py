@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import subprocess
 import sys
 
-__all__ = ["TRIAL_FOLDER", "Guard"]
+__all__ = ["TRIAL_MARK", "Guard"]
 
-TRIAL_FOLDER = "CTLR_TRIAL_FOLDER"
-"""Environment variable with a trial's folder, by which its program is known."""
+TRIAL_MARK = "CTLR_TRIAL_MARK"
+"""Environment variable by which a program that was just started is known."""
 
 _PROGRAM = f"""
 import os, signal, sys, time
@@ -30,7 +31,7 @@ while expected and time.monotonic() < until and os.path.isdir("/proc"):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/" + pid + "/environ", "rb") as file:
-                if b"{TRIAL_FOLDER}=" + expected in file.read().split(b"\\0"):
+                if b"{TRIAL_MARK}=" + expected in file.read().split(b"\\0"):
                     groups.add(os.getpgid(int(pid)))
                     expected = b""
                     break
@@ -57,8 +58,12 @@ class Guard:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def expect(self, folder: str) -> None:
-        """Look for a program with this `CTLR_TRIAL_FOLDER` should this process die before it is watched; '': none."""
+    def expect(self) -> str:
+        """Return a mark; the program with it as its `CTLR_TRIAL_MARK` is looked for should this process die before it
+        is watched.
+
+        Nobody else's program has it: the engine that goes on after such a death may start the same trial at once.
+        """
         if self._process is None:
             # A session of its own: a terminal's Ctrl-C must not end the watchman before what it watches.
             self._process = subprocess.Popen(
@@ -69,7 +74,13 @@ class Guard:
                 start_new_session=True,
                 bufsize=0,
             )
-        self._tell(f"?{folder}\n")
+        mark = secrets.token_hex(16)
+        self._tell(f"?{mark}\n")
+        return mark
+
+    def forget(self) -> None:
+        """Expect no program any more: it could not be started."""
+        self._tell("?\n")
 
     def watch(self, group: int) -> None:
         """Kill this process group, which is no longer expected, should this process die."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.collect import FileTail, Metrics, MetricsReader, metric_names, names_file
-from ctlr.tuning.guard import TRIAL_FOLDER, Guard
+from ctlr.tuning.guard import TRIAL_MARK, Guard
 from ctlr.tuning.launch import Ended, Reported
 from ctlr.tuning.manifest import render
 from ctlr.tuning.output import CappedLog
@@ -80,10 +80,9 @@ class ProcessLauncher:
             argv, environment, working_dir = self._rendered(trial, folder)
             tail = self._followed_file(folder)
             started = time.monotonic()
-            self._guard.expect(str(folder))
-            process = start_program(argv, environment, working_dir)
+            process = start_program(argv, environment | {TRIAL_MARK: self._guard.expect()}, working_dir)
         except (ConfigError, CannotStartError) as error:
-            self._guard.expect("")
+            self._guard.forget()
             self._events.append(Ended(trial.number, ok=False, reason=str(error)))
             return
         self._guard.watch(process.pid)
@@ -154,7 +153,7 @@ class ProcessLauncher:
 
     def _environment(self, trial: Trial, folder: Path) -> dict[str, str]:
         """This process's, and what a trial is told of itself."""
-        environment = os.environ | {TRIAL_NAME: trial.name, TRIAL_FOLDER: str(folder)}
+        environment = os.environ | {TRIAL_NAME: trial.name}
         if self._experiment.collector.kind == "Push":
             environment[METRICS_FILE] = str(_metrics_file(folder))
         # What an image calls `python` or `ctlr` is, on this machine, at least the Python that runs this.
