@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+DIGITS = Path(__file__).parents[2] / "benchmarks" / "gradual-lr-digits.yaml"
+
 
 def draw(root: Path, **shades: int) -> Path:
     """Ten noisy pictures a class, around a shade each."""
@@ -57,10 +59,21 @@ def test_people_get_a_table_with_the_nearest_marked(folders: Path) -> None:
     assert "10 images a class, 5 components" in done.stdout
 
 
+def test_datasets_of_a_benchmark_are_named_by_their_file(folders: Path) -> None:
+    names = [f"{DIGITS}:{name}" for name in ("plain-low", "plain-high", "textured-high")]
+    done = [ctlr(folders, names[0], other, "--components", "20", "-o", "json") for other in names[1:]]
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr
+    near, far = (json.loads(each.stdout) for each in done)
+    assert (near["source_classes"], far["target_classes"]) == (list("01234"), list("56789"))
+    assert far["mean"] > 1.5 * near["mean"]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
         (("source", "nowhere"), 1, "nowhere must be a folder of images"),
+        (("source", f"{DIGITS}:plain-hig"), 2, "unknown dataset 'plain-hig'. Did you mean 'plain-high'?"),
+        (("source", f"{DIGITS}:plain-high"), 1, "Both datasets need images of one size; got 256 and 1024"),
         (("source", "target"), 2, "148 components need 149 images"),
     ],
 )

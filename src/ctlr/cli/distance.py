@@ -1,4 +1,4 @@
-"""`ctlr distance`: how far the classes of one folder of images lie from those of another."""
+"""`ctlr distance`: how far the classes of one dataset lie from those of another."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import rich_click as click
 from ctlr.cli.options import output_option, workspace_option
 
 if TYPE_CHECKING:
+    from ctlr.specs import AnyDataset, StoredArrays, TaskSpec
     from ctlr.transferability.distance import ClassDistances, Classes
     from ctlr.workspace import Workspace
 
@@ -17,28 +18,28 @@ __all__ = ["distance"]
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("source")
+@click.argument("target")
 @click.option(
     "--side",
     type=click.IntRange(8, 1024),
     default=32,
     show_default=True,
-    help="Pixels a side that every image is brought to.",
+    help="Pixels a side that every image of a folder is brought to.",
 )
 @click.option(
     "--channels",
     type=click.Choice(["1", "3"]),
     default="3",
     show_default=True,
-    help="Of an image; grey ones are repeated.",
+    help="Of an image of a folder; grey ones are repeated.",
 )
 @click.option(
     "--components",
     type=click.IntRange(1),
     default=148,
     show_default=True,
-    help="Principal components, of both folders together.",
+    help="Principal components, of both together.",
 )
 @click.option(
     "--share",
@@ -55,26 +56,30 @@ __all__ = ["distance"]
 @workspace_option("Folder that holds what steps made.")
 @output_option()
 def distance(
-    source: Path, target: Path, side: int, channels: str, components: int, share: float | None, plain: bool,
+    source: str, target: str, side: int, channels: str, components: int, share: float | None, plain: bool,
     seed: int, figures: Path | None, workspace: Path, output: str,
 ) -> None:  # fmt: skip
-    """Show how far the classes of SOURCE lie from those of TARGET: folders of images, one folder a class.
+    """Show how far the classes of SOURCE lie from those of TARGET.
 
-    The distance is the modified Hausdorff distance (Dubuisson & Jain 1994) on common principal components.
+    Each is a folder of images, one folder a class, or FILE:NAME, a dataset of a benchmark file. The distance is the
+    modified Hausdorff distance (Dubuisson & Jain 1994) on common principal components.
     """
     from ctlr.cli.show import show
     from ctlr.transferability.distance import class_distances
     from ctlr.workspace import Workspace
 
     opened = Workspace(workspace)
-    both = [_classes(folder, side, int(channels), opened) for folder in (source, target)]
-    found = class_distances(*both, seed=seed, n_components=components, share=share, modified=not plain)
+    datasets = [_dataset(place, side, int(channels)) for place in (source, target)]
+    both = [_stored(data, task, opened) for data, task in datasets]
+    found = class_distances(
+        *(classes for classes, _ in both), seed=seed, n_components=components, share=share, modified=not plain
+    )
     drawn: list[Path] = []
     if figures is not None:
         from ctlr.cli.distance_figures import write_figures
 
-        shape = (int(channels), side, side)
-        drawn = write_figures(found, figures, names=(source.name, target.name), shape=shape, seed=seed)
+        (first, _), (second, _) = datasets
+        drawn = write_figures(found, figures, names=(first.name, second.name), shape=both[0][1].shape, seed=seed)
     if output == "table":
         _print(found)
         for path in drawn:
@@ -83,8 +88,44 @@ def distance(
         show(_plain(found) | ({"figures": [str(path) for path in drawn]} if drawn else {}), output)
 
 
-def _classes(folder: Path, side: int, channels: int, workspace: Workspace) -> Classes:
-    """The images of a folder, preprocessed, as one row of numbers each."""
+def _dataset(place: str, side: int, channels: int) -> tuple[AnyDataset, TaskSpec]:
+    """What a place on the command line names, and the task whose classes are told apart."""
+    from ctlr.errors import DataError
+    from ctlr.specs import ImagesSpec, PreprocessSpec, TaskSpec
+
+    file, _, name = place.rpartition(":")
+    if Path(file).is_file():
+        return _of_benchmark(Path(file), name)
+    folder = Path(place)
+    if not folder.is_dir():
+        raise DataError(
+            f"{place} must be a folder of images, one folder a class, or FILE:NAME, a dataset of a benchmark file; "
+            "there is none."
+        )
+    options = PreprocessSpec(shape=(side, side), channels=3 if channels == 3 else 1, normalise="percentile")
+    dataset = ImagesSpec(name=folder.name, root=str(folder.absolute()), preprocess=options)
+    return dataset, TaskSpec(target="class", kind="classification")
+
+
+def _of_benchmark(file: Path, name: str) -> tuple[AnyDataset, TaskSpec]:
+    from ctlr.config import load
+    from ctlr.errors import ConfigError, nearest
+
+    config = load(file)
+    if name not in config.datasets:
+        raise ConfigError(f"{file}: unknown dataset {name!r}. {nearest(name, config.datasets)}")
+    ends = [end for transfer in config.transfers for end in (transfer.source, transfer.target) if end is not None]
+    tasks = [config.tasks[end.task] for end in ends if end.data == name]
+    for task in tasks:
+        if task.kind == "classification":
+            return config.datasets[name], task
+    raise ConfigError(
+        f"{file}: distances are between classes, and no transfer has a classification task on {name!r}. Name another."
+    )
+
+
+def _stored(dataset: AnyDataset, task: TaskSpec, workspace: Workspace) -> tuple[Classes, StoredArrays]:
+    """The images of a dataset, preprocessed, as one row of numbers each."""
     import numpy as np
 
     from ctlr.cli.show import counting
@@ -92,21 +133,16 @@ def _classes(folder: Path, side: int, channels: int, workspace: Workspace) -> Cl
     from ctlr.data.store import ArrayStore
     from ctlr.data.targets import read_targets
     from ctlr.engine import default_workers
-    from ctlr.errors import DataError
-    from ctlr.specs import ImagesSpec, PreprocessSpec, TaskSpec
     from ctlr.transferability.distance import Classes
 
-    if not folder.is_dir():
-        raise DataError(f"{folder} must be a folder of images, one folder a class; there is none.")
-    options = PreprocessSpec(shape=(side, side), channels=3 if channels == 3 else 1, normalise="percentile")
-    dataset = ImagesSpec(name=folder.name, root=str(folder.absolute()), preprocess=options)
-    with counting(f"images of {folder.name}") as progress:
+    with counting(f"images of {dataset.name}") as progress:
         arrays = preprocess(dataset, workspace, workers=default_workers("cpu", 1), progress=progress)
     store = ArrayStore(arrays, workspace)
-    targets = read_targets(store.table, TaskSpec(target="class", kind="classification"), folder.name)
+    targets = read_targets(store.table, task, dataset.name)
     rows = tuple(np.flatnonzero(targets.values == code) for code in range(len(targets.classes)))
     width = int(np.prod(arrays.shape))
-    return Classes(targets.classes, rows, lambda wanted: store.read(wanted).reshape(len(wanted), width), width)
+    found = Classes(targets.classes, rows, lambda wanted: store.read(wanted).reshape(len(wanted), width), width)
+    return found, arrays
 
 
 def _plain(found: ClassDistances) -> dict[str, Any]:
