@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from manifests import COUNTS, DEPTH, LR, VALID_SETTINGS, algorithm, changed, faults_of, read
+from plain_manifest import COUNTS, DEPTH, LR, VALID_SETTINGS, algorithm, changed, faults_of, read
 
 from ctlr.tuning.algorithms import ALGORITHMS, STOPPING_RULES, read_settings
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from manifests import DEPTH, LR, PLAIN, VALID_SETTINGS, algorithm, changed, faults_of, read, with_collector
+from plain_manifest import DEPTH, LR, PLAIN, VALID_SETTINGS, algorithm, changed, faults_of, read, with_collector
 from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError

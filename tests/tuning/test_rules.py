@@ -1,7 +1,20 @@
 from pathlib import Path
 
 import pytest
-from manifests import COUNTS, DEPTH, LISTS, LR, PLAIN, RATE, SPEC, WIDTH, algorithm, changed, faults_of, with_collector
+from plain_manifest import (
+    COUNTS,
+    DEPTH,
+    LISTS,
+    LR,
+    PLAIN,
+    RATE,
+    SPEC,
+    WIDTH,
+    algorithm,
+    changed,
+    faults_of,
+    with_collector,
+)
 
 BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "no name": ([("  name: plain\n", "  labels: {}\n")], 3, "metadata.name", "is missing"),

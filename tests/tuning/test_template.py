@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from manifests import PLAIN, RATE, changed, read
+from plain_manifest import PLAIN, RATE, changed, read
 from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError
