@@ -1,6 +1,7 @@
 """What tests share: a small cohort, grown and preprocessed once a session."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from ctlr.plan import make_plan
 from ctlr.workspace import Workspace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -381,8 +382,8 @@ def results(finished: Finished) -> list[dict[str, Any]]:
 
 def check_full(finished: Finished, place: str) -> None:
     assert finished.code == 1
-    assert f"Error: The disk of disk/workspace/{place}" in finished.err
-    assert "is full. Finished steps are safe: free some space, then go on with `ctlr resume`" in finished.err
+    assert re.search(rf"^Error: The disk of \S*disk/workspace/{place}\S* is full\.", finished.err, re.MULTILINE)
+    assert "Finished steps are safe: free some space, then go on with `ctlr resume`" in finished.err
 
 
 def test_a_disk_that_is_full_before_the_images_are_stored_stops_the_run(own: Path) -> None:
