@@ -19,7 +19,9 @@ COMPONENTS = 148
 """How many are taken unless a number or a share of variance is asked for."""
 
 _BLOCK_BYTES = 2**28
-"""Of rows in memory at once; two such blocks are."""
+"""Of a block of rows."""
+_HELD = 4
+"""Blocks in memory at once, besides the two that are read and centred."""
 _SMALL = 8192
 """Images or features up to which all products between them are kept (256 MiB): the components are then exact."""
 _NO_VARIANCE = 1e-5
@@ -42,12 +44,18 @@ class Source:
     width: int
     read: Callable[[int, int], NDArray[np.float32]]
 
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """All rows, in pieces of bounded size."""
-        size = max(1, _BLOCK_BYTES // (4 * self.width))
-        for start in range(0, self.rows, size):
-            stop = min(self.rows, start + size)
-            yield slice(start, stop), torch.from_numpy(np.ascontiguousarray(self.read(start, stop), np.float32))
+    @property
+    def block(self) -> int:
+        """Rows of a block."""
+        return max(1, _BLOCK_BYTES // (4 * self.width))
+
+    def blocks(self, stop: int | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """All rows, or those before `stop`, in pieces of bounded size."""
+        size = self.block
+        last = self.rows if stop is None else stop
+        for start in range(0, last, size):
+            end = min(last, start + size)
+            yield slice(start, end), torch.from_numpy(np.ascontiguousarray(self.read(start, end), np.float32))
 
 
 @dataclass(frozen=True)
@@ -112,18 +120,21 @@ def principal_components(source: Source, *, n: int = COMPONENTS, share: float | 
 
 
 def _moments(source: Source) -> tuple[Tensor, float]:
-    """Mean, and variance over all axes."""
+    """Mean, and variance over all axes, in one pass around the first row, which differs from equal rows by nothing."""
+    first = torch.from_numpy(np.ascontiguousarray(source.read(0, 1), np.float32))[0]
     total, squares = torch.zeros(source.width, dtype=torch.float64), 0.0
-    for _, block in source.blocks():
-        if not bool(torch.isfinite(block).all()):
+    for _, away in _centred(source, first):
+        sums = torch.ones(len(away)) @ away
+        norms = torch.linalg.vector_norm(away, dim=1).double()
+        if not bool(torch.isfinite(sums).all() and torch.isfinite(norms).all()):
             raise DataError("Images must hold finite numbers; some are not. Leave those images out.")
-        total += block.sum(0, dtype=torch.float64)
-    mean = (total / source.rows).float()
-    for _, block in source.blocks():
-        squares += float((block - mean).square().sum(dtype=torch.float64))
-    if not squares:
+        total += sums
+        squares += float(norms.square().sum())
+    shift = total / source.rows
+    squares -= source.rows * float(shift.square().sum())
+    if squares <= 0:
         raise DataError("All images are equal: they have no principal components. Check the dataset.")
-    return mean, squares / (source.rows - 1)
+    return (first + shift).float(), squares / (source.rows - 1)
 
 
 def _exact(
@@ -142,8 +153,8 @@ def _exact(
     if not wide:
         return values, basis
     axes = torch.zeros(len(basis), source.width)
-    for rows, block in source.blocks():
-        axes.addmm_(basis[:, rows], block - mean)
+    for rows, centred in _centred(source, mean):
+        axes.addmm_(basis[:, rows], centred)
     axes = torch.nn.functional.normalize(axes, dim=1)
     if values[-1] < _NO_VARIANCE * values[0]:
         # Images that coincide leave directions without variance: what rounding made of them need not be orthogonal.
@@ -152,23 +163,42 @@ def _exact(
 
 
 def _gram(source: Source, mean: Tensor) -> Tensor:
-    """(N, N) products between centred images, a pair of blocks at a time."""
+    """(N, N) products between centred images; some blocks are held, since reading takes as long as multiplying."""
     gram = torch.empty(source.rows, source.rows)
-    for rows, block in source.blocks():
-        centred = block - mean
-        for columns, other in source.blocks():
-            if columns.start > rows.start:
-                break
-            part = centred @ (other - mean).T
-            gram[rows, columns], gram[columns, rows] = part, part.T
+
+    def put(rows: slice, columns: slice, part: Tensor) -> None:
+        gram[rows, columns], gram[columns, rows] = part, part.T
+
+    size = min(source.rows, source.block)
+    places = [torch.empty(size, source.width) for _ in range(min(_HELD, -(-source.rows // size)))]
+    blocks = source.blocks()
+    while held := [(rows, _less(block, mean, place)) for place, (rows, block) in zip(places, blocks, strict=False)]:
+        for number, (rows, centred) in enumerate(held):
+            for columns, other in held[: number + 1]:
+                put(rows, columns, centred @ other.T)
+        for columns, other in _centred(source, mean, stop=held[0][0].start):
+            for rows, centred in held:
+                put(rows, columns, centred @ other.T)
     return gram
+
+
+def _centred(source: Source, mean: Tensor, stop: int | None = None) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks less a row; each stays as it is until the next one is asked for."""
+    place: Tensor | None = None
+    for rows, block in source.blocks(stop):
+        place = torch.empty_like(block) if place is None else place
+        yield rows, _less(block, mean, place)
+
+
+def _less(block: Tensor, mean: Tensor, place: Tensor) -> Tensor:
+    """A block less a row, in memory that was used before: fresh pages take ten times as long as the subtraction."""
+    return torch.sub(block, mean, out=place[: len(block)])
 
 
 def _scatter(source: Source, mean: Tensor) -> Tensor:
     """(D, D) products between centred features."""
     scatter = torch.zeros(source.width, source.width, dtype=torch.float64)
-    for _, block in source.blocks():
-        centred = block - mean
+    for _, centred in _centred(source, mean):
         scatter += (centred.T @ centred).double()
     return scatter
 
@@ -180,8 +210,7 @@ def _iterated(source: Source, mean: Tensor, n: int) -> tuple[NDArray[np.float64]
     before = np.zeros(n)
     for _ in range(_PASSES):
         image = torch.zeros(source.width, width)
-        for _, block in source.blocks():
-            centred = block - mean
+        for _, centred in _centred(source, mean):
             image.addmm_(centred.T, centred @ basis)
         small = (basis.T @ image).double()
         found, turn = torch.linalg.eigh((small + small.T) / 2)
