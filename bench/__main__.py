@@ -12,8 +12,8 @@ BENCHES = ("commands", "preprocess", "views", "training", "tuning", "proposals",
 
 WHY = {
     "64 x 64 x 64": "the second core adds 0.5 of the first to ours, as threads or processes, and 1.0 to the rivals",
-    "regret after 50 trials, Hartmann-6, q = 1": "half of all seeds, ours and theirs, end in a local minimum at 0.12, so "
-    "that the median jumps: with 20 seeds 0.065 and 0.046, and yet ours are better in 58 of 100 pairs",
+    "regret after 50 trials, Hartmann-6, q = 1": "half of all seeds, ours and theirs, end in a local minimum at 0.12: "
+    "the median jumps. With 20 seeds it is 0.065 and 0.046, and yet ours are better in 58 of 100 pairs",
     "240 x 256 x 176": "inflating the file takes 0.6 of our time, and a second core adds 0.6 of the first",
 }
 """What stands behind a target that is missed, by the beginning of its name."""
