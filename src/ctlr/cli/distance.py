@@ -116,12 +116,10 @@ def _of_benchmark(file: Path, name: str) -> tuple[AnyDataset, TaskSpec]:
         raise ConfigError(f"{file}: unknown dataset {name!r}. {nearest(name, config.datasets)}")
     ends = [end for transfer in config.transfers for end in (transfer.source, transfer.target) if end is not None]
     tasks = [config.tasks[end.task] for end in ends if end.data == name]
-    for task in tasks:
-        if task.kind == "classification":
-            return config.datasets[name], task
-    raise ConfigError(
-        f"{file}: distances are between classes, and no transfer has a classification task on {name!r}. Name another."
-    )
+    if not tasks:
+        raise ConfigError(f"{file}: no transfer has a task on {name!r}, which would tell its classes. Name another.")
+    # Classes say more than the bins that stand for them in a numeric target.
+    return config.datasets[name], min(tasks, key=lambda task: task.kind != "classification")
 
 
 def _stored(dataset: AnyDataset, task: TaskSpec, workspace: Workspace) -> tuple[Classes, StoredArrays]:
@@ -133,16 +131,13 @@ def _stored(dataset: AnyDataset, task: TaskSpec, workspace: Workspace) -> tuple[
     from ctlr.data.store import ArrayStore
     from ctlr.data.targets import read_targets
     from ctlr.engine import default_workers
-    from ctlr.transferability.distance import Classes
+    from ctlr.steps.transferability import classes_of
 
     with counting(f"images of {dataset.name}") as progress:
         arrays = preprocess(dataset, workspace, workers=default_workers("cpu", 1), progress=progress)
     store = ArrayStore(arrays, workspace)
     targets = read_targets(store.table, task, dataset.name)
-    rows = tuple(np.flatnonzero(targets.values == code) for code in range(len(targets.classes)))
-    width = int(np.prod(arrays.shape))
-    found = Classes(targets.classes, rows, lambda wanted: store.read(wanted).reshape(len(wanted), width), width)
-    return found, arrays
+    return classes_of(store, targets, np.flatnonzero(targets.known)), arrays
 
 
 def _plain(found: ClassDistances) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from ctlr.cli.options import output_option, workspace_option
+from ctlr.cli.options import output_option, study_options, workspace_option
 from ctlr.cli.trial import option_values, prepare
 from ctlr.errors import ConfigError
 
@@ -22,19 +22,7 @@ __all__ = ["lr_find"]
 
 
 @click.command("lr-find")
-@click.argument("benchmark", type=click.Path(path_type=Path))
-@click.option("--study", required=True, metavar="METHOD", help="Label of a method of the benchmark, or a study's id.")
-@click.option("--n", "n_train", type=click.IntRange(1), help="Labelled training subjects; by default the most.")
-@click.option("--encoder", help="Label of an encoder, where the benchmark has several.")
-@click.option("--seed", type=click.IntRange(0), help="By default the benchmark's first.")
-@click.option("--transfer", metavar="SOURCE:TARGET", help="`dataset.task:dataset.task`, where there are several.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="An option, e.g. `--set optimiser=momentum`. Repeatable.",
-)
+@study_options("`--set optimiser=momentum`")
 @click.option(
     "--stage", type=click.Choice(["finetune", "pretrain"]), default="finetune", show_default=True,
     help="Whose rate is looked for.",
@@ -86,12 +74,12 @@ def lr_find(**params: Any) -> None:
 
 def _rate_now(study: Study, stage: str) -> float:
     """The rate that the study has now."""
-    from ctlr.specs import SelfferSpec, SimCLRSpec, SupervisedSpec
+    from ctlr.specs import PretrainedMethod
 
     method = study.method
     if stage == "finetune":
         return method.finetune.lr
-    assert isinstance(method, SupervisedSpec | SelfferSpec | SimCLRSpec)
+    assert isinstance(method, PretrainedMethod)
     return method.pretrain.lr
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-__all__ = ["output_option", "workspace_option"]
+__all__ = ["output_option", "study_options", "workspace_option"]
 
 Command = Callable[..., Any]
 
@@ -26,3 +26,30 @@ def output_option(words: str = "Form of what goes to stdout.") -> Callable[[Comm
     return click.option(
         "--output", "-o", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help=words
     )
+
+
+def study_options(example: str) -> Callable[[Command], Command]:
+    """The benchmark, which of its studies is meant, and `--set`, which changes its options.
+
+    Args:
+        example: Of what `--set` takes.
+    """
+    options = (
+        click.argument("benchmark", type=click.Path(path_type=Path)),
+        click.option("--study", required=True, metavar="METHOD",
+                     help="Label of a method of the benchmark, or a study's id."),
+        click.option("--n", "n_train", type=click.IntRange(1), help="Labelled training subjects; by default the most."),
+        click.option("--encoder", help="Label of an encoder, where the benchmark has several."),
+        click.option("--seed", type=click.IntRange(0), help="By default the benchmark's first."),
+        click.option("--transfer", metavar="SOURCE:TARGET",
+                     help="`dataset.task:dataset.task`, where there are several."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+                     help=f"An option, e.g. {example}. Repeatable."),
+    )  # fmt: skip
+
+    def added(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return added

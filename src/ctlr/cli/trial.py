@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from ctlr.cli.options import study_options
 from ctlr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,19 +24,7 @@ __all__ = ["metric_line", "option_values", "prepare", "read_request", "trial"]
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
-@click.argument("benchmark", type=click.Path(path_type=Path))
-@click.option("--study", required=True, metavar="METHOD", help="Label of a method of the benchmark, or a study's id.")
-@click.option("--n", "n_train", type=click.IntRange(1), help="Labelled training subjects; by default the most.")
-@click.option("--encoder", help="Label of an encoder, where the benchmark has several.")
-@click.option("--seed", type=click.IntRange(0), help="By default the benchmark's first.")
-@click.option("--transfer", metavar="SOURCE:TARGET", help="`dataset.task:dataset.task`, where there are several.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="An option, e.g. `--set lr=1e-3`, `pretrain.lr=…`, `method.temperature=…`. Repeatable.",
-)
+@study_options("`--set lr=1e-3`, `pretrain.lr=…`, `method.temperature=…`")
 @click.option(
     "--stage",
     type=click.Choice(["finetune", "pretrain", "joint"]),

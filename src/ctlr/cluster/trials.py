@@ -45,10 +45,7 @@ class KatibBench(Bench):
         self, submission: Submission, arrays: Mapping[str, StoredArrays], on_event: Callable[[Event], None]
     ) -> None:
         assert submission.config.tuning is not None
-        # No worker of this machine is ever hired.
-        super().__init__(
-            submission.config.tuning, arrays, submission.workspace, workers=1, device="cpu", on_event=on_event
-        )
+        super().__init__(submission.config.tuning, arrays, submission.workspace, on_event=on_event)
         self._submission = submission
 
     def run(

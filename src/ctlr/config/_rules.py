@@ -27,6 +27,7 @@ from ctlr.specs import (
     EncoderSpec,
     MeanSpec,
     MethodSpec,
+    PretrainedMethod,
     SelfferSpec,
     SimCLRSpec,
     SplitSpec,
@@ -164,7 +165,7 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
             continue
         n_copied, n_frozen = method.finetune.n_copied, method.finetune.n_frozen
         where: KeyPath = ("methods", label, "finetune")
-        if not isinstance(method, SupervisedSpec | SelfferSpec | SimCLRSpec):
+        if not isinstance(method, PretrainedMethod):
             yield (*where, "n_copied"), f"{label} has no pretrained weights to copy. Remove it."
             continue
         if n_frozen > n_copied:

@@ -11,7 +11,7 @@ from ctlr.crew import Event
 from ctlr.engine import run_pretrainings
 from ctlr.plan import Plan
 from ctlr.searches._manifests import check_manifests, options_of, stages_of
-from ctlr.searches._stage import Bench, StageSearch, best_of, why_none
+from ctlr.searches._stage import Bench, LocalBench, StageSearch, best_of, why_none
 from ctlr.specs import Checkpoint, Experiment, PretrainSpec, SearchResult, SearchStage, StoredArrays, Study
 from ctlr.steps.keys import pretrain_key
 from ctlr.tuning.options import parse_validation, with_options
@@ -94,7 +94,7 @@ def run_searches(
         return []
     manifests = check_manifests(config, plan)
     searches = [_Search(before=study, study=study) for study in plan.searches]
-    bench = bench or Bench(tuning, arrays, workspace, workers=workers, device=device, on_event=on_event)
+    bench = bench or LocalBench(tuning, arrays, workspace, workers=workers, device=device, on_event=on_event)
 
     def pretrain() -> None:
         needed = _pretrainings(searches, tuning, arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,20 +33,16 @@ from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["Bench", "StageSearch", "best_of", "why_none"]
+__all__ = ["Bench", "LocalBench", "StageSearch", "best_of", "why_none"]
 
 
-class Bench:
-    """Where trials are run: warm workers that stay while one experiment follows the other.
-
-    Another place is a subclass with a `run` of its own.
+class Bench(ABC):
+    """Where the trials of a benchmark's searches are run, one experiment after the other.
 
     Args:
         tuning: How the benchmark is tuned.
         arrays: Stored arrays by the dataset's name.
         workspace: Where results go.
-        workers: Processes at most.
-        device: cpu, cuda or cuda:N.
         on_event: Told what happens.
     """
 
@@ -55,16 +52,11 @@ class Bench:
         arrays: Mapping[str, StoredArrays],
         workspace: Workspace,
         *,
-        workers: int,
-        device: str,
         on_event: Callable[[Event], None],
     ) -> None:
         self.tuning, self.arrays, self.workspace, self.on_event = tuning, arrays, workspace, on_event
-        self._launcher = WarmLauncher(
-            self._job, arrays, workspace, workers=min(workers, tuning.parallel), device=device
-        )
-        self._job_of: Callable[[Trial], TrialJob] | None = None
 
+    @abstractmethod
     def run(
         self,
         experiment: Experiment,
@@ -85,6 +77,47 @@ class Bench:
             earlier: Trials of the same space to start from.
             on_event: Told each trial that starts, has reported or has ended.
         """
+
+    def close(self) -> None:  # noqa: B027 (a bench may hold nothing)
+        """Give back what it holds."""
+
+
+class LocalBench(Bench):
+    """Warm workers of this machine, which stay while one experiment follows the other.
+
+    Args:
+        tuning, arrays, workspace, on_event: As of any bench.
+        workers: Processes at most.
+        device: cpu, cuda or cuda:N.
+    """
+
+    def __init__(
+        self,
+        tuning: TuningSpec,
+        arrays: Mapping[str, StoredArrays],
+        workspace: Workspace,
+        *,
+        workers: int,
+        device: str,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        super().__init__(tuning, arrays, workspace, on_event=on_event)
+        self._launcher = WarmLauncher(
+            self._job, arrays, workspace, workers=min(workers, tuning.parallel), device=device
+        )
+        self._job_of: Callable[[Trial], TrialJob] | None = None
+
+    def run(
+        self,
+        experiment: Experiment,
+        place: Path,
+        job_of: Callable[[Trial], TrialJob],
+        *,
+        seconds: float | None,
+        earlier: Sequence[Trial],
+        on_event: Callable[[Trial, TrialReport | None], None],
+    ) -> Outcome:
+        """Run an experiment in the workers, or go on with its journal."""
         self._job_of = job_of
         return run_experiment(
             experiment, place, self._launcher, limits=Limits(device_seconds=seconds), earlier=earlier,

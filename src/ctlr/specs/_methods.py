@@ -21,6 +21,7 @@ __all__ = [
     "FitSpec",
     "MeanSpec",
     "MethodSpec",
+    "PretrainedMethod",
     "ScratchSpec",
     "SelfferSpec",
     "SimCLRSpec",
@@ -204,6 +205,9 @@ class VATSpec(MethodSpec):
     """The warp under which predictions have to agree."""
     unlabelled_batch_size: Annotated[int, Field(ge=2)] = 16
 
+
+PretrainedMethod = SupervisedSpec | SelfferSpec | SimCLRSpec
+"""Methods whose finetuning begins from a pretraining."""
 
 AnyMethod = Annotated[
     MeanSpec | ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec, Field(discriminator="method")

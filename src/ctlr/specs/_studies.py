@@ -12,9 +12,8 @@ from ctlr.specs._methods import (
     ComputeSpec,
     EncoderSpec,
     FinetuneSpec,
+    PretrainedMethod,
     SelfferSpec,
-    SimCLRSpec,
-    SupervisedSpec,
 )
 from ctlr.specs._value import Value, dns_name, fingerprint
 
@@ -85,7 +84,7 @@ class PretrainSpec(Value):
     @classmethod
     def of(cls, study: Study) -> PretrainSpec | None:
         """The pretraining that a study needs; None when it needs none."""
-        if not isinstance(study.method, SupervisedSpec | SelfferSpec | SimCLRSpec):
+        if not isinstance(study.method, PretrainedMethod):
             return None
         method = study.method.model_copy(update={"label": "", "finetune": FinetuneSpec()})
         return cls(source=study.source, target=study.target, method=method, encoder=study.encoder,

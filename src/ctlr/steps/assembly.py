@@ -22,7 +22,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.errors import TrainingError
 from ctlr.methods.base import predict_outputs
 from ctlr.methods.losses import TaskLoss
-from ctlr.specs import Checkpoint, DataTask, PretrainSpec, Study, fingerprint
+from ctlr.specs import Checkpoint, DataTask, PretrainSpec, Study, TransferSpec, fingerprint
 from ctlr.steps.keys import Arrays
 from ctlr.training.fit import Fitted, Validation
 from ctlr.training.images import Images, Labelled
@@ -170,7 +170,7 @@ class Validator:
             )
 
 
-def development_of(spec: Study | PretrainSpec, arrays: Arrays, workspace: Workspace) -> Development:
+def development_of(spec: Study | PretrainSpec | TransferSpec, arrays: Arrays, workspace: Workspace) -> Development:
     """The target's data without its test set.
 
     A pretraining that uses no labelled target rows has no n_train: its pool is the same for every one.
@@ -182,7 +182,7 @@ def development_of(spec: Study | PretrainSpec, arrays: Arrays, workspace: Worksp
 
 
 def source_of(
-    spec: Study | PretrainSpec, arrays: Arrays, workspace: Workspace, development: Development
+    spec: Study | PretrainSpec | TransferSpec, arrays: Arrays, workspace: Workspace, development: Development
 ) -> SourceData | None:
     """The source's labelled images, where there is a source."""
     if spec.source is None:

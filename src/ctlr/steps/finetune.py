@@ -36,8 +36,9 @@ from ctlr.steps.assembly import (
     task_loss,
     write_history,
 )
-from ctlr.steps.keys import Arrays, pretrain_key, study_key
-from ctlr.training.checkpoint import TrainedModel, check_encoder, read_tensors, save_model
+from ctlr.steps.keys import Arrays, study_key
+from ctlr.steps.pretrain import encoder_weights
+from ctlr.training.checkpoint import TrainedModel, save_model
 from ctlr.training.finetune import count_trained, freeze, prepare
 from ctlr.training.fit import Fitted, fit
 from ctlr.training.images import Images, Labelled
@@ -77,10 +78,7 @@ def pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> di
     spec = PretrainSpec.of(study)
     if spec is None:
         return None
-    path = workspace.folder("pretrained", pretrain_key(spec, arrays)) / "encoder.safetensors"
-    tensors, meta = read_tensors(path)
-    check_encoder(meta, study.encoder, path)
-    return tensors
+    return encoder_weights(spec, arrays, workspace)
 
 
 @dataclass(frozen=True)

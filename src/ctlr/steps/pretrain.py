@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ctlr.data.development import Development, SourceData
 from ctlr.encoders import build_head, projection_head
@@ -14,7 +15,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import Checkpoint, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
+from ctlr.specs import Checkpoint, PretrainedMethod, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
 from ctlr.steps.assembly import (
     Progress,
     Validator,
@@ -31,13 +32,13 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import Arrays, pretrain_key
-from ctlr.training.checkpoint import encoder_record, write_tensors
+from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["SourceTraining", "pretrain", "source_training"]
+__all__ = ["SourceTraining", "encoder_weights", "pretrain", "source_training"]
 
 
 def pretrain(
@@ -62,6 +63,19 @@ def pretrain(
             if not workspace.has("pretrained", key):
                 _publish(spec, key, arrays, workspace, device, progress)
     return Checkpoint.model_validate_json((folder / "result.json").read_text())
+
+
+def encoder_weights(spec: PretrainSpec, arrays: Arrays, workspace: Workspace) -> dict[str, Tensor]:
+    """What a finished pretraining has learned.
+
+    Raises:
+        WorkspaceError: The weights are missing or damaged.
+        ConfigError: They are another encoder's.
+    """
+    path = workspace.folder("pretrained", pretrain_key(spec, arrays)) / "encoder.safetensors"
+    tensors, meta = read_tensors(path)
+    check_encoder(meta, spec.encoder, path)
+    return tensors
 
 
 def _publish(
@@ -137,7 +151,7 @@ def _pretrain(
     progress: Progress | None,
 ) -> Checkpoint:
     method = spec.method
-    assert isinstance(method, SupervisedSpec | SelfferSpec | SimCLRSpec)
+    assert isinstance(method, PretrainedMethod)
     ready = source_training(spec, development, source, device=device)
     fitted = fit(
         ready.objective, ready.streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"),

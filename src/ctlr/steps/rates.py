@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from ctlr.methods.base import Objective
-from ctlr.specs import FitSpec, PretrainSpec, SelfferSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
+from ctlr.specs import FitSpec, PretrainedMethod, PretrainSpec, Study, VATSpec
 from ctlr.steps.assembly import Progress, development_of, seed_for, source_of
 from ctlr.steps.finetune import pretrained_weights, target_training
 from ctlr.steps.keys import Arrays
@@ -77,7 +77,7 @@ def _source_sweep(
 ) -> RateCurve:
     needed = PretrainSpec.of(study)
     assert needed is not None
-    assert isinstance(needed.method, SupervisedSpec | SelfferSpec | SimCLRSpec)
+    assert isinstance(needed.method, PretrainedMethod)
     development = development_of(needed, arrays, workspace)
     source = source_of(needed, arrays, workspace, development)
     ready = source_training(needed, development, source, device=device)

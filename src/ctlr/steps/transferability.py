@@ -14,15 +14,16 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from ctlr.data.development import Development, open_development, open_source
+from ctlr.data.development import Development
 from ctlr.data.store import ArrayStore
 from ctlr.data.strata import quantile_codes
 from ctlr.data.targets import Targets
 from ctlr.encoders import build_head
 from ctlr.errors import ConfigError, DataError
 from ctlr.specs import ClassTable, PretrainSpec, TransferScores, TransferSpec
-from ctlr.steps.assembly import first_encoder, seed_for
+from ctlr.steps.assembly import development_of, first_encoder, seed_for, source_of
 from ctlr.steps.keys import Arrays, pretrain_key, transfer_key
+from ctlr.steps.pretrain import encoder_weights
 from ctlr.training.checkpoint import read_tensors
 from ctlr.training.images import Images
 from ctlr.training.placement import place
@@ -32,7 +33,7 @@ from ctlr.transferability.pictures import pictures_bytes, pictures_of
 from ctlr.transferability.scores import combined_class_variance, h_score, leep, log_me, nce
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["score_transfer"]
+__all__ = ["classes_of", "score_transfer"]
 
 BINS = 5
 """Quantile bins that stand for the classes of a numeric target, where it has images enough for as many."""
@@ -62,10 +63,7 @@ def score_transfer(spec: TransferSpec, arrays: Arrays, workspace: Workspace, *, 
     if not workspace.has("transfers", key):
         began = time.perf_counter()
         torch.set_num_threads(spec.compute.threads)
-        development = open_development(
-            spec.target, arrays[spec.target.data.name], workspace, split=spec.split, n_train=spec.n_train,
-            n_reserved=spec.n_reserved, seed=spec.seed,
-        )  # fmt: skip
+        development = development_of(spec, arrays, workspace)
         if spec.pretraining is None:
             found = _distances(spec, development, arrays, workspace)
         else:
@@ -146,9 +144,8 @@ def _features_and_outputs(
     spec: PretrainSpec, development: Development, arrays: Arrays, workspace: Workspace, device: str
 ) -> tuple[Floats, Floats | None]:
     """(N, width) features of the target's training images, and (N, Z) raw outputs of the source's head."""
-    folder = workspace.folder("pretrained", pretrain_key(spec, arrays))
     encoder = first_encoder(spec, development.store)
-    encoder.load_state_dict(read_tensors(folder / "encoder.safetensors")[0])
+    encoder.load_state_dict(encoder_weights(spec, arrays, workspace))
     encoder.eval()
     # Few images, once: rounded features would save nothing, and differ between processors.
     exact = spec.compute.model_copy(update={"precision": "float32"})
@@ -160,6 +157,7 @@ def _features_and_outputs(
     with torch.inference_mode(), placement.autocast():
         found = [encoder(placement.lay_out(batch)).float().cpu() for batch in images.batches(chunks)]
     features = torch.cat(found)
+    folder = workspace.folder("pretrained", pretrain_key(spec, arrays))
     outputs = _head_outputs(folder / "head.safetensors", features)
     return features.double().numpy(), outputs
 
@@ -263,16 +261,13 @@ def _class_distances(
     spec: TransferSpec, development: Development, arrays: Arrays, workspace: Workspace
 ) -> dict[str, ClassDistances]:
     """Class by class, modified and plain, on the same components."""
-    same = spec.source.data.name == spec.target.data.name
-    source = open_source(
-        spec.source, arrays[spec.source.data.name], workspace,
-        among=development if same else None, seed=seed_for(spec.seed, "watch"),
-    )  # fmt: skip
+    source = source_of(spec, arrays, workspace, development)
+    assert source is not None
     labelled = np.concatenate([source.train, source.validation])
-    if same and np.isin(labelled, development.train).any():
+    if source.store is development.store and np.isin(labelled, development.train).any():
         raise DataError("Source and target share images, so their distance says nothing of the transfer.")
-    ends = [_classes(source.store, source.targets, labelled)]
-    ends.append(_classes(development.store, development.targets, development.train))
+    ends = [classes_of(source.store, source.targets, labelled)]
+    ends.append(classes_of(development.store, development.targets, development.train))
     images = min(len(rows) for end in ends for rows in end.rows) * sum(len(end.names) for end in ends)
     most = min(COMPONENTS, images - 1, ends[0].width)
     cut = seed_for(spec.seed, "distance")
@@ -281,7 +276,8 @@ def _class_distances(
     return {"modified": modified, "plain": plain}
 
 
-def _classes(store: ArrayStore, targets: Targets, rows: Codes) -> Classes:
+def classes_of(store: ArrayStore, targets: Targets, rows: Codes) -> Classes:
+    """Those images by class, or by quantile bin of a numeric target, a row of numbers each."""
     codes, names = _coded(targets, rows)
     width = math.prod(store.arrays.shape)
     by_class = tuple(rows[codes == code] for code in range(len(names)))
