@@ -24,7 +24,7 @@ def benchmark_pipeline(
     workspace: str = "/workspace",
     device: str = "cpu",
     workers: int = 2,
-    trials: str = "katib",
+    platform: str = "{}",
 ):
     """Plan, preprocess, tune, pretrain, score, finetune, evaluate; and report, whatever came before.
 
@@ -33,8 +33,8 @@ def benchmark_pipeline(
         manifests: Katib manifests of a tuned benchmark, by the names that it uses.
         workspace: Where the volume is mounted.
         device: cpu or cuda.
-        workers: Processes of preprocessing, and trials at once where they run in the task's own pod.
-        trials: katib or local.
+        workers: Processes of preprocessing.
+        platform: `PlatformSpec` as JSON: where trials of a tuned benchmark run.
     """
     last = patient(report(workspace=workspace, benchmark=benchmark, manifests=manifests))
     with dsl.ExitHandler(last, name="Benchmark"):
@@ -45,9 +45,8 @@ def benchmark_pipeline(
             workspace=workspace, submission=run, pretrainings=laid.outputs["pretrainings"], device=device
         ).after(stored)
         tuned = tune_all(
-            workspace=workspace, submission=run, searches=laid.outputs["searches"], trials=trials, device=device,
-            workers=workers,
-        ).after(given)  # fmt: skip
+            workspace=workspace, submission=run, searches=laid.outputs["searches"], platform=platform
+        ).after(given)
         left = once(schedule(workspace=workspace, submission=run)).after(tuned)
         ready = pretrain_all(
             workspace=workspace, submission=run, pretrainings=left.outputs["pretrainings"], device=device

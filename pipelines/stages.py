@@ -36,13 +36,10 @@ def preprocess_all(workspace: str, submission: str, datasets: list, workers: int
 
 
 @dsl.pipeline(name="tune-searches")
-def tune_all(workspace: str, submission: str, searches: list, trials: str, device: str, workers: int):
+def tune_all(workspace: str, submission: str, searches: list, platform: str):
     """Search each method's options."""
     with dsl.ParallelFor(searches) as group:
-        patient(
-            tune(workspace=workspace, submission=submission, searches=group, trials=trials, device=device,
-                 workers=workers)
-        )  # fmt: skip
+        patient(tune(workspace=workspace, submission=submission, searches=group, platform=platform))
 
 
 @dsl.pipeline(name="pretrain-encoders")

@@ -16,12 +16,12 @@ from ctlr.cluster import trial
 from ctlr.cluster.request import Request, request_of
 from ctlr.cluster.steps import plan_benchmark, preprocess_dataset, schedule_training
 from ctlr.cluster.submission import Submission
-from ctlr.cluster.tuning import Place, search_groups, tune_searches
+from ctlr.cluster.tuning import search_groups, tune_searches
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError
 from ctlr.plan import make_plan
 from ctlr.searches import run_searches
-from ctlr.specs import SearchResult
+from ctlr.specs import PlatformSpec, SearchResult
 from ctlr.tuning.katib import connect
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.workspace import Workspace
@@ -74,10 +74,10 @@ def test_what_trials_start_from_is_made_before_them(own_bench: Bench, config: Be
     assert [name.rpartition("-")[0] for name in names["pretrainings"]] == ["supervised-small_cnn-s0"]
 
 
-def tuned(request: Request, workspace: Workspace, place: Place) -> Submission:
+def tuned(request: Request, workspace: Workspace, platform: PlatformSpec) -> Submission:
     submission, groups = planned(request, workspace)
     for group in groups:
-        facts = tune_searches(str(workspace.root), submission, group, place=place, device="cpu", workers=1)
+        facts = tune_searches(str(workspace.root), submission, group, platform=platform)
         assert facts["trials"] == 2
     return Submission(workspace, submission)
 
@@ -118,14 +118,14 @@ def test_a_group_of_searches_finds_in_its_own_pod_what_the_laptop_finds(
     submission, groups = planned(request_of(config), own_bench.workspace)
     root = str(own_bench.workspace.root)
     (group,) = [name for name in groups if name.startswith("scratch")]
-    tune_searches(root, submission, group, place="local", device="cpu", workers=1)
+    tune_searches(root, submission, group, platform=PlatformSpec(trials="local", cpu="1"))
     assert choices(Submission(own_bench.workspace, submission).searches()) == {"scratch": laptop["scratch"]}
 
 
 def test_katib_finds_what_the_laptop_finds_by_the_same_algorithm(
     own_bench: Bench, config: BenchmarkConfig, laptop: Choices, lab: KubeApi
 ) -> None:
-    run = tuned(request_of(config), own_bench.workspace, "katib")
+    run = tuned(request_of(config), own_bench.workspace, PlatformSpec(image="registry/ctlr:1.2"))
     assert len(lab.objects["experiments", SPACE]) == 2
     assert choices(run.searches()) == laptop
     work = schedule_training(str(run.workspace.root), run.name)
@@ -139,7 +139,9 @@ def test_katib_finds_what_the_laptop_finds_by_the_same_algorithm(
         document = json.loads(json.dumps(made))
         del document["status"]
         experiment = parse_experiment(document)
-        assert (experiment.trial.image, experiment.max_trials, experiment.objective.metric) == ("ctlr", 2, "val_mae")
+        assert (experiment.trial.image, experiment.max_trials, experiment.objective.metric) == (
+            "registry/ctlr:1.2", 2, "val_mae"
+        )  # fmt: skip
 
 
 def test_searches_that_share_a_pretraining_stay_together(tmp_path: Path) -> None:

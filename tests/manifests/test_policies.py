@@ -16,6 +16,7 @@ from pod_policy import Document, containers, faults, kustomize, pods, read, rend
 
 import ctlr
 from ctlr.cluster.checkup import CHECKED_RIGHTS
+from ctlr.specs import PlatformSpec
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -240,13 +241,15 @@ def test_images_are_those_that_make_builds(rendered: list[Document]) -> None:
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_trials_use_the_claim_that_the_manifests_make(path: Path) -> None:
+def test_trials_use_the_claim_and_the_priority_class_that_the_manifests_make(path: Path) -> None:
     (document,) = read(path)
     ((_, pod),) = pods([document])
     claims = {each["persistentVolumeClaim"]["claimName"] for each in pod["spec"]["volumes"]
               if "persistentVolumeClaim" in each}  # fmt: skip
     (workspace,) = read(MANIFESTS / "base" / "tenant" / "workspace.yaml")
-    assert claims == {workspace["metadata"]["name"]}
+    assert claims == {workspace["metadata"]["name"]} == {PlatformSpec().volume}
+    (priority,) = read(MANIFESTS / "base" / "priority.yaml")
+    assert pod["spec"]["priorityClassName"] == priority["metadata"]["name"] == PlatformSpec().priority_class
     assert all(each["image"].endswith(f":{ctlr.__version__}") for each in containers(pod))
 
 

@@ -1,4 +1,4 @@
-"""A compiled pipeline placed on a cluster: image, resources, volume, nodes, secrets.
+"""Pods placed on a cluster: image, resources, volume, nodes, secrets, of a compiled pipeline and of trials.
 
 Kubeflow Pipelines 2.17 takes some of this as parameters of a run (image, accelerator, claim, node selector,
 tolerations) and the rest only when it compiles (mount path, /dev/shm, environment from secrets, labels, parallelism).
@@ -8,12 +8,12 @@ So that there is one way, all of it is written into the compiled document when i
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctlr.specs import PlatformSpec
 
-__all__ = ["placed"]
+__all__ = ["placed", "trial_job"]
 
 Document = dict[str, Any]
 
@@ -46,6 +46,54 @@ def placed(pipeline: Mapping[str, Any], platform: PlatformSpec) -> tuple[Documen
     return document, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": settings}}}}
 
 
+def trial_job(platform: PlatformSpec, name: str, command: Sequence[str]) -> Document:
+    """The Job of a trial: a pod as those of the pipeline that train, of the least rights that Kubernetes knows.
+
+    Args:
+        platform: Where it runs.
+        name: Of its container.
+        command: What it runs.
+    """
+    resources: Document = {"cpu": platform.cpu, "memory": platform.memory}
+    gpus = {} if platform.gpu is None else {platform.gpu: str(platform.gpus)}
+    container: Document = {
+        "name": name, "image": platform.image, "command": list(command),
+        "resources": {"requests": resources, "limits": resources | gpus},
+        "securityContext": {
+            "runAsNonRoot": True, "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [
+            {"name": "workspace", "mountPath": platform.workspace}, {"name": "scratch", "mountPath": "/tmp"},
+            {"name": "shared-memory", "mountPath": "/dev/shm"},
+        ],
+    }  # fmt: skip
+    if platform.secrets:
+        container["env"] = [_from_secret(variable, place) for variable, place in sorted(platform.secrets.items())]
+    pod: Document = {
+        # A trial has nothing to ask of the API server.
+        "restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container],
+        "volumes": [
+            {"name": "workspace", "persistentVolumeClaim": {"claimName": platform.volume}},
+            {"name": "scratch", "emptyDir": {}},
+            {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": platform.shared_memory}},
+        ],
+        "nodeSelector": dict(platform.node_selector), "tolerations": _tolerations(platform),
+        "imagePullSecrets": [{"name": secret} for secret in platform.pull_secrets],
+        "serviceAccountName": platform.service_account, "priorityClassName": platform.priority_class,
+    }  # fmt: skip
+    labels = {"labels": dict(platform.labels)} if platform.labels else {}
+    template = {
+        # The sidecar of a mesh would never end, and the trial with it.
+        "metadata": labels | {"annotations": {"sidecar.istio.io/inject": "false"}},
+        "spec": {key: value for key, value in pod.items() if value not in ({}, [], None)},
+    }
+    return {
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": labels,
+        "spec": {"backoffLimit": 0, "template": template},
+    }  # fmt: skip
+
+
 def _resources(platform: PlatformSpec, *, trains: bool) -> Document:
     found: Document = {
         "resourceCpuLimit": platform.cpu, "resourceCpuRequest": platform.cpu,
@@ -75,13 +123,20 @@ def _settings(platform: PlatformSpec, *, trains: bool) -> Document:
     if trains and platform.node_selector:
         found["nodeSelector"] = {"labels": dict(platform.node_selector)}
     if trains and platform.tolerations:
-        found["tolerations"] = [toleration.model_dump(exclude_defaults=True) | _stated(toleration.operator,
-                                toleration.effect) for toleration in platform.tolerations]  # fmt: skip
+        found["tolerations"] = _tolerations(platform)
     return found
 
 
-def _stated(operator: str, effect: str) -> Document:
-    return {"operator": operator, "effect": effect}
+def _tolerations(platform: PlatformSpec) -> list[Document]:
+    """As Kubernetes has them: an empty `value` is left out."""
+    return [
+        {key: value for key, value in toleration.model_dump().items() if value} for toleration in platform.tolerations
+    ]
+
+
+def _from_secret(variable: str, place: str) -> Document:
+    name, key = place.split("/")
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
 
 
 def _secret(variable: str, place: str) -> Document:

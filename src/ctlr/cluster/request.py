@@ -56,7 +56,7 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
         return Request(
             pipeline="transfer", arguments=arguments | {"study": study}, pods=_pods_of_one(plan, study), notices=notices
         )
-    arguments |= {"manifests": manifests, "trials": config.platform.trials}
+    arguments |= {"manifests": manifests, "platform": config.platform.model_dump_json()}
     return Request(
         pipeline="benchmark", arguments=arguments, pods=pods_of(plan) | _trial_pods(config, plan), notices=notices
     )

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ctlr.cluster.submission import Submission
+from ctlr.engine import check_device
 from ctlr.errors import CtlrError, WorkspaceError
-from ctlr.trials import placed
 from ctlr.tuning.request import TrialJob
 from ctlr.workspace import Workspace
 
@@ -59,8 +59,8 @@ def job_of(submission: Submission, job: str, name: str, settings: Sequence[str])
 def _train(submission: Submission, job: TrialJob) -> None:
     from ctlr.steps.trial import run_trial
 
-    device = placed(job.device)
-    run_trial(job, submission.arrays(), submission.workspace, report=_report, device=device)
+    check_device(job.device)
+    run_trial(job, submission.arrays(), submission.workspace, report=_report, device=job.device)
 
 
 def _report(metrics: Mapping[str, float]) -> None:

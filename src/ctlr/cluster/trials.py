@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ctlr.cluster.platform import trial_job
 from ctlr.cluster.submission import Submission
 from ctlr.errors import ConfigError
 from ctlr.pool import Event
 from ctlr.searches import Bench
-from ctlr.specs import AlgorithmSpec, Experiment, Parameter, StoredArrays, Trial, TrialReport, fingerprint
+from ctlr.specs import (
+    AlgorithmSpec,
+    Experiment,
+    Parameter,
+    PlatformSpec,
+    StoredArrays,
+    Trial,
+    TrialReport,
+    dns_name,
+    fingerprint,
+)
 from ctlr.tuning.algorithms import ALGORITHMS, broken_settings
 from ctlr.tuning.katib import run_on_katib
 from ctlr.tuning.local import Outcome
@@ -26,27 +37,34 @@ TRIALS = "trials"
 """Kind of what a submission keeps: jobs of trials, by experiment."""
 
 _PLACE_OF_NAME = "ctlrTrialName"
+_CONTAINER = "trial"
+_NAME_LENGTH = 40  # Katib's own limit
 _BOUNDS = {"min": "low", "max": "high", "step": "step"}
 
 
 class KatibBench(Bench):
     """Runs experiments on the cluster's Katib; this process watches.
 
-    An experiment's name and content decide whether one that is there is taken up, so that a task that was preempted
-    goes on with it.
+    An experiment's name tells its content, so that a task that was preempted goes on with the one that is there, and
+    a search on another platform is another experiment.
 
     Args:
         submission: Whose searches are run; its trials find their jobs there.
+        platform: Where the pods of trials run.
         arrays: Stored arrays by the dataset's name.
         on_event: Told what happens.
     """
 
     def __init__(
-        self, submission: Submission, arrays: Mapping[str, StoredArrays], on_event: Callable[[Event], None]
+        self,
+        submission: Submission,
+        platform: PlatformSpec,
+        arrays: Mapping[str, StoredArrays],
+        on_event: Callable[[Event], None],
     ) -> None:
         assert submission.config.tuning is not None
         super().__init__(submission.config.tuning, arrays, submission.workspace, on_event=on_event)
-        self._submission = submission
+        self._submission, self._platform = submission, platform
 
     def run(
         self,
@@ -63,53 +81,50 @@ class KatibBench(Bench):
             raise ConfigError("`tuning.seconds`: Katib counts trials, not device seconds. Set `tuning.trials`.")
         given = {parameter.name: f"${{trialParameters.{parameter.name}}}" for parameter in experiment.parameters}
         sample = Trial(number=0, name=f"${{trialParameters.{_PLACE_OF_NAME}}}", assignments=given)
-        job = job_of(sample)
+        job = job_of(sample).model_copy(update={"device": self._platform.device})
         name = f"{experiment.name}-{fingerprint(job.model_dump_json())[:8]}"
         self._submission.keep(TRIALS, name, job.model_dump(mode="json"))
         words = ["python", "-m", "ctlr.cluster.trial", str(self.workspace.root), self._submission.name, name]
         words += [f"--name=${{trialParameters.{_PLACE_OF_NAME}}}"]
         words += [f"--set={option}={value}" for option, value in job.assignments.items()]
-        ready = experiment.model_copy(update={"manifest": katib_manifest(experiment, words)})
-        log.info("Experiment %s is Katib's", experiment.name)
+        document = katib_manifest(experiment, trial_job(self._platform, _CONTAINER, words))
+        ready = experiment.model_copy(update={"name": document["metadata"]["name"], "manifest": document})
+        log.info("Experiment %s is Katib's", ready.name)
         return run_on_katib(ready, on_event=on_event, on_notice=log.warning)
 
 
-def katib_manifest(experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
-    """The manifest of a benchmark's search: the pod of the method's own manifest, with another command.
+def katib_manifest(experiment: Experiment, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of a benchmark's search, named after its content.
 
     Args:
-        experiment: Its `manifest` has the pod; space, objective, algorithm and counts are the experiment's.
-        command: Of a trial, `${trialParameters.NAME}` in it.
+        experiment: Space, objective, algorithm, early stopping and counts.
+        job: Of a trial, `${trialParameters.NAME}` in its command.
     """
-    document = copy.deepcopy(experiment.manifest)
-    document["metadata"] = {"name": experiment.name}
-    spec = document["spec"]
     objective = experiment.objective
-    spec["objective"] = {
-        "type": objective.direction, "objectiveMetricName": objective.metric,
-        "metricStrategies": [{"name": name, "value": value} for name, value in objective.strategies.items()],
-    }  # fmt: skip
-    spec["algorithm"] = _algorithm(experiment.algorithm)
-    spec["parameters"] = [_parameter(parameter) for parameter in experiment.parameters]
-    spec |= {"parallelTrialCount": experiment.parallel, "maxTrialCount": experiment.max_trials,
-             "maxFailedTrialCount": experiment.max_trials}  # fmt: skip
-    spec.pop("metricsCollectorSpec", None)  # the command prints what Katib's own collector reads
-    template = spec["trialTemplate"]
     names = [{"name": parameter.name, "reference": parameter.name} for parameter in experiment.parameters]
-    template["trialParameters"] = [*names, {"name": _PLACE_OF_NAME, "reference": "${trialSpec.Name}"}]
-    container = _container(template)
-    container["command"] = list(command)
-    container.pop("args", None)
-    kept = [each for each in container.get("env", ()) if "${trialParameters." not in str(each.get("value", ""))]
-    container["env"] = kept
-    return document
-
-
-def _container(template: Mapping[str, Any]) -> dict[str, Any]:
-    name = template["primaryContainerName"]
-    containers = template["trialSpec"]["spec"]["template"]["spec"]["containers"]
-    found: dict[str, Any] = next(each for each in containers if each["name"] == name)
-    return found
+    spec = {
+        "objective": {
+            "type": objective.direction, "objectiveMetricName": objective.metric,
+            "metricStrategies": [{"name": name, "value": value} for name, value in objective.strategies.items()],
+        },
+        "algorithm": _algorithm(experiment.algorithm),
+        "parameters": [_parameter(parameter) for parameter in experiment.parameters],
+        "trialTemplate": {
+            "primaryContainerName": _CONTAINER, "trialSpec": job,
+            "trialParameters": [*names, {"name": _PLACE_OF_NAME, "reference": "${trialSpec.Name}"}],
+        },
+    }  # fmt: skip
+    early_stopping = experiment.manifest["spec"].get("earlyStopping")
+    if early_stopping is not None:
+        spec["earlyStopping"] = early_stopping
+    content = fingerprint(json.dumps(spec, sort_keys=True))[:6]
+    counts = {"parallelTrialCount": experiment.parallel, "maxTrialCount": experiment.max_trials,
+              "maxFailedTrialCount": experiment.max_trials}  # fmt: skip
+    return {
+        "apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment",
+        "metadata": {"name": f"{dns_name(experiment.name, _NAME_LENGTH - 7)}-{content}"},
+        "spec": spec | counts,
+    }  # fmt: skip
 
 
 def _algorithm(algorithm: AlgorithmSpec) -> dict[str, Any]:

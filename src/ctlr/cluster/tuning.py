@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal
+from typing import Any
 
 from ctlr.cluster.submission import Submission
 from ctlr.engine import check_device, default_workers, gate
@@ -11,15 +11,12 @@ from ctlr.errors import ClusterError, CtlrError, WorkspaceError
 from ctlr.plan import Plan
 from ctlr.pool import Event
 from ctlr.searches import run_searches
-from ctlr.specs import PretrainSpec, SearchResult, Study, dns_name, fingerprint
+from ctlr.specs import PlatformSpec, PretrainSpec, SearchResult, Study, dns_name, fingerprint
 from ctlr.workspace import Workspace
 
-__all__ = ["Place", "search_groups", "tune_searches"]
+__all__ = ["search_groups", "tune_searches"]
 
 log = logging.getLogger("ctlr")
-
-Place = Literal["katib", "local"]
-"""Where trials run: as pods that Katib starts, or in the task's own pod."""
 
 
 def search_groups(plan: Plan) -> dict[str, tuple[Study, ...]]:
@@ -38,20 +35,17 @@ def search_groups(plan: Plan) -> dict[str, tuple[Study, ...]]:
     return {name: tuple(studies) for name, studies in groups.items()}
 
 
-def tune_searches(
-    workspace: str, submission: str, group: str, *, place: Place, device: str, workers: int
-) -> dict[str, Any]:
+def tune_searches(workspace: str, submission: str, group: str, *, platform: PlatformSpec) -> dict[str, Any]:
     """Run a group of searches; what they found lies in the submission for `schedule_training`.
 
     What no retry mends (data that cannot be used, a manifest) is left to that step, which is not retried.
     """
-    if place == "katib":
-        device = "cpu"  # this process watches; a GPU that it held could be the one that its trials wait for
-    check_device(device)
+    if platform.trials == "local":
+        check_device(platform.device)
     run = Submission(Workspace(workspace), submission)
     plan = run.plan.model_copy(update={"searches": search_groups(run.plan)[group]})
     try:
-        found = _find(run, plan, place=place, device=device, workers=workers)
+        found = _find(run, plan, platform)
     except (WorkspaceError, ClusterError):
         raise  # a disk may have room again, a server may answer
     except CtlrError as error:
@@ -65,16 +59,17 @@ def tune_searches(
     return facts | {"trials": sum(len(stage.trials) for search in found for stage in search.stages)}
 
 
-def _find(run: Submission, plan: Plan, *, place: Place, device: str, workers: int) -> list[SearchResult]:
+def _find(run: Submission, plan: Plan, platform: PlatformSpec) -> list[SearchResult]:
     arrays = run.arrays()
     gate(plan.model_copy(update={"studies": plan.searches}), arrays, run.workspace)
-    if device != "cpu":
-        workers = default_workers(device, run.config.compute.threads)
-    bench = None
-    if place == "katib":
+    device, workers, bench = platform.device, platform.processes, None
+    if platform.trials == "katib":
         from ctlr.cluster.trials import KatibBench  # brings the Kubernetes client
 
-        bench = KatibBench(run, arrays, _say)
+        # This process watches; a GPU that it held could be the one that its trials wait for.
+        device, bench = "cpu", KatibBench(run, platform, arrays, _say)
+    elif device != "cpu":
+        workers = default_workers(device, run.config.compute.threads)
     return run_searches(
         run.config, plan, arrays, run.workspace, workers=workers, device=device, on_event=_say, bench=bench
     )

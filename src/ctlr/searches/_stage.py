@@ -243,7 +243,7 @@ class StageSearch:
         """The manifest's space, judged by what the study is judged by; neither goal nor failures end it early."""
         metric, best = objective_of(self.study, self.stage)
         return Experiment(
-            name=dns_name(f"{self.study.method.label}-n{self.study.n_train}-{identity[:8]}-r{number}", 40),
+            name=f"{dns_name(self.study.method.label, 13)}-n{self.study.n_train}-{identity[:8]}-r{number}",
             objective=Objective(
                 metric=metric, direction="minimize" if best == "min" else "maximize", strategies={metric: "latest"}
             ),

@@ -60,7 +60,9 @@ class PlatformSpec(Value):
     service_account: ObjectName | None = None
     """Of every pod; null for the one of Kubeflow Pipelines."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Of every pod, e.g. kueue.x-k8s.io/queue-name: research."""
+    """Of every pod, and of the Jobs of trials, e.g. kueue.x-k8s.io/queue-name: research."""
+    priority_class: ObjectName | None = "ctlr-trial"
+    """Of the pods of trials; null for the cluster's default."""
     parallel: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Pods of one stage at once; null leaves it to quotas and queues."""
     trials: Literal["katib", "local"] = "katib"
