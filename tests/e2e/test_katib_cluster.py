@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from katib_crds import katib_there
 from katib_lab import manifest
 from terminal import until
 
@@ -75,42 +76,7 @@ def clients() -> Any:
 @pytest.fixture(scope="module")
 def katib(clients: Any) -> bool:
     """Whether Katib's controllers are there; its CRDs are after this."""
-    labelled = "katib.kubeflow.org/component=controller"
-    found = clients.AppsV1Api().list_deployment_for_all_namespaces(label_selector=labelled, _preload_content=False)
-    if json.loads(found.data)["items"]:
-        return True
-    extensions = clients.ApiextensionsV1Api()
-    for kind in ("Experiment", "Trial", "Suggestion"):
-        with contextlib.suppress(clients.ApiException):  # they are there already
-            extensions.create_custom_resource_definition(definition(kind), _preload_content=False)
-    until(lambda: _served(clients))
-    return False
-
-
-def definition(kind: str) -> dict[str, Any]:
-    """Katib's CRD as far as an API server reads it: any content, and a status of its own."""
-    plural = f"{kind.lower()}s"
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.kubeflow.org"},
-        "spec": {
-            "group": "kubeflow.org", "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [{
-                "name": "v1beta1", "served": True, "storage": True, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }],
-        },
-    }  # fmt: skip
-
-
-def _served(clients: Any) -> bool:
-    try:
-        for plural in ("experiments", "trials"):
-            clients.CustomObjectsApi().list_namespaced_custom_object("kubeflow.org", "v1beta1", "default", plural)
-    except clients.ApiException:
-        return False
-    return True
+    return katib_there()
 
 
 @pytest.fixture

@@ -9,20 +9,27 @@ tests/manifests alone checks that pods are restricted. Whether network rules are
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from katib_crds import katib_there
+from kfp_launcher import launched, outputs_of
 from pod_policy import Document, kustomize, pods, read, render
 from ruamel.yaml import YAML
-from tiny_bench import TINY
+from terminal import ctlr
+from tiny_bench import TINY, search_of
+
+from ctlr.cluster.request import request_of
+from ctlr.specs import PlatformSpec, fingerprint
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "ctlr-e2e"
@@ -135,12 +142,14 @@ def _named(documents: list[Document]) -> list[Document]:
     return made
 
 
-def _job(name: str, *words: str, config: str = "") -> Document:
-    """The Job of components/check with other arguments, and perhaps a ConfigMap's files at /config."""
+def _job(name: str, *words: str, config: str = "", command: Sequence[str] = ()) -> Document:
+    """The Job of components/check with other words, and perhaps a ConfigMap's files at /config."""
     (job,) = read(ROOT / "manifests" / "components" / "check" / "job.yaml")
     job["metadata"] |= {"name": name, "namespace": NAMESPACE}
     spec = job["spec"]["template"]["spec"]
     spec["containers"][0]["args"] = list(words)
+    if command:
+        spec["containers"][0]["command"] = list(command)
     if config:
         spec["volumes"].append({"name": "config", "configMap": {"name": config}})
         spec["containers"][0]["volumeMounts"].append({"name": "config", "mountPath": "/config", "readOnly": True})
@@ -218,3 +227,93 @@ def test_a_benchmark_runs_on_a_read_only_root_to_its_report(applied: str) -> Non
     ended, log = _ended("tiny")
     assert ended == "Complete", log
     assert "Report: /workspace/reports/tiny/report.html" in log
+
+
+TUNED = (
+    TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}").replace("[6, 10]", "[6]")
+    + "tuning: {experiments: {scratch: rate.yaml, supervised: rate.yaml}, trials: 2, parallel: 1}\n"
+)
+
+
+@pytest.fixture
+def tuned_benchmark(tmp_path: Path) -> Any:
+    from ctlr.config import load
+
+    (tmp_path / "tiny.yaml").write_text(TUNED)
+    (tmp_path / "rate.yaml").write_text(search_of("lr"))
+    return load(tmp_path / "tiny.yaml")
+
+
+@pytest.fixture
+def katib(applied: str) -> Iterator[None]:
+    """Katib at work on the namespace, or its double."""
+    from katib_double import KatibDouble
+    from kubernetes import client, config
+
+    config.load_kube_config(os.environ["KUBECONFIG"])
+    with contextlib.nullcontext() if katib_there() else KatibDouble(client.ApiClient(), NAMESPACE, period=0.2):
+        yield
+
+
+def _execute(component: str, **inputs: Any) -> dict[str, Any]:
+    """Outputs of a component that runs in a pod as Kubeflow Pipelines starts it."""
+    name = f"{component}-{fingerprint(json.dumps(inputs))[:8]}"
+    job = _job(name, command=launched(component, workspace="/workspace", **inputs))
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    del container["args"]
+    container["env"].append({"name": "KFP_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
+    apply([job])
+    ended, log = _ended(name)
+    assert ended == "Complete", log
+    return outputs_of(log)
+
+
+def test_the_pipelines_components_tune_by_katib_and_find_what_a_laptop_finds(
+    katib: None, tuned_benchmark: Any, tmp_path: Path
+) -> None:
+    request = request_of(tuned_benchmark)
+    inputs = {name: request.arguments[name] for name in ("benchmark", "manifests")}
+    laid = _execute("plan", **inputs)
+    run = {"submission": laid["submission"]}
+    for dataset in laid["datasets"]:
+        assert _execute("preprocess", dataset=dataset, workers=1, **run)["arrays"]["status"] == "ok"
+    for name in laid["pretrainings"]:
+        assert _execute("pretrain", pretraining=name, device="cpu", **run)["encoder"]["status"] == "ok"
+
+    found = [_execute("tune", searches=group, platform=_small(), **run)["found"] for group in laid["searches"]]
+    jobs = [each for each in get("-n", NAMESPACE, "jobs")["items"] if _is_trial(each)]
+    assert len(jobs) == 4
+    assert {each["spec"]["template"]["spec"]["priorityClassName"] for each in jobs} == {"ctlr-trial"}
+    assert {each["spec"]["template"]["spec"]["containers"][0]["image"] for each in jobs} == {PlatformSpec().image}
+
+    left = _execute("schedule", **run)
+    assert {kind: len(names) for kind, names in left.items()} == {
+        "pretrainings": 0, "scores": 0, "studies": 2, "floors": 1
+    }  # fmt: skip
+    for study in left["studies"]:
+        assert _execute("finetune", study=study, device="cpu", **run)["model"]["status"] == "ok"
+    scores = {
+        study: _execute("evaluate", study=study, device="cpu", **run)["metrics"]["test_mae"]
+        for study in (*left["studies"], *left["floors"])
+    }
+    assert _execute("report", **inputs)["counts"]["studies"] == 3
+
+    laptop = ctlr("run", "tiny.yaml", "--workers=1", folder=tmp_path)
+    assert laptop.code == 0, laptop.err
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("workspace/studies/*/result.json")]
+    assert len(results) == 3
+    for result in results:
+        method = result["study"]["method"]
+        (score,) = [score for study, score in scores.items() if study.startswith(method["label"])]
+        assert score == pytest.approx(result["scores"]["test"]["mae"], rel=1e-3)  # processors round differently
+        chosen = [facts[f"{method['label']} n6"] for facts in found if f"{method['label']} n6" in facts]
+        assert chosen == ([] if method["label"] == "mean" else [f"lr={method['finetune']['lr']}"])
+
+
+def _small() -> str:
+    """The platform, with what a small node has."""
+    return PlatformSpec(cpu="500m", memory="1Gi").model_dump_json()
+
+
+def _is_trial(job: Document) -> bool:
+    return any(each["kind"] == "Trial" for each in job["metadata"].get("ownerReferences", []))
