@@ -39,13 +39,15 @@ def start_trials(number: int, root: str, arrays_json: Mapping[str, str], device:
     """Load torch once; return what performs this worker's trials."""
     # Before OpenMP is loaded: threads that spin while they wait would take the cores of the other workers.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # For scores, and torch's compiler for the first optimiser of a process: no trial is charged with loading them.
+    import scipy.stats  # noqa: F401
+    import sklearn.metrics  # noqa: F401
     import torch
 
     from ctlr.steps.trial import run_trial
     from ctlr.training.placement import keep_freed_memory
 
     keep_freed_memory()
-    # The first optimiser of a process loads torch's compiler, for seconds that no trial is to be charged with.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     workspace = Workspace(root)
     arrays = {name: StoredArrays.model_validate_json(text) for name, text in arrays_json.items()}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from ctlr.data.development import Development
 from ctlr.data.splits import Split, rows_of
@@ -98,6 +97,8 @@ def _assign(strata: Sequence[Codes], groups: Codes, *, grouped: bool, folds: int
     """(S,) fold of each subject."""
     fold_of = np.empty(len(groups), np.int64)
     if grouped:
+        from sklearn.model_selection import StratifiedGroupKFold  # slow to load, and seldom needed
+
         chooser = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         for fold, (_, held) in enumerate(chooser.split(groups, strata[0], groups)):
             fold_of[held] = fold

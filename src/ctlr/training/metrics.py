@@ -1,6 +1,7 @@
 """Scores of predictions, under the names of `ctlr.specs.METRICS`; what is undefined is left out, never NaN.
 
-Arrays in, numbers out: nothing here knows torch. N images, K classes.
+Arrays in, numbers out: nothing here knows torch. N images, K classes. SciPy's and scikit-learn's parts are imported
+where they are called: they take a second to load, which no process should wait for before it begins to work.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from sklearn import metrics as sk
 
 from ctlr.errors import TrainingError
 
@@ -54,6 +53,8 @@ def regression_scores(y_true: ArrayLike, y_pred: ArrayLike, *, bins: ArrayLike) 
         TrainingError: A prediction is not finite.
         ValueError: The arrays are empty, of different shapes, or a target is missing.
     """
+    from sklearn import metrics as sk
+
     truth, predicted = _numbers(y_true, y_pred)
     scores = {
         "mae": float(sk.mean_absolute_error(truth, predicted)),
@@ -62,6 +63,8 @@ def regression_scores(y_true: ArrayLike, y_pred: ArrayLike, *, bins: ArrayLike) 
     if not _is_flat(truth):
         scores["r2"] = float(sk.r2_score(truth, predicted))
         if not _is_flat(predicted):
+            from scipy import stats
+
             scores["r"] = float(stats.pearsonr(truth, predicted).statistic)
     edges = np.asarray(bins, dtype=np.float64)
     classes = np.digitize(truth, edges), np.digitize(predicted, edges)
@@ -129,6 +132,8 @@ def classification_scores(y_true: ArrayLike, probabilities: ArrayLike) -> dict[s
         TrainingError: A probability is not finite.
         ValueError: Shapes do not fit, a code lies outside 0..K-1, or probabilities are negative or all zero.
     """
+    from sklearn import metrics as sk
+
     truth, shares = _classes(y_true, probabilities)
     predicted = shares.argmax(axis=1)
     codes = np.arange(shares.shape[1])
@@ -222,6 +227,8 @@ def fit_gap_correction(y_true: ArrayLike, y_pred: ArrayLike) -> GapCorrection:
         TrainingError: A prediction is not finite.
         ValueError: Shapes do not fit, an age is missing, or all ages are equal.
     """
+    from scipy import stats
+
     age, predicted = _numbers(y_true, y_pred)
     if _is_flat(age):
         raise ValueError(f"a slope on age needs two different ages; all {len(age)} are {age[0]:g}")
@@ -244,6 +251,8 @@ def brain_age_gap(y_true: ArrayLike, y_pred: ArrayLike, correction: GapCorrectio
         TrainingError: A prediction is not finite.
         ValueError: Shapes do not fit, or an age is missing.
     """
+    from scipy import stats
+
     age, predicted = _numbers(y_true, y_pred)
     gap = predicted - age
     if correction is not None:
