@@ -22,6 +22,7 @@ CONTROLLER = "/apis/apps/v1/namespaces/kubeflow/deployments/katib-controller"
 CLAIM = "/api/v1/namespaces/lab/persistentvolumeclaims/ctlr-workspace"
 PIPELINES = "/api/v1/namespaces/kubeflow/services/http:ml-pipeline:8888/proxy/apis/v2beta1/healthz"
 MLFLOW = "/api/v1/namespaces/lab/services/http:mlflow:5000/proxy/health"
+PRIORITY = "/apis/scheduling.k8s.io/v1/priorityclasses/ctlr-trial"
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -37,6 +38,7 @@ def healthy() -> dict[str, tuple[int, Any]]:
         "/api/v1/nodes": (200, {"items": [node, {"status": {"allocatable": {"nvidia.com/gpu": "0"}}}]}),
         PIPELINES: (200, {}),
         MLFLOW: (200, "OK"),
+        PRIORITY: (200, {"value": -10}),
     }
 
 
@@ -103,6 +105,7 @@ def test_a_healthy_cluster_has_no_fault(cluster: Cluster) -> None:
     assert [what for what, finding in found.items() if not finding.ok] == []
     assert found["kubernetes"].found == f"v1.33.4 at {cluster.address}, namespace lab"
     assert found["gpu nodes"].found == "2 nvidia.com/gpu, 7 nvidia.com/mig-1g.18gb"
+    assert found["priority of trials"].found == "ctlr-trial is -10"
 
 
 def test_a_right_that_is_missing_is_named_with_its_verb(cluster: Cluster) -> None:
@@ -114,6 +117,14 @@ def test_a_right_that_is_missing_is_named_with_its_verb(cluster: Cluster) -> Non
     )
     assert found["right pods/log"].found == "may not get"
     assert found["right pods"].ok
+
+
+def test_a_priority_class_that_trials_name_is_missed_where_it_can_be_seen(cluster: Cluster) -> None:
+    del cluster.answers[PRIORITY]
+    found = examined()["priority of trials"]
+    assert (found.ok, found.optional, found.found) == (False, True, "there is no class ctlr-trial")
+    cluster.answers[PRIORITY] = (403, {"message": "forbidden"})
+    assert examined()["priority of trials"].found == "not seen with these rights"
 
 
 def test_without_katib_nobody_asks_for_its_controller(cluster: Cluster) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctlr.errors import require
+from ctlr.specs import PlatformSpec
 from ctlr.tuning.katib.connection import RIGHTS, Right, connect, pod_namespace
 
 __all__ = ["CHECKED_RIGHTS", "Finding", "examine_cluster"]
@@ -51,7 +52,7 @@ class _Cluster:
 
 
 def examine_cluster(*, host: str = "", namespace: str = "", context: str = "", workspace: str = CLAIM) -> list[Finding]:
-    """Look at a cluster: API server, rights, Katib, Kubeflow Pipelines, MLflow, workspace, GPUs.
+    """Look at a cluster: API server, rights, Katib, Kubeflow Pipelines, MLflow, workspace, priority of trials, GPUs.
 
     Args:
         host: Address of Kubeflow Pipelines; empty for its Service in the cluster.
@@ -81,6 +82,7 @@ def examine_cluster(*, host: str = "", namespace: str = "", context: str = "", w
         _pipelines(cluster, host),
         _mlflow(cluster),
         *_storage(cluster, workspace),
+        _priority(cluster),
         _gpus(cluster),
     ]
 
@@ -155,7 +157,7 @@ def _pipelines(cluster: _Cluster, host: str) -> Finding:
     address = host or (f"http://ml-pipeline.{KUBEFLOW}:8888" if pod_namespace() else "")
     remedy = (
         f"kubectl -n {KUBEFLOW} get pods; from outside the cluster: kubectl -n {KUBEFLOW} port-forward "
-        "service/ml-pipeline 8888:8888, then --host http://localhost:8888."
+        "service/ml-pipeline 8888:8888, then --host http://localhost:8888. `ctlr tune --on katib` needs none."
     )
     return _service(cluster, "pipelines", address, KUBEFLOW, "ml-pipeline:8888", "/apis/v2beta1/healthz", remedy)
 
@@ -226,6 +228,20 @@ def _waits(cluster: _Cluster, storage_class: str) -> bool:
     """Whether claims of a class are bound by their first pod."""
     status, found = cluster.ask(f"/apis/storage.k8s.io/v1/storageclasses/{storage_class}")
     return status == 200 and found.get("volumeBindingMode") == "WaitForFirstConsumer"
+
+
+def _priority(cluster: _Cluster) -> Finding:
+    what, name = "priority of trials", PlatformSpec().priority_class
+    status, found = cluster.ask(f"/apis/scheduling.k8s.io/v1/priorityclasses/{name}")
+    if status not in (200, 404):
+        return _unseen(what)
+    return Finding(
+        what=what,
+        ok=status == 200,
+        found=f"{name} is {found['value']}" if status == 200 else f"there is no class {name}",
+        remedy=f"{_APPLY}, or name another in `platform.priority_class`; trials of katib/ do not start without it.",
+        optional=True,
+    )
 
 
 def _gpus(cluster: _Cluster) -> Finding:
