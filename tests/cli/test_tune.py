@@ -8,35 +8,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from plain_manifest import PROGRAM
 from ruamel.yaml import YAML
 from terminal import PATIENCE_SECONDS, Running, call
 from tiny_bench import TINY
 
-PROGRAM = """\
-apiVersion: kubeflow.org/v1beta1
-kind: Experiment
-metadata: {name: square}
-spec:
-  objective: {type: minimize, objectiveMetricName: loss}
-  algorithm: {algorithmName: random, algorithmSettings: [{name: random_state, value: "1"}]}
-  parallelTrialCount: 2
-  maxTrialCount: 3
-  maxFailedTrialCount: 1
-  parameters:
-    - {name: x, parameterType: double, feasibleSpace: {min: "-1", max: "1"}}
-  trialTemplate:
-    primaryContainerName: main
-    trialParameters: [{name: x, reference: x}]
-    trialSpec:
-      apiVersion: batch/v1
-      kind: Job
-      spec:
-        template:
-          spec:
-            restartPolicy: Never
-            containers:
-              - {name: main, image: example.org/square:1, command: [sh, -c, "echo loss=${trialParameters.x}"]}
-"""
 STUDY = PROGRAM.replace("name: square", "name: tiny-scratch").replace("loss", "val_mae").replace(
     '[sh, -c, "echo val_mae=${trialParameters.x}"]',
     '[ctlr, trial, tiny.yaml, --study=scratch, "--set=dropout=${trialParameters.x}", "--set=epochs=2"]',

@@ -25,6 +25,7 @@ from clinic import (
     volume_file,
     write_clinic,
 )
+from plain_manifest import PROGRAM
 from terminal import Finished, Running, call, ctlr
 
 from ctlr.workspace import Workspace
@@ -399,33 +400,10 @@ def test_a_disk_that_becomes_full_in_training_costs_nothing_that_was_finished(ow
     assert results(last) == results(call("run", "clinic.yaml", "-o", "json", folder=own))
 
 
-NOISY = """\
-apiVersion: kubeflow.org/v1beta1
-kind: Experiment
-metadata: {name: noisy}
-spec:
-  objective: {type: minimize, objectiveMetricName: loss}
-  algorithm: {algorithmName: random, algorithmSettings: [{name: random_state, value: "1"}]}
-  parallelTrialCount: 1
-  maxTrialCount: 8
-  maxFailedTrialCount: 1
-  parameters:
-    - {name: x, parameterType: double, feasibleSpace: {min: "0", max: "1"}}
-  trialTemplate:
-    primaryContainerName: trial
-    trialParameters: [{name: x, reference: x}]
-    trialSpec:
-      apiVersion: batch/v1
-      kind: Job
-      spec:
-        template:
-          spec:
-            restartPolicy: Never
-            containers:
-              - name: trial
-                image: none
-                command: [sh, -c, "yes padding | head -c 60000; echo loss=${trialParameters.x}"]
-"""
+NOISY = (
+    PROGRAM.replace("name: square", "name: noisy").replace("echo", "yes padding | head -c 60000; echo")
+    .replace("parallelTrialCount: 2", "parallelTrialCount: 1").replace("maxTrialCount: 3", "maxTrialCount: 8")
+)  # fmt: skip
 
 
 def test_a_disk_that_becomes_full_in_a_search_costs_no_trial_that_has_ended(own: Path) -> None:

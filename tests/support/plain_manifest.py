@@ -1,4 +1,4 @@
-"""One manifest and its changes, for tests of what is read, refused and filled in."""
+"""Manifests and their changes, for tests of what is read, refused, filled in and run."""
 
 from pathlib import Path
 
@@ -57,6 +57,32 @@ spec:
                 args: ["${trialParameters.optimiser}", "${trialParameters.width}"]
             restartPolicy: Never
 """
+PROGRAM = """\
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: square}
+spec:
+  objective: {type: minimize, objectiveMetricName: loss}
+  algorithm: {algorithmName: random, algorithmSettings: [{name: random_state, value: "1"}]}
+  parallelTrialCount: 2
+  maxTrialCount: 3
+  maxFailedTrialCount: 1
+  parameters:
+    - {name: x, parameterType: double, feasibleSpace: {min: "-1", max: "1"}}
+  trialTemplate:
+    primaryContainerName: main
+    trialParameters: [{name: x, reference: x}]
+    trialSpec:
+      apiVersion: batch/v1
+      kind: Job
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - {name: main, image: example.org/square:1, command: [sh, -c, "echo loss=${trialParameters.x}"]}
+"""
+"""Of a program that can run: it prints its parameter."""
 
 
 def read(folder: Path, text: str) -> Experiment:
