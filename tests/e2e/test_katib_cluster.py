@@ -188,6 +188,14 @@ def test_a_quota_that_is_used_up_is_named(clients: Any, space: str) -> None:
         run(search(), space, timeout=18)
 
 
+def test_a_priority_class_that_is_missing_is_named(clients: Any, space: str) -> None:
+    experiment = search()
+    template = experiment.manifest["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]
+    template["spec"]["priorityClassName"] = "low"
+    with pytest.raises(ClusterError, match=r"priority class is missing: .*low was found.*platform\.priority_class"):
+        run(experiment, space, timeout=18)
+
+
 def test_an_experiment_that_a_user_deletes_ends_with_that_message(clients: Any, space: str) -> None:
     def delete() -> None:
         until(lambda: pods(clients, space))

@@ -410,6 +410,10 @@ STUCK: dict[str, tuple[Callable[[Node, Object], None], str]] = {
         lambda node, job: node.refuse(job, "pods is forbidden: exceeded quota: small, requested: pods=1"),
         r"quota is used up: pods is forbidden: exceeded quota: small.*Raise the ResourceQuota, or lower parallel",
     ),
+    "priority": (
+        lambda node, job: node.refuse(job, 'pods "x" is forbidden: no PriorityClass with name low was found'),
+        r"priority class is missing: .* name low was found.*manifests/base` makes ctlr-trial.*platform\.priority_class",
+    ),
 }  # fmt: skip
 
 
