@@ -1,5 +1,4 @@
-# CTLR for NVIDIA GPUs: pipeline pods and trials on GPU nodes. The wheels bring CUDA; the node brings the driver (>= 580).
-# 5.8 GB unpacked, 3.2 GB to pull.
+# CTLR for NVIDIA GPUs: pods that train on GPU nodes, whose driver is >= 580 (CUDA 13). 5.8 GB unpacked, 3.2 GB to pull.
 #   make images ENGINE=podman          or: docker build -f images/gpu.Dockerfile -t ctlr/ctlr-gpu:0.1.0 .
 # Any Debian or Ubuntu image with Python 3.11 and venv may be the base: --build-arg BASE=registry.example.org/python:3.11.
 ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
