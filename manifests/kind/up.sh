@@ -19,7 +19,8 @@ for image in ctlr/ctlr-cpu ctlr/ctlr-suggestion ctlr/mlflow; do
     kind load docker-image --name ctlr "$image:0.1.0"
 done
 kubectl -n kubeflow get configmap katib-config -o json |
-    "$PYTHON" manifests/register_suggestions.py | kubectl apply --server-side --force-conflicts -f -
+    "$PYTHON" manifests/configure_katib.py | kubectl apply --server-side --force-conflicts -f -
+kubectl -n kubeflow rollout restart deployment/katib-controller
 kubectl label namespace kubeflow --overwrite ctlr.dev/tenant=true katib.kubeflow.org/metrics-collector-injection=enabled
 
 sh manifests/secrets.sh kubeflow

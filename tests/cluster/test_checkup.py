@@ -23,6 +23,7 @@ CLAIM = "/api/v1/namespaces/lab/persistentvolumeclaims/ctlr-workspace"
 PIPELINES = "/api/v1/namespaces/kubeflow/services/http:ml-pipeline:8888/proxy/apis/v2beta1/healthz"
 MLFLOW = "/api/v1/namespaces/lab/services/http:mlflow:5000/proxy/health"
 PRIORITY = "/apis/scheduling.k8s.io/v1/priorityclasses/ctlr-trial"
+CONFIG = "/api/v1/namespaces/kubeflow/configmaps/katib-config"
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -39,6 +40,7 @@ def healthy() -> dict[str, tuple[int, Any]]:
         PIPELINES: (200, {}),
         MLFLOW: (200, "OK"),
         PRIORITY: (200, {"value": -10}),
+        CONFIG: (200, {"data": {"katib-config.yaml": "init: {controller: {injectSecurityContext: true}}"}}),
     }
 
 
@@ -125,6 +127,19 @@ def test_a_priority_class_that_trials_name_is_missed_where_it_can_be_seen(cluste
     assert (found.ok, found.optional, found.found) == (False, True, "there is no class ctlr-trial")
     cluster.answers[PRIORITY] = (403, {"message": "forbidden"})
     assert examined()["priority of trials"].found == "not seen with these rights"
+
+
+def test_a_sidecar_that_a_restricted_namespace_refuses_is_named(cluster: Cluster) -> None:
+    cluster.answers[CONFIG] = (200, {"data": {"katib-config.yaml": "init: {controller: {webhookPort: 8443}}"}})
+    found = examined()["katib sidecar"]
+    assert (found.ok, found.optional) == (False, True)
+    assert "`restricted` refuses its pod" in found.found
+    assert "configure_katib.py" in found.remedy
+    own = "runtime: {metricsCollectors: [{kind: StdOut, securityContext: {runAsNonRoot: true}}]}"
+    cluster.answers[CONFIG] = (200, {"data": {"katib-config.yaml": own}})
+    assert examined()["katib sidecar"].ok
+    del cluster.answers[CONFIG]
+    assert examined()["katib sidecar"].found == "not seen with these rights"
 
 
 def test_without_katib_nobody_asks_for_its_controller(cluster: Cluster) -> None:

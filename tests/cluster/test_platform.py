@@ -11,7 +11,7 @@ FULL = PlatformSpec(
     shared_memory="8Gi", gpu="nvidia.com/mig-1g.10gb", gpus=2, node_selector={"pool": "l4"},
     tolerations=(TolerationSpec(key="nvidia.com/gpu"),), secrets={"PASSWORD": "mlflow-user/password"},
     pull_secrets=("pull",), service_account="trainer", labels={"kueue.x-k8s.io/queue-name": "research"},
-    priority_class="low",
+    priority_class="low", user=7,
 )  # fmt: skip
 
 
@@ -36,6 +36,7 @@ def test_the_pod_of_a_trial_is_all_that_the_platform_says() -> None:
     assert mounts == {"workspace": "/data/work", "scratch": "/tmp", "shared-memory": "/dev/shm"}
     assert pod == {
         "restartPolicy": "Never", "automountServiceAccountToken": False, "nodeSelector": {"pool": "l4"},
+        "securityContext": {"runAsUser": 7, "runAsGroup": 7, "fsGroup": 7},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "imagePullSecrets": [{"name": "pull"}], "serviceAccountName": "trainer", "priorityClassName": "low",
         "volumes": [
@@ -48,5 +49,5 @@ def test_the_pod_of_a_trial_is_all_that_the_platform_says() -> None:
 
 
 def test_what_the_platform_leaves_open_is_the_clusters() -> None:
-    pod = trial_job(PlatformSpec(priority_class=None), "trial", ["true"])["spec"]["template"]["spec"]
+    pod = trial_job(PlatformSpec(priority_class=None, user=None), "trial", ["true"])["spec"]["template"]["spec"]
     assert pod.keys() == {"restartPolicy", "automountServiceAccountToken", "containers", "volumes"}

@@ -94,7 +94,7 @@ def test_every_pod_has_the_image_the_volume_and_the_secrets() -> None:
         assert each["pvcMount"][0]["pvcNameParameter"] == {"runtimeValue": {"constant": "ages"}}
         assert each["emptyDirMounts"][0]["sizeLimit"] == "8Gi"
         assert each["secretAsEnv"][0]["keyToEnv"] == [{"secretKey": "password", "envVar": "MLFLOW_TRACKING_PASSWORD"}]
-        assert each["securityContext"] == {"runAsNonRoot": True}
+        assert each["securityContext"] == {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001}
         assert each["podMetadata"] == {"labels": PLATFORM.labels}
 
 

@@ -410,6 +410,13 @@ STUCK: dict[str, tuple[Callable[[Node, Object], None], str]] = {
         lambda node, job: node.refuse(job, "pods is forbidden: exceeded quota: small, requested: pods=1"),
         r"quota is used up: pods is forbidden: exceeded quota: small.*Raise the ResourceQuota, or lower parallel",
     ),
+    "restricted": (
+        lambda node, job: node.refuse(
+            job, 'pods "x" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities '
+            '(container "metrics-logger-and-collector" must set securityContext.capabilities.drop=["ALL"])',
+        ),
+        r"refuses the container that Katib adds: .*restricted:latest.* manifests/configure_katib\.py",
+    ),
     "priority": (
         lambda node, job: node.refuse(job, 'pods "x" is forbidden: no PriorityClass with name low was found'),
         r"priority class is missing: .* name low was found.*manifests/base` makes ctlr-trial.*platform\.priority_class",

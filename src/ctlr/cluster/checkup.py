@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from ctlr.errors import require
 from ctlr.specs import PlatformSpec
 from ctlr.tuning.katib.connection import RIGHTS, Right, connect, pod_namespace
@@ -141,6 +143,7 @@ def _katib(cluster: _Cluster) -> Iterator[Finding]:
     yield Finding(what="katib", ok=not missing, found=found, remedy=remedy)
     if not missing:
         yield _controller(cluster)
+        yield _sidecar(cluster)
 
 
 def _controller(cluster: _Cluster) -> Finding:
@@ -151,6 +154,24 @@ def _controller(cluster: _Cluster) -> Finding:
     ready = int(found.get("status", {}).get("readyReplicas", 0)) if status == 200 else 0
     remedy = f"kubectl -n {KUBEFLOW} describe deployment katib-controller: experiments stay as they are without it."
     return Finding(what=what, ok=ready > 0, found=f"{ready} ready" if status == 200 else "not there", remedy=remedy)
+
+
+def _sidecar(cluster: _Cluster) -> Finding:
+    """Whether the container that Katib adds to a trial's pod is let into a namespace that enforces `restricted`."""
+    what = "katib sidecar"
+    status, found = cluster.ask(f"/api/v1/namespaces/{KUBEFLOW}/configmaps/katib-config")
+    if status != 200:
+        return _unseen(what)
+    config = YAML(typ="safe").load(found.get("data", {}).get("katib-config.yaml", "")) or {}
+    collectors = (config.get("runtime") or {}).get("metricsCollectors") or [{}]
+    copied = bool(((config.get("init") or {}).get("controller") or {}).get("injectSecurityContext"))
+    ok = copied or all(each.get("securityContext") for each in collectors)  # of its own: newer than 0.19
+    remedy = (
+        f"kubectl -n {KUBEFLOW} get configmap katib-config -o json | python manifests/configure_katib.py | "
+        f"kubectl apply -f -; kubectl -n {KUBEFLOW} rollout restart deployment/katib-controller."
+    )
+    words = "has a security context" if ok else "has no security context: `restricted` refuses its pod"
+    return Finding(what=what, ok=ok, found=words, remedy=remedy, optional=True)
 
 
 def _pipelines(cluster: _Cluster, host: str) -> Finding:

@@ -73,6 +73,8 @@ def trial_job(platform: PlatformSpec, name: str, command: Sequence[str]) -> Docu
     pod: Document = {
         # A trial has nothing to ask of the API server.
         "restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container],
+        # Also of the container that Katib adds, whose image has another user; and who the workspace's files belong to.
+        "securityContext": {} if platform.user is None else _user(platform) | {"fsGroup": platform.user},
         "volumes": [
             {"name": "workspace", "persistentVolumeClaim": {"claimName": platform.volume}},
             {"name": "scratch", "emptyDir": {}},
@@ -94,6 +96,10 @@ def trial_job(platform: PlatformSpec, name: str, command: Sequence[str]) -> Docu
     }  # fmt: skip
 
 
+def _user(platform: PlatformSpec) -> Document:
+    return {} if platform.user is None else {"runAsUser": platform.user, "runAsGroup": platform.user}
+
+
 def _resources(platform: PlatformSpec, *, trains: bool) -> Document:
     found: Document = {
         "resourceCpuLimit": platform.cpu, "resourceCpuRequest": platform.cpu,
@@ -110,7 +116,7 @@ def _settings(platform: PlatformSpec, *, trains: bool) -> Document:
                       "pvcNameParameter": _constant(platform.volume)}],
         "emptyDirMounts": [{"volumeName": "shared-memory", "mountPath": "/dev/shm", "medium": "Memory",
                             "sizeLimit": platform.shared_memory}],
-        "securityContext": {"runAsNonRoot": True},
+        "securityContext": {"runAsNonRoot": True} | _user(platform),
     }  # fmt: skip
     if platform.secrets:
         found["secretAsEnv"] = [_secret(variable, place) for variable, place in sorted(platform.secrets.items())]

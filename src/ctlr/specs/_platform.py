@@ -57,6 +57,8 @@ class PlatformSpec(Value):
     """Environment variable -> `secret/key`, e.g. MLFLOW_TRACKING_PASSWORD: mlflow-user/password."""
     pull_secrets: tuple[ObjectName, ...] = ()
     """Secrets that the image is pulled with."""
+    user: Annotated[int, Field(ge=1)] | None = 10_001
+    """User and group id of every pod, as the images have them; null where the cluster gives out ids (OpenShift)."""
     service_account: ObjectName | None = None
     """Of every pod; null for the one of Kubeflow Pipelines."""
     labels: dict[str, str] = Field(default_factory=dict)

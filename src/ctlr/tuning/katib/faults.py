@@ -167,6 +167,9 @@ def _from_events(name: str, events: Sequence[Object]) -> str:
         if "exceeded quota" in message:
             remedy = "Raise the ResourceQuota, or lower parallelTrialCount or resources"
             return f"the namespace's quota is used up: {message}. {remedy}"
+        if "violates PodSecurity" in message and SIDECAR in message:
+            remedy = "Let Katib give it the trial's security context: manifests/configure_katib.py"
+            return f"the namespace refuses the container that Katib adds: {message}. {remedy}"
         if "no PriorityClass" in message:
             remedy = "`kubectl apply -k manifests/base` makes ctlr-trial; or set another priorityClassName"
             return f"its priority class is missing: {message}. {remedy} (`platform.priority_class` of a benchmark)"

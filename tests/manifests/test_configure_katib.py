@@ -1,4 +1,4 @@
-"""CTLR's algorithms in an installed Katib's configuration."""
+"""CTLR's part of an installed Katib's configuration."""
 
 import json
 import subprocess
@@ -21,8 +21,8 @@ runtime:
 """
 
 
-def register(document: dict[str, object]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "manifests" / "register_suggestions.py")]
+def configure(document: dict[str, object]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "manifests" / "configure_katib.py")]
     return subprocess.run(command, input=json.dumps(document), capture_output=True, text=True, check=False)
 
 
@@ -32,19 +32,19 @@ def config_map(text: str, key: str = "katib-config.yaml") -> dict[str, object]:
 
 
 def test_ours_replace_those_of_the_same_name_and_the_rest_stays() -> None:
-    made = json.loads(register(config_map(KATIB)).stdout)
+    made = json.loads(configure(config_map(KATIB)).stdout)
     assert made["metadata"] == {"name": "katib-config", "namespace": "kubeflow"}
     config = YAML(typ="safe").load(made["data"]["katib-config.yaml"])
     images = {each["algorithmName"]: each["image"] for each in config["runtime"]["suggestions"]}
     assert images["tpe"] == images["evolutionary"] == "ctlr/ctlr-suggestion:0.1.0"
     assert images["darts"] == "ghcr.io/kubeflow/katib/suggestion-darts:v0.19.0"
-    assert config["init"] == {"controller": {"webhookPort": 8443}}
+    assert config["init"] == {"controller": {"webhookPort": 8443, "injectSecurityContext": True}}
     assert config["runtime"]["metricsCollectors"][0]["kind"] == "StdOut"
 
 
-def test_registering_twice_changes_nothing_more() -> None:
-    once = register(config_map(KATIB)).stdout
-    assert register(json.loads(once)).stdout == once
+def test_configuring_twice_changes_nothing_more() -> None:
+    once = configure(config_map(KATIB)).stdout
+    assert configure(json.loads(once)).stdout == once
 
 
 def test_services_are_restricted_and_say_what_they_need() -> None:
@@ -58,6 +58,6 @@ def test_services_are_restricted_and_say_what_they_need() -> None:
 
 
 def test_another_config_map_is_refused() -> None:
-    done = register(config_map("", key="other"))
+    done = configure(config_map("", key="other"))
     assert done.returncode == 1
     assert "no key 'katib-config.yaml'" in done.stderr

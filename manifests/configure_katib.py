@@ -1,9 +1,10 @@
-"""Name CTLR's suggestion services in the configuration of an installed Katib, whatever else stands in it.
+"""Bring CTLR's part into the configuration of an installed Katib, whatever else stands in it.
 
     kubectl -n kubeflow get configmap katib-config -o json |
-        python manifests/register_suggestions.py | kubectl apply -f -
+        python manifests/configure_katib.py | kubectl apply -f -
 
-Entries with the same algorithm are replaced, the others stay. Katib reads them anew for each experiment.
+Entries with the same algorithm are replaced, the others stay. Katib reads them anew for each experiment, and the part
+below `init` when its controller starts.
 """
 
 import io
@@ -18,11 +19,16 @@ KEY = "katib-config.yaml"
 OURS = Path(__file__).with_name("katib-config.yaml")
 
 
-def registered(config: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    """A KatibConfig with the suggestions of another one in the place of its own."""
+def configured(config: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """A KatibConfig with the suggestions and the controller's settings of another one in the place of its own."""
+    init = config.get("init", {})
+    controller = init.get("controller", {}) | ours["init"]["controller"]
     suggestions = {each["algorithmName"]: each for each in config["runtime"].get("suggestions", [])}
     suggestions |= {each["algorithmName"]: each for each in ours["runtime"]["suggestions"]}
-    return config | {"runtime": config["runtime"] | {"suggestions": list(suggestions.values())}}
+    return config | {
+        "init": init | {"controller": controller},
+        "runtime": config["runtime"] | {"suggestions": list(suggestions.values())},
+    }
 
 
 def main() -> None:
@@ -33,7 +39,7 @@ def main() -> None:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     text = io.StringIO()
-    yaml.dump(registered(yaml.load(found["data"][KEY]), yaml.load(OURS)), text)
+    yaml.dump(configured(yaml.load(found["data"][KEY]), yaml.load(OURS)), text)
     metadata = {key: found["metadata"][key] for key in ("name", "namespace", "labels") if key in found["metadata"]}
     kept = {
         "apiVersion": "v1",
