@@ -144,6 +144,14 @@ def test_katib_finds_what_the_laptop_finds_by_the_same_algorithm(
         )  # fmt: skip
 
 
+def test_experiments_that_have_ended_are_deleted_where_the_platform_says_so(
+    own_bench: Bench, config: BenchmarkConfig, laptop: Choices, lab: KubeApi
+) -> None:
+    run = tuned(request_of(config), own_bench.workspace, PlatformSpec(experiments="delete"))
+    assert not lab.objects["experiments", SPACE]
+    assert choices(run.searches()) == laptop
+
+
 def test_searches_that_share_a_pretraining_stay_together(tmp_path: Path) -> None:
     text = TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}")
     (tmp_path / "tiny.yaml").write_text(text + TUNING)

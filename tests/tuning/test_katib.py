@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from katib_lab import SPACE, Lab, by_the_book, laboratory, manifest
-from kube_api import Node, Object
+from kube_api import KubeApi, Node, Object, serving
 from kubernetes import client
 from terminal import until
 
@@ -434,6 +434,19 @@ def test_a_trial_that_does_not_start_is_told_and_named_when_the_time_is_over(lab
         run(search, timeout=1, on_notice=notices.append)
     assert_matches(str(error.value), reason)
     assert len(notices) == 1  # both trials wait for the same
+    assert_matches(notices[0], reason)
+
+
+def test_a_search_whose_suggestion_service_is_refused_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    api = KubeApi()  # Katib's controllers could not start what proposes trials, so there are none
+    refused = 'violates PodSecurity "restricted:latest": unrestricted capabilities (container "early-stopping" must set'
+    api.warn(SPACE, "ReplicaSet", "square-tpe-5d8f", "FailedCreate", f"Error creating: pods are forbidden: {refused}")
+    notices: list[str] = []
+    with serving(api, tmp_path, namespace=SPACE), pytest.raises(ClusterError) as error:
+        run(experiment(), timeout=1, on_notice=notices.append)
+    reason = r"square does not start: .* refuses Katib's container for early stopping: .*enforce=baseline"
+    assert_matches(str(error.value), reason)
     assert_matches(notices[0], reason)
 
 

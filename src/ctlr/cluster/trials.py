@@ -90,7 +90,7 @@ class KatibBench(Bench):
         document = katib_manifest(experiment, trial_job(self._platform, _CONTAINER, words))
         ready = experiment.model_copy(update={"name": document["metadata"]["name"], "manifest": document})
         log.info("Experiment %s is Katib's", ready.name)
-        return run_on_katib(ready, on_event=on_event, on_notice=log.warning)
+        return run_on_katib(ready, policy=self._platform.experiments, on_event=on_event, on_notice=log.warning)
 
 
 def katib_manifest(experiment: Experiment, job: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class PlatformSpec(Value):
     """Pods of one stage at once; null leaves it to quotas and queues."""
     trials: Literal["katib", "local"] = "katib"
     """Where trials of a tuned benchmark run: as pods that Katib starts, or one after the other in the task's pod."""
+    experiments: Literal["keep", "delete"] = "keep"
+    """What becomes of Katib's Experiments that have ended: kept for as long as the run is, or deleted at once."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -104,6 +104,9 @@ class SearchBackend(Protocol):
     def explain(self, trials: Sequence[Trial]) -> Mapping[str, Fault]:
         """Why trials failed or do not start, by name; those of which nothing amiss is known are left out."""
 
+    def hindrance(self, experiment: Experiment) -> str:
+        """Why no trial is proposed; empty where nothing amiss is known."""
+
     def remove(self, experiment: Experiment) -> None:
         """Delete an experiment and all that belongs to it; one that is gone is none the worse."""
 
@@ -208,6 +211,8 @@ class _Follower:
     def _look_for_stuck(self, state: State) -> None:
         active = [trial for trial in state.trials if not trial.ended]
         found = dict(self.backend.explain(active)) if active else {}
+        if not state.trials and (reason := self.backend.hindrance(self.experiment)):
+            found = {self.experiment.name: Fault(reason)}
         known = {fault.reason for fault in self.stuck.values()}
         for name, fault in found.items():
             if fault.reason not in known:

@@ -10,7 +10,7 @@ from ctlr.specs import Trial
 from ctlr.tuning.katib.connection import Connection
 from ctlr.tuning.remote import Fault
 
-__all__ = ["explain_trials"]
+__all__ = ["explain_experiment", "explain_trials"]
 
 Object = Mapping[str, Any]
 
@@ -18,6 +18,9 @@ TRIAL = "katib.kubeflow.org/trial"
 """Label that Katib's webhook puts on the pods of a trial."""
 SIDECAR = "metrics-logger-and-collector"
 """Katib's container that prints what the trial's own wrote, when it collects from standard output."""
+
+EARLY_STOPPING = "early-stopping"
+"""Katib's container beside the suggestion service that stops trials early; 0.19 gives it no security context."""
 
 _TAIL_LINES = 20
 _STARTED = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] ", re.MULTILINE)
@@ -50,6 +53,15 @@ def explain_trials(connection: Connection, trials: Sequence[Trial], container: s
         if fault is not None:
             found[trial.name] = fault
     return found
+
+
+def explain_experiment(connection: Connection, name: str) -> str:
+    """The last warning about an Experiment that has no trials: its suggestion service's objects bear its name.
+
+    Raises:
+        ClusterError: The API server cannot be reached, or the Role allows no look.
+    """
+    return _from_events(name, connection.warnings())
 
 
 def _pods_of(connection: Connection, names: Sequence[str]) -> dict[str, list[Object]]:
@@ -170,6 +182,9 @@ def _from_events(name: str, events: Sequence[Object]) -> str:
         if "violates PodSecurity" in message and SIDECAR in message:
             remedy = "Let Katib give it the trial's security context: manifests/configure_katib.py"
             return f"the namespace refuses the container that Katib adds: {message}. {remedy}"
+        if "violates PodSecurity" in message and EARLY_STOPPING in message:
+            remedy = "Remove earlyStopping, or label the namespace pod-security.kubernetes.io/enforce=baseline"
+            return f"the namespace refuses Katib's container for early stopping: {message}. {remedy}"
         if "no PriorityClass" in message:
             remedy = "`kubectl apply -k manifests/base` makes ctlr-trial; or set another priorityClassName"
             return f"its priority class is missing: {message}. {remedy} (`platform.priority_class` of a benchmark)"

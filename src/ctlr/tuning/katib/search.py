@@ -16,7 +16,7 @@ from ctlr.tuning.katib.connection import (
     NotFoundError,
     UnreachableError,
 )
-from ctlr.tuning.katib.faults import explain_trials
+from ctlr.tuning.katib.faults import explain_experiment, explain_trials
 from ctlr.tuning.katib.objects import (
     COUNTS,
     FINGERPRINT,
@@ -202,6 +202,10 @@ class KatibSearch:
     def explain(self, trials: Sequence[Trial]) -> Mapping[str, Fault]:
         """Why trials failed or do not start, by name."""
         return patiently(lambda: explain_trials(self._connection, trials, self._container), self._patience)
+
+    def hindrance(self, experiment: Experiment) -> str:
+        """What keeps the suggestion service, which proposes trials, from starting."""
+        return patiently(lambda: explain_experiment(self._connection, experiment.name), self._patience)
 
     def remove(self, experiment: Experiment) -> None:
         """Delete an Experiment; its trials, jobs and pods follow."""
