@@ -32,8 +32,9 @@ def main() -> None:
             theirs = "-" if row["theirs"] is None else f"{row['theirs']:.4g}"
             ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
             print(f"{row['name']:78s} {row['ours']:9.4g} {theirs:>9s} {ratio:>7s} {shown:>7s} {missed}", flush=True)
-            if missed:
-                print(*(f"    missed: {why}" for start, why in WHY.items() if row["name"].startswith(start)), sep="\n")
+            for start, why in WHY.items():
+                if missed and row["name"].startswith(start):
+                    print(f"    missed: {why}")
 
 
 if __name__ == "__main__":
