@@ -65,7 +65,8 @@ class Images:
         """Yield (len(chunk), C, *S) for each chunk of row numbers, reading one ahead."""
         if self._held is not None:
             for chunk in chunks:
-                yield self._held[torch.from_numpy(chunk).to(self.device)]
+                # copies whole rows; indexing by a tensor takes twice as long on a CPU
+                yield self._held.index_select(0, torch.from_numpy(chunk).to(self.device))
             return
         with ThreadPoolExecutor(1) as reader:
             ahead = None
