@@ -92,6 +92,15 @@ def test_a_resumable_step_finds_what_it_left(workspace: Workspace) -> None:
     assert workspace.has("studies", "a1")
 
 
+def test_a_resumable_step_drops_what_a_killed_attempt_was_writing(workspace: Workspace) -> None:
+    left = workspace.root / "finetuned" / "a1.partial"
+    (left / "fit").mkdir(parents=True)
+    (left / "fit" / "best.safetensors").write_text("epoch 3")
+    (left / "fit" / ".best.safetensors.717.aside").write_text("half of epoch 4")
+    with workspace.publish("finetuned", "a1", resumable=True) as folder:
+        assert [path.name for path in (folder / "fit").iterdir()] == ["best.safetensors"]
+
+
 def test_a_step_that_does_not_resume_starts_empty(workspace: Workspace) -> None:
     left = workspace.root / "arrays" / "a1.partial"
     left.mkdir(parents=True)

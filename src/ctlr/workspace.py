@@ -138,6 +138,8 @@ class Workspace:
             if not resumable:
                 shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True, exist_ok=True)
+            for aside in [*partial.rglob(".*.aside")]:  # of an attempt that was killed while it wrote
+                aside.unlink()
             try:
                 yield partial
             except BaseException:
