@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ctlr.config import TuningSpec
+from ctlr.config import TuningSpec, n_validation
 from ctlr.plan import Plan
 from ctlr.specs import (
     AnyMethod,
@@ -16,9 +16,9 @@ from ctlr.specs import (
     DatasetSpec,
     EncoderSpec,
     FitSpec,
-    MeanSpec,
     PretrainSpec,
     SelfferSpec,
+    ShallowMethod,
     SimCLRSpec,
     SplitSpec,
     Study,
@@ -27,9 +27,9 @@ from ctlr.specs import (
     VATSpec,
 )
 
-__all__ = ["Cost", "costs", "rate_key"]
+__all__ = ["Cost", "costs", "fitted_images", "rate_key"]
 
-Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune"]
+Stage = Literal["preprocess", "tune", "pretrain", "score", "fit", "finetune"]
 Sizes = Mapping[str, int]
 """Subjects by dataset."""
 
@@ -142,7 +142,10 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             encoder=needed.encoder if needed else None,
         )
     for study in plan.studies:
-        if not isinstance(study.method, MeanSpec):
+        if isinstance(study.method, ShallowMethod):
+            images = fitted_images(study, sizes)
+            yield _Step(stage="fit", data=study.target.data, images=images, method=study.method)
+        if study.method.trains_network:
             yield _Step(
                 stage="finetune",
                 data=study.target.data,
@@ -165,6 +168,13 @@ def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None
         half = tuning.trials // 2
         return half * finetune + (tuning.trials - half) * pretrain
     return tuning.trials * (finetune + pretrain)
+
+
+def fitted_images(study: Study, sizes: Sizes) -> int | None:
+    """Labelled images that a model without a network is fitted to: the source's, or training and validation ones."""
+    if study.method.reads_source and study.source is not None:
+        return sizes.get(study.source.data.name)
+    return study.n_train + n_validation(study.n_train, study.split)
 
 
 def _finetune_images(study: Study) -> int:

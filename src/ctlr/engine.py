@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ctlr.cost import rate_key
+from ctlr.cost import fitted_images, rate_key
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
@@ -256,7 +256,7 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
         if workspace.has("studies", key):
             continue
         needs = pretraining(PretrainSpec.of(study))
-        cost = study.n_train * study.method.finetune.epochs
+        cost = study.n_train * (study.method.finetune.epochs if study.method.trains_network else 1)
         jobs[key] = Job(f"study {key}", "study", study.model_dump_json(), needs, cost)
     for transfer in plan.transfers:
         key = transfer_key(transfer, arrays)
@@ -293,7 +293,7 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
         study = Study.model_validate_json(payload)
         if kind == "finetune":
             return finetune(study, arrays, workspace, device=where, progress=progress).model_dump_json()
-        if kind == "study" and study.method.method != "mean":
+        if kind == "study" and study.method.trains_network:
             finetune(study, arrays, workspace, device=where, progress=progress)
         return evaluate(study, arrays, workspace, device=where).model_dump_json()
 
@@ -352,6 +352,12 @@ def note_rates(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
     for study in plan.studies:
         key = rate_key("finetune", study.target.data, study.method, study.encoder)
         stages.append((key, workspace.folder("finetuned", study_key(study, arrays))))
+        shallow = workspace.folder("studies", study_key(study, arrays)) / "result.json"
+        if study.method.role == "baseline" and shallow.exists():
+            seconds = StudyResult.model_validate_json(shallow.read_text()).seconds.get("fit")
+            images = fitted_images(study, {name: stored.subjects for name, stored in arrays.items()})
+            if seconds is not None and images:
+                rates[rate_key("fit", study.target.data, study.method)] = seconds / images
     for key, folder in stages:
         if (folder / "result.json").exists():
             record = Checkpoint.model_validate_json((folder / "result.json").read_text())

@@ -64,7 +64,7 @@ def _row(cost: Cost) -> dict[str, Any]:
 
 def _total(rows: list[Cost], workers: int) -> float | None:
     """Seconds of the whole run; steps of a few seconds at the most are left out where their rate is unknown."""
-    known = [row.seconds for row in rows if row.stage not in ("preprocess", "score") or row.seconds is not None]
+    known = [row.seconds for row in rows if row.stage not in ("preprocess", "score", "fit") or row.seconds is not None]
     if any(seconds is None for seconds in known):
         return None
     return round(sum(seconds for seconds in known if seconds is not None) / workers, 1)

@@ -9,9 +9,20 @@ from ctlr.config._document import KeyPath
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import End, Parts
 from ctlr.errors import nearest
-from ctlr.specs import DatasetSpec, MethodSpec, SimCLRSpec, SupervisedSpec, VATSpec, layer_role
+from ctlr.specs import (
+    METHODS,
+    DatasetSpec,
+    DataTask,
+    MethodSpec,
+    SimCLRSpec,
+    SupervisedSpec,
+    VATSpec,
+    layer_role,
+    shares_task,
+)
 
 __all__ = [
+    "baselines_have_a_shared_task",
     "methods_have_their_source",
     "shape_of",
     "sources_fit_the_encoder",
@@ -96,6 +107,29 @@ def methods_have_their_source(parts: Parts) -> Iterator[Fault]:
                 f"`methods.{named}` learns from a source, and this transfer has none. "
                 f"Add `source: {{data: …, task: …}}` or remove `{named}`.",
             )
+
+
+def baselines_have_a_shared_task(parts: Parts) -> Iterator[Fault]:
+    """The source's model as it is can only be asked what it has learned."""
+    asked = {name: (("baselines",), METHODS[name]) for name in parts.baselines or () if name in METHODS}
+    asked |= {label: (("methods", label), method) for label, method in parts.methods.items() if method is not None}
+    for label, (where, method) in asked.items():
+        if method.needs_shared_task and not any(_shared(parts, index) for index in parts.transfers):
+            yield (
+                where,
+                f"no transfer's source is another dataset with the same question (`target`, `kind`, `classes`) and "
+                f"images of one shape, so nothing can be predicted unchanged. Add one, or remove {label!r}.",
+            )
+
+
+def _shared(parts: Parts, index: int) -> bool:
+    ends = []
+    for end in (parts.transfers[index].source, parts.transfers[index].target):
+        data, task = (parts.datasets.get(end.data), parts.tasks.get(end.task)) if end else (None, None)
+        if data is None or task is None:
+            return False
+        ends.append(DataTask.model_construct(data=data, task=task))
+    return shares_task(*ends)
 
 
 def sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:

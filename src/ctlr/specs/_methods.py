@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,14 +14,13 @@ from ctlr.specs._value import Value
 __all__ = [
     "BLOCKS",
     "ENCODERS",
-    "METHODS",
-    "AnyMethod",
     "ComputeSpec",
     "EncoderSpec",
     "FinetuneSpec",
     "FitSpec",
     "MeanSpec",
     "MethodSpec",
+    "NetworkMethod",
     "PretrainedMethod",
     "ScratchSpec",
     "SelfferSpec",
@@ -145,17 +145,64 @@ class MethodSpec(Value):
     """Filled from the key in the file; names the method in the report."""
     finetune: FinetuneSpec = FinetuneSpec()
 
+    role: ClassVar[Literal["method", "baseline", "floor"]] = "method"
+    """What the report holds it against: training from scratch; or it is held against the methods, beside which it
+    stands in every table; or it is the least that anybody has to beat."""
+    trains_network: ClassVar[bool] = True
+    """Whether a study trains a network on its target: it is then finetuned, searched, and billed by the image."""
+    has_encoder: ClassVar[bool] = True
+    """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
+    needs_shared_task: ClassVar[bool] = False
+    """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
+    untuned: ClassVar[str] = ""
+    """Why there is nothing to search in it; empty where there is."""
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether it looks at the source, where there is one."""
+        return True
+
+    @property
+    def flips(self) -> bool:
+        """Whether a view of its training is mirrored now and then: a mirrored image then means the same."""
+        fields = [getattr(self, name) for name in type(self).model_fields]
+        views = [field.views if isinstance(field, FitSpec) else field for field in fields]
+        return any(isinstance(each, ViewsSpec) and each.flip > 0 for each in views)
+
+    @classmethod
+    def automatic(cls, peers: Sequence[MethodSpec]) -> Self | None:
+        """The method as it stands beside others without being listed; None where it cannot."""
+        return cls.model_validate({"label": cls.model_fields["method"].default})
+
+    def settled(self, peers: Sequence[MethodSpec]) -> Self:
+        """The method with what it takes over from those that it stands beside."""
+        return self
+
 
 class MeanSpec(MethodSpec):
     """Predict the training mean or majority class: the floor that every table shows."""
 
     method: Literal["mean"] = "mean"
+    role: ClassVar[Literal["method", "baseline", "floor"]] = "floor"
+    trains_network: ClassVar[bool] = False
+    has_encoder: ClassVar[bool] = False
+    untuned: ClassVar[str] = "the mean predictor learns nothing"
+
+    @property
+    def reads_source(self) -> bool:
+        """It looks at no image."""
+        return False
 
 
 class ScratchSpec(MethodSpec):
     """The same encoder from random weights: the baseline of every gain."""
 
     method: Literal["scratch"] = "scratch"
+
+    @property
+    def reads_source(self) -> bool:
+        """It starts from nothing."""
+        return False
 
 
 class SupervisedSpec(MethodSpec):
@@ -172,6 +219,11 @@ class SelfferSpec(MethodSpec):
     pretrain: FitSpec = FitSpec()
     """Of the first network, on the study's own labelled training subjects."""
 
+    @property
+    def reads_source(self) -> bool:
+        """Its first network learns the target."""
+        return False
+
 
 class SimCLRSpec(MethodSpec):
     """Contrast two random views of each image (Chen et al. 2020), then finetune."""
@@ -184,6 +236,11 @@ class SimCLRSpec(MethodSpec):
     """Width of the projection head's output."""
     pool: Literal["source", "target", "both"] = "both"
     """Whose images are contrasted; the target's validation and test images never are."""
+
+    @property
+    def reads_source(self) -> bool:
+        """Unless the pool is the target's alone."""
+        return self.pool != "target"
 
 
 class VATSpec(MethodSpec):
@@ -209,13 +266,8 @@ class VATSpec(MethodSpec):
 PretrainedMethod = SupervisedSpec | SelfferSpec | SimCLRSpec
 """Methods whose finetuning begins from a pretraining."""
 
-AnyMethod = Annotated[
-    MeanSpec | ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec, Field(discriminator="method")
-]
-METHODS = {
-    "mean": MeanSpec, "scratch": ScratchSpec, "supervised": SupervisedSpec, "selffer": SelfferSpec,
-    "simclr": SimCLRSpec, "vat": VATSpec,
-}  # fmt: skip
+NetworkMethod = ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec
+"""Methods that train a network on the target."""
 
 
 class ComputeSpec(Value):

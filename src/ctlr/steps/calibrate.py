@@ -17,7 +17,7 @@ from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
-from ctlr.specs import FitSpec, MeanSpec, PretrainSpec, SelfferSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
+from ctlr.specs import FitSpec, PretrainSpec, SelfferSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
 from ctlr.training.finetune import freeze
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
@@ -37,7 +37,7 @@ def measure(plan: Plan, device: str = "cpu") -> dict[str, float]:
     rates: dict[str, float] = {}
     specs: list[Study | PretrainSpec] = [*plan.pretrainings, *plan.studies]
     for spec in specs:
-        if isinstance(spec.method, MeanSpec):
+        if not spec.method.trains_network:
             continue
         stage: Literal["pretrain", "finetune"] = "pretrain" if isinstance(spec, PretrainSpec) else "finetune"
         key = rate_key(stage, spec.target.data, spec.method, spec.encoder)
