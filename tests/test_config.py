@@ -210,7 +210,7 @@ BROKEN = {
     "a method twice": ("methods.again={method: scratch}", ["methods.again: these are the options of 'scratch'"]),
     "an encoder twice": ("encoders.again={name: small_cnn}", ["encoders.again: these are the options of 'small_cnn'"]),
     "two floors": (
-        "methods={scratch: {}, mean: {}, low: {method: mean, finetune: {lr: 1}}}",
+        "methods={scratch: {}, mean: {}, low: {method: mean}}",
         ["methods.low: the mean"],
     ),
     "no baseline": ("methods={simclr: {}}", ["methods: `scratch` is missing", "Add `scratch: {}`"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import cast
 
 from ctlr.config._document import KeyPath
 from ctlr.config._layers import LAYER_TRANSFER
@@ -11,6 +12,7 @@ from ctlr.config._parts import End, Parts
 from ctlr.errors import nearest
 from ctlr.specs import (
     METHODS,
+    AnyDataset,
     DatasetSpec,
     DataTask,
     MethodSpec,
@@ -111,24 +113,26 @@ def methods_have_their_source(parts: Parts) -> Iterator[Fault]:
 
 def baselines_have_a_shared_task(parts: Parts) -> Iterator[Fault]:
     """The source's model as it is can only be asked what it has learned."""
-    asked = {name: (("baselines",), METHODS[name]) for name in parts.baselines or () if name in METHODS}
-    asked |= {label: (("methods", label), method) for label, method in parts.methods.items() if method is not None}
-    for label, (where, method) in asked.items():
-        if method.needs_shared_task and not any(_shared(parts, index) for index in parts.transfers):
+    asked: list[tuple[KeyPath, bool]] = [
+        (("baselines",), METHODS[name].needs_shared_task) for name in parts.baselines or () if name in METHODS
+    ]
+    asked += [(("methods", label), method.needs_shared_task) for label, method in parts.methods.items() if method]
+    for where, needed in asked:
+        if needed and not any(_shared(parts, index) for index in parts.transfers):
             yield (
                 where,
-                f"no transfer's source is another dataset with the same question (`target`, `kind`, `classes`) and "
-                f"images of one shape, so nothing can be predicted unchanged. Add one, or remove {label!r}.",
+                "no transfer's source is another dataset with the same question (`target`, `kind`, `classes`) and "
+                "images of one shape, so that its model could stand unchanged. Add one, or leave such a baseline out.",
             )
 
 
 def _shared(parts: Parts, index: int) -> bool:
-    ends = []
+    ends: list[DataTask] = []
     for end in (parts.transfers[index].source, parts.transfers[index].target):
         data, task = (parts.datasets.get(end.data), parts.tasks.get(end.task)) if end else (None, None)
         if data is None or task is None:
             return False
-        ends.append(DataTask.model_construct(data=data, task=task))
+        ends.append(DataTask(data=cast("AnyDataset", data), task=task))
     return shares_task(*ends)
 
 

@@ -95,7 +95,8 @@ def time_rows(results: Sequence[StudyResult]) -> list[TimeRow]:
             TimeRow(
                 target=target, source=source, encoder=encoder, method=method, studies=len(group),
                 pretrainings=len(seconds["pretrain"]), pretrain=sum(seconds["pretrain"].values()),
-                finetune=sum((seconds["finetune"] | seconds["fit"]).values()), evaluate=sum(seconds["evaluate"].values()),
+                finetune=sum((seconds["finetune"] | seconds["fit"]).values()),
+                evaluate=sum(seconds["evaluate"].values()),
                 parameters=max(result.parameters for result in group),
             )
         )  # fmt: skip

@@ -21,7 +21,9 @@ def fit_nearest(spec: NearestSpec, sample: Sample) -> Predict:
     """Keep the labelled images' places on their leading components; the neighbours' mean, or shares, is predicted."""
     components = Components(sample, mirror=spec.mirror, most=spec.components)
     weights = components.in_voxels(np.eye(components.scores.shape[1]))
-    targets = np.eye(sample.n_classes)[sample.values.astype(np.int64)] if sample.n_classes else sample.values[:, None]
+    targets: Floats = sample.values.astype(np.float64)[:, None]
+    if sample.n_classes:
+        targets = np.eye(sample.n_classes)[sample.values.astype(np.int64)]
 
     def loss(count: int, fitted: NDArray[np.int64], held: NDArray[np.int64]) -> Floats:
         found = _neighbours(components.scores[fitted], targets[fitted], components.scores[held], count)

@@ -1,4 +1,4 @@
-"""What stands beside the methods in every table: models without a network of their own, and the source's model as it is.
+"""What stands beside the methods in every table: models without a network, and the source's model as it is.
 
 A reader asks first what a plain model would have done with the same labels. These need no validation subjects, so they
 learn from those of a study too: as many labelled subjects as a network has consumed.

@@ -60,7 +60,8 @@ class StudyResult(Value):
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     """split (train, validation, test) -> metric -> value."""
     seconds: dict[str, float] = Field(default_factory=dict)
-    """step (preprocess, pretrain, fit, finetune, evaluate) -> wall-clock seconds; shared steps carry their whole cost."""
+    """step (preprocess, pretrain, fit, finetune, evaluate) -> wall-clock seconds; shared ones carry their whole
+    cost."""
     device: str = "cpu"
     path: str = ""
     """Folder below the workspace with predictions.csv, history.csv and model.safetensors."""
