@@ -213,6 +213,19 @@ BROKEN = {
         "methods={scratch: {}, mean: {}, low: {method: mean}}",
         ["methods.low: the mean"],
     ),
+    "an unknown baseline": ("baselines=[linaer]", ["baselines: unknown baseline 'linaer'", "Did you mean 'linear'?"]),
+    "a baseline that has no question": (
+        "baselines=[unchanged]",
+        ["baselines: no transfer's source is another dataset"],
+    ),
+    "a listed baseline that has no question": (
+        "methods.unchanged_linear={}",
+        ["methods.unchanged_linear: no transfer's source is another dataset"],
+    ),
+    "finetuning without a network": (
+        "methods.linear={finetune: {lr: 1}}",
+        ["methods.linear.finetune: linear trains no network on the target. Remove it."],
+    ),
     "no baseline": ("methods={simclr: {}}", ["methods: `scratch` is missing", "Add `scratch: {}`"]),
     "a misleading method": ("methods.vat={method: simclr}", ["methods.vat: the key is a method's name", "Rename"]),
     "a misleading encoder": ("encoders.sfcn={name: resnet18}", ["encoders.sfcn: the key is an encoder's name"]),
