@@ -62,7 +62,7 @@ def _prepared(name: str, ndim: int, side: int, **options: Any) -> tuple[Stepper,
     encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=ndim, seed=0)
     objective = Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
     spec = FinetuneSpec.model_validate({"batch_size": BATCH, **options})
-    placement = place(encoder, ComputeSpec(), "cpu", ndim)
+    placement = place(encoder, ComputeSpec(), "cpu", (1, *[side] * ndim))
     images = torch.randn(4 * BATCH, 1, *[side] * ndim)
     rows_ = Labelled(Images.of(images, torch.device("cpu")), torch.randn(4 * BATCH))
     begin_stages(objective, spec)

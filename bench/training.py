@@ -65,7 +65,7 @@ def _rates(name: str, side: int, volumes: int) -> tuple[float, float]:
         return Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
 
     bare = objective()
-    placement = place(bare.encoder, ComputeSpec(), "cpu", 3)
+    placement = place(bare.encoder, ComputeSpec(), "cpu", (1, side, side, side))
     placement.put(bare)
     ready = images.contiguous(memory_format=placement.memory_format)
     optimiser = torch.optim.AdamW(bare.parameters())
@@ -147,7 +147,7 @@ def _train_in_bounds(folder: Path) -> None:
     rows_ = Labelled(Images([(store, np.arange(MEMORY_VOLUMES))], torch.device("cpu")), torch.randn(MEMORY_VOLUMES))
     fit(
         objective, {"labelled": rows_}, spec=FitSpec(epochs=1, batch_size=8), seed=0,
-        placement=place(encoder, ComputeSpec(), "cpu", 3), folder=folder,
+        placement=place(encoder, ComputeSpec(), "cpu", shape), folder=folder,
     )  # fmt: skip
     # Not getrusage: its peak counts what the parent held when it started this process.
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
