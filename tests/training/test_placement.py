@@ -153,9 +153,7 @@ def test_auto_takes_float32_throughout_where_most_convolutions_are_wrong_and_say
     with faulty_bf16(monkeypatch, everywhere):
         placement, forced = placed("auto"), placed("bf16")
     assert placement.dtype is None
-    assert placement.name == (
-        "cpu float32 contiguous_format; this processor gets 4 of 4 convolutions wrong in bf16"
-    )
+    assert placement.name == "cpu float32 contiguous_format; this processor gets 4 of 4 convolutions wrong in bf16"
     assert forced.dtype == torch.bfloat16
     assert forced.faulty == tuple(f"blocks.{n}.0" for n in range(4))
 
@@ -178,7 +176,8 @@ def test_a_model_with_a_layer_in_float32_is_loaded_as_any_other(tmp_path: Path) 
     encoder, head = small(3), build_head(32, 1, dropout=0.0, seed=0)
     placement.put(encoder)
     card = ModelCard(
-        encoder=EncoderSpec(name="small_cnn"), channels=1, ndim=3, shape=(1, 16, 16, 16), task="regression", target="age"
+        encoder=EncoderSpec(name="small_cnn"), channels=1, ndim=3, shape=(1, 16, 16, 16), task="regression",
+        target="age",
     )  # fmt: skip
     model = TrainedModel(card, encoder, head)
     save_model(tmp_path, model)

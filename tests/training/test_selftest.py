@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ctlr.encoders import build_encoder
 from ctlr.encoders.base import Encoder
 from ctlr.specs import ENCODERS, ComputeSpec, EncoderSpec
-from ctlr.training.convolutions import Convolution, convolutions_of
+from ctlr.training.convolutions import Convolution
 from ctlr.training.placement import place
 from ctlr.training.selftest import BOUND, find_faults, is_known_to_fail, judge, soiled_heap
 
@@ -34,7 +34,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 SIDES = (32, 33)
 SMALLER = (16, 17, 20)
-"""Sides that the small CNN takes as well. Its last convolution then sees maps of side 2, and those of the others 1 and 2."""
+"""Sides that the small CNN takes as well. Its last convolution then sees maps of side 2, those of the others 1 or 2."""
 
 
 def cases() -> Iterator[tuple[str, int, int, str]]:
@@ -152,9 +152,7 @@ def at_side(side: int) -> Callable[..., bool]:
 
 
 @pytest.mark.parametrize("side", [4, 8])
-def test_a_kernel_that_reads_unwritten_memory_is_found_on_any_shape(
-    monkeypatch: pytest.MonkeyPatch, side: int
-) -> None:
+def test_a_kernel_that_reads_unwritten_memory_is_found_on_any_shape(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
     with faulty_bf16(monkeypatch, at_side(side)):
         assert re.fullmatch(r"weight gradient off by \S+", judge(convolution(side, side, side), plain))
         assert judge(convolution(6, 6, 6), plain) == ""

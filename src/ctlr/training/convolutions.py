@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -91,7 +90,6 @@ class _InFloat32(nn.Module):
         return exact.to(torch.get_autocast_dtype(kind))
 
 
-@functools.cache
 def _exact_class(plain: type[_ConvNd]) -> type[_ConvNd]:
     """The convolution's class with the precision decided in front; a class, unlike a hook, is deep-copied rightly."""
     return type(f"{plain.__name__}InFloat32", (_InFloat32, plain), {})
@@ -103,8 +101,9 @@ def _plain_class(kind: type[_ConvNd]) -> type[_ConvNd]:
 
 def _plain(module: _ConvNd) -> _ConvNd:
     """The module as it computes by itself, with the same weights."""
-    if not isinstance(module, _InFloat32):
+    kind = _plain_class(type(module))
+    if kind is type(module):
         return module
     twin = copy.copy(module)
-    twin.__class__ = _plain_class(type(module))
+    twin.__class__ = kind
     return twin
