@@ -305,6 +305,25 @@ def test_the_doctor_finds_this_machine_well(place: Path) -> None:
     assert not (place / "workspace").exists()
 
 
+@pytest.mark.parametrize("fault", ["", "weight gradient off by 1.2"])
+def test_the_doctor_says_which_layers_run_in_which_precision(
+    place: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    monkeypatch.setattr("ctlr.cli.doctor.SHOWN", ("small_cnn",))
+    monkeypatch.setattr("ctlr.training.placement.cpu_multiplies_bf16", lambda: True)
+    # The third convolution of the small CNN sees maps of side 8 at 32^3.
+    monkeypatch.setattr("ctlr.training.selftest.judge", lambda layer, _: fault if layer.entering[1] == 8 else "")
+    told = "; 1 of 4 convolutions in float32 (blocks.2.0)" if fault else ", all 4 convolutions"
+    assert f"ok   precision of small_cnn at 32^3: cpu bf16 channels_last_3d{told}\n" in call("doctor", folder=place).out
+
+
+def test_the_doctor_says_why_a_cpu_trains_in_float32(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctlr.training.placement.cpu_multiplies_bf16", lambda: False)
+    told = "precision: float32 on the CPU: this processor does not multiply bf16 in hardware\n"
+    assert told in call("doctor", folder=place).out
+
+
 def test_the_doctor_names_the_remedy_for_what_is_wrong(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctlr.cli.doctor.NEEDED", ("torch", "no-such-package"))
     monkeypatch.setattr("ctlr.cli.doctor.ROOM_BYTES", 2**60)

@@ -80,7 +80,7 @@ def test_an_interrupted_stage_ends_with_the_same_numbers_as_an_uninterrupted_one
     tmp_path: Path, optimiser: str, precision: str
 ) -> None:
     spec = FitSpec.model_validate({"epochs": 4, "batch_size": 4, "optimiser": optimiser, "dropout": 0.3})
-    placement = place(network().encoder, ComputeSpec.model_validate({"precision": precision}), "cpu", 2)
+    placement = place(network().encoder, ComputeSpec.model_validate({"precision": precision}), "cpu", (1, 32, 32))
     whole, weights = run(tmp_path / "whole", spec, placement=placement)
     for stop in (1, 3):
         with pytest.raises(Interrupted):

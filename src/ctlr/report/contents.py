@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Contents:
     """Every study; one whose predictions could not be read has failed."""
     views: tuple[View, ...]
     tables: Mapping[str, Table]
-    """Of the whole benchmark: methods, steps, time, failed, excluded, versions, fingerprints."""
+    """Of the whole benchmark: methods, steps, time, failed, excluded, precision, versions, fingerprints."""
     keys: Mapping[str, Key]
     facts: tuple[tuple[str, str], ...]
     """(what, number) of the benchmark at a glance."""
@@ -59,7 +60,7 @@ class Contents:
     @property
     def written(self) -> list[Table]:
         """Tables that become files: those of the page, except what provenance says of this machine."""
-        common = [table for name, table in self.tables.items() if name not in ("versions", "fingerprints")]
+        common = [table for name, table in self.tables.items() if name not in ("precision", "versions", "fingerprints")]
         tuning = list(self.tuning.tables.values()) if self.tuning is not None else []
         parts = [part.written for part in (self.sweep, self.pairs) if part is not None]
         own = [table for each in self.views for table in each.tables.values()]
@@ -99,6 +100,7 @@ def contents(
         "time": time_table(time_rows(known)),
         "failed": displays.failed_table([result for result in known if result.status == "failed"]),
         "excluded": displays.excluded_table(excluded),
+        "precision": _precision(known),
         "versions": _versions(known, environment),
         "fingerprints": _fingerprints(known),
     }
@@ -150,6 +152,17 @@ def _time_words(steps: Sequence[StepRow], wall_seconds: float) -> str:
 def _tuning_words(searches: Sequence[SearchResult]) -> str:
     trials = sum(trial.seconds / stage.shared_by for s in searches for stage in s.stages for trial in stage.trials)
     return f" Before them, the trials of tuning took {duration(trials)} of device time." if searches else ""
+
+
+def _precision(results: Sequence[StudyResult]) -> Table:
+    """Where and in which precision networks were trained, layer by layer where layers differ."""
+    counts = Counter((r.study.encoder.label, r.device) for r in results if r.status == "ok" and r.parameters)
+    return Table(
+        name="precision", caption="Device, precision and memory format in which networks were trained.",
+        columns=("Encoder", "Trained in", "Studies"), headers=2,
+        rows=tuple((Cell(label), Cell(device), Cell(str(n))) for (label, device), n in counts.items()),
+        records=tuple({"encoder": e, "trained": device, "studies": n} for (e, device), n in counts.items()),
+    )  # fmt: skip
 
 
 def _versions(results: Sequence[StudyResult], environment: Mapping[str, str]) -> Table:

@@ -50,7 +50,7 @@ def _seconds_per_image(spec: Study | PretrainSpec, device: str) -> float:
     options = spec.target.data.preprocess
     torch.set_num_threads(spec.compute.threads)
     encoder = build_encoder(spec.encoder, channels=options.channels, ndim=len(options.shape), seed=0)
-    placement = place(encoder, spec.compute, device, len(options.shape))
+    placement = place(encoder, spec.compute, device, (options.channels, *options.shape))
     head = build_head(encoder.width, 1, dropout=0.0, seed=0)
     stage: FitSpec = spec.method.finetune
     objective: Objective

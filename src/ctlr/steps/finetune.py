@@ -160,7 +160,7 @@ def target_training(
     """Put together what learns the target task; arguments as for `learn_target`."""
     spec = study.method.finetune
     encoder = _starting_encoder(study, development.store, weights, continued=head_weights is not None)
-    placement = place(encoder, study.compute, device, len(development.store.arrays.shape) - 1)
+    placement = place(encoder, study.compute, device, development.store.arrays.shape)
     loss, scaling = task_loss(development.targets, development.train, spec.class_weights, placement)
     head = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
     if head_weights is not None:

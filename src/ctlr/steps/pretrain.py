@@ -122,7 +122,7 @@ def source_training(
     """
     method = spec.method
     encoder = first_encoder(spec, development.store)
-    placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
+    placement = place(encoder, spec.compute, device, development.store.arrays.shape)
     if isinstance(method, SimCLRSpec):
         projection = projection_head(encoder.width, method.projection, seed=seed_for(spec.seed, "projection"))
         pool = Labelled(Images(pool_parts(method.pool, development, source), placement.device))
