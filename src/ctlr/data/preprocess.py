@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,24 +22,44 @@ from threadpoolctl import threadpool_limits
 
 from ctlr.data import bids, imagefolder
 from ctlr.data.collection import Collection, files_of, read_collection
+from ctlr.data.coverage import picture_coverage, volume_coverage
 from ctlr.data.listing import IndexedImage, Listing
-from ctlr.data.nifti import read_volume
+from ctlr.data.nifti import Volume, read_volume
 from ctlr.data.normalise import decoding, encode, foreground, normalise
 from ctlr.data.picture import fitted, read_picture
 from ctlr.data.resample import Grid, centred_grid, resample
 from ctlr.data.sources import file_digests
 from ctlr.data.store import ArrayWriter, ImageRecord, write_table
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import AnyDataset, BidsSpec, CohortSpec, CollectionSpec, PreprocessSpec, StoredArrays, fingerprint
+from ctlr.specs import (
+    AnyDataset,
+    BidsSpec,
+    CohortSpec,
+    CollectionSpec,
+    Coverage,
+    PreprocessSpec,
+    StoredArrays,
+    fingerprint,
+)
 from ctlr.workspace import Workspace
 
-__all__ = ["picture_row", "preprocess", "volume_row"]
+__all__ = ["RULES", "Row", "picture_row", "preprocess", "volume_row"]
 
-_RULES = "1"
-"""Version of what this module does to an image; another one gives other identities."""
+RULES = "2"
+"""Version of what this module does to an image and says of it; another one gives other identities."""
 _SHOWN = 10
 
 Progress = Callable[[int, int], None]
+
+
+class Row(NamedTuple):
+    """One image, preprocessed."""
+
+    values: NDArray[Any]
+    """(C, *shape) as it is stored."""
+    digest: str
+    """Of its content."""
+    coverage: Coverage
 
 
 def preprocess(
@@ -67,7 +87,7 @@ def preprocess(
     _check_shape(dataset)
     if isinstance(dataset, CohortSpec):
         cohort = dataset.model_copy(update={"name": "", "preprocess": PreprocessSpec()})
-        identity = fingerprint(_RULES, cohort.identity(), dataset.preprocess.identity())
+        identity = fingerprint(RULES, cohort.identity(), dataset.preprocess.identity())
     elif isinstance(dataset, CollectionSpec):
         identity = _collection_identity(dataset, workspace, workers)
     else:
@@ -88,11 +108,8 @@ def preprocess(
     return StoredArrays.model_validate_json((workspace.folder("arrays", identity) / "stored.json").read_bytes())
 
 
-def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tuple[NDArray[Any], str]:
+def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> Row:
     """Preprocess one volume.
-
-    Returns:
-        (1, *shape) as it is stored, and the digest of its content.
 
     Raises:
         DataError: It cannot be used. The caller names the file.
@@ -105,43 +122,46 @@ def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tupl
     values += np.float32(volume.inter)
     if values.min() == values.max():
         raise DataError(f"the image is empty: around its centre every voxel is {values[0, 0, 0]:g}. Export it again.")
-    reference = foreground(values) if image.mask is None else values[_brain(root / image.mask, image.mask, grid)]
-    return encode(normalise(values, options.normalise, reference), options)[None], volume.digest()
+    mask = None if image.mask is None else _read_mask(root / image.mask, image.mask)
+    reference = foreground(values) if mask is None else values[_brain(mask, str(image.mask), grid)]
+    stored = encode(normalise(values, options.normalise, reference), options)[None]
+    return Row(stored, volume.digest(), volume_coverage(volume, mask, grid))
 
 
-def picture_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tuple[NDArray[Any], str]:
+def picture_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> Row:
     """Preprocess one picture.
-
-    Returns:
-        (C, height, width) as it is stored, and the digest of its content.
 
     Raises:
         DataError: It cannot be used. The caller names the file.
     """
-    values, digest = read_picture(root / image.file, shape=options.shape, channels=options.channels)
-    return encode(normalise(values, options.normalise, values), options), digest
+    values, digest, size = read_picture(root / image.file, shape=options.shape, channels=options.channels)
+    stored = encode(normalise(values, options.normalise, values), options)
+    return Row(stored, digest, picture_coverage(size, options.shape))
 
 
-def _collected_row(
-    image: IndexedImage, root: Path, options: PreprocessSpec, collection: Collection
-) -> tuple[NDArray[Any], str]:
+def _collected_row(image: IndexedImage, root: Path, options: PreprocessSpec, collection: Collection) -> Row:
     """Preprocess one picture of a published set, as `picture_row` does; it lies in no file below a root."""
-    values = fitted(Image.fromarray(collection.pixels[image.file]), shape=options.shape, channels=options.channels)
-    return encode(normalise(values, options.normalise, values), options), collection.digests[image.file]
+    picture = Image.fromarray(collection.pixels[image.file])
+    values = fitted(picture, shape=options.shape, channels=options.channels)
+    stored = encode(normalise(values, options.normalise, values), options)
+    return Row(stored, collection.digests[image.file], picture_coverage(picture.size, options.shape))
 
 
-def _make_row(dataset: AnyDataset, collection: Collection | None) -> Callable[..., tuple[NDArray[Any], str]]:
+def _make_row(dataset: AnyDataset, collection: Collection | None) -> Callable[..., Row]:
     if collection is not None:
         return partial(_collected_row, collection=collection)
     return picture_row if dataset.ndim == 2 else volume_row
 
 
-def _brain(path: Path, name: str, grid: Grid) -> NDArray[np.bool_]:
-    """Where the mask, brought to the grid by its own affine, is on: somewhere at least."""
+def _read_mask(path: Path, name: str) -> Volume:
     try:
-        mask = read_volume(path)
+        return read_volume(path)
     except DataError as error:
         raise DataError(f"its mask {name}: {error}") from error
+
+
+def _brain(mask: Volume, name: str, grid: Grid) -> NDArray[np.bool_]:
+    """Where the mask, brought to the grid by its own affine, is on: somewhere at least."""
     on = (mask.voxels * mask.slope + mask.inter > 0.5).astype(np.uint8, order="F")
     brain = resample(on, mask.affine, grid, fill=0) > 0.5
     if not brain.any():
@@ -177,20 +197,20 @@ def _identity(dataset: AnyDataset, listing: Listing, workspace: Workspace, worke
         for image in listing.images
     ]  # fmt: skip
     options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(_RULES, options, json.dumps(images), json.dumps(listing.faults))
+    return fingerprint(RULES, options, json.dumps(images), json.dumps([listing.faults, listing.units]))
 
 
 def _collection_identity(dataset: CollectionSpec, workspace: Workspace, workers: int) -> str:
     root, files = files_of(dataset)
     digests = file_digests(root, files, workspace, workers=workers) if files else {}
     options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(_RULES, options, json.dumps(sorted(digests.items())))
+    return fingerprint(RULES, options, json.dumps(sorted(digests.items())))
 
 
 def _build(
     dataset: AnyDataset,
     listing: Listing,
-    work: Callable[[IndexedImage], tuple[NDArray[Any], str]],
+    work: Callable[[IndexedImage], Row],
     folder: Path,
     identity: str,
     *,
@@ -201,6 +221,8 @@ def _build(
     options = dataset.preprocess
     shape = (options.channels if dataset.ndim == 2 else 1, *options.shape)
     records: list[ImageRecord] = []
+    coverages: list[Coverage] = []
+    masked = 0
     faults = list(listing.faults)
     # Threads are enough: inflating, matrix products and hashing release the interpreter. BLAS keeps to one thread each.
     with (
@@ -210,12 +232,14 @@ def _build(
     ):
         for done, (image, outcome) in enumerate(_in_order(pool, work, listing.images, 2 * workers), start=1):
             try:
-                row, digest = outcome.result()
+                row = outcome.result()
             except DataError as error:
                 faults.append(f"{image.file}: {error}")
             else:
-                writer.append(row)
-                records.append(_record(image, digest))
+                writer.append(row.values)
+                records.append(_record(image, row.digest))
+                coverages.append(row.coverage)
+                masked += image.mask is not None
             if progress is not None:
                 progress(done, len(listing.images))
     _report(faults, len(records), options)
@@ -231,6 +255,9 @@ def _build(
         scale=scale,
         offset=offset,
         excluded=(*listing.repeats, *faults),
+        masked=masked,
+        coverage=Coverage.worst(coverages),
+        units=listing.units,
     )
 
 
@@ -241,13 +268,10 @@ def _record(image: IndexedImage, digest: str) -> ImageRecord:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor,
-    work: Callable[[IndexedImage], tuple[NDArray[Any], str]],
-    images: Iterable[IndexedImage],
-    ahead: int,
-) -> Iterator[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]]:
+    pool: ThreadPoolExecutor, work: Callable[[IndexedImage], Row], images: Iterable[IndexedImage], ahead: int
+) -> Iterator[tuple[IndexedImage, Future[Row]]]:
     """Images with their outcomes, in order; a few are worked on ahead, so that memory stays bounded."""
-    pending: deque[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]] = deque()
+    pending: deque[tuple[IndexedImage, Future[Row]]] = deque()
     for image in images:
         pending.append((image, pool.submit(work, image)))
         if len(pending) > ahead:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
 from ctlr.encoders import build_head, copy_blocks
 from ctlr.encoders.base import Encoder
@@ -213,6 +214,7 @@ def _finetune(
         encoder=study.encoder, channels=arrays.shape[0], ndim=len(arrays.shape) - 1, shape=arrays.shape,
         task=study.target.task.kind, target=study.target.task.target, classes=development.targets.classes,
         mean=tuned.scaling.mean, std=tuned.scaling.std,
+        preparation=preparation_of(study.target, development.store, development.train),
     )  # fmt: skip
     sha = save_model(folder, TrainedModel(card, tuned.encoder, tuned.head))
     write_history(folder / "history.csv", tuned.fitted)
