@@ -6,7 +6,8 @@ resized. Each is normalised by itself. Nothing but numbers and the table's cells
 
 from __future__ import annotations
 
-import json
+import contextlib
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,13 @@ from threadpoolctl import threadpool_limits
 from ctlr.data import bids, imagefolder
 from ctlr.data.collection import Collection, files_of, read_collection
 from ctlr.data.coverage import picture_coverage, volume_coverage
+from ctlr.data.identity import (
+    cohort_identity,
+    cohort_of,
+    collection_identity,
+    files_of_listing,
+    listing_identity,
+)
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.nifti import Volume, read_volume
 from ctlr.data.normalise import decoding, encode, foreground, normalise
@@ -39,14 +47,11 @@ from ctlr.specs import (
     Coverage,
     PreprocessSpec,
     StoredArrays,
-    fingerprint,
 )
 from ctlr.workspace import Workspace
 
-__all__ = ["RULES", "Row", "picture_row", "preprocess", "volume_row"]
+__all__ = ["Row", "picture_row", "preprocess", "preprocess_some", "volume_row"]
 
-RULES = "2"
-"""Version of what this module does to an image and says of it; another one gives other identities."""
 _SHOWN = 10
 
 Progress = Callable[[int, int], None]
@@ -86,17 +91,19 @@ def preprocess(
     started = time.perf_counter()
     _check_shape(dataset)
     if isinstance(dataset, CohortSpec):
-        cohort = dataset.model_copy(update={"name": "", "preprocess": PreprocessSpec()})
-        identity = fingerprint(RULES, cohort.identity(), dataset.preprocess.identity())
+        identity = cohort_identity(dataset)
     elif isinstance(dataset, CollectionSpec):
-        identity = _collection_identity(dataset, workspace, workers)
+        root, files = files_of(dataset)
+        digests = file_digests(root, files, workspace, workers=workers) if files else {}
+        identity = collection_identity(dataset, digests)
     else:
         listing = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
-        identity = _identity(dataset, listing, workspace, workers)
+        digests = file_digests(listing.root, files_of_listing(listing), workspace, workers=workers)
+        identity = listing_identity(dataset, listing, digests)
     if not workspace.has("arrays", identity):
         collection = None
         if isinstance(dataset, CohortSpec):
-            listing = _grow(cohort, workspace, workers, progress)
+            listing = _grow(cohort_of(dataset), workspace, workers, progress)
         elif isinstance(dataset, CollectionSpec):
             collection = read_collection(dataset)
             listing = collection.listing
@@ -106,6 +113,34 @@ def preprocess(
             stored = stored.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
             (folder / "stored.json").write_text(stored.model_dump_json())
     return StoredArrays.model_validate_json((workspace.folder("arrays", identity) / "stored.json").read_bytes())
+
+
+def preprocess_some(dataset: AnyDataset, listing: Listing | None, count: int) -> int:
+    """Grow and preprocess a few images as `preprocess` does, and keep none.
+
+    Args:
+        dataset: A cohort or a folder; a published set is read as a whole, so none of it is.
+        listing: Of the folder.
+        count: Images at most.
+
+    Returns:
+        How many could be used.
+    """
+    if isinstance(dataset, CollectionSpec):
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        if isinstance(dataset, CohortSpec):
+            from ctlr.data.cohort import write_cohort
+
+            write_cohort(cohort_of(dataset).model_copy(update={"subjects": count}), Path(folder, "cohort"))
+            listing = bids.index(BidsSpec(root=str(Path(folder, "cohort"))))
+        assert listing is not None
+        done = 0
+        for image in listing.images[:: max(1, len(listing.images) // count)][:count]:
+            with contextlib.suppress(DataError):
+                _make_row(dataset, None)(image, root=listing.root, options=dataset.preprocess)
+                done += 1
+    return done
 
 
 def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> Row:
@@ -186,25 +221,6 @@ def _grow(cohort: CohortSpec, workspace: Workspace, workers: int, progress: Prog
         with workspace.publish("cohorts", identity) as folder:
             write_cohort(cohort, folder, workers=workers, progress=progress)
     return bids.index(BidsSpec(root=str(workspace.folder("cohorts", identity))))
-
-
-def _identity(dataset: AnyDataset, listing: Listing, workspace: Workspace, workers: int) -> str:
-    files = [file for image in listing.images for file in (image.file, image.mask) if file]
-    digests = file_digests(listing.root, files, workspace, workers=workers)
-    images = [
-        [image.subject, image.session, image.file, digests[image.file], digests.get(image.mask or "", ""),
-         sorted(image.columns.items())]
-        for image in listing.images
-    ]  # fmt: skip
-    options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(RULES, options, json.dumps(images), json.dumps([listing.faults, listing.units]))
-
-
-def _collection_identity(dataset: CollectionSpec, workspace: Workspace, workers: int) -> str:
-    root, files = files_of(dataset)
-    digests = file_digests(root, files, workspace, workers=workers) if files else {}
-    options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(RULES, options, json.dumps(sorted(digests.items())))
 
 
 def _build(

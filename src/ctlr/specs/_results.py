@@ -53,6 +53,9 @@ class Checkpoint(Value):
     scores: dict[str, float] = Field(default_factory=dict)
     """Validation metrics of the best epoch."""
     seconds: float = 0.0
+    """Of its epochs, validation included."""
+    wall: float = 0.0
+    """Of the whole step: reading, building and writing too; without what an interrupted attempt took."""
     samples: int = 0
     """Images that went through the loss."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ from ctlr.steps.assembly import (
     seed_for,
     source_of,
     task_loss,
+    timed,
     write_history,
 )
 from ctlr.steps.keys import Arrays, study_key
@@ -63,13 +65,14 @@ def finetune(
     key = study_key(study, arrays)
     folder = workspace.folder("finetuned", key)
     if not workspace.has("finetuned", key):
+        began = time.perf_counter()
         torch.set_num_threads(study.compute.threads)
         development = development_of(study, arrays, workspace)
         source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
         weights = pretrained_weights(study, arrays, workspace)
         with workspace.publish("finetuned", key, resumable=True) as partial:
             result = _finetune(study, development, source, weights, partial, f"finetuned/{key}", device, progress)
-            write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+            write_aside(partial / "result.json", timed(result, began).model_dump_json(indent=1).encode())
             drop_checkpoints(partial)
     return Checkpoint.model_validate_json((folder / "result.json").read_text())
 
