@@ -54,11 +54,11 @@ def test_a_plan_never_counts_less_than_nothing(tmp_path: Path) -> None:
 
 
 def test_only_what_the_workspace_lacks_is_left(clinic: Plan, tmp_path: Path) -> None:
-    root, found = tmp_path / "workspace", listings(clinic)
+    root, found, config = tmp_path / "workspace", listings(clinic), load(tmp_path / "clinic.yaml")
 
     def rows() -> dict[tuple[str, str], tuple[int, int]]:
         """(stage, method) -> (done, to do)."""
-        plan, left = work_left(clinic, [], stored_arrays(clinic, found, root), root)
+        plan, left = work_left(config, clinic, [], stored_arrays(clinic, found, root), root)
         return {(row.stage, row.method): (row.done, row.steps) for row in costs(plan, sizes(plan, found), {}, left)}
 
     nothing = {

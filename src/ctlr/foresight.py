@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ctlr.config import BenchmarkConfig
 from ctlr.cost import RUN, Size, search_identity
 from ctlr.data import bids, imagefolder
 from ctlr.data.identity import remembered_identity
@@ -93,13 +94,16 @@ def stored_arrays(plan: Plan, found: Mapping[str, Listing], root: Path) -> dict[
     return stored
 
 
-def work_left(plan: Plan, searches: Sequence[SearchResult], arrays: Arrays, root: Path) -> tuple[Plan, set[str]]:
+def work_left(
+    config: BenchmarkConfig, plan: Plan, searches: Sequence[SearchResult], arrays: Arrays, root: Path
+) -> tuple[Plan, set[str]]:
     """What a run would still do.
 
     Args:
-        plan: Of the benchmark.
-        searches: Its finished ones. Unless all are, they count as work that is left, though a run does not repeat their
-            trials.
+        config: The benchmark.
+        plan: Its plan.
+        searches: What the searches of its last run found; none unless all have ended. As long as one has not, it is not
+            known what the studies are, and all of them are left.
         arrays: As `stored_arrays` found them.
         root: Workspace.
 
@@ -108,8 +112,7 @@ def work_left(plan: Plan, searches: Sequence[SearchResult], arrays: Arrays, root
     """
     left = {data.identity() for data in plan.datasets if data.name not in arrays}
     if len(searches) < len(plan.searches):
-        left |= {search_identity(study) for study in plan.searches}
-        return plan, left | _identities(plan)
+        return plan, left | _identities(plan) | _searches_left(config, plan, arrays, root)
     if searches:
         from ctlr.searches import tuned_plan  # samplers are slow to load
 
@@ -120,6 +123,15 @@ def work_left(plan: Plan, searches: Sequence[SearchResult], arrays: Arrays, root
     left |= _identities(plan) - _identities(part)
     jobs = jobs_left(part, arrays, Workspace(root)) if arrays else []
     return plan, left | {_SPECS[job.kind].model_validate_json(job.payload).identity() for job in jobs}
+
+
+def _searches_left(config: BenchmarkConfig, plan: Plan, arrays: Arrays, root: Path) -> set[str]:
+    ended = []
+    if len(arrays) == len(plan.datasets):
+        from ctlr.searches import ended_searches  # samplers are slow to load
+
+        ended = ended_searches(config, plan, arrays, Workspace(root))
+    return {search_identity(study) for study in plan.searches if study not in ended}
 
 
 def _identities(plan: Plan) -> set[str]:

@@ -41,7 +41,8 @@ def preview(
     found = listings(plan)
     known = sizes(plan, found)
     rates = known_rates(workspace)
-    plan, left = work_left(plan, _searches(config, workspace), stored_arrays(plan, found, workspace), workspace)
+    stored, searches = stored_arrays(plan, found, workspace), _searches(config, workspace)
+    plan, left = work_left(config, plan, searches, stored, workspace)
     crew = workers or default_workers(device, config.compute.threads)
     if measured:
         rates = measure_together(plan, known, found, workers=crew, device=device) | rates
