@@ -86,7 +86,7 @@ def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
 
 def ctlr(path: Path, *, side: int, spacing: float) -> Image:
     options = PreprocessSpec(shape=(side, side, side), spacing=spacing)
-    stored, _ = volume_row(IndexedImage(subject="", file=path.name), path.parent, options)
+    stored, *_ = volume_row(IndexedImage(subject="", file=path.name), path.parent, options)
     return stored[0]
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ctlr.cost import rate_key
+from ctlr.cost import RUN, rate_key
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
 from ctlr.specs import (
     AnyDataset,
-    BidsSpec,
     Checkpoint,
-    ImagesSpec,
     PretrainSpec,
     StoredArrays,
     Study,
@@ -32,7 +30,6 @@ __all__ = [
     "check_device",
     "collect",
     "collect_transfers",
-    "count_subjects",
     "default_workers",
     "gate",
     "jobs_left",
@@ -72,22 +69,6 @@ def check_device(device: str) -> None:
         raise ConfigError(
             f"`--device {device}`: PyTorch finds {count} GPUs here. Use `--device cpu`, or see `ctlr doctor`."
         )
-
-
-def count_subjects(datasets: Sequence[AnyDataset]) -> dict[str, int]:
-    """Subjects with an image by dataset, from the names of files; a cohort's stand in its spec.
-
-    Raises:
-        DataError: A dataset cannot be listed.
-    """
-    from ctlr.data import bids, imagefolder
-
-    counts: dict[str, int] = {}
-    for dataset in datasets:
-        if isinstance(dataset, BidsSpec | ImagesSpec):
-            listing = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
-            counts[dataset.name] = len({image.subject for image in listing.images})
-    return counts
 
 
 def preprocess_all(
@@ -339,21 +320,57 @@ def known_rates(root: Path) -> dict[str, float]:
     return found
 
 
-def note_rates(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
-    """Keep what an image cost, for the estimates of later runs."""
+def note_rates(
+    plan: Plan, arrays: Arrays, workspace: Workspace, *, workers: int = 1, since: float = 0.0, seconds: float = 0.0
+) -> None:
+    """Keep what an image cost, for the estimates of later runs: whole steps, evaluation included.
+
+    Args:
+        plan: What was run.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where results lie.
+        workers: Processes that shared the work.
+        since: Time of day (seconds since 1970) at which the run began.
+        seconds: That it took; 0 where searches took part of them, whose time is not known here.
+    """
     rates = known_rates(workspace.root)
+    outside = seconds
     for data in plan.datasets:
-        stored = arrays[data.name]
-        rates[rate_key("preprocess", data)] = stored.seconds / stored.rows
-    stages: list[tuple[str, Path]] = []
+        stored, key = arrays[data.name], rate_key("preprocess", data)
+        fresh = _written(workspace.root / stored.path / "stored.json") >= since
+        if fresh or key not in rates:
+            rates[key] = workers * stored.seconds / stored.rows
+        outside -= fresh * stored.seconds
+    spent: dict[str, tuple[float, int]] = {}
+    for key, file, taken, images in _finished(plan, arrays, workspace):
+        before = spent.get(key, (0.0, 0))
+        spent[key] = (before[0] + taken, before[1] + images)
+        outside -= (_written(file) >= since) * taken / workers
+    rates |= {key: taken / max(1, images) for key, (taken, images) in spent.items()}
+    if seconds:
+        rates[RUN] = max(0.0, outside)
+    write_aside(workspace.root / "rates.json", json.dumps(rates, indent=1, sort_keys=True).encode())
+
+
+def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tuple[str, Path, float, int]]:
+    """(key, record, seconds, images) of each finished step that trains."""
+    stages: list[tuple[str, Path, Path | None]] = []
     for spec in plan.pretrainings:
         key = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
-        stages.append((key, workspace.folder("pretrained", pretrain_key(spec, arrays))))
+        stages.append((key, workspace.folder("pretrained", pretrain_key(spec, arrays)), None))
     for study in plan.studies:
-        key = rate_key("finetune", study.target.data, study.method, study.encoder)
-        stages.append((key, workspace.folder("finetuned", study_key(study, arrays))))
-    for key, folder in stages:
-        if (folder / "result.json").exists():
-            record = Checkpoint.model_validate_json((folder / "result.json").read_text())
-            rates[key] = record.seconds / max(1, record.samples)
-    write_aside(workspace.root / "rates.json", json.dumps(rates, indent=1, sort_keys=True).encode())
+        key, identity = rate_key("finetune", study.target.data, study.method, study.encoder), study_key(study, arrays)
+        stages.append((key, workspace.folder("finetuned", identity), workspace.folder("studies", identity)))
+    for key, folder, evaluated in stages:
+        if not (folder / "result.json").exists():
+            continue
+        record = Checkpoint.model_validate_json((folder / "result.json").read_text())
+        taken = max(record.wall, record.seconds)
+        if evaluated is not None and (evaluated / "result.json").exists():
+            result = StudyResult.model_validate_json((evaluated / "result.json").read_text())
+            taken += result.seconds.get("evaluate", 0.0)
+        yield key, folder / "result.json", taken, record.samples
+
+
+def _written(file: Path) -> float:
+    return file.stat().st_mtime if file.exists() else 0.0

@@ -111,7 +111,7 @@ def run_benchmark(
     Returns:
         Number of studies that failed.
     """
-    began = time.monotonic()
+    began, since = time.monotonic(), time.time()
     check_device(device)
     plan = make_plan(config)
     if config.tuning is not None:
@@ -147,9 +147,10 @@ def run_benchmark(
                     run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
                     results = [*collect(plan, arrays, workspace), *lost]
                     _record(results, recorder, "failed")
-        if jobs:
-            note_rates(plan, arrays, workspace)
         page = _report(run, results, collect_transfers(plan, arrays, workspace), arrays, workspace)
+        if jobs:
+            took = time.monotonic() - began if run.searches == known else 0.0
+            note_rates(plan, arrays, workspace, workers=crew, since=since, seconds=took)
     _print(config, results, page, output)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; run again to record what is missing.")

@@ -193,6 +193,13 @@ class StageSearch:
             bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
         return _read(bench.workspace.folder("searches", identity)), f"searches/{identity}"
 
+    def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
+        """As `find`, where all rounds are finished; None where one is not."""
+        identity = self.identity(arrays, self._earlier())
+        if not workspace.has("searches", identity):
+            return None
+        return _read(workspace.folder("searches", identity)), f"searches/{identity}"
+
     def _rounds(
         self, folder: Path, identity: str, earlier: Sequence[Trial], bench: Bench, job: Job
     ) -> list[SearchStage]:

@@ -56,6 +56,7 @@ from ctlr.specs._methods import (
     VATSpec,
 )
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
+from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
@@ -87,6 +88,7 @@ __all__ = [
     "CollectionSpec",
     "Collector",
     "ComputeSpec",
+    "Coverage",
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
@@ -103,6 +105,7 @@ __all__ = [
     "Objective",
     "Parameter",
     "PlatformSpec",
+    "Preparation",
     "PreprocessSpec",
     "PretrainSpec",
     "PretrainedMethod",

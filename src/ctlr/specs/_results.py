@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctlr.specs._methods import EncoderSpec
+from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
@@ -33,6 +34,12 @@ class StoredArrays(Value):
     excluded: tuple[str, ...] = ()
     """Why each image that was left out is bad; names files relative to the dataset."""
     seconds: float = 0.0
+    masked: int = 0
+    """Images that were normalised inside a mask."""
+    coverage: Coverage | None = None
+    """The worst of all images; None where there is no row."""
+    units: dict[str, str] = Field(default_factory=dict)
+    """By column, where the dataset says them."""
 
 
 class Checkpoint(Value):
@@ -46,6 +53,9 @@ class Checkpoint(Value):
     scores: dict[str, float] = Field(default_factory=dict)
     """Validation metrics of the best epoch."""
     seconds: float = 0.0
+    """Of its epochs, validation included."""
+    wall: float = 0.0
+    """Of the whole step: reading, building and writing too; without what an interrupted attempt took."""
     samples: int = 0
     """Images that went through the loss."""
 
@@ -104,6 +114,8 @@ class ModelCard(Value):
     mean: float = 0.0
     """Of the training target; predictions are `output * std + mean`."""
     std: float = 1.0
+    preparation: Preparation | None = None
+    """What a file must go through; None in cards that were written before they said it."""
 
     @property
     def outputs(self) -> int:

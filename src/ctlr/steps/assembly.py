@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +45,7 @@ __all__ = [
     "seed_for",
     "source_of",
     "task_loss",
+    "timed",
     "write_history",
     "write_predictions",
 ]
@@ -266,6 +268,11 @@ def checkpoint_of(stage: Literal["pretrain", "finetune"], path: str, sha: str, f
         path=path, stage=stage, sha256=sha, epochs=fitted.epochs, best_epoch=fitted.best_epoch,
         scores=fitted.best_scores, seconds=fitted.seconds, samples=fitted.samples,
     )  # fmt: skip
+
+
+def timed(record: Checkpoint, began: float) -> Checkpoint:
+    """The record with the seconds of its whole step, which began at that `time.perf_counter()`."""
+    return record.model_copy(update={"wall": max(record.seconds, time.perf_counter() - began)})
 
 
 def drop_checkpoints(folder: Path) -> None:

@@ -93,7 +93,7 @@ def _predictor(
     model = load_model(folder, device)
 
     def predict(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        chunks = [model.predict(store.read(rows[i : i + 64])) for i in range(0, len(rows), 64)]
+        chunks = [model.predict(store.read(rows[i : i + 64]), trusted=True) for i in range(0, len(rows), 64)]
         return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
 
     return predict, folder

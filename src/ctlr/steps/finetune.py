@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
 from ctlr.encoders import build_head, copy_blocks
 from ctlr.encoders.base import Encoder
@@ -34,6 +36,7 @@ from ctlr.steps.assembly import (
     seed_for,
     source_of,
     task_loss,
+    timed,
     write_history,
 )
 from ctlr.steps.keys import Arrays, study_key
@@ -62,13 +65,14 @@ def finetune(
     key = study_key(study, arrays)
     folder = workspace.folder("finetuned", key)
     if not workspace.has("finetuned", key):
+        began = time.perf_counter()
         torch.set_num_threads(study.compute.threads)
         development = development_of(study, arrays, workspace)
         source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
         weights = pretrained_weights(study, arrays, workspace)
         with workspace.publish("finetuned", key, resumable=True) as partial:
             result = _finetune(study, development, source, weights, partial, f"finetuned/{key}", device, progress)
-            write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+            write_aside(partial / "result.json", timed(result, began).model_dump_json(indent=1).encode())
             drop_checkpoints(partial)
     return Checkpoint.model_validate_json((folder / "result.json").read_text())
 
@@ -213,6 +217,7 @@ def _finetune(
         encoder=study.encoder, channels=arrays.shape[0], ndim=len(arrays.shape) - 1, shape=arrays.shape,
         task=study.target.task.kind, target=study.target.task.target, classes=development.targets.classes,
         mean=tuned.scaling.mean, std=tuned.scaling.std,
+        preparation=preparation_of(study.target, development.store, development.train),
     )  # fmt: skip
     sha = save_model(folder, TrainedModel(card, tuned.encoder, tuned.head))
     write_history(folder / "history.csv", tuned.fitted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from ctlr.steps.assembly import (
     seed_for,
     source_of,
     task_loss,
+    timed,
     write_history,
 )
 from ctlr.steps.exclusive import exclusively
@@ -81,12 +83,13 @@ def encoder_weights(spec: PretrainSpec, arrays: Arrays, workspace: Workspace) ->
 def _publish(
     spec: PretrainSpec, key: str, arrays: Arrays, workspace: Workspace, device: str, progress: Progress | None
 ) -> None:
+    began = time.perf_counter()
     torch.set_num_threads(spec.compute.threads)
     development = development_of(spec, arrays, workspace)
     source = source_of(spec, arrays, workspace, development)
     with workspace.publish("pretrained", key, resumable=True) as partial:
         result = _pretrain(spec, development, source, partial, f"pretrained/{key}", device, progress)
-        write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+        write_aside(partial / "result.json", timed(result, began).model_dump_json(indent=1).encode())
         drop_checkpoints(partial)
 
 
