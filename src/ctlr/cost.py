@@ -24,7 +24,6 @@ from ctlr.specs import (
     Study,
     SupervisedSpec,
     Value,
-    VATSpec,
 )
 
 __all__ = ["Cost", "costs", "rate_key"]
@@ -146,7 +145,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             yield _Step(
                 stage="finetune",
                 data=study.target.data,
-                images=_finetune_images(study),
+                images=_study_images(study),
                 method=study.method,
                 encoder=study.encoder,
             )
@@ -160,16 +159,22 @@ def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None
     pretrain = _pretrain_images(spec, sizes) if spec is not None and tuning.order != "target_only" else 0
     if pretrain is None:
         return None
-    finetune = _finetune_images(study) * int(tuning.validation.partition(":")[2] or 1)
+    finetune = _finetune_images(study, study.n_train) * int(tuning.validation.partition(":")[2] or 1)
     if tuning.order == "source_then_target" and spec is not None:
         half = tuning.trials // 2
         return half * finetune + (tuning.trials - half) * pretrain
     return tuning.trials * (finetune + pretrain)
 
 
-def _finetune_images(study: Study) -> int:
-    images, steps = _fit_images(study.method.finetune, study.n_train)
-    return images + (steps * study.method.unlabelled_batch_size if isinstance(study.method, VATSpec) else 0)
+def _study_images(study: Study) -> int:
+    """Images of a study's finetuning; a refit comes on top, for as many epochs at the most."""
+    again = _finetune_images(study, study.n_train + study.n_validation) if study.method.finetune.refit else 0
+    return _finetune_images(study, study.n_train) + again
+
+
+def _finetune_images(study: Study, rows: int) -> int:
+    images, steps = _fit_images(study.method.finetune, rows)
+    return images + steps * study.method.images_beside
 
 
 def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:

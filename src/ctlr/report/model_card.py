@@ -83,7 +83,7 @@ def _card(view: View) -> str:
 def _best_seed(view: View, cell: Sequence[Done]) -> Done:
     metric = view.section.task.headline
     sign = 1 if METRICS[metric] == "max" else -1
-    return max(cell, key=lambda done: sign * done.result.scores.get("validation", {}).get(metric, float("-inf") * sign))
+    return max(cell, key=lambda done: sign * done.result.chosen_by.get(metric, float("-inf") * sign))
 
 
 def _performance(view: View, method: str) -> list[str]:

@@ -233,6 +233,10 @@ class SplitSpec(Value):
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws the test set."""
 
+    def n_validation(self, n_train: int) -> int:
+        """Validation subjects beside `n_train` labelled training subjects."""
+        return max(2, round(n_train * self.validation))
+
 
 class ViewsSpec(Value):
     """How strongly a random view of an image is changed; 0 leaves a part out. Drawn anew for each image."""

@@ -13,11 +13,22 @@ from ctlr.cost import rate_key
 from ctlr.encoders import build_encoder, build_head, projection_head
 from ctlr.methods.base import Objective
 from ctlr.methods.losses import TaskLoss
+from ctlr.methods.pooled import Pooled
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
-from ctlr.specs import FitSpec, MeanSpec, PretrainSpec, SelfferSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
+from ctlr.specs import (
+    FitSpec,
+    MeanSpec,
+    PooledSpec,
+    PretrainSpec,
+    SelfferSpec,
+    SimCLRSpec,
+    Study,
+    SupervisedSpec,
+    VATSpec,
+)
 from ctlr.training.finetune import freeze
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
@@ -63,6 +74,9 @@ def _seconds_per_image(spec: Study | PretrainSpec, device: str) -> float:
         objective = SimCLR(encoder, projection_head(encoder.width, spec.method.projection, seed=0), spec.method)
     elif isinstance(spec.method, VATSpec):
         objective = VAT(encoder, head, TaskLoss(classes=0), spec.method)
+    elif isinstance(spec.method, PooledSpec):
+        loss = TaskLoss(classes=0)
+        objective = Pooled(encoder, head, loss, spec.method, source_head=None, source_loss=loss)
     else:
         freeze(encoder, spec.method.finetune)
         objective = Supervised(encoder, head, TaskLoss(classes=0), views=stage.views)
