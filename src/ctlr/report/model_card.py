@@ -64,11 +64,12 @@ def _card(view: View) -> str:
     cell = section.cells[method, size]
     lines = [
         f"## {markdown(view.heading)}", "",
-        f"- **Method:** {markdown(method)}, chosen by its validation score at {size} labelled subjects",
+        f"- **Method:** {markdown(method)}, chosen by its validation score at {view.detail} labelled subjects "
+        "(training + validation)",
         f"- **Encoder:** {markdown(section.encoder.name)}, {cell[0].result.parameters:,} trained parameters",
         f"- **Weights:** `{_best_seed(view, cell).result.path}/model.safetensors` in the workspace, the best of "
         f"{len(cell)} by validation",
-        f"- **Trained on:** {size} labelled subjects of '{markdown(section.target.data.name)}'"
+        f"- **Trained on:** {_learned_from(view, method)} labelled subjects of '{markdown(section.target.data.name)}'"
         + (f", after '{markdown(section.source.task.name)}' of '{markdown(section.source.data.name)}'"
            if section.source and cell[0].result.study.source else ""),
         "", "### Intended use", "",
@@ -78,6 +79,14 @@ def _card(view: View) -> str:
         "### Limits", "", *_limits(view, method), "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _learned_from(view: View, method: str) -> str:
+    """Training subjects and those who chose the epoch; after a refit, both train."""
+    result = view.section.cells[method, view.detail_size][0].result
+    if result.study.method.finetune.refit:
+        return f"{result.labelled} (training + validation, both trained on after the refit)"
+    return f"{result.study.n_train} (and {result.labelled_validation} chose the epoch)"
 
 
 def _best_seed(view: View, cell: Sequence[Done]) -> Done:

@@ -170,7 +170,8 @@ def _counts(section: Section, size: int) -> CountRow:
         return max((len(set(d.predictions[split].subjects)) for d in done if split in d.predictions), default=0)
 
     return CountRow(
-        n_train=size, validation=subjects("validation"), test=subjects("test"),
+        n_train=size, test=subjects("test"),
+        validation=subjects("validation") or max(result.labelled_validation for result in results),
         seeds=len({result.study.seed for result in results}),
         finished=len(done), failed=len(results) - len(done),
     )  # fmt: skip

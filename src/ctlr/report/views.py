@@ -73,6 +73,11 @@ class View:
         }
 
     @property
+    def detail(self) -> str:
+        """`detail_size` in words."""
+        return self.section.labelled(self.detail_size) if self.detail_size else ""
+
+    @property
     def many_classes(self) -> bool:
         """Whether there are more than two."""
         return any(len(done.predictions["test"].classes) > 2 for done in self.section.done)
@@ -191,11 +196,16 @@ def _task(end: DataTask) -> str:
 def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str, hidden: Collection[str]) -> Panel:
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
     plain = [row for row in rows.scores if row.method not in hidden]
-    return learning_curves(plain, style=style, label=label, better=better, name=f"{section.slug}-curves")
+    return learning_curves(
+        plain, style=style, label=label, better=better, name=f"{section.slug}-curves", labelled=section.labelled
+    )
 
 
 def _forest(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
-    return forest(rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest")
+    return forest(
+        rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest",
+        labelled=section.labelled,
+    )  # fmt: skip
 
 
 Cells = Mapping[str, Sequence[Done]]

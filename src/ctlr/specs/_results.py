@@ -85,10 +85,14 @@ class StudyResult(Value):
     """Package versions, git commit, platform."""
 
     @property
+    def labelled_validation(self) -> int:
+        """Validation subjects: as many as were noted, or as the study asks for."""
+        return self.study.n_validation if self.n_validation is None else self.n_validation
+
+    @property
     def labelled(self) -> str:
         """Labelled target subjects that the study used, in words: training and validation ones, `20 + 20`."""
-        n_validation = self.study.n_validation if self.n_validation is None else self.n_validation
-        return f"{self.study.n_train} + {n_validation}"
+        return f"{self.study.n_train} + {self.labelled_validation}"
 
     @property
     def chosen_by(self) -> dict[str, float]:
@@ -101,7 +105,8 @@ class StudyResult(Value):
             "study": self.study.id, "method": self.study.method.label, "data": self.study.target.data.name,
             "source": f"{self.study.source.data.name}.{self.study.source.task.name}" if self.study.source else "",
             "target": self.study.target.task.name, "encoder": self.study.encoder.label, "n_train": self.study.n_train,
-            "n_validation": self.study.n_validation if self.n_validation is None else self.n_validation, "seed": self.study.seed, "status": self.status, "reason": self.reason,
+            "n_validation": self.labelled_validation, "seed": self.study.seed, "status": self.status,
+            "reason": self.reason,
         }  # fmt: skip
         row |= {f"{split}_{metric}": value for split, scores in self.scores.items() for metric, value in scores.items()}
         return row | {f"seconds_{step}": seconds for step, seconds in self.seconds.items()}
