@@ -11,6 +11,7 @@ from ctlr.config import BenchmarkConfig
 from ctlr.cost import Cost, costs
 from ctlr.engine import count_subjects, default_workers, known_rates
 from ctlr.plan import Plan, make_plan
+from ctlr.specs import MethodSpec
 
 __all__ = ["preview"]
 
@@ -45,13 +46,24 @@ def preview(
         "transfer_scores": len(plan.transfers),
         "workers": crew,
         "estimated_seconds": _total(rows, crew),
+        "sizes": [{"n_train": size, "n_validation": config.split.n_validation(size)} for size in config.sample_sizes],
+        "methods": {label: _trained(method) for label, method in config.methods.items()},
     }
     if output != "table":
         steps = [row.model_dump(mode="json") for row in rows]
         show(summary | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)
         return
     show_rows(f"{config.name}: what `ctlr run` does", [_row(row) for row in rows])
+    methods = [{"method": label, "views": method.views_words, "refit": "yes" if method.finetune.refit else "no"}
+               for label, method in config.methods.items()]  # fmt: skip
+    show_rows("Random views through which stages see images, and whether methods are refitted", methods)
     _say(plan, summary)
+
+
+def _trained(method: MethodSpec) -> dict[str, Any]:
+    """Views by stage, null where there are none, and whether it is refitted."""
+    views = {stage: views and views.words for stage, views in method.views_by_stage.items()}
+    return {"views": views, "refit": method.finetune.refit}
 
 
 def _row(cost: Cost) -> dict[str, Any]:
@@ -79,7 +91,9 @@ def _say(plan: Plan, summary: dict[str, Any]) -> None:
     )
     searches = f"{len(plan.searches)} searches come first. " if plan.searches else ""
     scores = f", and {len(plan.transfers)} steps score the transfers" if plan.transfers else ""
+    sizes = ", ".join(f"{size['n_train']} + {size['n_validation']}" for size in summary["sizes"])
     show(
+        f"Labelled subjects, n (training + validation): {sizes}.\n"
         f"{searches}{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings{scores}. "
         f"Estimated time: {time}.\n"
         "What is finished already in the workspace is not done again.",

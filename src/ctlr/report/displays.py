@@ -133,10 +133,18 @@ def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table
     """Every method in words, in the given order of labels."""
     methods = {result.study.method.label: result.study.method for result in results}
     words = {label: (METHODS[methods[label].method].__doc__ or "").splitlines()[0] for label in order}
+    views = {label: methods[label].views_words for label in order}
+    refits = {label: "yes" if methods[label].finetune.refit else "no" for label in order}
     return Table(
-        name="methods", caption="The methods.", columns=("Method", "What it does"), headers=2,
-        rows=tuple((Cell(label), Cell(does)) for label, does in words.items()),
-        records=tuple({"method": m, "kind": methods[m].method, "does": does} for m, does in words.items()),
+        name="methods",
+        caption="The methods, the random views through which their stages see images, and whether they were trained "
+        "again on training and validation subjects together once the epoch was chosen.",
+        columns=("Method", "What it does", "Views", "Refit"), headers=4,
+        rows=tuple((Cell(m), Cell(does), Cell(views[m]), Cell(refits[m])) for m, does in words.items()),
+        records=tuple(
+            {"method": m, "kind": methods[m].method, "does": does, "views": views[m], "refit": refits[m]}
+            for m, does in words.items()
+        ),
     )  # fmt: skip
 
 
@@ -217,16 +225,25 @@ def p_words(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+_BEFORE_REFIT = (
+    " A refitted model was trained on its validation subjects too: no score on them is its own. The one given is of "
+    "the training before, which chose the epoch."
+)
+
+
 def splits_table(section: Section, splits: Sequence[SplitRow]) -> Table:
     """Train, validation and test side by side."""
     digits = decimals(v for row in splits for v in (row.train, row.validation, row.test) if v is not None)
     return Table(
         name=_name("splits", section),
         caption=f"{metric_label(section.task)} on training, validation and test subjects, means over the seeds. The "
-        "gap says how much worse the test set is than the training set.",
+        "gap says how much worse the test set is than the training set."
+        + (_BEFORE_REFIT if any(row.refit for row in splits) else ""),
         columns=("Method", "n", "Train", "Validation", "Test", "Gap"),
         rows=tuple(
-            (Cell(r.method), Cell(section.labelled(r.n_train)), *(Cell(number(getattr(r, s), digits)) for s in SPLITS),
+            (Cell(r.method), Cell(section.labelled(r.n_train)),
+             *(Cell(number(getattr(r, s), digits), "before the refit" if r.refit and s == "validation" else "")
+               for s in SPLITS),
              Cell(number(r.gap, digits, sign=True)))
             for r in splits
         ),

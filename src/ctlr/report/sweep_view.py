@@ -91,7 +91,8 @@ def _finding(sweep: Sweep, size: int, level: float) -> Answer:
     chosen = sweep.chosen(size)
     digits = _digits(sweep)
     named = listed([option_words(name, value) for name, value in chosen.options.items()])
-    text = f"At n = {sweep.section.labelled(size)} validation subjects chose ‘{chosen.method}’ ({named}). Its gain over scratch on the test set "
+    text = f"At n = {sweep.section.labelled(size)} validation subjects chose ‘{chosen.method}’ ({named}). "
+    text += "Its gain over scratch on the test set "
     text += f"is {_amount(chosen.gain, digits, percent(level) + ' interval ')}."
     own = [comparison for comparison in sweep.comparisons if comparison.chosen.gain.n_train == size]
     return Answer(text, tuple(_note(list(group), digits) for _, group in itertools.groupby(own, lambda c: c.option)))

@@ -19,6 +19,7 @@ from ctlr.report.sections import Done, Section
 from ctlr.report.svg import Panel
 from ctlr.report.sweeps import Sweep, sweeps
 from ctlr.report.tables import Rows, compute
+from ctlr.report.training import training_notes, training_rows, training_table
 from ctlr.specs import METRICS, DataTask
 
 __all__ = ["MethodPanels", "View", "method_styles", "view"]
@@ -136,9 +137,13 @@ def view(
     }
     panels = _regression_panels if section.task.kind == "regression" else _classification_panels
     label = displays.metric_label(section.task)
+    trained = training_rows(section, rows.gaps)
+    found = answer(section, rows)
+    tables = _tables(section, rows) | ({"training": training_table(section, trained)} if trained else {})
     return View(
-        section=section, rows=rows, answer=answer(section, rows), heading=_heading(section, name_encoder),
-        setting=_setting(section), tables=_tables(section, rows),
+        section=section, rows=rows, heading=_heading(section, name_encoder),
+        answer=Answer(found.text, (*found.notes, *training_notes(section, trained))),
+        setting=_setting(section), tables=tables,
         curves=_curves(section, rows, style, label, hidden) if rows.scores else None,
         forest=_forest(section, rows, style, label) if rows.gains else None,
         layers=layer_view(section, rows), sweeps=swept, detail_size=size,

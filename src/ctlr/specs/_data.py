@@ -268,3 +268,10 @@ class ViewsSpec(Value):
     """Standard deviation of the logarithm of a smooth field that multiplies what stands above the image's minimum."""
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Largest side of one box set to the image's mean, as a share of the side."""
+
+    @property
+    def words(self) -> str:
+        """The parts that are on, with their strengths: `rotate 8, flip 0.5`."""
+        off = {"crop": 1.0}
+        on = {name: getattr(self, name) for name in type(self).model_fields if name != "warp_points"}
+        return ", ".join(f"{name} {value:g}" for name, value in on.items() if value != off.get(name, 0)) or "none"

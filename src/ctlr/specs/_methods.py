@@ -188,11 +188,29 @@ class MethodSpec(Value):
         """Images that a finetuning step takes beside the labelled batch."""
         return 0
 
+    @property
+    def views_by_stage(self) -> dict[str, ViewsSpec | None]:
+        """Random views through which each of its stages sees its labelled images (or those that it contrasts)."""
+        stages = [stage for stage in ("pretrain", "finetune") if stage in type(self).model_fields]
+        return {stage: getattr(self, stage).views for stage in stages}
+
+    @property
+    def views_words(self) -> str:
+        """The same in words: `pretraining: none; finetuning: flip 0.5`; a dash where it sees no image."""
+        named = {"pretrain": "pretraining", "finetune": "finetuning"}
+        words = [f"{named[stage]}: {seen.words if seen else 'none'}" for stage, seen in self.views_by_stage.items()]
+        return "; ".join(words) or "–"
+
 
 class MeanSpec(MethodSpec):
     """Predict the training mean or majority class: the floor that every table shows."""
 
     method: Literal["mean"] = "mean"
+
+    @property
+    def views_by_stage(self) -> dict[str, ViewsSpec | None]:
+        """It looks at no image."""
+        return {}
 
 
 class ScratchSpec(MethodSpec):
