@@ -27,7 +27,6 @@ from ctlr.specs import (
     Study,
     SupervisedSpec,
     Value,
-    VATSpec,
 )
 
 __all__ = [
@@ -199,7 +198,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             yield _Step(
                 stage="finetune",
                 data=study.target.data,
-                images=_finetune_images(study, sizes),
+                images=_study_images(study, sizes),
                 identity=study.identity(),
                 method=study.method,
                 encoder=study.encoder,
@@ -208,14 +207,14 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
 
 def planned_images(spec: Study | PretrainSpec, sizes: Sizes) -> int | None:
     """Images that a step passes through the loss; None where the number of subjects is not known."""
-    return _finetune_images(spec, sizes) if isinstance(spec, Study) else _pretrain_images(spec, sizes)
+    return _study_images(spec, sizes) if isinstance(spec, Study) else _pretrain_images(spec, sizes)
 
 
 def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
     """Images that a step predicts after each epoch, and once at its end."""
     target, split = spec.target.data.name, spec.split
     if isinstance(spec, Study):
-        held = n_validation(spec.n_train, split)
+        held = spec.n_validation
         n_test = _n_test(split, sizes[target].subjects) if target in sizes else 0
         return _rows(held, target, sizes), _rows(spec.n_train + held + n_test, target, sizes)
     if isinstance(spec.method, SelfferSpec):
@@ -235,7 +234,7 @@ def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None
     pretrain = _pretrain_images(spec, sizes) if spec is not None and tuning.order != "target_only" else 0
     if pretrain is None:
         return None
-    finetune = _finetune_images(study, sizes) * int(tuning.validation.partition(":")[2] or 1)
+    finetune = _finetune_images(study, study.n_train, sizes) * int(tuning.validation.partition(":")[2] or 1)
     if tuning.order == "source_then_target" and spec is not None:
         half = tuning.trials // 2
         return half * finetune + (tuning.trials - half) * pretrain
@@ -247,9 +246,15 @@ def search_identity(study: Study) -> str:
     return f"search {study.identity()}"
 
 
-def _finetune_images(study: Study, sizes: Sizes) -> int:
-    images, steps = _fit_images(study.method.finetune, _rows(study.n_train, study.target.data.name, sizes))
-    return images + (steps * study.method.unlabelled_batch_size if isinstance(study.method, VATSpec) else 0)
+def _study_images(study: Study, sizes: Sizes) -> int:
+    """Images of a study's finetuning; a refit comes on top, for as many epochs at the most."""
+    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.finetune.refit else 0
+    return _finetune_images(study, study.n_train, sizes) + again
+
+
+def _finetune_images(study: Study, subjects: int, sizes: Sizes) -> int:
+    images, steps = _fit_images(study.method.finetune, _rows(subjects, study.target.data.name, sizes))
+    return images + steps * study.method.images_beside
 
 
 def _rows(subjects: int, data: str, sizes: Sizes) -> int:

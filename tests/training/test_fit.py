@@ -94,7 +94,7 @@ def test_an_interrupted_stage_ends_with_the_same_numbers_as_an_uninterrupted_one
 def test_the_best_epochs_weights_are_kept_also_across_an_interruption(tmp_path: Path) -> None:
     spec = FitSpec(epochs=4, batch_size=4)
     best, weights = run(tmp_path / "two", FitSpec(epochs=4, batch_size=4), validate=judge([1, 5, 3, 2]))
-    assert (best.best_epoch, best.epochs, best.best_scores) == (2, 4, {"mae": 1.0})
+    assert (best.best_epoch, best.epochs, best.kept_scores) == (2, 4, {"mae": 1.0})
     with pytest.raises(Interrupted):
         run(tmp_path / "cut", spec, validate=judge([1, 5, 3]), stop_after=3)
     resumed, same = run(tmp_path / "cut", spec, validate=judge([2]))

@@ -13,7 +13,7 @@ from ctlr.engine import default_workers, known_rates
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.foresight import listings, measure_together, sizes, stored_arrays, work_left
 from ctlr.plan import Plan, make_plan
-from ctlr.specs import SearchResult
+from ctlr.specs import MethodSpec, SearchResult
 
 __all__ = ["preview"]
 
@@ -58,13 +58,24 @@ def preview(
         "steps_done": sum(row.done for row in rows),
         "steps_left": sum(row.steps for row in rows),
         "estimated_seconds": _total(rows, crew, rates.get(RUN, 0.0)),
+        "sizes": [{"n_train": size, "n_validation": config.split.n_validation(size)} for size in config.sample_sizes],
+        "methods": {label: _trained(method) for label, method in config.methods.items()},
     }
     if output != "table":
         steps = [row.model_dump(mode="json") for row in rows]
         show(summary | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)
         return
     show_rows(f"{config.name}: what `ctlr run` does", [_row(row) for row in rows])
+    methods = [{"method": label, "views": method.views_words, "refit": "yes" if method.finetune.refit else "no"}
+               for label, method in config.methods.items()]  # fmt: skip
+    show_rows("Random views through which stages see images, and whether methods are refitted", methods)
     _say(plan, summary)
+
+
+def _trained(method: MethodSpec) -> dict[str, Any]:
+    """Views by stage, null where there are none, and whether it is refitted."""
+    views = {stage: views and views.words for stage, views in method.views_by_stage.items()}
+    return {"views": views, "refit": method.finetune.refit}
 
 
 def _row(cost: Cost) -> dict[str, Any]:
@@ -112,7 +123,9 @@ def _say(plan: Plan, summary: dict[str, Any]) -> None:
     finished, unfinished = summary["steps_done"], summary["steps_left"]
     done = f"{finished} of {finished + unfinished} steps are finished in the workspace; what is left is counted above."
     scores = f", and {len(plan.transfers)} steps score the transfers" if plan.transfers else ""
+    sizes = ", ".join(f"{size['n_train']} + {size['n_validation']}" for size in summary["sizes"])
     show(
+        f"Labelled subjects, n (training + validation): {sizes}.\n"
         f"{searches}{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings{scores}. "
         f"Estimated time: {time}.\n{done}",
         "table",

@@ -272,6 +272,10 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
+    for path in sorted((page.parent / "tables").glob("training-*.csv")):
+        with path.open(newline="") as file:
+            for advice in dict.fromkeys(row["advice"] for row in csv.DictReader(file) if row["advice"]):
+                click.echo(advice, err=True)
     for result in results:
         if result.status == "failed":
             click.echo(f"{result.study.id} failed: {scrub(result.reason)}", err=True)
@@ -280,7 +284,7 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
 
 def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
     """One row a method, one column a size: mean and interval."""
-    sizes = list(dict.fromkeys(row["n_train"] for row in rows))
+    sizes = {row["n_train"]: row["labelled"] for row in rows}
     cells = {
         (row["method"], row["n_train"]): "{:.3g} ({:.3g} to {:.3g})".format(
             *(float(row[k]) for k in ("mean", "low", "high"))
@@ -288,6 +292,6 @@ def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
         for row in rows
     }
     return [
-        {"method": method} | {f"n = {size}": cells.get((method, size), "") for size in sizes}
+        {"method": method} | {f"n = {words}": cells.get((method, size), "") for size, words in sizes.items()}
         for method in dict.fromkeys(row["method"] for row in rows)
     ]

@@ -294,7 +294,8 @@ def _trained(run: Submission, key: str, checkpoint: Checkpoint) -> Facts:
     return _address(run, checkpoint.path) | {
         "status": "ok", "fingerprint": key, "sha256": checkpoint.sha256, "epochs": checkpoint.epochs,
         "best_epoch": checkpoint.best_epoch, "seconds": round(checkpoint.seconds, 3),
-        **{f"validation_{name}": value for name, value in checkpoint.scores.items()},
+        # After a refit nobody validates the weights: these scores are of the training that chose the epoch.
+        **{f"{'before_refit' if checkpoint.refit else 'validation'}_{k}": v for k, v in checkpoint.scores.items()},
     }  # fmt: skip
 
 

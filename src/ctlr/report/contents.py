@@ -124,12 +124,15 @@ def _facts(results: Sequence[StudyResult], views: Sequence[View], wall_seconds: 
     studies = [result.study for result in results]
     finished = sum(result.status == "ok" for result in results)
     tested = sorted({count.test for each in views for count in each.rows.counts if count.test})
-    sizes = sorted({study.n_train for study in studies})
+    sizes = list({r.study.n_train: r.labelled for r in sorted(results, key=lambda r: r.study.n_train)}.values())
     found = [("Studies finished", f"{finished} of {len(results)}")]
     if studies:
         found += [
             ("Methods", str(len({study.method.label for study in studies}))),
-            ("Labelled subjects", ", ".join(map(str, sizes)) if len(sizes) < 4 else f"{sizes[0]} to {sizes[-1]}"),
+            (
+                "Labelled subjects, training + validation",
+                ", ".join(sizes) if len(sizes) < 4 else f"{sizes[0]} to {sizes[-1]}",
+            ),
             ("Seeds", str(len({study.seed for study in studies}))),
         ]
     if tested:
@@ -184,7 +187,7 @@ def _fingerprints(results: Sequence[StudyResult]) -> Table:
     found: dict[tuple[str, str], set[str]] = {}
     for result in results:
         study = result.study
-        at = f"n = {study.n_train}, seed {study.seed}"
+        at = f"n = {result.labelled}, seed {study.seed}"
         found.setdefault((f"images of ‘{study.target.data.name}’", result.arrays), set())
         found.setdefault((f"split of ‘{study.target.task.name}’, {at}", result.split), set())
         found.setdefault((f"pretraining of ‘{study.method.label}’, seed {study.seed}", result.pretraining), set())

@@ -115,9 +115,9 @@ def counts_table(section: Section, counts: Sequence[CountRow]) -> Table:
     """Subjects, seeds and studies by size."""
     return Table(
         name=_name("data", section), caption=f"Subjects and studies: {section.title}.",
-        columns=("Labelled training subjects, n", "Validation", "Test", "Seeds", "Studies finished", "Studies failed"),
+        columns=("Labelled subjects, n (training + validation)", "Test", "Seeds", "Studies finished", "Studies failed"),
         rows=tuple(
-            (Cell(f"{r.n_train}"), Cell(_count(r.validation)), Cell(_count(r.test)), Cell(f"{r.seeds}"),
+            (Cell(section.labelled(r.n_train)), Cell(_count(r.test)), Cell(f"{r.seeds}"),
              Cell(f"{r.finished}"), Cell(f"{r.failed}", tone="negative" if r.failed else ""))
             for r in counts
         ),
@@ -133,10 +133,18 @@ def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table
     """Every method in words, in the given order of labels."""
     methods = {result.study.method.label: result.study.method for result in results}
     words = {label: (METHODS[methods[label].method].__doc__ or "").splitlines()[0] for label in order}
+    views = {label: methods[label].views_words for label in order}
+    refits = {label: "yes" if methods[label].finetune.refit else "no" for label in order}
     return Table(
-        name="methods", caption="The methods.", columns=("Method", "What it does"), headers=2,
-        rows=tuple((Cell(label), Cell(does)) for label, does in words.items()),
-        records=tuple({"method": m, "kind": methods[m].method, "does": does} for m, does in words.items()),
+        name="methods",
+        caption="The methods, the random views through which their stages see images, and whether they were trained "
+        "again on training and validation subjects together once the epoch was chosen.",
+        columns=("Method", "What it does", "Views", "Refit"), headers=4,
+        rows=tuple((Cell(m), Cell(does), Cell(views[m]), Cell(refits[m])) for m, does in words.items()),
+        records=tuple(
+            {"method": m, "kind": methods[m].method, "does": does, "views": views[m], "refit": refits[m]}
+            for m, does in words.items()
+        ),
     )  # fmt: skip
 
 
@@ -166,13 +174,14 @@ def scores_table(section: Section, rows: Rows) -> Table:
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
     return Table(
         name=_name("scores", section),
-        caption=f"{metric_label(section.task)} on the test set by number of labelled training subjects n; {better} is "
-        f"better. Mean over the seeds, with its {percent(rows.level)} interval.",
-        columns=("Method", *(f"n = {n}" for n in section.sizes)),
+        caption=f"{metric_label(section.task)} on the test set by number of labelled subjects n (training + "
+        f"validation); {better} is better. Mean over the seeds, with its {percent(rows.level)} interval.",
+        columns=("Method", *(f"n = {section.labelled(n)}" for n in section.sizes)),
         rows=tuple((Cell(m), *(cell(m, n) for n in section.sizes)) for m in section.methods),
         records=tuple(
             _factors(section)
-            | {"method": row.method, "n_train": row.n_train, "metric": section.task.headline}
+            | {"method": row.method, "n_train": row.n_train, "labelled": section.labelled(row.n_train),
+               "metric": section.task.headline}
             | vars(row.estimate)
             for row in scores
         ),
@@ -187,7 +196,7 @@ def gains_table(section: Section, rows: Rows) -> Table:
     def line(row: GainRow) -> tuple[Cell, ...]:
         alone = "" if row.stands or row.direction == "none" else "taken alone"
         return (
-            Cell(row.method), Cell(str(row.n_train)),
+            Cell(row.method), Cell(section.labelled(row.n_train)),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
             Cell(VERDICTS[row.direction], alone, row.direction), Cell(p_words(row.p_holm)),
         )  # fmt: skip
@@ -216,16 +225,25 @@ def p_words(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+_BEFORE_REFIT = (
+    " A refitted model was trained on its validation subjects too: no score on them is its own. The one given is of "
+    "the training before, which chose the epoch."
+)
+
+
 def splits_table(section: Section, splits: Sequence[SplitRow]) -> Table:
     """Train, validation and test side by side."""
     digits = decimals(v for row in splits for v in (row.train, row.validation, row.test) if v is not None)
     return Table(
         name=_name("splits", section),
         caption=f"{metric_label(section.task)} on training, validation and test subjects, means over the seeds. The "
-        "gap says how much worse the test set is than the training set.",
+        "gap says how much worse the test set is than the training set."
+        + (_BEFORE_REFIT if any(row.refit for row in splits) else ""),
         columns=("Method", "n", "Train", "Validation", "Test", "Gap"),
         rows=tuple(
-            (Cell(r.method), Cell(str(r.n_train)), *(Cell(number(getattr(r, s), digits)) for s in SPLITS),
+            (Cell(r.method), Cell(section.labelled(r.n_train)),
+             *(Cell(number(getattr(r, s), digits), "before the refit" if r.refit and s == "validation" else "")
+               for s in SPLITS),
              Cell(number(r.gap, digits, sign=True)))
             for r in splits
         ),
@@ -241,7 +259,8 @@ def metrics_table(section: Section, metrics: Sequence[MetricRow]) -> Table:
         name=_name("metrics", section), caption="Every metric on the test set, means over the seeds.",
         columns=("Method", "n", *(capital(METRIC_WORDS[name]) for name in names)),
         rows=tuple(
-            (Cell(r.method), Cell(str(r.n_train)), *(Cell(number(r.values.get(m), digits[m])) for m in names))
+            (Cell(r.method), Cell(section.labelled(r.n_train)),
+             *(Cell(number(r.values.get(m), digits[m])) for m in names))
             for r in metrics
         ),
         records=tuple(
@@ -259,7 +278,7 @@ def gap_table(section: Section, gaps: Sequence[GapRow]) -> Table:
         f"correction is a line on {target} fitted on the validation subjects.",
         columns=("Method", "n", "Mean", f"Slope on {target}", "Mean, corrected", "Slope, corrected"),
         rows=tuple(
-            (Cell(r.method), Cell(str(r.n_train)), Cell(number(r.gap.mean, 2, sign=True)),
+            (Cell(r.method), Cell(section.labelled(r.n_train)), Cell(number(r.gap.mean, 2, sign=True)),
              Cell(number(r.gap.slope, 2, sign=True)), Cell(number(r.gap.corrected_mean, 2, sign=True)),
              Cell(number(r.gap.corrected_slope, 2, sign=True)))
             for r in gaps
@@ -279,7 +298,7 @@ def gap_table(section: Section, gaps: Sequence[GapRow]) -> Table:
 def failed_table(failed: Sequence[StudyResult]) -> Table:
     """Studies without a result, and why."""
     records = [
-        {key: record[key] for key in ("method", "n_train", "seed")}
+        {key: record[key] for key in ("method", "n_train", "n_validation", "seed")}
         | {"reason": scrub(result.reason) or "no reason was recorded"}
         | {key: record[key] for key in ("target", "source", "encoder")}
         for result in failed
@@ -288,9 +307,16 @@ def failed_table(failed: Sequence[StudyResult]) -> Table:
     return Table(
         name="failed", caption="Studies that failed; they are in no other table.",
         columns=("Method", "n", "Seed", "Reason", "Target", "Source", "Encoder"), headers=7,
-        rows=tuple(tuple(Cell(str(value) or "–") for value in record.values()) for record in records),
+        rows=tuple(
+            (Cell(record["method"]), Cell(result.labelled),
+             *(Cell(str(value) or "–") for key, value in record.items() if key not in ("method", *_SIZES)))
+            for result, record in zip(failed, records, strict=True)
+        ),
         records=tuple(records),
     )  # fmt: skip
+
+
+_SIZES = ("n_train", "n_validation")
 
 
 def excluded_table(excluded: Sequence[str]) -> Table:

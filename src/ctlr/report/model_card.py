@@ -93,11 +93,12 @@ def _card(view: View, root: Path) -> str:
     chosen = _best_seed(view, cell).result
     lines = [
         f"## {markdown(view.heading)}", "",
-        f"- **Method:** {markdown(method)}, chosen by its validation score at {size} labelled subjects",
+        f"- **Method:** {markdown(method)}, chosen by its validation score at {view.detail} labelled subjects "
+        "(training + validation)",
         f"- **Encoder:** {markdown(section.encoder.name)}, {cell[0].result.parameters:,} trained parameters",
         f"- **Weights:** `{chosen.path}/model.safetensors` in the workspace, the best of "
         f"{len(cell)} by validation",
-        f"- **Trained on:** {size} labelled subjects of '{markdown(section.target.data.name)}'"
+        f"- **Trained on:** {_learned_from(view, method)} labelled subjects of '{markdown(section.target.data.name)}'"
         + (f", after '{markdown(section.source.task.name)}' of '{markdown(section.source.data.name)}'"
            if section.source and cell[0].result.study.source else ""),
         "", "### Intended use", "",
@@ -110,10 +111,18 @@ def _card(view: View, root: Path) -> str:
     return "\n".join(lines)
 
 
+def _learned_from(view: View, method: str) -> str:
+    """Training subjects and those who chose the epoch; after a refit, both train."""
+    result = view.section.cells[method, view.detail_size][0].result
+    if result.study.method.finetune.refit:
+        return f"{result.labelled} (training + validation, both trained on after the refit)"
+    return f"{result.study.n_train} (and {result.labelled_validation} chose the epoch)"
+
+
 def _best_seed(view: View, cell: Sequence[Done]) -> Done:
     metric = view.section.task.headline
     sign = 1 if METRICS[metric] == "max" else -1
-    return max(cell, key=lambda done: sign * done.result.scores.get("validation", {}).get(metric, float("-inf") * sign))
+    return max(cell, key=lambda done: sign * done.result.chosen_by.get(metric, float("-inf") * sign))
 
 
 def _preparation(card: Path) -> list[str]:

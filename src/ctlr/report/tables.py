@@ -85,6 +85,8 @@ class SplitRow:
     test: float | None
     gap: float | None
     """How much worse the test set is than the training set; negative where it is better."""
+    refit: bool = False
+    """Whether `validation` is of the training that chose the epoch, since the model then learned those subjects too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +172,8 @@ def _counts(section: Section, size: int) -> CountRow:
         return max((len(set(d.predictions[split].subjects)) for d in done if split in d.predictions), default=0)
 
     return CountRow(
-        n_train=size, validation=subjects("validation"), test=subjects("test"),
+        n_train=size, test=subjects("test"),
+        validation=subjects("validation") or max(result.labelled_validation for result in results),
         seeds=len({result.study.seed for result in results}),
         finished=len(done), failed=len(results) - len(done),
     )  # fmt: skip
@@ -257,11 +260,15 @@ def _splits(section: Section, method: str, size: int) -> SplitRow:
         split: known_mean([done.result.scores.get(split, {}).get(metric) for done in section.cells[method, size]])
         for split in SPLITS
     }
+    cell = [done.result for done in section.cells[method, size]]
+    refit = any("before_refit" in result.scores for result in cell)
+    if refit:
+        means["validation"] = known_mean([result.chosen_by.get(metric) for result in cell])
     train, test = means["train"], means["test"]
     sign = 1 if METRICS[metric] == "min" else -1
     return SplitRow(
         method=method, n_train=size, train=train, validation=means["validation"], test=test,
-        gap=None if train is None or test is None else sign * (test - train),
+        gap=None if train is None or test is None else sign * (test - train), refit=refit,
     )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from ctlr.report.views import View
 
 __all__ = ["terms"]
 
-_N = """Labelled target subjects that a model was trained on; validation subjects come on top. The sets are nested: for
-the same seed, who is in n = 20 is also in n = 50. The test subjects are the same everywhere."""
+_N = """Labelled target subjects: those that a model was trained on + those that validated it, who chose the epoch (and
+whatever was tuned): n = 20 + 20 needs 40 labels. With `refit` both were trained on in the end. The sets are nested: for
+the same seed, who is in n = 20 + 20 is also in n = 50 + 50. The test subjects are the same everywhere."""
 _SEED = "One repetition of everything: other training subjects, other initial weights, other views."
 _INTERVAL = """Where the true value plausibly lies. Test subjects and seeds were drawn again with replacement at least
 {bootstrap} times; had the benchmark been repeated with other subjects and seeds, about {share} of such intervals would

@@ -233,6 +233,10 @@ class SplitSpec(Value):
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws the test set."""
 
+    def n_validation(self, n_train: int) -> int:
+        """Validation subjects beside `n_train` labelled training subjects."""
+        return max(2, round(n_train * self.validation))
+
 
 class ViewsSpec(Value):
     """How strongly a random view of an image is changed; 0 leaves a part out. Drawn anew for each image."""
@@ -264,3 +268,10 @@ class ViewsSpec(Value):
     """Standard deviation of the logarithm of a smooth field that multiplies what stands above the image's minimum."""
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Largest side of one box set to the image's mean, as a share of the side."""
+
+    @property
+    def words(self) -> str:
+        """The parts that are on, with their strengths: `rotate 8, flip 0.5`."""
+        off = {"crop": 1.0}
+        on = {name: getattr(self, name) for name in type(self).model_fields if name != "warp_points"}
+        return ", ".join(f"{name} {value:g}" for name, value in on.items() if value != off.get(name, 0)) or "none"

@@ -39,6 +39,7 @@ __all__ = [
     "checkpoint_of",
     "development_of",
     "drop_checkpoints",
+    "finetuning_source",
     "first_encoder",
     "labelled_rows",
     "pool_parts",
@@ -197,6 +198,15 @@ def source_of(
     )  # fmt: skip
 
 
+def finetuning_source(
+    study: Study, arrays: Arrays, workspace: Workspace, development: Development
+) -> SourceData | None:
+    """The source's labelled images, where the study's finetuning itself looks at them."""
+    if not study.method.reads_source_while_finetuning:
+        return None
+    return source_of(study, arrays, workspace, development)
+
+
 def first_encoder(spec: Study | PretrainSpec, store: ArrayStore, purpose: str = "encoder") -> Encoder:
     """The encoder with its first weights, which depend on the seed alone: every method starts from the same ones.
 
@@ -266,7 +276,7 @@ def checkpoint_of(stage: Literal["pretrain", "finetune"], path: str, sha: str, f
     """Record of a finished stage."""
     return Checkpoint(
         path=path, stage=stage, sha256=sha, epochs=fitted.epochs, best_epoch=fitted.best_epoch,
-        scores=fitted.best_scores, seconds=fitted.seconds, samples=fitted.samples,
+        scores=fitted.kept_scores, seconds=fitted.seconds, samples=fitted.samples,
     )  # fmt: skip
 
 

@@ -21,11 +21,22 @@ from ctlr.encoders import build_encoder, build_head, projection_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective, predict_outputs
 from ctlr.methods.losses import TaskLoss
+from ctlr.methods.pooled import Pooled
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
-from ctlr.specs import FitSpec, MeanSpec, PretrainSpec, SelfferSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
+from ctlr.specs import (
+    FitSpec,
+    MeanSpec,
+    PooledSpec,
+    PretrainSpec,
+    SelfferSpec,
+    SimCLRSpec,
+    Study,
+    SupervisedSpec,
+    VATSpec,
+)
 from ctlr.training.finetune import prepare
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
@@ -108,7 +119,7 @@ def _time(spec: Study | PretrainSpec, device: str) -> _Timing:
     placement = place(encoder, spec.compute, device, (options.channels, *options.shape))
     head = build_head(encoder.width, 1, dropout=0.0, seed=0)
     stage = _stage(spec)
-    rows = max(stage.batch_size, spec.method.unlabelled_batch_size if isinstance(spec.method, VATSpec) else 0)
+    rows = max(stage.batch_size, spec.method.images_beside if isinstance(spec, Study) else 0)
     noise = np.random.default_rng(0).standard_normal((rows, options.channels, *options.shape), dtype=np.float32)
     labelled = Labelled(
         Images.of(torch.from_numpy(noise), placement.device), torch.zeros(rows, device=placement.device)
@@ -140,6 +151,8 @@ def _objective(
         return Supervised(encoder, head, loss, views=_stage(spec).views), rows
     if isinstance(method, VATSpec):
         return VAT(encoder, head, loss, method), rows
+    if isinstance(method, PooledSpec):
+        return Pooled(encoder, head, loss, method, source_head=None, source_loss=loss), rows
     prepared = prepare(encoder, head, loss, method.finetune, rows, rows, placement)
     return prepared.objective, prepared.train
 

@@ -103,6 +103,7 @@ class SourceTraining:
         streams: Rows by the name of a batch.
         validate: Judges it on validation rows; None without labels.
         placement: Where it lies.
+        watching: Subjects that it is judged on.
     """
 
     encoder: Encoder
@@ -110,6 +111,7 @@ class SourceTraining:
     streams: Mapping[str, Labelled]
     validate: Validator | None
     placement: Placement
+    watching: int = 0
 
 
 def source_training(
@@ -141,7 +143,8 @@ def source_training(
     objective = Supervised(encoder, head, loss, views=method.pretrain.views)
     watched = labelled_rows(known.store, known.targets, known.validation, placement)
     validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
-    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement)
+    watching = len({known.store.table[row].subject for row in known.validation})
+    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement, watching)
 
 
 def _pretrain(
@@ -158,7 +161,8 @@ def _pretrain(
     ready = source_training(spec, development, source, device=device)
     fitted = fit(
         ready.objective, ready.streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"),
-        placement=ready.placement, folder=folder, validate=ready.validate, progress=progress,
+        placement=ready.placement, folder=folder, validate=ready.validate,
+        keep_best=method.pretrain.keeps_best(ready.watching), progress=progress,
     )  # fmt: skip
     encoder, objective = ready.encoder, ready.objective
     sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), encoder_record(spec.encoder))
