@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ctlr.errors import DataError
 from ctlr.specs import PreprocessSpec
 
-__all__ = ["decoding", "encode", "foreground", "normalise"]
+__all__ = ["decoding", "encode", "foreground", "normalise", "spread"]
 
 _UINT8_RANGE = {"zscore": (-4.0, 4.0), "percentile": (0.0, 1.0), "none": (0.0, 1.0)}
 _OUTLIER = 10.0  # standard deviations at which z-scores are cut
@@ -22,7 +22,7 @@ def foreground(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Percentiles, here and below, are those of every n-th value, 2^13 or more of them.
     """
-    low, high = _spread(values, 2, 98)
+    low, high = spread(values, 2, 98)
     return values[values > low + np.float32(0.1) * (high - low)]
 
 
@@ -43,7 +43,7 @@ def normalise(
     """
     if how == "none":
         return values
-    low, high = _spread(reference, 1, 99)
+    low, high = spread(reference, 1, 99)
     if not high > low:
         raise DataError(f"the image is empty: where it is normalised every value is {low:g}. Export it again.")
     if how == "percentile":
@@ -85,7 +85,7 @@ def decoding(options: PreprocessSpec) -> tuple[float, float]:
     return (high - low) / 255, low
 
 
-def _spread(values: NDArray[np.float32], low: float, high: float) -> tuple[np.float32, np.float32]:
+def spread(values: NDArray[np.float32], low: float, high: float) -> tuple[np.float32, np.float32]:
     """Two percentiles; the extremes where they coincide, as in an image that is nearly all background."""
     step = (values.size // _RANKED) | 1  # odd: it does not fall in step with sides that are powers of two
     ranked = np.sort(values.reshape(-1)[::step])

@@ -6,11 +6,13 @@ resized. Each is normalised by itself. Nothing but numbers and the table's cells
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,20 +24,21 @@ from threadpoolctl import threadpool_limits
 
 from ctlr.data import bids, imagefolder
 from ctlr.data.collection import Collection, files_of, read_collection
+from ctlr.data.likeness import SIDES, likeness
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.nifti import read_volume
 from ctlr.data.normalise import decoding, encode, foreground, normalise
 from ctlr.data.picture import fitted, read_picture
 from ctlr.data.resample import Grid, centred_grid, resample
 from ctlr.data.sources import file_digests
-from ctlr.data.store import ArrayWriter, ImageRecord, write_table
+from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, write_table
 from ctlr.errors import ConfigError, DataError
 from ctlr.specs import AnyDataset, BidsSpec, CohortSpec, CollectionSpec, PreprocessSpec, StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
 __all__ = ["picture_row", "preprocess", "volume_row"]
 
-_RULES = "1"
+_RULES = "2"
 """Version of what this module does to an image; another one gives other identities."""
 _SHOWN = 10
 
@@ -197,7 +200,7 @@ def _build(
     workers: int,
     progress: Progress | None,
 ) -> StoredArrays:
-    """Fill the folder with `images.npy` and `table.json`."""
+    """Fill the folder with the images, what is read of each to find copies, and the table."""
     options = dataset.preprocess
     shape = (options.channels if dataset.ndim == 2 else 1, *options.shape)
     records: list[ImageRecord] = []
@@ -207,15 +210,18 @@ def _build(
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(max_workers=workers) as pool,
         ArrayWriter(folder, shape, options.dtype) as writer,
+        ArrayWriter(folder, (SIDES[dataset.ndim] ** dataset.ndim,), "float16", LIKENESS) as likenesses,
     ):
-        for done, (image, outcome) in enumerate(_in_order(pool, work, listing.images, 2 * workers), start=1):
+        examine = partial(_examined, work)
+        for done, (image, outcome) in enumerate(_in_order(pool, examine, listing.images, 2 * workers), start=1):
             try:
-                row, digest = outcome.result()
+                found = outcome.result()
             except DataError as error:
                 faults.append(f"{image.file}: {error}")
             else:
-                writer.append(row)
-                records.append(_record(image, digest))
+                writer.append(found.row)
+                likenesses.append(found.likeness)
+                records.append(found.record)
             if progress is not None:
                 progress(done, len(listing.images))
     _report(faults, len(records), options)
@@ -234,20 +240,30 @@ def _build(
     )
 
 
-def _record(image: IndexedImage, digest: str) -> ImageRecord:
-    return ImageRecord(
-        subject=image.subject, session=image.session, file=image.file, sha256=digest, columns=image.columns
-    )
+@dataclass(frozen=True)
+class _Examined:
+    """An image as it is stored, what is read of it to find copies, and its line of the table."""
+
+    row: NDArray[Any]
+    likeness: NDArray[np.float16]
+    record: ImageRecord
+
+
+def _examined(work: Callable[[IndexedImage], tuple[NDArray[Any], str]], image: IndexedImage) -> _Examined:
+    row, digest = work(image)
+    stored = hashlib.sha256(np.ascontiguousarray(row).data).hexdigest()
+    record = ImageRecord(
+        subject=image.subject, session=image.session, file=image.file, sha256=digest, stored=stored,
+        columns=image.columns,
+    )  # fmt: skip
+    return _Examined(row, likeness(row).reshape(-1).astype(np.float16), record)
 
 
 def _in_order(
-    pool: ThreadPoolExecutor,
-    work: Callable[[IndexedImage], tuple[NDArray[Any], str]],
-    images: Iterable[IndexedImage],
-    ahead: int,
-) -> Iterator[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]]:
+    pool: ThreadPoolExecutor, work: Callable[[IndexedImage], _Examined], images: Iterable[IndexedImage], ahead: int
+) -> Iterator[tuple[IndexedImage, Future[_Examined]]]:
     """Images with their outcomes, in order; a few are worked on ahead, so that memory stays bounded."""
-    pending: deque[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]] = deque()
+    pending: deque[tuple[IndexedImage, Future[_Examined]]] = deque()
     for image in images:
         pending.append((image, pool.submit(work, image)))
         if len(pending) > ahead:
