@@ -107,31 +107,11 @@ def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
     Raises:
         ConfigError: The dataset is smaller than the plan asks for, or a column is missing.
         DataError: A target cannot be used.
-        LeakageError: Two sides share a subject or an image.
+        LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
     """
-    from ctlr.data.development import check_sides
-    from ctlr.data.splits import draw_split
-    from ctlr.data.store import read_table
-    from ctlr.data.targets import read_targets
+    from ctlr.data.gate import Gate  # numpy and SciPy are slow to load: `ctlr plan` does without
 
-    tables = {name: read_table(stored, workspace) for name, stored in arrays.items()}
-    seen: set[tuple[str, ...]] = set()
-    for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
-        source = study.source.data.name if study.source is not None else ""
-        target = study.target
-        key = (target.identity(), source, str(study.n_train), str(study.seed), study.split.identity())
-        if key in seen:
-            continue
-        seen.add(key)
-        table = tables[target.data.name]
-        targets = read_targets(table, target.task, target.data.name)
-        split = draw_split(
-            table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
-        )
-        if study.source is not None:
-            read_targets(tables[source], study.source.task, source)
-        other = (source, tables[source]) if source and source != target.data.name else None
-        check_sides(table, split, name=target.data.name, group=study.split.group, source=other)
+    Gate(plan, arrays, workspace).check()
 
 
 def run_studies(

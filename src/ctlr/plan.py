@@ -14,6 +14,7 @@ from ctlr.specs import (
     AnyMethod,
     DataTask,
     EncoderSpec,
+    LeakSpec,
     MeanSpec,
     MethodSpec,
     PretrainSpec,
@@ -41,6 +42,7 @@ class Plan(Value):
     tuning: TuningSpec | None = None
     searches: tuple[Study, ...] = ()
     """The first seed's study of every method and size that is tuned; what is found for it serves all seeds."""
+    leaks: LeakSpec = LeakSpec()
 
     @property
     def transfers(self) -> tuple[TransferSpec, ...]:
@@ -85,6 +87,7 @@ def make_plan(config: BenchmarkConfig) -> Plan:
         studies=studies,
         tuning=config.tuning,
         searches=tuple(searches) if tuned else (),
+        leaks=config.leaks,
     )
 
 

@@ -134,7 +134,7 @@ def _launched(
         with contextlib.closing(ProcessLauncher(experiment, folder)) as programs:
             yield programs, lambda trial, report: None
         return
-    arrays = prepare([warm.first_study], workspace)
+    arrays = prepare([warm.first_study], workspace, warm.config.leaks)
     workers = min(limits.workers or 1, experiment.parallel)
     launcher = WarmLauncher(
         warm.job_of, arrays, workspace, workers=workers, device=device, folder=folder, metrics=metric_names(experiment)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ctlr.errors import DataError
 from ctlr.specs import PreprocessSpec
 
-__all__ = ["above_background", "decode", "decoding", "encode", "foreground", "normalise", "value_range"]
+__all__ = ["above_background", "decode", "decoding", "encode", "foreground", "normalise", "spread", "value_range"]
 
 _UINT8_RANGE = {"zscore": (-4.0, 4.0), "percentile": (0.0, 1.0), "none": (0.0, 1.0)}
 _OUTLIER = 10.0  # standard deviations at which z-scores are cut
@@ -27,7 +27,7 @@ def foreground(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def above_background(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return where values are the foreground's."""
-    low, high = _spread(values, 2, 98)
+    low, high = spread(values, 2, 98)
     return np.asarray(values > low + np.float32(0.1) * (high - low))
 
 
@@ -48,7 +48,7 @@ def normalise(
     """
     if how == "none":
         return values
-    low, high = _spread(reference, 1, 99)
+    low, high = spread(reference, 1, 99)
     if not high > low:
         raise DataError(f"the image is empty: where it is normalised every value is {low:g}. Export it again.")
     if how == "percentile":
@@ -101,7 +101,7 @@ def decoding(options: PreprocessSpec) -> tuple[float, float]:
     return (high - low) / 255, low
 
 
-def _spread(values: NDArray[np.float32], low: float, high: float) -> tuple[np.float32, np.float32]:
+def spread(values: NDArray[np.float32], low: float, high: float) -> tuple[np.float32, np.float32]:
     """Two percentiles; the extremes where they coincide, as in an image that is nearly all background."""
     step = (values.size // _RANKED) | 1  # odd: it does not fall in step with sides that are powers of two
     ranked = np.sort(values.reshape(-1)[::step])

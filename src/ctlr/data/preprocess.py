@@ -7,11 +7,13 @@ resized. Each is normalised by itself. Nothing but numbers and the table's cells
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,13 +33,14 @@ from ctlr.data.identity import (
     files_of_listing,
     listing_identity,
 )
+from ctlr.data.likeness import SIDES, likeness
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.nifti import Volume, read_volume
 from ctlr.data.normalise import decoding, encode, foreground, normalise
 from ctlr.data.picture import fitted, read_picture
 from ctlr.data.resample import Grid, centred_grid, resample
 from ctlr.data.sources import file_digests
-from ctlr.data.store import ArrayWriter, ImageRecord, write_table
+from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, write_table
 from ctlr.errors import ConfigError, DataError
 from ctlr.specs import (
     AnyDataset,
@@ -233,7 +236,7 @@ def _build(
     workers: int,
     progress: Progress | None,
 ) -> StoredArrays:
-    """Fill the folder with `images.npy` and `table.json`."""
+    """Fill the folder with the images, what is read of each to find copies, and the table."""
     options = dataset.preprocess
     shape = (options.channels if dataset.ndim == 2 else 1, *options.shape)
     records: list[ImageRecord] = []
@@ -245,16 +248,19 @@ def _build(
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(max_workers=workers) as pool,
         ArrayWriter(folder, shape, options.dtype) as writer,
+        ArrayWriter(folder, (SIDES[dataset.ndim] ** dataset.ndim,), "float16", LIKENESS) as likenesses,
     ):
-        for done, (image, outcome) in enumerate(_in_order(pool, work, listing.images, 2 * workers), start=1):
+        examine = partial(_examined, work)
+        for done, (image, outcome) in enumerate(_in_order(pool, examine, listing.images, 2 * workers), start=1):
             try:
-                row = outcome.result()
+                found = outcome.result()
             except DataError as error:
                 faults.append(f"{image.file}: {error}")
             else:
-                writer.append(row.values)
-                records.append(_record(image, row.digest))
-                coverages.append(row.coverage)
+                writer.append(found.row.values)
+                likenesses.append(found.likeness)
+                records.append(found.record)
+                coverages.append(found.row.coverage)
                 masked += image.mask is not None
             if progress is not None:
                 progress(done, len(listing.images))
@@ -277,17 +283,30 @@ def _build(
     )
 
 
-def _record(image: IndexedImage, digest: str) -> ImageRecord:
-    return ImageRecord(
-        subject=image.subject, session=image.session, file=image.file, sha256=digest, columns=image.columns
-    )
+@dataclass(frozen=True)
+class _Examined:
+    """An image as it is stored, what is read of it to find copies, and its line of the table."""
+
+    row: Row
+    likeness: NDArray[np.float16]
+    record: ImageRecord
+
+
+def _examined(work: Callable[[IndexedImage], Row], image: IndexedImage) -> _Examined:
+    row = work(image)
+    stored = hashlib.sha256(np.ascontiguousarray(row.values).data).hexdigest()
+    record = ImageRecord(
+        subject=image.subject, session=image.session, file=image.file, sha256=row.digest, stored=stored,
+        columns=image.columns,
+    )  # fmt: skip
+    return _Examined(row, likeness(row.values).reshape(-1).astype(np.float16), record)
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[IndexedImage], Row], images: Iterable[IndexedImage], ahead: int
-) -> Iterator[tuple[IndexedImage, Future[Row]]]:
+    pool: ThreadPoolExecutor, work: Callable[[IndexedImage], _Examined], images: Iterable[IndexedImage], ahead: int
+) -> Iterator[tuple[IndexedImage, Future[_Examined]]]:
     """Images with their outcomes, in order; a few are worked on ahead, so that memory stays bounded."""
-    pending: deque[tuple[IndexedImage, Future[Row]]] = deque()
+    pending: deque[tuple[IndexedImage, Future[_Examined]]] = deque()
     for image in images:
         pending.append((image, pool.submit(work, image)))
         if len(pending) > ahead:

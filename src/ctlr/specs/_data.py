@@ -22,6 +22,7 @@ __all__ = [
     "DatasetSpec",
     "DigitsSpec",
     "ImagesSpec",
+    "LeakSpec",
     "PreprocessSpec",
     "SplitSpec",
     "TaskSpec",
@@ -62,6 +63,14 @@ class DatasetSpec(Value):
     preprocess: PreprocessSpec = PreprocessSpec()
     ndim: ClassVar[int] = 3
     """Sides of an image: 3 for volumes, 2 for pictures."""
+    apart: ClassVar[bool] = False
+    """Whether the way it came about rules out that one image lies in it twice: no copy is looked for inside it then."""
+
+    @property
+    def people(self) -> str:
+        """Where equal subject ids of two datasets are one subject for certain, or for certain two: datasets with the
+        same word share their subjects, others do not. Empty where only the tables can tell."""
+        return ""
 
 
 class BidsSpec(DatasetSpec):
@@ -99,6 +108,12 @@ class CollectionSpec(DatasetSpec):
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws them."""
     ndim: ClassVar[int] = 2
+    apart: ClassVar[bool] = True
+
+    @property
+    def people(self) -> str:
+        """Pictures are numbered as the set has them."""
+        return " ".join(self.held())
 
     @model_validator(mode="after")
     def _check_classes(self) -> Self:
@@ -165,6 +180,12 @@ class CohortSpec(DatasetSpec):
     """Standard deviation of the Rician noise in each written voxel; white matter is 0.865."""
     nuisance: Annotated[float, Field(ge=0)] = 1.0
     """Scales bias field, affine, warp and contrast that tell nothing of age or sex."""
+    apart: ClassVar[bool] = True
+
+    @property
+    def people(self) -> str:
+        """Who a subject is depends on the seed and its number, whatever the knobs make of its image."""
+        return f"{self.kind} {self.seed}"
 
 
 AnyDataset = Annotated[BidsSpec | ImagesSpec | CohortSpec | TorchvisionSpec | DigitsSpec, Field(discriminator="kind")]
@@ -236,6 +257,16 @@ class SplitSpec(Value):
     def n_validation(self, n_train: int) -> int:
         """Validation subjects beside `n_train` labelled training subjects."""
         return max(2, round(n_train * self.validation))
+
+
+class LeakSpec(Value):
+    """What counts as a leak between those who are learned from and those who validate or test."""
+
+    copies: Annotated[float, Field(ge=0.9, lt=1)] | None = 0.99
+    """Correlation from which two images count as one, where others are by far less alike; null compares bytes alone."""
+    accept: tuple[Annotated[tuple[str, ...], Field(min_length=2, max_length=2)], ...] = ()
+    """Pairs that are no leak: two subjects (ids, or the pseudonyms of the message), or two datasets whose equal ids are
+    different people."""
 
 
 class ViewsSpec(Value):
