@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ctlr.config import load
+from ctlr.config import TuningSpec, load
 from ctlr.cost import Cost, Size, costs, rate_key, watched_images
 from ctlr.errors import ConfigError
 from ctlr.plan import make_plan
@@ -131,3 +131,18 @@ def test_seconds_come_from_rates_that_were_measured(plain: Path) -> None:
     rows = costs(plan, {}, {key: 0.01})
     assert cost_of(rows, "finetune", "scratch").seconds == pytest.approx(21.0)
     assert cost_of(rows, "finetune", "supervised").seconds is None
+
+
+def test_a_refit_counts_its_epochs_over_both_sides_and_trials_do_not(plain: Path) -> None:
+    plan = make_plan(load(plain, ["training.finetune.refit=true"]))
+    rows = costs(plan, {}, {})
+    # 20 and 50 rows, then 40 and 100
+    assert cost_of(rows, "finetune", "scratch").images == 3 * 10 * (20 + 50 + 40 + 100)
+    tuned = plan.model_copy(update={"tuning": TuningSpec(trials=4, experiments={}), "searches": plan.studies[3:4]})
+    assert plan.studies[3].method.label == "scratch"
+    assert cost_of(costs(tuned, {}, {}), "tune", "scratch").images == 4 * 10 * 20
+
+
+def test_pooled_learning_counts_its_source_images(plain: Path) -> None:
+    rows = costs(make_plan(load(plain, ["methods.pooled={source_batch_size: 8}"])), {}, {})
+    assert cost_of(rows, "finetune", "pooled").images == 3 * 10 * (20 + 50 + 8 * (2 + 4))

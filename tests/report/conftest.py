@@ -274,6 +274,19 @@ def new_benchmark(tmp_path: Path) -> Callable[..., Benchmark]:
     return lambda **factors: age_benchmark(tmp_path / "workspace", **factors)
 
 
+@pytest.fixture
+def scratch_alone(tmp_path: Path) -> Callable[[float, float], Benchmark]:
+    """Scratch at n = 20, two seeds, whose gap has a slope of `shrink - 1`, and whose error is `mae` at least."""
+
+    def build(shrink: float, mae: float) -> Benchmark:
+        benchmark = Benchmark(tmp_path)
+        for seed in (0, 1):
+            add_regression(benchmark, make_study(AGE, METHODS["scratch"], 20, seed), mae, shrink)
+        return benchmark
+
+    return build
+
+
 # ---------------------------------------------------------------- searches
 
 LR = Parameter(name="lr", kind="double", low="0.00001", high="0.1", distribution="logUniform")

@@ -284,7 +284,7 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
 
 def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
     """One row a method, one column a size: mean and interval."""
-    sizes = {row["n_train"]: row["labelled"] for row in rows}
+    sizes = {row["n_train"]: row.get("labelled", row["n_train"]) for row in rows}
     cells = {
         (row["method"], row["n_train"]): "{:.3g} ({:.3g} to {:.3g})".format(
             *(float(row[k]) for k in ("mean", "low", "high"))

@@ -1,4 +1,4 @@
-"""Whether methods were trained alike, and long enough: what to change where they were not, with its place in the file."""
+"""Whether methods were trained alike, and long enough; what to change where not, with its place in the file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def training_rows(section: Section, gaps: Sequence[GapRow]) -> list[TrainingRow]
         _row(method, size, cell, slopes.get((method, size)))
         for method in section.methods
         for size in section.sizes
-        if (cell := section.cells.get((method, size))) and all(done.result.epochs for done in cell)
+        if method != section.floor
+        and (cell := section.cells.get((method, size))) and all(done.result.epochs for done in cell)
     ]
 
 
