@@ -238,8 +238,21 @@ BROKEN = {
     "a method twice": ("methods.again={method: scratch}", ["methods.again: these are the options of 'scratch'"]),
     "an encoder twice": ("encoders.again={name: small_cnn}", ["encoders.again: these are the options of 'small_cnn'"]),
     "two floors": (
-        "methods={scratch: {}, mean: {}, low: {method: mean, finetune: {lr: 1}}}",
+        "methods={scratch: {}, mean: {}, low: {method: mean}}",
         ["methods.low: the mean"],
+    ),
+    "an unknown baseline": ("baselines=[linaer]", ["baselines: unknown baseline 'linaer'", "Did you mean 'linear'?"]),
+    "a baseline that has no question": (
+        "baselines=[unchanged]",
+        ["baselines: no transfer's source is another dataset"],
+    ),
+    "a listed baseline that has no question": (
+        "methods.unchanged_linear={}",
+        ["methods.unchanged_linear: no transfer's source is another dataset"],
+    ),
+    "finetuning without a network": (
+        "methods.linear={finetune: {lr: 1}}",
+        ["methods.linear.finetune: linear trains no network on the target. Remove it."],
     ),
     "no baseline": ("methods={simclr: {}}", ["methods: `scratch` is missing", "Add `scratch: {}`"]),
     "a misleading method": ("methods.vat={method: simclr}", ["methods.vat: the key is a method's name", "Rename"]),

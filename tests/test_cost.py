@@ -52,7 +52,22 @@ def test_images_are_counted_as_the_loss_sees_them(plain: Path) -> None:
     # the pool: 400 subjects less 100 for the test and 50 for validation
     assert cost_of(rows, "pretrain", "simclr").images == 3 * 3 * 250
     assert cost_of(rows, "pretrain", "supervised").images == 3 * 3 * 225
-    assert {row.method for row in rows} == {"", "scratch", "supervised", "simclr", "vat"}
+    assert {row.method for row in rows if row.stage != "fit"} == {"", "scratch", "supervised", "simclr", "vat"}
+
+
+def test_what_a_baseline_is_fitted_to_counts_validation_subjects_too(plain: Path) -> None:
+    rows = costs(make_plan(load(plain)), {}, {"fit linear 1x32x32x32": 0.01})
+    fits = {row.method: row for row in rows if row.stage == "fit"}
+    assert fits.keys() == {"linear", "gradient_boosting", "nearest"}
+    assert fits["linear"].images == 3 * 2 * (20 + 50)
+    assert fits["linear"].seconds == pytest.approx(4.2)
+    assert (fits["linear"].encoder, fits["nearest"].seconds) == ("", None)
+
+
+def test_the_sources_linear_model_is_fitted_to_the_whole_source(plain: Path) -> None:
+    other = ["datasets.other={kind: cohort, subjects: 90, seed: 1}", "transfers.0.source={data: other, task: age}"]
+    rows = costs(make_plan(load(plain, other)), {}, {})
+    assert cost_of(rows, "fit", "unchanged_linear").images == 6 * 90
 
 
 def test_steps_of_an_epoch_count_instead_of_rows(plain: Path) -> None:

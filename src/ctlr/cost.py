@@ -19,9 +19,9 @@ from ctlr.specs import (
     DatasetSpec,
     EncoderSpec,
     FitSpec,
-    MeanSpec,
     PretrainSpec,
     SelfferSpec,
+    ShallowMethod,
     SimCLRSpec,
     SplitSpec,
     Study,
@@ -34,6 +34,7 @@ __all__ = [
     "Cost",
     "Size",
     "costs",
+    "fitted_images",
     "known_sizes",
     "planned_images",
     "rate_key",
@@ -41,7 +42,7 @@ __all__ = [
     "watched_images",
 ]
 
-Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune"]
+Stage = Literal["preprocess", "tune", "pretrain", "score", "fit", "finetune"]
 RUN = "run"
 """Under which key the seconds of a run outside its steps are kept: starting workers, waiting at the end, the report."""
 
@@ -194,7 +195,12 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             encoder=needed.encoder if needed else None,
         )
     for study in plan.studies:
-        if not isinstance(study.method, MeanSpec):
+        if isinstance(study.method, ShallowMethod):
+            images = fitted_images(study, sizes)
+            yield _Step(
+                stage="fit", data=study.target.data, images=images, identity=study.identity(), method=study.method
+            )
+        if study.method.trains_network:
             yield _Step(
                 stage="finetune",
                 data=study.target.data,
@@ -260,6 +266,14 @@ def _finetune_images(study: Study, subjects: int, sizes: Sizes) -> int:
 def _rows(subjects: int, data: str, sizes: Sizes) -> int:
     """Images of so many subjects, each with as many as the dataset's have on average."""
     return round(subjects * sizes[data].images / max(1, sizes[data].subjects)) if data in sizes else subjects
+
+
+def fitted_images(study: Study, sizes: Sizes) -> int | None:
+    """Labelled images that a model without a network is fitted to: the source's, or training and validation ones."""
+    if study.method.reads_source and study.source is not None:
+        size = sizes.get(study.source.data.name)
+        return size.images if size else None
+    return _rows(study.n_train + study.n_validation, study.target.data.name, sizes)
 
 
 def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ctlr.cost import RUN, rate_key
+from ctlr.cost import RUN, Size, fitted_images, rate_key
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
@@ -217,7 +217,7 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
         if workspace.has("studies", key):
             continue
         needs = pretraining(PretrainSpec.of(study))
-        cost = study.n_train * study.method.finetune.epochs
+        cost = study.n_train * (study.method.finetune.epochs if study.method.trains_network else 1)
         jobs[key] = Job(f"study {key}", "study", study.model_dump_json(), needs, cost)
     for transfer in plan.transfers:
         key = transfer_key(transfer, arrays)
@@ -254,7 +254,7 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
         study = Study.model_validate_json(payload)
         if kind == "finetune":
             return finetune(study, arrays, workspace, device=where, progress=progress).model_dump_json()
-        if kind == "study" and study.method.method != "mean":
+        if kind == "study" and study.method.trains_network:
             finetune(study, arrays, workspace, device=where, progress=progress)
         return evaluate(study, arrays, workspace, device=where).model_dump_json()
 
@@ -333,21 +333,29 @@ def note_rates(
 
 
 def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tuple[str, Path, float, int]]:
-    """(key, record, seconds, images) of each finished step that trains."""
+    """(key, record, seconds, images) of each finished step that trains, or fits a model without a network."""
     stages: list[tuple[str, Path, Path | None]] = []
+    held = {name: Size(subjects=stored.subjects, images=stored.rows) for name, stored in arrays.items()}
     for spec in plan.pretrainings:
         key = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
         stages.append((key, workspace.folder("pretrained", pretrain_key(spec, arrays)), None))
     for study in plan.studies:
         key, identity = rate_key("finetune", study.target.data, study.method, study.encoder), study_key(study, arrays)
-        stages.append((key, workspace.folder("finetuned", identity), workspace.folder("studies", identity)))
-    for key, folder, evaluated in stages:
+        evaluated = workspace.folder("studies", identity)
+        stages.append((key, workspace.folder("finetuned", identity), evaluated))
+        file = evaluated / "result.json"
+        if study.method.role == "baseline" and file.exists():
+            seconds = StudyResult.model_validate_json(file.read_text()).seconds
+            images = fitted_images(study, held)
+            if "fit" in seconds and images:
+                yield rate_key("fit", study.target.data, study.method), file, seconds["fit"], images
+    for key, folder, judged in stages:
         if not (folder / "result.json").exists():
             continue
         record = Checkpoint.model_validate_json((folder / "result.json").read_text())
         taken = max(record.wall, record.seconds)
-        if evaluated is not None and (evaluated / "result.json").exists():
-            result = StudyResult.model_validate_json((evaluated / "result.json").read_text())
+        if judged is not None and (judged / "result.json").exists():
+            result = StudyResult.model_validate_json((judged / "result.json").read_text())
             taken += result.seconds.get("evaluate", 0.0)
         yield key, folder / "result.json", taken, record.samples
 

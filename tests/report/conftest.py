@@ -29,7 +29,9 @@ from ctlr.specs import (
     DataTask,
     EncoderSpec,
     ImagesSpec,
+    LinearSpec,
     MeanSpec,
+    NearestSpec,
     Objective,
     Parameter,
     PretrainSpec,
@@ -65,12 +67,16 @@ METHODS: dict[str, AnyMethod] = {
     "supervised": SupervisedSpec(label="supervised"),
     "simclr": SimCLRSpec(label="simclr"),
     "vat": VATSpec(label="vat"),
+    "linear": LinearSpec(label="linear"),
+    "nearest": NearestSpec(label="nearest"),
 }
 MAE = {
     "scratch": {20: 11.0, 50: 8.6, 100: 6.8},
     "supervised": {20: 8.2, 50: 7.3, 100: 6.6},
     "simclr": {20: 9.8, 50: 8.5, 100: 6.9},
     "vat": {20: 12.9, 50: 9.0, 100: 7.0},
+    "linear": {20: 10.5, 50: 6.0, 100: 6.7},
+    "nearest": {20: 9.9, 50: 8.4, 100: 8.0},
 }
 SHRINK = {20: 0.7, 50: 0.75, 100: 0.8}
 ACCURACY = {
@@ -120,7 +126,7 @@ class Benchmark:
     results: list[StudyResult] = field(default_factory=list)
 
     def add(self, study: Study, rows: dict[str, list[dict[str, object]]], scores: dict[str, dict[str, float]]) -> None:
-        trained = study.method.method != "mean"
+        trained = study.method.trains_network
         folder = self.root / "studies" / study.id
         folder.mkdir(parents=True, exist_ok=True)
         lines = [{"subject": row.pop("subject"), "split": split, **row} for split in rows for row in rows[split]]
@@ -247,6 +253,13 @@ def digits_benchmark(root: Path, target: DataTask = DIGITS) -> Benchmark:
 @pytest.fixture(scope="session")
 def age(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     return age_benchmark(tmp_path_factory.mktemp("age"))
+
+
+@pytest.fixture(scope="session")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    """That of `age`, with two baselines."""
+    methods = ("mean", "scratch", "supervised", "simclr", "linear", "nearest")
+    return age_benchmark(tmp_path_factory.mktemp("beside"), methods)
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ def _total(rows: list[Cost], workers: int, outside: float) -> float | None:
     rows = [row for row in rows if row.steps]
     if not rows:
         return 0.0
-    known = [row.seconds for row in rows if row.stage not in ("preprocess", "score") or row.seconds is not None]
+    known = [row.seconds for row in rows if row.stage not in ("preprocess", "score", "fit") or row.seconds is not None]
     if any(seconds is None for seconds in known):
         return None
     return round(outside + sum(seconds for seconds in known if seconds is not None) / workers, 1)

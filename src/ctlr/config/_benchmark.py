@@ -97,6 +97,8 @@ class Frame(Value):
     """Labelled training subjects of the target: one point of the learning curve each."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_distinct)]
     """Each repeats the whole grid with other subjects, weights and views."""
+    baselines: tuple[str, ...] | None = None
+    """What stands beside the methods in every table without being listed there, by name; null: all that apply."""
     split: SplitSpec = SplitSpec()
     leaks: LeakSpec = LeakSpec()
     """What counts as a leak, and what is accepted."""
@@ -147,4 +149,5 @@ def parts_of(config: BenchmarkConfig) -> Parts:
         split=config.split,
         sample_sizes=config.sample_sizes,
         tuning=config.tuning,
+        baselines=config.baselines,
     )

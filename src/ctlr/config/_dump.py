@@ -18,8 +18,8 @@ from ctlr.specs import ENCODERS, EncoderSpec, TaskSpec, Value
 
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
-_ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "sample_sizes", "seeds",
-          "split", "leaks", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
+_ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "baselines", "sample_sizes",
+          "seeds", "split", "leaks", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
 
 
 def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
@@ -72,6 +72,9 @@ def _plain(config: BenchmarkConfig) -> dict[str, Any]:
     for section, field in SECTIONS.items():
         for entry in data[section].values():
             del entry[field]
+    for entry in data["methods"].values():
+        if not METHOD_KINDS[entry["method"]].trains_network:
+            del entry["finetune"]  # no method of its kind may have one
     return {key: data[key] for key in _ORDER}
 
 
@@ -110,6 +113,8 @@ def json_schema() -> dict[str, Any]:
         definitions[model.__name__].setdefault("required", []).append("kind")
     for model in methods:
         definitions[model.__name__]["properties"]["sweep"] = _SWEEP
+        if not model.trains_network:
+            del definitions[model.__name__]["properties"]["finetune"]
     definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
     definitions["EncoderSpec"]["required"] = []
     frame = definitions.pop("Frame")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ctlr.config._document import KeyPath
 from ctlr.config._parts import Parts
-from ctlr.specs import MeanSpec, ScratchSpec, misfits
+from ctlr.specs import ScratchSpec, misfits
 
 __all__ = ["freezing_keeps_something", "layers_fit_the_encoder"]
 
@@ -42,7 +42,7 @@ def layers_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
     """Only as many blocks can be frozen as there are, and every stage needs an epoch."""
     names = sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None})
     for label, method in parts.methods.items():
-        if method is None or isinstance(method, MeanSpec):
+        if method is None or not method.trains_network:
             continue
         for name in names:
             for key, told in misfits(method.finetune, name):

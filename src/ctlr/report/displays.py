@@ -32,6 +32,7 @@ __all__ = [
     "metrics_table",
     "p_words",
     "percent",
+    "references_table",
     "score_digits",
     "scores_table",
     "splits_table",
@@ -168,7 +169,8 @@ def scores_table(section: Section, rows: Rows) -> Table:
         estimate = found.get((method, n))
         if estimate is None:
             return Cell("–", tone="muted")
-        tone: Tone = "best" if estimate.mean == best[n] else "muted" if method == section.floor else ""
+        quiet = method == section.floor or method in section.references
+        tone: Tone = "best" if estimate.mean == best[n] else "muted" if quiet else ""
         return Cell(number(estimate.mean, digits), interval(estimate, digits), tone)
 
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
@@ -213,6 +215,39 @@ def gains_table(section: Section, rows: Rows) -> Table:
             | {"method": row.method, "baseline": section.baseline, "n_train": row.n_train,
                "metric": section.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
                "p": row.gain.p, "p_holm": row.p_holm, "verdict": VERDICTS[row.direction],
+               "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
+               "n_subjects": row.gain.n_subjects}
+            for row in ordered
+        ),
+    )  # fmt: skip
+
+
+def references_table(section: Section, rows: Rows) -> Table:
+    """Paired difference of each method to the best baseline of its size."""
+    digits = gain_digits(rows)
+    ordered = sorted(rows.over_references, key=lambda row: row.n_train)
+    words = {"gain": "better", "none": "no difference shown", "negative": "worse"}
+
+    def line(row: GainRow) -> tuple[Cell, ...]:
+        alone = "" if row.stands or row.direction == "none" else "taken alone"
+        return (
+            Cell(row.method), Cell(str(row.n_train)), Cell(rows.references[row.n_train]),
+            Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
+            Cell(words[row.direction], alone, row.direction), Cell(p_words(row.p_holm)),
+        )  # fmt: skip
+
+    return Table(
+        name=_name("baselines", section),
+        caption=f"Difference to the best baseline of each size (by its mean on the test set) in "
+        f"{metric_label(section.task)} with its {percent(rows.level)} interval, paired by seed and subject; positive "
+        f"means that the method is better. p is adjusted for these {len(ordered)} comparisons (Holm).",
+        columns=("Method", "n", "Best baseline", "Difference", "Verdict", "p"),
+        rows=tuple(map(line, ordered)),
+        records=tuple(
+            _factors(section)
+            | {"method": row.method, "baseline": rows.references[row.n_train], "n_train": row.n_train,
+               "metric": section.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
+               "p": row.gain.p, "p_holm": row.p_holm, "verdict": words[row.direction],
                "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
                "n_subjects": row.gain.n_subjects}
             for row in ordered

@@ -10,6 +10,7 @@ from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, s
 from ctlr.report.formats import number
 from ctlr.report.sections import Section
 from ctlr.report.tables import GainRow, Rows
+from ctlr.report.winner import winners
 from ctlr.specs import METRICS
 
 __all__ = ["Answer", "answer", "listed"]
@@ -49,7 +50,7 @@ def answer(section: Section, rows: Rows) -> Answer:
         text = f"No method finished beside ‘{section.baseline}’, so no gain can be given. {_best(section, rows)}"
     else:
         text = _gains(section, rows)
-    return Answer(text, tuple(_notes(section, rows)))
+    return Answer(f"{winners(section, rows)} {text}".strip(), tuple(_notes(section, rows)))
 
 
 def _sizes(section: Section, sizes: Sequence[int]) -> str:

@@ -71,7 +71,8 @@ def _name(end: DataTask | None) -> str:
 
 def best_method(view: View) -> str | None:
     """Label of the trained method with the best validation score at the largest size."""
-    rows = [row for row in view.rows.splits if row.n_train == view.detail_size and row.method != view.section.floor]
+    apart = (view.section.floor, *view.section.references)
+    rows = [row for row in view.rows.splits if row.n_train == view.detail_size and row.method not in apart]
     scored = [row for row in rows if row.validation is not None]
     if not scored:
         return rows[0].method if rows else None
@@ -170,6 +171,13 @@ def _performance(view: View, method: str) -> list[str]:
         f"- **Gain over {markdown(view.section.baseline or '')}:** {number(row.gain.mean, digits, sign=True)} "
         f"({interval(row.gain, digits, sign=True)}); verdict: {VERDICTS[row.direction]}"
         for row in rows.gains
+        if (row.method, row.n_train) == here
+    ]
+    lines += [
+        f"- **Difference to the best baseline, {markdown(rows.references[row.n_train])}:** "
+        f"{number(row.gain.mean, digits, sign=True)} ({interval(row.gain, digits, sign=True)}); "
+        f"{'it stands' if row.stands else 'none was shown'} among {len(rows.over_references)} comparisons"
+        for row in rows.over_references
         if (row.method, row.n_train) == here
     ]
     others = [

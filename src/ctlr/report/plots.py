@@ -30,11 +30,19 @@ class Style:
     marker: str
     dashed: bool = False
     hollow: bool = False
+    quiet: bool = False
+    """Drawn thin and grey, without intervals, behind the others."""
 
 
-def styles(contenders: Sequence[str], baselines: Sequence[str], floors: Sequence[str]) -> dict[str, Style]:
+def styles(
+    contenders: Sequence[str], baselines: Sequence[str], floors: Sequence[str], references: Sequence[str] = ()
+) -> dict[str, Style]:
     """Colours and markers by order of appearance; after eight methods colours come again, with other markers."""
     chosen = {label: Style(MUTED, "", dashed=True) for label in floors}
+    chosen |= {
+        label: Style(MUTED, _MARKERS[index % len(_MARKERS)], hollow=True, quiet=True)
+        for index, label in enumerate(references)
+    }
     chosen |= {label: Style(SERIES[0], "o") for label in baselines}
     colours = SERIES[1:]
     for index, label in enumerate(contenders):
@@ -94,6 +102,12 @@ def _curve(axes: Axes, rows: Sequence[ScoreRow], style: Style, dodge: float, edg
         # It needs no size to be drawn at: the line runs from edge to edge.
         x, y = np.array([edges[0], *x, edges[1]]), np.array([y[0], *y, y[-1]])
         axes.plot(x, y, color=style.colour, linestyle=(0, (4, 3)), linewidth=1.4, zorder=1.5)
+        return
+    if style.quiet:
+        axes.plot(
+            x + dodge, y, color=style.colour, linewidth=1, alpha=0.8, marker=style.marker, markersize=5,
+            markerfacecolor=SURFACE, zorder=1.6,
+        )  # fmt: skip
         return
     low, high = [row.estimate.low for row in rows], [row.estimate.high for row in rows]
     axes.vlines(x + dodge, low, high, color=style.colour, linewidth=1.8, alpha=0.5)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -126,6 +126,10 @@ class Rows:
     metrics: list[MetricRow]
     gaps: list[GapRow]
     """Of a regression; empty for classes."""
+    references: Mapping[int, str] = field(default_factory=dict)
+    """The best of the section's references at each size, by its mean over the seeds."""
+    over_references: list[GainRow] = field(default_factory=list)
+    """The baseline and all others against the best reference of their size: a family of its own."""
 
 
 def compute(section: Section, *, bootstrap: int, level: float) -> Rows:
@@ -139,23 +143,27 @@ def compute(section: Section, *, bootstrap: int, level: float) -> Rows:
     Raises:
         DataError: Studies were tested on different subjects.
     """
-    comparisons = len(section.methods) * len(section.sizes)
+    comparisons = (len(section.methods) - len(section.references)) * len(section.sizes)
     resampling = _Resampling(max(bootstrap, math.ceil(4 * comparisons / (1 - level))), level)
-    others = [label for label in section.methods if label != section.floor]
+    others = [label for label in section.methods if label not in (section.floor, *section.references)]
+    scores = _scores(section, resampling)
+    references = _best_references(section, scores)
     regression = section.task.kind == "regression"
     return Rows(
         level=level,
         replicates=resampling.replicates,
         counts=[_counts(section, size) for size in section.sizes],
-        scores=_scores(section, resampling),
+        scores=scores,
         gains=_gains(section, section.contenders, section.baseline, resampling),
         over_mean=_gains(section, others, section.floor, resampling),
+        references=references,
+        over_references=_over_references(section, others, references, resampling),
         splits=[_splits(section, method, size) for method, size in _cells(section)],
         metrics=[_metrics(section, method, size) for method, size in _cells(section)],
         gaps=[
             GapRow(method=method, n_train=size, gap=gap(section.cells[method, size]))
             for method, size in _cells(section)
-            if regression and method != section.floor
+            if regression and method in others
         ],
     )
 
@@ -229,6 +237,22 @@ def _gains(section: Section, methods: Sequence[str], against: str | None, resamp
         )
         for (method, size, gain), p in zip(found, adjusted, strict=True)
     ]  # fmt: skip
+
+
+def _best_references(section: Section, scores: Sequence[ScoreRow]) -> dict[int, str]:
+    """By the test set: whoever claims to be better than the luckiest of several claims it in earnest."""
+    pick = min if METRICS[section.task.headline] == "min" else max
+    known = {size: [row for row in scores if row.n_train == size] for size in section.sizes}
+    of_size = {size: [row for row in rows if row.method in section.references] for size, rows in known.items()}
+    return {size: pick(rows, key=lambda row: row.estimate.mean).method for size, rows in of_size.items() if rows}
+
+
+def _over_references(
+    section: Section, methods: Sequence[str], references: Mapping[int, str], resampling: _Resampling
+) -> list[GainRow]:
+    best = {("the best baseline", size): section.cells[label, size] for size, label in references.items()}
+    beside = replace(section, cells={**section.cells, **best})
+    return _gains(beside, methods, "the best baseline", resampling)
 
 
 def gain_between(section: Section, method: str, other: str, size: int, rows: Rows) -> Gain | None:

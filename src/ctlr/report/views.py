@@ -95,6 +95,8 @@ class View:
         found = [("scores", "Scores")]
         if self.section.baseline:
             found.append(("gains", "Gain over scratch"))
+        if self.rows.over_references:
+            found.append(("baselines", "Against the best baseline"))
         if self.layers is not None:
             found.append(("layers", "Layer transfer"))
         if self.methods:
@@ -107,7 +109,9 @@ def method_styles(sections: Sequence[Section]) -> dict[str, Style]:
     labels = dict.fromkeys(label for section in sections for label in section.methods)
     baselines = [label for label in labels if any(section.baseline == label for section in sections)]
     floors = [label for label in labels if any(section.floor == label for section in sections)]
-    return styles([label for label in labels if label not in (*baselines, *floors)], baselines, floors)
+    references = [label for label in labels if any(label in section.references for section in sections)]
+    apart = (*baselines, *floors, *references)
+    return styles([label for label in labels if label not in apart], baselines, floors, references)
 
 
 def view(
@@ -129,11 +133,12 @@ def view(
     rows = compute(section, bootstrap=bootstrap, level=level)
     swept = tuple(sweeps(section, rows))
     hidden = {*layer_roles(section), *_undrawn(swept)}
-    size = max((n for method, n in section.cells if method != section.floor), default=0)
+    apart = (section.floor, *section.references)
+    size = max((n for method, n in section.cells if method not in apart), default=0)
     cells = {
         method: section.cells[method, size]
         for method in section.methods
-        if (method, size) in section.cells and method != section.floor and method not in hidden
+        if (method, size) in section.cells and method not in apart and method not in hidden
     }
     panels = _regression_panels if section.task.kind == "regression" else _classification_panels
     label = displays.metric_label(section.task)
@@ -170,6 +175,8 @@ def _tables(section: Section, rows: Rows) -> dict[str, Table]:
         }  # fmt: skip
     if rows.gains:
         found["gains"] = displays.gains_table(section, rows)
+    if rows.over_references:
+        found["references"] = displays.references_table(section, rows)
     if layer_roles(section) and rows.scores:
         found["layers"] = layer_table(section, rows)
     if rows.gaps:

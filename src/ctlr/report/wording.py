@@ -25,6 +25,9 @@ verdict marked ‘taken alone’ would not survive that adjustment: among many c
 answer at the top counts only verdicts that survive."""
 _MEAN = """Predicts the training set’s mean, or its most frequent class, without looking at an image. A method that does
 not beat it has learned nothing."""
+_BASELINES = """Models that train no network on the target: plain ones that learned from the training and the validation
+labels, and the source’s model as it is where source and target ask the same. Each method is held against the one with
+the best mean of its size on the test set, which flatters that one: ‘better’ is earned, ‘worse’ may be a little luck."""
 _SPLITS = """Training subjects teach, validation subjects choose the epoch, test subjects are read once, at the end. A
 large gap between train and test is overfitting."""
 _GAP = """Predicted minus true; for age, positive means that the brain looks older than it is. Models draw predictions
@@ -45,6 +48,7 @@ def terms(views: Sequence[View], *, bootstrap: int, level: float) -> list[tuple[
         ("Verdict", _VERDICT),
         ("p, and ‘taken alone’", _P),
         ("The mean predictor", _MEAN),
+        *([("Baselines", _BASELINES)] if any(view.section.references for view in views) else []),
         ("Train, validation, test", _SPLITS),
     ]
     kinds = {view.section.task.kind for view in views}

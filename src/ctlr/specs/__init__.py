@@ -4,6 +4,18 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 (stored arrays, checkpoints, study results) share one base, `Value`. Nothing here imports torch.
 """
 
+from ctlr.specs._baselines import (
+    BASELINES,
+    METHODS,
+    AnyMethod,
+    GradientBoostingSpec,
+    LinearSpec,
+    NearestSpec,
+    ShallowMethod,
+    UnchangedLinearSpec,
+    UnchangedSpec,
+    shares_task,
+)
 from ctlr.specs._collections import DIGITS, PUBLISHED, PublishedSet
 from ctlr.specs._data import (
     DATASETS,
@@ -41,8 +53,6 @@ from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._methods import (
     BLOCKS,
     ENCODERS,
-    METHODS,
-    AnyMethod,
     ComputeSpec,
     EncoderSpec,
     FinetuneSpec,
@@ -72,6 +82,7 @@ from ctlr.specs._transfers import (
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = [
+    "BASELINES",
     "BLOCKS",
     "DATASETS",
     "DIGITS",
@@ -99,12 +110,15 @@ __all__ = [
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
+    "GradientBoostingSpec",
     "ImagesSpec",
     "LayerRole",
     "LeakSpec",
+    "LinearSpec",
     "MeanSpec",
     "MethodSpec",
     "ModelCard",
+    "NearestSpec",
     "Objective",
     "Parameter",
     "PlatformSpec",
@@ -119,6 +133,7 @@ __all__ = [
     "SearchResult",
     "SearchStage",
     "SelfferSpec",
+    "ShallowMethod",
     "SimCLRSpec",
     "SplitSpec",
     "StoredArrays",
@@ -134,6 +149,8 @@ __all__ = [
     "TrialCommand",
     "TrialReport",
     "TrialStatus",
+    "UnchangedLinearSpec",
+    "UnchangedSpec",
     "VATSpec",
     "Value",
     "ViewsSpec",
@@ -144,5 +161,6 @@ __all__ = [
     "layer_label",
     "layer_role",
     "misfits",
+    "shares_task",
     "transfers_to_score",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,14 +14,13 @@ from ctlr.specs._value import Value
 __all__ = [
     "BLOCKS",
     "ENCODERS",
-    "METHODS",
-    "AnyMethod",
     "ComputeSpec",
     "EncoderSpec",
     "FinetuneSpec",
     "FitSpec",
     "MeanSpec",
     "MethodSpec",
+    "NetworkMethod",
     "PooledSpec",
     "PretrainedMethod",
     "ScratchSpec",
@@ -168,6 +168,17 @@ class MethodSpec(Value):
     label: str = ""
     """Filled from the key in the file; names the method in the report."""
     finetune: FinetuneSpec = FinetuneSpec()
+    role: ClassVar[Literal["method", "baseline", "floor"]] = "method"
+    """What the report holds it against: training from scratch; or it is held against the methods, beside which it
+    stands in every table; or it is the least that anybody has to beat."""
+    trains_network: ClassVar[bool] = True
+    """Whether a study trains a network on its target: it is then finetuned, searched, and billed by the image."""
+    has_encoder: ClassVar[bool] = True
+    """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
+    needs_shared_task: ClassVar[bool] = False
+    """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
+    untuned: ClassVar[str] = ""
+    """Why there is nothing to search in it; empty where there is."""
     pretrains: ClassVar[bool] = False
     """Whether its finetuning begins from pretrained weights."""
     reads_source_while_finetuning: ClassVar[bool] = False
@@ -191,7 +202,8 @@ class MethodSpec(Value):
     @property
     def views_by_stage(self) -> dict[str, ViewsSpec | None]:
         """Random views through which each of its stages sees its labelled images (or those that it contrasts)."""
-        stages = [stage for stage in ("pretrain", "finetune") if stage in type(self).model_fields]
+        learned = {"pretrain": "pretrain" in type(self).model_fields, "finetune": self.trains_network}
+        stages = [stage for stage, there in learned.items() if there]
         return {stage: getattr(self, stage).views for stage in stages}
 
     @property
@@ -201,22 +213,52 @@ class MethodSpec(Value):
         words = [f"{named[stage]}: {seen.words if seen else 'none'}" for stage, seen in self.views_by_stage.items()]
         return "; ".join(words) or "–"
 
+    @property
+    def reads_source(self) -> bool:
+        """Whether it looks at the source, where there is one."""
+        return True
+
+    @property
+    def flips(self) -> bool:
+        """Whether a view of its training is mirrored now and then: a mirrored image then means the same."""
+        fields = [getattr(self, name) for name in type(self).model_fields]
+        views = [field.views if isinstance(field, FitSpec) else field for field in fields]
+        return any(isinstance(each, ViewsSpec) and each.flip > 0 for each in views)
+
+    @classmethod
+    def automatic(cls, peers: Sequence[MethodSpec]) -> Self | None:
+        """The method as it stands beside others without being listed; None where it cannot."""
+        return cls.model_validate({"label": cls.model_fields["method"].default})
+
+    def settled(self, peers: Sequence[MethodSpec]) -> Self:
+        """The method with what it takes over from those that it stands beside."""
+        return self
+
 
 class MeanSpec(MethodSpec):
     """Predict the training mean or majority class: the floor that every table shows."""
 
     method: Literal["mean"] = "mean"
+    role: ClassVar[Literal["method", "baseline", "floor"]] = "floor"
+    trains_network: ClassVar[bool] = False
+    has_encoder: ClassVar[bool] = False
+    untuned: ClassVar[str] = "the mean predictor learns nothing"
 
     @property
-    def views_by_stage(self) -> dict[str, ViewsSpec | None]:
+    def reads_source(self) -> bool:
         """It looks at no image."""
-        return {}
+        return False
 
 
 class ScratchSpec(MethodSpec):
     """The same encoder from random weights: the baseline of every gain."""
 
     method: Literal["scratch"] = "scratch"
+
+    @property
+    def reads_source(self) -> bool:
+        """It starts from nothing."""
+        return False
 
 
 class SupervisedSpec(MethodSpec):
@@ -245,6 +287,11 @@ class SelfferSpec(MethodSpec):
     """Of the first network, on the study's own labelled training subjects."""
     pretrains: ClassVar[bool] = True
 
+    @property
+    def reads_source(self) -> bool:
+        """Its first network learns the target."""
+        return False
+
 
 class SimCLRSpec(MethodSpec):
     """Contrast two random views of each image (Chen et al. 2020), then finetune."""
@@ -267,6 +314,11 @@ class SimCLRSpec(MethodSpec):
     @property
     def shares_encoder(self) -> bool:
         """Unless it contrasts the target's images alone."""
+        return self.pool != "target"
+
+    @property
+    def reads_source(self) -> bool:
+        """Unless the pool is the target's alone."""
         return self.pool != "target"
 
 
@@ -320,14 +372,8 @@ class PooledSpec(MethodSpec):
 PretrainedMethod = SupervisedSpec | SelfferSpec | SimCLRSpec
 """Methods whose finetuning begins from a pretraining."""
 
-AnyMethod = Annotated[
-    MeanSpec | ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec | PooledSpec,
-    Field(discriminator="method"),
-]
-METHODS = {
-    "mean": MeanSpec, "scratch": ScratchSpec, "supervised": SupervisedSpec, "selffer": SelfferSpec,
-    "simclr": SimCLRSpec, "vat": VATSpec, "pooled": PooledSpec,
-}  # fmt: skip
+NetworkMethod = ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec | PooledSpec
+"""Methods that train a network on the target."""
 
 
 class ComputeSpec(Value):

@@ -74,7 +74,8 @@ class StudyResult(Value):
     """split (train, validation, test) -> metric -> value. After a refit there is no validation: those subjects are
     among train, and `before_refit` has the scores by which the epoch was chosen."""
     seconds: dict[str, float] = Field(default_factory=dict)
-    """step (preprocess, pretrain, finetune, evaluate) -> wall-clock seconds; shared steps carry their whole cost."""
+    """step (preprocess, pretrain, fit, finetune, evaluate) -> wall-clock seconds; shared ones carry their whole
+    cost."""
     device: str = "cpu"
     path: str = ""
     """Folder below the workspace with predictions.csv, history.csv and model.safetensors."""

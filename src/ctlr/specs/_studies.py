@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ctlr.specs._baselines import AnyMethod, UnchangedSpec
 from ctlr.specs._data import DataTask, SplitSpec
 from ctlr.specs._methods import (
-    AnyMethod,
     ComputeSpec,
     EncoderSpec,
     FinetuneSpec,
@@ -94,9 +94,10 @@ class PretrainSpec(Value):
     @classmethod
     def of(cls, study: Study) -> PretrainSpec | None:
         """The pretraining that a study needs; None when it needs none."""
-        if not isinstance(study.method, PretrainedMethod):
+        learned = study.method.learned_by() if isinstance(study.method, UnchangedSpec) else study.method
+        if not isinstance(learned, PretrainedMethod):
             return None
-        method = study.method.model_copy(update={"label": "", "finetune": FinetuneSpec()})
+        method = learned.model_copy(update={"label": "", "finetune": FinetuneSpec()})
         return cls(source=study.source, target=study.target, method=method, encoder=study.encoder,
                    n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute,
                    n_train=study.n_train if isinstance(study.method, SelfferSpec) else None)  # fmt: skip

@@ -28,7 +28,6 @@ from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
 from ctlr.specs import (
     FitSpec,
-    MeanSpec,
     PooledSpec,
     PretrainSpec,
     SelfferSpec,
@@ -82,7 +81,7 @@ def measure(plan: Plan, sizes: Mapping[str, Size], device: str = "cpu") -> dict[
     groups: dict[str, list[Study | PretrainSpec]] = {}
     specs: list[Study | PretrainSpec] = [*plan.pretrainings, *plan.studies]
     for spec in specs:
-        if not isinstance(spec.method, MeanSpec):
+        if spec.method.trains_network:
             stage: Literal["pretrain", "finetune"] = "pretrain" if isinstance(spec, PretrainSpec) else "finetune"
             key = rate_key(stage, spec.target.data, spec.method, spec.encoder)
             groups.setdefault(key, []).append(spec)

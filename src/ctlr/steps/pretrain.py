@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.store import ArrayStore
 from ctlr.encoders import build_head, projection_head
 from ctlr.encoders.base import Encoder
+from ctlr.errors import WorkspaceError
 from ctlr.methods.base import Objective
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import Checkpoint, PretrainedMethod, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
+from ctlr.specs import Checkpoint, ModelCard, PretrainedMethod, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
 from ctlr.steps.assembly import (
     Progress,
+    Scaling,
     Validator,
     checkpoint_of,
     development_of,
@@ -34,13 +37,13 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import Arrays, pretrain_key
-from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
+from ctlr.training.checkpoint import TrainedModel, check_encoder, encoder_record, read_tensors, write_tensors
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["SourceTraining", "encoder_weights", "pretrain", "source_training"]
+__all__ = ["SourceTraining", "encoder_weights", "pretrain", "source_model", "source_training"]
 
 
 def pretrain(
@@ -51,7 +54,7 @@ def pretrain(
     A selffer's first network learns the study's own labelled rows, and its best epoch is that on the validation rows.
 
     Leaves `encoder.safetensors`, `history.csv` and `result.json` in the workspace; a supervised one also
-    `head.safetensors`, which predicts the source's (standardised) target.
+    `head.safetensors`, which predicts the source's (standardised) target, with what restores its units or classes.
 
     Raises:
         TrainingError: The loss is no longer finite.
@@ -80,6 +83,41 @@ def encoder_weights(spec: PretrainSpec, arrays: Arrays, workspace: Workspace) ->
     return tensors
 
 
+def source_model(
+    spec: PretrainSpec, store: ArrayStore, arrays: Arrays, workspace: Workspace, device: str
+) -> TrainedModel:
+    """The network that a finished supervised pretraining has learned, head and all.
+
+    Args:
+        spec: The pretraining.
+        store: Images of the shape that it takes.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where it lies.
+        device: cpu or cuda.
+
+    Raises:
+        WorkspaceError: The weights are missing or damaged, or an older version kept no scaling of the source's target.
+    """
+    assert spec.source is not None
+    encoder = first_encoder(spec, store)
+    encoder.load_state_dict(encoder_weights(spec, arrays, workspace))
+    folder = workspace.folder("pretrained", pretrain_key(spec, arrays))
+    tensors, meta = read_tensors(folder / "head.safetensors")
+    if "scaling" not in meta:
+        raise WorkspaceError(
+            f"An older version of CTLR pretrained {folder.name} and kept no scaling of its target, so that its model "
+            "cannot predict. Remove that folder below `pretrained` and run again."
+        )
+    card = ModelCard(
+        encoder=spec.encoder, channels=store.arrays.shape[0], ndim=len(store.arrays.shape) - 1,
+        shape=store.arrays.shape, task=spec.source.task.kind, target=spec.source.task.target,
+        classes=tuple(meta["classes"]), mean=meta["scaling"][0], std=meta["scaling"][1],
+    )  # fmt: skip
+    head = build_head(encoder.width, card.outputs, dropout=0.0, seed=0)
+    head.load_state_dict(tensors)
+    return TrainedModel(card, encoder.to(device), head.to(device))
+
+
 def _publish(
     spec: PretrainSpec, key: str, arrays: Arrays, workspace: Workspace, device: str, progress: Progress | None
 ) -> None:
@@ -104,6 +142,7 @@ class SourceTraining:
         validate: Judges it on validation rows; None without labels.
         placement: Where it lies.
         watching: Subjects that it is judged on.
+        scaling: Of the labels; None without.
     """
 
     encoder: Encoder
@@ -112,6 +151,7 @@ class SourceTraining:
     validate: Validator | None
     placement: Placement
     watching: int = 0
+    scaling: Scaling | None = None
 
 
 def source_training(
@@ -144,7 +184,7 @@ def source_training(
     watched = labelled_rows(known.store, known.targets, known.validation, placement)
     validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
     watching = len({known.store.table[row].subject for row in known.validation})
-    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement, watching)
+    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement, watching, scaling)
 
 
 def _pretrain(
@@ -167,7 +207,10 @@ def _pretrain(
     encoder, objective = ready.encoder, ready.objective
     sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), encoder_record(spec.encoder))
     if isinstance(objective, Supervised):
-        # Studies begin with a head of their own; transferability scores ask what this one sees in the target's images.
-        write_tensors(folder / "head.safetensors", objective.head.state_dict(), {})
+        # Studies begin with a head of their own; transferability scores and `unchanged` ask what this one sees in the
+        # target's images.
+        assert ready.scaling is not None
+        kept = {"scaling": [ready.scaling.mean, ready.scaling.std], "classes": ready.scaling.classes}
+        write_tensors(folder / "head.safetensors", objective.head.state_dict(), kept)
     write_history(folder / "history.csv", fitted)
     return checkpoint_of("pretrain", path, sha, fitted)

@@ -21,7 +21,6 @@ from ctlr.errors import ConfigError, nearest
 from ctlr.specs import (
     METRICS,
     EncoderSpec,
-    MeanSpec,
     MethodSpec,
     PretrainSpec,
     SelfferSpec,
@@ -87,7 +86,7 @@ def known_options(study: Study) -> dict[str, Path]:
     own = {"label", "method", "finetune", "pretrain"}
     found = {f"method.{name}": ("method", *path) for name, path in _leaves(method, leave_out=own)}
     for stage in ("pretrain", "finetune"):
-        if stage in method.model_fields and method is not MeanSpec:
+        if stage in method.model_fields and method.trains_network:
             model = _model_in(method.model_fields[stage].annotation)
             assert model is not None
             unused = {"refit"} if method.pretrains else {"refit", *_UNFROZEN}
@@ -224,10 +223,8 @@ def check_stage(study: Study, names: Iterable[str], stage: Stage) -> None:
         ConfigError: Names every such option, one a line.
     """
     what = study.method.label or study.method.method
-    if isinstance(study.method, MeanSpec):
-        raise ConfigError(
-            f"`{what}`: the mean predictor learns nothing, so there is nothing to tune. Name another one."
-        )
+    if study.method.untuned:
+        raise ConfigError(f"`{what}`: {study.method.untuned}, so there is nothing to tune. Name another one.")
     pretrains = PretrainSpec.of(study) is not None
     if stage != "finetune" and not pretrains:
         raise ConfigError(f"`--stage {stage}`: {what} does not pretrain. Use `--stage finetune`.")
