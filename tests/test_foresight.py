@@ -86,4 +86,4 @@ def test_workers_time_the_steps_together(clinic: Plan) -> None:
         "preprocess bids 1x16x16x16", "pretrain supervised small_cnn*1 1x16x16x16", "run",
         "finetune scratch small_cnn*1 1x16x16x16", "finetune supervised small_cnn*1 1x16x16x16",
     }  # fmt: skip
-    assert all(0 < seconds < 60 for seconds in rates.values())
+    assert all(seconds > 0 for seconds in rates.values())
