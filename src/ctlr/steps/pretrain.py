@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
 from ctlr.encoders import build_head, projection_head
 from ctlr.encoders.base import Encoder
@@ -108,10 +109,13 @@ def source_model(
             f"An older version of CTLR pretrained {folder.name} and kept no scaling of its target, so that its model "
             "cannot predict. Remove that folder below `pretrained` and run again."
         )
+    known = source_of(spec, arrays, workspace, development_of(spec, arrays, workspace))
+    assert known is not None
     card = ModelCard(
         encoder=spec.encoder, channels=store.arrays.shape[0], ndim=len(store.arrays.shape) - 1,
         shape=store.arrays.shape, task=spec.source.task.kind, target=spec.source.task.target,
         classes=tuple(meta["classes"]), mean=meta["scaling"][0], std=meta["scaling"][1],
+        preparation=preparation_of(spec.source, known.store, known.train),
     )  # fmt: skip
     head = build_head(encoder.width, card.outputs, dropout=0.0, seed=0)
     head.load_state_dict(tensors)
