@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from ctlr.cost import rate_key
 from ctlr.errors import ConfigError
@@ -315,28 +318,29 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
     results = []
     for study in plan.studies:
         key = study_key(study, arrays)
-        done = workspace.folder("studies", key) / "result.json"
-        failed = workspace.root / "failed" / f"{key}.json"
-        for path in (done, failed):
-            if path.exists():
-                found = StudyResult.model_validate_json(path.read_text())
-                # Labels and folders are the caller's: equal studies of two benchmarks share one result.
-                results.append(found.model_copy(update={"study": study}))
-                break
+        path = workspace.root / "failed" / f"{key}.json"
+        if workspace.has("studies", key):
+            path = workspace.folder("studies", key) / "result.json"
+        with contextlib.suppress(FileNotFoundError, ValidationError):  # what is damaged counts as absent
+            found = StudyResult.model_validate_json(path.read_text())
+            # Labels and folders are the caller's: equal studies of two benchmarks share one result.
+            results.append(found.model_copy(update={"study": study}))
     return results
 
 
 def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[TransferScores]:
     """Scores of a plan's transfers; those that have not been computed are left out."""
-    paths = [workspace.folder("transfers", transfer_key(spec, arrays)) / "result.json" for spec in plan.transfers]
-    return [TransferScores.model_validate_json(path.read_text()) for path in paths if path.exists()]
+    keys = [key for spec in plan.transfers if workspace.has("transfers", key := transfer_key(spec, arrays))]
+    paths = [workspace.folder("transfers", key) / "result.json" for key in keys]
+    return [TransferScores.model_validate_json(path.read_text()) for path in paths]
 
 
 def known_rates(root: Path) -> dict[str, float]:
     """Seconds an image by `rate_key`, as earlier runs of a workspace left them."""
-    path = root / "rates.json"
-    found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    with contextlib.suppress(FileNotFoundError, ValueError):  # what is damaged is measured again
+        found: dict[str, float] = json.loads((root / "rates.json").read_text())
+        return found
+    return {}
 
 
 def note_rates(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
@@ -345,15 +349,15 @@ def note_rates(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
     for data in plan.datasets:
         stored = arrays[data.name]
         rates[rate_key("preprocess", data)] = stored.seconds / stored.rows
-    stages: list[tuple[str, Path]] = []
+    stages: list[tuple[str, str, str]] = []
     for spec in plan.pretrainings:
-        key = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
-        stages.append((key, workspace.folder("pretrained", pretrain_key(spec, arrays))))
+        rate = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
+        stages.append((rate, "pretrained", pretrain_key(spec, arrays)))
     for study in plan.studies:
-        key = rate_key("finetune", study.target.data, study.method, study.encoder)
-        stages.append((key, workspace.folder("finetuned", study_key(study, arrays))))
-    for key, folder in stages:
-        if (folder / "result.json").exists():
-            record = Checkpoint.model_validate_json((folder / "result.json").read_text())
+        rate = rate_key("finetune", study.target.data, study.method, study.encoder)
+        stages.append((rate, "finetuned", study_key(study, arrays)))
+    for key, kind, identity in stages:
+        if workspace.has(kind, identity):
+            record = Checkpoint.model_validate_json((workspace.folder(kind, identity) / "result.json").read_text())
             rates[key] = record.seconds / max(1, record.samples)
     write_aside(workspace.root / "rates.json", json.dumps(rates, indent=1, sort_keys=True).encode())

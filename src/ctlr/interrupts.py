@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 __all__ = ["check", "held", "released", "wakeup"]
@@ -53,7 +53,15 @@ class _Signals:
             os.set_blocking(ours, False)
             os.set_blocking(theirs, False)
             self.pipe = ours, theirs
+        self.drain()
         signal.set_wakeup_fd(self.pipe[1], warn_on_full_buffer=False)
+
+    def drain(self) -> None:
+        """Forget the notes of signals."""
+        if self.pipe is not None:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(self.pipe[0], 512):
+                    pass
 
     def restore(self) -> None:
         """Give the handlers back; where it is broken off, ours stays and passes signals on."""
@@ -77,31 +85,34 @@ def _ours() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-@contextlib.contextmanager
-def held() -> Iterator[None]:
+class held:  # noqa: N801 (reads as what it does)
     """Let no signal raise anything while the block runs, but at `check`; what came acts at the end of the outermost.
 
     A block that ends by a KeyboardInterrupt has been interrupted: signals that came after that one are done with too.
     In other threads than the main one, where signals never act, it does nothing.
+
+    No generator: one that a signal keeps from being resumed would be when it is collected, and out of turn.
     """
-    if not _ours():
-        yield
-        return
-    before = _signals.depth
-    if before == 0:
-        _signals.install()
-    try:
-        _signals.depth = before + 1
-        yield
-    except KeyboardInterrupt:
-        if before == 0:
-            _signals.came.clear()
-        raise
-    finally:
-        _signals.depth = before
-        if before == 0:
-            _signals.restore()
-            _signals.deliver()
+
+    def __enter__(self) -> None:
+        self._acts = _ours()
+        if self._acts:
+            self._before = _signals.depth
+            if self._before == 0:
+                _signals.install()
+            _signals.depth = self._before + 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._acts:
+            outermost = self._before == 0
+            if outermost and kind is not None and issubclass(kind, KeyboardInterrupt):
+                _signals.came.clear()
+            _signals.depth = self._before
+            if outermost:
+                _signals.restore()
+                _signals.deliver()
 
 
 def check() -> None:
@@ -114,29 +125,27 @@ def check() -> None:
         _signals.deliver()
 
 
-@contextlib.contextmanager
-def released() -> Iterator[None]:
+class released:  # noqa: N801
     """Let signals act at once while the block runs, within a `held` one: for code of others that may run for long."""
-    if not _ours():
-        yield
-        return
-    check()
-    before = _signals.depth
-    try:
-        _signals.depth = 0
-        yield
-    finally:
-        _signals.depth = before
+
+    def __enter__(self) -> None:
+        check()
+        self._acts = _ours()
+        if self._acts:
+            self._before = _signals.depth
+            _signals.depth = 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._acts:
+            _signals.depth = self._before
 
 
 @contextlib.contextmanager
 def wakeup() -> Iterator[list[int]]:
     """What to wait for besides, within a `held` block, so that a signal ends the waiting; emptied afterwards."""
     pipe = _signals.pipe if _signals.depth and _ours() else None
-    try:
-        yield [] if pipe is None else [pipe[0]]
-    finally:
-        if pipe is not None:
-            with contextlib.suppress(BlockingIOError):
-                while os.read(pipe[0], 512):
-                    pass
+    yield [] if pipe is None else [pipe[0]]
+    if pipe is not None:
+        _signals.drain()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ctlr.config import TuningSpec
 from ctlr.crew import Event, Job
+from ctlr.durable import is_whole
 from ctlr.interrupts import held
 from ctlr.specs import (
     AlgorithmSpec,
@@ -279,8 +280,9 @@ class StageSearch:
             return []
         found: list[Trial] = []
         for folder in sorted(Path(self.tuning.warm_start, "searches").glob("*")):
-            marks = folder / "search.json"
-            if folder.suffix != ".partial" and marks.exists() and json.loads(marks.read_text()) == self._marks():
+            if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
+                continue
+            if json.loads((folder / "search.json").read_text()) == self._marks():
                 found += [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
         return found
 
