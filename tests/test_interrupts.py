@@ -121,7 +121,7 @@ def jobs(folder: Path) -> list[str]:
     made = [Job("a", "echo", "1"), Job("b", "echo", "2"), Job("c", "echo", "3", ("a", "b")), Job("d", "die", ""),
             Job("e", "echo", "4")]  # fmt: skip
     events: list[Event] = []
-    found = run_jobs(made, start=pool_jobs.start, arguments=(0,), workers=2, log=folder, on_event=events.append)
+    found = run_jobs(made, start=pool_jobs.start, arguments=(), workers=2, log=folder, on_event=events.append)
     return sorted(name for name, outcome in found.items() if outcome.ok)
 
 
@@ -252,7 +252,7 @@ def test_a_signal_acts_at_once_in_the_code_of_others() -> None:
 
 
 def test_a_signal_that_another_thread_takes_ends_the_waiting(tmp_path: Path) -> None:
-    crew = Crew(pool_jobs.start, (0,), 1, tmp_path)
+    crew = Crew(pool_jobs.start, (), 1, tmp_path)
     shooter = threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
     shooter.start()
     with pytest.raises(KeyboardInterrupt):
@@ -295,6 +295,6 @@ def test_workers_that_a_signal_to_the_group_has_ended_have_not_failed(tmp_path: 
             os.kill(os.getpid(), signal.SIGTERM)
 
     with forked_workers(), pytest.raises(KeyboardInterrupt):
-        run_jobs([Job("a", "endless", "")], start=pool_jobs.start, arguments=(0,), workers=1, log=tmp_path,
+        run_jobs([Job("a", "endless", "")], start=pool_jobs.start, arguments=(), workers=1, log=tmp_path,
                  on_event=note)  # fmt: skip
     assert {event.state for event in events} == {"started", "progress"}

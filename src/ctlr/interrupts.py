@@ -85,7 +85,7 @@ def _ours() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-class held:  # noqa: N801 (reads as what it does)
+class held:
     """Let no signal raise anything while the block runs, but at `check`; what came acts at the end of the outermost.
 
     A block that ends by a KeyboardInterrupt has been interrupted: signals that came after that one are done with too.
@@ -125,7 +125,7 @@ def check() -> None:
         _signals.deliver()
 
 
-class released:  # noqa: N801
+class released:
     """Let signals act at once while the block runs, within a `held` one: for code of others that may run for long."""
 
     def __enter__(self) -> None:

@@ -39,5 +39,5 @@ class _Context(ForkContext):
 @contextlib.contextmanager
 def forked_workers() -> Iterator[None]:
     """Have every crew of the block fork its workers."""
-    with mock.patch.object(multiprocessing, "get_context", lambda method: _Context()):
+    with mock.patch.object(multiprocessing, "get_context", return_value=_Context()):
         yield
