@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from ctlr.cost import RUN, Size, fitted_images, rate_key
 from ctlr.errors import ConfigError
@@ -276,28 +279,29 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
     results = []
     for study in plan.studies:
         key = study_key(study, arrays)
-        done = workspace.folder("studies", key) / "result.json"
-        failed = workspace.root / "failed" / f"{key}.json"
-        for path in (done, failed):
-            if path.exists():
-                found = StudyResult.model_validate_json(path.read_text())
-                # Labels and folders are the caller's: equal studies of two benchmarks share one result.
-                results.append(found.model_copy(update={"study": study}))
-                break
+        path = workspace.root / "failed" / f"{key}.json"
+        if workspace.has("studies", key):
+            path = workspace.folder("studies", key) / "result.json"
+        with contextlib.suppress(FileNotFoundError, ValidationError):  # what is damaged counts as absent
+            found = StudyResult.model_validate_json(path.read_text())
+            # Labels and folders are the caller's: equal studies of two benchmarks share one result.
+            results.append(found.model_copy(update={"study": study}))
     return results
 
 
 def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[TransferScores]:
     """Scores of a plan's transfers; those that have not been computed are left out."""
-    paths = [workspace.folder("transfers", transfer_key(spec, arrays)) / "result.json" for spec in plan.transfers]
-    return [TransferScores.model_validate_json(path.read_text()) for path in paths if path.exists()]
+    keys = [key for spec in plan.transfers if workspace.has("transfers", key := transfer_key(spec, arrays))]
+    paths = [workspace.folder("transfers", key) / "result.json" for key in keys]
+    return [TransferScores.model_validate_json(path.read_text()) for path in paths]
 
 
 def known_rates(root: Path) -> dict[str, float]:
     """Seconds an image by `rate_key`, as earlier runs of a workspace left them."""
-    path = root / "rates.json"
-    found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    with contextlib.suppress(FileNotFoundError, ValueError):  # what is damaged is measured again
+        found: dict[str, float] = json.loads((root / "rates.json").read_text())
+        return found
+    return {}
 
 
 def note_rates(
@@ -334,30 +338,30 @@ def note_rates(
 
 def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tuple[str, Path, float, int]]:
     """(key, record, seconds, images) of each finished step that trains, or fits a model without a network."""
-    stages: list[tuple[str, Path, Path | None]] = []
+    stages: list[tuple[str, str, str]] = []
     held = {name: Size(subjects=stored.subjects, images=stored.rows) for name, stored in arrays.items()}
     for spec in plan.pretrainings:
         key = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
-        stages.append((key, workspace.folder("pretrained", pretrain_key(spec, arrays)), None))
+        stages.append((key, "pretrained", pretrain_key(spec, arrays)))
     for study in plan.studies:
         key, identity = rate_key("finetune", study.target.data, study.method, study.encoder), study_key(study, arrays)
-        evaluated = workspace.folder("studies", identity)
-        stages.append((key, workspace.folder("finetuned", identity), evaluated))
-        file = evaluated / "result.json"
-        if study.method.role == "baseline" and file.exists():
+        stages.append((key, "finetuned", identity))
+        if study.method.role == "baseline" and workspace.has("studies", identity):
+            file = workspace.folder("studies", identity) / "result.json"
             seconds = StudyResult.model_validate_json(file.read_text()).seconds
             images = fitted_images(study, held)
             if "fit" in seconds and images:
                 yield rate_key("fit", study.target.data, study.method), file, seconds["fit"], images
-    for key, folder, judged in stages:
-        if not (folder / "result.json").exists():
+    for key, kind, identity in stages:
+        if not workspace.has(kind, identity):
             continue
-        record = Checkpoint.model_validate_json((folder / "result.json").read_text())
+        file = workspace.folder(kind, identity) / "result.json"
+        record = Checkpoint.model_validate_json(file.read_text())
         taken = max(record.wall, record.seconds)
-        if judged is not None and (judged / "result.json").exists():
-            result = StudyResult.model_validate_json((judged / "result.json").read_text())
-            taken += result.seconds.get("evaluate", 0.0)
-        yield key, folder / "result.json", taken, record.samples
+        if kind == "finetuned" and workspace.has("studies", identity):
+            judged = workspace.folder("studies", identity) / "result.json"
+            taken += StudyResult.model_validate_json(judged.read_text()).seconds.get("evaluate", 0.0)
+        yield key, file, taken, record.samples
 
 
 def _written(file: Path) -> float:

@@ -192,7 +192,7 @@ def _pretrain_alone(study: Study, arrays: Arrays, workspace: Workspace, device: 
     metric, _ = objective_of(study, "pretrain")
     key = pretrain_key(spec, arrays)
     history = workspace.folder("pretrained", key) / "history.csv"
-    made_before = history.exists()
+    made_before = workspace.has("pretrained", key)
     record = pretrain(spec, arrays, workspace, device=device, progress=_epochs(report))
     rows = list(_read_history(history))
     if made_before:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ctlr.errors import TrainingError
+from ctlr.errors import TrainingError, WorkspaceError
 from ctlr.methods.base import Objective
 from ctlr.specs import FinetuneSpec, FinetuneStage, FitSpec
 from ctlr.training.checkpoint import read_tensors, write_tensors
@@ -288,11 +288,17 @@ class _Loop:
         }  # fmt: skip
 
     def resume(self) -> None:
-        """Take up the checkpoint, when there is one."""
+        """Take up the checkpoint, when there is one that can be read; else the stage begins anew."""
         path = self.folder / "checkpoint.safetensors"
         if not path.exists():
             return
-        tensors, meta = read_tensors(path)
+        try:
+            tensors, meta = read_tensors(path)
+            if 0 < meta["best_epoch"] < len(meta["history"]):  # those weights are needed in the end
+                read_tensors(self.folder / "best.safetensors")
+        except (WorkspaceError, KeyError):  # what a power cut left of them
+            path.unlink()
+            return
         self.objective.load_state_dict(_below(tensors, "model."))
         self._restore_optimiser(_below(tensors, "optimiser."))
         self.stepper.scaler.load_state_dict(meta.pop("scaler"))
