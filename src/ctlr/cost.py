@@ -29,7 +29,8 @@ from ctlr.specs import (
 
 __all__ = ["Cost", "costs", "rate_key"]
 
-Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune"]
+Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune", "defaults"]
+"""`defaults`: finetuning of tuned methods with the options in the file."""
 Sizes = Mapping[str, int]
 """Subjects by dataset."""
 
@@ -100,7 +101,7 @@ def _cost(steps: list[_Step], seconds_per_image: Mapping[str, float]) -> Cost:
     counted = [step.images for step in steps if step.images is not None]
     images = sum(counted) if len(counted) == len(steps) else None
     # A trial is a finetuning that is thrown away.
-    stage: Stage = "finetune" if first.stage == "tune" else first.stage
+    stage: Stage = "finetune" if first.stage in ("tune", "defaults") else first.stage
     rate = seconds_per_image.get(rate_key(stage, first.data, first.method, first.encoder))
     budget = [step.seconds for step in steps if step.seconds is not None]
     seconds = sum(budget) if budget else None if images is None or rate is None else images * rate
@@ -128,7 +129,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             encoder=study.encoder,
             seconds=plan.tuning.seconds,
         )
-    for spec in plan.pretrainings:
+    for spec in plan.pretrainings * (2 if plan.pretrains_anew else 1):
         images = _pretrain_images(spec, sizes)
         yield _Step(stage="pretrain", data=spec.target.data, images=images, method=spec.method, encoder=spec.encoder)
     for transfer in plan.transfers:
@@ -141,15 +142,17 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             method=needed.method if needed else None,
             encoder=needed.encoder if needed else None,
         )
-    for study in plan.studies:
-        if not isinstance(study.method, MeanSpec):
-            yield _Step(
-                stage="finetune",
-                data=study.target.data,
-                images=_finetune_images(study),
-                method=study.method,
-                encoder=study.encoder,
-            )
+    finetunings: dict[Stage, tuple[Study, ...]] = {"finetune": plan.studies, "defaults": plan.at_defaults}
+    for stage, studies in finetunings.items():
+        for study in studies:
+            if not isinstance(study.method, MeanSpec):
+                yield _Step(
+                    stage=stage,
+                    data=study.target.data,
+                    images=_finetune_images(study),
+                    method=study.method,
+                    encoder=study.encoder,
+                )
 
 
 def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None:

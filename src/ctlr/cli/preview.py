@@ -41,6 +41,7 @@ def preview(
         "datasets": [data.name for data in plan.datasets],
         "studies": len(plan.studies),
         "searches": len(plan.searches),
+        "studies_at_defaults": len(plan.at_defaults),
         "shared_pretrainings": len(plan.pretrainings),
         "transfer_scores": len(plan.transfers),
         "workers": crew,
@@ -78,9 +79,15 @@ def _say(plan: Plan, summary: dict[str, Any]) -> None:
         else f"at most about {max(1, math.ceil(seconds / 60))} min with {summary['workers']} workers"
     )
     searches = f"{len(plan.searches)} searches come first. " if plan.searches else ""
+    again = (
+        f"{len(plan.at_defaults)} of them train every method with the options in the file too, for tuning's share of "
+        "its gain; `tuning.share: false` leaves them out. "
+        if plan.at_defaults
+        else ""
+    )
     scores = f", and {len(plan.transfers)} steps score the transfers" if plan.transfers else ""
     show(
-        f"{searches}{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings{scores}. "
+        f"{searches}{len(plan.trained)} studies share {len(plan.pretrainings)} pretrainings{scores}. {again}"
         f"Estimated time: {time}.\n"
         "What is finished already in the workspace is not done again.",
         "table",

@@ -79,6 +79,7 @@ def contents(
     budget: Budget = "trials",
     validation: str = "holdout",
     transfers: Sequence[TransferScores] = (),
+    at_defaults: Sequence[StudyResult] = (),
 ) -> Contents:
     """Read predictions, compute rows, draw.
 
@@ -109,7 +110,8 @@ def contents(
         terms=(*terms(views, bootstrap=bootstrap, level=level), *(TRANSFER_TERMS if transfers else ())),
         pairs=pairs, sweep=sweep_view(views),
         tuning=tuning_view(
-            searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
+            searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level,
+            at_defaults=load(at_defaults, root),
         ) if searches else None,
     )  # fmt: skip
 

@@ -31,6 +31,7 @@ def build_report(
     budget: Literal["trials", "seconds"] = "trials",
     validation: str = "holdout",
     transfers: Sequence[TransferScores] = (),
+    at_defaults: Sequence[StudyResult] = (),
 ) -> Path:
     """Write `report.html`, `results.csv`, `model-card.md` and `tables/*.{csv,md,tex}` into a folder.
 
@@ -56,6 +57,7 @@ def build_report(
         budget: What every search was given the same of, trials or device seconds.
         validation: How trials were judged: holdout, kfold:K or repeats:R.
         transfers: What scores and distances said of each pair of source and target.
+        at_defaults: Of tuned studies with the options in the file: what tuning is worth is measured against them.
 
     Returns:
         Path of `report.html`.
@@ -73,7 +75,7 @@ def build_report(
     found = contents(
         results, root=root, environment=environment, excluded=excluded, wall_seconds=wall_seconds,
         bootstrap=bootstrap, level=confidence, searches=searches, budget=budget, validation=validation,
-        transfers=transfers,
+        transfers=transfers, at_defaults=at_defaults,
     )  # fmt: skip
     prose = {
         "title": scrub(title), "description": scrub(description), "command": scrub(command),

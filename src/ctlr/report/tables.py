@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ __all__ = [
     "bin_edges",
     "compute",
     "gain_between",
+    "gain_of",
+    "together",
 ]
 
 SPLITS = ("train", "validation", "test")
@@ -209,7 +211,7 @@ def _scores(section: Section, resampling: _Resampling) -> list[ScoreRow]:
 
 
 def _gains(section: Section, methods: Sequence[str], against: str | None, resampling: _Resampling) -> list[GainRow]:
-    found: list[tuple[str, int, Gain]] = []
+    found: list[GainRow] = []
     for method, size in _cells(section):
         if method in methods and against is not None and (against, size) in section.cells:
             gain = paired_gain(
@@ -217,22 +219,31 @@ def _gains(section: Section, methods: Sequence[str], against: str | None, resamp
                 np.random.default_rng(_SEED), bins=bin_edges(section, size), **resampling._asdict(),
             )  # fmt: skip
             if gain is not None:
-                found.append((method, size, gain))
-    adjusted = holm([gain.p for _, _, gain in found])
+                found.append(GainRow(method=method, n_train=size, gain=gain, p_holm=1.0, stands=False))
+    return together(found, resampling.level)
+
+
+def together(rows: Sequence[GainRow], level: float) -> list[GainRow]:
+    """The rows of one table, each adjusted for all of them."""
     return [
-        GainRow(
-            method=method, n_train=size, gain=gain, p_holm=p,
-            stands=gain.verdict != "none" and p < 1 - resampling.level,
-        )
-        for (method, size, gain), p in zip(found, adjusted, strict=True)
-    ]  # fmt: skip
+        replace(row, p_holm=p, stands=row.gain.verdict != "none" and p < 1 - level)
+        for row, p in zip(rows, holm([row.gain.p for row in rows]), strict=True)
+    ]
 
 
 def gain_between(section: Section, method: str, other: str, size: int, rows: Rows) -> Gain | None:
     """What one method gains over another at a size, resampled like the section's rows; None where no seed has both."""
+    cells = section.cells
+    return gain_of(section, cells[method, size], cells[other, size], size, replicates=rows.replicates, level=rows.level)
+
+
+def gain_of(
+    section: Section, method: Sequence[Done], other: Sequence[Done], size: int, *, replicates: int, level: float
+) -> Gain | None:
+    """What studies gain over others of the same target at a size; None where no seed has both."""
     return paired_gain(
-        _outcomes(section.cells[method, size]), _outcomes(section.cells[other, size]), section.task.headline,
-        np.random.default_rng(_SEED), bins=bin_edges(section, size), replicates=rows.replicates, level=rows.level,
+        _outcomes(method), _outcomes(other), section.task.headline, np.random.default_rng(_SEED),
+        bins=bin_edges(section, size), replicates=replicates, level=level,
     )  # fmt: skip
 
 

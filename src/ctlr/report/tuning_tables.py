@@ -15,6 +15,7 @@ from ctlr.specs import Parameter
 
 __all__ = [
     "STAGE_WORDS",
+    "Naming",
     "choices_table",
     "experiment_failures",
     "failures_table",
@@ -30,7 +31,7 @@ __all__ = [
 STAGE_WORDS: Mapping[str, str] = {"pretrain": "pretraining", "finetune": "finetuning", "joint": "both together"}
 
 
-class _Naming:
+class Naming:
     """Columns that name a line: the method, and whatever else tells lines apart."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
@@ -40,6 +41,7 @@ class _Naming:
         self.columns = ("Method", *["Transfer"] * self._transfer, *["Encoder"] * self._encoder)
 
     def cells(self, line: Line) -> tuple[Cell, ...]:
+        """What a line has in them."""
         return (Cell(line.method), *[Cell(line.transfer)] * self._transfer, *[Cell(line.encoder)] * self._encoder)
 
 
@@ -48,7 +50,7 @@ class _Naming:
 
 def ledger_table(rows: Sequence[LedgerRow]) -> Table:
     """What each search was charged, and the sum over the sizes of each line."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     several = len({row.n_train for row in rows if row.n_train is not None}) > 1
     rows = [row for row in rows if several or row.n_train is not None]
     cut = any(row.killed for row in rows)
@@ -142,7 +144,7 @@ def range_words(parameter: Parameter) -> str:
 
 def choices_table(rows: Sequence[ChoiceRow]) -> Table:
     """Option by size, beside the range that was searched."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     sizes = sorted({size for row in rows for size in row.values})
     staged = len({row.stage for row in rows}) > 1
 
@@ -209,7 +211,7 @@ def space_table(parameters: Sequence[Parameter], best: Mapping[str, str]) -> Tab
 
 def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
     """Best against runner-up on validation, and what was left on the test set."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     known = [v for r in rows if r.metric for v in (r.best, r.runner_up, r.test) if v is not None]
     digits = decimals(known) + 1  # best and runner-up are seldom far apart
     leads = [end for r in rows if r.gain is not None for end in (r.gain.mean, r.gain.low, r.gain.high)]
@@ -254,7 +256,7 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
 
 def failures_table(rows: Sequence[LostRow]) -> Table:
     """Failed trials of a benchmark's searches, and why; what they printed stays in the workspace."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     records = [
         row.line._asdict()
         | {"n_train": ", ".join(map(str, row.sizes)), "stage": row.stage, "round": row.tried.round}

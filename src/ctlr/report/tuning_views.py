@@ -12,12 +12,21 @@ from ctlr.report.formats import Table
 from ctlr.report.importance import importance
 from ctlr.report.plots import Style
 from ctlr.report.search_stages import Line, StageTrials, course, join_rounds, search_records, value_of, window
-from ctlr.report.sections import Section
+from ctlr.report.sections import Done, Section
 from ctlr.report.selection import selection_rows
 from ctlr.report.svg import INK, Panel
 from ctlr.report.tuning import Budget
-from ctlr.report.tuning_words import ambiguous, budget_words, failures, objective_label, searched, title
-from ctlr.specs import SearchResult, TaskSpec, dns_name
+from ctlr.report.tuning_share import share_rows, share_table, share_words
+from ctlr.report.tuning_words import (
+    ambiguous,
+    budget_words,
+    failures,
+    failures_at_defaults,
+    objective_label,
+    searched,
+    title,
+)
+from ctlr.specs import SearchResult, StudyResult, TaskSpec, dns_name
 
 __all__ = ["MethodFigures", "ProgressPair", "StageFigures", "TuningView", "stage_figures", "tuning_view"]
 
@@ -69,8 +78,10 @@ class TuningView:
     flagged: bool
     """Whether methods are not compared at the same cost."""
     tables: Mapping[str, Table]
+    share: str
+    """What tuning itself gained; empty where no study was trained with the options in the file too."""
     failures: tuple[str, ...]
-    """Searches that chose nothing, and why."""
+    """Searches that chose nothing and studies that failed with the options in the file, and why."""
     progress: tuple[ProgressPair, ...]
     methods: tuple[MethodFigures, ...]
     detail_size: int
@@ -89,6 +100,7 @@ def tuning_view(
     validation: str,
     bootstrap: int,
     level: float,
+    at_defaults: Sequence[StudyResult | Done] = (),
 ) -> TuningView:
     """Compute and draw.
 
@@ -101,6 +113,7 @@ def tuning_view(
         validation: How trials were judged: holdout, kfold:K or repeats:R.
         bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
+        at_defaults: The same studies with the options in the file.
     """
     style = {search.study.method.label: Style(INK, "o") for search in searches} | dict(style)
     ledger = tuning.ledger_rows(searches)
@@ -113,10 +126,14 @@ def tuning_view(
         "selection": tuning_tables.selection_table(selection, level=level),
         "failed": tuning_tables.failures_table(lost),
     } | ({"spread": tuning_tables.spread_table(spread)} if spread else {})
+    share = share_rows(sections, at_defaults, bootstrap=bootstrap, level=level)
+    if share:
+        tables["share"] = share_table(share, level=level)
     size = max((s.study.n_train for s in searches if s.stages), default=0)
     return TuningView(
         searched=searched(searches, ledger, budget=budget, validation=validation), budget=budget_words(spread, budget),
-        flagged=any(row.exceeds(budget) for row in spread), tables=tables, failures=tuple(failures(searches)),
+        flagged=any(row.exceeds(budget) for row in spread), tables=tables, share=share_words(share) if share else "",
+        failures=(*failures(searches), *failures_at_defaults(at_defaults)),
         progress=tuple(_progress(searches, style)), detail_size=size,
         methods=tuple(
             _method(search, style, number, ambiguous(searches))
