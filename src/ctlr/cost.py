@@ -27,7 +27,7 @@ from ctlr.specs import (
     VATSpec,
 )
 
-__all__ = ["Cost", "costs", "rate_key"]
+__all__ = ["Cost", "costs", "n_test", "rate_key"]
 
 Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune", "defaults"]
 """`defaults`: finetuning of tuned methods with the options in the file."""
@@ -182,7 +182,7 @@ def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:
     target, source = spec.target.data.name, spec.source.data.name if spec.source else spec.target.data.name
     if target not in sizes or source not in sizes:
         return None
-    pool = sizes[target] - spec.n_reserved - _n_test(spec.split, sizes[target])
+    pool = sizes[target] - spec.n_reserved - n_test(spec.split, sizes[target])
     other = sizes[source] if source != target else 0
     if isinstance(spec.method, SupervisedSpec):
         return _fit_images(spec.method.pretrain, round(0.9 * (other or pool)))[0]  # a tenth watches
@@ -191,7 +191,8 @@ def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:
     return _fit_images(spec.method.pretrain, seen[spec.method.pool])[0]
 
 
-def _n_test(split: SplitSpec, subjects: int) -> int:
+def n_test(split: SplitSpec, subjects: int) -> int:
+    """Test subjects among so many."""
     return round(split.test * subjects) if split.test < 1 else round(split.test)
 
 

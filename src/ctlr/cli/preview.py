@@ -16,7 +16,14 @@ __all__ = ["preview"]
 
 
 def preview(
-    config: BenchmarkConfig, workspace: Path, workers: int | None, device: str, output: str, *, measured: bool
+    config: BenchmarkConfig,
+    workspace: Path,
+    workers: int | None,
+    device: str,
+    output: str,
+    *,
+    measured: bool,
+    detect: tuple[float, Path] | None = None,
 ) -> None:
     """Print studies, shared steps and estimated time to stdout; of the data, names alone are read.
 
@@ -27,6 +34,7 @@ def preview(
         device: Where it would run.
         output: table, json or yaml.
         measured: Time a few training steps where no earlier run has shown a rate.
+        detect: A gain to be seen, and the benchmark's file: what it needs is printed too.
     """
     plan = make_plan(config)
     rates = known_rates(workspace)
@@ -34,7 +42,8 @@ def preview(
         from ctlr.steps.calibrate import measure
 
         rates = measure(plan, "cuda" if device.startswith("cuda") else "cpu") | rates
-    rows = costs(plan, count_subjects(plan.datasets), rates)
+    subjects = count_subjects(plan.datasets)
+    rows = costs(plan, subjects, rates)
     crew = workers or default_workers(device, config.compute.threads)
     summary = {
         "benchmark": config.name,
@@ -47,12 +56,19 @@ def preview(
         "workers": crew,
         "estimated_seconds": _total(rows, crew),
     }
+    foreseen: dict[str, Any] = {}
+    if detect is not None:
+        from ctlr.cli.detection import detected, say_detected  # brings scipy and scikit-learn, which are slow to load
+
+        foreseen = {"detect": detected(config, plan, workspace, subjects, *detect)}
     if output != "table":
         steps = [row.model_dump(mode="json") for row in rows]
-        show(summary | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)
+        show(summary | foreseen | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)
         return
     show_rows(f"{config.name}: what `ctlr run` does", [_row(row) for row in rows])
     _say(plan, summary)
+    if foreseen:
+        say_detected(foreseen["detect"])
 
 
 def _row(cost: Cost) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """How likely it is that a claim of being better is false, by what the benchmark's own comparisons show.
 
-Taken alone, with nothing known beforehand, a gain's posterior is Student's t about the difference that was seen, and the
-claim is false with the probability that it leaves below zero: half of the two-sided p. That is the number of
-Christodoulou et al. (2025, "False Promises in Medical Imaging AI?", arXiv:2505.04720). It is right for one comparison
-that was fixed beforehand, and too small for the one of many that looked best: where most methods gain nothing, most
-claims are false, whatever their p.
+Taken alone, with nothing known beforehand, a gain's posterior is Student's t about the difference that was seen, and
+the claim is false with the probability that it leaves below zero: half of the two-sided p. Christodoulou et al. (2025,
+"False Promises in Medical Imaging AI?", arXiv:2505.04720) judge published claims by such a posterior. It is right for
+one comparison that was fixed beforehand, and too small for the one of many that looked best: where most methods gain
+nothing, most claims are false, whatever their p.
 
 So a table's claims are judged together, as Scott & Berger (2006, "An exploration of aspects of Bayesian multiple
-testing", Journal of Statistical Planning and Inference 136, 2144-2162) do: a true gain is zero with probability p0, or else
-drawn from a normal distribution about zero; p0 and the spread are unknown (uniform on 0 to 1; a prior of the spread on
-the scale of the standard errors) and learned from all comparisons of the table. The more of them look like noise, the
-less is believed of the best one, and having picked the best needs no further correction.
+testing", Journal of Statistical Planning and Inference 136, 2144-2162) do: a true gain is zero with probability p0, or
+else drawn from a normal distribution about zero; p0 and the spread are unknown (uniform on 0 to 1; a prior on the scale
+of the standard errors) and learned from all comparisons of the table. The more of them look like noise, the less is
+believed of the best one, and having picked the best needs no further correction.
 """
 
 from __future__ import annotations

@@ -1,27 +1,35 @@
 """What a comparison can show: the gain that it detects, and the seeds and test subjects that a gain needs.
 
-A gain is measured with K seeds on S test subjects. Its variance has three parts: which subjects were tested, which seeds
-were trained, and what differs from seed to seed and subject to subject alike. The first falls with S, the second with K,
-the third with both, so a spread that was seen at one K and S says what to expect at others. Power is that of Student's
-test at the degrees of freedom that the parts leave (Satterthwaite 1946), by the noncentral t distribution.
+A gain is measured with K seeds on S test subjects. Its variance has three parts: which subjects were tested, which
+seeds were trained, and how each subject answers each seed. The first falls with S, the second with K, the third with
+both, so a spread that was seen at one K and S says what to expect at others.
+
+A gain is detected where the interval of the report's own test (`variance.half_width`) excludes zero, at the level that
+Holm leaves for a table. Intervals are wider or narrower by the luck of the variances that they are made of; the power
+is the mean over that luck. Where seeds are all that varies, it is that of Student's test (the noncentral t).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from scipy import special
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+from ctlr.report.variance import VarianceParts, half_width
 
 __all__ = ["POWER", "Design", "Spread", "detectable_gain", "holm_level", "seeds_needed", "subjects_needed"]
 
+Floats = NDArray[np.float64]
+
 POWER = 0.8
 """Chance that a real gain is found."""
-_MOST = 1_000_000
+_MOST = 100_000
 """Seeds or subjects beyond which nobody looks."""
-_KNOWN = 1e6
-"""Degrees of freedom from which on Student's distribution is normal to all digits that are shown."""
 
 
 @dataclass(frozen=True)
@@ -35,44 +43,82 @@ class Design:
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Variance of a gain as it was seen, by what it comes from; the three parts add up to it."""
+    """Variance of a gain by what it comes from, each part as it is with K seeds and S subjects; they add up to it."""
 
     design: Design
-    """Where it was seen."""
     subjects: float
     """From the choice of test subjects alone."""
     seeds: float
     """From the choice of seeds alone."""
     shared: float
     """From subjects that answer each seed differently."""
-    pooled: int = 1
-    """Comparisons over which the seeds' variance is taken together when a gain is tested."""
+    lent: float = 1.0
+    """Degrees of freedom of the seeds' variance for each seed after the first: 2 where comparisons lend one another."""
 
-    def at(self, design: Design) -> tuple[float, float]:
-        """(standard error, degrees of freedom) to expect of another number of seeds and subjects, at least 2 of each."""
+    @classmethod
+    def of(cls, parts: VarianceParts) -> Spread:
+        """What was seen in one comparison, with two seeds and two subjects at least."""
+        return cls(
+            design=Design(parts.n_seeds, parts.n_subjects), subjects=parts.of_subjects_alone,
+            seeds=parts.of_seeds_alone, shared=parts.shared, lent=parts.seeds_freedom / (parts.n_seeds - 1),
+        )  # fmt: skip
+
+    @classmethod
+    def mean(cls, spreads: Sequence[Spread]) -> Spread:
+        """Of several comparisons, with the first one's number of seeds and subjects: one alone is hardly known."""
+        first = spreads[0]
+        alike = [spread.at(first.design) for spread in spreads]
+        means = {
+            name: float(np.mean([getattr(each, name) for each in alike])) for name in ("subjects", "seeds", "shared")
+        }
+        return replace(first, **means)
+
+    def at(self, design: Design) -> Spread:
+        """What to expect of another number of seeds and subjects."""
         fewer_subjects, fewer_seeds = self.design.subjects / design.subjects, self.design.seeds / design.seeds
-        subjects, seeds = self.subjects * fewer_subjects, self.seeds * fewer_seeds
-        shared = self.shared * fewer_subjects * fewer_seeds
-        of_seeds, of_subjects = self.pooled * (design.seeds - 1), design.subjects - 1
-        total = subjects + seeds + shared
-        unsure = (seeds + shared) ** 2 / of_seeds + (subjects + shared) ** 2 / of_subjects
-        least = float(min(of_seeds, of_subjects))
-        return math.sqrt(total), max(total**2 / unsure, least) if unsure else least
+        return replace(
+            self, design=design, subjects=self.subjects * fewer_subjects, seeds=self.seeds * fewer_seeds,
+            shared=self.shared * fewer_subjects * fewer_seeds,
+        )  # fmt: skip
 
 
-def detectable_gain(se: float, freedom: float, level: float, power: float = POWER) -> float:
-    """The true gain that a two-sided test finds with a given power.
+def detectable_gain(spread: Spread, level: float, power: float = POWER) -> float:
+    """The true gain that is found with a given power, in the unit of the metric.
 
     Args:
-        se: Standard error of the gain, in its unit.
-        freedom: Degrees of freedom of the standard error.
-        level: At which the test is made, such as 0.05.
+        spread: With two seeds and two subjects at least.
+        level: At which the test is made, two-sided, such as 0.05.
         power: Chance to find it.
     """
-    if freedom > _KNOWN:
-        return se * float(special.ndtri(1 - level / 2) + special.ndtri(power))
-    beyond = float(special.stdtrit(freedom, 1 - level / 2))
-    return se * float(special.nctdtrinc(freedom, 1 - power, beyond))
+    widths, weights = _half_widths(spread, level)
+    se = math.sqrt(spread.subjects + spread.seeds + spread.shared)
+    if se == 0:
+        return 0.0
+
+    def missed(gain: float) -> float:
+        found = special.ndtr((gain - widths) / se) + special.ndtr((-gain - widths) / se)
+        return power - float((weights * found).sum())
+
+    return float(optimize.brentq(missed, 0.0, float(widths.max()) + 9 * se, rtol=1e-6))
+
+
+def _half_widths(spread: Spread, level: float) -> tuple[Floats, Floats]:
+    """Half-widths of intervals by the luck of their variances, and how often they come; both (V, W)."""
+    freedom = round(spread.lent * (spread.design.seeds - 1))
+    luck, weights = _luck(freedom)
+    of_subjects, often = _luck(spread.design.subjects - 1)
+    widths = half_width(
+        (spread.seeds + spread.shared) * luck[:, None], freedom, (spread.subjects + spread.shared) * of_subjects,
+        spread.shared, spread.design.subjects, alpha=level,
+    )  # fmt: skip
+    return widths, weights[:, None] * often
+
+
+@lru_cache(maxsize=256)
+def _luck(freedom: int) -> tuple[Floats, Floats]:
+    """A variance's estimate over its true value at Gaussian nodes of its distribution (chi-squared), with weights."""
+    nodes, weights = np.polynomial.legendre.leggauss(48)
+    return special.gammaincinv(freedom / 2, (nodes + 1) / 2) * 2 / freedom, weights / 2
 
 
 def holm_level(comparisons: int, confidence: float, standing: int = 0) -> float:
@@ -82,12 +128,12 @@ def holm_level(comparisons: int, confidence: float, standing: int = 0) -> float:
 
 def seeds_needed(spread: Spread, subjects: int, gain: float, level: float) -> int | None:
     """Fewest seeds that detect a gain on so many test subjects; None where no number of seeds does."""
-    return _least(lambda seeds: detectable_gain(*spread.at(Design(seeds, subjects)), level), gain)
+    return _least(lambda seeds: detectable_gain(spread.at(Design(seeds, subjects)), level), gain)
 
 
 def subjects_needed(spread: Spread, seeds: int, gain: float, level: float) -> int | None:
     """Fewest test subjects that detect a gain with so many seeds; None where no number of subjects does."""
-    return _least(lambda subjects: detectable_gain(*spread.at(Design(seeds, subjects)), level), gain)
+    return _least(lambda subjects: detectable_gain(spread.at(Design(seeds, subjects)), level), gain)
 
 
 def _least(detectable: Callable[[int], float], gain: float) -> int | None:

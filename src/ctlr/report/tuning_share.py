@@ -105,7 +105,8 @@ def share_table(rows: Sequence[ShareRow], *, level: float) -> Table:
         name="tuning-share",
         caption=f"Tuning’s share: gain in {named} of each tuned method over itself with the options in the file, "
         "beside its gain over scratch where both are tuned and where neither is. On test subjects, paired by seed and "
-        f"subject, with {percent(level)} intervals; positive is better. p is adjusted for {len(rows)} comparisons (Holm).",
+        f"subject, with {percent(level)} intervals; positive is better. p is adjusted for {len(rows)} comparisons "
+        "(Holm).",
         columns=(
             *naming.columns, "n", "Gain of tuning", "Verdict", "p", "Over scratch, both tuned",
             "Over scratch, neither tuned",
