@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.report.diagnostics import Gap, gap, known_mean
 from ctlr.report.sections import Done, Section
-from ctlr.report.statistics import Estimate, Gain, Outcome, bootstrap_mean, holm, paired_gain
+from ctlr.report.statistics import (
+    Estimate,
+    Gain,
+    Outcome,
+    Verdict,
+    gains_together,
+    holm,
+    mean_score,
+    paired_gain,
+    scores_together,
+)
 from ctlr.specs import METRICS
 
 __all__ = [
+    "DIRECTIONS",
     "SPLITS",
     "CountRow",
+    "Direction",
     "GainRow",
     "GapRow",
     "MetricRow",
@@ -26,12 +37,17 @@ __all__ = [
     "SplitRow",
     "bin_edges",
     "compute",
-    "gain_between",
+    "gains_between",
 ]
 
 SPLITS = ("train", "validation", "test")
-_SEED = 0
-"""Every estimate draws the same subjects: what a row says does not depend on the others."""
+
+
+Direction = Literal["gain", "none", "negative", "untested"]
+DIRECTIONS: Mapping[Verdict, Direction] = {
+    "gain": "gain", "none": "none", "negative transfer": "negative", "not tested": "untested",
+}  # fmt: skip
+"""Verdicts in a word each, for tones and lookups."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +80,14 @@ class GainRow:
     gain: Gain
     """Positive is better, whichever way the metric runs."""
     p_holm: float
-    """Adjusted for every comparison of the section."""
+    """Adjusted for every comparison of the section; NaN where nothing is tested (one seed)."""
     stands: bool
     """Whether the verdict also holds with all comparisons of the section taken together."""
 
     @property
-    def direction(self) -> Literal["gain", "none", "negative"]:
+    def direction(self) -> Direction:
         """The interval's verdict."""
-        return "negative" if self.gain.verdict == "negative transfer" else self.gain.verdict
+        return DIRECTIONS[self.gain.verdict]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +128,6 @@ class Rows:
 
     level: float
     """Share of intervals that hold the true value."""
-    replicates: int
-    """Resamples behind each interval."""
     counts: list[CountRow]
     scores: list[ScoreRow]
     gains: list[GainRow]
@@ -126,28 +140,24 @@ class Rows:
     """Of a regression; empty for classes."""
 
 
-def compute(section: Section, *, bootstrap: int, level: float) -> Rows:
+def compute(section: Section, *, level: float) -> Rows:
     """Compute a section's rows; methods in its order, sizes ascending.
 
     Args:
         section: Studies of one transfer.
-        bootstrap: Replicates; more are drawn where many comparisons ask for finer p-values (`statistics.holm`).
         level: Share of intervals that hold the true value.
 
     Raises:
         DataError: Studies were tested on different subjects.
     """
-    comparisons = len(section.methods) * len(section.sizes)
-    resampling = _Resampling(max(bootstrap, math.ceil(4 * comparisons / (1 - level))), level)
     others = [label for label in section.methods if label != section.floor]
     regression = section.task.kind == "regression"
     return Rows(
         level=level,
-        replicates=resampling.replicates,
         counts=[_counts(section, size) for size in section.sizes],
-        scores=_scores(section, resampling),
-        gains=_gains(section, section.contenders, section.baseline, resampling),
-        over_mean=_gains(section, others, section.floor, resampling),
+        scores=_scores(section, level),
+        gains=_gains(section, section.contenders, section.baseline, level),
+        over_mean=_gains(section, others, section.floor, level),
         splits=[_splits(section, method, size) for method, size in _cells(section)],
         metrics=[_metrics(section, method, size) for method, size in _cells(section)],
         gaps=[
@@ -179,11 +189,6 @@ def _counts(section: Section, size: int) -> CountRow:
 # ---------------------------------------------------------------- estimates
 
 
-class _Resampling(NamedTuple):
-    replicates: int
-    level: float
-
-
 def _outcomes(cell: Sequence[Done]) -> list[Outcome]:
     return [
         Outcome(
@@ -196,43 +201,60 @@ def _outcomes(cell: Sequence[Done]) -> list[Outcome]:
     ]
 
 
-def _scores(section: Section, resampling: _Resampling) -> list[ScoreRow]:
-    rows = []
-    for method, size in _cells(section):
-        estimate = bootstrap_mean(
-            _outcomes(section.cells[method, size]), section.task.headline, np.random.default_rng(_SEED),
-            bins=bin_edges(section, size), **resampling._asdict(),
-        )  # fmt: skip
-        if estimate is not None:
-            rows.append(ScoreRow(method=method, n_train=size, estimate=estimate))
-    return rows
-
-
-def _gains(section: Section, methods: Sequence[str], against: str | None, resampling: _Resampling) -> list[GainRow]:
-    found: list[tuple[str, int, Gain]] = []
-    for method, size in _cells(section):
-        if method in methods and against is not None and (against, size) in section.cells:
-            gain = paired_gain(
-                _outcomes(section.cells[method, size]), _outcomes(section.cells[against, size]), section.task.headline,
-                np.random.default_rng(_SEED), bins=bin_edges(section, size), **resampling._asdict(),
-            )  # fmt: skip
-            if gain is not None:
-                found.append((method, size, gain))
-    adjusted = holm([gain.p for _, _, gain in found])
-    return [
-        GainRow(
-            method=method, n_train=size, gain=gain, p_holm=p,
-            stands=gain.verdict != "none" and p < 1 - resampling.level,
+def _scores(section: Section, level: float) -> list[ScoreRow]:
+    metric = section.task.headline
+    found = {
+        (method, size): estimate
+        for method, size in _cells(section)
+        if (
+            estimate := mean_score(
+                _outcomes(section.cells[method, size]), metric, bins=bin_edges(section, size), level=level
+            )
         )
-        for (method, size, gain), p in zip(found, adjusted, strict=True)
-    ]  # fmt: skip
+    }
+    together = scores_together(list(found.values()), metric, level=level)
+    return [
+        ScoreRow(method=method, n_train=size, estimate=estimate)
+        for (method, size), estimate in zip(found, together, strict=True)
+    ]
 
 
-def gain_between(section: Section, method: str, other: str, size: int, rows: Rows) -> Gain | None:
-    """What one method gains over another at a size, resampled like the section's rows; None where no seed has both."""
+def _gains(section: Section, methods: Sequence[str], against: str | None, level: float) -> list[GainRow]:
+    found = {
+        (method, size): gain
+        for method, size in _cells(section)
+        if method in methods and against is not None and (against, size) in section.cells
+        if (gain := _gain(section, method, against, size, level))
+    }
+    together = gains_together(list(found.values()), section.task.headline, level=level)
+    adjusted = holm([gain.p for gain in together])
+    return [
+        GainRow(method=method, n_train=size, gain=gain, p_holm=p, stands=gain.shown and p < 1 - level)
+        for (method, size), gain, p in zip(found, together, adjusted, strict=True)
+    ]
+
+
+def gains_between(section: Section, pairs: Sequence[tuple[str, str, int]], rows: Rows) -> list[Gain | None]:
+    """What methods gain over others at a size, taken together as one table.
+
+    Args:
+        section: Studies of one transfer.
+        pairs: (method, other, size) of each comparison.
+        rows: Of the section.
+
+    Returns:
+        One a pair; None where no seed has both.
+    """
+    found = [_gain(section, method, other, size, rows.level) for method, other, size in pairs]
+    known = [gain for gain in found if gain is not None]
+    together = iter(gains_together(known, section.task.headline, level=rows.level))
+    return [None if gain is None else next(together) for gain in found]
+
+
+def _gain(section: Section, method: str, other: str, size: int, level: float) -> Gain | None:
     return paired_gain(
         _outcomes(section.cells[method, size]), _outcomes(section.cells[other, size]), section.task.headline,
-        np.random.default_rng(_SEED), bins=bin_edges(section, size), replicates=rows.replicates, level=rows.level,
+        bins=bin_edges(section, size), level=level,
     )  # fmt: skip
 
 

@@ -87,7 +87,6 @@ def tuning_view(
     *,
     budget: Budget,
     validation: str,
-    bootstrap: int,
     level: float,
 ) -> TuningView:
     """Compute and draw.
@@ -99,14 +98,13 @@ def tuning_view(
         root: Of the workspace, for the trials' validation predictions.
         budget: What every search was given the same of.
         validation: How trials were judged: holdout, kfold:K or repeats:R.
-        bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
     """
     style = {search.study.method.label: Style(INK, "o") for search in searches} | dict(style)
     ledger = tuning.ledger_rows(searches)
     spread = tuning.spread_rows(ledger)
     lost = tuning.lost_rows(searches)
-    selection = selection_rows(searches, sections, root, bootstrap=bootstrap, level=level)
+    selection = selection_rows(searches, sections, root, level=level)
     tables = {
         "ledger": tuning_tables.ledger_table(ledger),
         "chosen": tuning_tables.choices_table(tuning.choice_rows(searches)),
