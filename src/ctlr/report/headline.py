@@ -47,6 +47,8 @@ def answer(section: Section, rows: Rows) -> Answer:
         text = f"Only training from scratch was run, so there is nothing to hold it against. {_best(section, rows)}"
     elif not rows.gains:
         text = f"No method finished beside ‘{section.baseline}’, so no gain can be given. {_best(section, rows)}"
+    elif not any(row.gain.tested for row in rows.gains):
+        text = f"One seed supports no verdict, so no gain is called one. {_best(section, rows)}"
     else:
         text = _gains(section, rows)
     return Answer(text, tuple(_notes(section, rows)))
@@ -55,7 +57,7 @@ def answer(section: Section, rows: Rows) -> Answer:
 def _gains(section: Section, rows: Rows) -> str:
     """One clause a size; neighbouring sizes at which nothing stands share one."""
     nobody = "no method differs" if len(section.contenders) > 1 else f"‘{section.contenders[0]}’ does not differ"
-    sizes = sorted({row.n_train for row in rows.gains})
+    sizes = sorted({row.n_train for row in rows.gains if row.gain.tested})
     found = [(size, _at(section, rows, size)) for size in sizes]
     if not any(words for _, words in found):
         return f"Nothing wins: at {listed(sizes)} labelled subjects {nobody} measurably from training from scratch."
@@ -123,8 +125,12 @@ def _notes(section: Section, rows: Rows) -> list[str]:
         notes.append(
             f"At {listed(unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
         )
-    if max(row.estimate.n_seeds for row in rows.scores) == 1:
-        notes.append("One seed only: the intervals tell of other test subjects, not of other training runs.")
+    untested = sorted({row.n_train for row in rows.gains if not row.gain.tested})
+    if untested:
+        notes.append(
+            f"At {listed(untested)} there is a single seed: its intervals tell of other test subjects, not of other "
+            "training runs, and nothing is tested. List five `seeds` or more."
+        )
     failed = sum(count.failed for count in rows.counts)
     if failed:
         total = failed + sum(count.finished for count in rows.counts)
@@ -135,7 +141,7 @@ def _notes(section: Section, rows: Rows) -> list[str]:
 def _against_the_mean(section: Section, rows: Rows) -> list[str]:
     """Sizes at which nobody, and winners who do not, beat a predictor that never sees an image."""
     word = "mean" if section.task.kind == "regression" else "most frequent class"
-    sizes = sorted({row.n_train for row in rows.over_mean})
+    sizes = sorted({row.n_train for row in rows.over_mean if row.gain.tested})
     beaten = {(row.method, row.n_train) for row in rows.over_mean if row.direction == "gain"}
     hopeless = [size for size in sizes if not any(n == size for _, n in beaten)]
     notes = []
@@ -151,7 +157,7 @@ def _against_the_mean(section: Section, rows: Rows) -> list[str]:
 
 
 def _hints(rows: Rows) -> list[str]:
-    hints = [row for row in rows.gains if row.direction != "none" and not row.stands]
+    hints = [row for row in rows.gains if row.gain.shown and not row.stands]
     if not hints:
         return []
     if len(hints) > MOST_NAMED:

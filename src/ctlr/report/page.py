@@ -51,7 +51,7 @@ def build_report(
         environment: Package versions, git commit, platform.
         excluded: Why each image that was left out is bad.
         wall_seconds: Of the whole run; 0 when unknown.
-        bootstrap: Replicates behind an interval, at least.
+        bootstrap: Draws of pairs behind the interval of a rank correlation.
         confidence: Share of intervals that hold the true value.
         searches: What tuning tried and chose; their trials' validation predictions lie below `root`.
         budget: What every search was given the same of, trials or device seconds.

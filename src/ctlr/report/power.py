@@ -68,10 +68,9 @@ class Spread:
         """Of several comparisons, with the first one's number of seeds and subjects: one alone is hardly known."""
         first = spreads[0]
         alike = [spread.at(first.design) for spread in spreads]
-        means = {
-            name: float(np.mean([getattr(each, name) for each in alike])) for name in ("subjects", "seeds", "shared")
-        }
-        return replace(first, **means)
+        parts = np.mean([(each.subjects, each.seeds, each.shared) for each in alike], axis=0)
+        subjects, seeds, shared = map(float, parts)
+        return replace(first, subjects=subjects, seeds=seeds, shared=shared)
 
     def at(self, design: Design) -> Spread:
         """What to expect of another number of seeds and subjects."""

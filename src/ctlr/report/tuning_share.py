@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ctlr.report.displays import METRIC_WORDS, interval, p_words, percent
+from ctlr.report.displays import METRIC_WORDS, VERDICTS, interval, p_words, percent, verdict_cell
 from ctlr.report.formats import Cell, Table, decimals, number
 from ctlr.report.headline import listed
 from ctlr.report.search_stages import Line
 from ctlr.report.sections import Done, Section
 from ctlr.report.statistics import Gain
-from ctlr.report.tables import GainRow, gain_of, together
+from ctlr.report.tables import GainRow, gains_of, verdicts
 from ctlr.report.tuning_tables import Naming
 from ctlr.specs import StudyResult
 
@@ -19,7 +19,7 @@ __all__ = ["ShareRow", "share_rows", "share_table", "share_words"]
 
 Cells = Mapping[tuple[Line, int], Sequence[Done]]
 
-_VERDICTS = {"gain": "gain", "none": "none", "negative": "loss"}
+_VERDICTS = {**VERDICTS, "negative": "loss"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +37,13 @@ class ShareRow:
 
 
 def share_rows(
-    sections: Sequence[Section], at_defaults: Sequence[StudyResult | Done], *, bootstrap: int, level: float
+    sections: Sequence[Section], at_defaults: Sequence[StudyResult | Done], *, level: float
 ) -> list[ShareRow]:
     """One row a method and size of which both ways have finished; a method without a source has one for all sections.
 
     Args:
         sections: Of tuned studies.
         at_defaults: The same studies with the options in the file.
-        bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
     """
     before: dict[tuple[Line, int], list[Done]] = {}
@@ -53,29 +52,41 @@ def share_rows(
             before.setdefault((Line.of(item.result.study), item.result.study.n_train), []).append(item)
     found: dict[tuple[Line, int], ShareRow] = {}
     for section in sections:
-        for row in _rows(section, before, bootstrap=bootstrap, level=level):
+        for row in _rows(section, before, level):
             found.setdefault((row.line, row.tuning.n_train), row)
-    adjusted = together([row.tuning for row in found.values()], level)
+    adjusted = verdicts([(row.tuning.method, row.tuning.n_train, row.tuning.gain) for row in found.values()], level)
     return [replace(row, tuning=tuning) for row, tuning in zip(found.values(), adjusted, strict=True)]
 
 
-def _rows(section: Section, before: Cells, *, bootstrap: int, level: float) -> Iterator[ShareRow]:
-    def gain(method: Sequence[Done], other: Sequence[Done], size: int) -> Gain | None:
-        return gain_of(section, method, other, size, replicates=bootstrap, level=level) if method and other else None
+def _rows(section: Section, before: Cells, level: float) -> list[ShareRow]:
+    def untuned(cell: Sequence[Done], size: int) -> Sequence[Done]:
+        return before.get((Line.of(cell[0].result.study), size), ()) if cell else ()
 
-    for (method, size), tuned in section.cells.items():
-        line = Line.of(tuned[0].result.study)
-        tuning = gain(tuned, before.get((line, size), ()), size)
-        if tuning is None:
-            continue
-        scratch = () if method == section.baseline else section.cells.get((section.baseline or "", size), ())
-        scratch_before = before.get((Line.of(scratch[0].result.study), size), ()) if scratch else ()
-        yield ShareRow(
-            line=line, metric=section.task.headline,
-            tuning=GainRow(method=method, n_train=size, gain=tuning, p_holm=1.0, stands=False),
-            over_scratch=gain(tuned, scratch, size),
-            over_scratch_before=gain(before[line, size], scratch_before, size),
-        )  # fmt: skip
+    cells = [(key, cell) for key, cell in section.cells.items() if key[0] != section.floor]
+    at_scratch = {size: cell for (method, size), cell in cells if method == section.baseline}
+    rivals = [(each, () if each[0][0] == section.baseline else at_scratch.get(each[0][1], ())) for each in cells]
+    tuning = _gains(section, [(cell, untuned(cell, n), n) for (_, n), cell in cells], level)
+    over = _gains(section, [(cell, other, n) for ((_, n), cell), other in rivals], level)
+    over_before = _gains(section, [(untuned(cell, n), untuned(other, n), n) for ((_, n), cell), other in rivals], level)
+    return [
+        ShareRow(
+            line=Line.of(cell[0].result.study), metric=section.task.headline,
+            tuning=GainRow(method=method, n_train=size, gain=gain, p_holm=gain.p, stands=False),
+            over_scratch=over_scratch, over_scratch_before=over_scratch_before,
+        )
+        for ((method, size), cell), gain, over_scratch, over_scratch_before in zip(
+            cells, tuning, over, over_before, strict=True
+        )
+        if gain is not None
+    ]  # fmt: skip
+
+
+def _gains(
+    section: Section, pairs: Sequence[tuple[Sequence[Done], Sequence[Done], int]], level: float
+) -> list[Gain | None]:
+    """One a pair; None where a side has no study."""
+    found = iter(gains_of(section, [pair for pair in pairs if pair[0] and pair[1]], level))
+    return [next(found) if own and other else None for own, other, _ in pairs]
 
 
 def share_table(rows: Sequence[ShareRow], *, level: float) -> Table:
@@ -94,10 +105,9 @@ def share_table(rows: Sequence[ShareRow], *, level: float) -> Table:
 
     def line(row: ShareRow) -> tuple[Cell, ...]:
         tuning = row.tuning
-        alone = "" if tuning.stands or tuning.direction == "none" else "taken alone"
         return (
             *naming.cells(row.line), Cell(str(tuning.n_train)), cell(tuning.gain),
-            Cell(_VERDICTS[tuning.direction], alone, tuning.direction), Cell(p_words(tuning.p_holm)),
+            verdict_cell(tuning.gain, stands=tuning.stands, words=_VERDICTS), Cell(p_words(tuning.p_holm)),
             cell(row.over_scratch), cell(row.over_scratch_before),
         )  # fmt: skip
 

@@ -227,7 +227,7 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
             Cell(number(row.runner_up, own)),
             Cell("–", tone="muted") if gain is None
             else Cell(number(gain.mean, lead_digits, sign=True), interval(gain, lead_digits, sign=True)),
-            Cell("–", tone="muted") if gain is None else Cell("yes" if gain.verdict == "gain" else "no"),
+            Cell("–", tone="muted") if gain is None else Cell("yes" if gain.low > 0 else "no"),
             Cell(number(row.test, digits)), Cell(number(row.gap, digits, sign=True)),
         )  # fmt: skip
 
@@ -235,7 +235,7 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
         name="tuning-selection",
         caption=f"{named} of the best trial and the runner-up on validation subjects, and of the "
         f"chosen options on the test set, mean over the seeds. The lead is paired over validation subjects, with its "
-        f"{percent(level)} interval; the gap says how much worse the test set is than the best trial’s validation.",
+        f"{percent(level)} interval, which is of these two models: other seeds may rank them otherwise. The gap says how much worse the test set is than the best trial’s validation.",
         columns=(
             *naming.columns, "n", "Best trial", "Runner-up", "Lead", "Beyond noise", "Test, trained anew", "Gap",
         ),
@@ -244,7 +244,8 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
             row.line._asdict()
             | {"n_train": row.n_train, "metric": row.metric, "best": row.best, "runner_up": row.runner_up}
             | {key: getattr(row.gain, source, None) for key, source in
-               (("lead", "mean"), ("lead_low", "low"), ("lead_high", "high"), ("p", "p"), ("subjects", "n_subjects"))}
+               (("lead", "mean"), ("lead_low", "low"), ("lead_high", "high"), ("subjects", "n_subjects"))}
+            | {"p": None if row.gain is None else row.gain.parts.p(row.gain.mean)}
             | {"test": row.test, "seeds": row.seeds, "gap": row.gap}
             for row in rows
         ),

@@ -98,7 +98,6 @@ def tuning_view(
     *,
     budget: Budget,
     validation: str,
-    bootstrap: int,
     level: float,
     at_defaults: Sequence[StudyResult | Done] = (),
 ) -> TuningView:
@@ -111,7 +110,6 @@ def tuning_view(
         root: Of the workspace, for the trials' validation predictions.
         budget: What every search was given the same of.
         validation: How trials were judged: holdout, kfold:K or repeats:R.
-        bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
         at_defaults: The same studies with the options in the file.
     """
@@ -119,14 +117,14 @@ def tuning_view(
     ledger = tuning.ledger_rows(searches)
     spread = tuning.spread_rows(ledger)
     lost = tuning.lost_rows(searches)
-    selection = selection_rows(searches, sections, root, bootstrap=bootstrap, level=level)
+    selection = selection_rows(searches, sections, root, level=level)
     tables = {
         "ledger": tuning_tables.ledger_table(ledger),
         "chosen": tuning_tables.choices_table(tuning.choice_rows(searches)),
         "selection": tuning_tables.selection_table(selection, level=level),
         "failed": tuning_tables.failures_table(lost),
     } | ({"spread": tuning_tables.spread_table(spread)} if spread else {})
-    share = share_rows(sections, at_defaults, bootstrap=bootstrap, level=level)
+    share = share_rows(sections, at_defaults, level=level)
     if share:
         tables["share"] = share_table(share, level=level)
     size = max((s.study.n_train for s in searches if s.stages), default=0)
