@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ctlr.report.check_words import claim_words
 from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, score_digits, unit
 from ctlr.report.formats import number
 from ctlr.report.sections import Section
@@ -119,6 +120,7 @@ def _best(section: Section, rows: Rows) -> str:
 
 def _notes(section: Section, rows: Rows) -> list[str]:
     notes = [*_against_the_mean(section, rows), *_hints(rows)]
+    notes += claim_words(rows.gains, gain_digits(rows), _unit(section)) if rows.gains else []
     finished = sorted({size for _, size in section.cells})
     unpaired = [size for size in finished if (section.baseline, size) not in section.cells]
     if unpaired and rows.gains:
