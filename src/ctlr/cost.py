@@ -27,7 +27,7 @@ from ctlr.specs import (
     VATSpec,
 )
 
-__all__ = ["Cost", "costs", "n_test", "rate_key"]
+__all__ = ["Cost", "all_subjects", "costs", "n_test", "rate_key"]
 
 Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune", "defaults"]
 """`defaults`: finetuning of tuned methods with the options in the file."""
@@ -88,12 +88,17 @@ def costs(plan: Plan, subjects: Sizes, seconds_per_image: Mapping[str, float]) -
         subjects: By dataset; those of cohorts and published sets are known without.
         seconds_per_image: By `rate_key`: seconds / images of earlier steps. Where a rate is missing, so are seconds.
     """
-    known = [data for data in plan.datasets if isinstance(data, CohortSpec | CollectionSpec)]
-    sizes = {data.name: data.subjects for data in known} | dict(subjects)
+    sizes = all_subjects(plan, subjects)
     groups: dict[tuple[str, str, str, str], list[_Step]] = {}
     for step in _steps(plan, sizes):
         groups.setdefault((step.stage, step.data.name, step.method_name, step.encoder_name), []).append(step)
     return [_cost(steps, seconds_per_image) for steps in groups.values()]
+
+
+def all_subjects(plan: Plan, counted: Sizes) -> dict[str, int]:
+    """Subjects by dataset: those that were counted, and those that a spec knows."""
+    known = [data for data in plan.datasets if isinstance(data, CohortSpec | CollectionSpec)]
+    return {data.name: data.subjects for data in known} | dict(counted)
 
 
 def _cost(steps: list[_Step], seconds_per_image: Mapping[str, float]) -> Cost:

@@ -15,17 +15,14 @@ def test_alone_a_claim_is_false_with_half_of_the_two_sided_p() -> None:
 
 def test_one_comparison_agrees_with_the_integral_over_what_is_unknown() -> None:
     gain, freedom = 2.5, 8.0
-
-    def likely(true: float) -> float:
-        return float(stats.t.pdf(gain - true, freedom))
-
-    def drawn(true: float) -> float:  # density of a true gain that is not 0: normal, its variance by (1 + v)^-2
-        found, _ = integrate.quad(lambda v: stats.norm.pdf(true, scale=v**0.5) / (1 + v) ** 2, 0, np.inf, limit=400)
-        return float(found)
-
-    below, _ = integrate.quad(lambda true: likely(true) * drawn(true), -30, -1e-6, limit=200)
-    above, _ = integrate.quad(lambda true: likely(true) * drawn(true), 1e-6, 60, points=[gain], limit=200)
-    expected = (likely(0) + below) / (likely(0) + below + above)  # p0 is 1/2 in the mean
+    true = np.linspace(-60, 60, 4800)  # has no 0
+    variance = np.logspace(-4, 6, 1000)
+    # Of a true gain that is not 0: normal, its variance by (1 + v)^-2.
+    drawn = stats.norm.pdf(true[:, None], scale=variance**0.5) / (1 + variance) ** 2
+    likely = stats.t.pdf(gain - true, freedom) * integrate.trapezoid(drawn, variance, axis=1)
+    below, above = (integrate.trapezoid(np.where(side, likely, 0), true) for side in (true < 0, true > 0))
+    zero = stats.t.pdf(gain, freedom)
+    expected = (zero + below) / (zero + below + above)  # p0 is 1/2 in the mean
     assert false_claims([Comparison(gain, 1.0, freedom)]) == [pytest.approx(expected, abs=2e-3)]
 
 

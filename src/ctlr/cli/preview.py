@@ -8,7 +8,7 @@ from typing import Any
 
 from ctlr.cli.show import show, show_rows
 from ctlr.config import BenchmarkConfig
-from ctlr.cost import Cost, costs
+from ctlr.cost import Cost, all_subjects, costs
 from ctlr.engine import count_subjects, default_workers, known_rates
 from ctlr.plan import Plan, make_plan
 
@@ -60,7 +60,7 @@ def preview(
     if detect is not None:
         from ctlr.cli.detection import detected, say_detected  # brings scipy and scikit-learn, which are slow to load
 
-        foreseen = {"detect": detected(config, plan, workspace, subjects, *detect)}
+        foreseen = {"detect": detected(config, plan, workspace, all_subjects(plan, subjects), *detect)}
     if output != "table":
         steps = [row.model_dump(mode="json") for row in rows]
         show(summary | foreseen | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)

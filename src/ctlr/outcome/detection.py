@@ -75,14 +75,14 @@ def foretell(
         ConfigError: There is nothing to gain over.
         DataError: Predictions in the workspace do not fit together.
     """
-    planned = sections([StudyResult(study=study, status="failed") for study in plan.studies])
-    if not any(section.baseline and section.contenders for section in planned):
-        raise ConfigError("`--detect` asks for gains over training from scratch. List `scratch` and another method.")
+    laid_out = sections([StudyResult(study=study, status="failed") for study in plan.studies])
+    planned = [section for section in laid_out if section.baseline and section.contenders]
+    if not planned:
+        raise ConfigError("`--detect` asks for gains over training from scratch; `methods` lists nothing else. Add one.")
     seen = {section_key(section): section for section in pilot_sections(plan, root)}
     return [
         row
         for section in planned
-        if section.baseline and section.contenders
         for row in _rows(config, section, seen.get(section_key(section)), subjects, gain)
     ]
 

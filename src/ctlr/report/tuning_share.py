@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ctlr.report.check_cells import check_record, false_cell
 from ctlr.report.displays import METRIC_WORDS, VERDICTS, interval, p_words, percent, verdict_cell
 from ctlr.report.formats import Cell, Table, decimals, number
 from ctlr.report.headline import listed
@@ -108,7 +109,7 @@ def share_table(rows: Sequence[ShareRow], *, level: float) -> Table:
         return (
             *naming.cells(row.line), Cell(str(tuning.n_train)), cell(tuning.gain),
             verdict_cell(tuning.gain, stands=tuning.stands, words=_VERDICTS), Cell(p_words(tuning.p_holm)),
-            cell(row.over_scratch), cell(row.over_scratch_before),
+            false_cell(tuning), cell(row.over_scratch), cell(row.over_scratch_before),
         )  # fmt: skip
 
     return Table(
@@ -118,7 +119,7 @@ def share_table(rows: Sequence[ShareRow], *, level: float) -> Table:
         f"subject, with {percent(level)} intervals; positive is better. p is adjusted for {len(rows)} comparisons "
         "(Holm).",
         columns=(
-            *naming.columns, "n", "Gain of tuning", "Verdict", "p", "Over scratch, both tuned",
+            *naming.columns, "n", "Gain of tuning", "Verdict", "p", "False", "Over scratch, both tuned",
             "Over scratch, neither tuned",
         ),
         headers=len(naming.columns), rows=tuple(map(line, rows)), records=tuple(map(_record, rows)),
@@ -138,6 +139,7 @@ def _record(row: ShareRow) -> dict[str, object]:
         | {"p": tuning.gain.p, "p_holm": tuning.p_holm, "verdict": _VERDICTS[tuning.direction],
            "stands": "yes" if tuning.stands else "no", "n_seeds": tuning.gain.n_seeds,
            "n_subjects": tuning.gain.n_subjects}
+        | check_record(tuning)
     )  # fmt: skip
 
 
