@@ -12,7 +12,7 @@ from ctlr.crew import Event
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan, make_plan
 from ctlr.searches import check_manifests, ended_searches, run_searches, tuned_plan
-from ctlr.specs import SearchResult
+from ctlr.specs import PretrainSpec, SearchResult
 from ctlr.workspace import Workspace
 
 Write = Callable[..., tuple[str, ...]]
@@ -163,7 +163,8 @@ def test_a_staged_search_tunes_each_pretraining_once_with_the_budget_of_all_size
     assert set(supervised.assignments) == {"pretrain.lr", "finetune.lr"}
     assert others[1].stages[0] == source
     after, _ = tuned_plan(plan, [scratch, supervised, *others])
-    assert len(after.pretrainings) == 1
+    assert len({spec.identity() for study in after.studies if (spec := PretrainSpec.of(study))}) == 1
+    assert len(after.pretrainings) == 2  # that of the file too, for tuning's share
 
 
 def test_a_joint_search_tunes_pretraining_and_finetuning_in_one_trial(own_bench: Bench, manifest: Write) -> None:

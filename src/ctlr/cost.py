@@ -36,13 +36,15 @@ __all__ = [
     "costs",
     "fitted_images",
     "known_sizes",
+    "n_test",
     "planned_images",
     "rate_key",
     "search_identity",
     "watched_images",
 ]
 
-Stage = Literal["preprocess", "tune", "pretrain", "score", "fit", "finetune"]
+Stage = Literal["preprocess", "tune", "pretrain", "score", "fit", "finetune", "defaults"]
+"""`defaults`: finetuning of tuned methods with the options in the file."""
 RUN = "run"
 """Under which key the seconds of a run outside its steps are kept: starting workers, waiting at the end, the report."""
 
@@ -145,7 +147,7 @@ def _cost(planned: list[_Step], seconds_per_image: Mapping[str, float], left: Co
     counted = [step.images for step in steps if step.images is not None]
     images = sum(counted) if len(counted) == len(steps) else None
     # A trial is a finetuning that is thrown away.
-    stage: Stage = "finetune" if first.stage == "tune" else first.stage
+    stage: Stage = "finetune" if first.stage in ("tune", "defaults") else first.stage
     rate = seconds_per_image.get(rate_key(stage, first.data, first.method, first.encoder))
     budget = [step.seconds for step in steps if step.seconds is not None]
     seconds = sum(budget) if budget else None if images is None or rate is None else images * rate
@@ -177,7 +179,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             encoder=study.encoder,
             seconds=plan.tuning.seconds,
         )
-    for spec in plan.pretrainings:
+    for spec in plan.pretrainings * (2 if plan.pretrains_anew else 1):
         images = _pretrain_images(spec, sizes)
         yield _Step(
             stage="pretrain", data=spec.target.data, images=images, identity=spec.identity(), method=spec.method,
@@ -200,15 +202,18 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             yield _Step(
                 stage="fit", data=study.target.data, images=images, identity=study.identity(), method=study.method
             )
-        if study.method.trains_network:
-            yield _Step(
-                stage="finetune",
-                data=study.target.data,
-                images=_study_images(study, sizes),
-                identity=study.identity(),
-                method=study.method,
-                encoder=study.encoder,
-            )
+    finetunings: dict[Stage, tuple[Study, ...]] = {"finetune": plan.studies, "defaults": plan.at_defaults}
+    for stage, studies in finetunings.items():
+        for study in studies:
+            if study.method.trains_network:
+                yield _Step(
+                    stage=stage,
+                    data=study.target.data,
+                    images=_study_images(study, sizes),
+                    identity=study.identity(),
+                    method=study.method,
+                    encoder=study.encoder,
+                )
 
 
 def planned_images(spec: Study | PretrainSpec, sizes: Sizes) -> int | None:
@@ -221,8 +226,8 @@ def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
     target, split = spec.target.data.name, spec.split
     if isinstance(spec, Study):
         held = spec.n_validation
-        n_test = _n_test(split, sizes[target].subjects) if target in sizes else 0
-        return _rows(held, target, sizes), _rows(spec.n_train + held + n_test, target, sizes)
+        tested = n_test(split, sizes[target].subjects) if target in sizes else 0
+        return _rows(held, target, sizes), _rows(spec.n_train + held + tested, target, sizes)
     if isinstance(spec.method, SelfferSpec):
         return _rows(n_validation(spec.n_train or 1, split), target, sizes), 0
     source = spec.source.data.name if spec.source else target
@@ -296,18 +301,19 @@ def _pool(spec: PretrainSpec, size: Size) -> int:
     """Images of the target that are neither tested nor set aside for validation."""
     if spec.target.task.name in size.pools:
         return size.pools[spec.target.task.name]
-    n_test = _n_test(spec.split, size.subjects)
-    pool = size.subjects - spec.n_reserved - n_test
+    tested = n_test(spec.split, size.subjects)
+    pool = size.subjects - spec.n_reserved - tested
     if pool < 1:
         raise ConfigError(
-            f"`sample_sizes` sets {spec.n_reserved} subjects aside for validation and `split.test` {n_test} for the "
+            f"`sample_sizes` sets {spec.n_reserved} subjects aside for validation and `split.test` {tested} for the "
             f"test; dataset {spec.target.data.name!r} has {size.subjects}, and none is left to train on. Lower "
             "`sample_sizes`, `split.test` or `split.validation`."
         )
     return round(pool * size.images / size.subjects)
 
 
-def _n_test(split: SplitSpec, subjects: int) -> int:
+def n_test(split: SplitSpec, subjects: int) -> int:
+    """Test subjects among so many."""
     return round(split.test * subjects) if split.test < 1 else round(split.test)
 
 

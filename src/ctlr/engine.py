@@ -32,6 +32,7 @@ from ctlr.workspace import Workspace, write_aside
 __all__ = [
     "check_device",
     "collect",
+    "collect_at_defaults",
     "collect_transfers",
     "default_workers",
     "gate",
@@ -140,7 +141,7 @@ def run_studies(
         device: cpu, cuda (one study a GPU) or cuda:N.
         on_event: Told what happens.
     """
-    keys = {f"study {study_key(study, arrays)}": study for study in plan.studies}
+    keys = {f"study {study_key(study, arrays)}": study for study in plan.trained}
 
     def note(event: Event) -> None:
         if event.job.kind == "study" and event.state == "failed":
@@ -215,7 +216,7 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
         jobs.setdefault(name, Job(name, "pretrain", spec.model_dump_json(), cost=1e12))
         return (name,)
 
-    for study in plan.studies:
+    for study in plan.trained:
         key = study_key(study, arrays)
         if workspace.has("studies", key):
             continue
@@ -289,6 +290,11 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
     return results
 
 
+def collect_at_defaults(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResult]:
+    """Results of a tuned plan's studies with the options in the file, as `collect` gives them."""
+    return collect(plan.model_copy(update={"studies": plan.at_defaults}), arrays, workspace)
+
+
 def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[TransferScores]:
     """Scores of a plan's transfers; those that have not been computed are left out."""
     keys = [key for spec in plan.transfers if workspace.has("transfers", key := transfer_key(spec, arrays))]
@@ -343,7 +349,7 @@ def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tupl
     for spec in plan.pretrainings:
         key = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
         stages.append((key, "pretrained", pretrain_key(spec, arrays)))
-    for study in plan.studies:
+    for study in plan.trained:
         key, identity = rate_key("finetune", study.target.data, study.method, study.encoder), study_key(study, arrays)
         stages.append((key, "finetuned", identity))
         if study.method.role == "baseline" and workspace.has("studies", identity):

@@ -159,15 +159,29 @@ def _check_manifest(file: Path, overrides: tuple[str, ...], output: str) -> None
 @_benchmark
 @_workspace
 @_running
+@click.option(
+    "--detect",
+    type=click.FloatRange(0, min_open=True),
+    metavar="GAIN",
+    help="Also say what it takes to see this gain in the headline metric, e.g. `1.5` years, by the spread of "
+    "studies that are finished in the workspace.",
+)
 @_output
 def plan(
-    file: Path, overrides: tuple[str, ...], workspace: Path, workers: int | None, device: str, output: str
+    file: Path,
+    overrides: tuple[str, ...],
+    workspace: Path,
+    workers: int | None,
+    device: str,
+    detect: float | None,
+    output: str,
 ) -> None:
-    """Show what a run would do: studies, shared steps, estimated time."""
+    """Show what a run would do: studies, shared steps, estimated time; with `--detect`, what it would show."""
     from ctlr.cli.preview import preview
     from ctlr.config import load
 
-    preview(load(file, overrides), workspace, workers, device, output, measured=False)
+    wanted = None if detect is None else (detect, file)
+    preview(load(file, overrides), workspace, workers, device, output, measured=False, detect=wanted)
 
 
 @cli.command()

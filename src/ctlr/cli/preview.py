@@ -8,7 +8,7 @@ from typing import Any
 
 from ctlr.cli.show import show, show_rows
 from ctlr.config import BenchmarkConfig
-from ctlr.cost import RUN, Cost, costs
+from ctlr.cost import RUN, Cost, costs, known_sizes
 from ctlr.engine import default_workers, known_rates
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.foresight import listings, measure_together, sizes, stored_arrays, work_left
@@ -19,7 +19,14 @@ __all__ = ["preview"]
 
 
 def preview(
-    config: BenchmarkConfig, workspace: Path, workers: int | None, device: str, output: str, *, measured: bool
+    config: BenchmarkConfig,
+    workspace: Path,
+    workers: int | None,
+    device: str,
+    output: str,
+    *,
+    measured: bool,
+    detect: tuple[float, Path] | None = None,
 ) -> None:
     """Print studies, shared steps, what is left of them and its estimated time to stdout.
 
@@ -32,6 +39,7 @@ def preview(
         device: Where it would run.
         output: table, json or yaml.
         measured: Time a few images and training steps where no earlier run has shown a rate.
+        detect: A gain to be seen, and the benchmark's file: what it needs is printed too.
 
     Raises:
         ConfigError: A dataset is smaller than what is asked of it.
@@ -52,6 +60,7 @@ def preview(
         "datasets": [data.name for data in plan.datasets],
         "studies": len(plan.studies),
         "searches": len(plan.searches),
+        "studies_at_defaults": len(plan.at_defaults),
         "shared_pretrainings": len(plan.pretrainings),
         "transfer_scores": len(plan.transfers),
         "workers": crew,
@@ -61,15 +70,23 @@ def preview(
         "sizes": [{"n_train": size, "n_validation": config.split.n_validation(size)} for size in config.sample_sizes],
         "methods": {label: _trained(method) for label, method in config.methods.items()},
     }
+    foreseen: dict[str, Any] = {}
+    if detect is not None:
+        from ctlr.cli.detection import detected, say_detected  # brings scipy and scikit-learn, which are slow to load
+
+        known_subjects = {name: size.subjects for name, size in (known_sizes(plan) | known).items()}
+        foreseen = {"detect": detected(config, plan, workspace, known_subjects, *detect)}
     if output != "table":
         steps = [row.model_dump(mode="json") for row in rows]
-        show(summary | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)
+        show(summary | foreseen | {"costs": steps, "study_ids": [study.id for study in plan.studies]}, output)
         return
     show_rows(f"{config.name}: what `ctlr run` does", [_row(row) for row in rows])
     methods = [{"method": label, "views": method.views_words, "refit": "yes" if method.finetune.refit else "no"}
                for label, method in config.methods.items()]  # fmt: skip
     show_rows("Random views through which stages see images, and whether methods are refitted", methods)
     _say(plan, summary)
+    if foreseen:
+        say_detected(foreseen["detect"])
 
 
 def _trained(method: MethodSpec) -> dict[str, Any]:
@@ -122,11 +139,17 @@ def _say(plan: Plan, summary: dict[str, Any]) -> None:
     searches = f"{len(plan.searches)} searches come first. " if plan.searches else ""
     finished, unfinished = summary["steps_done"], summary["steps_left"]
     done = f"{finished} of {finished + unfinished} steps are finished in the workspace; what is left is counted above."
+    again = (
+        f"{len(plan.at_defaults)} of them train every method with the options in the file too, for tuning's share of "
+        "its gain; `tuning.share: false` leaves them out. "
+        if plan.at_defaults
+        else ""
+    )
     scores = f", and {len(plan.transfers)} steps score the transfers" if plan.transfers else ""
     sizes = ", ".join(f"{size['n_train']} + {size['n_validation']}" for size in summary["sizes"])
     show(
         f"Labelled subjects, n (training + validation): {sizes}.\n"
-        f"{searches}{len(plan.studies)} studies share {len(plan.pretrainings)} pretrainings{scores}. "
+        f"{searches}{len(plan.trained)} studies share {len(plan.pretrainings)} pretrainings{scores}. {again}"
         f"Estimated time: {time}.\n{done}",
         "table",
     )

@@ -259,7 +259,7 @@ def _narrowed(plan: Plan, study: str) -> Plan:
     wanted = tuple(each for each in plan.studies if each.id == study)
     if not wanted:
         raise ConfigError(f"{nearest(study, (each.id for each in plan.studies))} No study has the id {study!r}.")
-    return plan.model_copy(update={"studies": wanted})
+    return plan.model_copy(update={"studies": wanted, "at_defaults": ()})
 
 
 def _named(job: Job) -> tuple[str, str]:

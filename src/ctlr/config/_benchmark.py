@@ -73,7 +73,7 @@ class ReportSpec(Value):
     """How sure the report has to be."""
 
     bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 2000
-    """Resamples behind each interval."""
+    """Draws of pairs behind the interval of a rank correlation of scores with gains."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Share of intervals that hold the true value."""
 

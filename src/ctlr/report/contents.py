@@ -80,6 +80,7 @@ def contents(
     budget: Budget = "trials",
     validation: str = "holdout",
     transfers: Sequence[TransferScores] = (),
+    at_defaults: Sequence[StudyResult] = (),
 ) -> Contents:
     """Read predictions, compute rows, draw.
 
@@ -91,7 +92,7 @@ def contents(
     found = sections(loaded)
     styles = method_styles(found)
     several = len({section.encoder for section in found}) > 1
-    views = [view(section, styles, root, bootstrap=bootstrap, level=level, name_encoder=several) for section in found]
+    views = [view(section, styles, root, level=level, name_encoder=several) for section in found]
     pairs = pair_view(views, transfers, root, bootstrap=bootstrap, level=level)
     steps = step_rows(known)
     tables = {
@@ -108,10 +109,11 @@ def contents(
         results=tuple(known), views=tuple(views), tables=tables, keys=_keys(styles),
         facts=tuple(_facts(known, views, wall_seconds)),
         time_words=_time_words(steps, wall_seconds) + _tuning_words(searches),
-        terms=(*terms(views, bootstrap=bootstrap, level=level), *(TRANSFER_TERMS if transfers else ())),
+        terms=(*terms(views, level=level), *(TRANSFER_TERMS if transfers else ())),
         pairs=pairs, sweep=sweep_view(views),
         tuning=tuning_view(
-            searches, found, styles, root, budget=budget, validation=validation, bootstrap=bootstrap, level=level
+            searches, found, styles, root, budget=budget, validation=validation, level=level,
+            at_defaults=load(at_defaults, root),
         ) if searches else None,
     )  # fmt: skip
 

@@ -7,11 +7,24 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ctlr.report.check_cells import check_record, detectable_cell, false_cell
 from ctlr.report.formats import Cell, Table, Tone, decimals, number
+from ctlr.report.power import POWER
 from ctlr.report.privacy import scrub
 from ctlr.report.sections import Section
-from ctlr.report.statistics import Estimate
-from ctlr.report.tables import SPLITS, CountRow, GainRow, GapRow, MetricRow, Rows, ScoreRow, SplitRow
+from ctlr.report.statistics import Estimate, Gain
+from ctlr.report.tables import (
+    DIRECTIONS,
+    SPLITS,
+    CountRow,
+    Direction,
+    GainRow,
+    GapRow,
+    MetricRow,
+    Rows,
+    ScoreRow,
+    SplitRow,
+)
 from ctlr.specs import METHODS, METRICS, StudyResult, TaskSpec
 
 __all__ = [
@@ -30,6 +43,7 @@ __all__ = [
     "metric_label",
     "metric_words",
     "metrics_table",
+    "n_tested",
     "p_words",
     "percent",
     "references_table",
@@ -37,6 +51,7 @@ __all__ = [
     "scores_table",
     "splits_table",
     "unit",
+    "verdict_cell",
 ]
 
 METRIC_WORDS: Mapping[str, str] = {
@@ -47,7 +62,7 @@ METRIC_WORDS: Mapping[str, str] = {
 """How metrics are written inside a sentence."""
 _UNITS = {"age": "years"}
 _WITH_UNIT = ("mae", "rmse")
-VERDICTS = {"gain": "gain", "none": "none", "negative": "negative transfer"}
+VERDICTS: Mapping[Direction, str] = {verdict_direction: verdict for verdict, verdict_direction in DIRECTIONS.items()}
 """Directions in words."""
 
 
@@ -93,7 +108,7 @@ def score_digits(scores: Sequence[ScoreRow]) -> int:
 def gain_digits(rows: Rows) -> int:
     """Those of the scores, or one more where an interval's end would otherwise read as zero."""
     digits = score_digits(rows.scores)
-    ends = [end for row in rows.gains if row.direction != "none" for end in (row.gain.low, row.gain.high)]
+    ends = [end for row in rows.gains if row.gain.shown for end in (row.gain.low, row.gain.high)]
     return digits + any(round(end, digits) == 0 for end in ends)
 
 
@@ -184,7 +199,7 @@ def scores_table(section: Section, rows: Rows) -> Table:
             _factors(section)
             | {"method": row.method, "n_train": row.n_train, "labelled": section.labelled(row.n_train),
                "metric": section.task.headline}
-            | vars(row.estimate)
+            | row.estimate.record
             for row in scores
         ),
     )  # fmt: skip
@@ -196,27 +211,29 @@ def gains_table(section: Section, rows: Rows) -> Table:
     ordered = sorted(rows.gains, key=lambda row: row.n_train)
 
     def line(row: GainRow) -> tuple[Cell, ...]:
-        alone = "" if row.stands or row.direction == "none" else "taken alone"
         return (
             Cell(row.method), Cell(section.labelled(row.n_train)),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
-            Cell(VERDICTS[row.direction], alone, row.direction), Cell(p_words(row.p_holm)),
+            verdict_cell(row.gain, stands=row.stands), Cell(p_words(row.p_holm)),
+            false_cell(row), detectable_cell(row, digits),
         )  # fmt: skip
 
     return Table(
         name=_name("gains", section),
         caption=f"Gain over {section.baseline} in {metric_label(section.task)} with its {percent(rows.level)} "
         "interval, paired by seed and subject; positive is better. p is adjusted for "
-        f"{len(ordered)} comparisons (Holm).",
-        columns=("Method", "n", "Gain", "Verdict", "p"),
+        f"{n_tested(rows.gains)} comparisons (Holm). False: probability that the claim is false. Would be seen: the "
+        f"gain that these seeds and test subjects show with a chance of {percent(POWER)}, among all comparisons.",
+        columns=("Method", "n", "Gain", "Verdict", "p", "False", "Would be seen"),
         rows=tuple(map(line, ordered)),
         records=tuple(
             _factors(section)
             | {"method": row.method, "baseline": section.baseline, "n_train": row.n_train,
                "metric": section.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
-               "p": row.gain.p, "p_holm": row.p_holm, "verdict": VERDICTS[row.direction],
+               "se": row.gain.se, "freedom": row.gain.freedom, "p": row.gain.p, "p_holm": row.p_holm, "verdict": VERDICTS[row.direction],
                "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
                "n_subjects": row.gain.n_subjects}
+            | check_record(row)
             for row in ordered
         ),
     )  # fmt: skip
@@ -226,14 +243,15 @@ def references_table(section: Section, rows: Rows) -> Table:
     """Paired difference of each method to the best baseline of its size."""
     digits = gain_digits(rows)
     ordered = sorted(rows.over_references, key=lambda row: row.n_train)
-    words = {"gain": "better", "none": "no difference shown", "negative": "worse"}
+    words: dict[Direction, str] = {
+        "gain": "better", "none": "no difference shown", "negative": "worse", "untested": "not tested",
+    }  # fmt: skip
 
     def line(row: GainRow) -> tuple[Cell, ...]:
-        alone = "" if row.stands or row.direction == "none" else "taken alone"
         return (
-            Cell(row.method), Cell(str(row.n_train)), Cell(rows.references[row.n_train]),
+            Cell(row.method), Cell(section.labelled(row.n_train)), Cell(rows.references[row.n_train]),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
-            Cell(words[row.direction], alone, row.direction), Cell(p_words(row.p_holm)),
+            verdict_cell(row.gain, stands=row.stands, words=words), Cell(p_words(row.p_holm)),
         )  # fmt: skip
 
     return Table(
@@ -255,8 +273,22 @@ def references_table(section: Section, rows: Rows) -> Table:
     )  # fmt: skip
 
 
+def n_tested(rows: Sequence[GainRow]) -> int:
+    """How many comparisons p is adjusted for."""
+    return sum(row.gain.tested for row in rows)
+
+
+def verdict_cell(gain: Gain, *, stands: bool, words: Mapping[Direction, str] = VERDICTS) -> Cell:
+    """A verdict, and what limits it: all comparisons taken together, or a single seed."""
+    direction = DIRECTIONS[gain.verdict]
+    limit = "one seed" if gain.n_seeds == 1 else "taken alone" if gain.shown and not stands else ""
+    return Cell(words[direction], limit, "muted" if direction == "untested" else direction)
+
+
 def p_words(value: float) -> str:
-    """A p-value for reading: three digits below 0.1."""
+    """A p-value for reading: three digits below 0.1; a dash where nothing was tested."""
+    if math.isnan(value):
+        return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 

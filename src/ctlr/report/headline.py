@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ctlr.report.check_words import claim_words
 from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, score_digits, unit
 from ctlr.report.formats import number
 from ctlr.report.sections import Section
@@ -48,6 +49,8 @@ def answer(section: Section, rows: Rows) -> Answer:
         text = f"Only training from scratch was run, so there is nothing to hold it against. {_best(section, rows)}"
     elif not rows.gains:
         text = f"No method finished beside ‘{section.baseline}’, so no gain can be given. {_best(section, rows)}"
+    elif not any(row.gain.tested for row in rows.gains):
+        text = f"One seed supports no verdict, so no gain is called one. {_best(section, rows)}"
     else:
         text = _gains(section, rows)
     return Answer(f"{winners(section, rows)} {text}".strip(), tuple(_notes(section, rows)))
@@ -61,7 +64,7 @@ def _sizes(section: Section, sizes: Sequence[int]) -> str:
 def _gains(section: Section, rows: Rows) -> str:
     """One clause a size; neighbouring sizes at which nothing stands share one."""
     nobody = "no method differs" if len(section.contenders) > 1 else f"‘{section.contenders[0]}’ does not differ"
-    sizes = sorted({row.n_train for row in rows.gains})
+    sizes = sorted({row.n_train for row in rows.gains if row.gain.tested})
     found = [(size, _at(section, rows, size)) for size in sizes]
     if not any(words for _, words in found):
         return (
@@ -127,14 +130,19 @@ def _best(section: Section, rows: Rows) -> str:
 
 def _notes(section: Section, rows: Rows) -> list[str]:
     notes = [*_against_the_mean(section, rows), *_hints(section, rows)]
+    notes += claim_words(rows.gains, gain_digits(rows), _unit(section)) if rows.gains else []
     finished = sorted({size for _, size in section.cells})
     unpaired = [size for size in finished if (section.baseline, size) not in section.cells]
     if unpaired and rows.gains:
         notes.append(
             f"At {_sizes(section, unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
         )
-    if max(row.estimate.n_seeds for row in rows.scores) == 1:
-        notes.append("One seed only: the intervals tell of other test subjects, not of other training runs.")
+    untested = sorted({row.n_train for row in rows.gains if not row.gain.tested})
+    if untested:
+        notes.append(
+            f"At {_sizes(section, untested)} there is a single seed: its intervals tell of other test subjects, not of other "
+            "training runs, and nothing is tested. List five `seeds` or more."
+        )
     failed = sum(count.failed for count in rows.counts)
     if failed:
         total = failed + sum(count.finished for count in rows.counts)
@@ -145,7 +153,7 @@ def _notes(section: Section, rows: Rows) -> list[str]:
 def _against_the_mean(section: Section, rows: Rows) -> list[str]:
     """Sizes at which nobody, and winners who do not, beat a predictor that never sees an image."""
     word = "mean" if section.task.kind == "regression" else "most frequent class"
-    sizes = sorted({row.n_train for row in rows.over_mean})
+    sizes = sorted({row.n_train for row in rows.over_mean if row.gain.tested})
     beaten = {(row.method, row.n_train) for row in rows.over_mean if row.direction == "gain"}
     hopeless = [size for size in sizes if not any(n == size for _, n in beaten)]
     notes = []
@@ -164,7 +172,7 @@ def _against_the_mean(section: Section, rows: Rows) -> list[str]:
 
 
 def _hints(section: Section, rows: Rows) -> list[str]:
-    hints = [row for row in rows.gains if row.direction != "none" and not row.stands]
+    hints = [row for row in rows.gains if row.gain.shown and not row.stands]
     if not hints:
         return []
     if len(hints) > MOST_NAMED:

@@ -112,8 +112,10 @@ def _findings(rows: Sequence[LayerRow]) -> list[str]:
             for word, depths in (("better than", verdicts["gain"]), ("worse than", verdicts["negative"]))
             if depths
         ]
+        tested = any(row.gain is not None and row.gain.gain.tested for row in own)
+        nowhere = f"nowhere to be told from {BASE}" if tested else f"not tested against {BASE} (one seed)"
         if own:
-            found.append(f"{family} ({words}): {', '.join(said) or f'nowhere to be told from {BASE}'}.")
+            found.append(f"{family} ({words}): {', '.join(said) or nowhere}.")
     return found
 
 
@@ -152,7 +154,7 @@ def _record(section: Section, row: LayerRow) -> dict[str, object]:
         "source": f"{source.data.name}.{source.task.name}" if source else "", "encoder": section.encoder.label,
         "curve": row.role.family, "copied_from": "source" if row.role.origin == "A" else "target",
         "copied_blocks": row.role.n_blocks, "moving": "yes" if row.role.moving else "no", "n_train": row.n_train,
-        "metric": section.task.headline, **vars(row.estimate), "gain": gain and gain.mean,
+        "metric": section.task.headline, **row.estimate.record, "gain": gain and gain.mean,
         "gain_low": gain and gain.low, "gain_high": gain and gain.high, "p_holm": row.gain and row.gain.p_holm,
         "verdict": VERDICTS[row.gain.direction] if row.gain is not None else "",
     }  # fmt: skip

@@ -32,6 +32,7 @@ def build_report(
     budget: Literal["trials", "seconds"] = "trials",
     validation: str = "holdout",
     transfers: Sequence[TransferScores] = (),
+    at_defaults: Sequence[StudyResult] = (),
 ) -> Path:
     """Write `report.html`, `results.csv`, `model-card.md`, `models.json` and `tables/*` into a folder.
 
@@ -51,12 +52,13 @@ def build_report(
         environment: Package versions, git commit, platform.
         excluded: Why each image that was left out is bad.
         wall_seconds: Of the whole run; 0 when unknown.
-        bootstrap: Replicates behind an interval, at least.
+        bootstrap: Draws of pairs behind the interval of a rank correlation.
         confidence: Share of intervals that hold the true value.
         searches: What tuning tried and chose; their trials' validation predictions lie below `root`.
         budget: What every search was given the same of, trials or device seconds.
         validation: How trials were judged: holdout, kfold:K or repeats:R.
         transfers: What scores and distances said of each pair of source and target.
+        at_defaults: Of tuned studies with the options in the file: what tuning is worth is measured against them.
 
     Returns:
         Path of `report.html`.
@@ -74,7 +76,7 @@ def build_report(
     found = contents(
         results, root=root, environment=environment, excluded=excluded, wall_seconds=wall_seconds,
         bootstrap=bootstrap, level=confidence, searches=searches, budget=budget, validation=validation,
-        transfers=transfers,
+        transfers=transfers, at_defaults=at_defaults,
     )  # fmt: skip
     prose = {
         "title": scrub(title), "description": scrub(description), "command": scrub(command),

@@ -120,7 +120,7 @@ def _of_section(view: Computed) -> list[PairGain]:
 
 def _adjusted(found: PairGain, p: float, level: float) -> PairGain:
     row = found.row
-    stands = row.gain.verdict != "none" and p < 1 - level
+    stands = row.gain.shown and p < 1 - level
     adjusted = GainRow(method=row.method, n_train=row.n_train, gain=row.gain, p_holm=p, stands=stands)
     return PairGain(**vars(found) | {"row": adjusted})
 

@@ -16,6 +16,7 @@ from ctlr.specs import Parameter
 
 __all__ = [
     "STAGE_WORDS",
+    "Naming",
     "choices_table",
     "experiment_failures",
     "failures_table",
@@ -31,7 +32,7 @@ __all__ = [
 STAGE_WORDS: Mapping[str, str] = {"pretrain": "pretraining", "finetune": "finetuning", "joint": "both together"}
 
 
-class _Naming:
+class Naming:
     """Columns that name a line: the method, and whatever else tells lines apart."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
@@ -41,6 +42,7 @@ class _Naming:
         self.columns = ("Method", *["Transfer"] * self._transfer, *["Encoder"] * self._encoder)
 
     def cells(self, line: Line) -> tuple[Cell, ...]:
+        """What a line has in them."""
         return (Cell(line.method), *[Cell(line.transfer)] * self._transfer, *[Cell(line.encoder)] * self._encoder)
 
 
@@ -54,7 +56,7 @@ def _size(n_train: int | None, labelled: Mapping[int, str]) -> str:
 
 def ledger_table(rows: Sequence[LedgerRow], labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """What each search was charged, and the sum over the sizes of each line."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     several = len({row.n_train for row in rows if row.n_train is not None}) > 1
     rows = [row for row in rows if several or row.n_train is not None]
     cut = any(row.killed for row in rows)
@@ -148,7 +150,7 @@ def range_words(parameter: Parameter) -> str:
 
 def choices_table(rows: Sequence[ChoiceRow], labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """Option by size, beside the range that was searched."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     sizes = sorted({size for row in rows for size in row.values})
     staged = len({row.stage for row in rows}) > 1
 
@@ -218,7 +220,7 @@ def selection_table(
     rows: Sequence[SelectionRow], *, level: float, labelled: Mapping[int, str] = MappingProxyType({})
 ) -> Table:
     """Best against runner-up on validation, and what was left on the test set."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     known = [v for r in rows if r.metric for v in (r.best, r.runner_up, r.test) if v is not None]
     digits = decimals(known) + 1  # best and runner-up are seldom far apart
     leads = [end for r in rows if r.gain is not None for end in (r.gain.mean, r.gain.low, r.gain.high)]
@@ -234,7 +236,7 @@ def selection_table(
             Cell(number(row.runner_up, own)),
             Cell("–", tone="muted") if gain is None
             else Cell(number(gain.mean, lead_digits, sign=True), interval(gain, lead_digits, sign=True)),
-            Cell("–", tone="muted") if gain is None else Cell("yes" if gain.verdict == "gain" else "no"),
+            Cell("–", tone="muted") if gain is None else Cell("yes" if gain.low > 0 else "no"),
             Cell(number(row.test, digits)), Cell(number(row.gap, digits, sign=True)),
         )  # fmt: skip
 
@@ -242,7 +244,7 @@ def selection_table(
         name="tuning-selection",
         caption=f"{named} of the best trial and the runner-up on validation subjects, and of the "
         f"chosen options on the test set, mean over the seeds. The lead is paired over validation subjects, with its "
-        f"{percent(level)} interval; the gap says how much worse the test set is than the best trial’s validation.",
+        f"{percent(level)} interval, which is of these two models: other seeds may rank them otherwise. The gap says how much worse the test set is than the best trial’s validation.",
         columns=(
             *naming.columns, "n", "Best trial", "Runner-up", "Lead", "Beyond noise", "Test, trained anew", "Gap",
         ),
@@ -251,7 +253,8 @@ def selection_table(
             row.line._asdict()
             | {"n_train": row.n_train, "metric": row.metric, "best": row.best, "runner_up": row.runner_up}
             | {key: getattr(row.gain, source, None) for key, source in
-               (("lead", "mean"), ("lead_low", "low"), ("lead_high", "high"), ("p", "p"), ("subjects", "n_subjects"))}
+               (("lead", "mean"), ("lead_low", "low"), ("lead_high", "high"), ("subjects", "n_subjects"))}
+            | {"p": None if row.gain is None else row.gain.parts.p(row.gain.mean)}
             | {"test": row.test, "seeds": row.seeds, "gap": row.gap}
             for row in rows
         ),
@@ -263,7 +266,7 @@ def selection_table(
 
 def failures_table(rows: Sequence[LostRow], labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """Failed trials of a benchmark's searches, and why; what they printed stays in the workspace."""
-    naming = _Naming([row.line for row in rows])
+    naming = Naming([row.line for row in rows])
     records = [
         row.line._asdict()
         | {"n_train": ", ".join(map(str, row.sizes)), "stage": row.stage, "round": row.tried.round}

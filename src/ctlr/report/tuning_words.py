@@ -9,11 +9,20 @@ from ctlr.report.displays import capital, metric_words
 from ctlr.report.headline import listed
 from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import Line, metric_of
+from ctlr.report.sections import Done
 from ctlr.report.tuning import LIMIT, Budget, LedgerRow, SpreadRow
 from ctlr.report.tuning_tables import share_words
-from ctlr.specs import Objective, SearchResult, Study, TaskSpec
+from ctlr.specs import Objective, SearchResult, Study, StudyResult, TaskSpec
 
-__all__ = ["ambiguous", "budget_words", "failures", "objective_label", "searched", "title"]
+__all__ = [
+    "ambiguous",
+    "budget_words",
+    "failures",
+    "failures_at_defaults",
+    "objective_label",
+    "searched",
+    "title",
+]
 
 _ORDERS = {
     "joint": "the options of pretraining and finetuning together in every trial, where a method pretrains",
@@ -100,6 +109,16 @@ def failures(searches: Sequence[SearchResult]) -> list[str]:
         f"‘{title(search.study, more)}’ at n = {search.study.labelled} chose nothing: {scrub(search.reason)}"
         for search in searches
         if search.reason
+    ]
+
+
+def failures_at_defaults(loaded: Sequence[StudyResult | Done]) -> list[str]:
+    """Studies without a result for the options in the file, and why."""
+    failed = [item for item in loaded if isinstance(item, StudyResult)]
+    return [
+        f"‘{item.study.method.label}’ at n = {item.study.n_train}, seed {item.study.seed}, with the options in the "
+        f"file failed: {scrub(item.reason)}"
+        for item in failed
     ]
 
 

@@ -114,23 +114,20 @@ def method_styles(sections: Sequence[Section]) -> dict[str, Style]:
     return styles([label for label in labels if label not in apart], baselines, floors, references)
 
 
-def view(
-    section: Section, style: Mapping[str, Style], root: Path, *, bootstrap: int, level: float, name_encoder: bool
-) -> View:
+def view(section: Section, style: Mapping[str, Style], root: Path, *, level: float, name_encoder: bool) -> View:
     """Compute and draw a section.
 
     Args:
         section: Studies of one transfer.
         style: By method.
         root: Of the workspace, for the histories.
-        bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
         name_encoder: Put the encoder into the heading: there are several.
 
     Raises:
         DataError: Studies were tested on different subjects, or a history is damaged.
     """
-    rows = compute(section, bootstrap=bootstrap, level=level)
+    rows = compute(section, level=level)
     swept = tuple(sweeps(section, rows))
     hidden = {*layer_roles(section), *_undrawn(swept)}
     apart = (section.floor, *section.references)
