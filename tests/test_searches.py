@@ -11,8 +11,8 @@ from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.crew import Event
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan, make_plan
-from ctlr.searches import check_manifests, run_searches, tuned_plan
-from ctlr.specs import SearchResult
+from ctlr.searches import check_manifests, ended_searches, run_searches, tuned_plan
+from ctlr.specs import PretrainSpec, SearchResult
 from ctlr.workspace import Workspace
 
 Write = Callable[..., tuple[str, ...]]
@@ -104,6 +104,17 @@ def test_every_method_and_size_gets_the_same_number_of_trials_and_its_best_optio
     assert rates == {(s.study.method.label, s.study.n_train): float(s.assignments["finetune.lr"]) for s in searches}
 
 
+def test_searches_that_have_ended_are_known_without_running_any(two_methods: Tuned, tmp_path: Path) -> None:
+    config, plan, arrays = two_methods.config, two_methods.plan, two_methods.bench.arrays
+    assert ended_searches(config, plan, arrays, two_methods.workspace) == list(plan.searches)
+    one, none = beside(two_methods.bench, tmp_path / "one"), beside(two_methods.bench, tmp_path / "none")
+    assert ended_searches(config, plan, arrays, none) == []
+    (one.root / "searches").mkdir()
+    first = two_methods.searches[0]  # scratch at 6; what supervised ones start from is not there
+    (one.root / first.path).symlink_to(two_methods.workspace.root / first.path)
+    assert ended_searches(config, plan, arrays, one) == [plan.searches[0]]
+
+
 def test_a_fixed_pretraining_is_made_once_and_charged_to_those_who_share_it(two_methods: Tuned) -> None:
     assert len(list((two_methods.workspace.root / "pretrained").glob("*[0-9a-f]"))) == 1
     for each in two_methods.searches:
@@ -152,7 +163,8 @@ def test_a_staged_search_tunes_each_pretraining_once_with_the_budget_of_all_size
     assert set(supervised.assignments) == {"pretrain.lr", "finetune.lr"}
     assert others[1].stages[0] == source
     after, _ = tuned_plan(plan, [scratch, supervised, *others])
-    assert len(after.pretrainings) == 1
+    assert len({spec.identity() for study in after.studies if (spec := PretrainSpec.of(study))}) == 1
+    assert len(after.pretrainings) == 2  # that of the file too, for tuning's share
 
 
 def test_a_joint_search_tunes_pretraining_and_finetuning_in_one_trial(own_bench: Bench, manifest: Write) -> None:

@@ -17,6 +17,7 @@ from ctlr.specs import (
     AnyMethod,
     DataTask,
     EncoderSpec,
+    LeakSpec,
     MeanSpec,
     PretrainSpec,
     SimCLRSpec,
@@ -42,6 +43,19 @@ class Plan(Value):
     tuning: TuningSpec | None = None
     searches: tuple[Study, ...] = ()
     """The first seed's study of every method and size that is tuned; what is found for it serves all seeds."""
+    leaks: LeakSpec = LeakSpec()
+    at_defaults: tuple[Study, ...] = ()
+    """The tuned methods' studies with the options in the file: what tuning is worth is measured against them."""
+
+    @property
+    def trained(self) -> tuple[Study, ...]:
+        """Every study that is run."""
+        return (*self.studies, *self.at_defaults)
+
+    @property
+    def pretrains_anew(self) -> bool:
+        """Whether searches will change the pretrainings, and studies at defaults need those of the file beside them."""
+        return bool(self.at_defaults) and self.tuning is not None and self.tuning.order != "target_only"
 
     @property
     def transfers(self) -> tuple[TransferSpec, ...]:
@@ -79,13 +93,16 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
     tuned = config.tuning is not None
-    searches = [study for study in studies if study.seed == config.seeds[0] and study.method.trains_network]
+    tunable = [study for study in studies if study.method.trains_network]
+    searches = [study for study in tunable if study.seed == config.seeds[0]]
     return Plan(
         datasets=tuple(datasets.values()),
         pretrainings=tuple(pretrainings.values()),
         studies=studies,
         tuning=config.tuning,
         searches=tuple(searches) if tuned else (),
+        leaks=config.leaks,
+        at_defaults=tuple(tunable) if config.tuning is not None and config.tuning.share else (),
     )
 
 

@@ -281,10 +281,40 @@ def digits_of() -> Callable[..., Benchmark]:
     return build
 
 
+@pytest.fixture(scope="session")
+def retrained() -> Callable[..., Benchmark]:
+    """Add the studies of some methods once more, with other options and a known amount worse."""
+
+    def build(benchmark: Benchmark, worse: dict[str, float], n_train: int) -> Benchmark:
+        again = Benchmark(benchmark.root)
+        for name, amount in worse.items():
+            options = METHODS[name].finetune.model_copy(update={"lr": 0.0123})
+            method = METHODS[name].model_copy(update={"finetune": options})
+            for seed in (0, 1, 2):
+                mae = MAE[name][n_train] + amount + SEED_OFFSET[seed]
+                add_regression(again, make_study(AGE, method, n_train, seed), mae, SHRINK[n_train])
+        return again
+
+    return build
+
+
 @pytest.fixture
 def new_benchmark(tmp_path: Path) -> Callable[..., Benchmark]:
     """Build an age benchmark of other factors in a folder of its own."""
     return lambda **factors: age_benchmark(tmp_path / "workspace", **factors)
+
+
+@pytest.fixture
+def scratch_alone(tmp_path: Path) -> Callable[[float, float], Benchmark]:
+    """Scratch at n = 20, two seeds, whose gap has a slope of `shrink - 1`, and whose error is `mae` at least."""
+
+    def build(shrink: float, mae: float) -> Benchmark:
+        benchmark = Benchmark(tmp_path)
+        for seed in (0, 1):
+            add_regression(benchmark, make_study(AGE, METHODS["scratch"], 20, seed), mae, shrink)
+        return benchmark
+
+    return build
 
 
 # ---------------------------------------------------------------- searches

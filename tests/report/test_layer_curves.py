@@ -52,7 +52,7 @@ def transfer(digits_of: Callable[..., Any], tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def computed(transfer: Any) -> tuple[Section, Rows]:
     (section,) = sections(load(transfer.results, transfer.root))
-    return section, compute(section, bootstrap=200, level=0.95)
+    return section, compute(section, level=0.95)
 
 
 def test_each_network_stands_on_its_curve_with_its_score(computed: tuple[Section, Rows]) -> None:
@@ -99,7 +99,7 @@ def test_a_method_with_a_name_of_its_own_belongs_to_no_layer_transfer(
     methods = (ScratchSpec(label="scratch"), own, misnamed)
     benchmark = digits_of(tmp_path, [(method, 0.6) for method in methods], seeds=(0,))
     (section,) = sections(load(benchmark.results, tmp_path))
-    assert layer_view(section, compute(section, bootstrap=100, level=0.95)) is None
+    assert layer_view(section, compute(section, level=0.95)) is None
 
 
 def test_the_page_draws_the_networks_in_their_own_section_alone(transfer: Any, tmp_path: Path) -> None:

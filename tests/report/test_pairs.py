@@ -33,7 +33,7 @@ class Computed:
 @pytest.fixture(scope="module")
 def views(four_pairs: Any) -> list[Computed]:
     return [
-        Computed(section, compute(section, bootstrap=200, level=0.95))
+        Computed(section, compute(section, level=0.95))
         for section in sections(load(four_pairs.results, four_pairs.root))
     ]
 
@@ -203,7 +203,7 @@ def test_a_pair_without_a_score_is_left_out_of_that_score_alone(four_pairs: Any,
 
 def test_gains_in_years_and_in_shares_are_not_compared(age: Any, digits: Any) -> None:
     loaded = [item for benchmark in (age, digits) for item in load(benchmark.results, benchmark.root)]
-    found = [Computed(each, compute(each, bootstrap=100, level=0.95)) for each in sections(loaded)]
+    found = [Computed(each, compute(each, level=0.95)) for each in sections(loaded)]
     studies = {result.study.target.task.name: result.study for result in (age.results[-1], digits.results[-1])}
     measured = [distances_of(study, 20.0) for study in studies.values()]
     groups = races(pair_gains(found, level=0.95), measured)

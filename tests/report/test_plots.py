@@ -19,7 +19,7 @@ BLUE = SERIES[1]
 @pytest.fixture(scope="module")
 def rows(age: Any) -> Rows:
     (section,) = sections(load(age.results, age.root))
-    return compute(section, bootstrap=100, level=0.95)
+    return compute(section, level=0.95)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def found(four_pairs: Any) -> list[Section]:
 
 @pytest.fixture(scope="module")
 def first(found: list[Section]) -> tuple[Section, Rows]:
-    return found[0], compute(found[0], bootstrap=200, level=0.95)
+    return found[0], compute(found[0], level=0.95)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def sweep(first: tuple[Section, Rows]) -> Sweep:
 @pytest.fixture(scope="module")
 def shown(four_pairs: Any, found: list[Section]) -> list[View]:
     style = method_styles(found)
-    return [view(each, style, four_pairs.root, bootstrap=200, level=0.95, name_encoder=False) for each in found[:2]]
+    return [view(each, style, four_pairs.root, level=0.95, name_encoder=False) for each in found[:2]]
 
 
 def test_options_that_differ_are_found_and_w_comes_first(sweep: Sweep) -> None:
@@ -139,7 +139,7 @@ def test_a_method_that_tuning_gave_other_options_at_each_size_is_none_of_a_sweep
 
 def test_methods_of_different_kinds_are_no_sweep(age: Any) -> None:
     (section,) = sections(load(age.results, age.root))
-    assert sweeps(section, compute(section, bootstrap=100, level=0.95)) == []
+    assert sweeps(section, compute(section, level=0.95)) == []
 
 
 def test_options_in_words() -> None:

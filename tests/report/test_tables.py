@@ -110,7 +110,7 @@ def test_a_correction_needs_validation_subjects_that_differ(new_benchmark: Calla
 def test_counts_tell_subjects_and_failures(age: Any) -> None:
     failed = [age.results[0].model_copy(update={"status": "failed", "reason": "NaN"}), *age.results[1:]]
     (section,) = sections(load(failed, age.root))
-    first = compute(section, bootstrap=100, level=0.95).counts[0]
+    first = compute(section, level=0.95).counts[0]
     assert (first.n_train, first.validation, first.test, first.seeds) == (20, 20, 100, 3)
     assert (first.finished, first.failed) == (11, 1)
 

@@ -209,7 +209,7 @@ def test_the_lead_is_paired_over_validation_subjects(searching: Any, tmp_path: P
     search = searching.search(searching.study("scratch", 20), searching.stage(tried))
     for trial in tried:  # the same subjects are hard for both: every error shrinks by the same share
         searching.write_validation(tmp_path / search.path / trial.name, trial.value, 40)
-    (row,) = selection_rows([search], sections(load(age.results, age.root)), tmp_path, bootstrap=400, level=0.95)
+    (row,) = selection_rows([search], sections(load(age.results, age.root)), tmp_path, level=0.95)
     assert (row.best, row.runner_up, row.metric) == (6, 7, "mae")
     assert row.gain is not None
     assert row.gain.mean == pytest.approx(1.0)
@@ -224,7 +224,7 @@ def test_without_predictions_or_a_retrained_study_there_is_a_dash(searching: Any
     search = searching.search(
         searching.study("scratch", 20), searching.stage([searching.trial(0, 7.0), searching.trial(1, 6.0)])
     )
-    (row,) = selection_rows([search], [], tmp_path, bootstrap=100, level=0.95)
+    (row,) = selection_rows([search], [], tmp_path, level=0.95)
     assert (row.best, row.runner_up, row.gain, row.test, row.gap) == (6, 7, None, None, None)
 
 
@@ -234,7 +234,7 @@ def test_a_metric_that_grows_is_better_when_large(searching: Any, tmp_path: Path
     tried = [searching.trial(0, 0.65), searching.trial(1, 0.5)]
     search = searching.search(study, searching.stage(tried, objective=highest))
     found = sections(load(digits.results, digits.root))
-    (row,) = selection_rows([search], found, tmp_path, bootstrap=100, level=0.95)
+    (row,) = selection_rows([search], found, tmp_path, level=0.95)
     assert (row.best, row.runner_up) == (0.65, 0.5)
     assert row.gap == pytest.approx(0.05, abs=0.005)
 

@@ -40,6 +40,14 @@ click.rich_click.MAX_WIDTH = 110
 def main() -> NoReturn:
     """Entry point: run a command, turn every error into one message and an exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        code = _run_command()
+    except KeyboardInterrupt:  # once more, while the first one was told
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run_command() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does, where a terminal knows ASCII alone
     try:
@@ -51,6 +59,8 @@ def main() -> NoReturn:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
+        for number in (signal.SIGINT, signal.SIGTERM):  # nothing is left to save: the next one ends us at once
+            signal.signal(number, signal.SIG_DFL)
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
     except OSError as error:
@@ -61,7 +71,7 @@ def main() -> NoReturn:
         if error.errno == errno.ENOSPC:
             click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
             code = 1
-    sys.exit(code or 0)
+    return int(code or 0)
 
 
 def _as_interrupt(number: int, frame: Any) -> NoReturn:
@@ -149,15 +159,29 @@ def _check_manifest(file: Path, overrides: tuple[str, ...], output: str) -> None
 @_benchmark
 @_workspace
 @_running
+@click.option(
+    "--detect",
+    type=click.FloatRange(0, min_open=True),
+    metavar="GAIN",
+    help="Also say what it takes to see this gain in the headline metric, e.g. `1.5` years, by the spread of "
+    "studies that are finished in the workspace.",
+)
 @_output
 def plan(
-    file: Path, overrides: tuple[str, ...], workspace: Path, workers: int | None, device: str, output: str
+    file: Path,
+    overrides: tuple[str, ...],
+    workspace: Path,
+    workers: int | None,
+    device: str,
+    detect: float | None,
+    output: str,
 ) -> None:
-    """Show what a run would do: studies, shared steps, estimated time."""
+    """Show what a run would do: studies, shared steps, estimated time; with `--detect`, what it would show."""
     from ctlr.cli.preview import preview
     from ctlr.config import load
 
-    preview(load(file, overrides), workspace, workers, device, output, measured=False)
+    wanted = None if detect is None else (detect, file)
+    preview(load(file, overrides), workspace, workers, device, output, measured=False, detect=wanted)
 
 
 @cli.command()

@@ -17,6 +17,7 @@ from ctlr.config import BenchmarkConfig
 from ctlr.engine import (
     check_device,
     collect,
+    collect_at_defaults,
     collect_transfers,
     default_workers,
     gate,
@@ -27,9 +28,9 @@ from ctlr.engine import (
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.outcome.provenance import environment
-from ctlr.outcome.recording import Recorder, make_tracker
+from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.reporting import write_report
-from ctlr.plan import make_plan
+from ctlr.plan import Plan, make_plan
 from ctlr.pool import Event, Job
 from ctlr.report.privacy import scrub
 from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferScores, TransferSpec
@@ -111,7 +112,7 @@ def run_benchmark(
     Returns:
         Number of studies that failed.
     """
-    began = time.monotonic()
+    began, since = time.monotonic(), time.time()
     check_device(device)
     plan = make_plan(config)
     if config.tuning is not None:
@@ -143,17 +144,21 @@ def run_benchmark(
                 display.expect({job.id: _readable(job) for job in jobs})
                 with recorder:
                     _record(collect(plan, arrays, workspace), recorder, "ok")
-                    follow = _follower(display, recorder)
+                    _record(collect_at_defaults(plan, arrays, workspace), recorder, "ok", AT_DEFAULTS)
+                    follow = _follower(display, recorder, plan)
                     run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
                     results = [*collect(plan, arrays, workspace), *lost]
+                    at_defaults = collect_at_defaults(plan, arrays, workspace)
                     _record(results, recorder, "failed")
+                    _record(at_defaults, recorder, "failed", AT_DEFAULTS)
+        page = _report(run, results, collect_transfers(plan, arrays, workspace), arrays, workspace, at_defaults)
         if jobs:
-            note_rates(plan, arrays, workspace)
-        page = _report(run, results, collect_transfers(plan, arrays, workspace), arrays, workspace)
-    _print(config, results, page, output)
+            took = time.monotonic() - began if run.searches == known else 0.0
+            note_rates(plan, arrays, workspace, workers=crew, since=since, seconds=took)
+    _print(config, results, page, output, at_defaults)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; run again to record what is missing.")
-    return sum(result.status == "failed" for result in results)
+    return sum(result.status == "failed" for result in (*results, *at_defaults))
 
 
 class _Clock:
@@ -172,21 +177,25 @@ class _Clock:
             self._run.write(self._workspace)
 
 
-def _follower(display: Display, recorder: Recorder) -> Callable[[Event], None]:
+def _follower(display: Display, recorder: Recorder, plan: Plan) -> Callable[[Event], None]:
     """Shows what happens, and records each study as it is finished."""
+    asked = {study.identity() for study in plan.studies}
 
     def follow(event: Event) -> None:
         display(event)
         if event.job.kind == "study" and event.state == "finished":
-            recorder.put(StudyResult.model_validate_json(event.text))
+            result = StudyResult.model_validate_json(event.text)
+            recorder.put(result, {} if result.study.identity() in asked else AT_DEFAULTS)
 
     return follow
 
 
-def _record(results: Sequence[StudyResult], recorder: Recorder, status: str) -> None:
+def _record(
+    results: Sequence[StudyResult], recorder: Recorder, status: str, tags: Mapping[str, str] | None = None
+) -> None:
     for result in results:
         if result.status == status:
-            recorder.put(result)
+            recorder.put(result, tags)
 
 
 def report_again(root: Path, *, output: str) -> None:
@@ -203,6 +212,7 @@ def report_again(root: Path, *, output: str) -> None:
         if workspace.has("arrays", identity)
     }
     plan, results, transfers = make_plan(run.config), list[StudyResult](), list[TransferScores]()
+    at_defaults = list[StudyResult]()
     if len(arrays) == len(plan.datasets) and len(run.searches) == len(plan.searches):
         lost = list[StudyResult]()
         if plan.searches:
@@ -210,10 +220,12 @@ def report_again(root: Path, *, output: str) -> None:
 
             plan, lost = tuned_plan(plan, run.searches)
         results = [*collect(plan, arrays, workspace), *lost]
+        at_defaults = collect_at_defaults(plan, arrays, workspace)
         transfers = collect_transfers(plan, arrays, workspace)
     if not results:
         raise ConfigError(f"No study of {run.config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
-    _print(run.config, results, _report(run, results, transfers, arrays, workspace), output)
+    page = _report(run, results, transfers, arrays, workspace, at_defaults)
+    _print(run.config, results, page, output, at_defaults)
 
 
 def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Remembered:
@@ -248,21 +260,24 @@ def _report(
     transfers: Sequence[TransferScores],
     arrays: dict[str, StoredArrays],
     workspace: Workspace,
+    at_defaults: Sequence[StudyResult],
 ) -> Path:
     """Write the report, unless the one that stands there says the same."""
     return write_report(
         run.config, results, arrays, run.searches, workspace, origin=environment(run.folder), seconds=run.seconds,
-        transfers=transfers,
+        transfers=transfers, at_defaults=at_defaults,
     )  # fmt: skip
 
 
-def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, output: str) -> None:
+def _print(
+    config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, output: str, at_defaults: Sequence[StudyResult]
+) -> None:
     """Results to stdout, and where the report is."""
     if output != "table":
         summary: dict[str, Any] = {
             "benchmark": config.name,
             "report": str(page),
-            "failed": sum(result.status == "failed" for result in results),
+            "failed": sum(result.status == "failed" for result in (*results, *at_defaults)),
             "results": [result.record() | {"reason": scrub(result.reason)} for result in results],
         }
         show(summary, output)
@@ -271,7 +286,11 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
-    for result in results:
+    for path in sorted((page.parent / "tables").glob("training-*.csv")):
+        with path.open(newline="") as file:
+            for advice in dict.fromkeys(row["advice"] for row in csv.DictReader(file) if row["advice"]):
+                click.echo(advice, err=True)
+    for result in (*results, *at_defaults):
         if result.status == "failed":
             click.echo(f"{result.study.id} failed: {scrub(result.reason)}", err=True)
     click.echo(f"Report: {page}")
@@ -279,7 +298,7 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
 
 def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
     """One row a method, one column a size: mean and interval."""
-    sizes = list(dict.fromkeys(row["n_train"] for row in rows))
+    sizes = {row["n_train"]: row.get("labelled", row["n_train"]) for row in rows}
     cells = {
         (row["method"], row["n_train"]): "{:.3g} ({:.3g} to {:.3g})".format(
             *(float(row[k]) for k in ("mean", "low", "high"))
@@ -287,6 +306,6 @@ def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
         for row in rows
     }
     return [
-        {"method": method} | {f"n = {size}": cells.get((method, size), "") for size in sizes}
+        {"method": method} | {f"n = {words}": cells.get((method, size), "") for size, words in sizes.items()}
         for method in dict.fromkeys(row["method"] for row in rows)
     ]

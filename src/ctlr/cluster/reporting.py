@@ -10,12 +10,12 @@ from typing import Any
 
 from ctlr.cluster.steps import trained_plan, trained_results
 from ctlr.cluster.submission import Submission, submitted
-from ctlr.engine import collect_transfers
+from ctlr.engine import collect_at_defaults, collect_transfers
 from ctlr.errors import CtlrError
 from ctlr.outcome.provenance import environment
-from ctlr.outcome.recording import Recorder, make_tracker
+from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.reporting import write_report
-from ctlr.specs import StudyResult, TransferScores
+from ctlr.specs import StudyResult
 from ctlr.workspace import Workspace
 
 __all__ = ["report_benchmark"]
@@ -46,11 +46,14 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
     if not results:
         return _nothing(page, "No study is finished.")
     origin = environment(run.folder)
+    plan, _ = trained_plan(run)
+    at_defaults = collect_at_defaults(plan, arrays, run.workspace)
     report = write_report(
-        run.config, results, arrays, searches, run.workspace, origin=origin, seconds=0, transfers=_transfers(run)
-    )
+        run.config, results, arrays, searches, run.workspace, origin=origin, seconds=0,
+        transfers=collect_transfers(plan, arrays, run.workspace), at_defaults=at_defaults,
+    )  # fmt: skip
     Path(page).write_bytes(report.read_bytes())
-    _record(run, results, origin)
+    _record(run, results, at_defaults, origin)
     failed = sum(result.status == "failed" for result in results)
     missing = len(run.plan.studies) - len(results)
     log.info("%s: %d studies, %d failed, %d not finished; %s", run.name, len(results), failed, missing, report)
@@ -58,15 +61,15 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
             "path": str(report.relative_to(run.workspace.root))}  # fmt: skip
 
 
-def _transfers(run: Submission) -> list[TransferScores]:
-    return collect_transfers(trained_plan(run)[0], run.arrays(), run.workspace)
-
-
-def _record(run: Submission, results: list[StudyResult], origin: Mapping[str, str]) -> None:
+def _record(
+    run: Submission, results: list[StudyResult], at_defaults: list[StudyResult], origin: Mapping[str, str]
+) -> None:
     recorder = Recorder(make_tracker(run.config, run.workspace), run.config, run.workspace, origin)
     with recorder:
         for result in results:
             recorder.put(result)
+        for result in at_defaults:
+            recorder.put(result, AT_DEFAULTS)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; submit again to record what is missing.")
 

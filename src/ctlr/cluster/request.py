@@ -66,8 +66,10 @@ def pods_of(plan: Plan) -> dict[str, int]:
     """Pods that work, by component: one a distinct step. What the workspace holds already takes none.
 
     Where pretrainings are tuned, each sample size may come to need one of its own; the number here is that before.
+    A search that chooses the options in the file leaves a study fewer.
     """
     trained = {study.identity() for study in plan.studies if study.method.trains_network}
+    at_defaults = len({study.identity() for study in plan.at_defaults})  # the others will have other options by then
     groups = 0
     if plan.searches:
         from ctlr.cluster.tuning import search_groups  # brings the samplers, which are slow to load
@@ -78,10 +80,10 @@ def pods_of(plan: Plan) -> dict[str, int]:
         "preprocess": len(plan.datasets),
         "tune": groups,
         "schedule": 1,
-        "pretrain": len(plan.pretrainings),
+        "pretrain": len(plan.pretrainings) * (2 if plan.pretrains_anew else 1),
         "score": len(plan.transfers),
-        "finetune": len(trained),
-        "evaluate": len({study.identity() for study in plan.studies}),
+        "finetune": len(trained) + at_defaults,
+        "evaluate": len({study.identity() for study in plan.studies}) + at_defaults,
         "report": 1,
     }
 

@@ -259,7 +259,7 @@ def _narrowed(plan: Plan, study: str) -> Plan:
     wanted = tuple(each for each in plan.studies if each.id == study)
     if not wanted:
         raise ConfigError(f"{nearest(study, (each.id for each in plan.studies))} No study has the id {study!r}.")
-    return plan.model_copy(update={"studies": wanted})
+    return plan.model_copy(update={"studies": wanted, "at_defaults": ()})
 
 
 def _named(job: Job) -> tuple[str, str]:
@@ -297,7 +297,8 @@ def _trained(run: Submission, key: str, checkpoint: Checkpoint) -> Facts:
     return _address(run, checkpoint.path) | {
         "status": "ok", "fingerprint": key, "sha256": checkpoint.sha256, "epochs": checkpoint.epochs,
         "best_epoch": checkpoint.best_epoch, "seconds": round(checkpoint.seconds, 3),
-        **{f"validation_{name}": value for name, value in checkpoint.scores.items()},
+        # After a refit nobody validates the weights: these scores are of the training that chose the epoch.
+        **{f"{'before_refit' if checkpoint.refit else 'validation'}_{k}": v for k, v in checkpoint.scores.items()},
     }  # fmt: skip
 
 

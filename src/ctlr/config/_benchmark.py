@@ -18,6 +18,7 @@ from ctlr.specs import (
     EncoderSpec,
     FinetuneSpec,
     FitSpec,
+    LeakSpec,
     PlatformSpec,
     SplitSpec,
     TaskSpec,
@@ -72,7 +73,7 @@ class ReportSpec(Value):
     """How sure the report has to be."""
 
     bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 2000
-    """Resamples behind each interval."""
+    """Draws of pairs behind the interval of a rank correlation of scores with gains."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Share of intervals that hold the true value."""
 
@@ -99,6 +100,8 @@ class Frame(Value):
     baselines: tuple[str, ...] | None = None
     """What stands beside the methods in every table without being listed there, by name; null: all that apply."""
     split: SplitSpec = SplitSpec()
+    leaks: LeakSpec = LeakSpec()
+    """What counts as a leak, and what is accepted."""
     compute: ComputeSpec = ComputeSpec()
     tuning: TuningSpec | None = None
     """Search for each method's best options first; null runs them as they are written."""
@@ -126,11 +129,11 @@ class BenchmarkConfig(Frame):
         return self
 
     def identity(self) -> str:
-        """Fingerprint of what decides results: not of folders' whereabouts, the prose, tracking, report, platform."""
+        """Fingerprint of what decides results: not of folders' places, prose, leaks, tracking, report, platform."""
         return fingerprint(self.model_dump_json(exclude=_INCIDENTAL))
 
 
-_INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "platform": True,
+_INCIDENTAL: dict[str, Any] = {"description": True, "leaks": True, "tracking": True, "report": True, "platform": True,
                                "datasets": {"__all__": {"root"}},
                                "tuning": {"experiments", "warm_start"}}  # fmt: skip
 

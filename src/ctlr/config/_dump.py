@@ -19,18 +19,21 @@ from ctlr.specs import BASELINES, ENCODERS, EncoderSpec, TaskSpec, Value
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
 _ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "baselines", "sample_sizes",
-          "seeds", "split", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
+          "seeds", "split", "leaks", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
 
 
 def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
     """The benchmark as plain data that may travel: a dataset's name stands for its folder; no address, no cluster.
 
-    Manifests go by the names of their files.
+    Manifests go by the names of their files, and subjects of accepted leaks by none.
     """
     data = _plain(config)
     for name, dataset in data["datasets"].items():
         if "root" in dataset:
             dataset["root"] = name
+    data["leaks"]["accept"] = [
+        [name if name in data["datasets"] else "a subject" for name in pair] for pair in data["leaks"]["accept"]
+    ]
     data["tracking"]["uri"] = None
     del data["platform"]
     if data["tuning"] is not None:

@@ -23,11 +23,9 @@ from ctlr.specs import (
     DatasetSpec,
     EncoderSpec,
     MethodSpec,
-    ScratchSpec,
     TaskSpec,
     TorchvisionSpec,
     Value,
-    VATSpec,
 )
 
 __all__ = ["load"]
@@ -272,7 +270,7 @@ def _defaults(model: type[MethodSpec], training: Mapping[str, Any], entry: Mappi
         default: BaseModel = model.model_fields[stage].default
         shared = dict(training.get(stage) or {})
         own = entry.get(stage)
-        if issubclass(model, ScratchSpec | VATSpec):  # they have no pretrained weights to keep
+        if not model.pretrains:  # no weights to keep
             for option in ("n_frozen", "l2_sp", "norm_statistics"):
                 shared.pop(option, None)
             if shared.get("strategy") == "linear_probe":

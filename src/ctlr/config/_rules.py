@@ -44,7 +44,7 @@ _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,39}")
 
 def n_validation(n_train: int, split: SplitSpec) -> int:
     """Validation subjects beside `n_train` labelled training subjects."""
-    return max(2, round(n_train * split.validation))
+    return split.n_validation(n_train)
 
 
 def broken_rules(parts: Parts) -> Iterator[Fault]:

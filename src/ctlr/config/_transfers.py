@@ -10,18 +10,7 @@ from ctlr.config._document import KeyPath
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import End, Parts
 from ctlr.errors import nearest
-from ctlr.specs import (
-    METHODS,
-    AnyDataset,
-    DatasetSpec,
-    DataTask,
-    MethodSpec,
-    SimCLRSpec,
-    SupervisedSpec,
-    VATSpec,
-    layer_role,
-    shares_task,
-)
+from ctlr.specs import METHODS, AnyDataset, DatasetSpec, DataTask, layer_role, shares_task
 
 __all__ = [
     "baselines_have_a_shared_task",
@@ -95,7 +84,7 @@ def sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
 def methods_have_their_source(parts: Parts) -> Iterator[Fault]:
     """A method that learns from a source runs where there is one."""
     for label, method in parts.methods.items():
-        needs = isinstance(method, SupervisedSpec) or (isinstance(method, SimCLRSpec) and method.pool == "source")
+        needs = method is not None and method.needs_source
         lacking = [
             index
             for index, transfer in parts.transfers.items()
@@ -139,7 +128,7 @@ def _shared(parts: Parts, index: int) -> bool:
 def sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
     """Source and target have one shape where one encoder reads both."""
     for index, source, target in parts.pairs():
-        sharing = [label for label, method in parts.running(parts.transfers[index]) if _shares_encoder(method)]
+        sharing = [label for label, method in parts.running(parts.transfers[index]) if method.shares_encoder]
         a, b = source.preprocess, target.preprocess
         if sharing and (a.shape, a.channels) != (b.shape, b.channels):
             yield (
@@ -153,7 +142,3 @@ def sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
 def shape_of(data: DatasetSpec) -> str:
     """Channels and sides of a dataset's images, in words."""
     return f"{data.preprocess.channels} x {' x '.join(map(str, data.preprocess.shape))}"
-
-
-def _shares_encoder(method: MethodSpec) -> bool:
-    return isinstance(method, SupervisedSpec | VATSpec) or (isinstance(method, SimCLRSpec) and method.pool != "target")

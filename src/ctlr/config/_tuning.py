@@ -38,6 +38,9 @@ class TuningSpec(Value):
     """How a trial is scored: holdout, kfold:K or repeats:R."""
     rounds: Annotated[int, Field(ge=1, le=10)] = 1
     """Coarse to fine: each round after the first searches half of every numeric range, around the best so far."""
+    share: bool = True
+    """Also train every method with the options in the file, for tuning's share of its gain: one finetuning more for
+    each study, and where pretrainings are tuned one pretraining more for each seed."""
     warm_start: str | None = None
     """Workspace whose finished searches of the same space start this one."""
 

@@ -16,7 +16,10 @@ from ctlr.specs import ModelCard, StudyResult
 from ctlr.tracking import MlflowTracker, NullTracker, Status, TrackedModel, Tracker, study_params
 from ctlr.workspace import Workspace
 
-__all__ = ["Recorder", "make_tracker"]
+__all__ = ["AT_DEFAULTS", "Recorder", "make_tracker"]
+
+AT_DEFAULTS: Mapping[str, str] = {"ctlr.options": "defaults"}
+"""Tags of a study that a tuned benchmark trained with the options in its file."""
 
 
 def make_tracker(config: BenchmarkConfig, workspace: Workspace) -> Tracker:
@@ -46,7 +49,7 @@ class Recorder:
         self._config = config
         self._workspace = workspace
         self._environment = dict(environment)
-        self._waiting: queue.Queue[StudyResult | None] = queue.Queue()
+        self._waiting: queue.Queue[tuple[StudyResult, Mapping[str, str]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._record, name="recorder", daemon=True)
         self._failed = 0
 
@@ -67,15 +70,15 @@ class Recorder:
         except CtlrError as fault:
             self.error = fault
 
-    def put(self, result: StudyResult) -> None:
+    def put(self, result: StudyResult, tags: Mapping[str, str] | None = None) -> None:
         """Have a result recorded; returns at once."""
-        self._waiting.put(result)
+        self._waiting.put((result, tags or {}))
 
     def _record(self) -> None:
         try:
             self._start()
-            while (result := self._waiting.get()) is not None:
-                self._log(result)
+            while (waiting := self._waiting.get()) is not None:
+                self._log(*waiting)
         except CtlrError as fault:
             self.error = fault
 
@@ -92,14 +95,16 @@ class Recorder:
             },
         )
 
-    def _log(self, result: StudyResult) -> None:
+    def _log(self, result: StudyResult, tags: Mapping[str, str]) -> None:
         self._failed += result.status == "failed"
         folder = self._workspace.root / result.path
         model = None
         if self._config.tracking.models and result.status == "ok" and (folder / "model.json").exists():
             card = ModelCard.model_validate_json((folder / "model.json").read_text())
-            model = TrackedModel(folder=folder, image_shape=card.shape, n_classes=len(card.classes))
+            model = TrackedModel(
+                folder=folder, image_shape=card.shape, n_classes=len(card.classes), preparation=card.preparation
+            )
         known = result.model_copy(
             update={"environment": result.environment | self._environment, "reason": scrub(result.reason)}
         )
-        self._tracker.log_study(known, folder, params=study_params(result.study), tags={}, model=model)
+        self._tracker.log_study(known, folder, params=study_params(result.study), tags=tags, model=model)

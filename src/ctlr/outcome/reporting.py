@@ -24,6 +24,7 @@ def write_report(
     origin: Mapping[str, str],
     seconds: float,
     transfers: Sequence[TransferScores] = (),
+    at_defaults: Sequence[StudyResult] = (),
 ) -> Path:
     """Write the report into `reports/<name>`, unless the one that stands there says the same.
 
@@ -36,13 +37,14 @@ def write_report(
         origin: Versions, commit and machine, as `environment` gives them.
         seconds: That the runs have taken; 0 when unknown.
         transfers: What was foretold of each pair of source and target.
+        at_defaults: Of tuned studies with the options in the file.
 
     Returns:
         Path of `report.html`.
     """
     out = workspace.root / "reports" / config.name
     text = resolved_yaml(config, public=True)
-    contents = [value.model_dump_json() for value in (*results, *searches, *transfers)]
+    contents = [value.model_dump_json() for value in (*results, *searches, *transfers, *at_defaults)]
     identity = fingerprint(__version__, text, json.dumps(dict(origin)), str(round(seconds)), *contents)
     mark = out / "identity"
     if mark.exists() and mark.read_text() == identity:
@@ -66,6 +68,7 @@ def write_report(
         budget="seconds" if config.tuning is not None and config.tuning.trials is None else "trials",
         validation=config.tuning.validation if config.tuning is not None else "holdout",
         transfers=transfers,
+        at_defaults=at_defaults,
     )
     write_aside(mark, identity.encode())
     return page

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ctlr.report.check_words import claim_words
 from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, score_digits, unit
 from ctlr.report.formats import number
 from ctlr.report.sections import Section
@@ -48,23 +49,33 @@ def answer(section: Section, rows: Rows) -> Answer:
         text = f"Only training from scratch was run, so there is nothing to hold it against. {_best(section, rows)}"
     elif not rows.gains:
         text = f"No method finished beside ‘{section.baseline}’, so no gain can be given. {_best(section, rows)}"
+    elif not any(row.gain.tested for row in rows.gains):
+        text = f"One seed supports no verdict, so no gain is called one. {_best(section, rows)}"
     else:
         text = _gains(section, rows)
     return Answer(f"{winners(section, rows)} {text}".strip(), tuple(_notes(section, rows)))
 
 
+def _sizes(section: Section, sizes: Sequence[int]) -> str:
+    """`20 + 20, 50 + 50 and 100 + 100`."""
+    return listed([section.labelled(size) for size in sizes])
+
+
 def _gains(section: Section, rows: Rows) -> str:
     """One clause a size; neighbouring sizes at which nothing stands share one."""
     nobody = "no method differs" if len(section.contenders) > 1 else f"‘{section.contenders[0]}’ does not differ"
-    sizes = sorted({row.n_train for row in rows.gains})
+    sizes = sorted({row.n_train for row in rows.gains if row.gain.tested})
     found = [(size, _at(section, rows, size)) for size in sizes]
     if not any(words for _, words in found):
-        return f"Nothing wins: at {listed(sizes)} labelled subjects {nobody} measurably from training from scratch."
+        return (
+            f"Nothing wins: at {_sizes(section, sizes)} labelled subjects (training + validation) {nobody} measurably "
+            "from training from scratch."
+        )
     first = next(size for size, words in found if words)
     clauses: list[str] = []
     for words, group in itertools.groupby(found, key=lambda item: item[1]):
         where = [size for size, _ in group]
-        clause = f"at {listed(where)}{'' if clauses else ' labelled subjects,'} "
+        clause = f"at {_sizes(section, where)}{'' if clauses else ' labelled subjects (training + validation),'} "
         clause += words or f"{nobody} measurably from scratch"
         clauses.append(f"{clause} against training from scratch" if first in where else clause)
     text = "; ".join(clauses)
@@ -113,19 +124,25 @@ def _best(section: Section, rows: Rows) -> str:
     digits = score_digits(rows.scores)
     value = f"{METRIC_WORDS[section.task.headline]} {number(best.estimate.mean, digits)}{_unit(section)}"
     ends = f"{percent(rows.level)} interval {interval(best.estimate, digits)}"
-    return f"At {largest} labelled subjects ‘{best.method}’ reaches {value} ({ends})."
+    where = f"{section.labelled(largest)} labelled subjects (training + validation)"
+    return f"At {where} ‘{best.method}’ reaches {value} ({ends})."
 
 
 def _notes(section: Section, rows: Rows) -> list[str]:
-    notes = [*_against_the_mean(section, rows), *_hints(rows)]
+    notes = [*_against_the_mean(section, rows), *_hints(section, rows)]
+    notes += claim_words(rows.gains, gain_digits(rows), _unit(section)) if rows.gains else []
     finished = sorted({size for _, size in section.cells})
     unpaired = [size for size in finished if (section.baseline, size) not in section.cells]
     if unpaired and rows.gains:
         notes.append(
-            f"At {listed(unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
+            f"At {_sizes(section, unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
         )
-    if max(row.estimate.n_seeds for row in rows.scores) == 1:
-        notes.append("One seed only: the intervals tell of other test subjects, not of other training runs.")
+    untested = sorted({row.n_train for row in rows.gains if not row.gain.tested})
+    if untested:
+        notes.append(
+            f"At {_sizes(section, untested)} there is a single seed: its intervals tell of other test subjects, not of other "
+            "training runs, and nothing is tested. List five `seeds` or more."
+        )
     failed = sum(count.failed for count in rows.counts)
     if failed:
         total = failed + sum(count.finished for count in rows.counts)
@@ -136,23 +153,26 @@ def _notes(section: Section, rows: Rows) -> list[str]:
 def _against_the_mean(section: Section, rows: Rows) -> list[str]:
     """Sizes at which nobody, and winners who do not, beat a predictor that never sees an image."""
     word = "mean" if section.task.kind == "regression" else "most frequent class"
-    sizes = sorted({row.n_train for row in rows.over_mean})
+    sizes = sorted({row.n_train for row in rows.over_mean if row.gain.tested})
     beaten = {(row.method, row.n_train) for row in rows.over_mean if row.direction == "gain"}
     hopeless = [size for size in sizes if not any(n == size for _, n in beaten)]
     notes = []
     if hopeless:
-        notes.append(f"At {listed(hopeless)} no method is measurably better than predicting the training set’s {word}.")
+        notes.append(
+            f"At {_sizes(section, hopeless)} no method is measurably better than predicting the training set’s {word}."
+        )
     winners = [row for row in rows.gains if row.stands and row.direction == "gain"]
     notes += [
-        f"‘{row.method}’ at {row.n_train} gains over scratch, yet is not measurably better than that {word}."
+        f"‘{row.method}’ at {section.labelled(row.n_train)} gains over scratch, yet is not measurably better than that "
+        f"{word}."
         for row in winners
         if row.n_train in sizes and row.n_train not in hopeless and (row.method, row.n_train) not in beaten
     ]
     return notes
 
 
-def _hints(rows: Rows) -> list[str]:
-    hints = [row for row in rows.gains if row.direction != "none" and not row.stands]
+def _hints(section: Section, rows: Rows) -> list[str]:
+    hints = [row for row in rows.gains if row.gain.shown and not row.stands]
     if not hints:
         return []
     if len(hints) > MOST_NAMED:
@@ -160,5 +180,7 @@ def _hints(rows: Rows) -> list[str]:
             f"Taken alone, {len(hints)} more differences would count; among {len(rows.gains)} comparisons they do not."
         ]
     words = {"gain": "gain", "negative": "loss"}
-    names = listed([f"the {words[row.direction]} of ‘{row.method}’ at {row.n_train}" for row in hints])
+    names = listed(
+        [f"the {words[row.direction]} of ‘{row.method}’ at {section.labelled(row.n_train)}" for row in hints]
+    )
     return [f"Taken alone, {names} would count; among {len(rows.gains)} comparisons that is not enough."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -31,8 +32,9 @@ def build_report(
     budget: Literal["trials", "seconds"] = "trials",
     validation: str = "holdout",
     transfers: Sequence[TransferScores] = (),
+    at_defaults: Sequence[StudyResult] = (),
 ) -> Path:
-    """Write `report.html`, `results.csv`, `model-card.md` and `tables/*.{csv,md,tex}` into a folder.
+    """Write `report.html`, `results.csv`, `model-card.md`, `models.json` and `tables/*` into a folder.
 
     With several pairs of source and target, a section says which of them gained, and whether a score told beforehand.
     With searches, a section on tuning stands in the report, and every trial in `trials.csv`.
@@ -50,12 +52,13 @@ def build_report(
         environment: Package versions, git commit, platform.
         excluded: Why each image that was left out is bad.
         wall_seconds: Of the whole run; 0 when unknown.
-        bootstrap: Replicates behind an interval, at least.
+        bootstrap: Draws of pairs behind the interval of a rank correlation.
         confidence: Share of intervals that hold the true value.
         searches: What tuning tried and chose; their trials' validation predictions lie below `root`.
         budget: What every search was given the same of, trials or device seconds.
         validation: How trials were judged: holdout, kfold:K or repeats:R.
         transfers: What scores and distances said of each pair of source and target.
+        at_defaults: Of tuned studies with the options in the file: what tuning is worth is measured against them.
 
     Returns:
         Path of `report.html`.
@@ -67,13 +70,13 @@ def build_report(
     # scikit-learn and matplotlib are slow to load: whoever imports this module and builds no report does without.
     from ctlr.report.contents import contents
     from ctlr.report.formats import records_csv, to_csv, to_latex, to_markdown
-    from ctlr.report.model_card import model_card
+    from ctlr.report.model_card import model_card, model_records
     from ctlr.report.templating import render
 
     found = contents(
         results, root=root, environment=environment, excluded=excluded, wall_seconds=wall_seconds,
         bootstrap=bootstrap, level=confidence, searches=searches, budget=budget, validation=validation,
-        transfers=transfers,
+        transfers=transfers, at_defaults=at_defaults,
     )  # fmt: skip
     prose = {
         "title": scrub(title), "description": scrub(description), "command": scrub(command),
@@ -88,7 +91,8 @@ def build_report(
     files["results.csv"] = records_csv(records)
     if found.tuning is not None:
         files["trials.csv"] = records_csv(found.tuning.records)
-    files["model-card.md"] = model_card(found.views, title=prose["title"])
+    files["model-card.md"] = model_card(found.views, title=prose["title"], root=root)
+    files["models.json"] = json.dumps(model_records(found.views), indent=1)
     files["report.html"] = render("report.html.j2", found=found, **prose)
     with disk_faults_named(out):
         (out / "tables").mkdir(parents=True, exist_ok=True)

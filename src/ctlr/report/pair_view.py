@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctlr.report.displays import METRIC_WORDS, metric_label, p_words, percent
+from ctlr.report.displays import METRIC_WORDS, metric_label, n_tested, p_words, percent
 from ctlr.report.foretelling import FEWEST_PAIRS, chance_of_perfection
 from ctlr.report.formats import Table, decimals, number
 from ctlr.report.headline import listed
@@ -105,11 +105,14 @@ def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
     encoders = len({each.section.encoder.label for each in gains}) > 1
     standing = {way: [g for g in gains if g.row.stands and g.row.direction == way] for way in ("gain", "negative")}
     counts = [len(standing[way]) or "none" for way in ("gain", "negative")]
-    words = f"Of {len(gains)} comparisons with training from scratch, all taken together, gains: {counts[0]}; "
+    tested = n_tested([each.row for each in gains])
+    if not tested:
+        return "One seed supports no verdict, so no gain is called one."
+    words = f"Of {tested} comparisons with training from scratch, all taken together, gains: {counts[0]}; "
     words += f"negative transfer: {counts[1]}."
     if not standing["negative"]:
         return words
-    where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.row.n_train} (‘{g.row.method}’)"
+    where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.section.labelled(g.row.n_train)} (‘{g.row.method}’)"
              for g in standing["negative"]]  # fmt: skip
     return f"{words} It is negative for {listed(where)}."
 
@@ -147,7 +150,7 @@ def _most(group: Sequence[Foretold]) -> int:
 
 
 def _where(race: Race) -> str:
-    return f"n = {race.n_train} ({METRIC_WORDS[race.metric]}, {race.encoder})"
+    return f"n = {race.labelled} ({METRIC_WORDS[race.metric]}, {race.encoder})"
 
 
 def _best(group: Sequence[Foretold]) -> Foretold | None:

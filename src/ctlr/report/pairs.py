@@ -120,7 +120,7 @@ def _of_section(view: Computed) -> list[PairGain]:
 
 def _adjusted(found: PairGain, p: float, level: float) -> PairGain:
     row = found.row
-    stands = row.gain.verdict != "none" and p < 1 - level
+    stands = row.gain.shown and p < 1 - level
     adjusted = GainRow(method=row.method, n_train=row.n_train, gain=row.gain, p_holm=p, stands=stands)
     return PairGain(**vars(found) | {"row": adjusted})
 
@@ -140,6 +140,11 @@ class Race:
     """Means over the seeds, by name."""
     ranges: Mapping[Pair, Mapping[str, tuple[float, float]]]
     """Least and largest over the seeds, where there are several."""
+
+    @property
+    def labelled(self) -> str:
+        """The size in words, `20 + 20`."""
+        return self.gains[0].section.labelled(self.n_train)
 
 
 def races(gains: Sequence[PairGain], transfers: Sequence[TransferScores]) -> list[Race]:

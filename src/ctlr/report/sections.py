@@ -88,6 +88,11 @@ class Section:
         """Every n_train, ascending."""
         return tuple(sorted({result.study.n_train for result in self.results}))
 
+    def labelled(self, size: int) -> str:
+        """Labelled subjects behind n_train in words, training and validation ones: `20 + 20`."""
+        found = [result for result in self.results if result.study.n_train == size]
+        return next((result for result in found if result.n_validation is not None), found[0]).labelled
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """Every seed, ascending."""

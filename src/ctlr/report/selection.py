@@ -20,9 +20,6 @@ from ctlr.specs import METRICS, SearchResult
 
 __all__ = ["SelectionRow", "selection_rows"]
 
-_SEED = 0
-"""Every interval draws the same subjects."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionRow:
@@ -44,7 +41,7 @@ class SelectionRow:
 
 
 def selection_rows(
-    searches: Sequence[SearchResult], sections: Sequence[Section], root: Path, *, bootstrap: int, level: float
+    searches: Sequence[SearchResult], sections: Sequence[Section], root: Path, *, level: float
 ) -> list[SelectionRow]:
     """Best against runner-up on validation, and best against the test set, by line and size.
 
@@ -52,20 +49,17 @@ def selection_rows(
         searches: By method and size; those that tried nothing have no row.
         sections: Of the studies that were trained anew with what was chosen.
         root: Of the workspace, for the trials' validation predictions.
-        bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
     """
     return [
-        _selection(search, sections, root, bootstrap=bootstrap, level=level)
+        _selection(search, sections, root, level=level)
         for group in by_line(searches).values()
         for search in group
         if search.stages
     ]
 
 
-def _selection(
-    search: SearchResult, sections: Sequence[Section], root: Path, *, bootstrap: int, level: float
-) -> SelectionRow:
+def _selection(search: SearchResult, sections: Sequence[Section], root: Path, *, level: float) -> SelectionRow:
     last = join_rounds(search.stages)[-1]
     metric = metric_of(last.objective) if last.stage != "pretrain" else None
     best, runner_up = [*last.ranked[:2], None, None][:2]
@@ -74,7 +68,7 @@ def _selection(
     if metric is not None and best is not None and runner_up is not None:
         sides = [_outcome(search, tried, root) for tried in (best, runner_up)]
         edges = bin_edges(section, search.study.n_train) if section is not None and metric == "f1_bins" else None
-        gain = _gain(*sides, metric=metric, bins=edges, bootstrap=bootstrap, level=level)
+        gain = _gain(*sides, metric=metric, bins=edges, level=level)
     test = known_mean([done.result.scores.get("test", {}).get(metric or "") for done in cell])
     value = None if best is None else value_of(best)
     sign = 1 if metric is not None and METRICS[metric] == "min" else -1
@@ -114,14 +108,11 @@ def _gain(
     *,
     metric: str,
     bins: np.ndarray | None,
-    bootstrap: int,
     level: float,
 ) -> Gain | None:
     if best is None or runner_up is None or (metric == "f1_bins" and bins is None):
         return None
     try:
-        return paired_gain(
-            [best], [runner_up], metric, np.random.default_rng(_SEED), bins=bins, replicates=bootstrap, level=level
-        )
+        return paired_gain([best], [runner_up], metric, bins=bins, level=level)
     except DataError:  # the two were validated on different subjects
         return None

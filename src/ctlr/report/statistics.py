@@ -1,9 +1,9 @@
-"""How sure a mean over seeds is, and whether a method gains over another: from crossed replicates (`bootstrap`)."""
+"""How sure a mean over seeds is, and whether a method gains over another: Student's t on both levels (`variance`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_curve
 
 from ctlr.errors import DataError
-from ctlr.report.bootstrap import draw_replicates
+from ctlr.report.variance import VarianceParts, leave_one_out, moderated, variance_parts
 from ctlr.report.weighted import Evaluate, weighted_metric
 from ctlr.specs import METRICS
 from ctlr.training.metrics import ECE_BINS, confidence_bins
@@ -20,16 +20,20 @@ __all__ = [
     "Estimate",
     "Gain",
     "Outcome",
+    "VarianceParts",
     "Verdict",
-    "bootstrap_mean",
     "calibration_rows",
+    "gains_together",
     "holm",
+    "mean_score",
     "paired_gain",
     "roc_rows",
+    "scores_together",
 ]
 
 Floats = NDArray[np.float64]
-Verdict = Literal["gain", "none", "negative transfer"]
+Verdict = Literal["gain", "none", "negative transfer", "not tested"]
+"""`none`: tested, and no difference shown. `not tested`: a single seed, or a single subject, supports no verdict."""
 
 _BOUNDS = {metric: (0.0, 1.0 if direction == "max" else np.inf) for metric, direction in METRICS.items()}
 _BOUNDS |= {"r": (-1.0, 1.0), "r2": (-np.inf, 1.0), "brier": (0.0, 2.0), "ece": (0.0, 1.0)}
@@ -54,10 +58,30 @@ class Estimate:
 
     mean: float
     low: float
-    """Lower end of the interval; NaN when a single subject leaves nothing to resample."""
+    """Lower end of the interval; NaN when a single subject leaves nothing to leave out."""
     high: float
     n_seeds: int
     n_subjects: int
+    parts: VarianceParts
+    """Of the mean's variance: from subjects and from seeds, with the degrees of freedom of each."""
+
+    @property
+    def se(self) -> float:
+        """Standard error of the mean."""
+        return self.parts.se
+
+    @property
+    def freedom(self) -> float:
+        """Satterthwaite's degrees of freedom of the standard error."""
+        return self.parts.freedom
+
+    @property
+    def record(self) -> dict[str, float]:
+        """What a table's file says of it."""
+        return {
+            "mean": self.mean, "low": self.low, "high": self.high, "se": self.se, "freedom": self.freedom,
+            "n_seeds": self.n_seeds, "n_subjects": self.n_subjects,
+        }  # fmt: skip
 
     @property
     def resampled(self) -> str:
@@ -70,31 +94,33 @@ class Gain(Estimate):
     """A mean paired difference to a baseline, signed so that positive is better."""
 
     p: float
-    """Two-sided, of no difference, from the replicates; of this comparison alone (`holm` adjusts a table's)."""
+    """Two-sided, of no difference; of this comparison alone (`holm` adjusts a table's). NaN where nothing is tested."""
     verdict: Verdict
     """Whether the interval excludes 0, and on which side."""
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are seeds and subjects enough for a verdict."""
+        return self.verdict != "not tested"
+
+    @property
+    def shown(self) -> bool:
+        """Whether a difference was shown, to either side."""
+        return self.verdict in ("gain", "negative transfer")
 
 
 # ---------------------------------------------------------------- estimates
 
 
-def bootstrap_mean(
-    outcomes: Sequence[Outcome],
-    metric: str,
-    rng: np.random.Generator,
-    *,
-    bins: ArrayLike | None = None,
-    replicates: int = 2000,
-    level: float = 0.95,
+def mean_score(
+    outcomes: Sequence[Outcome], metric: str, *, bins: ArrayLike | None = None, level: float = 0.95
 ) -> Estimate | None:
     """Mean of a metric over seeds with an interval, which stays inside the metric's range.
 
     Args:
         outcomes: One a seed, all on the same test subjects.
         metric: A name of `ctlr.specs.METRICS`.
-        rng: Draws the replicates.
         bins: Inner edges of the target's bins, for `f1_bins`.
-        replicates: Of the bootstrap.
         level: Share of intervals that hold the true value.
 
     Returns:
@@ -108,40 +134,25 @@ def bootstrap_mean(
         return None
     _check_seeds(outcomes)
     subjects = _common_subjects(outcomes)
-    curves = [_evaluator(outcome, metric, subjects, bins) for outcome in outcomes]
-    drawn = draw_replicates(curves, len(subjects), rng, replicates, level)
-    if drawn is None:
-        return None
-    low, high = drawn.interval(level)
-    floor, ceiling = _BOUNDS[metric]
-    return Estimate(
-        mean=drawn.mean,
-        low=float(np.clip(low, floor, ceiling)),
-        high=float(np.clip(high, floor, ceiling)),
-        n_seeds=len(outcomes),
-        n_subjects=len(subjects),
-    )
+    found = _parts([_evaluator(outcome, metric, subjects, bins) for outcome in outcomes], len(subjects))
+    return None if found is None else _score(*found, metric, level)
 
 
 def paired_gain(
     method: Sequence[Outcome],
     baseline: Sequence[Outcome],
     metric: str,
-    rng: np.random.Generator,
     *,
     bins: ArrayLike | None = None,
-    replicates: int = 2000,
     level: float = 0.95,
 ) -> Gain | None:
-    """What a method gains over a baseline: paired by seed and by subject, both under the same replicates.
+    """What a method gains over a baseline, paired by seed and by subject; `gains_together` joins those of a table.
 
     Args:
         method: One outcome a seed.
         baseline: One outcome a seed, on the same test subjects; seeds that only one of the two has are left out.
         metric: A name of `ctlr.specs.METRICS`; the sign of the difference follows its direction.
-        rng: Draws the replicates.
         bins: Inner edges of the target's bins, for `f1_bins`.
-        replicates: Of the bootstrap.
         level: Share of intervals that hold the true value.
 
     Returns:
@@ -162,26 +173,87 @@ def paired_gain(
     curves = [
         _difference(*(_evaluator(outcome, metric, subjects, bins) for outcome in pair), sign=sign) for pair in pairs
     ]
-    drawn = draw_replicates(curves, len(subjects), rng, replicates, level)
-    if drawn is None:
+    found = _parts(curves, len(subjects))
+    return None if found is None else _gain(*found, metric, level)
+
+
+def scores_together(scores: Sequence[Estimate], metric: str, *, level: float) -> list[Estimate]:
+    """Estimates of one table in one metric, each with what the others tell of how much seeds vary."""
+    parts = moderated([score.parts for score in scores])
+    return [_score(score.mean, own, metric, level) for score, own in zip(scores, parts, strict=True)]
+
+
+def gains_together(gains: Sequence[Gain], metric: str, *, level: float) -> list[Gain]:
+    """Gains of one table in one metric, each with what the others tell of how much seeds vary."""
+    parts = moderated([gain.parts for gain in gains])
+    return [_gain(gain.mean, own, metric, level) for gain, own in zip(gains, parts, strict=True)]
+
+
+def _parts(curves: Sequence[Evaluate], n_subjects: int) -> tuple[float, VarianceParts] | None:
+    """Mean over the K seeds and the parts of its variance; None when the metric is undefined in a seed."""
+    scores = np.array([float(curve(np.ones((1, n_subjects)))[0]) for curve in curves])
+    if np.isnan(scores).any():
         return None
-    low, high = drawn.interval(level)
-    verdict: Verdict = "gain" if low > 0 else "negative transfer" if high < 0 else "none"
-    return Gain(
-        mean=drawn.mean, low=low, high=high, n_seeds=len(pairs), n_subjects=len(subjects), p=drawn.p(), verdict=verdict
+    subjects, seeds, shared = float("nan"), 0.0, 0.0
+    if n_subjects > 1:
+        left_out = np.stack([leave_one_out(curve, n_subjects) for curve in curves])
+        subjects, seeds, shared = (float(part) for part in variance_parts(scores, left_out))
+    return float(scores.mean()), VarianceParts(
+        subjects=subjects, seeds=seeds, shared=shared, n_subjects=n_subjects, n_seeds=len(scores)
     )
+
+
+def _score(mean: float, parts: VarianceParts, metric: str, level: float) -> Estimate:
+    low, high = _inside(mean, parts.half_width(level), *_BOUNDS[metric])
+    return Estimate(
+        mean=mean, low=low, high=high, n_seeds=parts.n_seeds, n_subjects=parts.n_subjects, parts=parts
+    )  # fmt: skip
+
+
+def _gain(mean: float, parts: VarianceParts, metric: str, level: float) -> Gain:
+    half, (floor, ceiling) = parts.half_width(level), _BOUNDS[metric]
+    widest = ceiling - floor  # of two values in the metric's range
+    low, high = (float(np.clip(end, -widest, widest)) for end in (mean - half, mean + half))
+    tested = parts.n_seeds > 1 and not np.isnan(half)
+    shown: Verdict = "gain" if low > 0 else "negative transfer" if high < 0 else "none"
+    return Gain(
+        mean=mean, low=low, high=high, n_seeds=parts.n_seeds, n_subjects=parts.n_subjects, parts=parts,
+        p=parts.p(mean) if tested else float("nan"), verdict=shown if tested else "not tested",
+    )  # fmt: skip
+
+
+def _inside(mean: float, half: float, floor: float, ceiling: float) -> tuple[float, float]:
+    """Ends of a score's interval: even about the mean on a scale on which the metric's range has no end.
+
+    That is the logarithm of the distance to the end, or of the ratio of both distances where there are two (the logit;
+    Fisher's z of r). Scores are skewed away from the end of their range, and so are their intervals. No arm gets longer
+    than twice the even one.
+    """
+    below, above = mean - floor, ceiling - mean
+    if np.isnan(half) or half == 0 or min(below, above) <= 0:
+        return float(np.clip(mean - half, floor, ceiling)), float(np.clip(mean + half, floor, ceiling))
+    shrunk = np.exp(-half * (1 / below + 1 / above))
+    if np.isinf(above):
+        low, high = floor + below * shrunk, mean + min(below / max(shrunk, 1e-9) - below, 2 * half)
+    elif np.isinf(below):
+        low, high = mean - min(above / max(shrunk, 1e-9) - above, 2 * half), ceiling - above * shrunk
+    else:
+        width = ceiling - floor
+        low = floor + width * below * shrunk / (above + below * shrunk)
+        high = ceiling - width * above * shrunk / (below + above * shrunk)
+    return float(low), float(high)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust the p-values of one table for their number (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
 
     Calling only those below 0.05 real keeps the chance of any false one in the table below 0.05, however they depend.
-    Bootstrap p-values cannot fall below 2 / (replicates + 1): a table of m rows needs well above 40 m replicates.
+    NaN (nothing was tested) stays, and is no comparison.
     """
     p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]
+    adjusted = np.full_like(p, np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1.0)
     return [float(value) for value in adjusted]
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ctlr.report.displays import VERDICTS, interval, metric_label, p_words, percent
+from ctlr.report.displays import interval, metric_label, p_words, percent, verdict_cell
 from ctlr.report.formats import Cell, Table, decimals, number
 from ctlr.report.headline import Answer, listed
 from ctlr.report.svg import Panel
 from ctlr.report.sweep_plot import sweep_plot
 from ctlr.report.sweeps import PLAIN, Comparison, Setting, Sweep, option_words, value_words
-from ctlr.report.tables import GainRow
+from ctlr.report.tables import Direction, GainRow
 from ctlr.report.views import View
 
 __all__ = ["SweepFigures", "SweepView", "sweep_view"]
+
+
+_WORDS: Mapping[Direction, str] = {"gain": "better", "none": "none", "negative": "worse", "untested": "not tested"}
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,12 @@ def _of_option(option: str, found: Sequence[Sweep]) -> str:
         (option_words(option, PLAIN.get(option)), plain),
         ("the runner-up", list(runners_up.values())),
     ):
-        if against:
-            better = sum(c.stands and c.gain.mean > 0 for c in against)
-            words += f"; {better or 'none'} of {len(against)} measurably better than {rival}"
+        tested = [c for c in against if c.gain.tested]
+        if tested:
+            better = sum(c.stands and c.gain.mean > 0 for c in tested)
+            words += f"; {better or 'none'} of {len(tested)} measurably better than {rival}"
+        elif against:
+            words += f"; not tested against {rival} (one seed)"
     return f"{words}."
 
 
@@ -91,9 +97,8 @@ def _finding(sweep: Sweep, size: int, level: float) -> Answer:
     chosen = sweep.chosen(size)
     digits = _digits(sweep)
     named = listed([option_words(name, value) for name, value in chosen.options.items()])
-    text = (
-        f"At n = {size} validation subjects chose ‘{chosen.method}’ ({named}). Its gain over scratch on the test set "
-    )
+    text = f"At n = {sweep.section.labelled(size)} validation subjects chose ‘{chosen.method}’ ({named}). "
+    text += "Its gain over scratch on the test set "
     text += f"is {_amount(chosen.gain, digits, percent(level) + ' interval ')}."
     own = [comparison for comparison in sweep.comparisons if comparison.chosen.gain.n_train == size]
     return Answer(text, tuple(_note(list(group), digits) for _, group in itertools.groupby(own, lambda c: c.option)))
@@ -116,10 +121,10 @@ def _against(comparison: Comparison, digits: int) -> str:
     rank = "the best with" if comparison.plain else "the runner-up,"
     gain = comparison.gain
     verdict = "measurably better" if gain.mean > 0 else "measurably worse"
-    if gain.verdict != "none" and not comparison.stands:
+    if gain.shown and not comparison.stands:
         verdict = f"{verdict} taken alone, yet not among all comparisons"
-    if gain.verdict == "none":
-        verdict = "no measurable difference"
+    if not gain.shown:
+        verdict = "no measurable difference" if gain.tested else "not tested (one seed)"
     return (
         f"against {rank} {value} (‘{comparison.other.method}’): {number(gain.mean, digits, sign=True)} "
         f"({interval(gain, digits, sign=True)}), {verdict}"
@@ -152,21 +157,19 @@ def _choices_table(sweep: Sweep, level: float, index: int) -> Table:
     digits = _digits(sweep)
 
     def line(c: Comparison) -> tuple[Cell, ...]:
-        alone = "" if c.stands or c.gain.verdict == "none" else "taken alone"
-        direction = "negative" if c.gain.verdict == "negative transfer" else c.gain.verdict
-        words = "worse" if direction == "negative" else "better" if direction == "gain" else "none"
         return (
-            Cell(c.option), Cell(str(c.chosen.gain.n_train)), Cell(option_words(c.option, c.chosen.options[c.option])),
+            Cell(c.option), Cell(sweep.section.labelled(c.chosen.gain.n_train)),
+            Cell(option_words(c.option, c.chosen.options[c.option])),
             Cell(option_words(c.option, c.other.options[c.option]), "plain" if c.plain else "runner-up"),
             Cell(number(c.gain.mean, digits, sign=True), interval(c.gain, digits, sign=True)),
-            Cell(words, alone, direction), Cell(p_words(c.p_holm)),
+            verdict_cell(c.gain, stands=c.stands, words=_WORDS), Cell(p_words(c.p_holm)),
         )  # fmt: skip
 
     return Table(
         name=f"choices-{sweep.section.slug}-{index}",
         caption="Chosen on validation subjects, against the best setting with the plain value and with the "
         f"runner-up's, in {metric_label(sweep.section.task)} on the test set with its {percent(level)} interval; p "
-        f"is adjusted for {len(sweep.comparisons)} comparisons (Holm).",
+        f"is adjusted for {sum(c.gain.tested for c in sweep.comparisons)} comparisons (Holm).",
         columns=("Option", "n", "Chosen", "Against", "Gain", "Verdict", "p"), headers=1,
         rows=tuple(map(line, sweep.comparisons)),
         records=tuple(
@@ -190,12 +193,11 @@ def _settings_table(sweep: Sweep, level: float, index: int) -> Table:
         row = setting.gain
         best = setting is chosen[row.n_train]
         return (
-            Cell(setting.method), Cell(str(row.n_train)),
+            Cell(setting.method), Cell(sweep.section.labelled(row.n_train)),
             *(Cell(value_words(value)) for value in setting.options.values()),
             Cell(number(abs(setting.validation), places), tone="best" if best else ""),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
-            Cell(VERDICTS[row.direction], "" if row.stands or row.direction == "none" else "taken alone",
-                 row.direction),
+            verdict_cell(row.gain, stands=row.stands),
         )  # fmt: skip
 
     return Table(

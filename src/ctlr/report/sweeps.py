@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ctlr.report.layer_curves import layer_roles
 from ctlr.report.sections import Section
 from ctlr.report.statistics import Gain, holm
-from ctlr.report.tables import GainRow, Rows, gain_between
+from ctlr.report.tables import GainRow, Rows, gains_between
 from ctlr.specs import METRICS, FinetuneSpec, MethodSpec, fingerprint
 
 __all__ = ["PLAIN", "Comparison", "Option", "Setting", "Sweep", "option_words", "sweeps", "value_words"]
@@ -175,16 +175,15 @@ def _best(settings: Sequence[Setting]) -> Setting:
 
 def _compared(sweep: Sweep, rows: Rows) -> list[Comparison]:
     pairs = [pair for size in sweep.sizes for option in sweep.options for pair in _opponents(sweep, option, size)]
-    gains = [
-        gain_between(sweep.section, chosen.method, other.method, chosen.gain.n_train, rows)
-        for _, chosen, other, _ in pairs
-    ]
+    gains = gains_between(
+        sweep.section, [(chosen.method, other.method, chosen.gain.n_train) for _, chosen, other, _ in pairs], rows
+    )
     known = [(*pair, gain) for pair, gain in zip(pairs, gains, strict=True) if gain is not None]
     adjusted = holm([gain.p for *_, gain in known])
     return [
         Comparison(
             option=option, chosen=chosen, other=other, plain=plain, gain=gain, p_holm=p,
-            stands=gain.verdict != "none" and p < 1 - rows.level,
+            stands=gain.shown and p < 1 - rows.level,
         )
         for (option, chosen, other, plain, gain), p in zip(known, adjusted, strict=True)
     ]  # fmt: skip

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctlr.report.claim_check import Check, checks
 from ctlr.report.diagnostics import Gap, gap, known_mean
 from ctlr.report.sections import Done, Section
-from ctlr.report.statistics import Estimate, Gain, Outcome, bootstrap_mean, holm, paired_gain
+from ctlr.report.statistics import (
+    Estimate,
+    Gain,
+    Outcome,
+    Verdict,
+    gains_together,
+    holm,
+    mean_score,
+    paired_gain,
+    scores_together,
+)
 from ctlr.specs import METRICS
 
 __all__ = [
+    "DIRECTIONS",
     "SPLITS",
     "CountRow",
+    "Direction",
     "GainRow",
     "GapRow",
     "MetricRow",
@@ -26,12 +38,20 @@ __all__ = [
     "SplitRow",
     "bin_edges",
     "compute",
-    "gain_between",
+    "gains_between",
+    "gains_of",
+    "gains_over_scratch",
+    "verdicts",
 ]
 
 SPLITS = ("train", "validation", "test")
-_SEED = 0
-"""Every estimate draws the same subjects: what a row says does not depend on the others."""
+
+
+Direction = Literal["gain", "none", "negative", "untested"]
+DIRECTIONS: Mapping[Verdict, Direction] = {
+    "gain": "gain", "none": "none", "negative transfer": "negative", "not tested": "untested",
+}  # fmt: skip
+"""Verdicts in a word each, for tones and lookups."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +84,16 @@ class GainRow:
     gain: Gain
     """Positive is better, whichever way the metric runs."""
     p_holm: float
-    """Adjusted for every comparison of the section."""
+    """Adjusted for every comparison of the section; NaN where nothing is tested (one seed)."""
     stands: bool
     """Whether the verdict also holds with all comparisons of the section taken together."""
+    check: Check | None = None
+    """How likely a claim is false, and what would have been seen; None where nothing is tested."""
 
     @property
-    def direction(self) -> Literal["gain", "none", "negative"]:
+    def direction(self) -> Direction:
         """The interval's verdict."""
-        return "negative" if self.gain.verdict == "negative transfer" else self.gain.verdict
+        return DIRECTIONS[self.gain.verdict]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +107,8 @@ class SplitRow:
     test: float | None
     gap: float | None
     """How much worse the test set is than the training set; negative where it is better."""
+    refit: bool = False
+    """Whether `validation` is of the training that chose the epoch, since the model then learned those subjects too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +136,6 @@ class Rows:
 
     level: float
     """Share of intervals that hold the true value."""
-    replicates: int
-    """Resamples behind each interval."""
     counts: list[CountRow]
     scores: list[ScoreRow]
     gains: list[GainRow]
@@ -130,32 +152,28 @@ class Rows:
     """The baseline and all others against the best reference of their size: a family of its own."""
 
 
-def compute(section: Section, *, bootstrap: int, level: float) -> Rows:
+def compute(section: Section, *, level: float) -> Rows:
     """Compute a section's rows; methods in its order, sizes ascending.
 
     Args:
         section: Studies of one transfer.
-        bootstrap: Replicates; more are drawn where many comparisons ask for finer p-values (`statistics.holm`).
         level: Share of intervals that hold the true value.
 
     Raises:
         DataError: Studies were tested on different subjects.
     """
-    comparisons = (len(section.methods) - len(section.references)) * len(section.sizes)
-    resampling = _Resampling(max(bootstrap, math.ceil(4 * comparisons / (1 - level))), level)
     others = [label for label in section.methods if label not in (section.floor, *section.references)]
-    scores = _scores(section, resampling)
+    scores = _scores(section, level)
     references = _best_references(section, scores)
     regression = section.task.kind == "regression"
     return Rows(
         level=level,
-        replicates=resampling.replicates,
         counts=[_counts(section, size) for size in section.sizes],
         scores=scores,
-        gains=_gains(section, section.contenders, section.baseline, resampling),
-        over_mean=_gains(section, others, section.floor, resampling),
+        gains=_gains(section, section.contenders, section.baseline, level),
+        over_mean=_gains(section, others, section.floor, level),
         references=references,
-        over_references=_over_references(section, others, references, resampling),
+        over_references=_over_references(section, others, references, level),
         splits=[_splits(section, method, size) for method, size in _cells(section)],
         metrics=[_metrics(section, method, size) for method, size in _cells(section)],
         gaps=[
@@ -178,18 +196,14 @@ def _counts(section: Section, size: int) -> CountRow:
         return max((len(set(d.predictions[split].subjects)) for d in done if split in d.predictions), default=0)
 
     return CountRow(
-        n_train=size, validation=subjects("validation"), test=subjects("test"),
+        n_train=size, test=subjects("test"),
+        validation=subjects("validation") or max(result.labelled_validation for result in results),
         seeds=len({result.study.seed for result in results}),
         finished=len(done), failed=len(results) - len(done),
     )  # fmt: skip
 
 
 # ---------------------------------------------------------------- estimates
-
-
-class _Resampling(NamedTuple):
-    replicates: int
-    level: float
 
 
 def _outcomes(cell: Sequence[Done]) -> list[Outcome]:
@@ -204,36 +218,22 @@ def _outcomes(cell: Sequence[Done]) -> list[Outcome]:
     ]
 
 
-def _scores(section: Section, resampling: _Resampling) -> list[ScoreRow]:
-    rows = []
-    for method, size in _cells(section):
-        estimate = bootstrap_mean(
-            _outcomes(section.cells[method, size]), section.task.headline, np.random.default_rng(_SEED),
-            bins=bin_edges(section, size), **resampling._asdict(),
-        )  # fmt: skip
-        if estimate is not None:
-            rows.append(ScoreRow(method=method, n_train=size, estimate=estimate))
-    return rows
-
-
-def _gains(section: Section, methods: Sequence[str], against: str | None, resampling: _Resampling) -> list[GainRow]:
-    found: list[tuple[str, int, Gain]] = []
-    for method, size in _cells(section):
-        if method in methods and against is not None and (against, size) in section.cells:
-            gain = paired_gain(
-                _outcomes(section.cells[method, size]), _outcomes(section.cells[against, size]), section.task.headline,
-                np.random.default_rng(_SEED), bins=bin_edges(section, size), **resampling._asdict(),
-            )  # fmt: skip
-            if gain is not None:
-                found.append((method, size, gain))
-    adjusted = holm([gain.p for _, _, gain in found])
-    return [
-        GainRow(
-            method=method, n_train=size, gain=gain, p_holm=p,
-            stands=gain.verdict != "none" and p < 1 - resampling.level,
+def _scores(section: Section, level: float) -> list[ScoreRow]:
+    metric = section.task.headline
+    found = {
+        (method, size): estimate
+        for method, size in _cells(section)
+        if (
+            estimate := mean_score(
+                _outcomes(section.cells[method, size]), metric, bins=bin_edges(section, size), level=level
+            )
         )
-        for (method, size, gain), p in zip(found, adjusted, strict=True)
-    ]  # fmt: skip
+    }
+    together = scores_together(list(found.values()), metric, level=level)
+    return [
+        ScoreRow(method=method, n_train=size, estimate=estimate)
+        for (method, size), estimate in zip(found, together, strict=True)
+    ]
 
 
 def _best_references(section: Section, scores: Sequence[ScoreRow]) -> dict[int, str]:
@@ -245,19 +245,74 @@ def _best_references(section: Section, scores: Sequence[ScoreRow]) -> dict[int, 
 
 
 def _over_references(
-    section: Section, methods: Sequence[str], references: Mapping[int, str], resampling: _Resampling
+    section: Section, methods: Sequence[str], references: Mapping[int, str], level: float
 ) -> list[GainRow]:
     best = {("the best baseline", size): section.cells[label, size] for size, label in references.items()}
     beside = replace(section, cells={**section.cells, **best})
-    return _gains(beside, methods, "the best baseline", resampling)
+    return _gains(beside, methods, "the best baseline", level)
 
 
-def gain_between(section: Section, method: str, other: str, size: int, rows: Rows) -> Gain | None:
-    """What one method gains over another at a size, resampled like the section's rows; None where no seed has both."""
+def _gains(section: Section, methods: Sequence[str], against: str | None, level: float) -> list[GainRow]:
+    found = {
+        (method, size): gain
+        for method, size in _cells(section)
+        if method in methods and against is not None and (against, size) in section.cells
+        if (gain := _gain(section, method, against, size, level))
+    }
+    together = gains_together(list(found.values()), section.task.headline, level=level)
+    return verdicts([(method, size, gain) for (method, size), gain in zip(found, together, strict=True)], level)
+
+
+def verdicts(gains: Sequence[tuple[str, int, Gain]], level: float) -> list[GainRow]:
+    """Rows of one table from (method, size, gain), each adjusted for all of them."""
+    adjusted = holm([gain.p for _, _, gain in gains])
+    stand = [gain.shown and p < 1 - level for (_, _, gain), p in zip(gains, adjusted, strict=True)]
+    return [
+        GainRow(method=method, n_train=size, gain=gain, p_holm=p, stands=stands, check=check)
+        for (method, size, gain), p, stands, check in zip(
+            gains, adjusted, stand, checks([gain for _, _, gain in gains], sum(stand), level), strict=True
+        )
+    ]
+
+
+def gains_over_scratch(section: Section, *, level: float) -> list[GainRow]:
+    """Every method's gains over the training from scratch, of a section that is not looked at otherwise."""
+    return _gains(section, section.contenders, section.baseline, level)
+
+
+def gains_between(section: Section, pairs: Sequence[tuple[str, str, int]], rows: Rows) -> list[Gain | None]:
+    """What methods gain over others at a size, taken together as one table.
+
+    Args:
+        section: Studies of one transfer.
+        pairs: (method, other, size) of each comparison.
+        rows: Of the section.
+
+    Returns:
+        One a pair; None where no seed has both.
+    """
+    cells = section.cells
+    return gains_of(section, [(cells[m, size], cells[other, size], size) for m, other, size in pairs], rows.level)
+
+
+def gains_of(
+    section: Section, pairs: Sequence[tuple[Sequence[Done], Sequence[Done], int]], level: float
+) -> list[Gain | None]:
+    """What studies gain over others of the section's target at a size, as `gains_between` those of its methods."""
+    found = [_paired(section, own, other, size, level) for own, other, size in pairs]
+    known = [gain for gain in found if gain is not None]
+    together = iter(gains_together(known, section.task.headline, level=level))
+    return [None if gain is None else next(together) for gain in found]
+
+
+def _gain(section: Section, method: str, other: str, size: int, level: float) -> Gain | None:
+    return _paired(section, section.cells[method, size], section.cells[other, size], size, level)
+
+
+def _paired(section: Section, own: Sequence[Done], other: Sequence[Done], size: int, level: float) -> Gain | None:
     return paired_gain(
-        _outcomes(section.cells[method, size]), _outcomes(section.cells[other, size]), section.task.headline,
-        np.random.default_rng(_SEED), bins=bin_edges(section, size), replicates=rows.replicates, level=rows.level,
-    )  # fmt: skip
+        _outcomes(own), _outcomes(other), section.task.headline, bins=bin_edges(section, size), level=level
+    )
 
 
 def bin_edges(section: Section, size: int) -> NDArray[np.float64] | None:
@@ -281,11 +336,15 @@ def _splits(section: Section, method: str, size: int) -> SplitRow:
         split: known_mean([done.result.scores.get(split, {}).get(metric) for done in section.cells[method, size]])
         for split in SPLITS
     }
+    cell = [done.result for done in section.cells[method, size]]
+    refit = any("before_refit" in result.scores for result in cell)
+    if refit:
+        means["validation"] = known_mean([result.chosen_by.get(metric) for result in cell])
     train, test = means["train"], means["test"]
     sign = 1 if METRICS[metric] == "min" else -1
     return SplitRow(
         method=method, n_train=size, train=train, validation=means["validation"], test=test,
-        gap=None if train is None or test is None else sign * (test - train),
+        gap=None if train is None or test is None else sign * (test - train), refit=refit,
     )  # fmt: skip
 
 

@@ -12,12 +12,21 @@ from ctlr.report.formats import Table
 from ctlr.report.importance import importance
 from ctlr.report.plots import Style
 from ctlr.report.search_stages import Line, StageTrials, course, join_rounds, search_records, value_of, window
-from ctlr.report.sections import Section
+from ctlr.report.sections import Done, Section
 from ctlr.report.selection import selection_rows
 from ctlr.report.svg import INK, Panel
 from ctlr.report.tuning import Budget
-from ctlr.report.tuning_words import ambiguous, budget_words, failures, objective_label, searched, title
-from ctlr.specs import SearchResult, TaskSpec, dns_name
+from ctlr.report.tuning_share import share_rows, share_table, share_words
+from ctlr.report.tuning_words import (
+    ambiguous,
+    budget_words,
+    failures,
+    failures_at_defaults,
+    objective_label,
+    searched,
+    title,
+)
+from ctlr.specs import SearchResult, StudyResult, TaskSpec, dns_name
 
 __all__ = ["MethodFigures", "ProgressPair", "StageFigures", "TuningView", "stage_figures", "tuning_view"]
 
@@ -69,11 +78,13 @@ class TuningView:
     flagged: bool
     """Whether methods are not compared at the same cost."""
     tables: Mapping[str, Table]
+    share: str
+    """What tuning itself gained; empty where no study was trained with the options in the file too."""
     failures: tuple[str, ...]
-    """Searches that chose nothing, and why."""
+    """Searches that chose nothing and studies that failed with the options in the file, and why."""
     progress: tuple[ProgressPair, ...]
     methods: tuple[MethodFigures, ...]
-    detail_size: int
+    detail: str
     """The size whose searches are drawn one by one: the largest."""
     records: tuple[Mapping[str, object], ...]
     """One row a trial."""
@@ -87,8 +98,8 @@ def tuning_view(
     *,
     budget: Budget,
     validation: str,
-    bootstrap: int,
     level: float,
+    at_defaults: Sequence[StudyResult | Done] = (),
 ) -> TuningView:
     """Compute and draw.
 
@@ -99,25 +110,32 @@ def tuning_view(
         root: Of the workspace, for the trials' validation predictions.
         budget: What every search was given the same of.
         validation: How trials were judged: holdout, kfold:K or repeats:R.
-        bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
+        at_defaults: The same studies with the options in the file.
     """
     style = {search.study.method.label: Style(INK, "o") for search in searches} | dict(style)
     ledger = tuning.ledger_rows(searches)
     spread = tuning.spread_rows(ledger)
     lost = tuning.lost_rows(searches)
-    selection = selection_rows(searches, sections, root, bootstrap=bootstrap, level=level)
+    selection = selection_rows(searches, sections, root, level=level)
+    labelled = {search.study.n_train: search.study.labelled for search in searches}
     tables = {
-        "ledger": tuning_tables.ledger_table(ledger),
-        "chosen": tuning_tables.choices_table(tuning.choice_rows(searches)),
-        "selection": tuning_tables.selection_table(selection, level=level),
-        "failed": tuning_tables.failures_table(lost),
-    } | ({"spread": tuning_tables.spread_table(spread)} if spread else {})
+        "ledger": tuning_tables.ledger_table(ledger, labelled),
+        "chosen": tuning_tables.choices_table(tuning.choice_rows(searches), labelled),
+        "selection": tuning_tables.selection_table(selection, level=level, labelled=labelled),
+        "failed": tuning_tables.failures_table(lost, labelled),
+    } | ({"spread": tuning_tables.spread_table(spread, labelled)} if spread else {})
+    share = share_rows(sections, at_defaults, level=level)
+    if share:
+        tables["share"] = share_table(share, level=level)
     size = max((s.study.n_train for s in searches if s.stages), default=0)
     return TuningView(
-        searched=searched(searches, ledger, budget=budget, validation=validation), budget=budget_words(spread, budget),
-        flagged=any(row.exceeds(budget) for row in spread), tables=tables, failures=tuple(failures(searches)),
-        progress=tuple(_progress(searches, style)), detail_size=size,
+        searched=searched(searches, ledger, budget=budget, validation=validation),
+        budget=budget_words(spread, budget, labelled),
+        flagged=any(row.exceeds(budget) for row in spread), tables=tables,
+        share=share_words(share) if share else "",
+        failures=(*failures(searches), *failures_at_defaults(at_defaults)),
+        progress=tuple(_progress(searches, style)), detail=labelled.get(size, "0"),
         methods=tuple(
             _method(search, style, number, ambiguous(searches))
             for number, search in enumerate(s for s in searches if s.study.n_train == size and s.stages)
@@ -141,11 +159,11 @@ def _progress(searches: Sequence[SearchResult], style: Mapping[str, Style]) -> l
             groups.setdefault((key, search.study.n_train), []).append(search)
     several = len({line for line, _ in groups}) > 1
     pairs = []
-    for number, ((line, size), group) in enumerate(groups.items()):
+    for number, ((line, _), group) in enumerate(groups.items()):
         panels = _pair(group, style, f"tuning-{number}")
         if panels is not None:
             where = f"{line.transfer}, {line.encoder}, " if several else ""
-            pairs.append(ProgressPair(f"{where}n = {size}", panels))
+            pairs.append(ProgressPair(f"{where}n = {group[0].study.labelled}", panels))
     return pairs
 
 

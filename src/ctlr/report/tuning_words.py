@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ctlr.report.displays import capital, metric_words
 from ctlr.report.headline import listed
 from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import Line, metric_of
+from ctlr.report.sections import Done
 from ctlr.report.tuning import LIMIT, Budget, LedgerRow, SpreadRow
 from ctlr.report.tuning_tables import share_words
-from ctlr.specs import Objective, SearchResult, Study, TaskSpec
+from ctlr.specs import Objective, SearchResult, Study, StudyResult, TaskSpec
 
-__all__ = ["ambiguous", "budget_words", "failures", "objective_label", "searched", "title"]
+__all__ = [
+    "ambiguous",
+    "budget_words",
+    "failures",
+    "failures_at_defaults",
+    "objective_label",
+    "searched",
+    "title",
+]
 
 _ORDERS = {
     "joint": "the options of pretraining and finetuning together in every trial, where a method pretrains",
@@ -65,14 +75,16 @@ def _amount(ledger: Sequence[LedgerRow], budget: Budget) -> str:
 _UNITS: Mapping[Budget, str] = {"trials": "trials", "seconds": "device seconds"}
 
 
-def budget_words(spread: Sequence[SpreadRow], budget: Budget) -> str:
+def budget_words(
+    spread: Sequence[SpreadRow], budget: Budget, labelled: Mapping[int, str] = MappingProxyType({})
+) -> str:
     """Which budget was set, whether methods kept to it, and the other one for information."""
     if not spread:
         return "There is a single method, so there is no budget to compare."
     other: Budget = "seconds" if budget == "trials" else "trials"
     worst = max(spread, key=lambda row: getattr(row, budget).share)
     found = share_words(getattr(worst, budget))
-    at = "over all sizes" if worst.n_train is None else f"at n = {worst.n_train}"
+    at = "over all sizes" if worst.n_train is None else f"at n = {labelled.get(worst.n_train, worst.n_train)}"
     limit = f"{100 * LIMIT:g}\u00a0%"
     if worst.exceeds(budget):
         verdict = (
@@ -94,9 +106,19 @@ def failures(searches: Sequence[SearchResult]) -> list[str]:
     """Searches that chose nothing, and why."""
     more = ambiguous(searches)
     return [
-        f"‘{title(search.study, more)}’ at n = {search.study.n_train} chose nothing: {scrub(search.reason)}"
+        f"‘{title(search.study, more)}’ at n = {search.study.labelled} chose nothing: {scrub(search.reason)}"
         for search in searches
         if search.reason
+    ]
+
+
+def failures_at_defaults(loaded: Sequence[StudyResult | Done]) -> list[str]:
+    """Studies without a result for the options in the file, and why."""
+    failed = [item for item in loaded if isinstance(item, StudyResult)]
+    return [
+        f"‘{item.study.method.label}’ at n = {item.study.n_train}, seed {item.study.seed}, with the options in the "
+        f"file failed: {scrub(item.reason)}"
+        for item in failed
     ]
 
 

@@ -19,6 +19,7 @@ from ctlr.report.sections import Done, Section
 from ctlr.report.svg import Panel
 from ctlr.report.sweeps import Sweep, sweeps
 from ctlr.report.tables import Rows, compute
+from ctlr.report.training import training_notes, training_rows, training_table
 from ctlr.specs import METRICS, DataTask
 
 __all__ = ["MethodPanels", "View", "method_styles", "view"]
@@ -73,6 +74,11 @@ class View:
         }
 
     @property
+    def detail(self) -> str:
+        """`detail_size` in words."""
+        return self.section.labelled(self.detail_size) if self.detail_size else ""
+
+    @property
     def many_classes(self) -> bool:
         """Whether there are more than two."""
         return any(len(done.predictions["test"].classes) > 2 for done in self.section.done)
@@ -108,23 +114,20 @@ def method_styles(sections: Sequence[Section]) -> dict[str, Style]:
     return styles([label for label in labels if label not in apart], baselines, floors, references)
 
 
-def view(
-    section: Section, style: Mapping[str, Style], root: Path, *, bootstrap: int, level: float, name_encoder: bool
-) -> View:
+def view(section: Section, style: Mapping[str, Style], root: Path, *, level: float, name_encoder: bool) -> View:
     """Compute and draw a section.
 
     Args:
         section: Studies of one transfer.
         style: By method.
         root: Of the workspace, for the histories.
-        bootstrap: Replicates of an interval.
         level: Share of intervals that hold the true value.
         name_encoder: Put the encoder into the heading: there are several.
 
     Raises:
         DataError: Studies were tested on different subjects, or a history is damaged.
     """
-    rows = compute(section, bootstrap=bootstrap, level=level)
+    rows = compute(section, level=level)
     swept = tuple(sweeps(section, rows))
     hidden = {*layer_roles(section), *_undrawn(swept)}
     apart = (section.floor, *section.references)
@@ -136,9 +139,13 @@ def view(
     }
     panels = _regression_panels if section.task.kind == "regression" else _classification_panels
     label = displays.metric_label(section.task)
+    trained = training_rows(section, rows.gaps)
+    found = answer(section, rows)
+    tables = _tables(section, rows) | ({"training": training_table(section, trained)} if trained else {})
     return View(
-        section=section, rows=rows, answer=answer(section, rows), heading=_heading(section, name_encoder),
-        setting=_setting(section), tables=_tables(section, rows),
+        section=section, rows=rows, heading=_heading(section, name_encoder),
+        answer=Answer(found.text, (*found.notes, *training_notes(section, trained))),
+        setting=_setting(section), tables=tables,
         curves=_curves(section, rows, style, label, hidden) if rows.scores else None,
         forest=_forest(section, rows, style, label) if rows.gains else None,
         layers=layer_view(section, rows), sweeps=swept, detail_size=size,
@@ -198,11 +205,16 @@ def _task(end: DataTask) -> str:
 def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str, hidden: Collection[str]) -> Panel:
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
     plain = [row for row in rows.scores if row.method not in hidden]
-    return learning_curves(plain, style=style, label=label, better=better, name=f"{section.slug}-curves")
+    return learning_curves(
+        plain, style=style, label=label, better=better, name=f"{section.slug}-curves", labelled=section.labelled
+    )
 
 
 def _forest(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
-    return forest(rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest")
+    return forest(
+        rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest",
+        labelled=section.labelled,
+    )  # fmt: skip
 
 
 Cells = Mapping[str, Sequence[Done]]

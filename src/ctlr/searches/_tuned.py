@@ -14,6 +14,8 @@ __all__ = ["tuned_plan"]
 def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list[StudyResult]]:
     """Put what was found into the study of every seed.
 
+    Studies at defaults stay as they are, where there is a tuned one to hold against them.
+
     Returns:
         The plan of the studies that can be run, and the failed results of those whose search found nothing.
     """
@@ -32,9 +34,11 @@ def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list
             if (spec := PretrainSpec.of(study)) is not None:
                 tuned.setdefault((spec.identity(), study.n_train), studies[-1])
     studies = [_following(study, tuned) for study in studies]
-    needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
+    at_defaults = [study for study in plan.at_defaults if not found[_cell(study)].reason]
+    needed = [spec for spec in map(PretrainSpec.of, (*studies, *at_defaults)) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
-    return plan.model_copy(update={"studies": tuple(studies), "pretrainings": tuple(pretrainings.values())}), lost
+    changed = {"studies": studies, "at_defaults": at_defaults, "pretrainings": pretrainings.values()}
+    return plan.model_copy(update={name: tuple(values) for name, values in changed.items()}), lost
 
 
 def _following(study: Study, tuned: Mapping[tuple[str, int], Study]) -> Study:

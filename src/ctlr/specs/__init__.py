@@ -28,6 +28,7 @@ from ctlr.specs._data import (
     DataTask,
     DigitsSpec,
     ImagesSpec,
+    LeakSpec,
     PreprocessSpec,
     SplitSpec,
     TaskSpec,
@@ -58,6 +59,7 @@ from ctlr.specs._methods import (
     FitSpec,
     MeanSpec,
     MethodSpec,
+    PooledSpec,
     PretrainedMethod,
     ScratchSpec,
     SelfferSpec,
@@ -66,6 +68,7 @@ from ctlr.specs._methods import (
     VATSpec,
 )
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
+from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
@@ -98,6 +101,7 @@ __all__ = [
     "CollectionSpec",
     "Collector",
     "ComputeSpec",
+    "Coverage",
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
@@ -109,6 +113,7 @@ __all__ = [
     "GradientBoostingSpec",
     "ImagesSpec",
     "LayerRole",
+    "LeakSpec",
     "LinearSpec",
     "MeanSpec",
     "MethodSpec",
@@ -117,6 +122,8 @@ __all__ = [
     "Objective",
     "Parameter",
     "PlatformSpec",
+    "PooledSpec",
+    "Preparation",
     "PreprocessSpec",
     "PretrainSpec",
     "PretrainedMethod",

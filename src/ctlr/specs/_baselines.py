@@ -17,6 +17,7 @@ from ctlr.specs._methods import (
     MeanSpec,
     MethodSpec,
     NetworkMethod,
+    PooledSpec,
     ScratchSpec,
     SelfferSpec,
     SimCLRSpec,
@@ -128,8 +129,9 @@ ShallowMethod = LinearSpec | GradientBoostingSpec | NearestSpec | UnchangedLinea
 AnyMethod = Annotated[MeanSpec | NetworkMethod | ShallowMethod | UnchangedSpec, Field(discriminator="method")]
 METHODS: Mapping[str, type[MethodSpec]] = {
     "mean": MeanSpec, "scratch": ScratchSpec, "supervised": SupervisedSpec, "selffer": SelfferSpec,
-    "simclr": SimCLRSpec, "vat": VATSpec, "linear": LinearSpec, "gradient_boosting": GradientBoostingSpec,
-    "nearest": NearestSpec, "unchanged": UnchangedSpec, "unchanged_linear": UnchangedLinearSpec,
+    "simclr": SimCLRSpec, "vat": VATSpec, "pooled": PooledSpec, "linear": LinearSpec,
+    "gradient_boosting": GradientBoostingSpec, "nearest": NearestSpec, "unchanged": UnchangedSpec,
+    "unchanged_linear": UnchangedLinearSpec,
 }  # fmt: skip
 BASELINES = tuple(name for name, spec in METHODS.items() if spec.role == "baseline")
 """Names of those that stand in every table, whether they are listed or not."""

@@ -44,6 +44,16 @@ class Study(Value):
     compute: ComputeSpec = ComputeSpec()
 
     @property
+    def n_validation(self) -> int:
+        """Labelled target subjects that choose the epoch (and are trained on too, where `refit` says so)."""
+        return min(self.split.n_validation(self.n_train), self.n_reserved)
+
+    @property
+    def labelled(self) -> str:
+        """Labelled target subjects that it asks for, in words: training and validation ones, `20 + 20`."""
+        return f"{self.n_train} + {self.n_validation}"
+
+    @property
     def id(self) -> str:
         """DNS-1123 name from the content (at most 40 characters); folders' whereabouts do not count."""
         head = dns_name(f"{self.method.label}-{self.target.task.name}-n{self.n_train}-s{self.seed}", 29)

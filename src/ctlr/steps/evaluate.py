@@ -33,6 +33,9 @@ __all__ = ["evaluate"]
 def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
     """Score a finetuned study on train, validation and test: the only place where the test set is opened.
 
+    After a refit the validation subjects count as trained on, and `before_refit` has the validation scores of the
+    training that chose the epoch.
+
     Raises:
         TrainingError: Predictions are constant, or no number.
     """
@@ -48,6 +51,8 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             store.table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
         )
         sides = {"train": split.train, "validation": split.validation, "test": split.test}
+        if study.method.finetune.refit:  # who chose the epoch was then trained on
+            sides = {"train": (*split.train, *split.validation), "test": split.test}
         of_side = {side: rows_of(store.table, subjects) for side, subjects in sides.items()}
         rows = {side: chosen[targets.known[chosen]] for side, chosen in of_side.items()}
         baseline = None
@@ -66,14 +71,22 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                     _share(model / name, partial / name)
             elif baseline is not None and baseline.model is not None:
                 save_model(partial, baseline.model)
+            scores |= _chosen_by(study, model)
             result = StudyResult(
                 study=study.without_folders(), scores=scores, path=f"studies/{key}", arrays=stored.fingerprint,
-                split=split.identity(),
+                split=split.identity(), n_validation=len(split.validation),
                 environment={"ctlr": __version__, "torch": torch.__version__, "numpy": np.__version__},
                 **_provenance(study, arrays, workspace, model, baseline, stored.seconds, time.perf_counter() - began),
             )  # fmt: skip
             write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
     return StudyResult.model_validate_json((folder / "result.json").read_text())
+
+
+def _chosen_by(study: Study, model: Path | None) -> dict[str, dict[str, float]]:
+    """By which validation scores the epoch of a refit was chosen: those of another network than the one scored here."""
+    if model is None or not study.method.finetune.refit:
+        return {}
+    return {"before_refit": Checkpoint.model_validate_json((model / "result.json").read_text()).scores}
 
 
 def _share(file: Path, place: Path) -> None:
@@ -104,7 +117,7 @@ def _predictor(
     model = load_model(folder, device)
 
     def predict(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        chunks = [model.predict(store.read(rows[i : i + 64])) for i in range(0, len(rows), 64)]
+        chunks = [model.predict(store.read(rows[i : i + 64]), trusted=True) for i in range(0, len(rows), 64)]
         return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
 
     return predict, folder
@@ -121,7 +134,7 @@ def _floor(targets: Targets, train: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
 def _check_predictions(study: Study, predictions: Mapping[str, npt.NDArray[np.float64]]) -> None:
     if study.method.role == "floor":
         return
-    seen = np.concatenate([predictions["validation"], predictions["test"]])
+    seen = np.concatenate([values for side, values in predictions.items() if side != "train"])
     if not np.isfinite(seen).all():
         raise TrainingError("the predictions are no finite numbers; lower `lr` or set `clip`")
     if study.method.trains_network and is_constant(seen):

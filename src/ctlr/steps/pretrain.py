@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
 from ctlr.encoders import build_head, projection_head
 from ctlr.encoders.base import Encoder
@@ -31,6 +33,7 @@ from ctlr.steps.assembly import (
     seed_for,
     source_of,
     task_loss,
+    timed,
     write_history,
 )
 from ctlr.steps.exclusive import exclusively
@@ -106,10 +109,13 @@ def source_model(
             f"An older version of CTLR pretrained {folder.name} and kept no scaling of its target, so that its model "
             "cannot predict. Remove that folder below `pretrained` and run again."
         )
+    known = source_of(spec, arrays, workspace, development_of(spec, arrays, workspace))
+    assert known is not None
     card = ModelCard(
         encoder=spec.encoder, channels=store.arrays.shape[0], ndim=len(store.arrays.shape) - 1,
         shape=store.arrays.shape, task=spec.source.task.kind, target=spec.source.task.target,
         classes=tuple(meta["classes"]), mean=meta["scaling"][0], std=meta["scaling"][1],
+        preparation=preparation_of(spec.source, known.store, known.train),
     )  # fmt: skip
     head = build_head(encoder.width, card.outputs, dropout=0.0, seed=0)
     head.load_state_dict(tensors)
@@ -119,12 +125,13 @@ def source_model(
 def _publish(
     spec: PretrainSpec, key: str, arrays: Arrays, workspace: Workspace, device: str, progress: Progress | None
 ) -> None:
+    began = time.perf_counter()
     torch.set_num_threads(spec.compute.threads)
     development = development_of(spec, arrays, workspace)
     source = source_of(spec, arrays, workspace, development)
     with workspace.publish("pretrained", key, resumable=True) as partial:
         result = _pretrain(spec, development, source, partial, f"pretrained/{key}", device, progress)
-        write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+        write_aside(partial / "result.json", timed(result, began).model_dump_json(indent=1).encode())
         drop_checkpoints(partial)
 
 
@@ -138,6 +145,7 @@ class SourceTraining:
         streams: Rows by the name of a batch.
         validate: Judges it on validation rows; None without labels.
         placement: Where it lies.
+        watching: Subjects that it is judged on.
         scaling: Of the labels; None without.
     """
 
@@ -146,6 +154,7 @@ class SourceTraining:
     streams: Mapping[str, Labelled]
     validate: Validator | None
     placement: Placement
+    watching: int = 0
     scaling: Scaling | None = None
 
 
@@ -162,7 +171,7 @@ def source_training(
     """
     method = spec.method
     encoder = first_encoder(spec, development.store)
-    placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
+    placement = place(encoder, spec.compute, device, development.store.arrays.shape)
     if isinstance(method, SimCLRSpec):
         projection = projection_head(encoder.width, method.projection, seed=seed_for(spec.seed, "projection"))
         pool = Labelled(Images(pool_parts(method.pool, development, source), placement.device))
@@ -178,7 +187,8 @@ def source_training(
     objective = Supervised(encoder, head, loss, views=method.pretrain.views)
     watched = labelled_rows(known.store, known.targets, known.validation, placement)
     validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
-    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement, scaling)
+    watching = len({known.store.table[row].subject for row in known.validation})
+    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement, watching, scaling)
 
 
 def _pretrain(
@@ -195,7 +205,8 @@ def _pretrain(
     ready = source_training(spec, development, source, device=device)
     fitted = fit(
         ready.objective, ready.streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"),
-        placement=ready.placement, folder=folder, validate=ready.validate, progress=progress,
+        placement=ready.placement, folder=folder, validate=ready.validate,
+        keep_best=method.pretrain.keeps_best(ready.watching), progress=progress,
     )  # fmt: skip
     encoder, objective = ready.encoder, ready.objective
     sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), encoder_record(spec.encoder))

@@ -23,12 +23,10 @@ from ctlr.specs import (
     EncoderSpec,
     MethodSpec,
     PretrainSpec,
-    ScratchSpec,
     SelfferSpec,
     SimCLRSpec,
     Study,
     Value,
-    VATSpec,
     misfits,
 )
 
@@ -91,7 +89,7 @@ def known_options(study: Study) -> dict[str, Path]:
         if stage in method.model_fields and method.trains_network:
             model = _model_in(method.model_fields[stage].annotation)
             assert model is not None
-            unused = _UNFROZEN if issubclass(method, ScratchSpec | VATSpec) else set()
+            unused = {"refit"} if method.pretrains else {"refit", *_UNFROZEN}
             found |= {f"{stage}.{name}": ("method", stage, *path) for name, path in _leaves(model, leave_out=unused)}
     leaves = _leaves(type(study.encoder), leave_out={"label", "name"})
     return found | {f"encoder.{name}": ("encoder", *path) for name, path in leaves}
@@ -205,8 +203,9 @@ def _contradictions(method: Value, encoder: Value) -> Iterator[str]:
     probes = method.finetune.strategy == "linear_probe"
     if probes and method.finetune.n_frozen:
         yield "`finetune.n_frozen`: `strategy: linear_probe` freezes every block already. Set one of them."
-    if probes and isinstance(method, ScratchSpec | VATSpec):
-        yield f"`finetune.strategy`: {method.method} has no pretrained weights to keep. Choose another one."
+    if probes and not method.pretrains:
+        what = method.label or type(method).model_fields["method"].default
+        yield f"`finetune.strategy`: {what} has no pretrained weights to keep. Choose another one."
     if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
         yield "`pretrain.views`: simclr contrasts random views and needs them."
 

@@ -1,0 +1,48 @@
+"""The claim check in sentences, for the answer at the top of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ctlr.report.check_cells import chance
+from ctlr.report.formats import number
+from ctlr.report.tables import GainRow
+
+__all__ = ["claim_words"]
+
+
+def claim_words(gains: Sequence[GainRow], digits: int, measure: str) -> list[str]:
+    """How likely the claims are false, and what would have been seen where nothing was.
+
+    Args:
+        gains: Of one table.
+        digits: After the point of a gain.
+        measure: Unit of a gain with a blank before it; empty without one.
+    """
+    return [*_false(gains), *_unseen(gains, digits, measure)]
+
+
+def _false(gains: Sequence[GainRow]) -> list[str]:
+    claims = [(row.check.false, row) for row in gains if row.stands and row.check is not None]
+    if not claims:
+        return []
+    most, row = max(claims, key=lambda claim: claim[0])
+    if len(claims) == 1:
+        return [f"The probability that this claim is false is {chance(most)}."]
+    which = f"‘{row.method}’ at {row.n_train}"
+    return [f"Of these {len(claims)} claims the least certain, {which}, is false with a probability of {chance(most)}."]
+
+
+def _unseen(gains: Sequence[GainRow], digits: int, measure: str) -> list[str]:
+    """By size, the largest of the gains that the comparisons without a verdict would have shown."""
+    limits: dict[int, float] = {}
+    for row in gains:
+        if row.check is not None and not row.stands:
+            limits[row.n_train] = max(limits.get(row.n_train, 0.0), row.check.detectable)
+    if not limits:
+        return []
+    words = [f"{number(limit, digits)}{measure} at {size}" for size, limit in sorted(limits.items())]
+    return [
+        "Where no difference is claimed, a gain would have been seen with a chance of 80\u00a0% from "
+        f"{', '.join(words)} on; smaller ones may be there."
+    ]
