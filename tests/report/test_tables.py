@@ -19,7 +19,7 @@ MAE = {
 
 def computed(benchmark: Any, **options: Any) -> tuple[Section, Rows]:
     (section,) = sections(load(benchmark.results, benchmark.root))
-    return section, compute(section, **{"bootstrap": 400, "level": 0.95} | options)
+    return section, compute(section, **{"level": 0.95} | options)
 
 
 @pytest.fixture(scope="module")
