@@ -10,7 +10,7 @@ Half an interval's width is sqrt(t'^2 seeds + t''^2 subjects), each variance wit
 freedom. With normal errors that covers at least as often as it says, whatever their ratio (Banerjee 1961, "On
 confidence interval for two-means problem based on separate estimates of variances", Sankhya A 23, 359-378). One t at
 Satterthwaite's degrees of freedom does not: where K seeds happen to lie close together, it takes their variance for
-small and known, and of nine null hypotheses one is rejected in 11 % (three seeds) or 24 % (two) of benchmarks.
+small and known; of nine null hypotheses at least one is then rejected in 15 % of benchmarks of three seeds.
 
 A variance from K - 1 degrees of freedom is hardly known. Comparisons of one table (`moderated`) therefore lend one
 another theirs: each is averaged with the mean of the others', weighted by degrees of freedom, of which the others give
@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 _CELLS = 2_000_000  # of one block of subject weights: 16 MB
 _FEW_SUBJECTS = 6.0
 """The subjects' variance is multiplied by 1 + 6 / S. Errors are skewed and have outliers: among ten subjects the one
-that would have shown it is often missing, and Student's t, made for normal errors, then covers 91 % and says 95."""
+that would have shown it is often missing, and Student's t, made for normal errors, then covers 90 % and says 95."""
 _FEW_SEEDS = 3.0
 """The seeds' variance of a comparison that stands alone is multiplied by 1 + 3 / K: where one seed in ten fails, in a
 third of all benchmarks of ten seeds none did, and their scatter knows nothing of it. In a table others make up for it;
