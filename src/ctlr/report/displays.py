@@ -215,8 +215,8 @@ def gains_table(section: Section, rows: Rows) -> Table:
     return Table(
         name=_name("gains", section),
         caption=f"Gain over {section.baseline} in {metric_label(section.task)} with its "
-        f"{interval_words([row.gain for row in ordered], rows.level)}, paired by seed and subject; positive is better. p is adjusted for "
-        f"{n_tested(rows.gains)} comparisons (Holm).",
+        f"{interval_words([row.gain for row in ordered], rows.level)}, paired by seed and subject; positive is better. "
+        f"p is adjusted for {n_tested(rows.gains)} comparisons (Holm).",
         columns=("Method", "n", "Gain", "Verdict", "p"),
         rows=tuple(map(line, ordered)),
         records=tuple(

@@ -91,7 +91,8 @@ def _performance(view: View, method: str) -> list[str]:
     digits = score_digits(rows.scores)
     lines = [
         f"- **{metric_label(view.section.task)}:** {number(row.estimate.mean, digits)} ("
-        f"{interval_words([row.estimate], rows.level)} {interval(row.estimate, digits)}); {row.estimate.n_subjects} test subjects, {row.estimate.n_seeds} seeds"
+        f"{interval_words([row.estimate], rows.level)} {interval(row.estimate, digits)}); "
+        f"{row.estimate.n_subjects} test subjects, {row.estimate.n_seeds} seeds"
         for row in rows.scores
         if (row.method, row.n_train) == here
     ]

@@ -79,7 +79,8 @@ def pair_gains_table(gains: Sequence[PairGain], names: Names, *, level: float) -
     return Table(
         name="pairs",
         caption=f"Gain over training from scratch in {_metrics(gains)} with its "
-        f"{interval_words([each.row.gain for each in gains], level)}; positive is better. p is adjusted for {n_tested([each.row for each in gains])} comparisons (Holm).",
+        f"{interval_words([each.row.gain for each in gains], level)}; positive is better. p is adjusted for "
+        f"{n_tested([each.row for each in gains])} comparisons (Holm).",
         columns=("Pair", "n", "Method", "Gain", "Verdict", "p"), headers=1,
         rows=tuple(map(line, gains)),
         records=tuple(
