@@ -1,6 +1,7 @@
 """Every comparison in one run: `make bench`, or `python -m bench [NAME ...]` for some of them.
 
 `python bench/encoders.py`, which chooses the encoders' memory formats, compares settings instead and runs by itself.
+`python -m bench statistics` has no rival either: it simulates what intervals and verdicts promise.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ WHY = {
 
 def main() -> None:
     """Print one table; ratios of 1 or more are to CTLR's advantage, and `!` marks a target that is missed."""
+    if sys.argv[1:] == ["statistics"]:
+        sys.exit(importlib.import_module("bench.statistics").main())
     print(f"{'':78s} {'CTLR':>9s} {'other':>9s} {'ratio':>7s} {'target':>7s}")
     for name in sys.argv[1:] or BENCHES:
         for row in importlib.import_module(f"bench.{name}").rows():

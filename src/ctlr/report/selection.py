@@ -20,6 +20,7 @@ from ctlr.specs import METRICS, SearchResult
 
 __all__ = ["SelectionRow", "selection_rows"]
 
+
 @dataclass(frozen=True, kw_only=True)
 class SelectionRow:
     """How sure a choice is, and what of it was left on the test set."""
@@ -58,9 +59,7 @@ def selection_rows(
     ]
 
 
-def _selection(
-    search: SearchResult, sections: Sequence[Section], root: Path, *, level: float
-) -> SelectionRow:
+def _selection(search: SearchResult, sections: Sequence[Section], root: Path, *, level: float) -> SelectionRow:
     last = join_rounds(search.stages)[-1]
     metric = metric_of(last.objective) if last.stage != "pretrain" else None
     best, runner_up = [*last.ranked[:2], None, None][:2]

@@ -104,9 +104,7 @@ def method_styles(sections: Sequence[Section]) -> dict[str, Style]:
     return styles([label for label in labels if label not in (*baselines, *floors)], baselines, floors)
 
 
-def view(
-    section: Section, style: Mapping[str, Style], root: Path, *, level: float, name_encoder: bool
-) -> View:
+def view(section: Section, style: Mapping[str, Style], root: Path, *, level: float, name_encoder: bool) -> View:
     """Compute and draw a section.
 
     Args:
