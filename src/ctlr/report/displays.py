@@ -219,8 +219,8 @@ def gains_table(section: Section, rows: Rows) -> Table:
         name=_name("gains", section),
         caption=f"Gain over {section.baseline} in {metric_label(section.task)} with its "
         f"{interval_words([row.gain for row in ordered], rows.level)}, paired by seed and subject; positive is better. "
-        f"p is adjusted for {n_tested(rows.gains)} comparisons (Holm). False: probability that the claim is false. Would "
-        f"be seen: the gain that these seeds and test subjects show with a chance of {percent(POWER)}, among all "
+        f"p is adjusted for {n_tested(rows.gains)} comparisons (Holm). False: probability that the claim is false. "
+        f"Would be seen: the gain that these seeds and test subjects show with a chance of {percent(POWER)}, among all "
         "comparisons.",
         columns=("Method", "n", "Gain", "Verdict", "p", "False", "Would be seen"),
         rows=tuple(map(line, ordered)),
