@@ -31,7 +31,6 @@ from ctlr.outcome.recording import Recorder, make_tracker
 from ctlr.outcome.reporting import write_report
 from ctlr.plan import make_plan
 from ctlr.pool import Event, Job
-from ctlr.report.privacy import scrub
 from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferScores, TransferSpec
 from ctlr.workspace import Workspace, write_aside
 
@@ -263,7 +262,7 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
             "benchmark": config.name,
             "report": str(page),
             "failed": sum(result.status == "failed" for result in results),
-            "results": [result.record() | {"reason": scrub(result.reason)} for result in results],
+            "results": [result.record() for result in results],
         }
         show(summary, output)
         return
@@ -273,7 +272,7 @@ def _print(config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, 
         show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
     for result in results:
         if result.status == "failed":
-            click.echo(f"{result.study.id} failed: {scrub(result.reason)}", err=True)
+            click.echo(f"{result.study.id} failed: {result.reason}", err=True)
     click.echo(f"Report: {page}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,7 +33,16 @@ from ctlr.data.resample import Grid, centred_grid, resample
 from ctlr.data.sources import file_digests
 from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, write_table
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import AnyDataset, BidsSpec, CohortSpec, CollectionSpec, PreprocessSpec, StoredArrays, fingerprint
+from ctlr.specs import (
+    AnyDataset,
+    BidsSpec,
+    CohortSpec,
+    CollectionSpec,
+    Exclusion,
+    PreprocessSpec,
+    StoredArrays,
+    fingerprint,
+)
 from ctlr.workspace import Workspace
 
 __all__ = ["picture_row", "preprocess", "volume_row"]
@@ -144,11 +153,11 @@ def _brain(path: Path, name: str, grid: Grid) -> NDArray[np.bool_]:
     try:
         mask = read_volume(path)
     except DataError as error:
-        raise DataError(f"its mask {name}: {error}") from error
+        raise DataError(f"its mask: {error.reason}", place=name) from error
     on = (mask.voxels * mask.slope + mask.inter > 0.5).astype(np.uint8, order="F")
     brain = resample(on, mask.affine, grid, fill=0) > 0.5
     if not brain.any():
-        raise DataError(f"the mask {name} must mark the brain; nothing of it lies in the image. Correct the mask.")
+        raise DataError("the mask must mark the brain; nothing of it lies in the image. Correct the mask.", place=name)
     return brain
 
 
@@ -180,7 +189,7 @@ def _identity(dataset: AnyDataset, listing: Listing, workspace: Workspace, worke
         for image in listing.images
     ]  # fmt: skip
     options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(_RULES, options, json.dumps(images), json.dumps(listing.faults))
+    return fingerprint(_RULES, options, json.dumps(images), json.dumps([str(fault) for fault in listing.faults]))
 
 
 def _collection_identity(dataset: CollectionSpec, workspace: Workspace, workers: int) -> str:
@@ -217,7 +226,8 @@ def _build(
             try:
                 found = outcome.result()
             except DataError as error:
-                faults.append(f"{image.file}: {error}")
+                place = f"{image.file} ({error.place})" if error.place else image.file
+                faults.append(Exclusion(place=place, reason=error.reason))
             else:
                 writer.append(found.row)
                 likenesses.append(found.likeness)
@@ -271,11 +281,13 @@ def _in_order(
     yield from pending
 
 
-def _report(faults: list[str], usable: int, options: PreprocessSpec) -> None:
+def _report(faults: list[Exclusion], usable: int, options: PreprocessSpec) -> None:
     """Stop when the config says so, or when nothing is left."""
     if not faults or (options.on_bad_subject == "exclude" and usable):
         return
     shown = "".join(f"\n  {fault}" for fault in faults[:_SHOWN])
     more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     remedy = "Repair them, or set `on_bad_subject: exclude`." if usable else "No image is left: repair them."
-    raise DataError(f"{len(faults)} subjects or images cannot be used:{shown}{more}\n{remedy}")
+    reasons = "".join(f"\n  {count} x {reason}" for reason, count in Counter(f.reason for f in faults).most_common())
+    what = f"{len(faults)} subjects or images cannot be used"
+    raise DataError(f"{what}:{reasons}\n{remedy}", told=f"{what}:{shown}{more}\n{remedy}")

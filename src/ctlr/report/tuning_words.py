@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from ctlr.report.displays import capital, metric_words
 from ctlr.report.headline import listed
-from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import Line, metric_of
 from ctlr.report.tuning import LIMIT, Budget, LedgerRow, SpreadRow
 from ctlr.report.tuning_tables import share_words
@@ -94,7 +93,7 @@ def failures(searches: Sequence[SearchResult]) -> list[str]:
     """Searches that chose nothing, and why."""
     more = ambiguous(searches)
     return [
-        f"‘{title(search.study, more)}’ at n = {search.study.n_train} chose nothing: {scrub(search.reason)}"
+        f"‘{title(search.study, more)}’ at n = {search.study.n_train} chose nothing: {search.reason}"
         for search in searches
         if search.reason
     ]
@@ -115,4 +114,4 @@ def title(study: Study, more: bool) -> str:
 def objective_label(objective: Objective, task: TaskSpec) -> str:
     """`MAE (years)`; a training loss under its own name."""
     metric = metric_of(objective)
-    return scrub(objective.metric) if metric is None else capital(metric_words(metric, task))
+    return objective.metric if metric is None else capital(metric_words(metric, task))
