@@ -56,6 +56,7 @@ class Event:
         done, total: Of progress.
         text: The job's answer, the reason of its failure, or the numbers of `row` in a line.
         row: Numbers that came with progress.
+        told: What the user's own terminal shows of a failure; it may name files and subjects, the reason does not.
     """
 
     job: Job
@@ -64,6 +65,7 @@ class Event:
     total: int = 0
     text: str = ""
     row: Mapping[str, float] = field(default_factory=dict)
+    told: str = ""
 
 
 Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], str]
@@ -197,8 +199,10 @@ def _event(message: list[Any], worker: _Worker) -> Event | None:
     match message:
         case ["progress", int(done), int(total), dict(row)] if worker.job is not None:
             return Event(worker.job, "progress", done, total, _numbers(row), row)
-        case ["finished" | "failed" | "stopped" as state, str(text)]:
+        case ["finished" | "stopped" as state, str(text)]:
             return _ended(worker, state, text)
+        case ["failed", str(reason), str(told)]:
+            return _ended(worker, "failed", reason, told)
         case ["fault", str(reason)]:
             raise WorkspaceError(reason)
     return None
@@ -208,9 +212,9 @@ def _numbers(row: Mapping[str, float]) -> str:
     return " ".join(f"{name}={value:.4g}" for name, value in row.items() if name not in ("epoch", "seconds", "lr"))
 
 
-def _ended(worker: _Worker, state: str, text: str) -> Event | None:
+def _ended(worker: _Worker, state: str, text: str, told: str = "") -> Event | None:
     job, worker.job = worker.job, None
-    return None if job is None else Event(job, state, text=text)
+    return None if job is None else Event(job, state, text=text, told=told)
 
 
 @contextlib.contextmanager
@@ -281,17 +285,20 @@ def _attempt(perform: Callable[[], Perform], kind: str, payload: str, progress: 
     except WorkspaceError as error:
         return ["fault", str(error)]
     except CtlrError as error:
-        return ["failed", str(error)]
+        return ["failed", error.reason, str(error)]
     except MemoryError:
-        return ["failed", _OUT_OF_MEMORY]
+        return ["failed", _OUT_OF_MEMORY, ""]
     except Exception as error:  # noqa: BLE001 (a study's failure is a value, whatever raised it)
         return _unexpected(error, log / f"{kind}-{os.getpid()}.log")
 
 
 def _unexpected(error: Exception, log: Path) -> list[str]:
-    """Give the reason in a line; the traceback goes to a file, below those of the worker's earlier failures."""
+    """Give the reason in a line; the traceback goes to a file, below those of the worker's earlier failures.
+
+    What a library says may name a file or a person: it is told, and no part of the reason.
+    """
     if "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return ["failed", _OUT_OF_MEMORY]
+        return ["failed", _OUT_OF_MEMORY, ""]
     try:
         with disk_faults_named(log.parent):
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -300,7 +307,8 @@ def _unexpected(error: Exception, log: Path) -> list[str]:
     except WorkspaceError as fault:
         return ["fault", str(fault)]
     first = next(iter(str(error).strip().splitlines()), "no message")
-    return ["failed", f"{type(error).__name__}: {first} (traceback in logs/{log.name})"]
+    where = f"(traceback in logs/{log.name})"
+    return ["failed", f"{type(error).__name__} {where}", f"{type(error).__name__}: {first} {where}"]
 
 
 def _die_with_parent() -> None:

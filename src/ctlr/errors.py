@@ -9,7 +9,8 @@ CtlrError                 exit code 1
 ├── MissingExtraError     an optional package is not installed          (exit code 2)
 └── ClusterError          a cluster cannot be reached, or refuses       (exit code 4)
 
-A message names the place (file, line, key or subject), the rule, the value and the remedy.
+A message names the place (file, line, key or subject), the rule, the value and the remedy. Place and reason are two
+values where the place may name a person: the terminal of the user shows both, a report only the reason.
 """
 
 from __future__ import annotations
@@ -34,9 +35,21 @@ __all__ = [
 
 
 class CtlrError(Exception):
-    """Base of every error that the command line shows without a traceback."""
+    """Base of every error that the command line shows without a traceback.
+
+    Args:
+        reason: Rule, value and remedy; what travels into reports and records. It names no subject, no file of a
+            dataset, and no cell of its tables.
+        place: Where: file, line, subject, cell; for the user's own terminal.
+        told: What the terminal shows, where that is not place and reason.
+    """
 
     exit_code = 1
+
+    def __init__(self, reason: str = "", *, place: str = "", told: str = "") -> None:
+        super().__init__(told or (f"{place}: {reason}" if place else reason))
+        self.reason = reason
+        self.place = place
 
 
 class ConfigError(CtlrError):

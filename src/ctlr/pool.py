@@ -94,11 +94,12 @@ class _Board:
             return
         self.running.remove(event.job.id)
         done = event.state == "finished"
-        self._settle(event.job, Outcome(answer=event.text) if done else Outcome(reason=event.text))
+        self._settle(event.job, Outcome(answer=event.text) if done else Outcome(reason=event.text), event.told)
 
-    def _settle(self, job: Job, outcome: Outcome) -> None:
+    def _settle(self, job: Job, outcome: Outcome, told: str = "") -> None:
         self.outcomes[job.id] = outcome
-        self.on_event(Event(job, "finished" if outcome.ok else "failed", text=outcome.answer or outcome.reason))
+        state = "finished" if outcome.ok else "failed"
+        self.on_event(Event(job, state, text=outcome.answer or outcome.reason, told=told))
         if outcome.ok:
             return
         for other in [other for other in self.waiting.values() if job.id in other.needs]:

@@ -150,7 +150,7 @@ class WarmLauncher:
             if self._folder is not None and payload.checkpoint is not None:
                 payload = payload.model_copy(update={"checkpoint": str(self._inherit(self._folder, trial, parent))})
         except CtlrError as error:
-            self._told.append(Ended(trial.number, ok=False, reason=str(error)))
+            self._told.append(Ended(trial.number, ok=False, reason=error.reason))
             return
         running = _Running(trial.number, payload, Job(str(trial.number), "trial", payload.model_dump_json()))
         self._trials[running.job.id] = running

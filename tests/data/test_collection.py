@@ -63,7 +63,9 @@ def test_a_picture_that_stands_in_a_set_twice_is_kept_once_whichever_class_it_ha
     pixels[47 + 10] = pixels[15]  # an A that is the F of row 15 once more
     (tmp_path / file).write_bytes(idx(pixels))
     letters = read_collection(emnist(tmp_path, classes=("A", "B"))).listing
-    assert letters.repeats == ("train/000057: this picture stands in the set before; the first one is kept.",)
+    assert tuple(map(str, letters.repeats)) == (
+        "train/000057: this picture stands in the set before; the first one is kept.",
+    )
     assert "train/000057" not in {image.file for image in letters.images}
     assert read_collection(emnist(tmp_path, classes=("F", "G"))).listing.repeats == ()
 
@@ -132,7 +134,9 @@ def test_repeats_are_told_and_stop_nothing(tmp_path: Path) -> None:
     (tmp_path / file).write_bytes(idx(np.concatenate([held[file][:93], held[file][:1]])))
     arrays = preprocess(emnist(tmp_path), Workspace(tmp_path / "workspace"))
     assert arrays.rows == 187
-    assert arrays.excluded == ("train/000093: this picture stands in the set before; the first one is kept.",)
+    assert tuple(map(str, arrays.excluded)) == (
+        "train/000093: this picture stands in the set before; the first one is kept.",
+    )
 
 
 # ---------------------------------------------------------------- missing files

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ctlr.report.privacy import scrub
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.tuning.stopping import better
 
@@ -71,7 +70,7 @@ class SearchDisplay:
         self._count(trial)
         failed = trial.status == "Failed"
         place = f"[{self._ended}/{self._total}]" if self._total else f"[{self._ended}]"
-        came = f"FAILED: {scrub(trial.reason)}" if failed else self._value(trial)
+        came = f"FAILED: {trial.reason}" if failed else self._value(trial)
         stopped = "" if trial.status in ("Succeeded", "Failed") else f" ({trial.status})"
         line = f"{place} {trial.name} {came}{stopped} {trial.seconds:.1f} s  {_settings(trial)}"
         self._console.print(line, style="red" if failed else None, markup=False, soft_wrap=True)

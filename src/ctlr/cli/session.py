@@ -32,7 +32,6 @@ from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import Event, Job
-from ctlr.report.privacy import scrub
 from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferScores, TransferSpec
 from ctlr.workspace import Workspace, write_aside
 
@@ -278,7 +277,7 @@ def _print(
             "benchmark": config.name,
             "report": str(page),
             "failed": sum(result.status == "failed" for result in (*results, *at_defaults)),
-            "results": [result.record() | {"reason": scrub(result.reason)} for result in results],
+            "results": [result.record() for result in results],
         }
         show(summary, output)
         return
@@ -292,7 +291,7 @@ def _print(
                 click.echo(advice, err=True)
     for result in (*results, *at_defaults):
         if result.status == "failed":
-            click.echo(f"{result.study.id} failed: {scrub(result.reason)}", err=True)
+            click.echo(f"{result.study.id} failed: {result.reason}", err=True)
     click.echo(f"Report: {page}")
 
 

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ctlr.pool import Event
-from ctlr.report.privacy import scrub
 
 __all__ = ["Display", "counting", "show", "show_rows"]
 
@@ -107,7 +106,7 @@ class Display:
         name = self._names.get(event.job.id, event.job.id)
         place = f"[{self._done}/{len(self._names)}] " if counted else ""
         if event.state == "failed":
-            self._say(f"{place}{name} FAILED: {scrub(event.text)}", style="red")
+            self._say(f"{place}{name} FAILED: {event.told or event.text}", style="red")
         else:
             note = f", {event.text}" if event.job.kind in ("preprocess", "tune") else ""
             self._say(f"{place}{name} {seconds:.1f} s{note}")

@@ -16,7 +16,6 @@ from typing import Self
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import CtlrError
 from ctlr.outcome.recording import make_tracker
-from ctlr.report.privacy import scrub
 from ctlr.specs import StudyResult, fingerprint
 from ctlr.steps.exclusive import exclusively
 from ctlr.tracking import Tracker, study_params
@@ -100,7 +99,7 @@ class TrialRecords:
         try:
             yield record
         except CtlrError as error:
-            record.reason = str(error)
+            record.reason = error.reason
             raise
         finally:
             if record.result is not None or record.reason:
@@ -124,7 +123,7 @@ class TrialRecords:
         study = with_options(record.job.study, record.job.assignments)
         found = record.result
         result = StudyResult(
-            study=study, status="ok" if found or record.stopped else "failed", reason=scrub(record.reason),
+            study=study, status="ok" if found or record.stopped else "failed", reason=record.reason,
             scores={"validation": record.scores} if record.scores else {}, seconds=found.seconds if found else {},
             epochs=found.epochs if found else 0, best_epoch=found.best_epoch if found else 0,
         )  # fmt: skip

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ctlr.report.predictions import read_predictions
-from ctlr.report.privacy import scrub
 from ctlr.specs import StudyResult
 
 __all__ = ["Artefact", "ConfusionArtefact", "MetricsArtefact", "confusion_counts", "describe", "log_numbers",
@@ -40,28 +39,23 @@ class ConfusionArtefact(Protocol):
 
 def describe(artefact: Artefact, facts: Mapping[str, Any]) -> None:
     """Put facts into an artefact's metadata and, as JSON, into its file: the result itself stays in the workspace."""
-    _note(artefact, facts, json.dumps(_public(facts), indent=1))
+    _note(artefact, facts, json.dumps(dict(facts), indent=1))
 
 
 def tabulate(artefact: Artefact, facts: Mapping[str, Any]) -> None:
     """Put facts into an artefact's metadata and, as a table of Markdown, into its file."""
-    rows = "".join(f"| {name} | {value} |\n" for name, value in _public(facts).items())
+    rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items())
     _note(artefact, facts, f"| | |\n|---|---|\n{rows}")
 
 
 def _note(artefact: Artefact, facts: Mapping[str, Any], text: str) -> None:
-    artefact.metadata.update(_public(facts))
+    artefact.metadata.update(facts)
     Path(artefact.path).write_text(text)
-
-
-def _public(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts that may travel: reasons name no folders."""
-    return {name: scrub(value) if name == "reason" else value for name, value in facts.items()}
 
 
 def log_numbers(metrics: MetricsArtefact, facts: Mapping[str, Any]) -> None:
     """Log the numbers among facts; words go into the metadata beside them."""
-    for name, value in _public(facts).items():
+    for name, value in facts.items():
         if isinstance(value, int | float):
             metrics.log_metric(name, value)
         elif isinstance(value, str):

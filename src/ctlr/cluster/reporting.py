@@ -42,7 +42,7 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
         results, searches = trained_results(run)
         arrays = run.arrays()
     except CtlrError as error:  # an earlier task has failed for it
-        return _nothing(page, str(error))
+        return _nothing(page, error.reason)
     if not results:
         return _nothing(page, "No study is finished.")
     origin = environment(run.folder)

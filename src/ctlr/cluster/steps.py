@@ -94,8 +94,8 @@ def preprocess_dataset(workspace: str, submission: str, dataset: str, *, workers
         raise  # a full disk may have room again
     except CtlrError as error:
         log.error("%s", error)
-        run.keep("arrays", dataset, {"fault": str(error)})
-        return {"status": "failed", "reason": str(error)}
+        run.keep("arrays", dataset, {"reason": error.reason, "told": str(error)})
+        return {"status": "failed", "reason": error.reason}
     run.keep("arrays", dataset, stored.model_dump(mode="json"))
     return _address(run, stored.path) | {
         "status": "ok", "fingerprint": stored.fingerprint, "images": stored.rows, "subjects": stored.subjects,

@@ -82,8 +82,8 @@ class Submission:
             value = self.kept("arrays", dataset.name)
             if value is None:
                 raise WorkspaceError(f"Dataset {dataset.name!r} is not stored in {self.workspace.root}. Submit again.")
-            if "fault" in value:
-                raise DataError(value["fault"])
+            if "reason" in value:
+                raise DataError(value["reason"], told=value["told"])
             found[dataset.name] = StoredArrays.model_validate_json(json.dumps(value))
         return found
 

@@ -49,8 +49,8 @@ def tune_searches(workspace: str, submission: str, group: str, *, platform: Plat
     except (WorkspaceError, ClusterError):
         raise  # a disk may have room again, a server may answer
     except CtlrError as error:
-        run.keep("faults", group, str(error))
-        return {"status": "failed", "reason": str(error)}
+        run.keep("faults", group, error.reason)
+        return {"status": "failed", "reason": error.reason}
     run.keep("searches", group, [search.model_dump(mode="json") for search in found])
     facts: dict[str, Any] = {"status": "ok", "workspace": str(run.workspace.root), "searches": len(found)}
     for search in found:

@@ -61,17 +61,18 @@ def index(spec: BidsSpec) -> Listing:
         subject, known_faults = entry.name, len(folder.faults)
         found = list(_images(folder, subject, people.get(subject, {}), spec))
         if found and subject not in people:
-            folder.faults.append(f"{subject}: an image needs a line in participants.tsv. Add it, or remove the folder.")
+            folder.fault(subject, "an image needs a line in participants.tsv. Add it, or remove the folder.")
         elif found or len(folder.faults) > known_faults:
             images += found
             seen.add(subject)
     wanted = f"{', '.join(_filters(spec)) or 'no filter'}"
-    folder.faults += [
-        f"{subject}: a line of participants.tsv needs an image sub-*/[ses-*/]anat/*_T1w.nii[.gz] ({wanted}). "
-        "Add it, remove the line, or mind that ids are text: 12 is not 0012."
-        for subject in people
-        if subject not in seen
-    ]
+    for subject in people:
+        if subject not in seen:
+            folder.fault(
+                subject,
+                f"a line of participants.tsv needs an image sub-*/[ses-*/]anat/*_T1w.nii[.gz] ({wanted}). "
+                "Add it, remove the line, or mind that ids are text: 12 is not 0012.",
+            )
     return Listing(root=root, images=tuple(images), faults=tuple(folder.faults), units=_units(root))
 
 
@@ -109,19 +110,25 @@ def _participants(root: Path, folder: FolderReader) -> dict[str, dict[str, str]]
     name = "participants.tsv"
     path = _table_of(root, name)
     if path.parent == root and not folder.entries("", lambda entry: entry == name):
+        if folder.faults:
+            raise DataError(folder.faults[-1].reason, place=folder.faults[-1].place)
         raise DataError(
-            folder.faults[-1]
-            if folder.faults
-            else f"{name}: a BIDS folder needs this table of its subjects, and {root.name!r} has none. "
-            "Add it (participant_id and a column a target, separated by tabs), or correct `root`."
+            f"{name}: a BIDS folder needs this table of its subjects.",
+            told=f"{name}: a BIDS folder needs this table of its subjects, and {root.name!r} has none. "
+            "Add it (participant_id and a column a target, separated by tabs), or correct `root`.",
         )
     if not path.exists():
-        raise DataError(f"{name}: neither {root.name!r} nor the raw dataset above it has this table. Add it.")
+        raise DataError(
+            f"{name}: neither it nor the raw dataset above it has this table. Add it.", place=repr(root.name)
+        )
     rows = read_table(path, name=name, key="participant_id")
     people = {f"sub-{subject.removeprefix('sub-')}": cells for subject, cells in rows.items()}
     if len(people) < len(rows):
         twice = next(subject for subject in rows if f"sub-{subject}" in rows)
-        raise DataError(f"{name}: {twice!r} and 'sub-{twice}' are the same subject. Keep one line.")
+        raise DataError(
+            f"{name}: two lines are the same subject, with and without `sub-`. Keep one.",
+            told=f"{name}: {twice!r} and 'sub-{twice}' are the same subject. Keep one line.",
+        )
     return people
 
 
@@ -163,8 +170,8 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
     for entry in folder.entries(anat, _is_scan):
         scan = _scan(entry.name, f"{anat}/{entry.name}", session)
         if entry.name.partition("_")[0] != subject or scan.entities.get("ses", "") != session:
-            folder.faults.append(
-                f"{anat}/{entry.name}: the name must begin with the subject and session of its folder. Rename it."
+            folder.fault(
+                f"{anat}/{entry.name}", "the name must begin with the subject and session of its folder. Rename it."
             )
             continue
         yield scan
@@ -204,9 +211,9 @@ def _choose(images: list[_Scan], folder: FolderReader) -> Iterator[_Scan]:
             yield plainest[0]
         else:
             names = " and ".join(os.path.basename(version.file) for version in plainest)
-            folder.faults.append(
-                f"{os.path.dirname(plainest[0].file)}: one version of a scan is needed; {names} are several. "
-                "Choose with `desc` or `space`, or keep one."
+            folder.fault(
+                f"{os.path.dirname(plainest[0].file)}: {names}",
+                "one version of a scan is needed; these are several. Choose with `desc` or `space`, or keep one.",
             )
 
 

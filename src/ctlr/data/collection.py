@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ctlr.config import missing_files
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.errors import DataError
-from ctlr.specs import PUBLISHED, CollectionSpec, DigitsSpec, TorchvisionSpec
+from ctlr.specs import PUBLISHED, CollectionSpec, DigitsSpec, Exclusion, TorchvisionSpec
 
 __all__ = ["Collection", "files_of", "read_collection"]
 
@@ -74,7 +74,7 @@ def read_collection(spec: CollectionSpec) -> Collection:
         for row in rows
     ]
     repeats = [
-        f"{names[row]}: this picture stands in the set before; the first one is kept."
+        Exclusion(place=names[row], reason="this picture stands in the set before; the first one is kept.")
         for row in np.flatnonzero(~once)
         if codes[row] in wanted
     ]

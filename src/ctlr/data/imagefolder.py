@@ -34,8 +34,9 @@ def index(spec: ImagesSpec) -> Listing:
     found = [picture for split, path in _splits(folder) for picture in _pictures(folder, split, path)]
     if not found and not folder.faults:
         raise DataError(
-            f"{root.name!r}: pictures are needed in one folder a class, and none is there. Take "
-            f"{', '.join(sorted(ENDINGS))}; correct `root` if it is another folder."
+            "pictures are needed in one folder a class, and none is there. Take "
+            f"{', '.join(sorted(ENDINGS))}; correct `root` if it is another folder.",
+            place=repr(root.name),
         )
     stems = Counter(PurePosixPath(file).stem for _, _, file in found)
     images = [
@@ -78,7 +79,7 @@ def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str
         known_faults = len(folder.faults)
         pictures = folder.entries(place, _is_picture)
         if not pictures and len(folder.faults) == known_faults:
-            folder.faults.append(f"{place}: the folder of a class must hold a picture. Remove it if it is no class.")
+            folder.fault(place, "the folder of a class must hold a picture. Remove it if it is no class.")
         for picture in pictures:
             yield split, entry.name, f"{place}/{picture.name}"
 

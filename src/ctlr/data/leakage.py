@@ -96,7 +96,7 @@ def refuse(leaks: Sequence[Leak], spec: LeakSpec, workspace: Workspace) -> None:
     accept = ", ".join(f'"{workspace.pseudonym(each.record.subject)}"' for each in (found[0].first, found[0].second))
     raise LeakageError(
         f"{len(found)} pairs of subjects stand on two sides that must share nothing:{shown}{more}\n"
-        f"Their names and files are in {workspace.root / _TABLE}. Give both the same subject id, remove one, or keep a "
+        f"Their names and files are in {_TABLE} of the workspace. Give both the same subject id, remove one, or keep a "
         f"group together with `split.group`. What is no leak is accepted with `leaks: {{accept: [[{accept}]]}}`; "
         "a pair of datasets there says that their equal ids are different people."
     )

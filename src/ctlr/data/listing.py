@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctlr.errors import DataError
+from ctlr.specs import Exclusion
 
 __all__ = ["FolderReader", "IndexedImage", "Listing"]
 
@@ -31,10 +32,10 @@ class Listing:
 
     root: Path
     images: tuple[IndexedImage, ...]
-    faults: tuple[str, ...] = ()
-    """One line for each subject or file that cannot be used: file, rule, remedy."""
-    repeats: tuple[str, ...] = ()
-    """One line for each image that is left out since it is there already: no fault."""
+    faults: tuple[Exclusion, ...] = ()
+    """One for each subject or file that cannot be used: file; rule and remedy."""
+    repeats: tuple[Exclusion, ...] = ()
+    """One for each image that is left out since it is there already: no fault."""
     units: dict[str, str] = field(default_factory=dict)
     """By column, where the dataset says them."""
 
@@ -51,12 +52,19 @@ class FolderReader:
 
     def __init__(self, root: Path) -> None:
         self.root = str(root)
-        self.faults: list[str] = []
+        self.faults: list[Exclusion] = []
         self._real = os.path.join(os.path.realpath(root), "")
         if not os.path.isdir(root):
-            raise DataError(f"The dataset's `root` must be a folder; {root.name!r} is none. Correct the path.")
+            raise DataError(
+                "The dataset's `root` must be a folder. Correct the path.",
+                told=f"The dataset's `root` must be a folder; {root.name!r} is none. Correct the path.",
+            )
         if not os.access(root, os.R_OK | os.X_OK):
-            raise DataError(f"The dataset's folder {root.name!r} cannot be listed. Grant read access.")
+            raise DataError("The dataset's folder cannot be listed. Grant read access.", place=repr(root.name))
+
+    def fault(self, place: str, reason: str) -> None:
+        """Note why something cannot be used; the reason says no name."""
+        self.faults.append(Exclusion(place=place, reason=reason))
 
     def entries(self, folder: str, keep: Callable[[str], bool]) -> list[os.DirEntry[str]]:
         """Entries of a folder (relative to the root, "" is the root) whose name `keep` takes, by name.
@@ -68,16 +76,16 @@ class FolderReader:
             with os.scandir(os.path.join(self.root, folder)) as found:
                 kept = sorted((entry for entry in found if keep(entry.name)), key=lambda entry: entry.name)
         except OSError as error:
-            self.faults.append(f"{folder or '.'}: the folder cannot be listed: {error.strerror}. Grant read access.")
+            self.fault(folder or ".", f"the folder cannot be listed: {error.strerror}. Grant read access.")
             return []
         return [entry for entry in kept if self._usable(entry, folder)]
 
     def _usable(self, entry: os.DirEntry[str], folder: str) -> bool:
         place = f"{folder}/{entry.name}" if folder else entry.name
         if not entry.name.isprintable():  # also what is not UTF-8, and could not be written down
-            self.faults.append(f"{place!a}: a name must be printable text in UTF-8. Rename it.")
+            self.fault(ascii(place), "a name must be printable text in UTF-8. Rename it.")
             return False
         if entry.is_symlink() and not os.path.realpath(entry.path).startswith(self._real):
-            self.faults.append(f"{place}: a link must not point out of the dataset's folder. Copy its target here.")
+            self.fault(place, "a link must not point out of the dataset's folder. Copy its target here.")
             return False
         return True

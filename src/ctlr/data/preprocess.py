@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,6 +48,7 @@ from ctlr.specs import (
     CohortSpec,
     CollectionSpec,
     Coverage,
+    Exclusion,
     PreprocessSpec,
     StoredArrays,
 )
@@ -195,7 +196,7 @@ def _read_mask(path: Path, name: str) -> Volume:
     try:
         return read_volume(path)
     except DataError as error:
-        raise DataError(f"its mask {name}: {error}") from error
+        raise DataError(f"its mask: {error.reason}", place=name) from error
 
 
 def _brain(mask: Volume, name: str, grid: Grid) -> NDArray[np.bool_]:
@@ -203,7 +204,7 @@ def _brain(mask: Volume, name: str, grid: Grid) -> NDArray[np.bool_]:
     on = (mask.voxels * mask.slope + mask.inter > 0.5).astype(np.uint8, order="F")
     brain = resample(on, mask.affine, grid, fill=0) > 0.5
     if not brain.any():
-        raise DataError(f"the mask {name} must mark the brain; nothing of it lies in the image. Correct the mask.")
+        raise DataError("the mask must mark the brain; nothing of it lies in the image. Correct the mask.", place=name)
     return brain
 
 
@@ -255,7 +256,8 @@ def _build(
             try:
                 found = outcome.result()
             except DataError as error:
-                faults.append(f"{image.file}: {error}")
+                place = f"{image.file} ({error.place})" if error.place else image.file
+                faults.append(Exclusion(place=place, reason=error.reason))
             else:
                 writer.append(found.row.values)
                 likenesses.append(found.likeness)
@@ -314,11 +316,13 @@ def _in_order(
     yield from pending
 
 
-def _report(faults: list[str], usable: int, options: PreprocessSpec) -> None:
+def _report(faults: list[Exclusion], usable: int, options: PreprocessSpec) -> None:
     """Stop when the config says so, or when nothing is left."""
     if not faults or (options.on_bad_subject == "exclude" and usable):
         return
     shown = "".join(f"\n  {fault}" for fault in faults[:_SHOWN])
     more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     remedy = "Repair them, or set `on_bad_subject: exclude`." if usable else "No image is left: repair them."
-    raise DataError(f"{len(faults)} subjects or images cannot be used:{shown}{more}\n{remedy}")
+    reasons = "".join(f"\n  {count} x {reason}" for reason, count in Counter(f.reason for f in faults).most_common())
+    what = f"{len(faults)} subjects or images cannot be used"
+    raise DataError(f"{what}:{reasons}\n{remedy}", told=f"{what}:{shown}{more}\n{remedy}")

@@ -172,8 +172,10 @@ def _groups(table: Sequence[ImageRecord], ids: Sequence[str], column: str | None
     for record, cell in zip(table, cells, strict=True):
         if is_missing(cell):
             raise DataError(
-                f"`split.group` needs a value for every subject; column {column!r} of dataset {dataset!r} has {cell!r} "
-                f"for {record.subject!r}. Fill it in; a subject without a group gets a value of its own."
+                f"`split.group` needs a value for every subject in column {column!r} of dataset {dataset!r}. "
+                "Fill it in; a subject without a group gets a value of its own.",
+                told=f"`split.group` needs a value for every subject; column {column!r} of dataset {dataset!r} has "
+                f"{cell!r} for {record.subject!r}. Fill it in; a subject without a group gets a value of its own.",
             )
     number_of = {subject: number for number, subject in enumerate(ids)}
     owners = np.array([number_of[record.subject] for record in table])
@@ -189,14 +191,18 @@ def _predefined(table: Sequence[ImageRecord], ids: Sequence[str], dataset: str) 
     for record, cell in zip(table, cells, strict=True):
         if cell not in _SIDES:
             raise DataError(
-                f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image; {record.file!r} "
-                f"has {cell!r}. Correct it, or give the column another name if CTLR shall split."
+                f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image. "
+                "Correct it, or give the column another name if CTLR shall split.",
+                told=f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image; "
+                f"{record.file!r} has {cell!r}. Correct it, or give the column another name if CTLR shall split.",
             )
         other = placed.setdefault(record.subject, record)
         if other.columns["split"] != cell:
             raise LeakageError(
-                f"Subject {record.subject!r} of dataset {dataset!r} stands in split {other.columns['split']!r} "
-                f"({other.file}) and {cell!r} ({record.file}). Move all its images to one of them."
+                f"A subject of dataset {dataset!r} stands in split {other.columns['split']!r} and {cell!r}. Move all "
+                "its images to one of them.",
+                told=f"Subject {record.subject!r} of dataset {dataset!r} stands in split {other.columns['split']!r} "
+                f"({other.file}) and {cell!r} ({record.file}). Move all its images to one of them.",
             )
     return np.array([placed[subject].columns["split"] for subject in ids])
 

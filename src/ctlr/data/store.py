@@ -159,8 +159,9 @@ class ArrayStore:
         if broken := self.sealed.intersection(wanted.tolist()):
             record = self.table[min(broken)]
             raise LeakageError(
-                f"{record.file} is a test image: only `evaluate` may read it. {len(broken)} such rows were asked for; "
-                "take rows from the split's other sides."
+                f"only `evaluate` may read test images; {len(broken)} such rows were asked for.",
+                told=f"{record.file} is a test image: only `evaluate` may read it. {len(broken)} such rows were asked "
+                "for; take rows from the split's other sides.",
             )
 
     def _check(self) -> int:

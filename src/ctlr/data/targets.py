@@ -76,8 +76,10 @@ def _numbers(table: Sequence[ImageRecord], cells: Sequence[str], where: str) -> 
             values[row] = number(cell)
         except ValueError as error:
             raise DataError(
-                f"{where} must be a number or n/a for a regression; {table[row].subject!r} ({table[row].file}) has "
-                f"{cell!r}. Correct the cell, or set the task's `kind: classification`."
+                f"{where} must be a number or n/a for a regression. Correct the cell, or set the task's "
+                "`kind: classification`.",
+                told=f"{where} must be a number or n/a for a regression; {table[row].subject!r} ({table[row].file}) "
+                f"has {cell!r}. Correct the cell, or set the task's `kind: classification`.",
             ) from error
     met = np.unique(values[~np.isnan(values)])
     if len(met) < 2:

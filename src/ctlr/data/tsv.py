@@ -58,24 +58,31 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
     """
     lines = _lines(path, name)
     if not lines:
-        raise DataError(f"{name}: a header line is needed; the file is empty.")
+        raise DataError("a header line is needed; the file is empty.", place=name)
     _, header = lines[0]
     if key not in header:
-        raise DataError(f"{name}, line 1: a column {key!r} is needed. {nearest(key, header)} Separate cells by tabs.")
+        raise DataError(
+            f"a column {key!r} is needed. {nearest(key, header)} Separate cells by tabs.", place=f"{name}, line 1"
+        )
     if repeated := sorted({column for column in header if header.count(column) > 1}):
-        raise DataError(f"{name}, line 1: a column's name must be unique; {repeated[0]!r} is there twice. Rename one.")
+        raise DataError(
+            f"a column's name must be unique; {repeated[0]!r} is there twice. Rename one.", place=f"{name}, line 1"
+        )
     at = header.index(key)
     table: dict[str, dict[str, str]] = {}
     for line, cells in lines[1:]:
         if len(cells) != len(header):
             raise DataError(
-                f"{name}, line {line}: every line needs as many cells as the header ({len(header)}); got {len(cells)}. "
-                "Write n/a into empty cells."
+                f"every line needs as many cells as the header ({len(header)}); got {len(cells)}. "
+                "Write n/a into empty cells.",
+                place=f"{name}, line {line}",
             )
         if not cells[at] or cells[at] in table:
             raise DataError(
-                f"{name}, line {line}: {key!r} must be there and unique; got {cells[at]!r}. "
-                "What changes between sessions belongs into sub-*/sub-*_sessions.tsv."
+                f"{key!r} must be there and unique. What changes between sessions belongs into "
+                "sub-*/sub-*_sessions.tsv.",
+                told=f"{name}, line {line}: {key!r} must be there and unique; got {cells[at]!r}. "
+                "What changes between sessions belongs into sub-*/sub-*_sessions.tsv.",
             )
         table[cells[at]] = {column: cell for column, cell in zip(header, cells, strict=True) if column != key}
     return table
@@ -86,9 +93,13 @@ def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror}. Grant read access, or repair the file.") from error
+        raise DataError(
+            f"the file cannot be read: {error.strerror}. Grant read access, or repair it.", place=name
+        ) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{name}: UTF-8 is needed; byte {error.start} is something else. Save it as UTF-8.") from error
+        raise DataError(
+            f"UTF-8 is needed; byte {error.start} is something else. Save it as UTF-8.", place=name
+        ) from error
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
     lines: list[tuple[int, list[str]]] = []
     try:
@@ -100,5 +111,5 @@ def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
             if any(cells):
                 lines.append((reader.line_num, cells))
     except csv.Error as error:
-        raise DataError(f"{name}, line {reader.line_num}: {error}. Close every quoted cell.") from error
+        raise DataError(f"{error}. Close every quoted cell.", place=f"{name}, line {reader.line_num}") from error
     return lines

@@ -11,7 +11,6 @@ from typing import Self
 
 from ctlr.config import BenchmarkConfig, resolved_yaml
 from ctlr.errors import CtlrError
-from ctlr.report.privacy import scrub
 from ctlr.specs import ModelCard, StudyResult
 from ctlr.tracking import MlflowTracker, NullTracker, Status, TrackedModel, Tracker, study_params
 from ctlr.workspace import Workspace
@@ -104,7 +103,5 @@ class Recorder:
             model = TrackedModel(
                 folder=folder, image_shape=card.shape, n_classes=len(card.classes), preparation=card.preparation
             )
-        known = result.model_copy(
-            update={"environment": result.environment | self._environment, "reason": scrub(result.reason)}
-        )
+        known = result.model_copy(update={"environment": result.environment | self._environment})
         self._tracker.log_study(known, folder, params=study_params(result.study), tags=tags, model=model)

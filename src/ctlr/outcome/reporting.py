@@ -60,7 +60,7 @@ def write_report(
         command=f"ctlr run {config.name}.yaml",
         config_yaml=text,
         environment=origin,
-        excluded=[f"{name}: {reason}" for name, stored in arrays.items() for reason in stored.excluded],
+        excluded=[f"{name}: {each.reason}" for name, stored in arrays.items() for each in stored.excluded],
         wall_seconds=seconds,
         bootstrap=config.report.bootstrap,
         confidence=config.report.confidence,

@@ -14,7 +14,6 @@ from ctlr.report.formats import Cell, Table
 from ctlr.report.headline import listed
 from ctlr.report.pair_view import TRANSFER_TERMS, PairView, pair_view
 from ctlr.report.plots import Style
-from ctlr.report.privacy import scrub
 from ctlr.report.sections import Done, load, sections
 from ctlr.report.svg import variable
 from ctlr.report.sweep_view import SweepView, sweep_view
@@ -176,7 +175,7 @@ def _versions(results: Sequence[StudyResult], environment: Mapping[str, str]) ->
     for result in results:
         for name, value in result.environment.items():
             found.setdefault(name, {})[value] = None
-    records = [{"name": scrub(name), "version": scrub(", ".join(values))} for name, values in found.items()]
+    records = [{"name": name, "version": ", ".join(values)} for name, values in found.items()]
     return Table(
         name="versions", caption="Packages, commit and platform; several values mean that studies differ.",
         columns=("Name", "Version"), headers=2,

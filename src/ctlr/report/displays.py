@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ctlr.report.check_cells import check_record, detectable_cell, false_cell
 from ctlr.report.formats import Cell, Table, Tone, decimals, number
 from ctlr.report.power import POWER
-from ctlr.report.privacy import scrub
 from ctlr.report.sections import Section
 from ctlr.report.statistics import Estimate, Gain
 from ctlr.report.tables import (
@@ -377,7 +375,7 @@ def failed_table(failed: Sequence[StudyResult]) -> Table:
     """Studies without a result, and why."""
     records = [
         {key: record[key] for key in ("method", "n_train", "n_validation", "seed")}
-        | {"reason": scrub(result.reason) or "no reason was recorded"}
+        | {"reason": result.reason or "no reason was recorded"}
         | {key: record[key] for key in ("target", "source", "encoder")}
         for result in failed
         for record in (result.record(),)
@@ -399,8 +397,7 @@ _SIZES = ("n_train", "n_validation")
 
 def excluded_table(excluded: Sequence[str]) -> Table:
     """Images left out, by reason; which ones they are stays in the workspace."""
-    place = re.compile(r"(?:^|(?<=: ))(?:\S*\[(?:image|subject|path)\]\S*|\w+/\d{4,}):\s+")
-    reasons = Counter(place.sub("", scrub(reason)) for reason in excluded).most_common()
+    reasons = Counter(excluded).most_common()
     return Table(
         name="excluded", caption="Images left out, by reason. Their names stay in the workspace.",
         columns=("Reason", "Images"), rows=tuple((Cell(reason), Cell(str(count))) for reason, count in reasons),

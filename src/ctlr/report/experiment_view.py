@@ -9,7 +9,6 @@ from ctlr.report.costs import duration
 from ctlr.report.displays import capital
 from ctlr.report.formats import Table, decimals, number
 from ctlr.report.plots import Style
-from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import StageTrials, course, experiment_records, experiment_stage, value_of
 from ctlr.report.svg import SERIES, Panel
 from ctlr.report.tuning_plots import counts, progress_plot
@@ -50,9 +49,9 @@ def experiment_view(experiment: Experiment, trials: Sequence[Trial]) -> Experime
     """
     stage = experiment_stage(experiment, trials)
     best = stage.best
-    label = scrub(experiment.objective.metric)
+    label = experiment.objective.metric
     return ExperimentView(
-        title=scrub(experiment.name), finding=_finding(stage), searched=_searched(experiment),
+        title=experiment.name, finding=_finding(stage), searched=_searched(experiment),
         facts=tuple(_facts(stage)), space=space_table(stage.parameters, best.trial.assignments if best else {}),
         failed=experiment_failures(stage.tried), cost=_cost(stage, label),
         figures=stage_figures(stage, heading="", colour=SERIES[1], label=label, name="trials") if stage.tried else None,
@@ -66,10 +65,10 @@ def _finding(stage: StageTrials) -> str:
         return "No trial has a value yet." if any(not e.trial.ended for e in stage.tried) else "No trial has a value."
     digits = decimals([value_of(best)])
     extreme = "smallest" if objective.direction == "minimize" else "largest"
-    words = ", ".join(f"{scrub(name)} = {value_words(value)}" for name, value in best.trial.assignments.items())
+    words = ", ".join(f"{name} = {value_words(value)}" for name, value in best.trial.assignments.items())
     return (
-        f"The {extreme} {scrub(objective.metric)} is {number(value_of(best), digits + 1)}, of trial {best.order} of "
-        f"{len(stage.tried)} ({scrub(best.trial.name)}): {words}.{_goal(objective, value_of(best))}"
+        f"The {extreme} {objective.metric} is {number(value_of(best), digits + 1)}, of trial {best.order} of "
+        f"{len(stage.tried)} ({best.trial.name}): {words}.{_goal(objective, value_of(best))}"
     )
 
 
@@ -81,7 +80,7 @@ def _goal(objective: Objective, value: float) -> str:
 
 
 def _searched(experiment: Experiment) -> str:
-    words = f"{_AIMS[experiment.objective.direction]} {scrub(experiment.objective.metric)} by "
+    words = f"{_AIMS[experiment.objective.direction]} {experiment.objective.metric} by "
     words += _named(experiment.algorithm)
     if experiment.early_stopping is not None:
         words += f", trials stopped early by {_named(experiment.early_stopping)}"
@@ -92,7 +91,7 @@ def _searched(experiment: Experiment) -> str:
 
 
 def _named(algorithm: AlgorithmSpec) -> str:
-    settings = ", ".join(f"{name} = {scrub(value)}" for name, value in algorithm.settings.items())
+    settings = ", ".join(f"{name} = {value}" for name, value in algorithm.settings.items())
     return f"{algorithm.name} ({settings})" if settings else algorithm.name
 
 

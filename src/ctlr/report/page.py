@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ctlr.report.privacy import scrub
 from ctlr.specs import SearchResult, StudyResult, TransferScores
 from ctlr.workspace import disk_faults_named, write_aside
 
@@ -79,10 +78,10 @@ def build_report(
         transfers=transfers, at_defaults=at_defaults,
     )  # fmt: skip
     prose = {
-        "title": scrub(title), "description": scrub(description), "command": scrub(command),
-        "config_yaml": scrub(config_yaml),
+        "title": title, "description": description, "command": command,
+        "config_yaml": config_yaml,
     }  # fmt: skip
-    records = [result.record() | {"reason": scrub(result.reason)} for result in found.results]
+    records = [result.record() for result in found.results]
     files = {
         f"tables/{table.name}.{suffix}": write(table)
         for table in found.written

@@ -19,7 +19,6 @@ from ctlr.report.displays import (
 )
 from ctlr.report.formats import Cell, Table, Tone, decimals, number
 from ctlr.report.pairs import Foretold, Pair, PairGain, Race, pair_of
-from ctlr.report.privacy import scrub
 from ctlr.specs import TRANSFER_SCORES, TransferScores, dns_name
 
 __all__ = [
@@ -200,7 +199,7 @@ def _foretold_record(row: Foretold) -> dict[str, object]:
 def left_out_table(transfers: Sequence[TransferScores], names: Names) -> Table:
     """Scores that could not be computed, and why."""
     found = dict.fromkeys(
-        (name, pair_of(each.source, each.target), each.encoder.label if each.encoder else "", scrub(reason))
+        (name, pair_of(each.source, each.target), each.encoder.label if each.encoder else "", reason)
         for each in transfers
         for name, reason in each.left_out.items()
     )

@@ -11,7 +11,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from ctlr.report.formats import decimals, number
 from ctlr.report.importance import Importance
 from ctlr.report.plots import short
-from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import StageTrials, Tried, value_of, window
 from ctlr.report.svg import INK, MUTED, SURFACE, Panel, canvas, panel
 from ctlr.report.tuning_plots import HEIGHT, MANY, MARGINS, WIDTH, marks
@@ -41,7 +40,7 @@ def importance_plot(found: Importance, *, names: Mapping[str, str], colour: str,
 
 def _leaf(option: str) -> str:
     """`finetune.lr` -> `lr` where space is short."""
-    return scrub(option).rpartition(".")[2]
+    return option.rpartition(".")[2]
 
 
 class _Scale:
@@ -72,7 +71,7 @@ def slice_plot(stage: StageTrials, parameter: Parameter, *, colour: str, label: 
     scored = [each for each in stage.scored if parameter.name in each.trial.assignments]
     scale = _Scale(parameter, [each.trial.assignments[parameter.name] for each in scored])
     limits = window([value_of(each) for each in scored], stage.objective.direction == "minimize")
-    option = scrub(stage.names.get(parameter.name, parameter.name))
+    option = stage.names.get(parameter.name, parameter.name)
     with canvas(WIDTH, HEIGHT, **MARGINS) as axes:
         points = [(scale.place(each.trial.assignments[parameter.name]) + _aside(scale, each), each) for each in scored]
         marks(axes, points, limits, colour)
@@ -86,7 +85,7 @@ def slice_plot(stage: StageTrials, parameter: Parameter, *, colour: str, label: 
         axes.set_ylim(*limits)
         axes.set_xlabel(f"{short(option, 30)}{' (log scale)' if scale.logarithmic else ''}")
         axes.set_ylabel(label)
-        at = f"; the best trial has {option} = {scrub(best.trial.assignments[parameter.name])}" if best else ""
+        at = f"; the best trial has {option} = {best.trial.assignments[parameter.name]}" if best else ""
         return panel(axes, name=name, alt=f"{label} of {len(scored)} trials against {option}{at}.")
 
 
@@ -114,7 +113,7 @@ def _parameter_axis(axes: Axes, scale: _Scale) -> None:
         axes.set_xlim(low - room, high + room)
         return
     limit = max(3, 34 // max(len(scale.listed), 1))
-    axes.set_xticks(range(len(scale.listed)), [short(scrub(text), limit) for text in scale.listed])
+    axes.set_xticks(range(len(scale.listed)), [short(text, limit) for text in scale.listed])
     axes.set_xlim(-0.5, len(scale.listed) - 0.5)
 
 
@@ -175,12 +174,12 @@ def _rail_labels(scale: _Scale) -> Iterator[tuple[float, str]]:
         yield from ((float(end), _plain(value)) for end, value in enumerate(scale.ends))
         return
     last = max(len(scale.listed) - 1, 1)
-    yield from ((place / last, short(scrub(text), 12)) for place, text in enumerate(scale.listed))
+    yield from ((place / last, short(text, 12)) for place, text in enumerate(scale.listed))
 
 
 def _parallel_in_words(stage: StageTrials, ranked: Sequence[Tried], label: str) -> str:
     words = f"Options and {label} of {len(ranked)} trials, one line each."
     if not ranked:
         return words
-    best = ", ".join(f"{stage.names.get(k, k)} = {scrub(v)}" for k, v in ranked[0].trial.assignments.items())
+    best = ", ".join(f"{stage.names.get(k, k)} = {v}" for k, v in ranked[0].trial.assignments.items())
     return f"{words} The best has {best}."

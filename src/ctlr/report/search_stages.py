@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ctlr.report.privacy import scrub
 from ctlr.specs import METRICS, Experiment, Objective, Parameter, SearchResult, SearchStage, Study, Trial
 
 __all__ = [
@@ -198,7 +197,7 @@ def search_records(searches: Sequence[SearchResult]) -> list[dict[str, object]]:
         {**Line.of(search.study)._asdict(), "n_train": search.study.n_train, "stage": stage.stage, "round": stage.round}
         | _trial(trial, stage.objective)
         | {"shared_by": stage.shared_by}
-        | {option: scrub(trial.assignments.get(name, "")) for name, option in stage.options.items()}
+        | {option: trial.assignments.get(name, "") for name, option in stage.options.items()}
         for search in searches
         for stage in search.stages
         for trial in stage.trials
@@ -215,10 +214,10 @@ def experiment_records(stage: StageTrials) -> list[dict[str, object]]:
 
 def _trial(trial: Trial, objective: Objective) -> dict[str, object]:
     return {
-        "number": trial.number, "trial": scrub(trial.name), "status": trial.status, "metric": objective.metric,
+        "number": trial.number, "trial": trial.name, "status": trial.status, "metric": objective.metric,
         "value": trial.value, "seconds": trial.seconds, "started": trial.started,
     }  # fmt: skip
 
 
 def _shown(trial: Trial) -> Iterator[tuple[str, str]]:
-    yield from ((name, scrub(value)) for name, value in trial.assignments.items())
+    yield from ((name, value) for name, value in trial.assignments.items())

@@ -118,7 +118,7 @@ def load(results: Sequence[StudyResult], root: Path) -> list[StudyResult | Done]
             file = root / result.path / "predictions.csv"
             loaded.append(Done(result, read_predictions(file, result.study.target.task.kind)))
         except DataError as error:
-            loaded.append(result.model_copy(update={"status": "failed", "reason": str(error)}))
+            loaded.append(result.model_copy(update={"status": "failed", "reason": error.reason}))
     return loaded
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ctlr.report.privacy import scrub
 from ctlr.specs import Experiment, Trial
 from ctlr.workspace import disk_faults_named, write_aside
 
@@ -38,7 +37,9 @@ def build_experiment_page(
     from ctlr.report.templating import render
 
     found = experiment_view(experiment, trials)
-    page = render("experiment.html.j2", found=found, status=scrub(status), message=scrub(message))
+    for trial in trials:  # the message may repeat the reason of the last one
+        message = message.replace(trial.reason, trial.public_reason) if trial.reason else message
+    page = render("experiment.html.j2", found=found, status=status, message=message)
     with disk_faults_named(out):
         out.mkdir(parents=True, exist_ok=True)
     write_aside(out / "trials.csv", records_csv(found.records).encode())

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from ctlr.report.costs import duration
 from ctlr.report.displays import METRIC_WORDS, capital, interval, percent
 from ctlr.report.formats import Cell, Table, decimals, number
-from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import Line, Tried
 from ctlr.report.selection import SelectionRow
 from ctlr.report.tuning import ChoiceRow, LedgerRow, LostRow, Spread, SpreadRow
@@ -140,7 +139,7 @@ def share_words(spread: Spread) -> str:
 def range_words(parameter: Parameter) -> str:
     """`1e-5 to 0.1, log`, `2 to 8, step 2`, `adam, sgd`."""
     if parameter.kind in ("discrete", "categorical"):
-        return ", ".join(scrub(value) for value in parameter.values)
+        return ", ".join(parameter.values)
     words = f"{parameter.low} to {parameter.high}"
     if parameter.step:
         words += f", step {parameter.step}"
@@ -173,7 +172,7 @@ def choices_table(rows: Sequence[ChoiceRow], labelled: Mapping[int, str] = Mappi
         headers=len(naming.columns) + staged + 2, rows=tuple(map(line, rows)),
         records=tuple(
             row.line._asdict()
-            | {"n_train": size, "stage": row.stage, "option": row.option, "value": scrub(row.values[size]),
+            | {"n_train": size, "stage": row.stage, "option": row.option, "value": row.values[size],
                "searched": range_words(row.parameter)}
             for row in rows for size in sizes if size in row.values
         ),
@@ -185,7 +184,7 @@ def value_words(text: str) -> str:
     try:
         value = float(text)
     except ValueError:
-        return scrub(text)
+        return text
     return f"{value:.4g}" if len(text) > 7 else text
 
 
@@ -197,10 +196,7 @@ def _edge(text: str, parameter: Parameter) -> str:
 
 def space_table(parameters: Sequence[Parameter], best: Mapping[str, str]) -> Table:
     """An experiment's parameters, and the best trial's values."""
-    records = [
-        {"parameter": scrub(p.name), "searched": range_words(p), "best": scrub(best.get(p.name, ""))}
-        for p in parameters
-    ]
+    records = [{"parameter": p.name, "searched": range_words(p), "best": best.get(p.name, "")} for p in parameters]
     return Table(
         name="space", caption="What was searched, and the value of the best trial.",
         columns=("Parameter", "Searched", "Best trial"), headers=2,
@@ -303,6 +299,6 @@ def _failure(tried: Tried, names: Mapping[str, str]) -> dict[str, str]:
     trial = tried.trial
     options = ", ".join(f"{names.get(name, name)} = {value_words(v)}" for name, v in trial.assignments.items())
     return {
-        "trial": str(tried.order), "name": scrub(trial.name), "options": scrub(options),
-        "reason": scrub(trial.reason) or "no reason was recorded",
+        "trial": str(tried.order), "name": trial.name, "options": options,
+        "reason": trial.public_reason or "no reason was recorded",
     }  # fmt: skip

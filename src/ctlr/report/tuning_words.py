@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from ctlr.report.displays import capital, metric_words
 from ctlr.report.headline import listed
-from ctlr.report.privacy import scrub
 from ctlr.report.search_stages import Line, metric_of
 from ctlr.report.sections import Done
 from ctlr.report.tuning import LIMIT, Budget, LedgerRow, SpreadRow
@@ -106,7 +105,7 @@ def failures(searches: Sequence[SearchResult]) -> list[str]:
     """Searches that chose nothing, and why."""
     more = ambiguous(searches)
     return [
-        f"‘{title(search.study, more)}’ at n = {search.study.labelled} chose nothing: {scrub(search.reason)}"
+        f"‘{title(search.study, more)}’ at n = {search.study.labelled} chose nothing: {search.reason}"
         for search in searches
         if search.reason
     ]
@@ -117,7 +116,7 @@ def failures_at_defaults(loaded: Sequence[StudyResult | Done]) -> list[str]:
     failed = [item for item in loaded if isinstance(item, StudyResult)]
     return [
         f"‘{item.study.method.label}’ at n = {item.study.n_train}, seed {item.study.seed}, with the options in the "
-        f"file failed: {scrub(item.reason)}"
+        f"file failed: {item.reason}"
         for item in failed
     ]
 
@@ -137,4 +136,4 @@ def title(study: Study, more: bool) -> str:
 def objective_label(objective: Objective, task: TaskSpec) -> str:
     """`MAE (years)`; a training loss under its own name."""
     metric = metric_of(objective)
-    return scrub(objective.metric) if metric is None else capital(metric_words(metric, task))
+    return objective.metric if metric is None else capital(metric_words(metric, task))

@@ -310,5 +310,5 @@ def best_of(stages: Sequence[SearchStage]) -> tuple[SearchStage, Trial] | None:
 
 def why_none(stages: Sequence[SearchStage]) -> str:
     """Why no trial succeeded, in a line."""
-    reasons = [trial.reason for stage in stages for trial in stage.trials if trial.reason]
+    reasons = [trial.public_reason for stage in stages for trial in stage.trials if trial.reason]
     return f"every trial failed, the last one because {reasons[-1]}" if reasons else "no trial ended"

@@ -69,7 +69,7 @@ from ctlr.specs._methods import (
 )
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._preparation import Coverage, Preparation
-from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
+from ctlr.specs._results import Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._transfers import (
@@ -106,6 +106,7 @@ __all__ = [
     "DatasetSpec",
     "DigitsSpec",
     "EncoderSpec",
+    "Exclusion",
     "Experiment",
     "FinetuneSpec",
     "FinetuneStage",

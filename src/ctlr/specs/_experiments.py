@@ -149,9 +149,15 @@ class Trial(Value):
     started: float = 0.0
     """Seconds after the experiment began."""
     reason: str = ""
-    """Of a failure or an early stop."""
+    """Of a failure or an early stop; of a program that failed, its exit code and then what it said last."""
     tail: str = ""
     """The last lines that a failed trial printed."""
+
+    @property
+    def public_reason(self) -> str:
+        """The reason without what a program said, which may name files and people."""
+        code, colon, _ = self.reason.partition(": ")
+        return code if colon and code.removeprefix("ended with ").startswith("exit code ") else self.reason
 
     @property
     def ended(self) -> bool:

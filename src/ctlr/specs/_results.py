@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ctlr.specs._methods import EncoderSpec
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
-__all__ = ["Checkpoint", "ModelCard", "StoredArrays", "StudyResult"]
+__all__ = ["Checkpoint", "Exclusion", "ModelCard", "StoredArrays", "StudyResult"]
+
+
+class Exclusion(Value):
+    """Why an image was left out, and which one it was. Only the reason travels."""
+
+    place: str
+    """File or subject, relative to the dataset."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+def _earlier(value: Any) -> Any:
+    """Earlier versions wrote place and reason as one text, which cannot be told apart."""
+    return {"place": value, "reason": "left out by an earlier version of CTLR."} if isinstance(value, str) else value
 
 
 class StoredArrays(Value):
@@ -31,8 +47,8 @@ class StoredArrays(Value):
     scale: float = 1.0
     offset: float = 0.0
     """value = stored * scale + offset."""
-    excluded: tuple[str, ...] = ()
-    """Why each image that was left out is bad; names files relative to the dataset."""
+    excluded: tuple[Annotated[Exclusion, BeforeValidator(_earlier)], ...] = ()
+    """Images that were left out."""
     seconds: float = 0.0
     masked: int = 0
     """Images that were normalised inside a mask."""

@@ -19,7 +19,7 @@ from ctlr.data.store import ArrayStore
 from ctlr.data.strata import quantile_codes
 from ctlr.data.targets import Targets
 from ctlr.encoders import build_head
-from ctlr.errors import ConfigError, DataError
+from ctlr.errors import ConfigError, CtlrError, DataError
 from ctlr.specs import ClassTable, PretrainSpec, TransferScores, TransferSpec
 from ctlr.steps.assembly import development_of, first_encoder, seed_for, source_of
 from ctlr.steps.keys import Arrays, pretrain_key, transfer_key
@@ -90,7 +90,7 @@ class _Found:
         try:
             value = compute()
         except (DataError, ConfigError, np.linalg.LinAlgError) as error:
-            self.left_out[name] = str(error)
+            self.left_out[name] = error.reason if isinstance(error, CtlrError) else str(error)
             return
         if np.isfinite(value):
             self.scores[name] = value
@@ -248,7 +248,7 @@ def _distances(spec: TransferSpec, development: Development, arrays: Arrays, wor
     try:
         found.tables = _class_distances(spec, development, arrays, workspace)
     except (DataError, ConfigError) as error:
-        found.left_out = dict.fromkeys(kinds, str(error))
+        found.left_out = dict.fromkeys(kinds, error.reason)
         return found
     for name, kind in kinds.items():
         table = found.tables[kind]
