@@ -129,7 +129,7 @@ def _notes(section: Section, rows: Rows) -> list[str]:
     if untested:
         notes.append(
             f"At {listed(untested)} there is a single seed: its intervals tell of other test subjects, not of other "
-            "training runs, and nothing is tested. List five `seeds` or more."
+            "training runs, and nothing is tested. List five seeds or more."
         )
     failed = sum(count.failed for count in rows.counts)
     if failed:
