@@ -122,7 +122,7 @@ def test_one_seed_supports_no_verdict_and_says_what_does(section: Section) -> No
     assert found.text.startswith("One seed supports no verdict, so no gain is called one. At 20 labelled subjects")
     assert found.notes == (
         "At 20 there is a single seed: its intervals tell of other test subjects, not of other training runs, and "
-        "nothing is tested. List five `seeds` or more.",
+        "nothing is tested. List five seeds or more.",
         "2 of 12 studies failed and are missing from these numbers.",
     )
 

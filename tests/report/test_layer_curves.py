@@ -73,6 +73,15 @@ def test_findings_say_at_which_depths_a_curve_leaves_base_b(computed: tuple[Sect
     assert target[1] == "BnB+ (from the target, moving): nowhere to be told from base B."
 
 
+def test_one_seed_tells_no_curve_from_base_b(transfer: Any) -> None:
+    alone = [result for result in transfer.results if result.study.seed == 0]
+    (section,) = sections(load(alone, transfer.root))
+    found = layer_view(section, compute(section, level=0.95))
+    assert found is not None
+    assert all(finding.endswith(": not tested against base B (one seed).") for finding in found.findings)
+    assert "(over subjects only)" in layer_table(section, compute(section, level=0.95)).caption
+
+
 def test_the_drawing_names_every_curve_and_its_base_in_words(computed: tuple[Section, Rows]) -> None:
     rows = layer_rows(*computed)
     drawn = layer_plot(rows, None, label="Balanced accuracy", better="higher", name="layers")

@@ -146,7 +146,7 @@ def test_labels_are_text_whatever_they_hold(
         ({"methods": ("scratch",), "sizes": (20,), "seeds": (0,)}, "Only training from scratch was run"),
         ({"methods": ("mean",), "sizes": (20,), "seeds": (0,)}, "No training from scratch finished"),
         ({"methods": ("supervised",)}, "No training from scratch finished, so no gain can be given. At 100"),
-        ({"methods": ("mean", "scratch", "vat"), "sizes": (20,), "seeds": (0,)}, "One seed only"),
+        ({"methods": ("mean", "scratch", "vat"), "sizes": (20,), "seeds": (0,)}, "One seed supports no verdict"),
         ({"methods": ("scratch", "simclr"), "sizes": (100,)}, "Nothing wins: at 100 labelled subjects ‘simclr’"),
     ],
 )
@@ -154,6 +154,25 @@ def test_a_small_benchmark_is_a_correct_page(
     read: Callable[[Path], Any], new_benchmark: Callable[..., Any], tmp_path: Path, factors: dict[str, Any], answer: str
 ) -> None:
     assert answer in read(build(new_benchmark(**factors), tmp_path / "out")).text
+
+
+def test_one_seed_has_no_verdict_anywhere(
+    read: Callable[[Path], Any], new_benchmark: Callable[..., Any], tmp_path: Path
+) -> None:
+    # Between these two the interval over subjects lies far from zero.
+    benchmark = new_benchmark(methods=("mean", "scratch", "supervised"), sizes=(20,), seeds=(0,))
+    folder = build(benchmark, tmp_path / "out").parent
+    with (folder / "tables" / "gains-age-from-sex-small.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert float(row["low"]) > 0
+    assert (row["verdict"], row["stands"], row["p"], row["p_holm"]) == ("not tested", "no", "", "")
+    text = read(folder / "report.html").text.replace("\u00a0", " ")
+    assert "List five seeds or more." in text
+    assert "95 % interval (over subjects only)" in text
+    assert "measurably" not in text
+    card = (folder / "model-card.md").read_text().replace("\u00a0", " ")
+    assert "verdict: not tested" in card
+    assert "95 % interval (over subjects only)" in card
 
 
 def test_without_a_finished_study_the_page_says_so_and_why(

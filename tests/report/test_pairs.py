@@ -90,6 +90,16 @@ def test_names_leave_out_what_all_pairs_share() -> None:
     assert pair_names([("a.x", "b.y"), ("c.z", "b.y")]) == {("a.x", "b.y"): "a.x → y", ("c.z", "b.y"): "c.z → y"}
 
 
+def test_one_seed_tests_no_pair(four_pairs: Any) -> None:
+    alone = [result for result in four_pairs.results if result.study.seed == 0]
+    found = [Computed(each, compute(each, level=0.95)) for each in sections(load(alone, four_pairs.root))]
+    view = seen(found, [])
+    assert view.verdict == "One seed supports no verdict, so no gain is called one."
+    assert {(row[-2].text, row[-2].note, row[-1].text) for row in view.tables["pairs"].rows} == {
+        ("not tested", "one seed", "–")
+    }
+
+
 def test_one_pair_alone_has_no_section(views: list[Computed]) -> None:
     assert pair_view(views[:1], [], Path(), bootstrap=200, level=0.95) is None
 

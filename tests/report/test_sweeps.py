@@ -61,6 +61,19 @@ def test_comparisons_are_adjusted_for_one_another(sweep: Sweep) -> None:
     assert all(c.stands == (c.gain.verdict != "none" and c.p_holm < 0.05) for c in sweep.comparisons)
 
 
+def test_one_seed_compares_nothing(four_pairs: Any) -> None:
+    alone = [result for result in four_pairs.results if result.study.seed == 0]
+    found = sections(load(alone, four_pairs.root))
+    shown = [view(each, method_styles(found), four_pairs.root, level=0.95, name_encoder=False) for each in found[:1]]
+    seen = sweep_view(shown)
+    assert seen is not None
+    assert "; not tested against w = 1 (one seed); not tested against the runner-up (one seed)." in seen.summary[0]
+    assert all("not tested (one seed)" in note for note in seen.sweeps[0].findings[0].notes)
+    choices, settings = seen.sweeps[0].tables
+    assert {row[-2].text for row in choices.rows} == {row[-1].text for row in settings.rows} == {"not tested"}
+    assert "adjusted for 0 comparisons" in choices.caption
+
+
 def test_words_name_the_choice_and_what_it_excludes(shown: list[View]) -> None:
     seen = sweep_view(shown)
     assert seen is not None

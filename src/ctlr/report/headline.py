@@ -140,8 +140,8 @@ def _notes(section: Section, rows: Rows) -> list[str]:
     untested = sorted({row.n_train for row in rows.gains if not row.gain.tested})
     if untested:
         notes.append(
-            f"At {_sizes(section, untested)} there is a single seed: its intervals tell of other test subjects, not of other "
-            "training runs, and nothing is tested. List five `seeds` or more."
+            f"At {_sizes(section, untested)} there is a single seed: its intervals tell of other test subjects, not "
+            "of other training runs, and nothing is tested. List five seeds or more."
         )
     failed = sum(count.failed for count in rows.counts)
     if failed:
