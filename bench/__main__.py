@@ -1,10 +1,12 @@
 """Every comparison in one run: `make bench`, or `python -m bench [NAME ...]` for some of them.
 
 `python bench/encoders.py`, which chooses the encoders' memory formats, compares settings instead and runs by itself.
+`python -m bench statistics` has no rival either: it simulates what intervals and verdicts promise.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 from bench.jobs import rows_of
@@ -26,6 +28,8 @@ def main() -> int:
     Returns:
         1 where a row failed: the others are there all the same.
     """
+    if sys.argv[1:] == ["statistics"]:
+        return importlib.import_module("bench.statistics").main()
     failed = []
     print(f"{'':78s} {'CTLR':>9s} {'other':>9s} {'ratio':>7s} {'target':>7s}")
     for name in sys.argv[1:] or BENCHES:

@@ -5,24 +5,33 @@ import pytest
 
 from ctlr.report.headline import answer, listed
 from ctlr.report.sections import Section, load, sections
-from ctlr.report.statistics import Estimate, Gain
+from ctlr.report.statistics import Estimate, Gain, VarianceParts, Verdict
 from ctlr.report.tables import CountRow, GainRow, Rows, ScoreRow
 
 
+def parts(n_seeds: int) -> VarianceParts:
+    return VarianceParts(subjects=0.1, seeds=0.1, shared=0.05, n_subjects=100, n_seeds=n_seeds)
+
+
 def score(method: str, n_train: int, mean: float, n_seeds: int = 3) -> ScoreRow:
-    estimate = Estimate(mean=mean, low=mean - 1, high=mean + 1, n_seeds=n_seeds, n_subjects=100)
+    estimate = Estimate(mean=mean, low=mean - 1, high=mean + 1, n_seeds=n_seeds, n_subjects=100, parts=parts(n_seeds))
     return ScoreRow(method=method, n_train=n_train, estimate=estimate)
 
 
-def gain(method: str, n_train: int, mean: float, low: float, high: float, *, stands: bool = True) -> GainRow:
-    verdict = "gain" if low > 0 else "negative transfer" if high < 0 else "none"
-    found = Gain(mean=mean, low=low, high=high, n_seeds=3, n_subjects=100, p=0.001, verdict=verdict)
-    return GainRow(method=method, n_train=n_train, gain=found, p_holm=0.01, stands=stands and verdict != "none")
+def gain(
+    method: str, n_train: int, mean: float, low: float, high: float, *, stands: bool = True, n_seeds: int = 3
+) -> GainRow:
+    verdict: Verdict = "gain" if low > 0 else "negative transfer" if high < 0 else "none"
+    found = Gain(
+        mean=mean, low=low, high=high, n_seeds=n_seeds, n_subjects=100, parts=parts(n_seeds), p=0.001,
+        verdict=verdict if n_seeds > 1 else "not tested",
+    )  # fmt: skip
+    return GainRow(method=method, n_train=n_train, gain=found, p_holm=0.01, stands=stands and found.shown)
 
 
 def rows(gains: list[GainRow], **parts: Any) -> Rows:
     defaults: dict[str, Any] = {
-        "level": 0.95, "replicates": 2000, "counts": [], "scores": [score("scratch", 20, 6.2)], "over_mean": [],
+        "level": 0.95, "counts": [], "scores": [score("scratch", 20, 6.2)], "over_mean": [],
         "splits": [], "metrics": [], "gaps": [],
     }  # fmt: skip
     return Rows(**defaults | {"gains": gains} | parts)
@@ -105,13 +114,23 @@ def test_methods_that_do_not_beat_the_mean_predictor_are_named(section: Section)
     )
 
 
-def test_one_seed_and_failed_studies_weaken_the_answer(section: Section) -> None:
+def test_one_seed_supports_no_verdict_and_says_what_does(section: Section) -> None:
     counts = [CountRow(n_train=20, validation=20, test=100, seeds=1, finished=10, failed=2)]
-    found = rows([gain("simclr", 20, 0.1, -1, 1)], counts=counts, scores=[score("scratch", 20, 6.2, n_seeds=1)])
-    assert answer(section, found).notes == (
-        "One seed only: the intervals tell of other test subjects, not of other training runs.",
+    found = answer(
+        section, rows([gain("simclr", 20, 2.1, 1, 3, n_seeds=1)], counts=counts, scores=[score("scratch", 20, 6.2, 1)])
+    )
+    assert found.text.startswith("One seed supports no verdict, so no gain is called one. At 20 labelled subjects")
+    assert found.notes == (
+        "At 20 there is a single seed: its intervals tell of other test subjects, not of other training runs, and "
+        "nothing is tested. List five `seeds` or more.",
         "2 of 12 studies failed and are missing from these numbers.",
     )
+
+
+def test_a_size_with_one_seed_is_passed_over(section: Section) -> None:
+    found = answer(section, rows([gain("simclr", 20, 2.1, 1, 3, n_seeds=1), gain("simclr", 50, 1, -1, 3)]))
+    assert found.text.startswith("Nothing wins: at 50 labelled subjects")
+    assert found.notes[0].startswith("At 20 there is a single seed")
 
 
 @pytest.mark.parametrize(

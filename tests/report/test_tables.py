@@ -19,7 +19,7 @@ MAE = {
 
 def computed(benchmark: Any, **options: Any) -> tuple[Section, Rows]:
     (section,) = sections(load(benchmark.results, benchmark.root))
-    return section, compute(section, **{"bootstrap": 400, "level": 0.95} | options)
+    return section, compute(section, **{"level": 0.95} | options)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,10 @@ def test_a_verdict_stands_only_if_it_survives_the_number_of_comparisons(rows: Ro
     assert gain(rows, "supervised", 20).stands
 
 
-def test_more_comparisons_draw_more_replicates(age: Any) -> None:
-    assert computed(age, bootstrap=100)[1].replicates == 4 * 4 * 3 / 0.05
-    assert computed(age, bootstrap=5000)[1].replicates == 5000
+def test_rows_of_a_table_share_what_they_know_of_seeds(rows: Rows) -> None:
+    assert all(row.gain.parts.freedom_of_others == 2 for row in rows.gains)
+    assert all(row.estimate.parts.freedom_of_others == 2 for row in rows.scores)
+    assert all(row.gain.shown == (row.gain.p < 0.05) for row in rows.gains)
 
 
 def test_a_lower_level_narrows_the_interval(age: Any, rows: Rows) -> None:

@@ -213,8 +213,8 @@ def test_the_lead_is_paired_over_validation_subjects(searching: Any, tmp_path: P
     assert (row.best, row.runner_up, row.metric) == (6, 7, "mae")
     assert row.gain is not None
     assert row.gain.mean == pytest.approx(1.0)
-    assert row.gain.verdict == "gain"
-    assert row.gain.n_subjects == 40
+    assert row.gain.low > 0
+    assert (row.gain.verdict, row.gain.n_subjects) == ("not tested", 40)  # two trials of one seed
     assert row.test == pytest.approx(11.0)
     assert row.seeds == 3
     assert row.gap == pytest.approx(5.0)

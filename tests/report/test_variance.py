@@ -1,115 +1,177 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from ctlr.report.bootstrap import Replicates, draw_replicates
-from ctlr.report.weighted import Evaluate, weighted_metric
-
-
-def errors(values: np.ndarray) -> list[Evaluate]:  # type: ignore[type-arg]
-    """(K, S) absolute errors, one row a seed."""
-    return [weighted_metric("mae", np.zeros(len(row)), row, np.arange(len(row))) for row in values]
-
-
-def draw(values: np.ndarray, replicates: int = 2000) -> Replicates:  # type: ignore[type-arg]
-    drawn = draw_replicates(errors(values), values.shape[1], np.random.default_rng(0), replicates, 0.95)
-    assert drawn is not None
-    return drawn
-
-
-def coverage(n_seeds: int, seed_sd: float, subject_sd: float, both_sd: float, benchmarks: int = 400) -> float:
-    """Share of simulated benchmarks of 60 subjects whose 95 % interval holds the true error of 100."""
-    rng, held = np.random.default_rng(7), 0
-    for _ in range(benchmarks):
-        seeds, subjects = rng.normal(100, seed_sd, (n_seeds, 1)), rng.normal(0, subject_sd, 60)
-        values = seeds + subjects + rng.normal(0, both_sd, (n_seeds, 60))
-        low, high = draw(values, replicates=400).interval(0.95)
-        held += low <= 100 <= high
-    return held / benchmarks
-
-
-@pytest.mark.parametrize(
-    ("n_seeds", "spreads", "least", "most"),
-    [
-        (3, (0.0, 1.0, 0.3), 0.92, 0.98),  # subjects are all that varies
-        (3, (0.1, 0.3, 1.0), 0.92, 0.99),  # seeds and subjects meet
-        (3, (1.0, 0.3, 0.3), 0.88, 0.96),  # seeds are nearly all that varies
-        (5, (1.0, 0.3, 0.3), 0.91, 0.98),
-    ],
+from ctlr.report.variance import (
+    VarianceParts,
+    ends_inside,
+    leave_one_out,
+    moderated,
+    variance_parts,
 )
-def test_intervals_hold_the_truth_about_as_often_as_they_say(
-    n_seeds: int, spreads: tuple[float, float, float], least: float, most: float
-) -> None:
-    assert least <= coverage(n_seeds, *spreads) <= most
+from ctlr.report.weighted import weighted_metric
+
+Floats = NDArray[np.float64]
 
 
-def test_with_one_seed_the_interval_is_that_of_the_mean_over_subjects() -> None:
-    values = np.random.default_rng(1).normal(10, 2, (1, 400))
-    drawn = draw(values)
-    low, high = drawn.interval(0.95)
-    standard_error = values.std(ddof=1) / 20
-    assert drawn.mean == pytest.approx(values.mean())
-    assert high - low == pytest.approx(2 * 1.966 * standard_error, rel=0.06)  # 1.966: Student's t, 399 degrees
+def parts_of(errors: Floats) -> VarianceParts:
+    """Of the mean of (K, S) absolute errors."""
+    n_seeds, n_subjects = errors.shape
+    curves = [weighted_metric("mae", np.zeros(n_subjects), row, np.arange(n_subjects)) for row in errors]
+    left_out = np.stack([leave_one_out(curve, n_subjects) for curve in curves])
+    subjects, seeds, shared = (float(part) for part in variance_parts(errors.mean(axis=1), left_out))
+    return VarianceParts(subjects=subjects, seeds=seeds, shared=shared, n_subjects=n_subjects, n_seeds=n_seeds)
 
 
-def test_with_seeds_alone_the_spread_is_that_of_a_mean_of_seeds() -> None:
-    # Nothing varies between subjects; three seeds at 9, 10 and 11 have a standard error of 1 / sqrt(3).
-    drawn = draw_replicates(errors(np.tile([[9.0], [10.0], [11.0]], 50)), 50, np.random.default_rng(0), 20_000, 0.95)
-    assert drawn is not None
-    stretch = 4.303 / 1.960  # Student's t at 2 degrees over the normal quantile
-    assert drawn.values.std() == pytest.approx(stretch / np.sqrt(3), rel=0.02)
+PLAIN = VarianceParts(subjects=0.09, seeds=0.16, shared=0.04, n_subjects=100, n_seeds=4)
 
 
-def test_identical_errors_leave_no_doubt() -> None:
-    assert draw(np.full((3, 20), 4.0)).interval(0.95) == (4.0, 4.0)
+# ---------------------------------------------------------------- parts
 
 
-def test_a_single_subject_leaves_nothing_to_resample() -> None:
-    drawn = draw(np.array([[3.0], [5.0]]))
-    assert drawn.mean == 4.0
-    assert np.isnan(drawn.interval(0.95)).all()
-    assert drawn.p() == 1.0
+def test_with_one_seed_the_standard_error_is_that_of_the_mean_over_subjects() -> None:
+    errors = np.random.default_rng(1).normal(10, 2, (1, 400))
+    parts = parts_of(errors)
+    assert parts.se == pytest.approx(errors.std(ddof=1) / 20)
+    assert parts.half_width(0.95) == pytest.approx(1.9659 * parts.se * np.sqrt(1 + 6 / 400), rel=1e-4)  # t of 399
 
 
-def test_a_metric_undefined_in_one_seed_has_no_mean() -> None:
-    truth = np.array([1.0, 2.0, 3.0])
-    curves = [weighted_metric("r", truth, predicted, np.arange(3)) for predicted in (truth, np.ones(3))]
-    assert draw_replicates(curves, 3, np.random.default_rng(0), 100, 0.95) is None
+def test_with_seeds_alone_the_standard_error_is_that_of_a_mean_of_seeds() -> None:
+    # Nothing varies between subjects; seeds at 9, 10 and 11.
+    parts = parts_of(np.tile([[9.0], [10.0], [11.0]], 50))
+    assert (parts.seeds, parts.subjects, parts.shared) == pytest.approx((1 / 3, 0, 0))
+    lent = replace(parts, of_others=1 / 3, freedom_of_others=2)
+    assert lent.half_width(0.95) == pytest.approx(2.7764 * np.sqrt(1 / 3), rel=1e-4)  # Student's t of 4
 
 
-def test_replicates_without_a_class_are_left_out() -> None:
+def test_what_is_each_predictions_own_is_in_both_parts_and_counted_once() -> None:
+    drawn = [parts_of(np.random.default_rng(i).normal(100, 3, (5, 40))) for i in range(200)]
+    mean = {name: np.mean([getattr(each, name) for each in drawn]) for name in ("subjects", "seeds", "shared")}
+    assert mean == pytest.approx(dict.fromkeys(mean, 9 / 200), rel=0.1)
+    assert np.mean([each.of_subjects_alone for each in drawn]) < 0.3 * 9 / 200
+
+
+def test_large_test_sets_are_left_out_in_blocks_of_the_same_kind() -> None:
+    values = np.random.default_rng(2).normal(10, 2, (1, 5_000))
+    curve = weighted_metric("mae", np.zeros(5_000), values[0], np.arange(5_000))
+    assert leave_one_out(curve, 5_000) == pytest.approx((values.sum() - values[0]) / 4_999)
+
+
+def test_a_class_that_leaves_with_its_only_subject_leaves_no_interval() -> None:
     shares = np.array([[0.2, 0.8], [0.6, 0.4], [0.7, 0.3], [0.3, 0.7]])
     curve = weighted_metric("roc_auc", np.array([1, 0, 0, 0]), shares, np.arange(4))
-    drawn = draw_replicates([curve], 4, np.random.default_rng(0), 4000, 0.95)
-    assert drawn is not None
-    drawn_once = 1 - 0.75**4 - 0.25**4  # the one positive is drawn, and not alone
-    assert len(drawn.values) / 4000 == pytest.approx(drawn_once, abs=0.03)
+    assert np.isnan(leave_one_out(curve, 4)).tolist() == [True, False, False, False]
 
 
-def test_large_test_sets_are_drawn_in_blocks_of_the_same_kind() -> None:
-    values = np.random.default_rng(2).normal(10, 2, (1, 30_000))
-    low, high = draw(values, replicates=200).interval(0.95)
-    assert high - low == pytest.approx(2 * 1.96 * 2 / np.sqrt(30_000), rel=0.2)
+# ---------------------------------------------------------------- degrees of freedom, widths, p
 
 
-@pytest.mark.parametrize(
-    ("values", "p"),
-    [
-        (np.linspace(0.1, 1, 999), 2 / 1000),
-        (np.linspace(-1, -0.1, 999), 2 / 1000),
-        (np.append(np.full(949, 1.0), np.full(50, -1.0)), 2 * 51 / 1000),
-        (np.zeros(999), 1.0),
-    ],
-)
-def test_p_is_twice_the_share_beyond_zero(values: np.ndarray, p: float) -> None:  # type: ignore[type-arg]
-    assert Replicates(mean=0.0, values=values).p() == pytest.approx(p)
+variances = st.floats(0, 1e6, allow_subnormal=False)
+counts = st.integers(2, 60)
 
 
-def test_an_interval_needs_a_replicate_in_which_the_metric_is_defined() -> None:
-    shares = np.array([[0.2, 0.8], [0.6, 0.4]])
-    curve = weighted_metric("roc_auc", np.array([1, 0]), shares, np.arange(2))
-    drawn = [draw_replicates([curve], 2, np.random.default_rng(seed), 1, 0.95) for seed in range(10)]
-    empty = [d for d in drawn if d is not None and not len(d.values)]
-    assert 0 < len(empty) < 10
-    assert all(d.mean == 1.0 and np.isnan(d.interval(0.95)).all() for d in empty)
+@given(variances, variances, variances, counts, counts, variances | st.none())
+def test_degrees_of_freedom_are_never_fewer_than_those_of_the_smaller_level(
+    subjects: float, seeds: float, shared: float, n_seeds: int, n_subjects: int, others: float | None
+) -> None:
+    parts = VarianceParts(
+        subjects=subjects, seeds=seeds, shared=shared, n_seeds=n_seeds, n_subjects=n_subjects, of_others=others,
+        freedom_of_others=0 if others is None else n_seeds - 1,
+    )  # fmt: skip
+    assert parts.freedom >= min(n_seeds - 1, n_subjects - 1) * (1 - 1e-12)
+
+
+@given(st.floats(-100, 100), variances, variances, st.floats(0, 1), counts, counts, st.floats(0.5, 0.999))
+def test_an_interval_excludes_zero_exactly_where_p_says_so(
+    mean: float, subjects: float, seeds: float, share: float, n_seeds: int, n_subjects: int, level: float
+) -> None:
+    shared = share * min(subjects, seeds)
+    parts = VarianceParts(subjects=subjects, seeds=seeds, shared=shared, n_seeds=n_seeds, n_subjects=n_subjects)
+    half, p = parts.half_width(level), parts.p(mean)
+    assert 0 <= p <= 1
+    if abs(abs(mean) - half) > 1e-6 * half:
+        assert (abs(mean) > half) == (p < 1 - level)
+
+
+def test_p_is_that_of_students_t_where_one_level_is_all_that_varies() -> None:
+    seeds = VarianceParts(
+        subjects=0, seeds=1, shared=0, n_seeds=3, n_subjects=50, of_others=1.0, freedom_of_others=2
+    )  # fmt: skip
+    assert seeds.p(2.776445) == pytest.approx(0.05, abs=1e-6)
+    assert seeds.p(-8.610302) == pytest.approx(0.001, abs=1e-8)
+
+
+def test_p_of_no_difference_is_one_and_without_any_spread_zero() -> None:
+    still = VarianceParts(subjects=0, seeds=0, shared=0, n_seeds=3, n_subjects=50)
+    assert (PLAIN.p(0), still.p(0), still.p(0.1)) == (1, 1, 0)
+    assert 0 < PLAIN.p(1e200) < 1e-50
+
+
+def test_seeds_that_agree_by_chance_leave_the_width_that_subjects_alone_have() -> None:
+    agreeing = replace(PLAIN, seeds=0.0)
+    assert agreeing.half_width(0.95) == replace(PLAIN, n_seeds=1, seeds=0.0, shared=0.0).half_width(0.95)
+
+
+# ---------------------------------------------------------------- what a table lends
+
+
+def test_comparisons_lend_one_another_as_much_as_each_knows_itself() -> None:
+    first, second, third = moderated([replace(PLAIN, seeds=seeds) for seeds in (0.1, 0.2, 0.6)])
+    assert [first.of_others, second.of_others, third.of_others] == pytest.approx([0.4, 0.35, 0.15])
+    assert first.moderated_seeds == pytest.approx((0.1 + 0.4) / 2)
+    assert (first.seeds_freedom, first.freedom_of_others) == (6, 3)
+
+
+def test_variances_are_lent_by_seed_and_only_by_those_that_know_them() -> None:
+    single = replace(PLAIN, n_seeds=1, seeds=0.0, shared=0.0)
+    four, two, one = moderated([PLAIN, replace(PLAIN, n_seeds=2, seeds=0.5), single])
+    assert four.of_others == pytest.approx(2 * 0.5 / 4)
+    assert two.of_others == pytest.approx(4 * 0.16 / 2)
+    assert (four.freedom_of_others, two.freedom_of_others) == (
+        1,
+        1,
+    )  # as many as itself and the others have
+    assert one == single
+
+
+def test_a_comparison_alone_allows_for_seeds_that_did_not_fail() -> None:
+    (alone,) = moderated([PLAIN])
+    assert alone.moderated_seeds == pytest.approx(0.16 * (1 + 3 / 4))
+    assert alone.seeds_freedom == 3
+
+
+# ---------------------------------------------------------------- ends of a score's interval
+
+
+def ends(mean: float, half: float, floor: float, ceiling: float) -> tuple[float, float]:
+    low, high = ends_inside(mean, half, floor, ceiling)
+    return float(low), float(high)
+
+
+@given(st.floats(0, 1), st.floats(0, 10))
+def test_ends_hold_the_mean_and_stay_inside_the_range(mean: float, half: float) -> None:
+    for floor, ceiling in ((0.0, 1.0), (0.0, np.inf), (-np.inf, 1.0), (-1.0, 1.0)):
+        low, high = ends(mean, half, floor, ceiling)
+        assert floor - 1e-12 <= low <= mean + 1e-12
+        assert mean - 1e-12 <= high <= ceiling + 1e-12
+        assert max(mean - low, high - mean) <= 2 * half + 1e-12
+
+
+def test_ends_are_even_on_the_logarithm_of_an_error_and_on_the_logit_of_a_share() -> None:
+    low, high = ends(10, 1, 0, np.inf)
+    assert (low, high) == pytest.approx((10 * np.exp(-0.1), 10 * np.exp(0.1)))
+    low, high = ends(0.9, 0.05, 0, 1)
+    logit = [np.log(x / (1 - x)) for x in (low, 0.9, high)]
+    assert np.diff(logit) == pytest.approx([0.05 / 0.09] * 2)
+    assert 0.9 - low > high - 0.9
+
+
+def test_a_mean_at_an_end_of_its_range_is_cut_off_there() -> None:
+    assert ends(1, 0.2, 0, 1) == (0.8, 1.0)
+    assert np.isnan(ends(0.5, float("nan"), 0, 1)).all()

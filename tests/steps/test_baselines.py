@@ -80,6 +80,15 @@ def test_the_sources_linear_model_learns_every_label_of_the_source(shared: Bench
     # This source holds the target's own test subjects, so that it knows the answers.
     assert results[0].scores["test"]["mae"] < 0.7 * evaluate_mean(shared)
     assert sides(shared, results[0])["test"] == sides(shared, results[1])["test"]
+    assert len(list((shared.workspace.root / "shallow").glob("*[0-9a-f]"))) == 1  # fitted once
+
+
+def test_a_damaged_linear_model_says_what_to_remove(shared: Bench) -> None:
+    ready(shared.study("unchanged_linear"), shared)
+    (file,) = (shared.workspace.root / "shallow").glob("*/linear.safetensors")
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(WorkspaceError, match=r"shallow/\w+ is missing or damaged. Remove that folder"):
+        ready(shared.study("unchanged_linear"), shared)
 
 
 def evaluate_mean(bench: Bench) -> float:

@@ -14,7 +14,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Transfer
-from ctlr.specs import ENCODERS, EncoderSpec, TaskSpec, Value
+from ctlr.specs import BASELINES, ENCODERS, EncoderSpec, TaskSpec, Value
 
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
@@ -118,6 +118,8 @@ def json_schema() -> dict[str, Any]:
     definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
     definitions["EncoderSpec"]["required"] = []
     frame = definitions.pop("Frame")
+    listed, nothing = frame["properties"]["baselines"]["anyOf"]
+    frame["properties"]["baselines"]["anyOf"] = [listed | {"items": {"enum": list(BASELINES)}}, nothing]
     # As written by hand: a lone manifest without brackets, settings as numbers.
     tuning = definitions["TuningSpec"]["properties"]
     paths = tuning["experiments"]["additionalProperties"]

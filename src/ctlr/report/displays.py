@@ -230,7 +230,8 @@ def gains_table(section: Section, rows: Rows) -> Table:
             _factors(section)
             | {"method": row.method, "baseline": section.baseline, "n_train": row.n_train,
                "metric": section.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
-               "se": row.gain.se, "freedom": row.gain.freedom, "p": row.gain.p, "p_holm": row.p_holm, "verdict": VERDICTS[row.direction],
+               "se": row.gain.se, "freedom": row.gain.freedom,
+               "p": row.gain.p, "p_holm": row.p_holm, "verdict": VERDICTS[row.direction],
                "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
                "n_subjects": row.gain.n_subjects}
             | check_record(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_curve
 
 from ctlr.errors import DataError
-from ctlr.report.variance import VarianceParts, leave_one_out, moderated, variance_parts
+from ctlr.report.variance import VarianceParts, ends_inside, leave_one_out, moderated, variance_parts
 from ctlr.report.weighted import Evaluate, weighted_metric
 from ctlr.specs import METRICS
 from ctlr.training.metrics import ECE_BINS, confidence_bins
@@ -204,9 +204,9 @@ def _parts(curves: Sequence[Evaluate], n_subjects: int) -> tuple[float, Variance
 
 
 def _score(mean: float, parts: VarianceParts, metric: str, level: float) -> Estimate:
-    low, high = _inside(mean, parts.half_width(level), *_BOUNDS[metric])
+    low, high = ends_inside(mean, parts.half_width(level), *_BOUNDS[metric])
     return Estimate(
-        mean=mean, low=low, high=high, n_seeds=parts.n_seeds, n_subjects=parts.n_subjects, parts=parts
+        mean=mean, low=float(low), high=float(high), n_seeds=parts.n_seeds, n_subjects=parts.n_subjects, parts=parts
     )  # fmt: skip
 
 
@@ -220,28 +220,6 @@ def _gain(mean: float, parts: VarianceParts, metric: str, level: float) -> Gain:
         mean=mean, low=low, high=high, n_seeds=parts.n_seeds, n_subjects=parts.n_subjects, parts=parts,
         p=parts.p(mean) if tested else float("nan"), verdict=shown if tested else "not tested",
     )  # fmt: skip
-
-
-def _inside(mean: float, half: float, floor: float, ceiling: float) -> tuple[float, float]:
-    """Ends of a score's interval: even about the mean on a scale on which the metric's range has no end.
-
-    That is the logarithm of the distance to the end, or of the ratio of both distances where there are two (the logit;
-    Fisher's z of r). Scores are skewed away from the end of their range, and so are their intervals. No arm gets longer
-    than twice the even one.
-    """
-    below, above = mean - floor, ceiling - mean
-    if np.isnan(half) or half == 0 or min(below, above) <= 0:
-        return float(np.clip(mean - half, floor, ceiling)), float(np.clip(mean + half, floor, ceiling))
-    shrunk = np.exp(-half * (1 / below + 1 / above))
-    if np.isinf(above):
-        low, high = floor + below * shrunk, mean + min(below / max(shrunk, 1e-9) - below, 2 * half)
-    elif np.isinf(below):
-        low, high = mean - min(above / max(shrunk, 1e-9) - above, 2 * half), ceiling - above * shrunk
-    else:
-        width = ceiling - floor
-        low = floor + width * below * shrunk / (above + below * shrunk)
-        high = ceiling - width * above * shrunk / (below + above * shrunk)
-    return float(low), float(high)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

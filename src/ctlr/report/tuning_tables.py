@@ -244,7 +244,8 @@ def selection_table(
         name="tuning-selection",
         caption=f"{named} of the best trial and the runner-up on validation subjects, and of the "
         f"chosen options on the test set, mean over the seeds. The lead is paired over validation subjects, with its "
-        f"{percent(level)} interval, which is of these two models: other seeds may rank them otherwise. The gap says how much worse the test set is than the best trial’s validation.",
+        f"{percent(level)} interval, which is of these two models: other seeds may rank them otherwise. The gap says "
+        "how much worse the test set is than the best trial’s validation.",
         columns=(
             *naming.columns, "n", "Best trial", "Runner-up", "Lead", "Beyond noise", "Test, trained anew", "Gap",
         ),

@@ -1,7 +1,7 @@
-"""Metrics under many weightings of the same images at once: what makes thousands of bootstrap replicates cheap.
+"""Metrics under many weightings of the same images at once: what makes leaving out each subject in turn cheap.
 
 Nearly every metric is a function of a few sums over images (errors, counts by class, moments). Summed by subject first,
-all replicates are one matrix product. ROC-AUC needs an order instead: it is sorted once, then weighed.
+all weightings are one matrix product. ROC-AUC needs an order instead: it is sorted once, then weighed.
 
 The numbers are those of `ctlr.training.metrics` on images repeated as often as they weigh (a test says so), with NaN
 where that leaves the metric out. R weightings, S subjects, N images, K classes, F sums.

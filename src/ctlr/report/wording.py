@@ -14,9 +14,9 @@ whatever was tuned): n = 20 + 20 needs 40 labels. With `refit` both were trained
 the same seed, who is in n = 20 + 20 is also in n = 50 + 50. The test subjects are the same everywhere."""
 _SEED = "One repetition of everything: other training subjects, other initial weights, other views."
 _INTERVAL = """Where the true value plausibly lies: had the benchmark been repeated with other test subjects and seeds,
-about {share} of such intervals would hold it. Its width comes from how much subjects and seeds vary, with Student’s t for
-how well each is known; the rows of a table tell one another how much seeds vary. With one seed it speaks of test subjects
-only."""
+about {share} of such intervals would hold it. Its width comes from how much subjects and seeds vary, with Student’s t
+for how well each is known; the rows of a table tell one another how much seeds vary. With one seed it speaks of test
+subjects only."""
 _GAIN = """The difference to training from scratch, on the same test subjects and seeds, signed so that positive is
 better. Pairing makes it sharper than comparing two intervals of the score table by eye."""
 _VERDICT = """gain: the interval lies above zero. negative transfer: it lies below, the method does harm. none: it holds

@@ -15,7 +15,7 @@ from scipy import linalg
 from ctlr.data.store import ArrayStore
 from ctlr.shallow.sample import Floats, Rows, Sample, in_blocks, pictures
 
-__all__ = ["Components"]
+__all__ = ["Components", "projected"]
 
 _RANK = 1e-10
 """Components with less of the largest one's variance are rounding."""
@@ -57,11 +57,7 @@ class Components:
 
     def project(self, weights: Floats, store: ArrayStore, rows: Rows) -> Floats:
         """(N, K) values of such weights for other images."""
-        out = np.empty((len(rows), weights.shape[1]))
-        for part in in_blocks(rows, self._width):
-            images = pictures(store, rows[part], mirror=self._mirror).reshape(-1, self._width)
-            out[part] = (images - self.mean) @ weights
-        return out
+        return projected(store, rows, self.mean, weights, mirror=self._mirror)
 
     def _read(self, part: slice) -> Floats:
         images = pictures(self._sample.store, self._sample.rows[part], mirror=self._mirror)
@@ -82,3 +78,12 @@ class Components:
         centred = products - products.mean(axis=0)
         centred -= centred.mean(axis=1, keepdims=True)
         return mean, (centred + centred.T) / 2
+
+
+def projected(store: ArrayStore, rows: Rows, mean: Floats, weights: Floats, *, mirror: bool | str) -> Floats:
+    """(N, K) products of images, the mean image taken off, with (P, K) weights."""
+    out = np.empty((len(rows), weights.shape[1]))
+    for part in in_blocks(rows, len(mean)):
+        images = pictures(store, rows[part], mirror=mirror).reshape(-1, len(mean))
+        out[part] = (images - mean) @ weights
+    return out

@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from ctlr.data.development import Development, SourceData
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets
 from ctlr.errors import DataError
-from ctlr.shallow import FITS, Sample
-from ctlr.specs import PretrainSpec, ShallowMethod, Study
+from ctlr.shallow import FITS, Predict, Sample
+from ctlr.shallow.linear import Linear, fit_linear
+from ctlr.specs import PretrainSpec, ShallowMethod, Study, UnchangedLinearSpec, fingerprint
 from ctlr.steps.assembly import development_of, source_of
-from ctlr.steps.keys import Arrays
+from ctlr.steps.exclusive import exclusively
+from ctlr.steps.keys import RECIPE, Arrays
 from ctlr.steps.pretrain import source_model
 from ctlr.training.checkpoint import TrainedModel
 from ctlr.workspace import Workspace
@@ -81,11 +84,13 @@ def _shallow(
     development = development_of(study, arrays, workspace)
     known = source_of(study, arrays, workspace, development) if method.reads_source else development
     assert known is not None
-    rows = np.concatenate([known.train, known.validation])
     place = _columns(study, known.targets.classes, targets.classes)
-    sample = Sample(known.store, rows, known.targets.values[rows], len(known.targets.classes))
     with threadpool_limits(study.compute.threads):
-        fitted = FITS[method.method](method, sample)
+        fitted = (
+            _kept(study, known, arrays, workspace)
+            if method.reads_source
+            else FITS[method.method](method, _sample(known))
+        )
     seconds = time.perf_counter() - began
 
     def predict(rows: Rows) -> Floats:
@@ -93,6 +98,29 @@ def _shallow(
             return fitted(store, rows)[..., place]
 
     return Baseline(predict, seconds=seconds, validated=method.reads_source)
+
+
+def _sample(known: Development | SourceData) -> Sample:
+    """All labelled images, those of validation subjects too: nothing has to be chosen by them."""
+    rows = np.concatenate([known.train, known.validation])
+    return Sample(known.store, rows, known.targets.values[rows], len(known.targets.classes))
+
+
+def _kept(study: Study, known: Development | SourceData, arrays: Arrays, workspace: Workspace) -> Predict:
+    """The source's linear model: the same for every size, seed and target, so it is fitted once and kept."""
+    source = study.without_folders().source
+    assert source is not None
+    assert isinstance(study.method, UnchangedLinearSpec)
+    key = fingerprint(
+        str(RECIPE), study.method.model_dump_json(exclude={"label"}), source.identity(),
+        arrays[source.data.name].fingerprint, str(study.compute.threads),
+    )  # fmt: skip
+    with exclusively(workspace, "shallow", key):
+        if not workspace.has("shallow", key):
+            model = fit_linear(study.method, _sample(known))
+            with workspace.publish("shallow", key) as partial:
+                model.save(partial / "linear.safetensors")
+    return Linear.load(workspace.folder("shallow", key) / "linear.safetensors")
 
 
 def _columns(study: Study, known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int] | slice:
