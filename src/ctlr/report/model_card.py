@@ -151,7 +151,7 @@ def _preparation(card: Path) -> list[str]:
     if (coverage := found.coverage) is not None:
         lines.append(
             f"- **Training images:** filled at least {coverage.filled:.0%} of that box, with at least "
-            f"{coverage.kept:.0%} of what they show inside it; others are refused"
+            f"{coverage.kept:.0%} of what they show inside it; files that fall short by a tenth more are refused"
         )
     units = [f"- **Units of the target:** {markdown(found.units)}"] if found.units else []
     return [*lines, *units, f"- **Prepared by:** CTLR {found.ctlr}, rules {found.rules}; `ctlr.serving.predict_files`"]
