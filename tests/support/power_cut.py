@@ -97,7 +97,7 @@ def inline() -> Iterator[None]:
     with (
         mock.patch("ctlr.pool.Crew", InlineCrew),
         mock.patch("ctlr.trials.Crew", InlineCrew),
-        mock.patch("ctlr.report.svg.inline", lambda figure, **words: "<svg/>"),
+        mock.patch("ctlr.report.svg.inline", return_value="<svg/>"),
     ):
         yield
 
@@ -164,7 +164,7 @@ def forked(work: Callable[[], Any], answer: Path) -> int:
         return pid
     try:
         found = [True, work()]
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (it is told to the parent)
         found = [False, traceback.format_exc()]
     answer.write_text(json.dumps(found))
     os._exit(0)
@@ -198,8 +198,8 @@ def cut_once(disk: Disk, file: Path, answer: Path, seconds: float, expected: Any
 def cuts(folder: Path, number: int, seed: int, *changes: tuple[str, str]) -> Iterator[tuple[float, str]]:
     """Moment and fault of each cut."""
     # What takes long to load, before the first fork; nothing trains here: a child must not inherit threads.
-    import scipy.stats
-    import sklearn.metrics
+    import scipy.stats  # noqa: F401
+    import sklearn.metrics  # noqa: F401
     import torch
 
     import ctlr.data.cohort
