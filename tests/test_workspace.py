@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flushed import Disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctlr.durable import LIST
 from ctlr.errors import WorkspaceError
 from ctlr.workspace import FORMAT, Workspace, disk_faults_named, write_aside
 
@@ -54,11 +56,18 @@ def test_a_workspace_of_another_version_is_refused(workspace: Workspace) -> None
         Workspace(workspace.root)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "7"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "7"])
 def test_a_damaged_marker_is_refused(workspace: Workspace, text: str) -> None:
     (workspace.root / "workspace.json").write_text(text)
     with pytest.raises(WorkspaceError, match="workspace.json cannot be read. Restore it"):
         Workspace(workspace.root)
+
+
+def test_a_marker_that_a_power_cut_emptied_is_written_again(workspace: Workspace) -> None:
+    (workspace.root / "studies").mkdir()
+    (workspace.root / "workspace.json").write_text("")
+    Workspace(workspace.root)
+    assert json.loads((workspace.root / "workspace.json").read_text()) == {"format": FORMAT}
 
 
 def test_a_result_appears_whole_or_not_at_all(workspace: Workspace) -> None:
@@ -113,7 +122,7 @@ def test_a_result_made_again_replaces_the_one_before(workspace: Workspace) -> No
     for text in ("old", "new"):
         with workspace.publish("arrays", "a1") as folder:
             (folder / text).write_text(text)
-    assert [path.name for path in workspace.folder("arrays", "a1").iterdir()] == ["new"]
+    assert {path.name for path in workspace.folder("arrays", "a1").iterdir()} == {"new", LIST}
 
 
 def test_a_killed_process_leaves_no_result(workspace: Workspace) -> None:
@@ -181,6 +190,19 @@ def test_a_pseudonym_is_the_same_within_a_workspace_only(workspace: Workspace, t
 def test_the_key_of_the_pseudonyms_is_the_owners_alone(workspace: Workspace) -> None:
     workspace.pseudonym("sub-001")
     assert (workspace.root / "key").stat().st_mode & 0o777 == 0o600
+    assert len((workspace.root / "key").read_bytes()) == 32
+
+
+def test_a_key_that_a_power_cut_took_is_never_an_empty_one(tmp_path: Path) -> None:
+    disk = Disk()
+    with disk.watched():
+        workspace = Workspace(tmp_path / "workspace")
+        name = workspace.pseudonym("sub-001")
+        disk.leave_flushed_names(workspace.root, tmp_path / "left")
+    assert Workspace(tmp_path / "left").pseudonym("sub-001") == name
+    (workspace.root / "key").write_bytes(b"")
+    new = workspace.pseudonym("sub-001")
+    assert new == workspace.pseudonym("sub-001") != name
     assert len((workspace.root / "key").read_bytes()) == 32
 
 

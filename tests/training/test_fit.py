@@ -134,6 +134,20 @@ def test_a_replay_makes_the_chosen_weights_again_without_validation(tmp_path: Pa
     assert all(torch.equal(weights[name], same[name]) for name in weights)
 
 
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "best.safetensors"])
+@pytest.mark.parametrize("how", ["empty", "cut", "zeros"])
+def test_a_stage_whose_checkpoint_a_power_cut_took_begins_anew(tmp_path: Path, name: str, how: str) -> None:
+    spec, scores = FitSpec(epochs=4, batch_size=4), [1.0, 5.0, 3.0, 2.0]
+    whole, weights = run(tmp_path / "whole", spec, validate=judge(scores))
+    with pytest.raises(Interrupted):
+        run(tmp_path / "cut", spec, validate=judge(scores), stop_after=3)
+    data = (tmp_path / "cut" / name).read_bytes()
+    (tmp_path / "cut" / name).write_bytes({"empty": b"", "cut": data[:-9], "zeros": bytes(len(data))}[how])
+    resumed, same = run(tmp_path / "cut", spec, validate=judge(scores))
+    assert (resumed.best_epoch, resumed.epochs) == (whole.best_epoch, whole.epochs) == (2, 4)
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+
+
 def test_patience_counts_epochs_since_the_best_one(tmp_path: Path) -> None:
     fitted, _ = run(tmp_path / "a", FitSpec(epochs=9, patience=2), validate=judge([1, 2, 2, 2, 9]))
     assert (fitted.best_epoch, fitted.epochs) == (2, 4)

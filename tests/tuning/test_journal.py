@@ -1,14 +1,16 @@
 """The journal gives back what it was told."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from flushed import Disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_search import search
 
 from ctlr.specs import Trial, TrialReport
-from ctlr.tuning.journal import AS_PROPOSED, Journal, changes, read_journal
+from ctlr.tuning.journal import AS_PROPOSED, Completion, Journal, changes, read_journal
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -52,6 +54,23 @@ def written(folder: Path, trials: list[Trial]) -> list[Trial]:
                 journal.ended(trial)
             numbered.append(trial if trial.ended else as_proposed)
     return numbered
+
+
+def test_what_trials_came_to_is_on_the_disk_within_a_second_and_the_end_at_once(tmp_path: Path) -> None:
+    disk, root, trial = Disk(), tmp_path / "search", Trial(number=0, name="a", assignments={}, status="Succeeded")
+    with disk.watched(), Journal(root) as journal:
+        journal.begin(search(), 7, ())
+        journal.proposed(trial, 0)
+        journal.ended(trial)
+        disk.leave(root, tmp_path / "first")
+        journal.ended(trial)
+        journal.completed(Completion(True, "ExperimentMaxTrialsReached", "", datetime.now(UTC)))
+        disk.leave(root, tmp_path / "last")
+    first, last = read_journal(tmp_path / "first"), read_journal(tmp_path / "last")
+    assert first is not None
+    assert last is not None
+    assert [trial.status for trial in first.trials] == ["Succeeded"]
+    assert last.completion is not None
 
 
 @settings(max_examples=40, deadline=None)

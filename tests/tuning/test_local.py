@@ -338,6 +338,16 @@ def test_a_line_that_was_cut_is_dropped(tmp_path: Path) -> None:
         assert told(tuple(again.trials)) == told(whole.trials)
 
 
+@pytest.mark.parametrize("left", [b"\0" * 4096, b'{"event": "rep' + b"\0" * 100 + b"\n{}\n"])
+def test_the_end_that_a_power_cut_left_of_a_journal_is_dropped(tmp_path: Path, left: bytes) -> None:
+    whole = call(search(max_trials=6), tmp_path / "whole")
+    data = (tmp_path / "whole" / "journal.jsonl").read_bytes()
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "journal.jsonl").write_bytes(data[: len(data) // 2].rpartition(b"\n")[0] + b"\n" + left)
+    assert told(call(search(max_trials=6), tmp_path / "cut", resume=True).trials) == told(whole.trials)
+    assert b"\0" not in (tmp_path / "cut" / "journal.jsonl").read_bytes()
+
+
 def test_a_damaged_journal_is_refused_with_the_line(tmp_path: Path) -> None:
     call(search(), tmp_path)
     path = tmp_path / "journal.jsonl"
