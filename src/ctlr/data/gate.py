@@ -61,14 +61,15 @@ class Gate:
             DataError: A target cannot be used.
             LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
         """
-        drawn = list(self._drawn())
+        drawn, leaks = list(self._drawn()), list[Leak]()
         for name in dict.fromkeys(sides.target.name for sides in drawn):
             of_target = [sides for sides in drawn if sides.target.name == name]
             sources = {sides.source.name: sides.source for sides in of_target if sides.source is not None}
             parts = [of_target[0].target, *sources.values()]
             copies = self._copies(parts, of_target)
             for sides in of_target:
-                self._check(sides, [part.name for part in parts], copies)
+                leaks += self._leaks(sides, [part.name for part in parts], copies)
+        refuse(leaks, self._plan.leaks, self._workspace)
 
     def _drawn(self) -> Iterator[_Sides]:
         """Each division once, the largest first, so that a refusal names the size that does not fit."""
@@ -94,29 +95,33 @@ class Gate:
                     other = source.data
             yield _Sides(target.data, other, split, study.split)
 
-    def _check(self, sides: _Sides, parts: Sequence[str], copies: Sequence[Copy]) -> None:
+    def _leaks(self, sides: _Sides, parts: Sequence[str], copies: Sequence[Copy]) -> list[Leak]:
         target, source = sides.target.name, sides.source.name if sides.source is not None else ""
         images = {target: placed(target, self._tables[target], sides.split)}
-        people = {target: target}
+        people, groups = {target: target}, {target: target}
         if source:
             images[source] = placed(source, self._tables[source], None)
             people[source] = target if self._shares_people(target, source) else source
+            groups[source] = target if self._shares_groups(target, source) else source
         known = [image for rows in images.values() for image in rows if image is not None]
-        leaks = find_leaks(known, people=people, group=sides.spec.group)
+        leaks = find_leaks(known, people=people, group=sides.spec.group, groups=groups)
         for copy in copies:
             one, other = images[target][copy.row], images.get(parts[copy.part], {copy.other: None})[copy.other]
             if one is not None and other is not None and one.side != other.side:
                 leaks.append(Leak(f"copies of one image, correlation {copy.correlation:.4f}", one, other))
-        refuse(leaks, self._plan.leaks, self._workspace)
+        return leaks
 
     def _compare_people(self, target: str, source: str) -> bool:
         """Whether equal ids of the two datasets are one subject."""
-        if any({target, source} == set(pair) for pair in self._plan.leaks.accept):
-            return False
         kinds = {data.name: data.people for data in self._plan.datasets}
         if kinds[target] or kinds[source]:
             return kinds[target] == kinds[source]
-        return same_people(self._tables[target], self._tables[source])
+        return self._shares_groups(target, source) and same_people(self._tables[target], self._tables[source])
+
+    def _shares_groups(self, target: str, source: str) -> bool:
+        """Whether equal values of a column are one group in both: not where they are generated, or said to differ."""
+        generated = any(data.people for data in self._plan.datasets if data.name in (target, source))
+        return not generated and all({target, source} != set(pair) for pair in self._plan.leaks.accept)
 
     def _copies(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy]:
         """Copies of images that validate or test anywhere in the plan, of other subjects."""

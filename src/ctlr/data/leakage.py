@@ -45,17 +45,20 @@ _Rule = tuple[str, Callable[[Placed], Hashable | None]]
 """What images may share, and its value: one that they share they must share their side for; None is nothing."""
 
 
-def find_leaks(images: Iterable[Placed], *, people: Mapping[str, str], group: str | None = None) -> list[Leak]:
+def find_leaks(
+    images: Iterable[Placed], *, people: Mapping[str, str], group: str | None = None, groups: Mapping[str, str]
+) -> list[Leak]:
     """Find images on two sides that share a subject, their content, what is stored of them, or a group.
 
-    Content counts across datasets. Subjects and groups do where the datasets share their people. Within a side
-    anything may occur twice. O(N) for N images.
+    Content counts across datasets. Subjects and groups do where datasets have the same word. Within a side anything
+    may occur twice. O(N) for N images.
 
     Args:
         images: Of all sides.
-        people: Datasets by name -> a word that those with the same subjects share.
+        people: Dataset's name -> a word that those in which equal ids are one subject share.
         group: Column whose values must stay on one side; images without a value, and datasets without the column, are
             free of it.
+        groups: Dataset's name -> a word that those in which equal values are one group share.
 
     Returns:
         One leak for each image that meets another side, rule by rule.
@@ -66,7 +69,7 @@ def find_leaks(images: Iterable[Placed], *, people: Mapping[str, str], group: st
         ("images that are stored alike, bit for bit", lambda placed: placed.record.stored or None),
     ]
     if group is not None:
-        rules.append((f"one value of column {group!r}", lambda placed: _cell(placed, group, people)))
+        rules.append((f"one value of column {group!r}", lambda placed: _cell(placed, group, groups)))
     listed = list(images)
     return [leak for rule in rules for leak in _broken(listed, rule)]
 
@@ -111,9 +114,9 @@ def _broken(images: Sequence[Placed], rule: _Rule) -> Iterator[Leak]:
             yield Leak(what, other, placed)
 
 
-def _cell(placed: Placed, group: str, people: Mapping[str, str]) -> Hashable | None:
+def _cell(placed: Placed, group: str, groups: Mapping[str, str]) -> Hashable | None:
     cell = placed.record.columns.get(group, "").strip()
-    return None if is_missing(cell) else (people[placed.dataset], cell)
+    return None if is_missing(cell) else (groups[placed.dataset], cell)
 
 
 def _accepted(leak: Leak, accept: Sequence[Sequence[str]], workspace: Workspace) -> bool:

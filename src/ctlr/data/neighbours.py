@@ -21,9 +21,9 @@ from ctlr.workspace import Workspace
 
 __all__ = ["NEARER", "Copy", "Likenesses", "find_copies", "nearest_rows"]
 
-NEARER = 0.25
-"""How far off a copy is at most, as a share of the distance of the fifth nearest subject; sqrt(1 - correlation) is the
-distance."""
+NEARER = {3: 0.3, 2: 0.25}
+"""How far off a copy is at most, as a share of the distance of the fifth nearest subject: of volumes, and of pictures,
+of which there are more. The distance is sqrt(1 - correlation)."""
 
 _BEYOND = 4
 _KEPT = 32  # rows that are remembered of each query, since a subject may have several
@@ -86,12 +86,14 @@ def find_copies(
     likenesses = [Likenesses(arrays, workspace) for arrays in parts]
     subjects = [_codes(store) for store in stores]
     shape = np.min([arrays.shape[1:] for arrays in parts], axis=0).tolist()
+    nearer = NEARER[len(shape)]
     copies: list[Copy] = []
     for start in range(0, len(queries), _QUERIES):
         rows = queries[start : start + _QUERIES]
         found = nearest_rows(rows, likenesses, subjects)
         for query, (places, distances) in zip(rows.tolist(), found, strict=True):
-            for part, other in places[distances <= _reach(places, distances, subjects)].tolist():
+            reach = _reach(places, distances, subjects, nearer)
+            for part, other in places[distances <= reach].tolist():
                 likely = _compare(stores[0], query, stores[part], other, shape)
                 if likely >= correlation:
                     copies.append(Copy(row=query, part=part, other=other, correlation=round(likely, 6)))
@@ -146,11 +148,13 @@ def _merged(
     return np.take_along_axis(correlations, order, axis=1), np.take_along_axis(where, order[..., None], axis=1)
 
 
-def _reach(places: NDArray[np.int64], distances: NDArray[np.float64], subjects: Sequence[NDArray[np.int64]]) -> float:
+def _reach(
+    places: NDArray[np.int64], distances: NDArray[np.float64], subjects: Sequence[NDArray[np.int64]], nearer: float
+) -> float:
     """Distance within which rows may be copies; -1 where none may.
 
-    Of an image with j copies the j nearest subjects lie within `NEARER` of the distance of the (j + 4)th; of one with
-    none or one copy in a small dataset, of the last.
+    Of an image with j copies the j nearest subjects lie within the share `nearer` of the distance of the (j + 4)th; in
+    a small dataset the last one stands for the fifth.
     """
     met: dict[tuple[int, int], float] = {}
     for (part, row), distance in zip(places.tolist(), distances.tolist(), strict=True):
@@ -158,7 +162,7 @@ def _reach(places: NDArray[np.int64], distances: NDArray[np.float64], subjects: 
     found, reach = list(met.values()), -1.0
     for place, distance in enumerate(found[:-1]):
         beyond = min(place + _BEYOND, len(found) - 1)
-        if (place == 0 or beyond == place + _BEYOND) and distance <= NEARER * found[beyond]:
+        if (place == 0 or beyond == place + _BEYOND) and distance <= nearer * found[beyond]:
             reach = distance
     return reach
 
