@@ -115,8 +115,8 @@ def test_a_baseline_is_evaluated_alone_and_one_that_lacks_its_pretraining_fails_
     text = TINY.replace("baselines: []", "baselines: [nearest, unchanged]").replace(
         "sample_sizes: [6, 10]", "sample_sizes: [6]"
     )
-    other = "  other: {kind: cohort, subjects: 24, seed: 4, spacing: 6, preprocess: {spacing: 6, shape: [32, 32, 32]}}\ntasks:\n"
-    text = text.replace("tasks:\n", other).replace(
+    other = "other: {kind: cohort, subjects: 24, seed: 4, spacing: 6, preprocess: {spacing: 6, shape: [32, 32, 32]}}"
+    text = text.replace("tasks:\n", f"  {other}\ntasks:\n").replace(
         "{data: cohort, task: sex}, target", "{data: other, task: age}, target"
     )
     submission, _ = plan_benchmark(volume, sent(tmp_path, text), {})

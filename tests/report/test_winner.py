@@ -52,8 +52,8 @@ def test_the_first_sentence_says_who_wins_over_scratch_and_over_the_best_baselin
     found = rows(scores, [gain("supervised", 20, 4.7, 3.1, 6.2)], [gain("supervised", 20, 2.5, 0.9, 4.0)])
     assert first_sentence(section, found) == (
         "‘supervised’ has the lowest MAE, 9.6 years, at 20 + 20 labelled subjects (training + validation): 4.7 "
-        "(95 % interval 3.1 to 6.2) better than training from scratch; the best baseline, ‘linear’, has 12.1: ‘supervised’ is 2.5 (95 % interval 0.9 to "
-        "4.0) better"
+        "(95 % interval 3.1 to 6.2) better than training from scratch; the best baseline, ‘linear’, has 12.1: "
+        "‘supervised’ is 2.5 (95 % interval 0.9 to 4.0) better"
     )
 
 
