@@ -276,16 +276,17 @@ def _false_verdicts(found: list[Row]) -> bool:
     largest = max(own.false for row in found for own in row.errors.values())
     print(f"\nBenchmarks with at least one false verdict among nine, in % of {BENCHMARKS} (standard error at most "
           f"{100 * largest:.1f}). One seed gives no verdict. ! above {100 * MOST_FALSE:g}.")  # fmt: skip
-    _heading(["1 seed", *(f"{n} seeds" for n in SEEDS)], 8)
+    _heading(["1 seed", *(f"{n} seeds" for n in SEEDS)], 10)
     kept = True
     for row in found:
         if not SCENARIOS[row.scenario].null:
             continue
-        cells = ["0"]
+        cells = ["no verdict"]
         for mean in row.means.values():
-            kept &= (short := mean.false > MOST_FALSE) is False
+            short = bool(mean.false > MOST_FALSE)
+            kept &= not short
             cells.append(f"{100 * mean.false:.1f}" + (" !" if short else ""))
-        _line(row, cells, 8)
+        _line(row, cells, 10)
     return kept
 
 
@@ -294,4 +295,5 @@ def _heading(columns: list[str], width: int) -> None:
 
 
 def _line(row: Row, cells: list[str], width: int) -> None:
-    print(f"{row.scenario:36s} {row.metric:17s} {row.n_subjects:3d}  " + "  ".join(f"{c:<{width}s}" for c in cells))
+    values = "  ".join(f"{cell:<{width}s}" for cell in cells)
+    print(f"{row.scenario:36s} {row.metric:17s} {row.n_subjects:3d}  {values}".rstrip())

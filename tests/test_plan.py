@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from ctlr.config import BenchmarkConfig, load
 from ctlr.plan import Plan, make_plan
-from ctlr.specs import PretrainSpec, Study
+from ctlr.searches import tuned_plan
+from ctlr.specs import PretrainSpec, SearchResult, Study
 
 PLAIN = """\
 name: plain
@@ -251,3 +252,51 @@ def test_ten_thousand_studies_have_ids_of_their_own(plain: Path) -> None:
     plan = make_plan(config)
     assert len(plan.studies) == 20_000
     assert len({study.id for study in plan.studies}) == 20_000
+
+
+TUNING = "tuning={experiments: {scratch: a.yaml, supervised: a.yaml, simclr: a.yaml, vat: a.yaml}, trials: 4}"
+
+
+@pytest.fixture
+def manifest(plain: Path) -> None:
+    (plain.parent / "a.yaml").write_text("")
+
+
+def test_tuned_methods_are_trained_at_defaults_too_for_tunings_share(plain: Path, manifest: None) -> None:
+    plan = make_plan(load(plain, [TUNING]))
+    assert len(plan.at_defaults) == 16  # four methods, two sizes, two seeds; not the mean predictor
+    assert {study.id for study in plan.at_defaults} == {s.id for s in plan.studies if s.method.trains_network}
+    assert plan.trained == (*plan.studies, *plan.at_defaults)
+    assert not plan.pretrains_anew
+    assert make_plan(load(plain, [TUNING, "tuning.order=joint"])).pretrains_anew
+
+
+def test_nothing_is_trained_twice_where_nothing_is_tuned_or_the_share_is_not_wanted(
+    plain: Path, manifest: None
+) -> None:
+    assert make_plan(load(plain)).at_defaults == ()
+    assert make_plan(load(plain, [TUNING, "tuning.share=false"])).at_defaults == ()
+
+
+def test_a_tuned_plan_keeps_what_is_at_defaults_where_a_search_found_something(plain: Path, manifest: None) -> None:
+    plan = make_plan(load(plain, [TUNING]))
+    searches = [
+        SearchResult(study=study, stages=(), reason="tuning found nothing")
+        if study.method.label == "vat"
+        else SearchResult(study=study, stages=(), assignments={"finetune.lr": "0.5"})
+        for study in plan.searches
+    ]
+    after, lost = tuned_plan(plan, searches)
+    assert {result.study.method.label for result in lost} == {"vat"}
+    assert after.at_defaults == tuple(study for study in plan.at_defaults if study.method.label != "vat")
+    assert {study.method.finetune.lr for study in after.studies if study.method.trains_network} == {0.5}
+    assert len(after.pretrainings) == 4  # of the file: a search of the finetuning alone leaves them as they are
+
+
+def test_pretrainings_that_searches_chose_stand_beside_those_of_the_file(plain: Path, manifest: None) -> None:
+    plan = make_plan(load(plain, [TUNING, "tuning.order=joint"]))
+    searches = [SearchResult(study=s, stages=(), assignments={"finetune.lr": "0.5"}) for s in plan.searches]
+    supervised = next(place for place, s in enumerate(searches) if s.study.method.label == "supervised")
+    searches[supervised] = SearchResult(study=plan.searches[supervised], stages=(), assignments={"pretrain.lr": "0.5"})
+    after, _ = tuned_plan(plan, searches)
+    assert len(after.pretrainings) == 4 + 2  # two seeds

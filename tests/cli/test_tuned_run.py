@@ -45,6 +45,25 @@ def test_every_method_is_tuned_and_then_trained(ran: tuple[Path, subprocess.Comp
     assert (reports / "tables" / "tuning-ledger.csv").exists()
 
 
+def test_the_report_tells_tunings_share_and_the_results_are_those_of_tuned_methods(
+    ran: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = ran
+    assert len(json.loads(done.stdout)["results"]) == 3
+    reports = folder / "workspace" / "reports" / "tiny"
+    with (reports / "tables" / "tuning-share.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["method"], row["n_train"]) for row in rows] == [("scratch", "6"), ("supervised", "6")]
+    with (reports / "tables" / "gains-age-from-sex-small-cnn.csv").open(newline="") as file:
+        (gain,) = csv.DictReader(file)
+    assert (rows[0]["over_scratch"], rows[1]["over_scratch"]) == ("", gain["gain"])
+    # What both ways gain over scratch differs by what tuning gave to each.
+    tuned, untuned = float(rows[1]["over_scratch"]), float(rows[1]["over_scratch_untuned"])
+    assert tuned - untuned == pytest.approx(float(rows[1]["tuning"]) - float(rows[0]["tuning"]), abs=1e-4)
+    assert len(list((folder / "workspace" / "studies").glob("*/result.json"))) == 5
+    assert 'id="tuning-share"' in (reports / "report.html").read_text()
+
+
 def test_a_second_run_searches_nothing_again(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = ran
     page = folder / "workspace" / "reports" / "tiny" / "report.html"
@@ -76,6 +95,11 @@ def test_the_plan_counts_searches(ran: tuple[Path, subprocess.CompletedProcess[s
     shown = ctlr(folder, "plan", "tiny.yaml", "-o", "json", "--workspace", "another")
     tuned = {cost["method"]: cost["images"] for cost in json.loads(shown.stdout)["costs"] if cost["stage"] == "tune"}
     assert tuned == {"scratch": 2 * 3 * 6, "supervised": 2 * 3 * 6}
+    again = {cost["method"]: (cost["steps"], cost["images"]) for cost in plan["costs"] if cost["stage"] == "defaults"}
+    assert again == {"scratch": (1, 3 * 6), "supervised": (1, 3 * 6)}
+    assert plan["studies_at_defaults"] == 2
+    text = ctlr(folder, "plan", "tiny.yaml").stdout
+    assert "2 of them train every method with the options in the file too" in text
 
 
 def test_a_manifest_that_does_not_fit_is_told_before_anything_is_done(

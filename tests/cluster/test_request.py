@@ -103,6 +103,12 @@ def test_manifests_travel_by_their_content(tmp_path: Path) -> None:
     assert sent == search_of("lr")
     assert json.loads(request.arguments["benchmark"])["tuning"]["experiments"] == {"scratch": [name]}
     assert (request.pods["tune"], request.pods["trial"]) == (2, 4)  # two sizes, two trials each
+    # Two sizes, with what was found and with the options in the file; the mean predictor is evaluated beside them.
+    assert (request.pods["finetune"], request.pods["evaluate"]) == (4, 6)
+    without = request_of(
+        loaded(tmp_path, text + "tuning: {experiments: {scratch: rate.yaml}, trials: 2, share: false}\n")
+    )
+    assert (without.pods["finetune"], without.pods["evaluate"]) == (2, 4)
     assert str(tmp_path) not in json.dumps(dict(request.arguments))
 
 

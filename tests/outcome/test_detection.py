@@ -97,5 +97,5 @@ def test_a_result_that_cannot_be_read_is_left_out(folder: Path, tmp_path: Path) 
 
 def test_a_benchmark_of_scratch_alone_has_no_gains_to_detect(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(BENCHMARK.replace(", supervised: {}, simclr: {}", ""))
-    with pytest.raises(ConfigError, match="`methods` lists nothing else"):
+    with pytest.raises(ConfigError, match="`methods` has nothing else"):
         told(tmp_path)

@@ -158,8 +158,11 @@ def test_a_tuned_benchmark_gives_the_scores_of_the_laptop(cloud: Cloud, tasks: l
         assert path.parent.name in ours
         there = json.loads((cloud.volume / "studies" / path.parent.name / "result.json").read_text())
         assert there["scores"] == json.loads(path.read_text())["scores"]
-    page = (cloud.volume / "reports" / "clinic" / "report.html").read_text()
-    assert "Tuning</h2>" in page
+    reports = cloud.volume / "reports" / "clinic"
+    assert "Tuning</h2>" in (reports / "report.html").read_text()
+    share = (reports / "tables" / "tuning-share.csv").read_text()
+    assert share == (tmp_path / "workspace" / "reports" / "clinic" / "tables" / "tuning-share.csv").read_text()
+    assert "scratch" in share
 
 
 def test_bad_data_are_refused_by_a_task_that_is_not_retried_and_the_report_says_so(

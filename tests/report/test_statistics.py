@@ -42,13 +42,13 @@ def test_a_mean_is_that_of_the_seeds_and_its_interval_holds_it() -> None:
     assert estimate is not None
     assert estimate.mean == pytest.approx(9)
     assert estimate.low < 9 < estimate.high
-    assert (estimate.n_seeds, estimate.n_subjects, estimate.resampled) == (3, 100, "seeds and subjects")
+    assert (estimate.n_seeds, estimate.n_subjects, estimate.resampled) == (3, 100, "over seeds and subjects")
 
 
 def test_one_seed_says_that_subjects_alone_were_resampled() -> None:
     estimate = mean_score(regressor(3, seeds=[4]), "mae")
     assert estimate is not None
-    assert estimate.resampled == "subjects only (one seed)"
+    assert estimate.resampled == "over subjects only"
 
 
 def test_neither_the_order_of_images_nor_the_subjects_names_change_a_number() -> None:
@@ -231,7 +231,7 @@ def test_a_difference_of_two_correlations_is_no_larger_than_two() -> None:
 def test_a_single_seed_has_an_interval_over_subjects_and_no_verdict() -> None:
     found = gain(regressor(1, seeds=[0]), regressor(3, seeds=[0], noise=6))
     assert found.low > 0
-    assert found.resampled == "subjects only (one seed)"
+    assert found.resampled == "over subjects only"
     assert (found.verdict, found.shown, found.tested) == ("not tested", False, False)
     assert np.isnan(found.p)
 

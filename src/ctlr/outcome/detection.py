@@ -78,9 +78,7 @@ def foretell(
     laid_out = sections([StudyResult(study=study, status="failed") for study in plan.studies])
     planned = [section for section in laid_out if section.baseline and section.contenders]
     if not planned:
-        raise ConfigError(
-            "`--detect` asks for gains over training from scratch; `methods` lists nothing else. Add one."
-        )
+        raise ConfigError("`--detect` asks for gains over training from scratch; `methods` has nothing else. Add one.")
     seen = {section_key(section): section for section in pilot_sections(plan, root)}
     return [
         row for section in planned for row in _rows(config, section, seen.get(section_key(section)), subjects, gain)

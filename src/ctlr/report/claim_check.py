@@ -11,7 +11,7 @@ from ctlr.report.claims import Comparison, false_claims
 from ctlr.report.power import Spread, detectable_gain, holm_level
 from ctlr.report.statistics import Gain
 
-__all__ = ["Check", "checks"]
+__all__ = ["Check", "checks", "comparison"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def checks(gains: Sequence[Gain], standing: int, level: float) -> list[Check | N
     """
     tested = [gain for gain in gains if gain.tested]
     varying = [gain for gain in tested if gain.se > 0]
-    false = iter(false_claims([_comparison(gain, level) for gain in varying]))
+    false = iter(false_claims([comparison(gain, level) for gain in varying]))
     after_holm = holm_level(len(tested), level, standing)
 
     def check(gain: Gain) -> Check:
@@ -52,7 +52,7 @@ def checks(gains: Sequence[Gain], standing: int, level: float) -> list[Check | N
     return [check(gain) if gain.tested else None for gain in gains]
 
 
-def _comparison(gain: Gain, level: float) -> Comparison:
+def comparison(gain: Gain, level: float) -> Comparison:
     """The gain with the standard error that Student's t makes its interval of: so both say the same."""
     width, freedom = gain.parts.half_width(level), gain.freedom
     return Comparison(gain.mean, width / float(special.stdtrit(freedom, (1 + level) / 2)), freedom)

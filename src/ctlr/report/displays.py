@@ -39,6 +39,7 @@ __all__ = [
     "gap_name",
     "gap_table",
     "interval",
+    "interval_words",
     "methods_table",
     "metric_label",
     "metric_words",
@@ -98,6 +99,13 @@ def interval(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return "–"
     return f"{number(estimate.low, digits, sign=sign)} to {number(estimate.high, digits, sign=sign)}"
+
+
+def interval_words(estimates: Sequence[Estimate], level: float) -> str:
+    """`95 % interval`, and what it leaves out where there is a single seed."""
+    single = [estimate for estimate in estimates if estimate.n_seeds == 1]
+    where = "" if len(single) == len(estimates) else " where there is one seed"
+    return f"{percent(level)} interval" + (f" ({single[0].resampled}{where})" if single else "")
 
 
 def score_digits(scores: Sequence[ScoreRow]) -> int:
@@ -192,7 +200,8 @@ def scores_table(section: Section, rows: Rows) -> Table:
     return Table(
         name=_name("scores", section),
         caption=f"{metric_label(section.task)} on the test set by number of labelled subjects n (training + "
-        f"validation); {better} is better. Mean over the seeds, with its {percent(rows.level)} interval.",
+        f"validation); {better} is better. Mean over the seeds, with its "
+        f"{interval_words([row.estimate for row in scores], rows.level)}.",
         columns=("Method", *(f"n = {section.labelled(n)}" for n in section.sizes)),
         rows=tuple((Cell(m), *(cell(m, n) for n in section.sizes)) for m in section.methods),
         records=tuple(
@@ -220,10 +229,11 @@ def gains_table(section: Section, rows: Rows) -> Table:
 
     return Table(
         name=_name("gains", section),
-        caption=f"Gain over {section.baseline} in {metric_label(section.task)} with its {percent(rows.level)} "
-        "interval, paired by seed and subject; positive is better. p is adjusted for "
-        f"{n_tested(rows.gains)} comparisons (Holm). False: probability that the claim is false. Would be seen: the "
-        f"gain that these seeds and test subjects show with a chance of {percent(POWER)}, among all comparisons.",
+        caption=f"Gain over {section.baseline} in {metric_label(section.task)} with its "
+        f"{interval_words([row.gain for row in ordered], rows.level)}, paired by seed and subject; positive is better. "
+        f"p is adjusted for {n_tested(rows.gains)} comparisons (Holm). False: probability that the claim is false. "
+        f"Would be seen: the gain that these seeds and test subjects show with a chance of {percent(POWER)}, among all "
+        "comparisons.",
         columns=("Method", "n", "Gain", "Verdict", "p", "False", "Would be seen"),
         rows=tuple(map(line, ordered)),
         records=tuple(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from ctlr.report.displays import VERDICTS, interval, metric_label, percent, score_digits
+from ctlr.report.displays import VERDICTS, interval, interval_words, metric_label, score_digits
 from ctlr.report.formats import Cell, Table, number
 from ctlr.report.headline import listed
 from ctlr.report.plots import Style, label_ends
@@ -136,7 +136,7 @@ def layer_table(section: Section, rows: Rows) -> Table:
     return Table(
         name=f"layers-{section.slug}",
         caption=f"{metric_label(section.task)} on the test set by number of copied blocks; {better} is better. Mean "
-        f"over the seeds, with its {percent(rows.level)} interval.",
+        f"over the seeds, with its {interval_words([row.estimate for row in found], rows.level)}.",
         columns=("n", "Copied blocks", *FAMILIES), headers=2,
         rows=tuple(
             (Cell(section.labelled(n)), Cell(str(blocks)), *(cell(n, blocks, family) for family in FAMILIES))

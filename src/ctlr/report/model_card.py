@@ -12,8 +12,8 @@ from ctlr.report.displays import (
     gain_digits,
     gap_name,
     interval,
+    interval_words,
     metric_label,
-    percent,
     score_digits,
 )
 from ctlr.report.formats import decimals, markdown, number
@@ -159,10 +159,11 @@ def _preparation(card: Path) -> list[str]:
 
 def _performance(view: View, method: str) -> list[str]:
     rows, here = view.rows, (method, view.detail_size)
-    digits, share = score_digits(rows.scores), percent(rows.level)
+    digits = score_digits(rows.scores)
     lines = [
-        f"- **{metric_label(view.section.task)}:** {number(row.estimate.mean, digits)} ({share} interval "
-        f"{interval(row.estimate, digits)}); {row.estimate.n_subjects} test subjects, {row.estimate.n_seeds} seeds"
+        f"- **{metric_label(view.section.task)}:** {number(row.estimate.mean, digits)} ("
+        f"{interval_words([row.estimate], rows.level)} {interval(row.estimate, digits)}); "
+        f"{row.estimate.n_subjects} test subjects, {row.estimate.n_seeds} seeds"
         for row in rows.scores
         if (row.method, row.n_train) == here
     ]

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ctlr.report.displays import METRIC_WORDS, VERDICTS, interval, n_tested, p_words, percent, verdict_cell
+from ctlr.report.displays import (
+    METRIC_WORDS,
+    VERDICTS,
+    interval,
+    interval_words,
+    n_tested,
+    p_words,
+    percent,
+    verdict_cell,
+)
 from ctlr.report.formats import Cell, Table, Tone, decimals, number
 from ctlr.report.pairs import Foretold, Pair, PairGain, Race, pair_of
 from ctlr.report.privacy import scrub
@@ -69,8 +78,9 @@ def pair_gains_table(gains: Sequence[PairGain], names: Names, *, level: float) -
 
     return Table(
         name="pairs",
-        caption=f"Gain over training from scratch in {_metrics(gains)} with its {percent(level)} interval; positive is "
-        f"better. p is adjusted for {n_tested([each.row for each in gains])} comparisons (Holm).",
+        caption=f"Gain over training from scratch in {_metrics(gains)} with its "
+        f"{interval_words([each.row.gain for each in gains], level)}; positive is better. p is adjusted for "
+        f"{n_tested([each.row for each in gains])} comparisons (Holm).",
         columns=("Pair", "n", "Method", "Gain", "Verdict", "p"), headers=1,
         rows=tuple(map(line, gains)),
         records=tuple(

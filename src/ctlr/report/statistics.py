@@ -76,17 +76,17 @@ class Estimate:
         return self.parts.freedom
 
     @property
-    def record(self) -> dict[str, float]:
+    def record(self) -> dict[str, float | str]:
         """What a table's file says of it."""
         return {
             "mean": self.mean, "low": self.low, "high": self.high, "se": self.se, "freedom": self.freedom,
-            "n_seeds": self.n_seeds, "n_subjects": self.n_subjects,
+            "n_seeds": self.n_seeds, "n_subjects": self.n_subjects, "interval_over": self.resampled,
         }  # fmt: skip
 
     @property
     def resampled(self) -> str:
         """What the interval accounts for: with a single seed it says nothing of other seeds."""
-        return "seeds and subjects" if self.n_seeds > 1 else "subjects only (one seed)"
+        return "over seeds and subjects" if self.n_seeds > 1 else "over subjects only"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,10 +25,10 @@ tell a method from a lucky run; five seeds or more can."""
 _P = """The chance of a difference this large if there were none, adjusted for the number of comparisons (Holm 1979). A
 verdict marked ‘taken alone’ would not survive that adjustment: among many comparisons some look good by luck. The
 answer at the top counts only verdicts that survive."""
-_FALSE = """The probability that the true difference is zero or of the other sign, though a gain or a loss is claimed. It
-is judged from all comparisons of the table together: the more of them look like noise, the less is believed of the best
-one (Scott & Berger 2006). Half of the unadjusted p, in the file as false_claim_alone, is the same for a comparison that
-stands alone; most published claims in medical imaging exceed 5 % (Christodoulou et al. 2025)."""
+_FALSE = """The probability that the true difference is zero or of the other sign, though a gain or a loss is claimed.
+It is judged from all comparisons of the table together: the more of them look like noise, the less is believed of the
+best one (Scott & Berger 2006). Half of the unadjusted p, in the file as false_claim_alone, is the same for a comparison
+that stands alone; most published claims in medical imaging exceed 5 % (Christodoulou et al. 2025)."""
 _SEEN = """The smallest true gain that so many seeds and test subjects, which vary as much as they did here, show with a
 chance of 80 %: among all comparisons of the table, and below it were it the only one. A smaller gain may be there
 and was not seen. ‘ctlr plan --detect’ says beforehand what a gain needs."""
