@@ -67,8 +67,8 @@ def test_a_transfer_runs_what_it_names_and_the_baselines(swept: Path) -> None:
     }
     assert ran == {"here": set(NEAR), "there": {*FAR, "vat"}}
     alone = {study.method.label for study in plan.studies if study.source is None}
-    assert alone == {"mean", "scratch"}
-    assert len(plan.studies) == 2 * (len(NEAR) + len(FAR) + 3)
+    assert alone == {"mean", "scratch", "linear", "gradient_boosting", "nearest"}
+    assert len(plan.studies) == 2 * (len(NEAR) + len(FAR) + 6)
 
 
 def test_every_combination_shares_one_pretraining(swept: Path) -> None:

@@ -153,8 +153,8 @@ def test_a_refit_counts_its_epochs_over_both_sides_and_trials_do_not(plain: Path
     rows = costs(plan, {}, {})
     # 20 and 50 rows, then 40 and 100
     assert cost_of(rows, "finetune", "scratch").images == 3 * 10 * (20 + 50 + 40 + 100)
-    first = next(study for study in plan.studies if study.method.label == "scratch")
-    tuned = plan.model_copy(update={"tuning": TuningSpec(trials=4, experiments={}), "searches": (first,)})
+    scratch = tuple(study for study in plan.studies if study.method.label == "scratch" and study.n_train == 20)[:1]
+    tuned = plan.model_copy(update={"tuning": TuningSpec(trials=4, experiments={}), "searches": scratch})
     assert cost_of(costs(tuned, {}, {}), "tune", "scratch").images == 4 * 10 * 20
 
 

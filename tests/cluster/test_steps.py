@@ -109,6 +109,27 @@ def test_another_run_of_the_same_submission_keeps_the_list_of_the_first(volume: 
     assert len(left["floors"]) == 2
 
 
+def test_a_baseline_is_evaluated_alone_and_one_that_lacks_its_pretraining_fails_as_a_value(
+    volume: str, tmp_path: Path
+) -> None:
+    text = TINY.replace("baselines: []", "baselines: [nearest, unchanged]").replace(
+        "sample_sizes: [6, 10]", "sample_sizes: [6]"
+    )
+    other = "other: {kind: cohort, subjects: 24, seed: 4, spacing: 6, preprocess: {spacing: 6, shape: [32, 32, 32]}}"
+    text = text.replace("tasks:\n", f"  {other}\ntasks:\n").replace(
+        "{data: cohort, task: sex}, target", "{data: other, task: age}, target"
+    )
+    submission, _ = plan_benchmark(volume, sent(tmp_path, text), {})
+    for name in ("cohort", "other"):
+        preprocess_dataset(volume, submission, name, workers=1)
+    left = schedule_training(volume, submission)
+    names = {name.partition("-age")[0]: name for name in left["floors"]}
+    assert names.keys() == {"mean", "nearest", "unchanged"}
+    assert evaluate_study(volume, submission, names["nearest"], device="cpu").status == "ok"
+    result = evaluate_study(volume, submission, names["unchanged"], device="cpu")
+    assert (result.status, result.reason) == ("failed", "pretrain failed: it was not run")
+
+
 def test_a_study_whose_pretraining_is_missing_fails_as_a_value_and_is_not_evaluated(volume: str, stored: str) -> None:
     left = schedule_training(volume, stored)
     (name,) = [name for name in left["studies"] if name.startswith("supervised-age-n6")]

@@ -97,6 +97,17 @@ def test_images_or_labels_that_are_all_the_same_teach_the_mean(volumes: Any, nam
     assert (one(volumes, OTHERS)[:, 1] if n_classes else one(volumes, OTHERS)) == pytest.approx(1)
 
 
+def test_of_very_many_images_some_are_drawn(volumes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = of(volumes, volumes.level)
+    assert whole.drawn() is whole
+    monkeypatch.setattr(sample_module, "MOST", 25)
+    few = whole.drawn()
+    assert len(set(few.rows.tolist())) == len(few.values) == 25
+    assert np.array_equal(few.values, volumes.level[few.rows])
+    FITS["linear"](LinearSpec(mirror=False), whole)
+    assert volumes.seen == set(few.rows.tolist())
+
+
 # ---------------------------------------------------------------- components
 
 

@@ -57,7 +57,8 @@ def test_a_model_without_a_network_runs_from_images_to_scores(label: str, shared
     assert set(result.seconds) == {"preprocess", "fit", "evaluate"}
     assert (result.parameters, result.pretraining) == (0, "")
     folder = shared.workspace.root / result.path
-    assert {path.name for path in folder.iterdir()} == {"result.json", "predictions.csv"}
+    assert {path.name for path in folder.iterdir()} >= {"result.json", "predictions.csv"}
+    assert not list(folder.glob("model.*"))
     assert {side: len(found) for side, found in sides(shared, result).items()} == {"validation": 6, "test": 12}
 
 
@@ -81,14 +82,6 @@ def test_the_sources_linear_model_learns_every_label_of_the_source(shared: Bench
     assert results[0].scores["test"]["mae"] < 0.7 * evaluate_mean(shared)
     assert sides(shared, results[0])["test"] == sides(shared, results[1])["test"]
     assert len(list((shared.workspace.root / "shallow").glob("*[0-9a-f]"))) == 1  # fitted once
-
-
-def test_a_damaged_linear_model_says_what_to_remove(shared: Bench) -> None:
-    ready(shared.study("unchanged_linear"), shared)
-    (file,) = (shared.workspace.root / "shallow").glob("*/linear.safetensors")
-    file.write_bytes(file.read_bytes()[:-9])
-    with pytest.raises(WorkspaceError, match=r"shallow/\w+ is missing or damaged. Remove that folder"):
-        ready(shared.study("unchanged_linear"), shared)
 
 
 def evaluate_mean(bench: Bench) -> float:

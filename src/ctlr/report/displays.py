@@ -267,7 +267,7 @@ def references_table(section: Section, rows: Rows) -> Table:
         name=_name("baselines", section),
         caption=f"Difference to the best baseline of each size (by its mean on the test set) in "
         f"{metric_label(section.task)} with its {percent(rows.level)} interval, paired by seed and subject; positive "
-        f"means that the method is better. p is adjusted for these {len(ordered)} comparisons (Holm).",
+        f"means that the method is better. p is adjusted for these {n_tested(ordered)} comparisons (Holm).",
         columns=("Method", "n", "Best baseline", "Difference", "Verdict", "p"),
         rows=tuple(map(line, ordered)),
         records=tuple(

@@ -31,10 +31,10 @@ def _at(section: Section, rows: Rows, size: int, *, first: bool) -> str:
     rival = pick(trained, key=lambda method: means[method]) if trained else None
     digits = score_digits(rows.scores)
     values = {method: number(mean, digits) for method, mean in means.items()}
-    place = f"at {size}{' labelled subjects' if first else ''}"
+    place = f"at {section.labelled(size)}{' labelled subjects (training + validation)' if first else ''}"
     word = "lowest" if METRICS[section.task.headline] == "min" else "highest"
     measure = f" {unit(section.task)}" if unit(section.task) and section.task.headline in ("mae", "rmse") else ""
-    wins = f"has the {word} {METRIC_WORDS[section.task.headline]} {place} ({values[best]}{measure})"
+    wins = f"has the {word} {METRIC_WORDS[section.task.headline]}, {values[best]}{measure}, {place}"
     if best == section.floor:
         return f"Nothing has learned: ‘{best}’, which sees no image, {wins}."
     if best in section.references:
@@ -53,6 +53,8 @@ def _over_scratch(section: Section, rows: Rows, method: str, size: int, first: b
     row = _row(rows.gains, method, size)
     if row is None:
         return "there is no training from scratch to hold it against"
+    if not row.gain.tested:
+        return "whether better than training from scratch, one seed cannot tell"
     if not row.stands:
         return "not measurably better than training from scratch"
     return f"{_amount(rows, row, first)} better than training from scratch"
@@ -63,6 +65,8 @@ def _difference(rows: Rows, method: str, size: int, first: bool) -> str:
     row = _row(rows.over_references, method, size)
     if row is None:
         return "they cannot be compared"
+    if not row.gain.tested:
+        return "one seed tells no difference"
     if not row.stands:
         return "no measurable difference"
     word = "better" if row.direction == "gain" else "worse"

@@ -89,6 +89,7 @@ def fit_linear(spec: LinearSpec | UnchangedLinearSpec, sample: Sample) -> Linear
     A ridge's leaves out one image at a time, or a fifth of the subjects where one has several images; a logistic
     regression's leaves out a fifth of the subjects.
     """
+    sample = sample.drawn()
     components = Components(sample, mirror=spec.mirror, most=spec.components if spec.features == "pca" else None)
     codes = np.unique(sample.values).astype(np.int64) if sample.n_classes else np.empty(0, np.int64)
     if components.scores.shape[1] == 0 or len(codes) == 1:  # images, or labels, that are all the same

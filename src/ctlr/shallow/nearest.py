@@ -19,6 +19,7 @@ NEIGHBOURS = (20, 10, 7, 5, 3, 2, 1)
 
 def fit_nearest(spec: NearestSpec, sample: Sample) -> Predict:
     """Keep the labelled images' places on their leading components; the neighbours' mean, or shares, is predicted."""
+    sample = sample.drawn()
     components = Components(sample, mirror=spec.mirror, most=spec.components)
     weights = components.in_voxels(np.eye(components.scores.shape[1]))
     targets: Floats = sample.values.astype(np.float64)[:, None]

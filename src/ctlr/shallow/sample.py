@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ Predict = Callable[[ArrayStore, Rows], Floats]
 
 BLOCK = 2**23
 """Numbers that are held at a time: 64 MiB."""
+MOST = 2000
+"""Images of which scalar products are taken: reading them grows with their number's square, the fit with its cube."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,13 @@ class Sample:
         """(N,) a number for each image's subject: cross-validation keeps a subject's images together."""
         names = [self.store.table[row].subject for row in self.rows]
         return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+    def drawn(self) -> Sample:
+        """At most `MOST` of the images, drawn at random, the same every time."""
+        if len(self.rows) <= MOST:
+            return self
+        kept = np.sort(np.random.default_rng(0).choice(len(self.rows), MOST, replace=False))
+        return replace(self, rows=self.rows[kept], values=self.values[kept])
 
     def expand(self, shares: Floats, classes: NDArray[np.int64]) -> Floats:
         """(N, K) probabilities from those of the classes that were met: the others have none."""
