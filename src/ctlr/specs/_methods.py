@@ -382,4 +382,4 @@ class ComputeSpec(Value):
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """CPU threads of one worker; sums are taken in another order with another number."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
-    """auto: bf16 where the processor multiplies it in hardware, else float32."""
+    """auto: bf16 for each layer that the processor multiplies in hardware and gets right, else float32."""
