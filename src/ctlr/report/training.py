@@ -67,7 +67,8 @@ def training_rows(section: Section, gaps: Sequence[GapRow]) -> list[TrainingRow]
         for method in section.methods
         for size in section.sizes
         if method != section.floor
-        and (cell := section.cells.get((method, size))) and all(done.result.epochs for done in cell)
+        and (cell := section.cells.get((method, size)))
+        and all(done.result.epochs for done in cell)
     ]
 
 
