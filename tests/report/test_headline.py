@@ -56,8 +56,8 @@ def test_several_gains_are_named_best_first_and_harm_is_called_negative_transfer
     )
     assert text(section, found) == (
         "At 20 + 20 labelled subjects (training + validation), ‘supervised’ lowers MAE by 2.0 years (95 % interval 1.0 "
-        "to 3.0) and ‘simclr’ by 1.0 (0.3 to 1.7), while ‘vat’ raises MAE by 1.5 years (95 % interval 1.0 to 2.0; negative transfer) against "
-        "training from scratch."
+        "to 3.0) and ‘simclr’ by 1.0 (0.3 to 1.7), while ‘vat’ raises MAE by 1.5 years (95 % interval 1.0 to 2.0; "
+        "negative transfer) against training from scratch."
     )
 
 
@@ -119,7 +119,8 @@ def test_one_seed_and_failed_studies_weaken_the_answer(section: Section) -> None
     ("methods", "start"),
     [
         (("supervised",), "No training from scratch finished, so no gain can be given. At 20 + 20 labelled "
-                          "subjects (training + validation) ‘supervised’ reaches MAE 8.20 years (95 % interval 7.20 to 9.20)."),
+                          "subjects (training + validation) ‘supervised’ reaches MAE 8.20 years (95 % interval 7.20 "
+                          "to 9.20)."),
         (("scratch", "mean"), "Only training from scratch was run, so there is nothing to hold it against. At 20"),
     ],
 )  # fmt: skip
