@@ -1,6 +1,6 @@
 """On how many subjects may the epoch of a source task be chosen? The figures behind `keep: auto`.
 
-    python bench/source_epoch.py [SEEDS]        # half a minute a seed on one free core
+    python bench/source_epoch.py [SEEDS]        # some minutes on one core
 
 A small network learns the source task (sex, then age) from 225 subjects of the demo's cohort, as in the demo. After
 every epoch it predicts 300 others, and a ridge on its features learns their age from 50 of them. From these, thousands

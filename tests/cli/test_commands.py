@@ -177,6 +177,8 @@ def test_a_plan_counts_studies_and_what_they_share(place: Path) -> None:
     assert shown["shared_pretrainings"] == 2
     assert shown["workers"] == 2
     assert shown["estimated_seconds"] is None
+    assert shown["sizes"] == [{"n_train": 6, "n_validation": 6}, {"n_train": 10, "n_validation": 10}]
+    assert shown["methods"]["scratch"] == {"views": {"finetune": None}, "refit": False}
     assert [step["images"] for step in shown["costs"]] == [48, 46, 52, 48, 48, 48, 192]
     assert not (place / "workspace").exists()
 
@@ -186,6 +188,8 @@ def test_a_plan_is_a_table_unless_told_otherwise(place: Path) -> None:
     assert finished.code == 0
     assert finished.out.startswith("tiny: what `ctlr run` does\n")
     assert "10 studies share 2 pretrainings. Estimated time: no earlier run" in finished.out
+    assert "Labelled subjects, n (training + validation): 6 + 6, 10 + 10.\n" in finished.out
+    assert "pretraining: none; finetuning: none" in finished.out
     assert finished.err == ""
 
 

@@ -200,3 +200,15 @@ def test_views_of_finetuning_change_the_images_of_both_sides() -> None:
     objective, given = pool_of(images, PooledSpec(finetune=FinetuneSpec(views=mirrored)), None)
     plain, flipped = pool_of(images.flip(-1), PooledSpec(), None)
     assert objective(given, torch.Generator()).item() == pytest.approx(plain(flipped, torch.Generator()).item(), 1e-5)
+
+
+def test_virtual_adversarial_training_sees_labelled_images_through_the_views_of_finetuning() -> None:
+    mirrored = ViewsSpec(rotate=0, translate=0, scale=0, warp=0, flip=1)
+    given = batches(0, 2)
+    flipped = given | {"labelled": Batch(given["labelled"].images.flip(-1), given["labelled"].target)}
+    losses = []
+    for views, seen in ((mirrored, given), (None, flipped)):
+        net = encoder()
+        spec = VATSpec(weight=0, consistency=0, finetune=FinetuneSpec(views=views))
+        losses.append(VAT(net, head(net, 1), TaskLoss(classes=0), spec)(seen, torch.Generator().manual_seed(0)).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -53,8 +53,8 @@ def test_a_gain_is_said_with_size_unit_interval_and_where_there_is_none(section:
          gain("supervised", 100, 0.1, -0.2, 0.4), gain("simclr", 100, 0.0, -0.3, 0.3)],
     )  # fmt: skip
     assert text(section, found) == (
-        "At 20 labelled subjects, ‘supervised’ lowers MAE by 1.23 years (95 % interval 0.30 to 2.10) against training "
-        "from scratch; at 100 no method differs measurably from scratch."
+        "At 20 + 20 labelled subjects (training + validation), ‘supervised’ lowers MAE by 1.23 years (95 % interval "
+        "0.30 to 2.10) against training from scratch; at 100 + 100 no method differs measurably from scratch."
     )
 
 
@@ -64,24 +64,25 @@ def test_several_gains_are_named_best_first_and_harm_is_called_negative_transfer
         scores=[score("scratch", 20, 16.0)],
     )
     assert text(section, found) == (
-        "At 20 labelled subjects, ‘supervised’ lowers MAE by 2.0 years (95 % interval 1.0 to 3.0) and ‘simclr’ by 1.0 "
-        "(0.3 to 1.7), while ‘vat’ raises MAE by 1.5 years (95 % interval 1.0 to 2.0; negative transfer) against "
-        "training from scratch."
+        "At 20 + 20 labelled subjects (training + validation), ‘supervised’ lowers MAE by 2.0 years (95 % interval 1.0 "
+        "to 3.0) and ‘simclr’ by 1.0 (0.3 to 1.7), while ‘vat’ raises MAE by 1.5 years (95 % interval 1.0 to 2.0; "
+        "negative transfer) against training from scratch."
     )
 
 
 def test_neighbouring_sizes_without_a_verdict_share_a_clause(section: Section) -> None:
     found = rows([gain("simclr", n, 0.1, -1, 1) for n in (20, 50)] + [gain("simclr", 100, 1.0, 0.5, 1.5)])
     assert text(section, found) == (
-        "At 20 and 50 labelled subjects, no method differs measurably from scratch; at 100 ‘simclr’ lowers MAE by "
-        "1.00 years (95 % interval 0.50 to 1.50) against training from scratch."
+        "At 20 + 20 and 50 + 50 labelled subjects (training + validation), no method differs measurably from scratch; "
+        "at 100 + 100 ‘simclr’ lowers MAE by 1.00 years (95 % interval 0.50 to 1.50) against training from scratch."
     )
 
 
 def test_nothing_wins_is_said_as_such(section: Section) -> None:
     found = rows([gain("simclr", n, 0.1, -1, 1) for n in (20, 50, 100)])
     assert text(section, found) == (
-        "Nothing wins: at 20, 50 and 100 labelled subjects no method differs measurably from training from scratch."
+        "Nothing wins: at 20 + 20, 50 + 50 and 100 + 100 labelled subjects (training + validation) no method differs "
+        "measurably from training from scratch."
     )
 
 
@@ -94,7 +95,7 @@ def test_a_gain_that_does_not_survive_the_comparisons_is_a_note_and_no_answer(se
     found = answer(section, rows([gain("simclr", 20, 1.0, 0.1, 2.0, stands=False), gain("supervised", 20, 0, -1, 1)]))
     assert found.text.startswith("Nothing wins")
     assert found.notes == (
-        "Taken alone, the gain of ‘simclr’ at 20 would count; among 2 comparisons that is not enough.",
+        "Taken alone, the gain of ‘simclr’ at 20 + 20 would count; among 2 comparisons that is not enough.",
     )
 
 
@@ -109,8 +110,8 @@ def test_methods_that_do_not_beat_the_mean_predictor_are_named(section: Section)
     floor += [gain("scratch", 50, 1, 0.5, 2), gain("simclr", 50, 0.5, -0.1, 2)]
     found = answer(section, rows([gain("simclr", 50, 0.9, 0.1, 2.0)], over_mean=floor))
     assert found.notes == (
-        "At 20 no method is measurably better than predicting the training set’s mean.",
-        "‘simclr’ at 50 gains over scratch, yet is not measurably better than that mean.",
+        "At 20 + 20 no method is measurably better than predicting the training set’s mean.",
+        "‘simclr’ at 50 + 50 gains over scratch, yet is not measurably better than that mean.",
     )
 
 
@@ -136,8 +137,9 @@ def test_a_size_with_one_seed_is_passed_over(section: Section) -> None:
 @pytest.mark.parametrize(
     ("methods", "start"),
     [
-        (("supervised",), "No training from scratch finished, so no gain can be given. At 20 labelled subjects "
-                          "‘supervised’ reaches MAE 8.20 years (95 % interval 7.20 to 9.20)."),
+        (("supervised",), "No training from scratch finished, so no gain can be given. At 20 + 20 labelled "
+                          "subjects (training + validation) ‘supervised’ reaches MAE 8.20 years (95 % interval 7.20 "
+                          "to 9.20)."),
         (("scratch", "mean"), "Only training from scratch was run, so there is nothing to hold it against. At 20"),
     ],
 )  # fmt: skip
@@ -155,9 +157,10 @@ def test_a_size_without_its_baseline_is_named(new_benchmark: Callable[..., Any])
     (section,) = sections(load(benchmark.results, benchmark.root))
     found = answer(section, rows([gain("simclr", 20, 0.1, -1, 1)]))
     assert found.text == (
-        "Nothing wins: at 20 labelled subjects ‘simclr’ does not differ measurably from training from scratch."
+        "Nothing wins: at 20 + 20 labelled subjects (training + validation) ‘simclr’ does not differ measurably from "
+        "training from scratch."
     )
-    assert "At 50 ‘scratch’ has no finished study, so no gain can be given there." in found.notes
+    assert "At 50 + 50 ‘scratch’ has no finished study, so no gain can be given there." in found.notes
 
 
 def test_lists_read_like_prose() -> None:

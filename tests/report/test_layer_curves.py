@@ -84,10 +84,12 @@ def test_one_seed_tells_no_curve_from_base_b(transfer: Any) -> None:
 
 def test_the_drawing_names_every_curve_and_its_base_in_words(computed: tuple[Section, Rows]) -> None:
     rows = layer_rows(*computed)
-    drawn = layer_plot(rows, None, label="Balanced accuracy", better="higher", name="layers")
+    drawn = layer_plot(rows, None, label="Balanced accuracy", better="higher", name="layers", labelled="24 + 24")
     assert "AnB (from the source, kept): 0.600 with 1, 0.600 with 2, 0.500 with 3, 0.300 with 4" in drawn.alt
     assert "base B" not in drawn.alt
-    assert drawn == layer_plot(rows, None, label="Balanced accuracy", better="higher", name="layers")
+    assert drawn == layer_plot(
+        rows, None, label="Balanced accuracy", better="higher", name="layers", labelled="24 + 24"
+    )
 
 
 def test_the_table_has_one_record_a_network(computed: tuple[Section, Rows]) -> None:

@@ -42,7 +42,10 @@ def test_the_page_is_well_formed_and_stands_alone(read: Callable[[Path], Any], b
 
 def test_the_page_opens_with_the_answer(read: Callable[[Path], Any], both: Path) -> None:
     text = read(both).text
-    assert "Answer Age, transfer from sex At 20 labelled subjects, ‘supervised’ lowers MAE by 2.8 years" in text
+    assert (
+        "Answer Age, transfer from sex At 20 + 20 labelled subjects (training + "
+        "validation), ‘supervised’ lowers MAE by 2.8 years"
+    ) in text
     assert "‘supervised’ raises balanced accuracy by 0.200" in text
 
 
@@ -147,7 +150,7 @@ def test_labels_are_text_whatever_they_hold(
         ({"methods": ("mean",), "sizes": (20,), "seeds": (0,)}, "No training from scratch finished"),
         ({"methods": ("supervised",)}, "No training from scratch finished, so no gain can be given. At 100"),
         ({"methods": ("mean", "scratch", "vat"), "sizes": (20,), "seeds": (0,)}, "One seed supports no verdict"),
-        ({"methods": ("scratch", "simclr"), "sizes": (100,)}, "Nothing wins: at 100 labelled subjects ‘simclr’"),
+        ({"methods": ("scratch", "simclr"), "sizes": (100,)}, "Nothing wins: at 100 + 100 labelled subjects"),
     ],
 )
 def test_a_small_benchmark_is_a_correct_page(

@@ -144,7 +144,7 @@ def test_what_promises_rightly_and_wrongly_is_told_apart(four_pairs: Any, gains:
 
 def test_the_page_says_that_a_perfect_order_of_four_pairs_may_be_chance(four_pairs: Any, views: list[Computed]) -> None:
     first, second = seen(views, transfers(four_pairs, RIGHT)).findings
-    assert first.startswith("At n = 48 (balanced accuracy, small) LEEP foretold left-out pairs best: off by 0.0")
+    assert first.startswith("At n = 48 + 48 (balanced accuracy, small) LEEP foretold left-out pairs best: off by 0.0")
     assert first.endswith("with 4 pairs, the best of 4 scores may do as well by chance.")
     assert "once in 12 times. No score can be shown to predict here" in second
 
@@ -152,14 +152,14 @@ def test_the_page_says_that_a_perfect_order_of_four_pairs_may_be_chance(four_pai
 def test_the_page_says_plainly_that_no_score_predicted(four_pairs: Any, views: list[Computed]) -> None:
     findings = seen(views, transfers(four_pairs, WRONG)).findings
     assert findings[0] == (
-        "No score predicted the gain better than the mean of the other pairs at n = 48 (balanced accuracy, small)."
+        "No score predicted the gain better than the mean of the other pairs at n = 48 + 48 (balanced accuracy, small)."
     )
 
 
 def test_two_pairs_are_too_few_to_tell(four_pairs: Any, views: list[Computed]) -> None:
     view = seen(views[:2], transfers(four_pairs, RIGHT))
     assert view.findings == (
-        "At n = 48 (balanced accuracy, small) fewer than 3 pairs can be compared: too few to tell whether a score "
+        "At n = 48 + 48 (balanced accuracy, small) fewer than 3 pairs can be compared: too few to tell whether a score "
         "foretold anything.",
     )
     assert "scores" in view.tables

@@ -28,12 +28,18 @@ def classes(digits: Any) -> Section:
     return section
 
 
+def twice(n_train: int) -> str:
+    return f"{n_train} + {n_train}"
+
+
 def curves(rows: Rows, name: str = "curves") -> Panel:
-    return plots.learning_curves(rows.scores, style=STYLE, label="MAE (years)", better="lower", name=name)
+    return plots.learning_curves(
+        rows.scores, style=STYLE, label="MAE (years)", better="lower", name=name, labelled=twice
+    )
 
 
 def forest(rows: Rows) -> Panel:
-    return plots.forest(rows.gains, style=STYLE, label="MAE (years)", baseline="scratch", name="forest")
+    return plots.forest(rows.gains, style=STYLE, label="MAE (years)", baseline="scratch", name="forest", labelled=twice)
 
 
 def every(rows: Rows, section: Section) -> list[Panel]:
@@ -88,21 +94,21 @@ def test_drawings_of_other_names_share_no_identifier(rows: Rows) -> None:
 
 def test_the_learning_curves_name_every_method_and_number(rows: Rows) -> None:
     panel = curves(rows)
-    assert "supervised: 8.2 at 20, 7.3 at 50, 6.6 at 100" in panel.alt
+    assert "supervised: 8.2 at 20 + 20, 7.3 at 50 + 50, 6.6 at 100 + 100" in panel.alt
     for method in ("mean", "scratch", "supervised", "simclr"):
         assert f">{method}</text>" in panel.svg
 
 
 def test_a_single_size_can_be_drawn(rows: Rows) -> None:
     alone = [row for row in rows.scores if row.n_train == 20]
-    panel = plots.learning_curves(alone, style=STYLE, label="MAE", better="lower", name="one")
+    panel = plots.learning_curves(alone, style=STYLE, label="MAE", better="lower", name="one", labelled=twice)
     assert "log scale" not in panel.svg
-    assert "scratch: 11.0 at 20" in panel.alt
+    assert "scratch: 11.0 at 20 + 20" in panel.alt
 
 
 def test_the_forest_tells_gains_and_intervals(rows: Rows) -> None:
     panel = forest(rows)
-    assert panel.alt.startswith("Gain over scratch in MAE (years), positive is better. supervised at 20: +2.80 (")
+    assert panel.alt.startswith("Gain over scratch in MAE (years), positive is better. supervised at 20 + 20: +2.80 (")
     assert "better →" in panel.svg
 
 

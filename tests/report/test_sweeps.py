@@ -84,7 +84,7 @@ def test_words_name_the_choice_and_what_it_excludes(shown: list[View]) -> None:
     assert all("of 2 measurably better than the runner-up" in words for words in seen.summary)
     (finding,) = seen.sweeps[0].findings
     assert finding.text.startswith(
-        "At n = 48 validation subjects chose ‘w0.3-lr0.001’ (w = 0.3, strategy full and lr = 0.001). Its gain over "
+        "At n = 48 + 48 validation subjects chose ‘w0.3-lr0.001’ (w = 0.3, strategy full and lr = 0.001). Its gain "
     )
     assert "is +0.258 (95\u00a0% interval +0.1" in finding.text
     assert finding.notes[0].startswith("w = 0.3 (‘w0.3-lr0.001’) against the best with w = 1 (‘w1-lr0.001’): +0.092 (")

@@ -115,8 +115,8 @@ def test_a_search_that_found_nothing_is_told_with_its_reason(
         searching.search(searching.study("supervised", 20), reason="pretrain failed: no images"),
     ]
     page = read(build(small, found, tmp_path))
-    assert "‘scratch’ at n = 20 chose nothing: tuning found nothing: every trial failed" in page.text
-    assert "‘supervised’ at n = 20 chose nothing: pretrain failed: no images" in page.text
+    assert "‘scratch’ at n = 20 + 20 chose nothing: tuning found nothing: every trial failed" in page.text
+    assert "‘supervised’ at n = 20 + 20 chose nothing: pretrain failed: no images" in page.text
     assert page.text.count("killed for memory") == 3
 
 

@@ -13,6 +13,8 @@ from ctlr.steps.assembly import development_of, finetuning_source
 from ctlr.steps.calibrate import measure
 from ctlr.steps.evaluate import evaluate
 from ctlr.steps.finetune import TargetTraining, finetune, target_training
+from ctlr.steps.trial import run_trial
+from ctlr.tuning.request import TrialJob
 
 
 def pooled_study(bench: Bench, **options: object) -> Study:
@@ -93,3 +95,13 @@ def test_its_seconds_an_image_are_measured(bench: Bench) -> None:
     rates = measure(plan)
     assert list(rates) == [rate_key("finetune", study.target.data, study.method, study.encoder)]
     assert 0 < rates["finetune pooled small_cnn*1 1x32x32x32"] < 10
+
+
+def test_trials_tune_its_options_and_validate_on_folds(own_bench: Bench) -> None:
+    job = TrialJob(
+        study=pooled_study(own_bench), assignments={"source_weight": "0.5", "lr": "3e-3"}, validation="kfold:2"
+    )
+    result = run_trial(job, own_bench.arrays, own_bench.workspace, report=lambda row: None)
+    assert isinstance(result.study.method, PooledSpec)
+    assert (result.study.method.source_weight, result.study.method.finetune.lr) == (0.5, 3e-3)
+    assert 0 < result.scores["val_mae"] < 60

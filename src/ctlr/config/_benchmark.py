@@ -94,7 +94,8 @@ class Frame(Value):
     description: str = ""
     """What it asks, for the report's first lines."""
     sample_sizes: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1), AfterValidator(_distinct)]
-    """Labelled training subjects of the target: one point of the learning curve each."""
+    """Labelled training subjects of the target, one point of the learning curve each; those who validate come on top:
+    20 + 20."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_distinct)]
     """Each repeats the whole grid with other subjects, weights and views."""
     baselines: tuple[str, ...] | None = None
