@@ -47,11 +47,11 @@ def test_a_step_beside_the_count_is_not_counted(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "preprocess x 0.0 s, 30 images\nEverything is finished already.\n"
 
 
-def test_a_reason_names_no_place(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_users_own_terminal_is_told_the_place(capsys: pytest.CaptureFixture[str]) -> None:
     with Display() as display:
         display.expect({"long": "a-study"})
-        display(Event(LONG, "failed", text="OSError: '/home/jane/scans' is gone"))
-    assert capsys.readouterr().err == "[1/1] a-study FAILED: OSError: [path] is gone\n"
+        display(Event(LONG, "failed", text="OSError", told="OSError: '/scans' is gone"))
+    assert capsys.readouterr().err == "[1/1] a-study FAILED: OSError: '/scans' is gone\n"
 
 
 def test_a_terminal_shows_what_runs_and_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
