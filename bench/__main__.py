@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from bench.jobs import rows_of
+
 BENCHES = ("commands", "preprocess", "views", "training", "tuning", "proposals", "distances", "pipelines", "finetuning")
 
 WHY = {
@@ -20,13 +22,22 @@ WHY = {
 """What stands behind a target that is missed, by the beginning of its name."""
 
 
-def main() -> None:
-    """Print one table; ratios of 1 or more are to CTLR's advantage, and `!` marks a target that is missed."""
+def main() -> int:
+    """Print one table; ratios of 1 or more are to CTLR's advantage, and `!` marks a target that is missed.
+
+    Returns:
+        1 where a row failed: the others are there all the same.
+    """
     if sys.argv[1:] == ["statistics"]:
-        sys.exit(importlib.import_module("bench.statistics").main())
+        return importlib.import_module("bench.statistics").main()
+    failed = []
     print(f"{'':78s} {'CTLR':>9s} {'other':>9s} {'ratio':>7s} {'target':>7s}")
     for name in sys.argv[1:] or BENCHES:
-        for row in importlib.import_module(f"bench.{name}").rows():
+        for row in rows_of(name):
+            if "failed" in row:
+                failed.append(row["name"])
+                print(f"{row['name']:78s} failed: {row['failed']}", flush=True)
+                continue
             target = row.get("target")
             # A row without a rival has seconds and a limit instead of a ratio.
             kept = target is None or (row["ours"] <= target if row["ratio"] is None else row["ratio"] >= target)
@@ -38,7 +49,10 @@ def main() -> None:
             for start, why in WHY.items():
                 if missed and row["name"].startswith(start):
                     print(f"    missed: {why}")
+    if failed:
+        print(f"{len(failed)} failed: {'; '.join(failed)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

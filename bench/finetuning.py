@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -40,21 +40,33 @@ SWEEP = SweepSpec(lr_min=1e-8, lr_max=1e-4, steps=20)
 
 def rows() -> Iterator[dict[str, Any]]:
     """One row a comparison: name, ours and theirs (unit in the name), ratio and target."""
+    for _, job in jobs():
+        yield from job()
+
+
+def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
+    """What each row takes, by a name for the case that it fails."""
     torch.set_num_threads(1)
     keep_freed_memory()  # as a worker does
     for name, ndim, side in CASES:
         shape = " x ".join([str(side)] * ndim)
-        plain, batch = _prepared(name, ndim, side)
         halved = 1.5 if name == "small_cnn" else None  # of ResNet-18 the upper blocks hold most of the work
         for options, what, target in (
             ({"strategy": "discriminative"}, "discriminative rates: at most 1.05 of plain", 1 / 1.05),
             ({"l2_sp": 0.01}, "L2-SP: plain", None),
             ({"n_frozen": 2}, "2 blocks frozen, nothing cached: plain", halved),
         ):
-            other, _ = _prepared(name, ndim, side, **options)
             label = f"step, {name}, {BATCH} x {shape}, ms, {what}"
-            yield _row(label, 1e3, partial(other.step, batch), partial(plain.step, batch), target)
-        yield _sweep_row(name, ndim, side)
+            yield label, partial(_step_row, label, name, ndim, side, options, target)
+        yield f"lr-find, {name}", partial(_sweep_row, name, ndim, side)
+
+
+def _step_row(
+    label: str, name: str, ndim: int, side: int, options: Mapping[str, Any], target: float | None
+) -> Iterator[dict[str, Any]]:
+    plain, batch = _prepared(name, ndim, side)
+    other, _ = _prepared(name, ndim, side, **options)
+    yield _row(label, 1e3, partial(other.step, batch), partial(plain.step, batch), target)
 
 
 def _prepared(name: str, ndim: int, side: int, **options: Any) -> tuple[Stepper, dict[str, Batch]]:
@@ -62,7 +74,7 @@ def _prepared(name: str, ndim: int, side: int, **options: Any) -> tuple[Stepper,
     encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=ndim, seed=0)
     objective = Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
     spec = FinetuneSpec.model_validate({"batch_size": BATCH, **options})
-    placement = place(encoder, ComputeSpec(), "cpu", ndim)
+    placement = place(encoder, ComputeSpec(), "cpu", (1, *[side] * ndim))
     images = torch.randn(4 * BATCH, 1, *[side] * ndim)
     rows_ = Labelled(Images.of(images, torch.device("cpu")), torch.randn(4 * BATCH))
     begin_stages(objective, spec)
@@ -71,13 +83,13 @@ def _prepared(name: str, ndim: int, side: int, **options: Any) -> tuple[Stepper,
     return stepper, next(stepper.batches())
 
 
-def _sweep_row(name: str, ndim: int, side: int) -> dict[str, Any]:
+def _sweep_row(name: str, ndim: int, side: int) -> Iterator[dict[str, Any]]:
     shape = " x ".join([str(side)] * ndim)
     found, _ = _prepared(name, ndim, side)
     bare, batch = _prepared(name, ndim, side)
-    return _row(f"lr-find, {name}, {SWEEP.steps} steps of {BATCH} x {shape}, s: at most 1.2 of bare steps", 1.0,
-                partial(sweep, found, SWEEP, seed=0), partial(_bare_steps, bare, batch["labelled"]), 1 / 1.2,
-                rounds=5)  # fmt: skip
+    yield _row(f"lr-find, {name}, {SWEEP.steps} steps of {BATCH} x {shape}, s: at most 1.2 of bare steps", 1.0,
+               partial(sweep, found, SWEEP, seed=0), partial(_bare_steps, bare, batch["labelled"]), 1 / 1.2,
+               rounds=5)  # fmt: skip
 
 
 def _bare_steps(own: Stepper, batch: Batch) -> None:

@@ -15,7 +15,7 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -48,19 +48,30 @@ Job = tuple[int, Callable[[], object]]
 
 def rows() -> Iterator[dict[str, Any]]:
     """One row a comparison: name, ours and theirs in volumes/s, their ratio, and the ratio aimed at (or None)."""
+    for _, job in jobs():
+        yield from job()
+
+
+def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
+    """What each row takes, by a name for the case that it fails."""
     for threads in THREADS:
         for side, batch in BATCHES.items():
-            with _threads(threads):
-                rates = _rates(_jobs(side, batch))
-            ours = rates.pop("CTLR")
-            for rival, theirs in rates.items():
-                yield {
-                    "name": f"views {side}^3 x {batch}, {threads} thread{'s' * (threads > 1)}: {rival}",
-                    "ours": ours,
-                    "theirs": theirs,
-                    "ratio": ours / theirs,
-                    "target": TARGETS.get((side, rival)),
-                }
+            name = f"views {side}^3 x {batch}, {threads} thread{'s' * (threads > 1)}"
+            yield name, partial(_compare, name, threads, side, batch)
+
+
+def _compare(name: str, threads: int, side: int, batch: int) -> Iterator[dict[str, Any]]:
+    with _threads(threads):
+        rates = _rates(_jobs(side, batch))
+    ours = rates.pop("CTLR")
+    for rival, theirs in rates.items():
+        yield {
+            "name": f"{name}: {rival}",
+            "ours": ours,
+            "theirs": theirs,
+            "ratio": ours / theirs,
+            "target": TARGETS.get((side, rival)),
+        }
 
 
 def _jobs(side: int, batch: int) -> dict[str, Job]:

@@ -53,4 +53,4 @@ def benchmark_pipeline(
         )
         score_all(workspace=workspace, submission=run, pairs=left.outputs["scores"], device=device).after(ready)
         train_all(workspace=workspace, submission=run, studies=left.outputs["studies"], device=device).after(ready)
-        evaluate_all(workspace=workspace, submission=run, floors=left.outputs["floors"], device=device)
+        evaluate_all(workspace=workspace, submission=run, floors=left.outputs["floors"], device=device).after(ready)

@@ -69,6 +69,6 @@ def train_all(workspace: str, submission: str, studies: list, device: str):
 
 @dsl.pipeline(name="evaluate-floors")
 def evaluate_all(workspace: str, submission: str, floors: list, device: str):
-    """Score each mean predictor, which is not trained."""
+    """Score mean predictors and baselines, which train no network of their own."""
     with dsl.ParallelFor(floors) as study:
         patient(evaluate(workspace=workspace, submission=submission, study=study, device=device))

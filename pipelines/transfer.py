@@ -35,4 +35,4 @@ def transfer_pipeline(
             workspace=workspace, submission=run, pretrainings=left.outputs["pretrainings"], device=device
         )
         train_all(workspace=workspace, submission=run, studies=left.outputs["studies"], device=device).after(ready)
-        evaluate_all(workspace=workspace, submission=run, floors=left.outputs["floors"], device=device)
+        evaluate_all(workspace=workspace, submission=run, floors=left.outputs["floors"], device=device).after(ready)

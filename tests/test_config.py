@@ -103,6 +103,34 @@ def test_freezing_for_all_spares_methods_without_pretrained_weights(plain: Path)
     assert frozen == {"scratch": 0, "supervised": 1, "simclr": 2, "vat": 0}
 
 
+EVERY_METHOD = [
+    "methods.vat={}", "methods.pooled={}", "methods.selffer={}", "methods.supervised.finetune.n_frozen=0",
+    "methods.probe={method: supervised, finetune: {strategy: linear_probe}}",
+]  # fmt: skip
+MIRROR = "{rotate: 0, translate: 0, scale: 0, warp: 0, flip: 0.5}"
+
+
+def test_views_for_all_reach_every_method_and_stage(plain: Path) -> None:
+    config = load(plain, [*EVERY_METHOD, f"training={{pretrain: {{views: {MIRROR}}}, finetune: {{views: {MIRROR}}}}}"])
+    said = {label: method.views_words for label, method in config.methods.items()}
+    assert said == {
+        "scratch": "finetuning: flip 0.5", "vat": "finetuning: flip 0.5", "pooled": "finetuning: flip 0.5",
+        **dict.fromkeys(("supervised", "simclr", "selffer", "probe"), "pretraining: flip 0.5; finetuning: flip 0.5"),
+    }  # fmt: skip
+
+
+def test_a_method_takes_back_the_views_that_all_have(plain: Path) -> None:
+    views = [f"training.finetune.views={MIRROR}", "methods.probe.finetune.views=null"]
+    config = load(plain, [*EVERY_METHOD, *views])
+    assert config.methods["probe"].finetune.views is None
+    assert {m.views_by_stage["finetune"] is None for k, m in config.methods.items() if k != "probe"} == {False}
+
+
+def test_a_refit_for_all_reaches_every_method(plain: Path) -> None:
+    config = load(plain, [*EVERY_METHOD, "training.finetune.refit=true", "methods.vat.finetune.refit=false"])
+    assert {label for label, method in config.methods.items() if not method.finetune.refit} == {"vat"}
+
+
 def test_a_probe_of_ones_own_overrules_freezing_for_all(plain: Path) -> None:
     config = load(plain, ["training.finetune.n_frozen=2", "methods.simclr.finetune.strategy=linear_probe"])
     assert config.methods["simclr"].finetune.strategy == "linear_probe"
@@ -210,8 +238,21 @@ BROKEN = {
     "a method twice": ("methods.again={method: scratch}", ["methods.again: these are the options of 'scratch'"]),
     "an encoder twice": ("encoders.again={name: small_cnn}", ["encoders.again: these are the options of 'small_cnn'"]),
     "two floors": (
-        "methods={scratch: {}, mean: {}, low: {method: mean, finetune: {lr: 1}}}",
+        "methods={scratch: {}, mean: {}, low: {method: mean}}",
         ["methods.low: the mean"],
+    ),
+    "an unknown baseline": ("baselines=[linaer]", ["baselines: unknown baseline 'linaer'", "Did you mean 'linear'?"]),
+    "a baseline that has no question": (
+        "baselines=[unchanged]",
+        ["baselines: no transfer's source is another dataset"],
+    ),
+    "a listed baseline that has no question": (
+        "methods.unchanged_linear={}",
+        ["methods.unchanged_linear: no transfer's source is another dataset"],
+    ),
+    "finetuning without a network": (
+        "methods.linear={finetune: {lr: 1}}",
+        ["methods.linear.finetune: linear trains no network on the target. Remove it."],
     ),
     "no baseline": ("methods={simclr: {}}", ["methods: `scratch` is missing", "Add `scratch: {}`"]),
     "a misleading method": ("methods.vat={method: simclr}", ["methods.vat: the key is a method's name", "Rename"]),
@@ -240,6 +281,14 @@ BROKEN = {
     "stages without a strategy": ("methods.supervised.finetune.plateau=3", ["plateau: `strategy: full` has no stages"]),
     "unknown strategy": ("methods.supervised.finetune.strategy=thaw", ["finetune.strategy: must be 'full'"]),
     "pulled baseline": ("methods.scratch.finetune.l2_sp=1", ["methods.scratch.finetune.l2_sp: the baseline"]),
+    "frozen pooled": (
+        "methods.pooled={finetune: {n_frozen: 1}}",
+        ["methods.pooled.finetune.n_frozen: pooled has no pretrained weights"],
+    ),
+    "patience beside the last": (
+        "methods.simclr.pretrain={keep: last, patience: 3}",
+        ["methods.simclr.pretrain: `keep: last` asks no validation score, and `patience` stops by it. Remove one"],
+    ),
     "kept statistics of vat": (
         "methods.vat={finetune: {norm_statistics: frozen}}",
         ["methods.vat.finetune.norm_statistics: vat has no"],
@@ -279,6 +328,14 @@ def test_a_broken_rule_is_named_with_its_value_and_remedy(plain: Path, case: str
     lines = faults_of(plain, setting)
     (line,) = [line for line in lines if all(part in line for part in parts)]
     assert line.startswith((f"--set {setting}: ", f"{plain}:"))
+
+
+def test_pooled_learning_needs_a_source_of_the_targets_shape(plain: Path) -> None:
+    (line,) = faults_of(plain, "transfers=[{target: {data: cohort, task: age}}]", "methods={scratch: {}, pooled: {}}")
+    assert "`methods.pooled` learns from a source, and this transfer has none" in line
+    more = "datasets.more={kind: cohort, preprocess: {shape: [48, 48, 48]}}"
+    (line,) = faults_of(plain, more, "transfers.0.source.data=more", "methods={scratch: {}, pooled: {}}")
+    assert "one encoder reads source and target (pooled)" in line
 
 
 def test_sources_and_targets_of_one_encoder_have_one_shape(plain: Path) -> None:

@@ -45,9 +45,9 @@ def chosen(plan: Plan, label: str) -> list[Study]:
 def test_the_grid_is_every_combination_and_the_mean_beside_it(plain: Path) -> None:
     plan = make_plan(load(plain))
     cells = {(study.method.label, study.n_train, study.seed) for study in plan.studies}
-    methods = ("mean", "scratch", "supervised", "simclr", "vat")
+    methods = ("mean", "linear", "gradient_boosting", "nearest", "scratch", "supervised", "simclr", "vat")
     assert cells == {(method, n, seed) for method in methods for n in (20, 50) for seed in (1, 3)}
-    assert len(plan.studies) == 20
+    assert len(plan.studies) == 32
 
 
 def test_small_sample_sizes_come_first(plain: Path) -> None:
@@ -65,6 +65,101 @@ def test_the_mean_stands_once_for_all_encoders(plain: Path) -> None:
     plan = make_plan(load(plain, ["encoders.wide={name: small_cnn, width: 2}"]))
     assert {study.encoder.label for study in chosen(plan, "mean")} == {"small_cnn"}
     assert {study.encoder.label for study in chosen(plan, "scratch")} == {"small_cnn", "wide"}
+
+
+# ---------------------------------------------------------------- baselines
+
+SAME_TASK = "transfers=[{source: {data: other, task: age}, target: {data: cohort, task: age}}]"
+
+
+def baselines(plan: Plan) -> set[str]:
+    return {study.method.label for study in plan.studies if study.method.role == "baseline"}
+
+
+def test_baselines_stand_once_for_all_encoders_and_sources(plain: Path) -> None:
+    plan = make_plan(load(plain, [TWO_SOURCES, "encoders.wide={name: small_cnn, width: 2}"]))
+    for label in ("linear", "gradient_boosting", "nearest"):
+        assert len(chosen(plan, label)) == 4
+        assert {study.source for study in chosen(plan, label)} == {None}
+
+
+def test_a_file_says_which_baselines_it_wants(plain: Path) -> None:
+    assert baselines(make_plan(load(plain, ["baselines=[]"]))) == set()
+    assert baselines(make_plan(load(plain, ["baselines=[nearest]"]))) == {"nearest"}
+
+
+def test_a_listed_baseline_takes_the_place_of_the_one_that_stands_there_by_itself(plain: Path) -> None:
+    plan = make_plan(load(plain, ["methods.ridge={method: linear, features: pca, mirror: true}"]))
+    assert baselines(plan) == {"ridge", "gradient_boosting", "nearest"}
+    assert {study.method.features for study in chosen(plan, "ridge")} == {"pca"}
+    alone = make_plan(load(plain, ["methods.linear={features: pca}", "baselines=[]"]))
+    assert baselines(alone) == {"linear"}
+
+
+def test_the_sources_model_stands_unchanged_where_both_ask_the_same_and_is_pretrained_once(plain: Path) -> None:
+    plan = make_plan(load(plain, [SAME_TASK, "methods.probe={method: supervised, finetune: {strategy: linear_probe}}"]))
+    assert {"unchanged", "unchanged_linear"} <= baselines(plan)
+    of = {label: {PretrainSpec.of(study) for study in chosen(plan, label)} for label in ("unchanged", "supervised")}
+    assert of["unchanged"] == of["supervised"]
+    assert len(of["unchanged"]) == 2  # seeds
+    assert all(study.source is not None for study in chosen(plan, "unchanged_linear"))
+
+
+def test_without_a_supervised_method_no_network_is_pretrained_for_a_baseline(plain: Path) -> None:
+    plan = make_plan(load(plain, [SAME_TASK, "methods={scratch: {}, vat: {}}"]))
+    assert baselines(plan) == {"linear", "gradient_boosting", "nearest", "unchanged_linear"}
+    assert plan.pretrainings == ()
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        "transfers=[{source: {data: other, task: sex}, target: {data: cohort, task: age}}]",
+        "datasets.other.preprocess={shape: [40, 40, 40]}",
+    ],
+    ids=["another question", "another shape"],
+)
+def test_the_sources_model_cannot_stand_unchanged(plain: Path, difference: str) -> None:
+    settings = [SAME_TASK, difference, "methods={scratch: {}}"]
+    assert not {"unchanged", "unchanged_linear"} & baselines(make_plan(load(plain, settings)))
+
+
+def test_other_classes_are_another_question(tmp_path: Path) -> None:
+    path = tmp_path / "digits.yaml"
+    path.write_text("""\
+name: classes
+datasets:
+  low: {kind: digits, classes: ["0", "1"]}
+  high: {kind: digits, classes: ["5", "6"]}
+  other: {kind: digits, classes: ["6", "5"], domain: textured}
+tasks: {digit: {target: class, kind: classification}}
+transfers:
+  - {source: {data: low, task: digit}, target: {data: high, task: digit}}
+encoders: {small_cnn: {}}
+methods: {scratch: {}, supervised: {}}
+sample_sizes: [10]
+seeds: [0]
+""")
+    assert not {"unchanged", "unchanged_linear"} & baselines(make_plan(load(path)))
+    assert {"unchanged", "unchanged_linear"} <= baselines(make_plan(load(path, ["transfers.0.source.data=other"])))
+
+
+def test_images_are_mirrored_where_a_view_is(plain: Path) -> None:
+    def mirrored(*settings: str) -> set[bool]:
+        return {study.method.mirror for study in chosen(make_plan(load(plain, list(settings))), "linear")}
+
+    assert mirrored() == {False}
+    assert mirrored("methods.scratch.finetune={views: {flip: 0.5}}") == {True}
+    assert mirrored("methods.simclr.pretrain={views: {flip: 0.5}}") == {True}
+    assert mirrored("methods.scratch.finetune={views: {flip: 0.5}}", "methods.linear={mirror: false}") == {False}
+
+
+def test_nothing_of_a_baseline_is_searched(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "rate.yaml").write_text("")
+    tuned = "tuning={trials: 3, experiments: {scratch: rate.yaml, supervised: rate.yaml}}"
+    plan = make_plan(load(plain, [tuned, SAME_TASK, "methods={scratch: {}, supervised: {}}"]))
+    assert {study.method.label for study in plan.searches} == {"scratch", "supervised"}
+    assert {"linear", "unchanged", "unchanged_linear"} <= baselines(plan)
 
 
 def test_pretraining_is_shared_by_all_sample_sizes(plain: Path) -> None:
@@ -155,8 +250,8 @@ def test_every_study_has_an_id_of_its_own(
 def test_ten_thousand_studies_have_ids_of_their_own(plain: Path) -> None:
     config: BenchmarkConfig = load(plain, [f"seeds={list(range(1250))}", "datasets.cohort.subjects=4000"])
     plan = make_plan(config)
-    assert len(plan.studies) == 12_500
-    assert len({study.id for study in plan.studies}) == 12_500
+    assert len(plan.studies) == 20_000
+    assert len({study.id for study in plan.studies}) == 20_000
 
 
 TUNING = "tuning={experiments: {scratch: a.yaml, supervised: a.yaml, simclr: a.yaml, vat: a.yaml}, trials: 4}"

@@ -11,7 +11,7 @@ from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.crew import Event
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan, make_plan
-from ctlr.searches import check_manifests, run_searches, tuned_plan
+from ctlr.searches import check_manifests, ended_searches, run_searches, tuned_plan
 from ctlr.specs import PretrainSpec, SearchResult
 from ctlr.workspace import Workspace
 
@@ -102,6 +102,17 @@ def test_every_method_and_size_gets_the_same_number_of_trials_and_its_best_optio
     assert not lost
     rates = {(s.method.label, s.n_train): s.method.finetune.lr for s in after.studies if s.method.label != "mean"}
     assert rates == {(s.study.method.label, s.study.n_train): float(s.assignments["finetune.lr"]) for s in searches}
+
+
+def test_searches_that_have_ended_are_known_without_running_any(two_methods: Tuned, tmp_path: Path) -> None:
+    config, plan, arrays = two_methods.config, two_methods.plan, two_methods.bench.arrays
+    assert ended_searches(config, plan, arrays, two_methods.workspace) == list(plan.searches)
+    one, none = beside(two_methods.bench, tmp_path / "one"), beside(two_methods.bench, tmp_path / "none")
+    assert ended_searches(config, plan, arrays, none) == []
+    (one.root / "searches").mkdir()
+    first = two_methods.searches[0]  # scratch at 6; what supervised ones start from is not there
+    (one.root / first.path).symlink_to(two_methods.workspace.root / first.path)
+    assert ended_searches(config, plan, arrays, one) == [plan.searches[0]]
 
 
 def test_a_fixed_pretraining_is_made_once_and_charged_to_those_who_share_it(two_methods: Tuned) -> None:

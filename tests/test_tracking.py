@@ -20,9 +20,9 @@ import pytest
 
 from ctlr.config import BenchmarkConfig, load, resolved_yaml
 from ctlr.encoders import build_encoder, build_head
-from ctlr.errors import CtlrError
+from ctlr.errors import CtlrError, DataError
 from ctlr.plan import make_plan
-from ctlr.specs import ModelCard, Study, StudyResult
+from ctlr.specs import ModelCard, Preparation, PreprocessSpec, Study, StudyResult
 from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, TrackedModel, Tracker, study_params
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.workspace import Workspace
@@ -49,6 +49,10 @@ epoch,train_loss,validation_loss,validation_mae,validation_r
 """
 
 SHAPE = (1, 32, 32, 32)
+PREPARATION = Preparation(
+    ctlr="0", rules="2", kind="volume", preprocess=PreprocessSpec(), orientation="RAS", channels="grey", masks="none",
+    low=-10.0, high=10.0,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +74,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, config: BenchmarkConfig) ->
     spec = config.encoders["small_cnn"]
     encoder = build_encoder(spec, channels=1, ndim=3, seed=0)
     card = ModelCard(
-        encoder=spec, channels=1, ndim=3, shape=SHAPE, task="regression", target="age", mean=50.0, std=10.0
-    )
+        encoder=spec, channels=1, ndim=3, shape=SHAPE, task="regression", target="age", mean=50.0, std=10.0,
+        preparation=PREPARATION,
+    )  # fmt: skip
     save_model(folder, TrainedModel(card, encoder, build_head(encoder.width, 1, dropout=0.0, seed=0)))
     (folder / "history.csv").write_text(HISTORY)
     (folder / "predictions.csv").write_text("subject,split,y_true,y_pred\n0a1b2c3d4e5f,test,61,58.5\n")
@@ -101,7 +106,7 @@ def begin(tracker: Tracker, config: BenchmarkConfig) -> str:
 
 
 def log(tracker: Tracker, result: StudyResult, folder: Path, model: bool = False) -> str:
-    tracked = TrackedModel(folder=folder, image_shape=SHAPE) if model else None
+    tracked = TrackedModel(folder=folder, image_shape=SHAPE, preparation=PREPARATION) if model else None
     return tracker.log_study(result, folder, params=study_params(result.study), tags={"note": "x"}, model=tracked)
 
 
@@ -248,7 +253,10 @@ def test_a_recorded_model_loads_back_and_predicts_the_same(store: Store, folder:
     np.testing.assert_array_equal(loaded.predict(images), load_model(folder).predict(images))
     assert loaded.metadata.get_input_schema().inputs[0].shape == (-1, *SHAPE)
     assert loaded.metadata.get_output_schema().inputs[0].shape == (-1,)
-    assert loaded.predict(loaded.input_example).shape == (1,)
+    assert loaded.predict(loaded.input_example).shape == (1,)  # as preparation leaves it: else it would be refused
+    assert loaded.metadata.metadata["preparation"] == PREPARATION.model_dump(mode="json")
+    with pytest.raises(DataError, match="`normalise: zscore` kept as float16 gives values from -10 to 10"):
+        loaded.predict(100 * images)
     assert not [path for path in place.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth"}]
     assert "torch==2.13.0\n" in (place / "requirements.txt").read_text()
 
@@ -397,7 +405,7 @@ def test_mlflow_ui_in_the_workspace_finds_runs_and_models(store: Store, server: 
         loaded = store.mlflow.pyfunc.load_model(f"models:/{output.model_id}")
     finally:
         store.mlflow.set_tracking_uri(before)
-    images = np.zeros((1, *SHAPE), np.float32)
+    images = np.random.default_rng(0).normal(size=(1, *SHAPE)).astype(np.float32)
     np.testing.assert_array_equal(loaded.predict(images), load_model(folder).predict(images))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ctlr.config import TuningSpec
+from pydantic import Field
+
+from ctlr.config import TuningSpec, n_validation
+from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.specs import (
     AnyMethod,
@@ -16,23 +19,48 @@ from ctlr.specs import (
     DatasetSpec,
     EncoderSpec,
     FitSpec,
-    MeanSpec,
     PretrainSpec,
     SelfferSpec,
+    ShallowMethod,
     SimCLRSpec,
     SplitSpec,
     Study,
     SupervisedSpec,
     Value,
-    VATSpec,
 )
 
-__all__ = ["Cost", "all_subjects", "costs", "n_test", "rate_key"]
+__all__ = [
+    "RUN",
+    "Cost",
+    "Size",
+    "costs",
+    "fitted_images",
+    "known_sizes",
+    "n_test",
+    "planned_images",
+    "rate_key",
+    "search_identity",
+    "watched_images",
+]
 
-Stage = Literal["preprocess", "tune", "pretrain", "score", "finetune", "defaults"]
+Stage = Literal["preprocess", "tune", "pretrain", "score", "fit", "finetune", "defaults"]
 """`defaults`: finetuning of tuned methods with the options in the file."""
-Sizes = Mapping[str, int]
-"""Subjects by dataset."""
+RUN = "run"
+"""Under which key the seconds of a run outside its steps are kept: starting workers, waiting at the end, the report."""
+
+
+class Size(Value):
+    """How much a dataset holds."""
+
+    subjects: int
+    images: int
+    """More than subjects where some have several scans."""
+    pools: dict[str, int] = Field(default_factory=dict)
+    """By target task: images that are neither tested nor set aside for validation, where that was drawn."""
+
+
+Sizes = Mapping[str, Size]
+"""By dataset."""
 
 
 class Cost(Value):
@@ -45,8 +73,11 @@ class Cost(Value):
     encoder: str
     """Label; empty for preprocessing."""
     steps: int
+    """That are left to do."""
+    done: int = 0
+    """That the workspace holds already; neither images nor seconds count them."""
     images: int | None
-    """Through the loss, or through preprocessing; None where the number of subjects is not known yet."""
+    """Through the loss, or through preprocessing; None where the number of images is not known yet."""
     seconds: float | None
     """Of one worker; None where no earlier step has shown a rate."""
 
@@ -56,6 +87,8 @@ class _Step:
     stage: Stage
     data: DatasetSpec
     images: int | None
+    identity: str
+    """Of the spec that is worked on."""
     method: AnyMethod | None = None
     encoder: EncoderSpec | None = None
     seconds: float | None = None
@@ -77,32 +110,40 @@ def rate_key(
     shape = "x".join(map(str, (data.preprocess.channels, *data.preprocess.shape)))
     kind = method.method if method is not None else ""
     net = f"{encoder.name}*{encoder.width:g}" if encoder is not None else ""
-    return " ".join(filter(None, (stage, kind, net, shape)))
+    source = str(getattr(data, "kind", "")) if stage == "preprocess" else ""
+    return " ".join(filter(None, (stage, source, kind, net, shape)))
 
 
-def costs(plan: Plan, subjects: Sizes, seconds_per_image: Mapping[str, float]) -> list[Cost]:
+def costs(
+    plan: Plan, sizes: Sizes, seconds_per_image: Mapping[str, float], left: Container[str] | None = None
+) -> list[Cost]:
     """Cost by stage, dataset, method and encoder.
 
     Args:
-        plan: What is to be done; steps that are finished already count too.
-        subjects: By dataset; those of cohorts and published sets are known without.
+        plan: What is to be done.
+        sizes: By dataset; those of cohorts and published sets are known without.
         seconds_per_image: By `rate_key`: seconds / images of earlier steps. Where a rate is missing, so are seconds.
+        left: Identities of the specs that are not finished; None for all.
+
+    Raises:
+        ConfigError: A dataset is smaller than what is asked of it; names the numbers and the remedy.
     """
-    sizes = all_subjects(plan, subjects)
+    sizes = known_sizes(plan) | dict(sizes)
     groups: dict[tuple[str, str, str, str], list[_Step]] = {}
     for step in _steps(plan, sizes):
         groups.setdefault((step.stage, step.data.name, step.method_name, step.encoder_name), []).append(step)
-    return [_cost(steps, seconds_per_image) for steps in groups.values()]
+    return [_cost(steps, seconds_per_image, left) for steps in groups.values()]
 
 
-def all_subjects(plan: Plan, counted: Sizes) -> dict[str, int]:
-    """Subjects by dataset: those that were counted, and those that a spec knows."""
+def known_sizes(plan: Plan) -> dict[str, Size]:
+    """Of cohorts and published sets, whose specs say them."""
     known = [data for data in plan.datasets if isinstance(data, CohortSpec | CollectionSpec)]
-    return {data.name: data.subjects for data in known} | dict(counted)
+    return {data.name: Size(subjects=data.subjects, images=data.subjects) for data in known}
 
 
-def _cost(steps: list[_Step], seconds_per_image: Mapping[str, float]) -> Cost:
-    first = steps[0]
+def _cost(planned: list[_Step], seconds_per_image: Mapping[str, float], left: Container[str] | None) -> Cost:
+    first = planned[0]
+    steps = [step for step in planned if left is None or step.identity in left]
     counted = [step.images for step in steps if step.images is not None]
     images = sum(counted) if len(counted) == len(steps) else None
     # A trial is a finetuning that is thrown away.
@@ -110,12 +151,14 @@ def _cost(steps: list[_Step], seconds_per_image: Mapping[str, float]) -> Cost:
     rate = seconds_per_image.get(rate_key(stage, first.data, first.method, first.encoder))
     budget = [step.seconds for step in steps if step.seconds is not None]
     seconds = sum(budget) if budget else None if images is None or rate is None else images * rate
+    seconds = seconds if steps else 0.0
     return Cost(
         stage=first.stage,
         data=first.data.name,
         method=first.method_name,
         encoder=first.encoder_name,
         steps=len(steps),
+        done=len(planned) - len(steps),
         images=images,
         seconds=seconds,
     )
@@ -123,41 +166,75 @@ def _cost(steps: list[_Step], seconds_per_image: Mapping[str, float]) -> Cost:
 
 def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
     for data in plan.datasets:
-        yield _Step(stage="preprocess", data=data, images=sizes.get(data.name))
+        images = sizes[data.name].images if data.name in sizes else None
+        yield _Step(stage="preprocess", data=data, images=images, identity=data.identity())
     for study in plan.searches:
         assert plan.tuning is not None
         yield _Step(
             stage="tune",
             data=study.target.data,
             images=_search_images(study, plan.tuning, sizes),
+            identity=search_identity(study),
             method=study.method,
             encoder=study.encoder,
             seconds=plan.tuning.seconds,
         )
     for spec in plan.pretrainings * (2 if plan.pretrains_anew else 1):
         images = _pretrain_images(spec, sizes)
-        yield _Step(stage="pretrain", data=spec.target.data, images=images, method=spec.method, encoder=spec.encoder)
+        yield _Step(
+            stage="pretrain", data=spec.target.data, images=images, identity=spec.identity(), method=spec.method,
+            encoder=spec.encoder,
+        )  # fmt: skip
     for transfer in plan.transfers:
         # Each image passes the encoder once, forwards, or its pixels are compared: little beside any training.
         needed = transfer.pretraining
         yield _Step(
             stage="score",
             data=transfer.target.data,
-            images=transfer.n_train,
+            images=_rows(transfer.n_train, transfer.target.data.name, sizes),
+            identity=transfer.identity(),
             method=needed.method if needed else None,
             encoder=needed.encoder if needed else None,
         )
+    for study in plan.studies:
+        if isinstance(study.method, ShallowMethod):
+            images = fitted_images(study, sizes)
+            yield _Step(
+                stage="fit", data=study.target.data, images=images, identity=study.identity(), method=study.method
+            )
     finetunings: dict[Stage, tuple[Study, ...]] = {"finetune": plan.studies, "defaults": plan.at_defaults}
     for stage, studies in finetunings.items():
         for study in studies:
-            if not isinstance(study.method, MeanSpec):
+            if study.method.trains_network:
                 yield _Step(
                     stage=stage,
                     data=study.target.data,
-                    images=_finetune_images(study),
+                    images=_study_images(study, sizes),
+                    identity=study.identity(),
                     method=study.method,
                     encoder=study.encoder,
                 )
+
+
+def planned_images(spec: Study | PretrainSpec, sizes: Sizes) -> int | None:
+    """Images that a step passes through the loss; None where the number of subjects is not known."""
+    return _study_images(spec, sizes) if isinstance(spec, Study) else _pretrain_images(spec, sizes)
+
+
+def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
+    """Images that a step predicts after each epoch, and once at its end."""
+    target, split = spec.target.data.name, spec.split
+    if isinstance(spec, Study):
+        held = spec.n_validation
+        tested = n_test(split, sizes[target].subjects) if target in sizes else 0
+        return _rows(held, target, sizes), _rows(spec.n_train + held + tested, target, sizes)
+    if isinstance(spec.method, SelfferSpec):
+        return _rows(n_validation(spec.n_train or 1, split), target, sizes), 0
+    source = spec.source.data.name if spec.source else target
+    if not isinstance(spec.method, SupervisedSpec) or source not in sizes:
+        return 0, 0
+    images = sizes[source].images if source != target else _pool(spec, sizes[target])
+    return round(split.source_validation * images), 0
 
 
 def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None:
@@ -168,32 +245,71 @@ def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None
     pretrain = _pretrain_images(spec, sizes) if spec is not None and tuning.order != "target_only" else 0
     if pretrain is None:
         return None
-    finetune = _finetune_images(study) * int(tuning.validation.partition(":")[2] or 1)
+    finetune = _finetune_images(study, study.n_train, sizes) * int(tuning.validation.partition(":")[2] or 1)
     if tuning.order == "source_then_target" and spec is not None:
         half = tuning.trials // 2
         return half * finetune + (tuning.trials - half) * pretrain
     return tuning.trials * (finetune + pretrain)
 
 
-def _finetune_images(study: Study) -> int:
-    images, steps = _fit_images(study.method.finetune, study.n_train)
-    return images + (steps * study.method.unlabelled_batch_size if isinstance(study.method, VATSpec) else 0)
+def search_identity(study: Study) -> str:
+    """Identity of the search that begins from a study."""
+    return f"search {study.identity()}"
+
+
+def _study_images(study: Study, sizes: Sizes) -> int:
+    """Images of a study's finetuning; a refit comes on top, for as many epochs at the most."""
+    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.finetune.refit else 0
+    return _finetune_images(study, study.n_train, sizes) + again
+
+
+def _finetune_images(study: Study, subjects: int, sizes: Sizes) -> int:
+    images, steps = _fit_images(study.method.finetune, _rows(subjects, study.target.data.name, sizes))
+    return images + steps * study.method.images_beside
+
+
+def _rows(subjects: int, data: str, sizes: Sizes) -> int:
+    """Images of so many subjects, each with as many as the dataset's have on average."""
+    return round(subjects * sizes[data].images / max(1, sizes[data].subjects)) if data in sizes else subjects
+
+
+def fitted_images(study: Study, sizes: Sizes) -> int | None:
+    """Labelled images that a model without a network is fitted to: the source's, or training and validation ones."""
+    if study.method.reads_source and study.source is not None:
+        size = sizes.get(study.source.data.name)
+        return size.images if size else None
+    return _rows(study.n_train + study.n_validation, study.target.data.name, sizes)
 
 
 def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:
     """Images of a pretraining; its pool is what the target leaves free, and the source."""
-    if isinstance(spec.method, SelfferSpec):
-        return _fit_images(spec.method.pretrain, spec.n_train or 0)[0]
     target, source = spec.target.data.name, spec.source.data.name if spec.source else spec.target.data.name
+    if isinstance(spec.method, SelfferSpec):
+        return _fit_images(spec.method.pretrain, _rows(spec.n_train or 0, target, sizes))[0]
     if target not in sizes or source not in sizes:
         return None
-    pool = sizes[target] - spec.n_reserved - n_test(spec.split, sizes[target])
-    other = sizes[source] if source != target else 0
+    pool = _pool(spec, sizes[target])
+    other = sizes[source].images if source != target else 0
     if isinstance(spec.method, SupervisedSpec):
         return _fit_images(spec.method.pretrain, round(0.9 * (other or pool)))[0]  # a tenth watches
     assert isinstance(spec.method, SimCLRSpec)
     seen = {"source": other or pool, "target": pool, "both": pool + other}
     return _fit_images(spec.method.pretrain, seen[spec.method.pool])[0]
+
+
+def _pool(spec: PretrainSpec, size: Size) -> int:
+    """Images of the target that are neither tested nor set aside for validation."""
+    if spec.target.task.name in size.pools:
+        return size.pools[spec.target.task.name]
+    tested = n_test(spec.split, size.subjects)
+    pool = size.subjects - spec.n_reserved - tested
+    if pool < 1:
+        raise ConfigError(
+            f"`sample_sizes` sets {spec.n_reserved} subjects aside for validation and `split.test` {tested} for the "
+            f"test; dataset {spec.target.data.name!r} has {size.subjects}, and none is left to train on. Lower "
+            "`sample_sizes`, `split.test` or `split.validation`."
+        )
+    return round(pool * size.images / size.subjects)
 
 
 def n_test(split: SplitSpec, subjects: int) -> int:
@@ -202,7 +318,7 @@ def n_test(split: SplitSpec, subjects: int) -> int:
 
 
 def _fit_images(spec: FitSpec, rows: int) -> tuple[int, int]:
-    """(images, steps) of all epochs over a stream of rows."""
-    steps = spec.steps_per_epoch or math.ceil(rows / spec.batch_size)
-    images = steps * spec.batch_size if spec.steps_per_epoch else rows
-    return spec.epochs * images, spec.epochs * steps
+    """(images, steps) of all epochs over a stream of rows, which is cut into batches of about the same length."""
+    batches = max(1, math.ceil(rows / spec.batch_size))
+    steps = spec.steps_per_epoch or batches
+    return round(spec.epochs * steps * rows / batches), spec.epochs * steps

@@ -12,7 +12,7 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import sys
-import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ctlr.errors import CtlrError, WorkspaceError
+from ctlr.interrupts import check, held, wakeup
 from ctlr.workspace import disk_faults_named
 
 __all__ = ["Crew", "Event", "Job", "Perform"]
@@ -68,6 +69,8 @@ class Event:
 Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], str]
 """What a worker does: (kind, payload, progress) -> JSON answer."""
 
+_LEAVE_SECONDS = 5.0
+"""Workers that are asked to leave and have not after so long are killed."""
 _OUT_OF_MEMORY = "out of memory; lower `batch_size` or --workers"
 
 
@@ -81,6 +84,9 @@ class _Worker:
 
 class Crew:
     """Worker processes that keep what they have loaded, each at one job at most; hired when there is work for them.
+
+    Ctrl-C and SIGTERM act while it listens, or when a call has done all that it does; whoever keeps accounts of jobs
+    between calls holds signals back meanwhile (`ctlr.interrupts.held`).
 
     Args:
         start: Importable; called once in each worker with its number and `arguments`, returns what it performs. Where
@@ -101,16 +107,16 @@ class Crew:
 
     def give(self, job: Job) -> None:
         """Have a job done by an idle worker, or by a new one where there is room."""
-        worker = next((worker for worker in self._workers if worker.job is None), None) or self._hire()
-        worker.job = job
-        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed by its sentinel
+        with held(), contextlib.suppress(BrokenPipeError):  # a dead worker is noticed by its sentinel
+            worker = next((worker for worker in self._workers if worker.job is None), None) or self._hire()
+            worker.job = job
             worker.connection.send_bytes(json.dumps(["job", job.id, job.kind, job.payload]).encode())
 
     def stop(self, job_id: str) -> None:
         """End a job at its next progress; its worker stays. A job that is not under way is left alone."""
-        for worker in self._workers:
-            if worker.job is not None and worker.job.id == job_id:
-                with contextlib.suppress(BrokenPipeError):
+        with held(), contextlib.suppress(BrokenPipeError):
+            for worker in self._workers:
+                if worker.job is not None and worker.job.id == job_id:
                     worker.connection.send_bytes(json.dumps(["stop", job_id]).encode())
 
     def kill(self, job_id: str) -> None:
@@ -126,30 +132,38 @@ class Crew:
 
         Raises:
             WorkspaceError: The workspace can take no more (full disk): going on would fail every job.
+            KeyboardInterrupt: A signal has come; no message has been taken.
         """
         awaited: dict[Any, _Worker] = {}
         for worker in self._workers:
             awaited[worker.connection] = worker
             awaited[worker.process.sentinel] = worker
-        found = {id(awaited[source]): awaited[source] for source in multiprocessing.connection.wait(awaited, seconds)}
-        events = [self._hear(worker) for worker in found.values()]
+        with held():
+            with wakeup() as signals:
+                ready = multiprocessing.connection.wait([*awaited, *signals], seconds)
+            # Before anything is heard: a signal to the whole group has ended the workers too, which is no failure.
+            check()
+            found = {id(awaited[source]): awaited[source] for source in ready if source in awaited}
+            events = [self._hear(worker) for worker in found.values()]
         return [event for event in events if event is not None]
 
     def dismiss(self) -> None:
         """End every worker: idle ones at their leave, busy ones by SIGTERM, deaf ones by SIGKILL."""
-        for worker in self._workers:
-            if worker.job is None:
-                with contextlib.suppress(OSError):
-                    worker.connection.send_bytes(b"null")
-            else:
-                worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
-        self._workers.clear()
+        with held():
+            for worker in self._workers:
+                if worker.job is None:
+                    with contextlib.suppress(OSError):
+                        worker.connection.send_bytes(b"null")
+                else:
+                    worker.process.terminate()
+            until = time.monotonic() + _LEAVE_SECONDS
+            for worker in self._workers:
+                worker.process.join(max(until - time.monotonic(), 0))
+                if worker.process.is_alive():
+                    worker.process.kill()
+                    worker.process.join()
+                worker.connection.close()
+            self._workers.clear()
 
     def _hire(self) -> _Worker:
         number = min(set(range(self._limit)) - {worker.number for worker in self._workers})
@@ -159,7 +173,7 @@ class Crew:
         process = context.Process(
             target=_work, args=(theirs, number, self._start, self._arguments, str(self._log)), daemon=True
         )
-        with _signals_held():
+        with _deaf_to_interrupts():
             process.start()
             theirs.close()
             self._workers.append(_Worker(number, process, ours))
@@ -200,28 +214,17 @@ def _ended(worker: _Worker, state: str, text: str) -> Event | None:
 
 
 @contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Put Ctrl-C and SIGTERM off while a process starts, which stays deaf to Ctrl-C.
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Have a process that starts in the block never hear Ctrl-C.
 
-    A parent that broke off halfway would leave a child without the orders that it starts by. And a terminal interrupts
-    the whole group, workers that are still loading among them; the parent decides what ends.
+    A terminal interrupts the whole group, workers that are still loading among them; the parent decides what ends.
     """
     multiprocessing.resource_tracker.ensure_running()  # it lets interrupts through when it starts
-    came: list[int] = []
-    handlers: dict[int, Any] = {}
-    # The child inherits this mask. It does not spare the parent: a library's thread may take the signal.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which the child inherits
     try:
-        if threading.current_thread() is threading.main_thread():  # no other one runs handlers, nor may set them
-            for number in (signal.SIGINT, signal.SIGTERM):
-                handlers[number] = signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for held, handler in handlers.items():
-            signal.signal(held, handler)
-    if came:
-        signal.raise_signal(came[0])
 
 
 def _death(code: int | None) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ctlr.cost import rate_key
+from pydantic import ValidationError
+
+from ctlr.cost import RUN, Size, fitted_images, rate_key
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
 from ctlr.specs import (
     AnyDataset,
-    BidsSpec,
     Checkpoint,
-    ImagesSpec,
     PretrainSpec,
     StoredArrays,
     Study,
@@ -33,7 +34,6 @@ __all__ = [
     "collect",
     "collect_at_defaults",
     "collect_transfers",
-    "count_subjects",
     "default_workers",
     "gate",
     "jobs_left",
@@ -75,22 +75,6 @@ def check_device(device: str) -> None:
         )
 
 
-def count_subjects(datasets: Sequence[AnyDataset]) -> dict[str, int]:
-    """Subjects with an image by dataset, from the names of files; a cohort's stand in its spec.
-
-    Raises:
-        DataError: A dataset cannot be listed.
-    """
-    from ctlr.data import bids, imagefolder
-
-    counts: dict[str, int] = {}
-    for dataset in datasets:
-        if isinstance(dataset, BidsSpec | ImagesSpec):
-            listing = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
-            counts[dataset.name] = len({image.subject for image in listing.images})
-    return counts
-
-
 def preprocess_all(
     datasets: Sequence[AnyDataset], workspace: Workspace, *, workers: int, on_event: Callable[[Event], None]
 ) -> dict[str, StoredArrays]:
@@ -127,31 +111,11 @@ def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
     Raises:
         ConfigError: The dataset is smaller than the plan asks for, or a column is missing.
         DataError: A target cannot be used.
-        LeakageError: Two sides share a subject or an image.
+        LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
     """
-    from ctlr.data.development import check_sides
-    from ctlr.data.splits import draw_split
-    from ctlr.data.store import read_table
-    from ctlr.data.targets import read_targets
+    from ctlr.data.gate import Gate  # numpy and SciPy are slow to load: `ctlr plan` does without
 
-    tables = {name: read_table(stored, workspace) for name, stored in arrays.items()}
-    seen: set[tuple[str, ...]] = set()
-    for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
-        source = study.source.data.name if study.source is not None else ""
-        target = study.target
-        key = (target.identity(), source, str(study.n_train), str(study.seed), study.split.identity())
-        if key in seen:
-            continue
-        seen.add(key)
-        table = tables[target.data.name]
-        targets = read_targets(table, target.task, target.data.name)
-        split = draw_split(
-            table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
-        )
-        if study.source is not None:
-            read_targets(tables[source], study.source.task, source)
-        other = (source, tables[source]) if source and source != target.data.name else None
-        check_sides(table, split, name=target.data.name, group=study.split.group, source=other)
+    Gate(plan, arrays, workspace).check()
 
 
 def run_studies(
@@ -257,7 +221,7 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
         if workspace.has("studies", key):
             continue
         needs = pretraining(PretrainSpec.of(study))
-        cost = study.n_train * study.method.finetune.epochs
+        cost = study.n_train * (study.method.finetune.epochs if study.method.trains_network else 1)
         jobs[key] = Job(f"study {key}", "study", study.model_dump_json(), needs, cost)
     for transfer in plan.transfers:
         key = transfer_key(transfer, arrays)
@@ -294,7 +258,7 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
         study = Study.model_validate_json(payload)
         if kind == "finetune":
             return finetune(study, arrays, workspace, device=where, progress=progress).model_dump_json()
-        if kind == "study" and study.method.method != "mean":
+        if kind == "study" and study.method.trains_network:
             finetune(study, arrays, workspace, device=where, progress=progress)
         return evaluate(study, arrays, workspace, device=where).model_dump_json()
 
@@ -316,14 +280,13 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
     results = []
     for study in plan.studies:
         key = study_key(study, arrays)
-        done = workspace.folder("studies", key) / "result.json"
-        failed = workspace.root / "failed" / f"{key}.json"
-        for path in (done, failed):
-            if path.exists():
-                found = StudyResult.model_validate_json(path.read_text())
-                # Labels and folders are the caller's: equal studies of two benchmarks share one result.
-                results.append(found.model_copy(update={"study": study}))
-                break
+        path = workspace.root / "failed" / f"{key}.json"
+        if workspace.has("studies", key):
+            path = workspace.folder("studies", key) / "result.json"
+        with contextlib.suppress(FileNotFoundError, ValidationError):  # what is damaged counts as absent
+            found = StudyResult.model_validate_json(path.read_text())
+            # Labels and folders are the caller's: equal studies of two benchmarks share one result.
+            results.append(found.model_copy(update={"study": study}))
     return results
 
 
@@ -334,32 +297,78 @@ def collect_at_defaults(plan: Plan, arrays: Arrays, workspace: Workspace) -> lis
 
 def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[TransferScores]:
     """Scores of a plan's transfers; those that have not been computed are left out."""
-    paths = [workspace.folder("transfers", transfer_key(spec, arrays)) / "result.json" for spec in plan.transfers]
-    return [TransferScores.model_validate_json(path.read_text()) for path in paths if path.exists()]
+    keys = [key for spec in plan.transfers if workspace.has("transfers", key := transfer_key(spec, arrays))]
+    paths = [workspace.folder("transfers", key) / "result.json" for key in keys]
+    return [TransferScores.model_validate_json(path.read_text()) for path in paths]
 
 
 def known_rates(root: Path) -> dict[str, float]:
     """Seconds an image by `rate_key`, as earlier runs of a workspace left them."""
-    path = root / "rates.json"
-    found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    with contextlib.suppress(FileNotFoundError, ValueError):  # what is damaged is measured again
+        found: dict[str, float] = json.loads((root / "rates.json").read_text())
+        return found
+    return {}
 
 
-def note_rates(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
-    """Keep what an image cost, for the estimates of later runs."""
+def note_rates(
+    plan: Plan, arrays: Arrays, workspace: Workspace, *, workers: int = 1, since: float = 0.0, seconds: float = 0.0
+) -> None:
+    """Keep what an image cost, for the estimates of later runs: whole steps, evaluation included.
+
+    Args:
+        plan: What was run.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where results lie.
+        workers: Processes that shared the work.
+        since: Time of day (seconds since 1970) at which the run began.
+        seconds: That it took; 0 where searches took part of them, whose time is not known here.
+    """
     rates = known_rates(workspace.root)
+    outside = seconds
     for data in plan.datasets:
-        stored = arrays[data.name]
-        rates[rate_key("preprocess", data)] = stored.seconds / stored.rows
-    stages: list[tuple[str, Path]] = []
+        stored, key = arrays[data.name], rate_key("preprocess", data)
+        fresh = _written(workspace.root / stored.path / "stored.json") >= since
+        if fresh or key not in rates:
+            rates[key] = workers * stored.seconds / stored.rows
+        outside -= fresh * stored.seconds
+    spent: dict[str, tuple[float, int]] = {}
+    for key, file, taken, images in _finished(plan, arrays, workspace):
+        before = spent.get(key, (0.0, 0))
+        spent[key] = (before[0] + taken, before[1] + images)
+        outside -= (_written(file) >= since) * taken / workers
+    rates |= {key: taken / max(1, images) for key, (taken, images) in spent.items()}
+    if seconds:
+        rates[RUN] = max(0.0, outside)
+    write_aside(workspace.root / "rates.json", json.dumps(rates, indent=1, sort_keys=True).encode())
+
+
+def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tuple[str, Path, float, int]]:
+    """(key, record, seconds, images) of each finished step that trains, or fits a model without a network."""
+    stages: list[tuple[str, str, str]] = []
+    held = {name: Size(subjects=stored.subjects, images=stored.rows) for name, stored in arrays.items()}
     for spec in plan.pretrainings:
         key = rate_key("pretrain", spec.target.data, spec.method, spec.encoder)
-        stages.append((key, workspace.folder("pretrained", pretrain_key(spec, arrays))))
+        stages.append((key, "pretrained", pretrain_key(spec, arrays)))
     for study in plan.trained:
-        key = rate_key("finetune", study.target.data, study.method, study.encoder)
-        stages.append((key, workspace.folder("finetuned", study_key(study, arrays))))
-    for key, folder in stages:
-        if (folder / "result.json").exists():
-            record = Checkpoint.model_validate_json((folder / "result.json").read_text())
-            rates[key] = record.seconds / max(1, record.samples)
-    write_aside(workspace.root / "rates.json", json.dumps(rates, indent=1, sort_keys=True).encode())
+        key, identity = rate_key("finetune", study.target.data, study.method, study.encoder), study_key(study, arrays)
+        stages.append((key, "finetuned", identity))
+        if study.method.role == "baseline" and workspace.has("studies", identity):
+            file = workspace.folder("studies", identity) / "result.json"
+            seconds = StudyResult.model_validate_json(file.read_text()).seconds
+            images = fitted_images(study, held)
+            if "fit" in seconds and images:
+                yield rate_key("fit", study.target.data, study.method), file, seconds["fit"], images
+    for key, kind, identity in stages:
+        if not workspace.has(kind, identity):
+            continue
+        file = workspace.folder(kind, identity) / "result.json"
+        record = Checkpoint.model_validate_json(file.read_text())
+        taken = max(record.wall, record.seconds)
+        if kind == "finetuned" and workspace.has("studies", identity):
+            judged = workspace.folder("studies", identity) / "result.json"
+            taken += StudyResult.model_validate_json(judged.read_text()).seconds.get("evaluate", 0.0)
+        yield key, file, taken, record.samples
+
+
+def _written(file: Path) -> float:
+    return file.stat().st_mtime if file.exists() else 0.0

@@ -1,28 +1,30 @@
 """From a benchmark to its studies: what is trained, and what is shared.
 
-The grid is transfers x encoders x methods x sample sizes x seeds. The mean predictor stands beside every target,
-sample size and seed, whether it is listed or not.
+The grid is transfers x encoders x methods x sample sizes x seeds. The mean predictor and the baselines stand beside
+every target, sample size and seed, whether they are listed or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
-from ctlr.config import BenchmarkConfig, End, TuningSpec, n_validation
+from ctlr.config import BenchmarkConfig, End, Transfer, TuningSpec, n_validation
 from ctlr.specs import (
+    BASELINES,
+    METHODS,
     AnyDataset,
     AnyMethod,
     DataTask,
     EncoderSpec,
+    LeakSpec,
     MeanSpec,
-    MethodSpec,
     PretrainSpec,
-    ScratchSpec,
-    SelfferSpec,
     SimCLRSpec,
     Study,
     TransferSpec,
     Value,
+    shares_task,
     transfers_to_score,
 )
 
@@ -41,6 +43,7 @@ class Plan(Value):
     tuning: TuningSpec | None = None
     searches: tuple[Study, ...] = ()
     """The first seed's study of every method and size that is tuned; what is found for it serves all seeds."""
+    leaks: LeakSpec = LeakSpec()
     at_defaults: tuple[Study, ...] = ()
     """The tuned methods' studies with the options in the file: what tuning is worth is measured against them."""
 
@@ -90,7 +93,7 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
     tuned = config.tuning is not None
-    tunable = [study for study in studies if not isinstance(study.method, MeanSpec)]
+    tunable = [study for study in studies if study.method.trains_network]
     searches = [study for study in tunable if study.seed == config.seeds[0]]
     return Plan(
         datasets=tuple(datasets.values()),
@@ -98,6 +101,7 @@ def make_plan(config: BenchmarkConfig) -> Plan:
         studies=studies,
         tuning=config.tuning,
         searches=tuple(searches) if tuned else (),
+        leaks=config.leaks,
         at_defaults=tuple(tunable) if config.tuning is not None and config.tuning.share else (),
     )
 
@@ -105,32 +109,33 @@ def make_plan(config: BenchmarkConfig) -> Plan:
 def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask, AnyMethod, EncoderSpec]]:
     """(source, target, method, encoder) of each learning curve; some of them alike."""
     encoders = list(config.encoders.values())
-    listed = [method for method in config.methods.values() if isinstance(method, MeanSpec)]
-    methods: list[AnyMethod] = [listed[0] if listed else MeanSpec(label="mean")]
-    methods += [method for method in config.methods.values() if not isinstance(method, MeanSpec)]
     for transfer in config.transfers:
         source = _end(config, transfer.source) if transfer.source else None
         target = _end(config, transfer.target)
-        for method in methods:
-            if not transfer.runs(method.label, method):
+        for method in _methods(config, transfer):
+            if method.needs_shared_task and not shares_task(source, target):
                 continue
-            used = _source_used(method, source)
+            used = source if method.reads_source else None
             # Without a source in reach, SimCLR's pool is the target's alone: said so, since identity is content.
             if isinstance(method, SimCLRSpec) and used is None and method.pool == "both":
                 method = method.model_copy(update={"pool": "target"})
-            # The mean predictor looks at no image, so one encoder stands for all.
-            for encoder in encoders[:1] if isinstance(method, MeanSpec) else encoders:
+            for encoder in encoders if method.has_encoder else encoders[:1]:
                 yield used, target, method, encoder
+
+
+def _methods(config: BenchmarkConfig, transfer: Transfer) -> list[AnyMethod]:
+    """What runs on a transfer: the mean, the baselines, then the methods that they stand beside."""
+    every = list(config.methods.values())
+    running = [method for method in every if transfer.runs(method.label, method)]
+    methods = [method for method in running if method.role == "method"]
+    floors: list[AnyMethod] = [method for method in running if method.role == "floor"]
+    listed = [method for method in running if method.role == "baseline"]
+    wanted = BASELINES if config.baselines is None else config.baselines
+    # Those of a kind that the file lists have its options.
+    unlisted = [METHODS[name].automatic(methods) for name in wanted if name not in {each.method for each in listed}]
+    baselines = [cast("AnyMethod", each.settled(every)) for each in (*unlisted, *listed) if each is not None]
+    return [*(floors or [MeanSpec(label="mean")]), *baselines, *methods]
 
 
 def _end(config: BenchmarkConfig, end: End) -> DataTask:
     return DataTask(data=config.datasets[end.data], task=config.tasks[end.task])
-
-
-def _source_used(method: MethodSpec, source: DataTask | None) -> DataTask | None:
-    """The source, where the method looks at it."""
-    if isinstance(method, MeanSpec | ScratchSpec | SelfferSpec):
-        return None
-    if isinstance(method, SimCLRSpec) and method.pool == "target":
-        return None
-    return source

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ctlr.crew import Crew, Event, Job, Perform
+from ctlr.interrupts import held
 
 __all__ = ["Event", "Job", "Outcome", "Perform", "run_jobs"]
 
@@ -46,17 +47,19 @@ def run_jobs(
 
     Raises:
         WorkspaceError: The workspace can take no more (full disk): going on would fail every job.
+        KeyboardInterrupt: Passed on after every worker has ended.
     """
     board = _Board(jobs, on_event)
     crew = Crew(start, arguments, workers, log)
-    try:
-        while not board.finished:
-            while crew.has_room and (job := board.take()) is not None:
-                crew.give(job)
-            for event in crew.listen():
-                board.note(event)
-    finally:
-        crew.dismiss()
+    with held():  # signals act where the crew listens
+        try:
+            while not board.finished:
+                while crew.has_room and (job := board.take()) is not None:
+                    crew.give(job)
+                for event in crew.listen():
+                    board.note(event)
+        finally:
+            crew.dismiss()
     return board.outcomes
 
 

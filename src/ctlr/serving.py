@@ -1,12 +1,122 @@
-"""How MLflow loads a recorded model: `mlflow.pyfunc.load_model(...)` calls `_load_pyfunc`."""
+"""Using a trained model: which one is the best, and what it says of files.
+
+MLflow loads a recorded model by `_load_pyfunc`.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ctlr.data.preparation import prepare_files
+from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.training.checkpoint import TrainedModel, load_model
 
-__all__: list[str] = []
+__all__ = ["best_model", "predict_files"]
+
+_AT_ONCE = 64
+"""Files that are held in memory."""
+
+
+def best_model(
+    workspace: Path | str, benchmark: str, *, source: str = "", target: str = "", encoder: str = "", method: str = ""
+) -> Path:
+    """Folder of the model that a benchmark's report calls the best.
+
+    The report's `models.json` is read: of each transfer the method with the best validation score at the largest size,
+    and of its seeds the best by validation, as the model card says.
+
+    Args:
+        workspace: The workspace, or a copy of its `studies` and `reports`.
+        benchmark: Name.
+        source: `dataset.task`, where several transfers have one target.
+        target: `dataset.task`, where the benchmark has several.
+        encoder: Its key in the file, where there are several.
+        method: Take the best model of this method instead.
+
+    Raises:
+        ConfigError: There is no such report or model, or several fit; names what there is.
+        WorkspaceError: The record or the model cannot be read.
+    """
+    record = Path(workspace) / "reports" / benchmark / "models.json"
+    if not record.exists():
+        raise ConfigError(f"{record} does not exist. Write the report with `ctlr report --workspace {workspace}`.")
+    try:
+        models: list[dict[str, Any]] = json.loads(record.read_text())
+        asked = {"source": source, "target": target, "encoder": encoder, "method": method}
+        fitting = [
+            model
+            for model in models
+            if all(model[key] == value for key, value in asked.items() if value) and (method or model["best"])
+        ]
+        told = [_told(model) for model in (fitting or models)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{record} cannot be read. Remove it and run `ctlr report` again.") from error
+    if len(fitting) != 1:
+        raise ConfigError(
+            f"`source`, `target`, `encoder` and `method` must name one model of {benchmark}; {len(fitting)} fit. "
+            f"There are: {'; '.join(told) or 'none'}."
+        )
+    (best,) = fitting
+    folder = Path(workspace) / str(best["path"])
+    if not (folder / "model.json").exists():
+        raise ConfigError(f"{_told(best)}: {best['path']} holds no network. Name another `method`, or run again.")
+    return folder
+
+
+def _told(model: dict[str, Any]) -> str:
+    source = f", source {model['source']}" if model["source"] else ""
+    return f"method {model['method']}, target {model['target']}{source}, encoder {model['encoder']}"
+
+
+def predict_files(
+    model: TrainedModel | Path | str,
+    files: Sequence[Path | str],
+    *,
+    masks: Sequence[Path | str | None] | None = None,
+    device: str = "cpu",
+) -> npt.NDArray[np.float64]:
+    """Predict the target of NIfTI volumes or pictures, prepared as the model's training images were.
+
+    Args:
+        model: A folder with `model.json` and `model.safetensors`, or what was loaded from it.
+        files: Of the kind that the model was trained on.
+        masks: Of the brain, one a file; by default those that BIDS names put beside the files.
+        device: cpu or cuda, for a folder.
+
+    Returns:
+        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
+        `card.classes`.
+
+    Raises:
+        DataError: A file does not fit the model; names it, the rule, the value and the remedy. Or the model does not
+            say how its images were prepared.
+        WorkspaceError: The folder holds no model.
+    """
+    loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
+    preparation = loaded.card.preparation
+    if preparation is None:
+        name = "model.json" if isinstance(model, TrainedModel) else f"{Path(model).name}/model.json"
+        raise DataError(
+            f"{name} does not say how files are prepared: an older CTLR wrote it. Run its benchmark again (remove the "
+            "model's folders below studies/ and finetuned/ first), or prepare the images yourself and give arrays to "
+            "`load_model(...).predict`."
+        )
+    paths = [Path(file) for file in files]
+    beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
+    found = [
+        loaded.predict(
+            prepare_files(paths[i : i + _AT_ONCE], preparation, beside and beside[i : i + _AT_ONCE]), trusted=True
+        )
+        for i in range(0, max(1, len(paths)), _AT_ONCE)
+    ]
+    return np.concatenate(found)
 
 
 def _load_pyfunc(path: str) -> TrainedModel:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ctlr.crew import Crew, Event, Job, Perform
 from ctlr.errors import CtlrError
+from ctlr.interrupts import held
 from ctlr.specs import StoredArrays, Trial
 from ctlr.tuning.launch import Ended, Reported
 from ctlr.tuning.request import TrialJob, TrialResult
@@ -190,10 +191,11 @@ class WarmLauncher:
 
     def close(self) -> None:
         """End every worker, at whatever it is."""
-        self._crew.dismiss()
-        self._trials.clear()
-        self._waiting.clear()
-        self._told.clear()
+        with held():
+            self._crew.dismiss()
+            self._trials.clear()
+            self._waiting.clear()
+            self._told.clear()
 
     def _assign(self) -> None:
         while self._waiting and self._crew.has_room:

@@ -3,11 +3,12 @@
     workspace.json              format version
     lock                        held by the run under way
     key                         secret of the subjects' pseudonyms (mode 0600; never leaves the folder)
-    <kind>/<identity>/          a finished result, e.g. arrays/…, pretrained/…, studies/…
+    <kind>/<identity>/          a finished result, e.g. arrays/…, pretrained/…, studies/…, with the list of its files
     <kind>/<identity>.partial/  one under way; renamed into place when it is finished
     data/                       yours, where a cluster's volume holds datasets beside the results
 
-A finished folder is complete: it appears by one rename.
+A finished folder is complete: it appears by one rename, after all that is in it is on the disk. One whose files are not
+what its list says counts as absent.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ctlr.durable import flush, flush_folder, is_whole, list_files
 from ctlr.errors import WorkspaceError
 
 __all__ = ["FORMAT", "Workspace", "disk_faults_named", "write_aside"]
@@ -55,8 +57,16 @@ def disk_faults_named(place: Path) -> Iterator[None]:
         raise
 
 
+_PARTIAL = ".partial"
+_KEY_BYTES = 32
+
+
 def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that it is either whole or absent: beside its place, flushed, then renamed."""
+    """Write a file so that it is whole or absent, also after a power cut: beside its place, flushed, then renamed.
+
+    Its name is flushed too, but in a folder that `publish` has not finished: that one becomes lasting as a whole, and
+    a checkpoint whose name is lost leaves the one before it.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     with disk_faults_named(path.parent):
         try:
@@ -65,6 +75,8 @@ def write_aside(path: Path, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
+            if not any(folder.suffix == _PARTIAL for folder in path.parents):
+                flush(path.parent)
         finally:
             aside.unlink(missing_ok=True)
 
@@ -84,7 +96,7 @@ class Workspace:
         with disk_faults_named(self.root):
             self._make_folder()
             marker = self.root / "workspace.json"
-            if not marker.exists():
+            if not marker.exists() or not marker.stat().st_size:  # an empty one is what a power cut left of it
                 entries = [entry.name for entry in self.root.iterdir() if not entry.name.startswith(".")]
                 strangers = [name for name in entries if name not in NO_STRANGERS]
                 # Another process may have written the marker since it was looked for.
@@ -120,12 +132,12 @@ class Workspace:
         return self.root / kind / identity
 
     def has(self, kind: str, identity: str) -> bool:
-        """Whether that result is finished."""
-        return self.folder(kind, identity).is_dir()
+        """Whether that result is finished, and all of it is there: what is damaged is made again."""
+        return is_whole(self.folder(kind, identity))
 
     @contextlib.contextmanager
     def publish(self, kind: str, identity: str, *, resumable: bool = False) -> Iterator[Path]:
-        """Yield a folder to fill; it takes its final name when the block ends without an error.
+        """Yield a folder to fill; it takes its final name when the block ends without an error and all is on the disk.
 
         Args:
             kind: Family of results, e.g. `arrays`.
@@ -133,7 +145,8 @@ class Workspace:
             resumable: Keep what an interrupted attempt left (checkpoints) instead of starting empty.
         """
         final = self.folder(kind, identity)
-        partial = final.with_name(f"{final.name}.partial")
+        partial = final.with_name(f"{final.name}{_PARTIAL}")
+        first = not final.parent.exists()
         with disk_faults_named(final):
             if not resumable:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -146,9 +159,14 @@ class Workspace:
                 if not resumable:
                     shutil.rmtree(partial, ignore_errors=True)
                 raise
+            list_files(partial)
+            flush_folder(partial)
             if final.exists():
                 shutil.rmtree(final)
             partial.replace(final)
+            flush(final.parent)
+            if first:
+                flush(self.root)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -177,12 +195,16 @@ class Workspace:
 
     def _key(self) -> bytes:
         path = self.root / "key"
-        if not path.exists():
-            aside = self.root / f".key.{secrets.token_hex(4)}"
-            with disk_faults_named(self.root):
+        with disk_faults_named(self.root):
+            if path.exists() and path.stat().st_size < _KEY_BYTES:  # a power cut left it: anybody could guess it
+                path.unlink()
+            if not path.exists():
+                aside = self.root / f".key.{secrets.token_hex(4)}"
                 aside.touch(mode=0o600)
-                aside.write_bytes(secrets.token_bytes(32))
+                aside.write_bytes(secrets.token_bytes(_KEY_BYTES))
+                flush(aside)
                 with contextlib.suppress(FileExistsError):
                     os.link(aside, path)
                 aside.unlink()
+                flush(self.root)
         return path.read_bytes()

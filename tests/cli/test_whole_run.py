@@ -24,6 +24,7 @@ BENCHMARK = (
     CLINIC.replace("shape: [16, 16, 16]", "shape: [16, 16, 16], on_bad_subject: exclude")
     .replace("supervised: {}", "exploding: {method: scratch, finetune: {lr: 1.0e+20, clip: null}}")
     .replace("[4, 6]", "[4]")
+    .replace("baselines: []", "baselines: [linear]")
     + "tracking: {backend: mlflow}\n"
 )
 
@@ -83,7 +84,7 @@ def test_a_failed_study_leaves_the_others_alone_and_exits_with_3(day: Day) -> No
     assert day.first.code == day.second.code == 3
     found = records(day.first)
     assert {name: record["status"] for name, record in found.items()} == {
-        "mean": "ok", "scratch": "ok", "exploding": "failed",
+        "mean": "ok", "linear": "ok", "scratch": "ok", "exploding": "failed",
     }  # fmt: skip
     assert re.search(r"loss became nan.*; lower `lr` or set `clip`", found["exploding"]["reason"])
     assert found["scratch"]["test_mae"] > 0
@@ -107,11 +108,11 @@ def test_the_next_run_tries_the_failed_study_alone(day: Day) -> None:
 
 def test_data_go_to_stdout_and_each_step_to_one_line_of_stderr(day: Day) -> None:
     steps = day.first.err.splitlines()
-    assert steps[0] == "clinic: 3 studies, 1 workers, workspace workspace"
+    assert steps[0] == "clinic: 4 studies, 1 workers, workspace workspace"
     assert re.fullmatch(
         r"preprocess clinic [\d.]+ s, 30 images, 7 left out \(named in arrays/\w+/stored.json\)", steps[1]
     )
-    assert sorted(line[:5] for line in steps[2:5]) == ["[1/3]", "[2/3]", "[3/3]"]
+    assert sorted(line[:5] for line in steps[2:6]) == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
     assert YAML(typ="safe").load(day.first.out)["failed"] == 1
     assert json.loads(day.second.out)["benchmark"] == "clinic"
     assert "Traceback" not in day.first.err + day.second.err + day.third.err
@@ -142,7 +143,7 @@ def test_mlflow_has_a_run_for_the_benchmark_and_one_for_each_study(day: Day) -> 
         users = {user for (user,) in database.execute("SELECT user_id FROM runs").fetchall()}
     database.close()
     assert {re.sub(r"-.*", "", name): status for name, status in runs.items()} == {
-        "clinic": "FAILED", "mean": "FINISHED", "scratch": "FINISHED", "exploding": "FAILED",
+        "clinic": "FAILED", "mean": "FINISHED", "linear": "FINISHED", "scratch": "FINISHED", "exploding": "FAILED",
     }  # fmt: skip
     assert users <= {"ctlr", "", None}
 
@@ -157,7 +158,7 @@ def test_nothing_that_travels_names_a_person_a_place_or_a_day(day: Day) -> None:
         assert files
         travels |= {str(path.relative_to(day.workspace)): path.read_bytes() for path in files}
     predictions = list(day.workspace.glob("studies/*/predictions.csv"))
-    assert len(predictions) == 2
+    assert len(predictions) == 3
     travels |= {str(path.relative_to(day.workspace)): path.read_bytes() for path in predictions}
     assert [(name, secret) for name, content in travels.items() for secret in secrets if secret in content] == []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ctlr.data.bids import index
+from ctlr.data.bids import index, mask_beside
 from ctlr.errors import DataError
 from ctlr.specs import BidsSpec
 
@@ -87,6 +87,27 @@ def test_a_derivative_may_leave_the_table_to_the_raw_dataset(bids: Write, tmp_pa
     root = bids("participant_id\tage\n01\t33\n", [])
     save(root / "derivatives/prep/sub-01/anat/sub-01_T1w.nii.gz")
     assert index(BidsSpec(root=str(root / "derivatives/prep"))).images[0].columns == {"age": "33"}
+
+
+def test_the_mask_beside_a_file_is_the_one_that_the_dataset_would_take(bids: Write, tmp_path: Path) -> None:
+    names = ["T1w", "mask", "desc-brain_mask", "label-GM_mask", "run-2_T1w", "run-2_mask"]
+    root = bids("participant_id\n01\n", [f"sub-01/anat/sub-01_{name}.nii.gz" for name in names])
+    for image in index(BidsSpec(root=str(root))).images:
+        assert mask_beside(root / image.file) == root / str(image.mask)
+    assert mask_beside(root / "sub-01/anat/sub-01_run-3_T1w.nii.gz") is None
+    assert mask_beside(tmp_path / "nowhere" / "scan.nii.gz") is None
+
+
+def test_units_are_read_where_the_table_is_described(bids: Write, save: Write) -> None:
+    root = bids("participant_id\tage\n01\t33\n", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    assert index(BidsSpec(root=str(root))).units == {}
+    (root / "participants.json").write_text('{"age": {"Units": "years"}, "dose": {"Units": 3}, "sex": {}}')
+    assert index(BidsSpec(root=str(root))).units == {"age": "years"}
+    save(root / "derivatives/prep/sub-01/anat/sub-01_T1w.nii.gz")
+    assert index(BidsSpec(root=str(root / "derivatives/prep"))).units == {"age": "years"}
+    for text in ("no JSON", "[]", '{"age": 3}', '{"age": {"Units": "as told by Dr A. Surname, see letter"}}'):
+        (root / "participants.json").write_text(text)
+        assert index(BidsSpec(root=str(root))).units == {}
 
 
 def test_other_modalities_and_hidden_folders_are_left_alone(bids: Write) -> None:

@@ -24,14 +24,14 @@ GREY = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
 
 
 def test_a_picture_of_the_right_size_comes_back_as_it_is(tmp_path: Path) -> None:
-    values, _ = read_picture(_save(tmp_path / "a.png", GREY), shape=(8, 8), channels=1)
+    values, *_ = read_picture(_save(tmp_path / "a.png", GREY), shape=(8, 8), channels=1)
     np.testing.assert_allclose(values, GREY[None] / np.float32(255))
 
 
 def test_rows_are_the_height(tmp_path: Path) -> None:
     pixels = np.zeros((8, 16, 3), np.uint8)
     pixels[:4, :, 0] = 255
-    values, _ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 16), channels=3)
+    values, *_ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 16), channels=3)
     assert values.shape == (3, 8, 16)
     assert values[0, :4].min() == 1
     assert values[1:].max() == 0
@@ -40,35 +40,35 @@ def test_rows_are_the_height(tmp_path: Path) -> None:
 def test_the_middle_is_kept_when_the_proportions_differ(tmp_path: Path) -> None:
     pixels = np.zeros((10, 30), np.uint8)
     pixels[:, 10:20] = 200
-    values, _ = read_picture(_save(tmp_path / "a.png", pixels), shape=(10, 10), channels=1)
+    values, *_ = read_picture(_save(tmp_path / "a.png", pixels), shape=(10, 10), channels=1)
     np.testing.assert_allclose(values, 200 / 255, atol=1e-6)
 
 
 def test_shrinking_averages_and_does_not_pick(tmp_path: Path) -> None:
     checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    values, _ = read_picture(_save(tmp_path / "a.png", checks), shape=(8, 8), channels=1)
+    values, *_ = read_picture(_save(tmp_path / "a.png", checks), shape=(8, 8), channels=1)
     np.testing.assert_allclose(values, 0.5, atol=0.02)
 
 
 def test_grey_is_repeated_and_colour_becomes_luma(tmp_path: Path) -> None:
-    values, _ = read_picture(_save(tmp_path / "a.png", GREY), shape=(8, 8), channels=3)
+    values, *_ = read_picture(_save(tmp_path / "a.png", GREY), shape=(8, 8), channels=3)
     assert (values == values[0]).all()
     green = np.zeros((8, 8, 3), np.uint8)
     green[1:, :, 1] = 255
-    values, _ = read_picture(_save(tmp_path / "b.png", green), shape=(8, 8), channels=1)
+    values, *_ = read_picture(_save(tmp_path / "b.png", green), shape=(8, 8), channels=1)
     assert values.max() == pytest.approx(0.587, abs=0.002)
 
 
 def test_sixteen_bits_keep_their_fine_steps(tmp_path: Path) -> None:
     deep = np.arange(64, dtype=np.uint16).reshape(8, 8) + 1000
-    values, _ = read_picture(_save(tmp_path / "a.png", deep), shape=(8, 8), channels=1)
+    values, *_ = read_picture(_save(tmp_path / "a.png", deep), shape=(8, 8), channels=1)
     np.testing.assert_allclose(values[0] * 65535, deep, atol=0.01)
 
 
 def test_transparent_pixels_are_black(tmp_path: Path) -> None:
     pixels = np.full((8, 8, 4), 255, np.uint8)
     pixels[:4, :, 3] = 0
-    values, _ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 8), channels=1)
+    values, *_ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 8), channels=1)
     assert values[0, :4].max() == 0
     assert values[0, 4:].min() == 1
 
@@ -77,7 +77,7 @@ def test_transparent_pixels_are_black(tmp_path: Path) -> None:
 def test_the_digest_is_the_same_in_every_lossless_format(tmp_path: Path, ending: str) -> None:
     options = {"lossless": True} if ending == "webp" else {}
     path = _save(tmp_path / f"a.{ending}", np.stack([GREY] * 3, axis=-1), **options)
-    _, digest = read_picture(_save(tmp_path / "b.png", GREY), shape=(8, 8), channels=1)
+    _, digest, _ = read_picture(_save(tmp_path / "b.png", GREY), shape=(8, 8), channels=1)
     assert read_picture(path, shape=(8, 8), channels=1)[1] == digest
     assert read_picture(_save(tmp_path / "c.png", GREY.T), shape=(8, 8), channels=1)[1] != digest
 

@@ -11,10 +11,11 @@ from ctlr.encoders import build_encoder, build_head, projection_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Batch, Objective
 from ctlr.methods.losses import TaskLoss
+from ctlr.methods.pooled import Pooled
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT, batch_statistics_kept, with_rms
-from ctlr.specs import EncoderSpec, SimCLRSpec, VATSpec, ViewsSpec
+from ctlr.specs import EncoderSpec, FinetuneSpec, PooledSpec, SimCLRSpec, VATSpec, ViewsSpec
 
 
 def encoder(ndim: int = 2) -> Encoder:
@@ -43,14 +44,26 @@ def vat(classes: int, ndim: int) -> Objective:
     )  # fmt: skip
 
 
-OBJECTIVES: dict[str, Callable[[int, int], Objective]] = {"supervised": supervised, "simclr": simclr, "vat": vat}
+def pooled(classes: int, ndim: int) -> Objective:
+    net = encoder(ndim)
+    return Pooled(
+        net, head(net, max(1, classes)), TaskLoss(classes=classes),
+        PooledSpec(finetune=FinetuneSpec(views=ViewsSpec())),
+        source_head=head(net, 2), source_loss=TaskLoss(classes=2),
+    )  # fmt: skip
+
+
+OBJECTIVES: dict[str, Callable[[int, int], Objective]] = {
+    "supervised": supervised, "simclr": simclr, "vat": vat, "pooled": pooled,
+}  # fmt: skip
 
 
 def batches(classes: int, ndim: int) -> dict[str, Batch]:
     rng = torch.Generator().manual_seed(1)
     images = torch.randn(6, 1, *[32] * ndim, generator=rng)
     target = torch.tensor([0, 1, 2, 0, 1, -1]) if classes else torch.tensor([0.5, -1, 1, 0, 2, math.nan])
-    return {"labelled": Batch(images, target), "pool": Batch(images + 1, torch.tensor([0, 1, 0, 1, -1, -1]))}
+    others = Batch(images + 1, torch.tensor([0, 1, 0, 1, -1, -1]))
+    return {"labelled": Batch(images, target), "pool": others, "source": others}
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -145,3 +158,45 @@ def test_running_statistics_stand_still_inside_the_block_and_move_again_after_it
     assert torch.equal(norm.running_mean, torch.zeros(3))
     norm(torch.ones(8, 3))
     assert torch.allclose(norm.running_mean, torch.full((3,), 0.1))
+
+
+# ---------------------------------------------------------------- pooled
+
+
+def pool_of(images: Tensor, spec: PooledSpec, source_head: nn.Module | None) -> tuple[Pooled, dict[str, Batch]]:
+    net = encoder()
+    loss = TaskLoss(classes=0)
+    objective = Pooled(net, head(net, 1), loss, spec, source_head=source_head, source_loss=loss)
+    own, other = Batch(images[:4], torch.zeros(4)), Batch(images[4:], torch.ones(len(images) - 4))
+    return objective, {"labelled": own, "source": other}
+
+
+def test_a_pooled_loss_is_the_targets_plus_the_weighted_sources() -> None:
+    images = torch.randn(10, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    other_head = head(encoder(), 1)
+    totals = {}
+    for weight in (1.0, 3.0):
+        objective, given = pool_of(images, PooledSpec(source_weight=weight), other_head)
+        totals[weight] = objective(given, torch.Generator()).item()
+    features = encoder()(images)  # batch norms see both sides at once
+    own = head(encoder(), 1)(features)[:4, 0].square().mean().item()
+    other = (other_head(features)[4:, 0] - 1).square().mean().item()
+    assert totals[1.0] == pytest.approx(own + other, rel=1e-5)
+    assert totals[3.0] == pytest.approx(own + 3 * other, rel=1e-5)
+
+
+def test_one_task_on_both_sides_has_one_head_that_learns_from_both() -> None:
+    images = torch.randn(10, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    objective, given = pool_of(images, PooledSpec(), None)
+    assert sum("head" in name for name, _ in objective.named_parameters()) == 2  # weight and bias
+    total = objective(given, torch.Generator()).item()
+    outputs = head(encoder(), 1)(encoder()(images))[:, 0]
+    assert total == pytest.approx(outputs[:4].square().mean().item() + (outputs[4:] - 1).square().mean().item(), 1e-5)
+
+
+def test_views_of_finetuning_change_the_images_of_both_sides() -> None:
+    images = torch.randn(10, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    mirrored = ViewsSpec(rotate=0, translate=0, scale=0, warp=0, flip=1)
+    objective, given = pool_of(images, PooledSpec(finetune=FinetuneSpec(views=mirrored)), None)
+    plain, flipped = pool_of(images.flip(-1), PooledSpec(), None)
+    assert objective(given, torch.Generator()).item() == pytest.approx(plain(flipped, torch.Generator()).item(), 1e-5)

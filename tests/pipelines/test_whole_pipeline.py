@@ -22,7 +22,7 @@ from ctlr.cluster.request import Request, request_of
 from ctlr.config import BenchmarkConfig, load
 from ctlr.plan import make_plan
 
-FILE = CLINIC.replace("sample_sizes: [4, 6]", "sample_sizes: [4]").replace(
+FILE = CLINIC.replace("[4, 6]", "[4]").replace("baselines: []", "baselines: [linear]").replace(
     "methods: {scratch: {}, supervised: {}}",
     "methods: {scratch: {}, supervised: {}, doomed: {method: scratch, finetune: {lr: 1.0e+30, clip: null}}}",
 ) + "platform: {roots: {clinic: data/clinic}, trials: local}\n"  # fmt: skip
@@ -95,7 +95,11 @@ def test_the_pipeline_gives_the_scores_of_the_laptop(
     cloud: Cloud, tasks: list[str], laptop: dict[str, dict[str, Any]]
 ) -> None:
     found = cloud.results()
-    assert found.keys() == laptop.keys() == {f"{name} n4 s0" for name in ("mean", "scratch", "supervised", "doomed")}
+    assert (
+        found.keys()
+        == laptop.keys()
+        == {f"{name} n4 s0" for name in ("mean", "linear", "scratch", "supervised", "doomed")}
+    )
     for name, result in found.items():
         assert result["scores"] == laptop[name]["scores"], name
         assert (result["status"], result["reason"]) == (laptop[name]["status"], laptop[name]["reason"])

@@ -29,7 +29,9 @@ from ctlr.specs import (
     DataTask,
     EncoderSpec,
     ImagesSpec,
+    LinearSpec,
     MeanSpec,
+    NearestSpec,
     Objective,
     Parameter,
     PretrainSpec,
@@ -65,12 +67,16 @@ METHODS: dict[str, AnyMethod] = {
     "supervised": SupervisedSpec(label="supervised"),
     "simclr": SimCLRSpec(label="simclr"),
     "vat": VATSpec(label="vat"),
+    "linear": LinearSpec(label="linear"),
+    "nearest": NearestSpec(label="nearest"),
 }
 MAE = {
     "scratch": {20: 11.0, 50: 8.6, 100: 6.8},
     "supervised": {20: 8.2, 50: 7.3, 100: 6.6},
     "simclr": {20: 9.8, 50: 8.5, 100: 6.9},
     "vat": {20: 12.9, 50: 9.0, 100: 7.0},
+    "linear": {20: 10.5, 50: 6.0, 100: 6.7},
+    "nearest": {20: 9.9, 50: 8.4, 100: 8.0},
 }
 SHRINK = {20: 0.7, 50: 0.75, 100: 0.8}
 ACCURACY = {
@@ -120,7 +126,7 @@ class Benchmark:
     results: list[StudyResult] = field(default_factory=list)
 
     def add(self, study: Study, rows: dict[str, list[dict[str, object]]], scores: dict[str, dict[str, float]]) -> None:
-        trained = study.method.method != "mean"
+        trained = study.method.trains_network
         folder = self.root / "studies" / study.id
         folder.mkdir(parents=True, exist_ok=True)
         lines = [{"subject": row.pop("subject"), "split": split, **row} for split in rows for row in rows[split]]
@@ -250,6 +256,13 @@ def age(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
 
 
 @pytest.fixture(scope="session")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    """That of `age`, with two baselines."""
+    methods = ("mean", "scratch", "supervised", "simclr", "linear", "nearest")
+    return age_benchmark(tmp_path_factory.mktemp("beside"), methods)
+
+
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     return digits_benchmark(tmp_path_factory.mktemp("digits"))
 
@@ -289,6 +302,19 @@ def retrained() -> Callable[..., Benchmark]:
 def new_benchmark(tmp_path: Path) -> Callable[..., Benchmark]:
     """Build an age benchmark of other factors in a folder of its own."""
     return lambda **factors: age_benchmark(tmp_path / "workspace", **factors)
+
+
+@pytest.fixture
+def scratch_alone(tmp_path: Path) -> Callable[[float, float], Benchmark]:
+    """Scratch at n = 20, two seeds, whose gap has a slope of `shrink - 1`, and whose error is `mae` at least."""
+
+    def build(shrink: float, mae: float) -> Benchmark:
+        benchmark = Benchmark(tmp_path)
+        for seed in (0, 1):
+            add_regression(benchmark, make_study(AGE, METHODS["scratch"], 20, seed), mae, shrink)
+        return benchmark
+
+    return build
 
 
 # ---------------------------------------------------------------- searches

@@ -207,3 +207,16 @@ def test_the_report_loads_no_torch_and_its_front_no_matplotlib() -> None:
         "import ctlr.report.contents, ctlr.report.model_card; assert not {'torch', 'mlflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_provenance_says_which_layers_were_trained_in_which_precision(
+    read: Callable[[Path], Any], age: Any, tmp_path: Path
+) -> None:
+    mixed = "cpu bf16 channels_last_3d; 2 of 8 convolutions in float32 (blocks.3.0, blocks.4.0)"
+    trained = [result for result in age.results if result.parameters]
+    results = [result.model_copy(update={"device": mixed}) for result in trained]
+    results[0] = results[0].model_copy(update={"device": "cpu float32 contiguous_format"})
+    text = read(build(type(age)(age.root, results), tmp_path)).text
+    encoder = trained[0].study.encoder.label
+    assert f"{encoder} {mixed} {len(trained) - 1}" in text
+    assert f"{encoder} cpu float32 contiguous_format 1" in text

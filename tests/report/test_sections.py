@@ -43,6 +43,17 @@ def test_two_encoders_are_two_sections(new_benchmark: Callable[..., Any]) -> Non
     assert [section.slug for section in grouped(benchmark)] == ["age-small", "age-big"]
 
 
+def test_what_has_no_encoder_stands_beside_every_encoder(new_benchmark: Callable[..., Any]) -> None:
+    benchmark = new_benchmark(methods=("mean", "linear", "scratch", "supervised"), sizes=(20,), seeds=(0,))
+    big = EncoderSpec(label="big", name="sfcn")
+    benchmark.results += [changed(result, encoder=big) for result in benchmark.results[2:]]
+    first, second = grouped(benchmark)
+    assert [section.encoder.label for section in (first, second)] == ["small", "big"]
+    assert first.methods == second.methods == ("mean", "linear", "scratch", "supervised")
+    assert (first.references, first.contenders) == (("linear",), ("supervised",))
+    assert first.cells["linear", 20] == second.cells["linear", 20]
+
+
 def test_sections_of_the_same_name_are_numbered(new_benchmark: Callable[..., Any]) -> None:
     benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
     target = benchmark.results[1].study.target

@@ -180,3 +180,34 @@ def keep_rows(benchmark: Any, keep: Callable[[str], bool]) -> None:
     """Drop lines of the first study's predictions."""
     file = _predictions(benchmark)
     file.write_text("\n".join(filter(keep, file.read_text().splitlines())) + "\n")
+
+
+# ---------------------------------------------------------------- baselines
+
+
+@pytest.fixture(scope="module")
+def held(beside: Any) -> Rows:
+    return computed(beside)[1]
+
+
+def test_each_method_is_held_against_the_best_baseline_of_its_size(held: Rows) -> None:
+    assert held.references == {20: "nearest", 50: "linear", 100: "linear"}
+    best = {20: 9.9, 50: 6.0, 100: 6.7}
+    found = {(row.method, row.n_train): row.gain.mean for row in held.over_references}
+    assert found == pytest.approx({(method, n): best[n] - mae for (method, n), mae in MAE.items()})
+
+
+def test_baselines_add_nothing_to_the_comparisons_with_scratch(held: Rows, rows: Rows) -> None:
+    assert held.gains == rows.gains
+    assert held.over_mean == rows.over_mean
+    assert held.replicates == rows.replicates
+
+
+def test_the_comparisons_with_baselines_are_a_family_of_their_own(held: Rows) -> None:
+    assert len(held.over_references) == 9
+    raw = [row.gain.p for row in held.over_references]
+    assert min(row.p_holm for row in held.over_references) == pytest.approx(min(1.0, 9 * min(raw)))
+
+
+def test_no_gap_is_corrected_by_subjects_that_a_baseline_has_learned(held: Rows) -> None:
+    assert {row.method for row in held.gaps} == {"scratch", "supervised", "simclr"}

@@ -8,7 +8,7 @@ from ctlr.steps.calibrate import measure
 
 def test_every_stage_of_a_plan_gets_a_rate_and_the_whole_plan_a_time(bench: Bench) -> None:
     plan = Plan(datasets=bench.plan.datasets, pretrainings=bench.plan.pretrainings, studies=bench.plan.studies[:5])
-    rates = measure(plan)
+    rates = measure(plan, {})
     expected = {rate_key("pretrain", s.target.data, s.method, s.encoder) for s in plan.pretrainings}
     expected |= {
         rate_key("finetune", s.target.data, s.method, s.encoder)

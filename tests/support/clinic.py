@@ -38,6 +38,7 @@ encoders: {small_cnn: {}}
 methods: {scratch: {}, supervised: {}}
 sample_sizes: [4, 6]
 seeds: [0]
+baselines: []
 split: {test: 8}
 training:
   pretrain: {epochs: 2}

@@ -21,6 +21,7 @@ encoders: {small_cnn: {}}
 methods: {scratch: {}, supervised: {finetune: {n_frozen: 1}}, simclr: {}, vat: {}}
 sample_sizes: [6, 10]
 seeds: [0]
+baselines: []
 split: {test: 12, stratify: [sex]}
 training:
   pretrain: {epochs: 2}

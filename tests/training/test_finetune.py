@@ -252,6 +252,39 @@ def test_a_ratio_of_one_changes_no_bit(tmp_path: Path) -> None:
     assert all(map(torch.equal, bits(plain), bits(said)))
 
 
+# ---------------------------------------------------------------- again
+
+
+def replayed(folder: Path, spec: FinetuneSpec, first: Fitted) -> tuple[Objective, Watched]:
+    folder.mkdir()
+    objective = network()
+    with watching(objective) as watched:
+        watched.fitted = fit(
+            objective, {"labelled": rows()}, spec=spec, seed=0, placement=PLAIN, folder=folder, replay=first.kept_path
+        )
+    return objective, watched
+
+
+def test_a_replay_goes_through_the_stages_that_a_plateau_ended(tmp_path: Path) -> None:
+    spec = finetuning(strategy="gradual", plateau=1, stage_epochs=3, epochs=13)
+    objective, first = run(tmp_path / "a", spec, validate=scored([1, 0, 2, 3, 0, 9, 8, 7, 6, 5, 4, 3, 2]))
+    assert first.fitted.best_epoch == 6
+    assert [row["stage"] for row in first.fitted.history[:6]] == [1, 1, 2, 2, 2, 3]
+    same, again = replayed(tmp_path / "b", spec, first.fitted)
+    assert [row["stage"] for row in again.fitted.history] == [1, 1, 2, 2, 2, 3]
+    assert again.rates == first.rates[:12]
+    assert all(map(torch.equal, bits(objective), bits(same)))
+
+
+def test_a_replay_leaves_out_epochs_that_a_fresh_stage_threw_away(tmp_path: Path) -> None:
+    spec = finetuning(strategy="probe_then_full", stage_epochs=3, epochs=8)
+    _, first = run(tmp_path / "a", spec, validate=scored([1, 5, 2, 3, 6, 9, 1, 1]))
+    assert first.fitted.kept_path == [[0, 2, 3], [1, 3, 5]]  # two of three epochs, then three of five
+    _, again = replayed(tmp_path / "b", spec, first.fitted)
+    assert again.moved == [{4}] * 4 + [ALL] * 6
+    assert again.rates == [*first.rates[:4], *first.rates[6:12]]
+
+
 # ---------------------------------------------------------------- when
 
 

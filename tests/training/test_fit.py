@@ -2,6 +2,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +53,7 @@ def run(
     validate: Callable[[], Validation] | None = None,
     stop_after: int | None = None,
     seed: int = 0,
+    **options: Any,
 ) -> tuple[Fitted, dict[str, Tensor]]:
     folder.mkdir(exist_ok=True)
     objective = network()
@@ -62,7 +64,7 @@ def run(
 
     fitted = fit(
         objective, {"labelled": rows()}, spec=spec, seed=seed, placement=placement, folder=folder, validate=validate,
-        progress=progress,
+        progress=progress, **options,
     )  # fmt: skip
     return fitted, {name: tensor.clone() for name, tensor in objective.state_dict().items()}
 
@@ -80,7 +82,7 @@ def test_an_interrupted_stage_ends_with_the_same_numbers_as_an_uninterrupted_one
     tmp_path: Path, optimiser: str, precision: str
 ) -> None:
     spec = FitSpec.model_validate({"epochs": 4, "batch_size": 4, "optimiser": optimiser, "dropout": 0.3})
-    placement = place(network().encoder, ComputeSpec.model_validate({"precision": precision}), "cpu", 2)
+    placement = place(network().encoder, ComputeSpec.model_validate({"precision": precision}), "cpu", (1, 32, 32))
     whole, weights = run(tmp_path / "whole", spec, placement=placement)
     for stop in (1, 3):
         with pytest.raises(Interrupted):
@@ -94,11 +96,41 @@ def test_an_interrupted_stage_ends_with_the_same_numbers_as_an_uninterrupted_one
 def test_the_best_epochs_weights_are_kept_also_across_an_interruption(tmp_path: Path) -> None:
     spec = FitSpec(epochs=4, batch_size=4)
     best, weights = run(tmp_path / "two", FitSpec(epochs=4, batch_size=4), validate=judge([1, 5, 3, 2]))
-    assert (best.best_epoch, best.epochs, best.best_scores) == (2, 4, {"mae": 1.0})
+    assert (best.best_epoch, best.epochs, best.kept_scores) == (2, 4, {"mae": 1.0})
     with pytest.raises(Interrupted):
         run(tmp_path / "cut", spec, validate=judge([1, 5, 3]), stop_after=3)
     resumed, same = run(tmp_path / "cut", spec, validate=judge([2]))
     assert resumed.best_epoch == 2
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+
+
+def test_the_last_epochs_weights_stay_where_validation_is_not_to_choose(tmp_path: Path) -> None:
+    spec = FitSpec(epochs=3, batch_size=4)
+    fitted, weights = run(tmp_path / "last", spec, validate=judge([1, 5, 3]), keep_best=False)
+    assert (fitted.best_epoch, fitted.epochs) == (2, 3)
+    _, unjudged = run(tmp_path / "plain", spec)
+    assert all(torch.equal(weights[name], unjudged[name]) for name in weights)
+
+
+@pytest.mark.parametrize(
+    ("keep", "patience", "watching", "best"),
+    [("auto", None, 99, False), ("auto", None, 100, True), ("auto", 3, 25, True), ("best", None, 2, True),
+     ("last", None, 500, False)],
+)  # fmt: skip
+def test_a_hundred_subjects_or_patience_choose_the_epoch_unless_the_file_says_otherwise(
+    keep: str, patience: int | None, watching: int, best: bool
+) -> None:
+    spec = FitSpec.model_validate({"keep": keep, "patience": patience})
+    assert spec.keeps_best(watching) is best
+
+
+def test_a_replay_makes_the_chosen_weights_again_without_validation(tmp_path: Path) -> None:
+    spec = FitSpec(epochs=5, batch_size=4, patience=2)
+    chosen, weights = run(tmp_path / "first", spec, validate=judge([1, 2, 9, 3, 4]))
+    assert chosen.kept_path == [[0, 3, 5]]
+    again, same = run(tmp_path / "again", spec, replay=chosen.kept_path)
+    assert (again.epochs, chosen.best_epoch) == (3, 3)
+    assert [row["lr"] for row in again.history] == [row["lr"] for row in chosen.history[:3]]
     assert all(torch.equal(weights[name], same[name]) for name in weights)
 
 

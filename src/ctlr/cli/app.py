@@ -40,6 +40,14 @@ click.rich_click.MAX_WIDTH = 110
 def main() -> NoReturn:
     """Entry point: run a command, turn every error into one message and an exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        code = _run_command()
+    except KeyboardInterrupt:  # once more, while the first one was told
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run_command() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does, where a terminal knows ASCII alone
     try:
@@ -51,6 +59,8 @@ def main() -> NoReturn:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
+        for number in (signal.SIGINT, signal.SIGTERM):  # nothing is left to save: the next one ends us at once
+            signal.signal(number, signal.SIG_DFL)
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
     except OSError as error:
@@ -61,7 +71,7 @@ def main() -> NoReturn:
         if error.errno == errno.ENOSPC:
             click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
             code = 1
-    sys.exit(code or 0)
+    return int(code or 0)
 
 
 def _as_interrupt(number: int, frame: Any) -> NoReturn:

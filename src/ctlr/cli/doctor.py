@@ -21,6 +21,10 @@ from ctlr.errors import ClusterError, ConfigError
 __all__ = ["doctor", "examine"]
 
 NEEDED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "nibabel", "isal", "safetensors", "pydantic")
+SHOWN = ("small_cnn", "sfcn", "resnet18")
+"""Encoders of which it is said which of their layers run in which precision."""
+SHOWN_SIDE = 32
+"""Voxels a side of the volumes that they then read, the side of a new benchmark's."""
 ROOM_BYTES = 2 * 2**30
 """Free disk below which a run is likely to stop."""
 
@@ -79,6 +83,7 @@ def _findings(workspace: Path) -> Iterator[tuple[str, bool, str, str, bool]]:
         yield _package(package, f"pip install {package}", optional=False)
     yield _package("mlflow", "pip install 'ctlr[tracking]', or leave `tracking` at `backend: none`", optional=True)
     yield from _processor()
+    yield from _precision()
     yield from _disk(workspace)
 
 
@@ -105,6 +110,23 @@ def _processor() -> Iterator[tuple[str, bool, str, str, bool]]:
         "A run on the CPU works; for a GPU install its driver and a CUDA build of torch.",
         True,
     )
+
+
+def _precision() -> Iterator[tuple[str, bool, str, str, bool]]:
+    """What `precision: auto` comes to on this CPU, after a test of every convolution."""
+    from ctlr.encoders import build_encoder
+    from ctlr.specs import ComputeSpec, EncoderSpec
+    from ctlr.training import placement
+
+    if not placement.cpu_multiplies_bf16():
+        yield "precision", True, "float32 on the CPU: this processor does not multiply bf16 in hardware", "", False
+        return
+    shape = (1, SHOWN_SIDE, SHOWN_SIDE, SHOWN_SIDE)
+    for name in SHOWN:
+        encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=3, seed=0)
+        found = placement.place(encoder, ComputeSpec(), "cpu", shape)
+        told = f"{found.name}{'' if found.faulty else f', all {found.convolutions} convolutions'}"
+        yield f"precision of {name} at {SHOWN_SIDE}^3", True, told, "", False
 
 
 def _disk(workspace: Path) -> Iterator[tuple[str, bool, str, str, bool]]:

@@ -15,7 +15,7 @@ from ctlr.cli.trial import option_values, prepare
 from ctlr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ctlr.specs import Study
+    from ctlr.specs import LeakSpec, Study
     from ctlr.training.lr_finder import RateCurve, RateSuggestions
 
 __all__ = ["lr_find"]
@@ -53,9 +53,9 @@ def lr_find(**params: Any) -> None:
         raise ConfigError(f"`--lr-max` must be above `--lr-min`; got {params['lr_max']:g} and {params['lr_min']:g}.")
     if params["device"] != "auto":
         check_device(params["device"])
-    study, stage = _study(params), params["stage"]
+    (study, leaks), stage = _study(params), params["stage"]
     workspace = Workspace(params["workspace"])
-    arrays = prepare([study], workspace)
+    arrays = prepare([study], workspace, leaks)
     spec = SweepSpec(lr_min=params["lr_min"], lr_max=params["lr_max"], steps=params["steps"])
     with counting("steps") as progress:
         curve = sweep_rates(
@@ -83,16 +83,18 @@ def _rate_now(study: Study, stage: str) -> float:
     return method.pretrain.lr
 
 
-def _study(params: dict[str, Any]) -> Study:
+def _study(params: dict[str, Any]) -> tuple[Study, LeakSpec]:
+    """The study that is asked for, and what its benchmark counts as a leak."""
     from ctlr.config import load
     from ctlr.tuning.options import check_stage, with_options
     from ctlr.tuning.request import TrialRequest, pick_study
 
     named = ("study", "n_train", "encoder", "seed", "transfer", "stage")
     request = TrialRequest(benchmark=str(params["benchmark"]), **{name: params[name] for name in named})
-    study = pick_study(request, load(params["benchmark"]))
+    config = load(params["benchmark"])
+    study = pick_study(request, config)
     check_stage(study, (), params["stage"])
-    return with_options(study, option_values(params["settings"]))
+    return with_options(study, option_values(params["settings"])), config.leaks
 
 
 def _write(out: Path, curve: RateCurve, found: RateSuggestions) -> None:

@@ -18,6 +18,7 @@ from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
 from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
+from ctlr.interrupts import held
 from ctlr.report.tuning_page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
@@ -131,15 +132,15 @@ def _launched(
             "machine.",
             err=True,
         )
-        with contextlib.closing(ProcessLauncher(experiment, folder)) as programs:
+        with held(), contextlib.closing(ProcessLauncher(experiment, folder)) as programs:
             yield programs, lambda trial, report: None
         return
-    arrays = prepare([warm.first_study], workspace)
+    arrays = prepare([warm.first_study], workspace, warm.config.leaks)
     workers = min(limits.workers or 1, experiment.parallel)
     launcher = WarmLauncher(
         warm.job_of, arrays, workspace, workers=workers, device=device, folder=folder, metrics=metric_names(experiment)
     )
-    with contextlib.closing(launcher), TrialRecords(warm.config, workspace) as records:
+    with TrialRecords(warm.config, workspace) as records, held(), contextlib.closing(launcher):
 
         def record(trial: Trial, report: TrialReport | None) -> None:
             done = launcher.done.get(trial.number)

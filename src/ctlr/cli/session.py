@@ -112,7 +112,7 @@ def run_benchmark(
     Returns:
         Number of studies that failed.
     """
-    began = time.monotonic()
+    began, since = time.monotonic(), time.time()
     check_device(device)
     plan = make_plan(config)
     if config.tuning is not None:
@@ -151,9 +151,10 @@ def run_benchmark(
                     at_defaults = collect_at_defaults(plan, arrays, workspace)
                     _record(results, recorder, "failed")
                     _record(at_defaults, recorder, "failed", AT_DEFAULTS)
-        if jobs:
-            note_rates(plan, arrays, workspace)
         page = _report(run, results, collect_transfers(plan, arrays, workspace), arrays, workspace, at_defaults)
+        if jobs:
+            took = time.monotonic() - began if run.searches == known else 0.0
+            note_rates(plan, arrays, workspace, workers=crew, since=since, seconds=took)
     _print(config, results, page, output, at_defaults)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; run again to record what is missing.")
@@ -285,6 +286,10 @@ def _print(
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
+    for path in sorted((page.parent / "tables").glob("training-*.csv")):
+        with path.open(newline="") as file:
+            for advice in dict.fromkeys(row["advice"] for row in csv.DictReader(file) if row["advice"]):
+                click.echo(advice, err=True)
     for result in (*results, *at_defaults):
         if result.status == "failed":
             click.echo(f"{result.study.id} failed: {scrub(result.reason)}", err=True)
@@ -293,7 +298,7 @@ def _print(
 
 def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
     """One row a method, one column a size: mean and interval."""
-    sizes = list(dict.fromkeys(row["n_train"] for row in rows))
+    sizes = {row["n_train"]: row.get("labelled", row["n_train"]) for row in rows}
     cells = {
         (row["method"], row["n_train"]): "{:.3g} ({:.3g} to {:.3g})".format(
             *(float(row[k]) for k in ("mean", "low", "high"))
@@ -301,6 +306,6 @@ def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
         for row in rows
     }
     return [
-        {"method": method} | {f"n = {size}": cells.get((method, size), "") for size in sizes}
+        {"method": method} | {f"n = {words}": cells.get((method, size), "") for size, words in sizes.items()}
         for method in dict.fromkeys(row["method"] for row in rows)
     ]

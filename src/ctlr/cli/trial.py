@@ -16,7 +16,7 @@ from ctlr.cli.options import study_options
 from ctlr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ctlr.specs import StoredArrays, Study
+    from ctlr.specs import LeakSpec, StoredArrays, Study
     from ctlr.tuning.request import TrialJob, TrialRequest
     from ctlr.workspace import Workspace
 
@@ -135,7 +135,7 @@ def run_request(request: TrialRequest) -> None:
     if request.device != "auto":
         check_device(request.device)
     workspace = Workspace(request.workspace)
-    arrays = prepare([job.study], workspace)
+    arrays = prepare([job.study], workspace, config.leaks)
     records = TrialRecords(config, workspace)
     with records.following(job, request.name) as record:
 
@@ -154,7 +154,7 @@ def _train(job: TrialJob, arrays: Mapping[str, StoredArrays], workspace: Workspa
     return run_trial(job, arrays, workspace, report=report, device=device)
 
 
-def prepare(studies: Sequence[Study], workspace: Workspace) -> dict[str, StoredArrays]:
+def prepare(studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec) -> dict[str, StoredArrays]:
     """Preprocess what studies need and is not stored yet, and refuse splits that leak; other processes wait meanwhile.
 
     Raises:
@@ -170,7 +170,8 @@ def prepare(studies: Sequence[Study], workspace: Workspace) -> dict[str, StoredA
         arrays = preprocess_all(
             tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=display
         )
-    gate(Plan(datasets=tuple(datasets.values()), pretrainings=(), studies=tuple(studies)), arrays, workspace)
+    plan = Plan(datasets=tuple(datasets.values()), pretrainings=(), studies=tuple(studies), leaks=leaks)
+    gate(plan, arrays, workspace)
     return arrays
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan, make_plan
-from ctlr.specs import BidsSpec, MeanSpec, PretrainSpec, Study, fingerprint
+from ctlr.specs import BidsSpec, PretrainSpec, Study, fingerprint
 
 __all__ = ["Request", "pods_of", "request_of"]
 
@@ -68,7 +68,7 @@ def pods_of(plan: Plan) -> dict[str, int]:
     Where pretrainings are tuned, each sample size may come to need one of its own; the number here is that before.
     A search that chooses the options in the file leaves a study fewer.
     """
-    trained = {study.identity() for study in plan.studies if not isinstance(study.method, MeanSpec)}
+    trained = {study.identity() for study in plan.studies if study.method.trains_network}
     at_defaults = len({study.identity() for study in plan.at_defaults})  # the others will have other options by then
     groups = 0
     if plan.searches:

@@ -18,7 +18,6 @@ from ctlr.plan import Plan
 from ctlr.pool import Event, Job
 from ctlr.specs import (
     Checkpoint,
-    MeanSpec,
     PretrainSpec,
     SearchResult,
     StoredArrays,
@@ -116,7 +115,7 @@ def schedule_training(workspace: str, submission: str, *, study: str = "") -> di
 
     Returns:
         `pretrainings`, `scores` (of transfers), `studies` to finetune and evaluate, and `floors`, which are evaluated
-        alone (the mean predictor).
+        alone (the mean predictor and the baselines).
 
     Raises:
         DataError, ConfigError, LeakageError: The data cannot be used so, for the whole benchmark.
@@ -194,7 +193,11 @@ def evaluate_study(workspace: str, submission: str, name: str, *, device: str) -
     study = Study.model_validate_json(payload)
     key = study_key(study, arrays)
     failed = run.workspace.root / "failed" / f"{key}.json"
-    if not isinstance(study.method, MeanSpec) and not run.workspace.has("finetuned", key):
+    if study.method.trains_network and not run.workspace.has("finetuned", key):
+        return StudyResult.model_validate_json(failed.read_text())
+    spec = PretrainSpec.of(study)
+    if spec is not None and not run.workspace.has("pretrained", pretrain_key(spec, arrays)):
+        _failed(run, study, arrays, _why_not_pretrained(run, pretrain_key(spec, arrays)))
         return StudyResult.model_validate_json(failed.read_text())
     with exclusively(run.workspace, "studies", key):
         outcome = run_step(Job(name, "evaluate", payload), arrays, run.workspace, device=device, on_event=_say)
@@ -268,7 +271,7 @@ def _named(job: Job) -> tuple[str, str]:
         ends = f"{pair.source.data.name}-{pair.source.task.name}-to-{pair.target.data.name}-{pair.target.task.name}"
         return SCORES, ends
     study = Study.model_validate_json(job.payload)
-    kind = FLOORS if isinstance(study.method, MeanSpec) else STUDIES
+    kind = STUDIES if study.method.trains_network else FLOORS
     return kind, f"{study.method.label}-{study.target.task.name}-n{study.n_train}-s{study.seed}"
 
 
@@ -294,7 +297,8 @@ def _trained(run: Submission, key: str, checkpoint: Checkpoint) -> Facts:
     return _address(run, checkpoint.path) | {
         "status": "ok", "fingerprint": key, "sha256": checkpoint.sha256, "epochs": checkpoint.epochs,
         "best_epoch": checkpoint.best_epoch, "seconds": round(checkpoint.seconds, 3),
-        **{f"validation_{name}": value for name, value in checkpoint.scores.items()},
+        # After a refit nobody validates the weights: these scores are of the training that chose the epoch.
+        **{f"{'before_refit' if checkpoint.refit else 'validation'}_{k}": v for k, v in checkpoint.scores.items()},
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from ctlr.specs import (
     EncoderSpec,
     FinetuneSpec,
     FitSpec,
+    LeakSpec,
     PlatformSpec,
     SplitSpec,
     TaskSpec,
@@ -96,7 +97,11 @@ class Frame(Value):
     """Labelled training subjects of the target: one point of the learning curve each."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_distinct)]
     """Each repeats the whole grid with other subjects, weights and views."""
+    baselines: tuple[str, ...] | None = None
+    """What stands beside the methods in every table without being listed there, by name; null: all that apply."""
     split: SplitSpec = SplitSpec()
+    leaks: LeakSpec = LeakSpec()
+    """What counts as a leak, and what is accepted."""
     compute: ComputeSpec = ComputeSpec()
     tuning: TuningSpec | None = None
     """Search for each method's best options first; null runs them as they are written."""
@@ -124,11 +129,11 @@ class BenchmarkConfig(Frame):
         return self
 
     def identity(self) -> str:
-        """Fingerprint of what decides results: not of folders' whereabouts, the prose, tracking, report, platform."""
+        """Fingerprint of what decides results: not of folders' places, prose, leaks, tracking, report, platform."""
         return fingerprint(self.model_dump_json(exclude=_INCIDENTAL))
 
 
-_INCIDENTAL: dict[str, Any] = {"description": True, "tracking": True, "report": True, "platform": True,
+_INCIDENTAL: dict[str, Any] = {"description": True, "leaks": True, "tracking": True, "report": True, "platform": True,
                                "datasets": {"__all__": {"root"}},
                                "tuning": {"experiments", "warm_start"}}  # fmt: skip
 
@@ -144,4 +149,5 @@ def parts_of(config: BenchmarkConfig) -> Parts:
         split=config.split,
         sample_sizes=config.sample_sizes,
         tuning=config.tuning,
+        baselines=config.baselines,
     )

@@ -14,23 +14,26 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Transfer
-from ctlr.specs import ENCODERS, EncoderSpec, TaskSpec, Value
+from ctlr.specs import BASELINES, ENCODERS, EncoderSpec, TaskSpec, Value
 
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
-_ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "sample_sizes", "seeds",
-          "split", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
+_ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "baselines", "sample_sizes",
+          "seeds", "split", "leaks", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
 
 
 def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
     """The benchmark as plain data that may travel: a dataset's name stands for its folder; no address, no cluster.
 
-    Manifests go by the names of their files.
+    Manifests go by the names of their files, and subjects of accepted leaks by none.
     """
     data = _plain(config)
     for name, dataset in data["datasets"].items():
         if "root" in dataset:
             dataset["root"] = name
+    data["leaks"]["accept"] = [
+        [name if name in data["datasets"] else "a subject" for name in pair] for pair in data["leaks"]["accept"]
+    ]
     data["tracking"]["uri"] = None
     del data["platform"]
     if data["tuning"] is not None:
@@ -69,6 +72,9 @@ def _plain(config: BenchmarkConfig) -> dict[str, Any]:
     for section, field in SECTIONS.items():
         for entry in data[section].values():
             del entry[field]
+    for entry in data["methods"].values():
+        if not METHOD_KINDS[entry["method"]].trains_network:
+            del entry["finetune"]  # no method of its kind may have one
     return {key: data[key] for key in _ORDER}
 
 
@@ -107,9 +113,13 @@ def json_schema() -> dict[str, Any]:
         definitions[model.__name__].setdefault("required", []).append("kind")
     for model in methods:
         definitions[model.__name__]["properties"]["sweep"] = _SWEEP
+        if not model.trains_network:
+            del definitions[model.__name__]["properties"]["finetune"]
     definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
     definitions["EncoderSpec"]["required"] = []
     frame = definitions.pop("Frame")
+    listed, nothing = frame["properties"]["baselines"]["anyOf"]
+    frame["properties"]["baselines"]["anyOf"] = [listed | {"items": {"enum": list(BASELINES)}}, nothing]
     # As written by hand: a lone manifest without brackets, settings as numbers.
     tuning = definitions["TuningSpec"]["properties"]
     paths = tuning["experiments"]["additionalProperties"]

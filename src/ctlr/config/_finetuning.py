@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ctlr.config._document import KeyPath
 from ctlr.config._parts import Parts
-from ctlr.specs import MeanSpec, ScratchSpec, VATSpec, misfits
+from ctlr.specs import ScratchSpec, misfits
 
 __all__ = ["freezing_keeps_something", "layers_fit_the_encoder"]
 
@@ -27,8 +27,8 @@ def freezing_keeps_something(parts: Parts) -> Iterator[Fault]:
             "norm_statistics": finetune.norm_statistics == "frozen",
         }  # fmt: skip
         for key in (key for key, kept in keeping.items() if kept):
-            if isinstance(method, VATSpec):
-                yield (*where, key), "vat has no pretrained weights to keep. Remove it."
+            if method.reads_source_while_finetuning and not method.pretrains:
+                yield (*where, key), f"{label} has no pretrained weights to keep. Remove it."
             if isinstance(method, ScratchSpec) and label == "scratch":
                 yield (*where, key), "the baseline trains its whole encoder. Give a frozen one a name of its own."
         if not finetune.staged:
@@ -42,7 +42,7 @@ def layers_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
     """Only as many blocks can be frozen as there are, and every stage needs an epoch."""
     names = sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None})
     for label, method in parts.methods.items():
-        if method is None or isinstance(method, MeanSpec):
+        if method is None or not method.trains_network:
             continue
         for name in names:
             for key, told in misfits(method.finetune, name):

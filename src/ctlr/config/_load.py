@@ -22,13 +22,10 @@ from ctlr.specs import (
     PUBLISHED,
     DatasetSpec,
     EncoderSpec,
-    MeanSpec,
     MethodSpec,
-    ScratchSpec,
     TaskSpec,
     TorchvisionSpec,
     Value,
-    VATSpec,
 )
 
 __all__ = ["load"]
@@ -78,6 +75,7 @@ class _Binder:
             split=frame.split if frame else None,
             sample_sizes=frame.sample_sizes if frame else (),
             tuning=frame.tuning if frame else None,
+            baselines=frame.baselines if frame else None,
         )
         for where, message in broken_rules(parts):
             self.document.fault(where, message)
@@ -208,6 +206,9 @@ class _Binder:
         if not self._known("method", METHOD_KINDS, where, "method", entry):
             return None
         model = METHOD_KINDS[entry.get("method", key)]
+        if not model.trains_network and "finetune" in entry:
+            self.document.fault((*where, "finetune"), f"{label} trains no network on the target. Remove it.")
+            return None
         entry = {"method": key, **self._named("methods", label, entry)}
         return self._value(model, merged(_defaults(model, training, entry), entry), where)
 
@@ -263,15 +264,13 @@ class _Binder:
 def _defaults(model: type[MethodSpec], training: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a method's stages before its own are laid over: the method's defaults, then `training`."""
     stages: dict[str, Any] = {}
-    if model is MeanSpec:
-        return stages
     for stage in ("pretrain", "finetune"):
-        if stage not in model.model_fields:
+        if stage not in model.model_fields or (stage == "finetune" and not model.trains_network):
             continue
         default: BaseModel = model.model_fields[stage].default
         shared = dict(training.get(stage) or {})
         own = entry.get(stage)
-        if issubclass(model, ScratchSpec | VATSpec):  # they have no pretrained weights to keep
+        if not model.pretrains:  # no weights to keep
             for option in ("n_frozen", "l2_sp", "norm_statistics"):
                 shared.pop(option, None)
             if shared.get("strategy") == "linear_probe":

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from ctlr.config._tuning import TuningSpec
-from ctlr.specs import DATASETS, METHODS, DatasetSpec, EncoderSpec, MeanSpec, MethodSpec, SplitSpec, TaskSpec, Value
+from ctlr.specs import DATASETS, METHODS, DatasetSpec, EncoderSpec, MethodSpec, SplitSpec, TaskSpec, Value
 
 __all__ = ["DATASET_KINDS", "METHOD_KINDS", "SECTIONS", "End", "Parts", "Transfer"]
 
 DATASET_KINDS = cast("Mapping[str, type[DatasetSpec]]", DATASETS)
-METHOD_KINDS = cast("Mapping[str, type[MethodSpec]]", METHODS)
+METHOD_KINDS = METHODS
 
 SECTIONS = {"datasets": "name", "tasks": "name", "encoders": "label", "methods": "label"}
 """Mappings whose keys are the user's own names, and the field that such a key fills."""
@@ -34,11 +34,11 @@ class Transfer(Value):
     source: End | None = None
     """Left out: only methods without a source."""
     methods: tuple[str, ...] | None = None
-    """Keys under `methods` that run here; null runs all. `scratch` and the mean always do."""
+    """Keys under `methods` that run here; null runs all. `scratch`, the mean and baselines always do."""
 
     def runs(self, label: str, method: MethodSpec) -> bool:
         """Whether a method takes part in this transfer."""
-        always = isinstance(method, MeanSpec) or label == "scratch"
+        always = method.role != "method" or label == "scratch"
         return always or self.methods is None or label in self.methods
 
 
@@ -54,6 +54,7 @@ class Parts:
     split: SplitSpec | None
     sample_sizes: tuple[int, ...]
     tuning: TuningSpec | None = None
+    baselines: tuple[str, ...] | None = None
 
     def running(self, transfer: Transfer) -> Iterator[tuple[str, MethodSpec]]:
         """(label, method) of the sound methods that run on a transfer."""

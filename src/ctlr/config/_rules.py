@@ -9,6 +9,7 @@ from ctlr.config._document import KeyPath
 from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_encoder
 from ctlr.config._parts import SECTIONS, Parts
 from ctlr.config._transfers import (
+    baselines_have_a_shared_task,
     methods_have_their_source,
     shape_of,
     sources_fit_the_encoder,
@@ -19,13 +20,13 @@ from ctlr.config._transfers import (
 )
 from ctlr.errors import nearest
 from ctlr.specs import (
+    BASELINES,
     BLOCKS,
     ENCODERS,
     METHODS,
     CohortSpec,
     CollectionSpec,
     EncoderSpec,
-    MeanSpec,
     MethodSpec,
     PretrainedMethod,
     SelfferSpec,
@@ -43,7 +44,7 @@ _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,39}")
 
 def n_validation(n_train: int, split: SplitSpec) -> int:
     """Validation subjects beside `n_train` labelled training subjects."""
-    return max(2, round(n_train * split.validation))
+    return split.n_validation(n_train)
 
 
 def broken_rules(parts: Parts) -> Iterator[Fault]:
@@ -102,9 +103,15 @@ def _repeats(entries: Sequence[tuple[str, EncoderSpec] | tuple[str, MethodSpec]]
 def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
     if parts.methods and "scratch" not in parts.methods:
         yield ("methods",), "`scratch` is missing, and every gain is measured against it. Add `scratch: {}`."
-    floors = [label for label, method in parts.methods.items() if isinstance(method, MeanSpec)]
+    floors = [label for label, method in parts.methods.items() if method is not None and method.role == "floor"]
     for label in floors[1:]:
         yield ("methods", label), f"the mean predictor is there already ({floors[0]}), and once is enough. Remove it."
+
+
+def _baselines_are_known(parts: Parts) -> Iterator[Fault]:
+    for name in parts.baselines or ():
+        if name not in BASELINES:
+            yield ("baselines",), f"unknown baseline {name!r}. {nearest(name, BASELINES)}"
 
 
 def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
@@ -234,7 +241,7 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
     if parts.tuning is None:
         return
     where: KeyPath = ("tuning", "experiments")
-    tuned = {label: method for label, method in parts.methods.items() if not isinstance(method, MeanSpec)}
+    tuned = {label: method for label, method in parts.methods.items() if method is None or method.trains_network}
     for label in parts.tuning.experiments:
         if label not in tuned:
             yield (*where, label), f"unknown method {label!r}. {nearest(label, tuned)}"
@@ -255,6 +262,8 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _known_names_mean_themselves,
     _entries_differ,
     _gains_have_a_baseline,
+    _baselines_are_known,
+    baselines_have_a_shared_task,
     transfers_name_what_exists,
     transfers_name_their_methods,
     transfers_differ,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import cast
 
 from ctlr.config._document import KeyPath
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import End, Parts
 from ctlr.errors import nearest
-from ctlr.specs import DatasetSpec, MethodSpec, SimCLRSpec, SupervisedSpec, VATSpec, layer_role
+from ctlr.specs import METHODS, AnyDataset, DatasetSpec, DataTask, layer_role, shares_task
 
 __all__ = [
+    "baselines_have_a_shared_task",
     "methods_have_their_source",
     "shape_of",
     "sources_fit_the_encoder",
@@ -82,7 +84,7 @@ def sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
 def methods_have_their_source(parts: Parts) -> Iterator[Fault]:
     """A method that learns from a source runs where there is one."""
     for label, method in parts.methods.items():
-        needs = isinstance(method, SupervisedSpec) or (isinstance(method, SimCLRSpec) and method.pool == "source")
+        needs = method is not None and method.needs_source
         lacking = [
             index
             for index, transfer in parts.transfers.items()
@@ -98,10 +100,35 @@ def methods_have_their_source(parts: Parts) -> Iterator[Fault]:
             )
 
 
+def baselines_have_a_shared_task(parts: Parts) -> Iterator[Fault]:
+    """The source's model as it is can only be asked what it has learned."""
+    asked: list[tuple[KeyPath, bool]] = [
+        (("baselines",), METHODS[name].needs_shared_task) for name in parts.baselines or () if name in METHODS
+    ]
+    asked += [(("methods", label), method.needs_shared_task) for label, method in parts.methods.items() if method]
+    for where, needed in asked:
+        if needed and not any(_shared(parts, index) for index in parts.transfers):
+            yield (
+                where,
+                "no transfer's source is another dataset with the same question (`target`, `kind`, `classes`) and "
+                "images of one shape, so that its model could stand unchanged. Add one, or leave such a baseline out.",
+            )
+
+
+def _shared(parts: Parts, index: int) -> bool:
+    ends: list[DataTask] = []
+    for end in (parts.transfers[index].source, parts.transfers[index].target):
+        data, task = (parts.datasets.get(end.data), parts.tasks.get(end.task)) if end else (None, None)
+        if data is None or task is None:
+            return False
+        ends.append(DataTask(data=cast("AnyDataset", data), task=task))
+    return shares_task(*ends)
+
+
 def sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
     """Source and target have one shape where one encoder reads both."""
     for index, source, target in parts.pairs():
-        sharing = [label for label, method in parts.running(parts.transfers[index]) if _shares_encoder(method)]
+        sharing = [label for label, method in parts.running(parts.transfers[index]) if method.shares_encoder]
         a, b = source.preprocess, target.preprocess
         if sharing and (a.shape, a.channels) != (b.shape, b.channels):
             yield (
@@ -115,7 +142,3 @@ def sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
 def shape_of(data: DatasetSpec) -> str:
     """Channels and sides of a dataset's images, in words."""
     return f"{data.preprocess.channels} x {' x '.join(map(str, data.preprocess.shape))}"
-
-
-def _shares_encoder(method: MethodSpec) -> bool:
-    return isinstance(method, SupervisedSpec | VATSpec) or (isinstance(method, SimCLRSpec) and method.pool != "target")

@@ -6,7 +6,9 @@ is taken: the filters choose, and without them the version that carries the fewe
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +18,10 @@ from ctlr.data.tsv import number, read_table
 from ctlr.errors import DataError
 from ctlr.specs import BidsSpec
 
-__all__ = ["index", "number"]
+__all__ = ["index", "mask_beside", "number"]
 
 _ENDINGS = (".nii.gz", ".nii")
+_UNITS = re.compile(r"[A-Za-z0-9 ./^%*µ°²³-]{1,20}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +72,43 @@ def index(spec: BidsSpec) -> Listing:
         for subject in people
         if subject not in seen
     ]
-    return Listing(root=root, images=tuple(images), faults=tuple(folder.faults))
+    return Listing(root=root, images=tuple(images), faults=tuple(folder.faults), units=_units(root))
+
+
+def mask_beside(file: Path) -> Path | None:
+    """The brain mask that BIDS names put beside an image, where there is one."""
+    try:
+        names = sorted(os.listdir(file.parent))
+    except OSError:
+        return None
+    scans = [_scan(name, name, "") for name in names if name.endswith(tuple(f"_mask{end}" for end in _ENDINGS))]
+    masks = [scan for scan in scans if "label" not in scan.entities]
+    found = _mask_of(_scan(file.name, file.name, ""), masks)
+    return None if found is None else file.parent / found
+
+
+def _units(root: Path) -> dict[str, str]:
+    """Column -> units, as participants.json says them; what it does not say well is not known."""
+    try:
+        columns = json.loads(_table_of(root, "participants.json").read_text())
+        units = {str(name): about["Units"] for name, about in columns.items() if "Units" in about}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+    return {name: text for name, text in units.items() if isinstance(text, str) and _UNITS.fullmatch(text)}
+
+
+def _table_of(root: Path, name: str) -> Path:
+    """A file of the dataset; a derivative at <raw>/derivatives/<pipeline> may leave it to <raw>."""
+    if not os.path.lexists(root / name) and root.resolve().parent.name == "derivatives":
+        return root.resolve().parent.parent / name
+    return root / name
 
 
 def _participants(root: Path, folder: FolderReader) -> dict[str, dict[str, str]]:
-    """Subject (with `sub-`) -> cells. A derivative at <raw>/derivatives/<pipeline> may leave the table to <raw>."""
+    """Subject (with `sub-`) -> cells."""
     name = "participants.tsv"
-    path = root / name
-    if not os.path.lexists(path) and root.resolve().parent.name == "derivatives":
-        path = root.resolve().parent.parent / name
-    elif not folder.entries("", lambda entry: entry == name):
+    path = _table_of(root, name)
+    if path.parent == root and not folder.entries("", lambda entry: entry == name):
         raise DataError(
             folder.faults[-1]
             if folder.faults
@@ -131,14 +161,20 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
             return
         anat += "/anat"
     for entry in folder.entries(anat, _is_scan):
-        first, *pairs, suffix = entry.name.removesuffix(".gz").removesuffix(".nii").split("_")
-        entities = {key: value for key, _, value in (pair.partition("-") for pair in pairs)}
-        if first != subject or entities.get("ses", "") != session:
+        scan = _scan(entry.name, f"{anat}/{entry.name}", session)
+        if entry.name.partition("_")[0] != subject or scan.entities.get("ses", "") != session:
             folder.faults.append(
                 f"{anat}/{entry.name}: the name must begin with the subject and session of its folder. Rename it."
             )
             continue
-        yield _Scan(file=f"{anat}/{entry.name}", suffix=suffix, session=session, entities=entities)
+        yield scan
+
+
+def _scan(name: str, file: str, session: str) -> _Scan:
+    """What the name of a file says."""
+    *pairs, suffix = name.removesuffix(".gz").removesuffix(".nii").split("_")
+    entities = {key: value for key, _, value in (pair.partition("-") for pair in pairs)}
+    return _Scan(file=file, suffix=suffix, session=session, entities=entities)
 
 
 def _is_scan(name: str) -> bool:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ctlr import __version__
 from ctlr.data.synthesis import Nuisance, Renderer, Site, Traits
 from ctlr.data.template import notice
+from ctlr.durable import flush_folder
 from ctlr.errors import DataError
 from ctlr.specs import CohortSpec
 from ctlr.workspace import disk_faults_named, write_aside
@@ -173,6 +174,7 @@ def write_cohort(
                         progress(done, spec.subjects)
             finally:  # after an error or Ctrl-C the rest is not begun
                 pool.shutdown(wait=True, cancel_futures=True)
+        flush_folder(out)
         _write_tables(cohort, out)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ctlr.data.leakage import check_leakage
 from ctlr.data.splits import Split, draw_split, rows_of
 from ctlr.data.store import ArrayStore, ImageRecord
 from ctlr.data.strata import quantile_codes, stratified_order
@@ -16,7 +15,7 @@ from ctlr.data.targets import Targets, read_targets
 from ctlr.specs import DataTask, SplitSpec, StoredArrays
 from ctlr.workspace import Workspace
 
-__all__ = ["Development", "SourceData", "check_sides", "open_development", "open_source", "seal"]
+__all__ = ["Development", "SourceData", "open_development", "open_source", "seal"]
 
 SOURCE_BINS = 5
 """Quantile bins over which a numeric source target is balanced between them and the others."""
@@ -121,44 +120,6 @@ def seal(targets: Targets, rows: Collection[int] | npt.NDArray[np.int64]) -> Tar
     values = targets.values.copy()
     values[np.asarray(rows, dtype=np.int64)] = -1 if targets.classes else np.nan
     return replace(targets, values=values)
-
-
-def check_sides(
-    target: Sequence[ImageRecord],
-    split: Split,
-    *,
-    name: str,
-    group: str | None,
-    source: tuple[str, Sequence[ImageRecord]] | None,
-) -> None:
-    """Stop before anything trains when a subject or an image stands on two sides.
-
-    Args:
-        target: Table of the target dataset.
-        split: Its sides.
-        name: Of the target dataset.
-        group: Column whose values must not stand on two sides either.
-        source: (name, table) of a source dataset other than the target's; it counts as learned from.
-
-    Raises:
-        LeakageError: Names both files.
-    """
-    side_of: Mapping[str, str] = (
-        dict.fromkeys([*split.train, *split.unlabelled], "training and pretraining pool")
-        | dict.fromkeys(split.validation, "validation")
-        | dict.fromkeys(split.test, "test")
-    )
-    sides: dict[str, list[tuple[str, ImageRecord]]] = {
-        "training and pretraining pool": [],
-        "validation": [],
-        "test": [],
-    }
-    for record in target:
-        if record.subject in side_of:
-            sides[side_of[record.subject]].append((name, record))
-    if source is not None:
-        sides["training and pretraining pool"] += [(source[0], record) for record in source[1]]
-    check_leakage(sides, group)
 
 
 def _known(targets: Targets, table: Sequence[ImageRecord], subjects: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -2,93 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import csv
+import io
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ctlr.data.store import ImageRecord
 from ctlr.data.strata import is_missing
 from ctlr.errors import LeakageError
+from ctlr.specs import LeakSpec
+from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["check_leakage"]
+__all__ = ["LEARNED", "Leak", "Placed", "find_leaks", "refuse"]
 
-Placed = tuple[str, ImageRecord]
-"""An image and the name of its dataset."""
+LEARNED = "training and pretraining pool"
+"""The side of all that is learned from."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Rule:
-    """Images that share this must share their side too."""
-
-    what: Callable[[str, ImageRecord], Hashable | None]
-    """What is shared; None for nothing that could be."""
-    says: Callable[[str, ImageRecord], str]
-    remedy: str
+_SHOWN = 10
+_TABLE = "leaks.tsv"
 
 
-def check_leakage(sides: Mapping[str, Sequence[Placed]], group: str | None = None) -> None:
-    """Stop when two sides share a subject, an image's content, or a group.
+@dataclass(frozen=True)
+class Placed:
+    """An image on its side."""
 
-    Content counts across datasets. Subjects and groups count within one: `sub-01` of two datasets are two people, until
-    one of their images is the same. Within a side anything may occur twice. O(N) for N images.
+    side: str
+    dataset: str
+    record: ImageRecord
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Two images on two sides that must not be there."""
+
+    what: str
+    """That they share."""
+    first: Placed
+    second: Placed
+
+
+_Rule = tuple[str, Callable[[Placed], Hashable | None]]
+"""What images may share, and its value: one that they share they must share their side for; None is nothing."""
+
+
+def find_leaks(
+    images: Iterable[Placed], *, people: Mapping[str, str], group: str | None = None, groups: Mapping[str, str]
+) -> list[Leak]:
+    """Find images on two sides that share a subject, their content, what is stored of them, or a group.
+
+    Content counts across datasets. Subjects and groups do where datasets have the same word. Within a side anything
+    may occur twice. O(N) for N images.
 
     Args:
-        sides: (dataset, image) pairs by the name of their side, e.g. `test`; the pretraining pool is on the side of
-            training.
+        images: Of all sides.
+        people: Dataset's name -> a word that those in which equal ids are one subject share.
         group: Column whose values must stay on one side; images without a value, and datasets without the column, are
             free of it.
+        groups: Dataset's name -> a word that those in which equal values are one group share.
+
+    Returns:
+        One leak for each image that meets another side, rule by rule.
+    """
+    rules: list[_Rule] = [
+        ("one subject", lambda placed: (people[placed.dataset], placed.record.subject)),
+        ("the same image", lambda placed: placed.record.sha256),
+        ("images that are stored alike, bit for bit", lambda placed: placed.record.stored or None),
+    ]
+    if group is not None:
+        rules.append((f"one value of column {group!r}", lambda placed: _cell(placed, group, groups)))
+    listed = list(images)
+    return [leak for rule in rules for leak in _broken(listed, rule)]
+
+
+def refuse(leaks: Sequence[Leak], spec: LeakSpec, workspace: Workspace) -> None:
+    """Stop for leaks that are not accepted; a pair of subjects is named once, for the first thing that it shares.
+
+    The message says pseudonyms; who they are stands in `leaks.tsv` of the workspace, which is private.
 
     Raises:
-        LeakageError: Names the first two files, their sides, how many images are concerned, and the remedy.
+        LeakageError: Names the pairs, their sides, and the remedies.
     """
-    rules = [_SUBJECT, _CONTENT, *([_group_rule(group)] if group is not None else [])]
-    for rule in rules:
-        _check_rule(sides, rule)
-
-
-def _check_rule(sides: Mapping[str, Sequence[Placed]], rule: _Rule) -> None:
-    first_met: dict[Hashable, tuple[str, Placed]] = {}
-    message, concerned = "", 0
-    for side, images in sides.items():
-        for dataset, image in images:
-            shared = rule.what(dataset, image)
-            if shared is None:
-                continue
-            other_side, other = first_met.setdefault(shared, (side, (dataset, image)))
-            if other_side == side:
-                continue
-            concerned += 1
-            message = message or (
-                f"{rule.says(dataset, image)} stands on two sides: {_file(other)} "
-                f"({other_side}) and {_file((dataset, image))} ({side})"
-            )
-    if concerned:
-        more = f"; {concerned - 1} more images likewise" if concerned > 1 else ""
-        raise LeakageError(f"{message}{more}. {rule.remedy}")
-
-
-def _file(placed: Placed) -> str:
-    dataset, image = placed
-    return f"{dataset}: {image.file}"
-
-
-_SUBJECT = _Rule(
-    what=lambda dataset, image: (dataset, image.subject),
-    says=lambda dataset, image: f"Subject {image.subject!r} of dataset {dataset!r}",
-    remedy="Keep all images of a subject on one side.",
-)
-_CONTENT = _Rule(
-    what=lambda _, image: image.sha256,
-    says=lambda _, image: f"The same image (sha256 {image.sha256[:12]})",
-    remedy="Remove one of the copies, or give both the same subject id.",
-)
-
-
-def _group_rule(column: str) -> _Rule:
-    def cell(image: ImageRecord) -> str:
-        return image.columns.get(column, "").strip()
-
-    return _Rule(
-        what=lambda dataset, image: None if is_missing(cell(image)) else (dataset, cell(image)),
-        says=lambda dataset, image: f"Group {cell(image)!r} of column {column!r} in dataset {dataset!r}",
-        remedy="Keep each group on one side, or leave out `split.group`.",
+    pairs: dict[frozenset[tuple[str, str]], Leak] = {}
+    for leak in leaks:
+        if not _accepted(leak, spec.accept, workspace):
+            key = frozenset((each.dataset, each.record.subject) for each in (leak.first, leak.second))
+            pairs.setdefault(key, leak)
+    if not pairs:
+        return
+    found = list(pairs.values())
+    write_aside(workspace.root / _TABLE, _table(found, workspace).encode())
+    shown = "".join(f"\n  {_line(leak, workspace)}" for leak in found[:_SHOWN])
+    more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    accept = ", ".join(f'"{workspace.pseudonym(each.record.subject)}"' for each in (found[0].first, found[0].second))
+    raise LeakageError(
+        f"{len(found)} pairs of subjects stand on two sides that must share nothing:{shown}{more}\n"
+        f"Their names and files are in {workspace.root / _TABLE}. Give both the same subject id, remove one, or keep a "
+        f"group together with `split.group`. What is no leak is accepted with `leaks: {{accept: [[{accept}]]}}`; "
+        "a pair of datasets there says that their equal ids are different people."
     )
+
+
+def _broken(images: Sequence[Placed], rule: _Rule) -> Iterator[Leak]:
+    what, value = rule
+    first_met: dict[Hashable, Placed] = {}
+    for placed in images:
+        shared = value(placed)
+        if shared is None:
+            continue
+        other = first_met.setdefault(shared, placed)
+        if other.side != placed.side:
+            yield Leak(what, other, placed)
+
+
+def _cell(placed: Placed, group: str, groups: Mapping[str, str]) -> Hashable | None:
+    cell = placed.record.columns.get(group, "").strip()
+    return None if is_missing(cell) else (groups[placed.dataset], cell)
+
+
+def _accepted(leak: Leak, accept: Sequence[Sequence[str]], workspace: Workspace) -> bool:
+    one, other = ({each.record.subject, workspace.pseudonym(each.record.subject)} for each in (leak.first, leak.second))
+    return any((a in one and b in other) or (b in one and a in other) for a, b in accept)
+
+
+def _line(leak: Leak, workspace: Workspace) -> str:
+    first, second = (
+        f"{each.dataset} {workspace.pseudonym(each.record.subject)} ({each.side})" for each in (leak.first, leak.second)
+    )
+    return f"{first} and {second}: {leak.what}"
+
+
+def _table(leaks: Sequence[Leak], workspace: Workspace) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, "excel-tab", lineterminator="\n")
+    place = ("dataset", "side", "pseudonym", "subject", "file")
+    writer.writerow(["share", *place, *(f"other_{name}" for name in place)])
+    for leak in leaks:
+        cells = [
+            (each.dataset, each.side, workspace.pseudonym(each.record.subject), each.record.subject, each.record.file)
+            for each in (leak.first, leak.second)
+        ]
+        writer.writerow([leak.what, *cells[0], *cells[1]])
+    return text.getvalue()

@@ -35,6 +35,8 @@ class Listing:
     """One line for each subject or file that cannot be used: file, rule, remedy."""
     repeats: tuple[str, ...] = ()
     """One line for each image that is left out since it is there already: no fault."""
+    units: dict[str, str] = field(default_factory=dict)
+    """By column, where the dataset says them."""
 
 
 class FolderReader:

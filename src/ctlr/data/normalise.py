@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ctlr.errors import DataError
 from ctlr.specs import PreprocessSpec
 
-__all__ = ["decoding", "encode", "foreground", "normalise"]
+__all__ = ["above_background", "decode", "decoding", "encode", "foreground", "normalise", "spread", "value_range"]
 
 _UINT8_RANGE = {"zscore": (-4.0, 4.0), "percentile": (0.0, 1.0), "none": (0.0, 1.0)}
 _OUTLIER = 10.0  # standard deviations at which z-scores are cut
@@ -22,8 +22,13 @@ def foreground(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Percentiles, here and below, are those of every n-th value, 2^13 or more of them.
     """
-    low, high = _spread(values, 2, 98)
-    return values[values > low + np.float32(0.1) * (high - low)]
+    return values[above_background(values)]
+
+
+def above_background(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return where values are the foreground's."""
+    low, high = spread(values, 2, 98)
+    return np.asarray(values > low + np.float32(0.1) * (high - low))
 
 
 def normalise(
@@ -43,7 +48,7 @@ def normalise(
     """
     if how == "none":
         return values
-    low, high = _spread(reference, 1, 99)
+    low, high = spread(reference, 1, 99)
     if not high > low:
         raise DataError(f"the image is empty: where it is normalised every value is {low:g}. Export it again.")
     if how == "percentile":
@@ -61,10 +66,7 @@ def encode(values: NDArray[np.float32], options: PreprocessSpec) -> NDArray[Any]
     Raises:
         DataError: Values that were not normalised do not fit. The caller names the file.
     """
-    if options.dtype == "float16":
-        low, high = -float(np.finfo(np.float16).max), float(np.finfo(np.float16).max)
-    else:
-        low, high = _UINT8_RANGE[options.normalise]
+    low, high = value_range(options)
     if options.normalise == "none" and not (low <= values.min() and values.max() <= high):
         raise DataError(
             f"with `normalise: none` a {options.dtype} store holds {low:g} to {high:g}; the values run from "
@@ -77,6 +79,20 @@ def encode(values: NDArray[np.float32], options: PreprocessSpec) -> NDArray[Any]
     return np.asarray(np.rint(steps), np.uint8)
 
 
+def decode(stored: NDArray[Any], options: PreprocessSpec) -> NDArray[np.float32]:
+    """Turn what is stored back into an image, as `ctlr.data.store.ArrayStore` does."""
+    scale, offset = decoding(options)
+    return stored.astype(np.float32) * np.float32(scale) + np.float32(offset)
+
+
+def value_range(options: PreprocessSpec) -> tuple[float, float]:
+    """(low, high) of what normalisation and the store allow."""
+    if options.dtype == "uint8":
+        return _UINT8_RANGE[options.normalise]
+    largest = float(np.finfo(np.float16).max)
+    return {"zscore": (-_OUTLIER, _OUTLIER), "percentile": (0.0, 1.0), "none": (-largest, largest)}[options.normalise]
+
+
 def decoding(options: PreprocessSpec) -> tuple[float, float]:
     """(scale, offset) with value = stored * scale + offset."""
     if options.dtype == "float16":
@@ -85,7 +101,7 @@ def decoding(options: PreprocessSpec) -> tuple[float, float]:
     return (high - low) / 255, low
 
 
-def _spread(values: NDArray[np.float32], low: float, high: float) -> tuple[np.float32, np.float32]:
+def spread(values: NDArray[np.float32], low: float, high: float) -> tuple[np.float32, np.float32]:
     """Two percentiles; the extremes where they coincide, as in an image that is nearly all background."""
     step = (values.size // _RANKED) | 1  # odd: it does not fall in step with sides that are powers of two
     ranked = np.sort(values.reshape(-1)[::step])

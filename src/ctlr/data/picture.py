@@ -20,7 +20,9 @@ _DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0
 """Grey modes of more than 8 bits -> the value that becomes 1."""
 
 
-def read_picture(path: Path, *, shape: Sequence[int], channels: int) -> tuple[NDArray[np.float32], str]:
+def read_picture(
+    path: Path, *, shape: Sequence[int], channels: int
+) -> tuple[NDArray[np.float32], str, tuple[int, int]]:
     """Read a picture, cut its middle to the proportions of `shape`, and resize that with anti-aliasing.
 
     Pictures are turned as their EXIF tag says, transparent pixels are black, grey ones are repeated for three
@@ -32,15 +34,15 @@ def read_picture(path: Path, *, shape: Sequence[int], channels: int) -> tuple[ND
         channels: 1 (luma of coloured pictures) or 3.
 
     Returns:
-        (channels, height, width) and the SHA-256 of the size and the decoded pixels, which is the same for one
-        picture in two lossless formats.
+        (channels, height, width), the SHA-256 of the size and the decoded pixels, which is the same for one
+        picture in two lossless formats, and the upright picture's (width, height).
 
     Raises:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
     """
     image = _decode(path)
     digest = hashlib.sha256(f"{image.width} {image.height} {image.mode} ".encode() + image.tobytes()).hexdigest()
-    return fitted(image, shape=shape, channels=channels), digest
+    return fitted(image, shape=shape, channels=channels), digest, image.size
 
 
 def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArray[np.float32]:

@@ -6,14 +6,17 @@ resized. Each is normalised by itself. Nothing but numbers and the table's cells
 
 from __future__ import annotations
 
-import json
+import contextlib
+import hashlib
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,24 +25,49 @@ from threadpoolctl import threadpool_limits
 
 from ctlr.data import bids, imagefolder
 from ctlr.data.collection import Collection, files_of, read_collection
+from ctlr.data.coverage import picture_coverage, volume_coverage
+from ctlr.data.identity import (
+    cohort_identity,
+    cohort_of,
+    collection_identity,
+    files_of_listing,
+    listing_identity,
+)
+from ctlr.data.likeness import SIDES, likeness
 from ctlr.data.listing import IndexedImage, Listing
-from ctlr.data.nifti import read_volume
+from ctlr.data.nifti import Volume, read_volume
 from ctlr.data.normalise import decoding, encode, foreground, normalise
 from ctlr.data.picture import fitted, read_picture
 from ctlr.data.resample import Grid, centred_grid, resample
 from ctlr.data.sources import file_digests
-from ctlr.data.store import ArrayWriter, ImageRecord, write_table
+from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, write_table
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import AnyDataset, BidsSpec, CohortSpec, CollectionSpec, PreprocessSpec, StoredArrays, fingerprint
+from ctlr.specs import (
+    AnyDataset,
+    BidsSpec,
+    CohortSpec,
+    CollectionSpec,
+    Coverage,
+    PreprocessSpec,
+    StoredArrays,
+)
 from ctlr.workspace import Workspace
 
-__all__ = ["picture_row", "preprocess", "volume_row"]
+__all__ = ["Row", "picture_row", "preprocess", "preprocess_some", "volume_row"]
 
-_RULES = "1"
-"""Version of what this module does to an image; another one gives other identities."""
 _SHOWN = 10
 
 Progress = Callable[[int, int], None]
+
+
+class Row(NamedTuple):
+    """One image, preprocessed."""
+
+    values: NDArray[Any]
+    """(C, *shape) as it is stored."""
+    digest: str
+    """Of its content."""
+    coverage: Coverage
 
 
 def preprocess(
@@ -66,17 +94,19 @@ def preprocess(
     started = time.perf_counter()
     _check_shape(dataset)
     if isinstance(dataset, CohortSpec):
-        cohort = dataset.model_copy(update={"name": "", "preprocess": PreprocessSpec()})
-        identity = fingerprint(_RULES, cohort.identity(), dataset.preprocess.identity())
+        identity = cohort_identity(dataset)
     elif isinstance(dataset, CollectionSpec):
-        identity = _collection_identity(dataset, workspace, workers)
+        root, files = files_of(dataset)
+        digests = file_digests(root, files, workspace, workers=workers) if files else {}
+        identity = collection_identity(dataset, digests)
     else:
         listing = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
-        identity = _identity(dataset, listing, workspace, workers)
+        digests = file_digests(listing.root, files_of_listing(listing), workspace, workers=workers)
+        identity = listing_identity(dataset, listing, digests)
     if not workspace.has("arrays", identity):
         collection = None
         if isinstance(dataset, CohortSpec):
-            listing = _grow(cohort, workspace, workers, progress)
+            listing = _grow(cohort_of(dataset), workspace, workers, progress)
         elif isinstance(dataset, CollectionSpec):
             collection = read_collection(dataset)
             listing = collection.listing
@@ -88,11 +118,36 @@ def preprocess(
     return StoredArrays.model_validate_json((workspace.folder("arrays", identity) / "stored.json").read_bytes())
 
 
-def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tuple[NDArray[Any], str]:
-    """Preprocess one volume.
+def preprocess_some(dataset: AnyDataset, listing: Listing | None, count: int) -> int:
+    """Grow and preprocess a few images as `preprocess` does, and keep none.
+
+    Args:
+        dataset: A cohort or a folder; a published set is read as a whole, so none of it is.
+        listing: Of the folder.
+        count: Images at most.
 
     Returns:
-        (1, *shape) as it is stored, and the digest of its content.
+        How many could be used.
+    """
+    if isinstance(dataset, CollectionSpec):
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        if isinstance(dataset, CohortSpec):
+            from ctlr.data.cohort import write_cohort
+
+            write_cohort(cohort_of(dataset).model_copy(update={"subjects": count}), Path(folder, "cohort"))
+            listing = bids.index(BidsSpec(root=str(Path(folder, "cohort"))))
+        assert listing is not None
+        done = 0
+        for image in listing.images[:: max(1, len(listing.images) // count)][:count]:
+            with contextlib.suppress(DataError):
+                _make_row(dataset, None)(image, root=listing.root, options=dataset.preprocess)
+                done += 1
+    return done
+
+
+def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> Row:
+    """Preprocess one volume.
 
     Raises:
         DataError: It cannot be used. The caller names the file.
@@ -105,43 +160,46 @@ def volume_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tupl
     values += np.float32(volume.inter)
     if values.min() == values.max():
         raise DataError(f"the image is empty: around its centre every voxel is {values[0, 0, 0]:g}. Export it again.")
-    reference = foreground(values) if image.mask is None else values[_brain(root / image.mask, image.mask, grid)]
-    return encode(normalise(values, options.normalise, reference), options)[None], volume.digest()
+    mask = None if image.mask is None else _read_mask(root / image.mask, image.mask)
+    reference = foreground(values) if mask is None else values[_brain(mask, str(image.mask), grid)]
+    stored = encode(normalise(values, options.normalise, reference), options)[None]
+    return Row(stored, volume.digest(), volume_coverage(volume, mask, grid))
 
 
-def picture_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> tuple[NDArray[Any], str]:
+def picture_row(image: IndexedImage, root: Path, options: PreprocessSpec) -> Row:
     """Preprocess one picture.
-
-    Returns:
-        (C, height, width) as it is stored, and the digest of its content.
 
     Raises:
         DataError: It cannot be used. The caller names the file.
     """
-    values, digest = read_picture(root / image.file, shape=options.shape, channels=options.channels)
-    return encode(normalise(values, options.normalise, values), options), digest
+    values, digest, size = read_picture(root / image.file, shape=options.shape, channels=options.channels)
+    stored = encode(normalise(values, options.normalise, values), options)
+    return Row(stored, digest, picture_coverage(size, options.shape))
 
 
-def _collected_row(
-    image: IndexedImage, root: Path, options: PreprocessSpec, collection: Collection
-) -> tuple[NDArray[Any], str]:
+def _collected_row(image: IndexedImage, root: Path, options: PreprocessSpec, collection: Collection) -> Row:
     """Preprocess one picture of a published set, as `picture_row` does; it lies in no file below a root."""
-    values = fitted(Image.fromarray(collection.pixels[image.file]), shape=options.shape, channels=options.channels)
-    return encode(normalise(values, options.normalise, values), options), collection.digests[image.file]
+    picture = Image.fromarray(collection.pixels[image.file])
+    values = fitted(picture, shape=options.shape, channels=options.channels)
+    stored = encode(normalise(values, options.normalise, values), options)
+    return Row(stored, collection.digests[image.file], picture_coverage(picture.size, options.shape))
 
 
-def _make_row(dataset: AnyDataset, collection: Collection | None) -> Callable[..., tuple[NDArray[Any], str]]:
+def _make_row(dataset: AnyDataset, collection: Collection | None) -> Callable[..., Row]:
     if collection is not None:
         return partial(_collected_row, collection=collection)
     return picture_row if dataset.ndim == 2 else volume_row
 
 
-def _brain(path: Path, name: str, grid: Grid) -> NDArray[np.bool_]:
-    """Where the mask, brought to the grid by its own affine, is on: somewhere at least."""
+def _read_mask(path: Path, name: str) -> Volume:
     try:
-        mask = read_volume(path)
+        return read_volume(path)
     except DataError as error:
         raise DataError(f"its mask {name}: {error}") from error
+
+
+def _brain(mask: Volume, name: str, grid: Grid) -> NDArray[np.bool_]:
+    """Where the mask, brought to the grid by its own affine, is on: somewhere at least."""
     on = (mask.voxels * mask.slope + mask.inter > 0.5).astype(np.uint8, order="F")
     brain = resample(on, mask.affine, grid, fill=0) > 0.5
     if not brain.any():
@@ -168,54 +226,42 @@ def _grow(cohort: CohortSpec, workspace: Workspace, workers: int, progress: Prog
     return bids.index(BidsSpec(root=str(workspace.folder("cohorts", identity))))
 
 
-def _identity(dataset: AnyDataset, listing: Listing, workspace: Workspace, workers: int) -> str:
-    files = [file for image in listing.images for file in (image.file, image.mask) if file]
-    digests = file_digests(listing.root, files, workspace, workers=workers)
-    images = [
-        [image.subject, image.session, image.file, digests[image.file], digests.get(image.mask or "", ""),
-         sorted(image.columns.items())]
-        for image in listing.images
-    ]  # fmt: skip
-    options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(_RULES, options, json.dumps(images), json.dumps(listing.faults))
-
-
-def _collection_identity(dataset: CollectionSpec, workspace: Workspace, workers: int) -> str:
-    root, files = files_of(dataset)
-    digests = file_digests(root, files, workspace, workers=workers) if files else {}
-    options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(_RULES, options, json.dumps(sorted(digests.items())))
-
-
 def _build(
     dataset: AnyDataset,
     listing: Listing,
-    work: Callable[[IndexedImage], tuple[NDArray[Any], str]],
+    work: Callable[[IndexedImage], Row],
     folder: Path,
     identity: str,
     *,
     workers: int,
     progress: Progress | None,
 ) -> StoredArrays:
-    """Fill the folder with `images.npy` and `table.json`."""
+    """Fill the folder with the images, what is read of each to find copies, and the table."""
     options = dataset.preprocess
     shape = (options.channels if dataset.ndim == 2 else 1, *options.shape)
     records: list[ImageRecord] = []
+    coverages: list[Coverage] = []
+    masked = 0
     faults = list(listing.faults)
     # Threads are enough: inflating, matrix products and hashing release the interpreter. BLAS keeps to one thread each.
     with (
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(max_workers=workers) as pool,
         ArrayWriter(folder, shape, options.dtype) as writer,
+        ArrayWriter(folder, (SIDES[dataset.ndim] ** dataset.ndim,), "float16", LIKENESS) as likenesses,
     ):
-        for done, (image, outcome) in enumerate(_in_order(pool, work, listing.images, 2 * workers), start=1):
+        examine = partial(_examined, work)
+        for done, (image, outcome) in enumerate(_in_order(pool, examine, listing.images, 2 * workers), start=1):
             try:
-                row, digest = outcome.result()
+                found = outcome.result()
             except DataError as error:
                 faults.append(f"{image.file}: {error}")
             else:
-                writer.append(row)
-                records.append(_record(image, digest))
+                writer.append(found.row.values)
+                likenesses.append(found.likeness)
+                records.append(found.record)
+                coverages.append(found.row.coverage)
+                masked += image.mask is not None
             if progress is not None:
                 progress(done, len(listing.images))
     _report(faults, len(records), options)
@@ -231,23 +277,36 @@ def _build(
         scale=scale,
         offset=offset,
         excluded=(*listing.repeats, *faults),
+        masked=masked,
+        coverage=Coverage.worst(coverages),
+        units=listing.units,
     )
 
 
-def _record(image: IndexedImage, digest: str) -> ImageRecord:
-    return ImageRecord(
-        subject=image.subject, session=image.session, file=image.file, sha256=digest, columns=image.columns
-    )
+@dataclass(frozen=True)
+class _Examined:
+    """An image as it is stored, what is read of it to find copies, and its line of the table."""
+
+    row: Row
+    likeness: NDArray[np.float16]
+    record: ImageRecord
+
+
+def _examined(work: Callable[[IndexedImage], Row], image: IndexedImage) -> _Examined:
+    row = work(image)
+    stored = hashlib.sha256(np.ascontiguousarray(row.values).data).hexdigest()
+    record = ImageRecord(
+        subject=image.subject, session=image.session, file=image.file, sha256=row.digest, stored=stored,
+        columns=image.columns,
+    )  # fmt: skip
+    return _Examined(row, likeness(row.values).reshape(-1).astype(np.float16), record)
 
 
 def _in_order(
-    pool: ThreadPoolExecutor,
-    work: Callable[[IndexedImage], tuple[NDArray[Any], str]],
-    images: Iterable[IndexedImage],
-    ahead: int,
-) -> Iterator[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]]:
+    pool: ThreadPoolExecutor, work: Callable[[IndexedImage], _Examined], images: Iterable[IndexedImage], ahead: int
+) -> Iterator[tuple[IndexedImage, Future[_Examined]]]:
     """Images with their outcomes, in order; a few are worked on ahead, so that memory stays bounded."""
-    pending: deque[tuple[IndexedImage, Future[tuple[NDArray[Any], str]]]] = deque()
+    pending: deque[tuple[IndexedImage, Future[_Examined]]] = deque()
     for image in images:
         pending.append((image, pool.submit(work, image)))
         if len(pending) > ahead:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from ctlr.specs import fingerprint
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["UNREADABLE", "file_digests"]
+__all__ = ["UNREADABLE", "file_digests", "remembered_digests"]
 
 UNREADABLE = "unreadable"
 """Stands for the digest of a file that cannot be opened."""
@@ -37,7 +37,7 @@ def file_digests(root: Path, files: Iterable[str], workspace: Workspace, *, work
     Returns:
         File -> 64 hexadecimal digits, or `UNREADABLE`.
     """
-    memory = workspace.folder("sources", f"{fingerprint(os.path.realpath(root))}.json")
+    memory = _memory(root, workspace)
     known = _recall(memory)
     stamps = {file: _stamp(os.path.join(root, file)) for file in files}
     stale = [file for file, stamp in stamps.items() if stamp is not None and known.get(file, ())[:3] != stamp]
@@ -54,6 +54,22 @@ def file_digests(root: Path, files: Iterable[str], workspace: Workspace, *, work
         file: UNREADABLE if stamp is None else fresh[file] if file in fresh else known[file][3]
         for file, stamp in stamps.items()
     }
+
+
+def remembered_digests(root: Path, files: Iterable[str], workspace: Workspace) -> dict[str, str] | None:
+    """Digests of files that have not changed since they were read; None where one has, or was not. Reads none."""
+    known = _recall(_memory(root, workspace))
+    digests = {}
+    for file in files:
+        stamp = _stamp(os.path.join(root, file))
+        if stamp is None or known.get(file, ())[:3] != stamp:
+            return None
+        digests[file] = known[file][3]
+    return digests
+
+
+def _memory(root: Path, workspace: Workspace) -> Path:
+    return workspace.folder("sources", f"{fingerprint(os.path.realpath(root))}.json")
 
 
 def _recall(memory: Path) -> dict[str, tuple[int, int, int, str]]:

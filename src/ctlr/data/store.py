@@ -18,9 +18,11 @@ from ctlr.errors import LeakageError, WorkspaceError
 from ctlr.specs import StoredArrays, Value
 from ctlr.workspace import Workspace
 
-__all__ = ["ArrayStore", "ArrayWriter", "ImageRecord", "read_table", "write_table"]
+__all__ = ["LIKENESS", "ArrayStore", "ArrayWriter", "ImageRecord", "read_table", "write_table"]
 
 _IMAGES, _TABLE = "images.npy", "table.json"
+LIKENESS = "likeness.npy"
+"""Beside the images: (N, D) float16, what `ctlr.data.likeness` reads of each."""
 
 
 class ImageRecord(Value):
@@ -32,6 +34,8 @@ class ImageRecord(Value):
     """Path relative to the dataset."""
     sha256: str
     """Of the decoded image: equal for identical content, whatever the compression, orientation or header."""
+    stored: str = ""
+    """SHA-256 of the row as it is stored: equal where preprocessing takes away what told two files apart."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Raw cells: of participants.tsv and sessions.tsv, or class and split."""
 
@@ -50,7 +54,7 @@ def read_table(arrays: StoredArrays, workspace: Workspace) -> tuple[ImageRecord,
 
 
 class ArrayWriter:
-    """Writes rows one after the other into `images.npy`; how many there are is known at the end.
+    """Writes rows one after the other into a file; how many there are is known at the end.
 
     Plain writes, not a memory map: on a full disk they raise an OSError, where a map kills the process.
 
@@ -58,10 +62,11 @@ class ArrayWriter:
         folder: Where the file goes.
         shape: Of one row.
         dtype: Of what is stored.
+        name: Of the file.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: str) -> None:
-        self._path, self._shape, self._dtype, self._rows = folder / _IMAGES, shape, np.dtype(dtype), 0
+    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: str, name: str = _IMAGES) -> None:
+        self._path, self._shape, self._dtype, self._rows = folder / name, shape, np.dtype(dtype), 0
 
     def append(self, row: NDArray[Any]) -> None:
         """Write the next row.

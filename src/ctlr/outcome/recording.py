@@ -101,7 +101,9 @@ class Recorder:
         model = None
         if self._config.tracking.models and result.status == "ok" and (folder / "model.json").exists():
             card = ModelCard.model_validate_json((folder / "model.json").read_text())
-            model = TrackedModel(folder=folder, image_shape=card.shape, n_classes=len(card.classes))
+            model = TrackedModel(
+                folder=folder, image_shape=card.shape, n_classes=len(card.classes), preparation=card.preparation
+            )
         known = result.model_copy(
             update={"environment": result.environment | self._environment, "reason": scrub(result.reason)}
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Contents:
     """Every study; one whose predictions could not be read has failed."""
     views: tuple[View, ...]
     tables: Mapping[str, Table]
-    """Of the whole benchmark: methods, steps, time, failed, excluded, versions, fingerprints."""
+    """Of the whole benchmark: methods, steps, time, failed, excluded, precision, versions, fingerprints."""
     keys: Mapping[str, Key]
     facts: tuple[tuple[str, str], ...]
     """(what, number) of the benchmark at a glance."""
@@ -59,7 +60,7 @@ class Contents:
     @property
     def written(self) -> list[Table]:
         """Tables that become files: those of the page, except what provenance says of this machine."""
-        common = [table for name, table in self.tables.items() if name not in ("versions", "fingerprints")]
+        common = [table for name, table in self.tables.items() if name not in ("precision", "versions", "fingerprints")]
         tuning = list(self.tuning.tables.values()) if self.tuning is not None else []
         parts = [part.written for part in (self.sweep, self.pairs) if part is not None]
         own = [table for each in self.views for table in each.tables.values()]
@@ -100,6 +101,7 @@ def contents(
         "time": time_table(time_rows(known)),
         "failed": displays.failed_table([result for result in known if result.status == "failed"]),
         "excluded": displays.excluded_table(excluded),
+        "precision": _precision(known),
         "versions": _versions(known, environment),
         "fingerprints": _fingerprints(known),
     }
@@ -124,12 +126,15 @@ def _facts(results: Sequence[StudyResult], views: Sequence[View], wall_seconds: 
     studies = [result.study for result in results]
     finished = sum(result.status == "ok" for result in results)
     tested = sorted({count.test for each in views for count in each.rows.counts if count.test})
-    sizes = sorted({study.n_train for study in studies})
+    sizes = list({r.study.n_train: r.labelled for r in sorted(results, key=lambda r: r.study.n_train)}.values())
     found = [("Studies finished", f"{finished} of {len(results)}")]
     if studies:
         found += [
             ("Methods", str(len({study.method.label for study in studies}))),
-            ("Labelled subjects", ", ".join(map(str, sizes)) if len(sizes) < 4 else f"{sizes[0]} to {sizes[-1]}"),
+            (
+                "Labelled subjects, training + validation",
+                ", ".join(sizes) if len(sizes) < 4 else f"{sizes[0]} to {sizes[-1]}",
+            ),
             ("Seeds", str(len({study.seed for study in studies}))),
         ]
     if tested:
@@ -154,6 +159,17 @@ def _tuning_words(searches: Sequence[SearchResult]) -> str:
     return f" Before them, the trials of tuning took {duration(trials)} of device time." if searches else ""
 
 
+def _precision(results: Sequence[StudyResult]) -> Table:
+    """Where and in which precision networks were trained, layer by layer where layers differ."""
+    counts = Counter((r.study.encoder.label, r.device) for r in results if r.status == "ok" and r.parameters)
+    return Table(
+        name="precision", caption="Device, precision and memory format in which networks were trained.",
+        columns=("Encoder", "Trained in", "Studies"), headers=2,
+        rows=tuple((Cell(label), Cell(device), Cell(str(n))) for (label, device), n in counts.items()),
+        records=tuple({"encoder": e, "trained": device, "studies": n} for (e, device), n in counts.items()),
+    )  # fmt: skip
+
+
 def _versions(results: Sequence[StudyResult], environment: Mapping[str, str]) -> Table:
     """What ran: of the benchmark, and of each study where studies say more."""
     found: dict[str, dict[str, None]] = {name: {value: None} for name, value in environment.items()}
@@ -173,7 +189,7 @@ def _fingerprints(results: Sequence[StudyResult]) -> Table:
     found: dict[tuple[str, str], set[str]] = {}
     for result in results:
         study = result.study
-        at = f"n = {study.n_train}, seed {study.seed}"
+        at = f"n = {result.labelled}, seed {study.seed}"
         found.setdefault((f"images of ‘{study.target.data.name}’", result.arrays), set())
         found.setdefault((f"split of ‘{study.target.task.name}’, {at}", result.split), set())
         found.setdefault((f"pretraining of ‘{study.method.label}’, seed {study.seed}", result.pretraining), set())

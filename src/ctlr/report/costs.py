@@ -37,7 +37,7 @@ class TimeRow:
     pretrain: float
     """Seconds of all pretrainings, each once."""
     finetune: float
-    """Seconds of all studies."""
+    """Seconds of all studies, of fitting a model without a network too."""
     evaluate: float
     parameters: int
 
@@ -56,7 +56,7 @@ _SHARED: dict[str, Callable[[StudyResult], str]] = {
 
 def step_rows(results: Sequence[StudyResult]) -> list[StepRow]:
     """Seconds by kind of step, in the order in which steps run."""
-    order = ["preprocess", "tune", "pretrain", "finetune", "evaluate"]
+    order = ["preprocess", "tune", "pretrain", "fit", "finetune", "evaluate"]
     steps = dict.fromkeys(step for result in results for step in result.seconds)
     return [_step(step, results) for step in sorted(steps, key=lambda s: (order.index(s) if s in order else 99, s))]
 
@@ -90,12 +90,13 @@ def time_rows(results: Sequence[StudyResult]) -> list[TimeRow]:
         groups.setdefault(key, []).append(result)
     rows = []
     for (target, source, encoder, method), group in groups.items():
-        seconds = {step: _runs(step, group) for step in ("pretrain", "finetune", "evaluate")}
+        seconds = {step: _runs(step, group) for step in ("pretrain", "fit", "finetune", "evaluate")}
         rows.append(
             TimeRow(
                 target=target, source=source, encoder=encoder, method=method, studies=len(group),
                 pretrainings=len(seconds["pretrain"]), pretrain=sum(seconds["pretrain"].values()),
-                finetune=sum(seconds["finetune"].values()), evaluate=sum(seconds["evaluate"].values()),
+                finetune=sum((seconds["finetune"] | seconds["fit"]).values()),
+                evaluate=sum(seconds["evaluate"].values()),
                 parameters=max(result.parameters for result in group),
             )
         )  # fmt: skip

@@ -47,6 +47,7 @@ __all__ = [
     "n_tested",
     "p_words",
     "percent",
+    "references_table",
     "score_digits",
     "scores_table",
     "splits_table",
@@ -138,9 +139,9 @@ def counts_table(section: Section, counts: Sequence[CountRow]) -> Table:
     """Subjects, seeds and studies by size."""
     return Table(
         name=_name("data", section), caption=f"Subjects and studies: {section.title}.",
-        columns=("Labelled training subjects, n", "Validation", "Test", "Seeds", "Studies finished", "Studies failed"),
+        columns=("Labelled subjects, n (training + validation)", "Test", "Seeds", "Studies finished", "Studies failed"),
         rows=tuple(
-            (Cell(f"{r.n_train}"), Cell(_count(r.validation)), Cell(_count(r.test)), Cell(f"{r.seeds}"),
+            (Cell(section.labelled(r.n_train)), Cell(_count(r.test)), Cell(f"{r.seeds}"),
              Cell(f"{r.finished}"), Cell(f"{r.failed}", tone="negative" if r.failed else ""))
             for r in counts
         ),
@@ -156,10 +157,18 @@ def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table
     """Every method in words, in the given order of labels."""
     methods = {result.study.method.label: result.study.method for result in results}
     words = {label: (METHODS[methods[label].method].__doc__ or "").splitlines()[0] for label in order}
+    views = {label: methods[label].views_words for label in order}
+    refits = {label: "yes" if methods[label].finetune.refit else "no" for label in order}
     return Table(
-        name="methods", caption="The methods.", columns=("Method", "What it does"), headers=2,
-        rows=tuple((Cell(label), Cell(does)) for label, does in words.items()),
-        records=tuple({"method": m, "kind": methods[m].method, "does": does} for m, does in words.items()),
+        name="methods",
+        caption="The methods, the random views through which their stages see images, and whether they were trained "
+        "again on training and validation subjects together once the epoch was chosen.",
+        columns=("Method", "What it does", "Views", "Refit"), headers=4,
+        rows=tuple((Cell(m), Cell(does), Cell(views[m]), Cell(refits[m])) for m, does in words.items()),
+        records=tuple(
+            {"method": m, "kind": methods[m].method, "does": does, "views": views[m], "refit": refits[m]}
+            for m, does in words.items()
+        ),
     )  # fmt: skip
 
 
@@ -183,19 +192,22 @@ def scores_table(section: Section, rows: Rows) -> Table:
         estimate = found.get((method, n))
         if estimate is None:
             return Cell("–", tone="muted")
-        tone: Tone = "best" if estimate.mean == best[n] else "muted" if method == section.floor else ""
+        quiet = method == section.floor or method in section.references
+        tone: Tone = "best" if estimate.mean == best[n] else "muted" if quiet else ""
         return Cell(number(estimate.mean, digits), interval(estimate, digits), tone)
 
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
     return Table(
         name=_name("scores", section),
-        caption=f"{metric_label(section.task)} on the test set by number of labelled training subjects n; {better} is "
-        f"better. Mean over the seeds, with its {interval_words([row.estimate for row in scores], rows.level)}.",
-        columns=("Method", *(f"n = {n}" for n in section.sizes)),
+        caption=f"{metric_label(section.task)} on the test set by number of labelled subjects n (training + "
+        f"validation); {better} is better. Mean over the seeds, with its "
+        f"{interval_words([row.estimate for row in scores], rows.level)}.",
+        columns=("Method", *(f"n = {section.labelled(n)}" for n in section.sizes)),
         rows=tuple((Cell(m), *(cell(m, n) for n in section.sizes)) for m in section.methods),
         records=tuple(
             _factors(section)
-            | {"method": row.method, "n_train": row.n_train, "metric": section.task.headline}
+            | {"method": row.method, "n_train": row.n_train, "labelled": section.labelled(row.n_train),
+               "metric": section.task.headline}
             | row.estimate.record
             for row in scores
         ),
@@ -209,7 +221,7 @@ def gains_table(section: Section, rows: Rows) -> Table:
 
     def line(row: GainRow) -> tuple[Cell, ...]:
         return (
-            Cell(row.method), Cell(str(row.n_train)),
+            Cell(row.method), Cell(section.labelled(row.n_train)),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
             verdict_cell(row.gain, stands=row.stands), Cell(p_words(row.p_holm)),
             false_cell(row), detectable_cell(row, digits),
@@ -238,6 +250,40 @@ def gains_table(section: Section, rows: Rows) -> Table:
     )  # fmt: skip
 
 
+def references_table(section: Section, rows: Rows) -> Table:
+    """Paired difference of each method to the best baseline of its size."""
+    digits = gain_digits(rows)
+    ordered = sorted(rows.over_references, key=lambda row: row.n_train)
+    words: dict[Direction, str] = {
+        "gain": "better", "none": "no difference shown", "negative": "worse", "untested": "not tested",
+    }  # fmt: skip
+
+    def line(row: GainRow) -> tuple[Cell, ...]:
+        return (
+            Cell(row.method), Cell(section.labelled(row.n_train)), Cell(rows.references[row.n_train]),
+            Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
+            verdict_cell(row.gain, stands=row.stands, words=words), Cell(p_words(row.p_holm)),
+        )  # fmt: skip
+
+    return Table(
+        name=_name("baselines", section),
+        caption=f"Difference to the best baseline of each size (by its mean on the test set) in "
+        f"{metric_label(section.task)} with its {percent(rows.level)} interval, paired by seed and subject; positive "
+        f"means that the method is better. p is adjusted for these {len(ordered)} comparisons (Holm).",
+        columns=("Method", "n", "Best baseline", "Difference", "Verdict", "p"),
+        rows=tuple(map(line, ordered)),
+        records=tuple(
+            _factors(section)
+            | {"method": row.method, "baseline": rows.references[row.n_train], "n_train": row.n_train,
+               "metric": section.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
+               "p": row.gain.p, "p_holm": row.p_holm, "verdict": words[row.direction],
+               "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
+               "n_subjects": row.gain.n_subjects}
+            for row in ordered
+        ),
+    )  # fmt: skip
+
+
 def n_tested(rows: Sequence[GainRow]) -> int:
     """How many comparisons p is adjusted for."""
     return sum(row.gain.tested for row in rows)
@@ -257,16 +303,25 @@ def p_words(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+_BEFORE_REFIT = (
+    " A refitted model was trained on its validation subjects too: no score on them is its own. The one given is of "
+    "the training before, which chose the epoch."
+)
+
+
 def splits_table(section: Section, splits: Sequence[SplitRow]) -> Table:
     """Train, validation and test side by side."""
     digits = decimals(v for row in splits for v in (row.train, row.validation, row.test) if v is not None)
     return Table(
         name=_name("splits", section),
         caption=f"{metric_label(section.task)} on training, validation and test subjects, means over the seeds. The "
-        "gap says how much worse the test set is than the training set.",
+        "gap says how much worse the test set is than the training set."
+        + (_BEFORE_REFIT if any(row.refit for row in splits) else ""),
         columns=("Method", "n", "Train", "Validation", "Test", "Gap"),
         rows=tuple(
-            (Cell(r.method), Cell(str(r.n_train)), *(Cell(number(getattr(r, s), digits)) for s in SPLITS),
+            (Cell(r.method), Cell(section.labelled(r.n_train)),
+             *(Cell(number(getattr(r, s), digits), "before the refit" if r.refit and s == "validation" else "")
+               for s in SPLITS),
              Cell(number(r.gap, digits, sign=True)))
             for r in splits
         ),
@@ -282,7 +337,8 @@ def metrics_table(section: Section, metrics: Sequence[MetricRow]) -> Table:
         name=_name("metrics", section), caption="Every metric on the test set, means over the seeds.",
         columns=("Method", "n", *(capital(METRIC_WORDS[name]) for name in names)),
         rows=tuple(
-            (Cell(r.method), Cell(str(r.n_train)), *(Cell(number(r.values.get(m), digits[m])) for m in names))
+            (Cell(r.method), Cell(section.labelled(r.n_train)),
+             *(Cell(number(r.values.get(m), digits[m])) for m in names))
             for r in metrics
         ),
         records=tuple(
@@ -300,7 +356,7 @@ def gap_table(section: Section, gaps: Sequence[GapRow]) -> Table:
         f"correction is a line on {target} fitted on the validation subjects.",
         columns=("Method", "n", "Mean", f"Slope on {target}", "Mean, corrected", "Slope, corrected"),
         rows=tuple(
-            (Cell(r.method), Cell(str(r.n_train)), Cell(number(r.gap.mean, 2, sign=True)),
+            (Cell(r.method), Cell(section.labelled(r.n_train)), Cell(number(r.gap.mean, 2, sign=True)),
              Cell(number(r.gap.slope, 2, sign=True)), Cell(number(r.gap.corrected_mean, 2, sign=True)),
              Cell(number(r.gap.corrected_slope, 2, sign=True)))
             for r in gaps
@@ -320,7 +376,7 @@ def gap_table(section: Section, gaps: Sequence[GapRow]) -> Table:
 def failed_table(failed: Sequence[StudyResult]) -> Table:
     """Studies without a result, and why."""
     records = [
-        {key: record[key] for key in ("method", "n_train", "seed")}
+        {key: record[key] for key in ("method", "n_train", "n_validation", "seed")}
         | {"reason": scrub(result.reason) or "no reason was recorded"}
         | {key: record[key] for key in ("target", "source", "encoder")}
         for result in failed
@@ -329,9 +385,16 @@ def failed_table(failed: Sequence[StudyResult]) -> Table:
     return Table(
         name="failed", caption="Studies that failed; they are in no other table.",
         columns=("Method", "n", "Seed", "Reason", "Target", "Source", "Encoder"), headers=7,
-        rows=tuple(tuple(Cell(str(value) or "–") for value in record.values()) for record in records),
+        rows=tuple(
+            (Cell(record["method"]), Cell(result.labelled),
+             *(Cell(str(value) or "–") for key, value in record.items() if key not in ("method", *_SIZES)))
+            for result, record in zip(failed, records, strict=True)
+        ),
         records=tuple(records),
     )  # fmt: skip
+
+
+_SIZES = ("n_train", "n_validation")
 
 
 def excluded_table(excluded: Sequence[str]) -> Table:

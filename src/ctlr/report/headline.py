@@ -11,6 +11,7 @@ from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, s
 from ctlr.report.formats import number
 from ctlr.report.sections import Section
 from ctlr.report.tables import GainRow, Rows
+from ctlr.report.winner import winners
 from ctlr.specs import METRICS
 
 __all__ = ["Answer", "answer", "listed"]
@@ -52,7 +53,12 @@ def answer(section: Section, rows: Rows) -> Answer:
         text = f"One seed supports no verdict, so no gain is called one. {_best(section, rows)}"
     else:
         text = _gains(section, rows)
-    return Answer(text, tuple(_notes(section, rows)))
+    return Answer(f"{winners(section, rows)} {text}".strip(), tuple(_notes(section, rows)))
+
+
+def _sizes(section: Section, sizes: Sequence[int]) -> str:
+    """`20 + 20, 50 + 50 and 100 + 100`."""
+    return listed([section.labelled(size) for size in sizes])
 
 
 def _gains(section: Section, rows: Rows) -> str:
@@ -61,12 +67,15 @@ def _gains(section: Section, rows: Rows) -> str:
     sizes = sorted({row.n_train for row in rows.gains if row.gain.tested})
     found = [(size, _at(section, rows, size)) for size in sizes]
     if not any(words for _, words in found):
-        return f"Nothing wins: at {listed(sizes)} labelled subjects {nobody} measurably from training from scratch."
+        return (
+            f"Nothing wins: at {_sizes(section, sizes)} labelled subjects (training + validation) {nobody} measurably "
+            "from training from scratch."
+        )
     first = next(size for size, words in found if words)
     clauses: list[str] = []
     for words, group in itertools.groupby(found, key=lambda item: item[1]):
         where = [size for size, _ in group]
-        clause = f"at {listed(where)}{'' if clauses else ' labelled subjects,'} "
+        clause = f"at {_sizes(section, where)}{'' if clauses else ' labelled subjects (training + validation),'} "
         clause += words or f"{nobody} measurably from scratch"
         clauses.append(f"{clause} against training from scratch" if first in where else clause)
     text = "; ".join(clauses)
@@ -115,22 +124,23 @@ def _best(section: Section, rows: Rows) -> str:
     digits = score_digits(rows.scores)
     value = f"{METRIC_WORDS[section.task.headline]} {number(best.estimate.mean, digits)}{_unit(section)}"
     ends = f"{percent(rows.level)} interval {interval(best.estimate, digits)}"
-    return f"At {largest} labelled subjects ‘{best.method}’ reaches {value} ({ends})."
+    where = f"{section.labelled(largest)} labelled subjects (training + validation)"
+    return f"At {where} ‘{best.method}’ reaches {value} ({ends})."
 
 
 def _notes(section: Section, rows: Rows) -> list[str]:
-    notes = [*_against_the_mean(section, rows), *_hints(rows)]
-    notes += claim_words(rows.gains, gain_digits(rows), _unit(section)) if rows.gains else []
+    notes = [*_against_the_mean(section, rows), *_hints(section, rows)]
+    notes += claim_words(rows.gains, gain_digits(rows), _unit(section), section.labelled) if rows.gains else []
     finished = sorted({size for _, size in section.cells})
     unpaired = [size for size in finished if (section.baseline, size) not in section.cells]
     if unpaired and rows.gains:
         notes.append(
-            f"At {listed(unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
+            f"At {_sizes(section, unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
         )
     untested = sorted({row.n_train for row in rows.gains if not row.gain.tested})
     if untested:
         notes.append(
-            f"At {listed(untested)} there is a single seed: its intervals tell of other test subjects, not of other "
+            f"At {_sizes(section, untested)} there is a single seed: its intervals tell of other test subjects, not of other "
             "training runs, and nothing is tested. List five `seeds` or more."
         )
     failed = sum(count.failed for count in rows.counts)
@@ -148,17 +158,20 @@ def _against_the_mean(section: Section, rows: Rows) -> list[str]:
     hopeless = [size for size in sizes if not any(n == size for _, n in beaten)]
     notes = []
     if hopeless:
-        notes.append(f"At {listed(hopeless)} no method is measurably better than predicting the training set’s {word}.")
+        notes.append(
+            f"At {_sizes(section, hopeless)} no method is measurably better than predicting the training set’s {word}."
+        )
     winners = [row for row in rows.gains if row.stands and row.direction == "gain"]
     notes += [
-        f"‘{row.method}’ at {row.n_train} gains over scratch, yet is not measurably better than that {word}."
+        f"‘{row.method}’ at {section.labelled(row.n_train)} gains over scratch, yet is not measurably better than that "
+        f"{word}."
         for row in winners
         if row.n_train in sizes and row.n_train not in hopeless and (row.method, row.n_train) not in beaten
     ]
     return notes
 
 
-def _hints(rows: Rows) -> list[str]:
+def _hints(section: Section, rows: Rows) -> list[str]:
     hints = [row for row in rows.gains if row.gain.shown and not row.stands]
     if not hints:
         return []
@@ -167,5 +180,7 @@ def _hints(rows: Rows) -> list[str]:
             f"Taken alone, {len(hints)} more differences would count; among {len(rows.gains)} comparisons they do not."
         ]
     words = {"gain": "gain", "negative": "loss"}
-    names = listed([f"the {words[row.direction]} of ‘{row.method}’ at {row.n_train}" for row in hints])
+    names = listed(
+        [f"the {words[row.direction]} of ‘{row.method}’ at {section.labelled(row.n_train)}" for row in hints]
+    )
     return [f"Taken alone, {names} would count; among {len(rows.gains)} comparisons that is not enough."]

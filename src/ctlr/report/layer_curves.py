@@ -86,7 +86,7 @@ def layer_view(section: Section, rows: Rows) -> LayerView | None:
         panels=tuple(
             layer_plot(
                 [row for row in found if row.n_train == size], base.get(size), label=metric_label(section.task),
-                better=better, name=f"{section.slug}-layers-{size}",
+                better=better, name=f"{section.slug}-layers-{size}", labelled=section.labelled(size),
             )
             for size in sizes
         ),
@@ -139,7 +139,8 @@ def layer_table(section: Section, rows: Rows) -> Table:
         f"over the seeds, with its {interval_words([row.estimate for row in found], rows.level)}.",
         columns=("n", "Copied blocks", *FAMILIES), headers=2,
         rows=tuple(
-            (Cell(str(n)), Cell(str(blocks)), *(cell(n, blocks, family) for family in FAMILIES)) for n, blocks in lines
+            (Cell(section.labelled(n)), Cell(str(blocks)), *(cell(n, blocks, family) for family in FAMILIES))
+            for n, blocks in lines
         ),
         records=tuple(_record(section, row) for row in found),
     )  # fmt: skip
@@ -162,7 +163,9 @@ def _record(section: Section, row: LayerRow) -> dict[str, object]:
 # ---------------------------------------------------------------- drawing
 
 
-def layer_plot(rows: Sequence[LayerRow], base: Estimate | None, *, label: str, better: str, name: str) -> Panel:
+def layer_plot(
+    rows: Sequence[LayerRow], base: Estimate | None, *, label: str, better: str, name: str, labelled: str
+) -> Panel:
     """Score by the number of copied blocks, a curve for each origin and treatment, from base B on.
 
     Args:
@@ -171,6 +174,7 @@ def layer_plot(rows: Sequence[LayerRow], base: Estimate | None, *, label: str, b
         label: Of the metric, with its unit.
         better: `lower` or `higher`.
         name: Of the drawing on its page.
+        labelled: The size in words, `20 + 20`.
     """
     depth = max(row.role.n_blocks for row in rows)
     families = [family for family in FAMILIES if any(row.role.family == family for row in rows)]
@@ -189,9 +193,9 @@ def layer_plot(rows: Sequence[LayerRow], base: Estimate | None, *, label: str, b
         axes.grid(axis="x", visible=False)
         axes.set_xlabel(f"Copied blocks of {depth}, from the image on")
         axes.set_ylabel(f"{label}, {better} is better")
-        axes.set_title(f"n = {rows[0].n_train}", loc="left", fontsize=12, color=MUTED, pad=6)
+        axes.set_title(f"n = {labelled}", loc="left", fontsize=12, color=MUTED, pad=6)
         label_ends(axes, ends, _STYLES, height=HEIGHT)
-        return panel(axes, name=name, alt=_in_words(rows, families, base, label))
+        return panel(axes, name=name, alt=_in_words(rows, families, base, label, labelled))
 
 
 def _curve(axes: Axes, rows: Sequence[LayerRow], base: Estimate | None, style: Style, *, dodge: float) -> None:
@@ -209,11 +213,13 @@ def _curve(axes: Axes, rows: Sequence[LayerRow], base: Estimate | None, style: S
     )  # fmt: skip
 
 
-def _in_words(rows: Sequence[LayerRow], families: Sequence[str], base: Estimate | None, label: str) -> str:
+def _in_words(
+    rows: Sequence[LayerRow], families: Sequence[str], base: Estimate | None, label: str, labelled: str
+) -> str:
     from_scratch = f"{BASE}: {number(base.mean, 3)}; " if base is not None else ""
     lines = [
         f"{family} ({FAMILIES[family]}): "
         + ", ".join(f"{number(r.estimate.mean, 3)} with {r.role.n_blocks}" for r in rows if r.role.family == family)
         for family in families
     ]
-    return f"{label} by number of copied blocks, n = {rows[0].n_train}. {from_scratch}{'; '.join(lines)}."
+    return f"{label} by number of copied blocks, n = {labelled}. {from_scratch}{'; '.join(lines)}."

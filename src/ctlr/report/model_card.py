@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from ctlr.report.displays import (
     METRIC_WORDS,
@@ -18,9 +20,9 @@ from ctlr.report.formats import decimals, markdown, number
 from ctlr.report.sections import Done
 from ctlr.report.tables import SplitRow
 from ctlr.report.views import View
-from ctlr.specs import METRICS
+from ctlr.specs import METRICS, DataTask, ModelCard
 
-__all__ = ["best_method", "model_card"]
+__all__ = ["best_method", "model_card", "model_records"]
 
 _USES: Mapping[str, str] = {
     "bids": "research on brain images preprocessed the same way, of people like those it was trained on",
@@ -31,19 +33,46 @@ _USES: Mapping[str, str] = {
 }
 
 
-def model_card(views: Sequence[View], *, title: str) -> str:
+def model_card(views: Sequence[View], *, title: str, root: Path) -> str:
     """Markdown with one part a transfer.
 
     The best method is the one with the best mean validation score at the largest size: choosing by the test set
     would flatter it.
+
+    Args:
+        views: The transfers.
+        title: Of the benchmark.
+        root: Of the workspace, where a model says how its images were prepared.
     """
-    cards = [card for view in views if (card := _card(view))]
+    cards = [card for view in views if (card := _card(view, root))]
     return "\n".join([f"# Model card: {markdown(title)}", "", *(cards or ["No model finished training."])]) + "\n"
+
+
+def model_records(views: Sequence[View]) -> list[dict[str, Any]]:
+    """The best seed of every trained method at the largest size, by validation; one of each transfer is `best`."""
+    return [
+        {
+            "source": _name(view.section.source) if cell[0].result.study.source else "",
+            "target": _name(view.section.target), "encoder": view.section.encoder.label, "method": method,
+            "n_train": size, "seed": done.result.study.seed, "metric": view.section.task.headline,
+            "validation": done.result.scores.get("validation", {}).get(view.section.task.headline),
+            "best": method == best_method(view), "path": done.result.path,
+        }
+        for view in views
+        for (method, size), cell in view.section.cells.items()
+        if size == view.detail_size and method != view.section.floor
+        for done in [_best_seed(view, cell)]
+    ]  # fmt: skip
+
+
+def _name(end: DataTask | None) -> str:
+    return f"{end.data.name}.{end.task.name}" if end else ""
 
 
 def best_method(view: View) -> str | None:
     """Label of the trained method with the best validation score at the largest size."""
-    rows = [row for row in view.rows.splits if row.n_train == view.detail_size and row.method != view.section.floor]
+    apart = (view.section.floor, *view.section.references)
+    rows = [row for row in view.rows.splits if row.n_train == view.detail_size and row.method not in apart]
     scored = [row for row in rows if row.validation is not None]
     if not scored:
         return rows[0].method if rows else None
@@ -56,34 +85,76 @@ def _validation(row: SplitRow) -> float:
     return row.validation
 
 
-def _card(view: View) -> str:
+def _card(view: View, root: Path) -> str:
     method = best_method(view)
     if method is None:
         return ""
     section, size = view.section, view.detail_size
     cell = section.cells[method, size]
+    chosen = _best_seed(view, cell).result
     lines = [
         f"## {markdown(view.heading)}", "",
-        f"- **Method:** {markdown(method)}, chosen by its validation score at {size} labelled subjects",
+        f"- **Method:** {markdown(method)}, chosen by its validation score at {view.detail} labelled subjects "
+        "(training + validation)",
         f"- **Encoder:** {markdown(section.encoder.name)}, {cell[0].result.parameters:,} trained parameters",
-        f"- **Weights:** `{_best_seed(view, cell).result.path}/model.safetensors` in the workspace, the best of "
+        f"- **Weights:** `{chosen.path}/model.safetensors` in the workspace, the best of "
         f"{len(cell)} by validation",
-        f"- **Trained on:** {size} labelled subjects of '{markdown(section.target.data.name)}'"
+        f"- **Trained on:** {_learned_from(view, method)} labelled subjects of '{markdown(section.target.data.name)}'"
         + (f", after '{markdown(section.source.task.name)}' of '{markdown(section.source.data.name)}'"
            if section.source and cell[0].result.study.source else ""),
         "", "### Intended use", "",
         f"Predicting {markdown(section.task.name)} (column {markdown(section.task.target)}); meant for "
         f"{_USES[section.target.data.kind]}. It is no medical device: no decision about a person may rest on it.",
+        "", "### Preparation of images", "", *_preparation(root / chosen.path / "model.json"),
         "", "### Performance on the test set", "", *_performance(view, method), "",
         "### Limits", "", *_limits(view, method), "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
+def _learned_from(view: View, method: str) -> str:
+    """Training subjects and those who chose the epoch; after a refit, both train."""
+    result = view.section.cells[method, view.detail_size][0].result
+    if result.study.method.finetune.refit:
+        return f"{result.labelled} (training + validation, both trained on after the refit)"
+    return f"{result.study.n_train} (and {result.labelled_validation} chose the epoch)"
+
+
 def _best_seed(view: View, cell: Sequence[Done]) -> Done:
     metric = view.section.task.headline
     sign = 1 if METRICS[metric] == "max" else -1
-    return max(cell, key=lambda done: sign * done.result.scores.get("validation", {}).get(metric, float("-inf") * sign))
+    return max(cell, key=lambda done: sign * done.result.chosen_by.get(metric, float("-inf") * sign))
+
+
+def _preparation(card: Path) -> list[str]:
+    """What stands between a file and the network."""
+    try:
+        found = ModelCard.model_validate_json(card.read_text()).preparation
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        return ["- The model does not say how its images were prepared."]
+    options, side = found.preprocess, " x ".join(map(str, found.preprocess.shape))
+    if found.kind == "volume":
+        where = {"all": "inside a mask of the brain", "some": "inside a mask of the brain, where there was one",
+                 "none": "on the foreground; masks are not used"}[found.masks]  # fmt: skip
+        lines = [f"- **Images:** NIfTI volumes, axes to {found.orientation}, voxels of {options.spacing:g} mm, "
+                 f"{side} of them around the centre of the field of view, cropped and padded"]  # fmt: skip
+    else:
+        where, lines = "", [f"- **Images:** pictures, upright, the middle cut to the proportions of {side} (height x "
+                            f"width) pixels and resized, channels {found.channels}"]  # fmt: skip
+    scale = f"`normalise: {options.normalise}`, image by image{f', {where}' if where else ''}"
+    lines += [
+        f"- **Values:** {scale}; kept as {options.dtype}, from {found.low:g} to {found.high:g}",
+        "- **Random views:** none when predicting",
+    ]
+    if (coverage := found.coverage) is not None:
+        lines.append(
+            f"- **Training images:** filled at least {coverage.filled:.0%} of that box, with at least "
+            f"{coverage.kept:.0%} of what they show inside it; others are refused"
+        )
+    units = [f"- **Units of the target:** {markdown(found.units)}"] if found.units else []
+    return [*lines, *units, f"- **Prepared by:** CTLR {found.ctlr}, rules {found.rules}; `ctlr.serving.predict_files`"]
 
 
 def _performance(view: View, method: str) -> list[str]:
@@ -101,6 +172,13 @@ def _performance(view: View, method: str) -> list[str]:
         f"- **Gain over {markdown(view.section.baseline or '')}:** {number(row.gain.mean, digits, sign=True)} "
         f"({interval(row.gain, digits, sign=True)}); verdict: {VERDICTS[row.direction]}"
         for row in rows.gains
+        if (row.method, row.n_train) == here
+    ]
+    lines += [
+        f"- **Difference to the best baseline, {markdown(rows.references[row.n_train])}:** "
+        f"{number(row.gain.mean, digits, sign=True)} ({interval(row.gain, digits, sign=True)}); "
+        f"{'it stands' if row.stands else 'none was shown'} among {len(rows.over_references)} comparisons"
+        for row in rows.over_references
         if (row.method, row.n_train) == here
     ]
     others = [

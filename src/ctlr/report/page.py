@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -33,7 +34,7 @@ def build_report(
     transfers: Sequence[TransferScores] = (),
     at_defaults: Sequence[StudyResult] = (),
 ) -> Path:
-    """Write `report.html`, `results.csv`, `model-card.md` and `tables/*.{csv,md,tex}` into a folder.
+    """Write `report.html`, `results.csv`, `model-card.md`, `models.json` and `tables/*` into a folder.
 
     With several pairs of source and target, a section says which of them gained, and whether a score told beforehand.
     With searches, a section on tuning stands in the report, and every trial in `trials.csv`.
@@ -69,7 +70,7 @@ def build_report(
     # scikit-learn and matplotlib are slow to load: whoever imports this module and builds no report does without.
     from ctlr.report.contents import contents
     from ctlr.report.formats import records_csv, to_csv, to_latex, to_markdown
-    from ctlr.report.model_card import model_card
+    from ctlr.report.model_card import model_card, model_records
     from ctlr.report.templating import render
 
     found = contents(
@@ -90,7 +91,8 @@ def build_report(
     files["results.csv"] = records_csv(records)
     if found.tuning is not None:
         files["trials.csv"] = records_csv(found.tuning.records)
-    files["model-card.md"] = model_card(found.views, title=prose["title"])
+    files["model-card.md"] = model_card(found.views, title=prose["title"], root=root)
+    files["models.json"] = json.dumps(model_records(found.views), indent=1)
     files["report.html"] = render("report.html.j2", found=found, **prose)
     with disk_faults_named(out):
         (out / "tables").mkdir(parents=True, exist_ok=True)

@@ -59,4 +59,4 @@ def _in_words(row: Foretold, names: Mapping[Pair, str], x: np.ndarray, y: np.nda
         f"{names[pair]}: score {number(float(a), 3)}, gain {number(float(b), 3, sign=True)}"
         for pair, a, b in zip(row.pairs, x, y, strict=True)
     )
-    return f"Gain over scratch against {SCORE_WORDS[row.score]} at n = {row.race.n_train}. {points}."
+    return f"Gain over scratch against {SCORE_WORDS[row.score]} at n = {row.race.labelled}. {points}."

@@ -70,7 +70,7 @@ def pair_gains_table(gains: Sequence[PairGain], names: Names, *, level: float) -
     def line(each: PairGain) -> tuple[Cell, ...]:
         row, places = each.row, digits[each.section.task.headline]
         return (
-            Cell(pair_label(each, names, encoders=encoders)), Cell(str(row.n_train)),
+            Cell(pair_label(each, names, encoders=encoders)), Cell(each.section.labelled(row.n_train)),
             Cell(row.method, f"best of {each.candidates} on validation" if each.candidates > 1 else ""),
             Cell(number(row.gain.mean, places, sign=True), interval(row.gain, places, sign=True)),
             verdict_cell(row.gain, stands=row.stands), Cell(p_words(row.p_holm)),
@@ -110,7 +110,7 @@ def scores_beside_gains(races: Sequence[Race], names: Names, *, level: float) ->
         digits = gain_places[race.metric]
         gain = each.row.gain
         return (
-            Cell(pair_label(each, names, encoders=encoders)), Cell(str(race.n_train)),
+            Cell(pair_label(each, names, encoders=encoders)), Cell(race.labelled),
             Cell(number(gain.mean, digits, sign=True), interval(gain, digits, sign=True)),
             *(_score(race, each.pair, name, places[name]) for name in known),
         )  # fmt: skip
@@ -154,7 +154,7 @@ def foretold_table(rows: Sequence[Foretold], *, level: float) -> Table:
         ranks, left = row.ranks, row.left_out
         places = digits[row.race.metric]
         return (
-            Cell(SCORE_WORDS[row.score] + (f", {row.race.encoder}" if encoders else "")), Cell(str(row.race.n_train)),
+            Cell(SCORE_WORDS[row.score] + (f", {row.race.encoder}" if encoders else "")), Cell(row.race.labelled),
             Cell(str(len(row.pairs))),
             Cell(number(ranks.spearman, 2, sign=True), _ends(ranks.low, ranks.high)) if ranks else better[None],
             Cell(number(ranks.kendall, 2, sign=True)) if ranks else better[None],

@@ -112,7 +112,7 @@ def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
     words += f"negative transfer: {counts[1]}."
     if not standing["negative"]:
         return words
-    where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.row.n_train} (‘{g.row.method}’)"
+    where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.section.labelled(g.row.n_train)} (‘{g.row.method}’)"
              for g in standing["negative"]]  # fmt: skip
     return f"{words} It is negative for {listed(where)}."
 
@@ -150,7 +150,7 @@ def _most(group: Sequence[Foretold]) -> int:
 
 
 def _where(race: Race) -> str:
-    return f"n = {race.n_train} ({METRIC_WORDS[race.metric]}, {race.encoder})"
+    return f"n = {race.labelled} ({METRIC_WORDS[race.metric]}, {race.encoder})"
 
 
 def _best(group: Sequence[Foretold]) -> Foretold | None:

@@ -141,6 +141,11 @@ class Race:
     ranges: Mapping[Pair, Mapping[str, tuple[float, float]]]
     """Least and largest over the seeds, where there are several."""
 
+    @property
+    def labelled(self) -> str:
+        """The size in words, `20 + 20`."""
+        return self.gains[0].section.labelled(self.n_train)
+
 
 def races(gains: Sequence[PairGain], transfers: Sequence[TransferScores]) -> list[Race]:
     """Put the gains of supervised pretraining into groups that can be compared, with their scores.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,11 +30,19 @@ class Style:
     marker: str
     dashed: bool = False
     hollow: bool = False
+    quiet: bool = False
+    """Drawn thin and grey, without intervals, behind the others."""
 
 
-def styles(contenders: Sequence[str], baselines: Sequence[str], floors: Sequence[str]) -> dict[str, Style]:
+def styles(
+    contenders: Sequence[str], baselines: Sequence[str], floors: Sequence[str], references: Sequence[str] = ()
+) -> dict[str, Style]:
     """Colours and markers by order of appearance; after eight methods colours come again, with other markers."""
     chosen = {label: Style(MUTED, "", dashed=True) for label in floors}
+    chosen |= {
+        label: Style(MUTED, _MARKERS[index % len(_MARKERS)], hollow=True, quiet=True)
+        for index, label in enumerate(references)
+    }
     chosen |= {label: Style(SERIES[0], "o") for label in baselines}
     colours = SERIES[1:]
     for index, label in enumerate(contenders):
@@ -53,8 +61,9 @@ def short(text: str, limit: int = 16) -> str:
 
 
 def learning_curves(
-    rows: Sequence[ScoreRow], *, style: Mapping[str, Style], label: str, better: str, name: str
-) -> Panel:
+    rows: Sequence[ScoreRow], *, style: Mapping[str, Style], label: str, better: str, name: str,
+    labelled: Callable[[int], str],
+) -> Panel:  # fmt: skip
     """Score over the number of labelled subjects, one line a method, with intervals.
 
     Args:
@@ -63,6 +72,7 @@ def learning_curves(
         label: Of the metric, with its unit.
         better: `lower` or `higher`.
         name: Of the drawing on its page.
+        labelled: n_train in words, `20 + 20`.
     """
     sizes = sorted({row.n_train for row in rows})
     methods = list(dict.fromkeys(row.method for row in rows))
@@ -76,13 +86,13 @@ def learning_curves(
             dodge = (index - (len(methods) - 1) / 2) * 0.011 * span
             _curve(axes, own, style[method], dodge, (first, last))
             ends.append((method, own[-1].estimate.mean))
-        axes.set_xticks([math.log2(size) for size in sizes], [str(size) for size in sizes])
+        axes.set_xticks([math.log2(size) for size in sizes], [labelled(size) for size in sizes])
         axes.set_xlim(first, last)
         axes.grid(axis="x", visible=False)
-        axes.set_xlabel(f"Labelled training subjects, n{' (log scale)' if len(sizes) > 1 else ''}")
+        axes.set_xlabel(f"Labelled subjects, n: training + validation{' (log scale)' if len(sizes) > 1 else ''}")
         axes.set_ylabel(f"{label}, {better} is better")
         label_ends(axes, ends, style, height=CURVE_HEIGHT)
-        return panel(axes, name=name, alt=_curves_in_words(rows, methods, label))
+        return panel(axes, name=name, alt=_curves_in_words(rows, methods, label, labelled))
 
 
 def _curve(axes: Axes, rows: Sequence[ScoreRow], style: Style, dodge: float, edges: tuple[float, float]) -> None:
@@ -92,6 +102,12 @@ def _curve(axes: Axes, rows: Sequence[ScoreRow], style: Style, dodge: float, edg
         # It needs no size to be drawn at: the line runs from edge to edge.
         x, y = np.array([edges[0], *x, edges[1]]), np.array([y[0], *y, y[-1]])
         axes.plot(x, y, color=style.colour, linestyle=(0, (4, 3)), linewidth=1.4, zorder=1.5)
+        return
+    if style.quiet:
+        axes.plot(
+            x + dodge, y, color=style.colour, linewidth=1, alpha=0.8, marker=style.marker, markersize=5,
+            markerfacecolor=SURFACE, zorder=1.6,
+        )  # fmt: skip
         return
     low, high = [row.estimate.low for row in rows], [row.estimate.high for row in rows]
     axes.vlines(x + dodge, low, high, color=style.colour, linewidth=1.8, alpha=0.5)
@@ -139,11 +155,13 @@ def spread(places: Sequence[float], height: float) -> list[float]:
     return moved
 
 
-def _curves_in_words(rows: Sequence[ScoreRow], methods: Sequence[str], label: str) -> str:
+def _curves_in_words(
+    rows: Sequence[ScoreRow], methods: Sequence[str], label: str, labelled: Callable[[int], str]
+) -> str:
     digits = decimals(row.estimate.mean for row in rows)
     lines = []
     for method in methods:
-        values = [f"{number(r.estimate.mean, digits)} at {r.n_train}" for r in rows if r.method == method]
+        values = [f"{number(r.estimate.mean, digits)} at {labelled(r.n_train)}" for r in rows if r.method == method]
         lines.append(f"{method}: {', '.join(values)}")
     return f"{label} on the test set by number of labelled subjects. {'; '.join(lines)}."
 
@@ -151,7 +169,10 @@ def _curves_in_words(rows: Sequence[ScoreRow], methods: Sequence[str], label: st
 # ---------------------------------------------------------------- gains
 
 
-def forest(rows: Sequence[GainRow], *, style: Mapping[str, Style], label: str, baseline: str, name: str) -> Panel:
+def forest(
+    rows: Sequence[GainRow], *, style: Mapping[str, Style], label: str, baseline: str, name: str,
+    labelled: Callable[[int], str],
+) -> Panel:  # fmt: skip
     """Gain over the baseline with its interval, grouped by size; hollow points are no verdict.
 
     Args:
@@ -160,6 +181,7 @@ def forest(rows: Sequence[GainRow], *, style: Mapping[str, Style], label: str, b
         label: Of the metric, with its unit.
         baseline: What the gain is over.
         name: Of the drawing on its page.
+        labelled: n_train in words, `20 + 20`.
     """
     headings: list[tuple[float, int]] = []
     lines: list[tuple[float, GainRow]] = []
@@ -178,7 +200,9 @@ def forest(rows: Sequence[GainRow], *, style: Mapping[str, Style], label: str, b
         left = -120 / (WIDE - 134)
         for place, size in headings:
             where = axes.get_yaxis_transform()
-            axes.text(left, place, f"n = {size}", transform=where, color=MUTED, va="center_baseline", weight="bold")
+            axes.text(
+                left, place, f"n = {labelled(size)}", transform=where, color=MUTED, va="center_baseline", weight="bold"
+            )
         axes.set_ylim(y - 0.7, -0.6)
         axes.set_xlim(*_reach([row.gain.mean for row in rows] + [e for r in rows for e in (r.gain.low, r.gain.high)]))
         axes.grid(axis="y", visible=False)
@@ -187,7 +211,7 @@ def forest(rows: Sequence[GainRow], *, style: Mapping[str, Style], label: str, b
         below = -28 / (24 * y)
         for place, side, words in ((0.0, "left", "← worse"), (1.0, "right", "better →")):
             axes.text(place, below, words, transform=axes.transAxes, ha=side, va="top", color=MUTED, fontsize=11)
-        return panel(axes, name=name, alt=_forest_in_words(rows, label, baseline))
+        return panel(axes, name=name, alt=_forest_in_words(rows, label, baseline, labelled))
 
 
 def _arm(axes: Axes, place: float, row: GainRow, style: Style) -> None:
@@ -206,10 +230,10 @@ def _reach(values: Sequence[float]) -> tuple[float, float]:
     return min(*known, 0) - 0.12 * widest, max(*known, 0) + 0.12 * widest
 
 
-def _forest_in_words(rows: Sequence[GainRow], label: str, baseline: str) -> str:
+def _forest_in_words(rows: Sequence[GainRow], label: str, baseline: str, labelled: Callable[[int], str]) -> str:
     digits = decimals(row.gain.mean for row in rows)
     lines = [
-        f"{row.method} at {row.n_train}: {number(row.gain.mean, digits, sign=True)} "
+        f"{row.method} at {labelled(row.n_train)}: {number(row.gain.mean, digits, sign=True)} "
         f"({number(row.gain.low, digits)} to {number(row.gain.high, digits)})"
         for row in rows
     ]

@@ -53,14 +53,21 @@ class Section:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Labels: the mean predictor, the baseline, then the others in the order of the benchmark."""
-        first = dict.fromkeys(label for label in (self.floor, self.baseline) if label)
+        """Labels: the mean predictor, references, the baseline, then the others in the order of the benchmark."""
+        first = dict.fromkeys(label for label in (self.floor, *self.references, self.baseline) if label)
         return tuple(first | dict.fromkeys(result.study.method.label for result in self.results))
 
     @property
     def contenders(self) -> tuple[str, ...]:
         """Methods that are held against the baseline."""
-        return tuple(label for label in self.methods if label not in (self.baseline, self.floor))
+        apart = (self.baseline, self.floor, *self.references)
+        return tuple(label for label in self.methods if label not in apart)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Labels of what trains no network on the target and stands beside the methods: the benchmark's `baselines`."""
+        studies = [result.study for result in self.results]
+        return tuple(dict.fromkeys(study.method.label for study in studies if study.method.role == "baseline"))
 
     @property
     def baseline(self) -> str | None:
@@ -80,6 +87,11 @@ class Section:
     def sizes(self) -> tuple[int, ...]:
         """Every n_train, ascending."""
         return tuple(sorted({result.study.n_train for result in self.results}))
+
+    def labelled(self, size: int) -> str:
+        """Labelled subjects behind n_train in words, training and validation ones: `20 + 20`."""
+        found = [result for result in self.results if result.study.n_train == size]
+        return next((result for result in found if result.n_validation is not None), found[0]).labelled
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -113,11 +125,19 @@ def load(results: Sequence[StudyResult], root: Path) -> list[StudyResult | Done]
 def sections(loaded: Sequence[StudyResult | Done]) -> list[Section]:
     """Group by target, encoder and source, in the order of the results."""
     targets: dict[tuple[str, str], list[StudyResult | Done]] = {}
+    common: dict[str, list[StudyResult | Done]] = {}
     for item in loaded:
         study = _result(item).study
+        target = study.target.identity()
+        if not study.method.has_encoder:
+            common.setdefault(target, []).append(item)
+            continue
         # By its label: tuning may have given an encoder other options at each size.
-        encoder = study.encoder.label or study.encoder.identity()
-        targets.setdefault((study.target.identity(), encoder), []).append(item)
+        targets.setdefault((target, study.encoder.label or study.encoder.identity()), []).append(item)
+    for target, items in common.items():
+        # What has no encoder was run once and stands beside every one of them.
+        beside = [key for key in targets if key[0] == target] or [(target, "")]
+        targets |= {key: [*items, *targets.get(key, [])] for key in beside}
     found = [
         _section([item for item in group if _result(item).study.source in (None, source)], source)
         for group in targets.values()
@@ -146,7 +166,7 @@ def _result(item: StudyResult | Done) -> StudyResult:
 
 
 def _section(items: Sequence[StudyResult | Done], source: DataTask | None) -> Section:
-    study = _result(items[0]).study
+    study = _result(next((item for item in items if _result(item).study.method.has_encoder), items[0])).study
     cells: dict[tuple[str, int], list[Done]] = {}
     for item in items:
         if isinstance(item, Done):

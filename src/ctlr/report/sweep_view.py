@@ -97,9 +97,8 @@ def _finding(sweep: Sweep, size: int, level: float) -> Answer:
     chosen = sweep.chosen(size)
     digits = _digits(sweep)
     named = listed([option_words(name, value) for name, value in chosen.options.items()])
-    text = (
-        f"At n = {size} validation subjects chose ‘{chosen.method}’ ({named}). Its gain over scratch on the test set "
-    )
+    text = f"At n = {sweep.section.labelled(size)} validation subjects chose ‘{chosen.method}’ ({named}). "
+    text += "Its gain over scratch on the test set "
     text += f"is {_amount(chosen.gain, digits, percent(level) + ' interval ')}."
     own = [comparison for comparison in sweep.comparisons if comparison.chosen.gain.n_train == size]
     return Answer(text, tuple(_note(list(group), digits) for _, group in itertools.groupby(own, lambda c: c.option)))
@@ -159,7 +158,8 @@ def _choices_table(sweep: Sweep, level: float, index: int) -> Table:
 
     def line(c: Comparison) -> tuple[Cell, ...]:
         return (
-            Cell(c.option), Cell(str(c.chosen.gain.n_train)), Cell(option_words(c.option, c.chosen.options[c.option])),
+            Cell(c.option), Cell(sweep.section.labelled(c.chosen.gain.n_train)),
+            Cell(option_words(c.option, c.chosen.options[c.option])),
             Cell(option_words(c.option, c.other.options[c.option]), "plain" if c.plain else "runner-up"),
             Cell(number(c.gain.mean, digits, sign=True), interval(c.gain, digits, sign=True)),
             verdict_cell(c.gain, stands=c.stands, words=_WORDS), Cell(p_words(c.p_holm)),
@@ -193,7 +193,7 @@ def _settings_table(sweep: Sweep, level: float, index: int) -> Table:
         row = setting.gain
         best = setting is chosen[row.n_train]
         return (
-            Cell(setting.method), Cell(str(row.n_train)),
+            Cell(setting.method), Cell(sweep.section.labelled(row.n_train)),
             *(Cell(value_words(value)) for value in setting.options.values()),
             Cell(number(abs(setting.validation), places), tone="best" if best else ""),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),

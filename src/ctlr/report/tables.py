@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -107,6 +107,8 @@ class SplitRow:
     test: float | None
     gap: float | None
     """How much worse the test set is than the training set; negative where it is better."""
+    refit: bool = False
+    """Whether `validation` is of the training that chose the epoch, since the model then learned those subjects too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,10 @@ class Rows:
     metrics: list[MetricRow]
     gaps: list[GapRow]
     """Of a regression; empty for classes."""
+    references: Mapping[int, str] = field(default_factory=dict)
+    """The best of the section's references at each size, by its mean over the seeds."""
+    over_references: list[GainRow] = field(default_factory=list)
+    """The baseline and all others against the best reference of their size: a family of its own."""
 
 
 def compute(section: Section, *, level: float) -> Rows:
@@ -156,20 +162,24 @@ def compute(section: Section, *, level: float) -> Rows:
     Raises:
         DataError: Studies were tested on different subjects.
     """
-    others = [label for label in section.methods if label != section.floor]
+    others = [label for label in section.methods if label not in (section.floor, *section.references)]
+    scores = _scores(section, level)
+    references = _best_references(section, scores)
     regression = section.task.kind == "regression"
     return Rows(
         level=level,
         counts=[_counts(section, size) for size in section.sizes],
-        scores=_scores(section, level),
+        scores=scores,
         gains=_gains(section, section.contenders, section.baseline, level),
         over_mean=_gains(section, others, section.floor, level),
+        references=references,
+        over_references=_over_references(section, others, references, level),
         splits=[_splits(section, method, size) for method, size in _cells(section)],
         metrics=[_metrics(section, method, size) for method, size in _cells(section)],
         gaps=[
             GapRow(method=method, n_train=size, gap=gap(section.cells[method, size]))
             for method, size in _cells(section)
-            if regression and method != section.floor
+            if regression and method in others
         ],
     )
 
@@ -186,7 +196,8 @@ def _counts(section: Section, size: int) -> CountRow:
         return max((len(set(d.predictions[split].subjects)) for d in done if split in d.predictions), default=0)
 
     return CountRow(
-        n_train=size, validation=subjects("validation"), test=subjects("test"),
+        n_train=size, test=subjects("test"),
+        validation=subjects("validation") or max(result.labelled_validation for result in results),
         seeds=len({result.study.seed for result in results}),
         finished=len(done), failed=len(results) - len(done),
     )  # fmt: skip
@@ -223,6 +234,22 @@ def _scores(section: Section, level: float) -> list[ScoreRow]:
         ScoreRow(method=method, n_train=size, estimate=estimate)
         for (method, size), estimate in zip(found, together, strict=True)
     ]
+
+
+def _best_references(section: Section, scores: Sequence[ScoreRow]) -> dict[int, str]:
+    """By the test set: whoever claims to be better than the luckiest of several claims it in earnest."""
+    pick = min if METRICS[section.task.headline] == "min" else max
+    known = {size: [row for row in scores if row.n_train == size] for size in section.sizes}
+    of_size = {size: [row for row in rows if row.method in section.references] for size, rows in known.items()}
+    return {size: pick(rows, key=lambda row: row.estimate.mean).method for size, rows in of_size.items() if rows}
+
+
+def _over_references(
+    section: Section, methods: Sequence[str], references: Mapping[int, str], level: float
+) -> list[GainRow]:
+    best = {("the best baseline", size): section.cells[label, size] for size, label in references.items()}
+    beside = replace(section, cells={**section.cells, **best})
+    return _gains(beside, methods, "the best baseline", level)
 
 
 def _gains(section: Section, methods: Sequence[str], against: str | None, level: float) -> list[GainRow]:
@@ -309,11 +336,15 @@ def _splits(section: Section, method: str, size: int) -> SplitRow:
         split: known_mean([done.result.scores.get(split, {}).get(metric) for done in section.cells[method, size]])
         for split in SPLITS
     }
+    cell = [done.result for done in section.cells[method, size]]
+    refit = any("before_refit" in result.scores for result in cell)
+    if refit:
+        means["validation"] = known_mean([result.chosen_by.get(metric) for result in cell])
     train, test = means["train"], means["test"]
     sign = 1 if METRICS[metric] == "min" else -1
     return SplitRow(
         method=method, n_train=size, train=train, validation=means["validation"], test=test,
-        gap=None if train is None or test is None else sign * (test - train),
+        gap=None if train is None or test is None else sign * (test - train), refit=refit,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ctlr.report.costs import duration
 from ctlr.report.displays import METRIC_WORDS, capital, interval, percent
@@ -48,7 +49,12 @@ class Naming:
 # ---------------------------------------------------------------- cost
 
 
-def ledger_table(rows: Sequence[LedgerRow]) -> Table:
+def _size(n_train: int | None, labelled: Mapping[int, str]) -> str:
+    """A size in words, `20 + 20`; None stands for all of them."""
+    return "all" if n_train is None else labelled.get(n_train, str(n_train))
+
+
+def ledger_table(rows: Sequence[LedgerRow], labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """What each search was charged, and the sum over the sizes of each line."""
     naming = Naming([row.line for row in rows])
     several = len({row.n_train for row in rows if row.n_train is not None}) > 1
@@ -58,7 +64,7 @@ def ledger_table(rows: Sequence[LedgerRow]) -> Table:
     def line(row: LedgerRow) -> tuple[Cell, ...]:
         counts = (row.succeeded, row.failed, row.stopped, *([row.killed] if cut else []))
         return (
-            *naming.cells(row.line), Cell("all" if row.n_train is None else str(row.n_train)),
+            *naming.cells(row.line), Cell(_size(row.n_train, labelled)),
             Cell(_count(row.trials)), *(Cell(_count(n)) for n in counts),
             Cell(duration(row.seconds)),
             _pretraining(row),
@@ -95,7 +101,7 @@ def _count(value: float) -> str:
     return str(round(value)) if abs(value - round(value)) < 0.05 else number(value, 1)
 
 
-def spread_table(rows: Sequence[SpreadRow]) -> Table:
+def spread_table(rows: Sequence[SpreadRow], labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """Methods held against each other, by size and in sum."""
     if len(rows) == 2:  # one size: its sum says the same
         rows = rows[:1]
@@ -109,7 +115,7 @@ def spread_table(rows: Sequence[SpreadRow]) -> Table:
         caption="How far apart the methods’ costs are: spread is (most − least) / mean over the methods.",
         columns=("n", "Trials, least to most", "Spread", "Device time, least to most", "Spread of device time"),
         rows=tuple(
-            (Cell("all" if r.n_train is None else str(r.n_train)),
+            (Cell(_size(r.n_train, labelled)),
              *cells(r.trials, [_count(r.trials.least), _count(r.trials.most)]),
              *cells(r.seconds, [duration(r.seconds.least), duration(r.seconds.most)]))
             for r in rows
@@ -142,7 +148,7 @@ def range_words(parameter: Parameter) -> str:
     return words + shapes[parameter.distribution]
 
 
-def choices_table(rows: Sequence[ChoiceRow]) -> Table:
+def choices_table(rows: Sequence[ChoiceRow], labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """Option by size, beside the range that was searched."""
     naming = Naming([row.line for row in rows])
     sizes = sorted({size for row in rows for size in row.values})
@@ -158,10 +164,11 @@ def choices_table(rows: Sequence[ChoiceRow]) -> Table:
 
     return Table(
         name="tuning-chosen",
-        caption="Chosen options by number of labelled subjects n, beside the range that was searched. A value at the "
-        "edge of its range says that a better one may lie outside.",
+        caption="Chosen options by number of labelled subjects n (training + validation), beside the range that was "
+        "searched. A value at the edge of its range says that a better one may lie outside.",
         columns=(
-            *naming.columns, *(["Stage"] if staged else []), "Option", "Searched", *(f"n = {size}" for size in sizes),
+            *naming.columns, *(["Stage"] if staged else []), "Option", "Searched",
+            *(f"n = {_size(size, labelled)}" for size in sizes),
         ),
         headers=len(naming.columns) + staged + 2, rows=tuple(map(line, rows)),
         records=tuple(
@@ -209,7 +216,9 @@ def space_table(parameters: Sequence[Parameter], best: Mapping[str, str]) -> Tab
 # ---------------------------------------------------------------- how sure a choice is
 
 
-def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
+def selection_table(
+    rows: Sequence[SelectionRow], *, level: float, labelled: Mapping[int, str] = MappingProxyType({})
+) -> Table:
     """Best against runner-up on validation, and what was left on the test set."""
     naming = Naming([row.line for row in rows])
     known = [v for r in rows if r.metric for v in (r.best, r.runner_up, r.test) if v is not None]
@@ -223,7 +232,7 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
         gain = row.gain
         own = digits if row.metric else decimals(v for v in (row.best, row.runner_up) if v is not None)
         return (
-            *naming.cells(row.line), Cell(str(row.n_train)), Cell(number(row.best, own)),
+            *naming.cells(row.line), Cell(_size(row.n_train, labelled)), Cell(number(row.best, own)),
             Cell(number(row.runner_up, own)),
             Cell("–", tone="muted") if gain is None
             else Cell(number(gain.mean, lead_digits, sign=True), interval(gain, lead_digits, sign=True)),
@@ -256,7 +265,7 @@ def selection_table(rows: Sequence[SelectionRow], *, level: float) -> Table:
 # ---------------------------------------------------------------- what failed
 
 
-def failures_table(rows: Sequence[LostRow]) -> Table:
+def failures_table(rows: Sequence[LostRow], labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """Failed trials of a benchmark's searches, and why; what they printed stays in the workspace."""
     naming = Naming([row.line for row in rows])
     records = [
@@ -272,8 +281,8 @@ def failures_table(rows: Sequence[LostRow]) -> Table:
         columns=(*naming.columns, "n", "Stage", "Trial", "Name", "Options", "Reason"),
         headers=len(naming.columns) + 6,
         rows=tuple(
-            (*naming.cells(row.line), Cell(record["n_train"]), Cell(STAGE_WORDS[row.stage]),
-             *(Cell(record[key]) for key in shown))
+            (*naming.cells(row.line), Cell(", ".join(_size(n, labelled) for n in row.sizes)),
+             Cell(STAGE_WORDS[row.stage]), *(Cell(record[key]) for key in shown))
             for row, record in zip(rows, records, strict=True)
         ),
         records=tuple(records),

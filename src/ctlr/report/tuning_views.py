@@ -84,7 +84,7 @@ class TuningView:
     """Searches that chose nothing and studies that failed with the options in the file, and why."""
     progress: tuple[ProgressPair, ...]
     methods: tuple[MethodFigures, ...]
-    detail_size: int
+    detail: str
     """The size whose searches are drawn one by one: the largest."""
     records: tuple[Mapping[str, object], ...]
     """One row a trial."""
@@ -118,21 +118,24 @@ def tuning_view(
     spread = tuning.spread_rows(ledger)
     lost = tuning.lost_rows(searches)
     selection = selection_rows(searches, sections, root, level=level)
+    labelled = {search.study.n_train: search.study.labelled for search in searches}
     tables = {
-        "ledger": tuning_tables.ledger_table(ledger),
-        "chosen": tuning_tables.choices_table(tuning.choice_rows(searches)),
-        "selection": tuning_tables.selection_table(selection, level=level),
-        "failed": tuning_tables.failures_table(lost),
-    } | ({"spread": tuning_tables.spread_table(spread)} if spread else {})
+        "ledger": tuning_tables.ledger_table(ledger, labelled),
+        "chosen": tuning_tables.choices_table(tuning.choice_rows(searches), labelled),
+        "selection": tuning_tables.selection_table(selection, level=level, labelled=labelled),
+        "failed": tuning_tables.failures_table(lost, labelled),
+    } | ({"spread": tuning_tables.spread_table(spread, labelled)} if spread else {})
     share = share_rows(sections, at_defaults, level=level)
     if share:
         tables["share"] = share_table(share, level=level)
     size = max((s.study.n_train for s in searches if s.stages), default=0)
     return TuningView(
-        searched=searched(searches, ledger, budget=budget, validation=validation), budget=budget_words(spread, budget),
-        flagged=any(row.exceeds(budget) for row in spread), tables=tables, share=share_words(share) if share else "",
+        searched=searched(searches, ledger, budget=budget, validation=validation),
+        budget=budget_words(spread, budget, labelled),
+        flagged=any(row.exceeds(budget) for row in spread), tables=tables,
+        share=share_words(share) if share else "",
         failures=(*failures(searches), *failures_at_defaults(at_defaults)),
-        progress=tuple(_progress(searches, style)), detail_size=size,
+        progress=tuple(_progress(searches, style)), detail=labelled.get(size, "0"),
         methods=tuple(
             _method(search, style, number, ambiguous(searches))
             for number, search in enumerate(s for s in searches if s.study.n_train == size and s.stages)
@@ -156,11 +159,11 @@ def _progress(searches: Sequence[SearchResult], style: Mapping[str, Style]) -> l
             groups.setdefault((key, search.study.n_train), []).append(search)
     several = len({line for line, _ in groups}) > 1
     pairs = []
-    for number, ((line, size), group) in enumerate(groups.items()):
+    for number, ((line, _), group) in enumerate(groups.items()):
         panels = _pair(group, style, f"tuning-{number}")
         if panels is not None:
             where = f"{line.transfer}, {line.encoder}, " if several else ""
-            pairs.append(ProgressPair(f"{where}n = {size}", panels))
+            pairs.append(ProgressPair(f"{where}n = {group[0].study.labelled}", panels))
     return pairs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ctlr.report.displays import capital, metric_words
 from ctlr.report.headline import listed
@@ -74,14 +75,16 @@ def _amount(ledger: Sequence[LedgerRow], budget: Budget) -> str:
 _UNITS: Mapping[Budget, str] = {"trials": "trials", "seconds": "device seconds"}
 
 
-def budget_words(spread: Sequence[SpreadRow], budget: Budget) -> str:
+def budget_words(
+    spread: Sequence[SpreadRow], budget: Budget, labelled: Mapping[int, str] = MappingProxyType({})
+) -> str:
     """Which budget was set, whether methods kept to it, and the other one for information."""
     if not spread:
         return "There is a single method, so there is no budget to compare."
     other: Budget = "seconds" if budget == "trials" else "trials"
     worst = max(spread, key=lambda row: getattr(row, budget).share)
     found = share_words(getattr(worst, budget))
-    at = "over all sizes" if worst.n_train is None else f"at n = {worst.n_train}"
+    at = "over all sizes" if worst.n_train is None else f"at n = {labelled.get(worst.n_train, worst.n_train)}"
     limit = f"{100 * LIMIT:g}\u00a0%"
     if worst.exceeds(budget):
         verdict = (
@@ -103,7 +106,7 @@ def failures(searches: Sequence[SearchResult]) -> list[str]:
     """Searches that chose nothing, and why."""
     more = ambiguous(searches)
     return [
-        f"‘{title(search.study, more)}’ at n = {search.study.n_train} chose nothing: {scrub(search.reason)}"
+        f"‘{title(search.study, more)}’ at n = {search.study.labelled} chose nothing: {scrub(search.reason)}"
         for search in searches
         if search.reason
     ]

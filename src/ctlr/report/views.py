@@ -19,6 +19,7 @@ from ctlr.report.sections import Done, Section
 from ctlr.report.svg import Panel
 from ctlr.report.sweeps import Sweep, sweeps
 from ctlr.report.tables import Rows, compute
+from ctlr.report.training import training_notes, training_rows, training_table
 from ctlr.specs import METRICS, DataTask
 
 __all__ = ["MethodPanels", "View", "method_styles", "view"]
@@ -73,6 +74,11 @@ class View:
         }
 
     @property
+    def detail(self) -> str:
+        """`detail_size` in words."""
+        return self.section.labelled(self.detail_size) if self.detail_size else ""
+
+    @property
     def many_classes(self) -> bool:
         """Whether there are more than two."""
         return any(len(done.predictions["test"].classes) > 2 for done in self.section.done)
@@ -89,6 +95,8 @@ class View:
         found = [("scores", "Scores")]
         if self.section.baseline:
             found.append(("gains", "Gain over scratch"))
+        if self.rows.over_references:
+            found.append(("baselines", "Against the best baseline"))
         if self.layers is not None:
             found.append(("layers", "Layer transfer"))
         if self.methods:
@@ -101,7 +109,9 @@ def method_styles(sections: Sequence[Section]) -> dict[str, Style]:
     labels = dict.fromkeys(label for section in sections for label in section.methods)
     baselines = [label for label in labels if any(section.baseline == label for section in sections)]
     floors = [label for label in labels if any(section.floor == label for section in sections)]
-    return styles([label for label in labels if label not in (*baselines, *floors)], baselines, floors)
+    references = [label for label in labels if any(label in section.references for section in sections)]
+    apart = (*baselines, *floors, *references)
+    return styles([label for label in labels if label not in apart], baselines, floors, references)
 
 
 def view(section: Section, style: Mapping[str, Style], root: Path, *, level: float, name_encoder: bool) -> View:
@@ -120,17 +130,22 @@ def view(section: Section, style: Mapping[str, Style], root: Path, *, level: flo
     rows = compute(section, level=level)
     swept = tuple(sweeps(section, rows))
     hidden = {*layer_roles(section), *_undrawn(swept)}
-    size = max((n for method, n in section.cells if method != section.floor), default=0)
+    apart = (section.floor, *section.references)
+    size = max((n for method, n in section.cells if method not in apart), default=0)
     cells = {
         method: section.cells[method, size]
         for method in section.methods
-        if (method, size) in section.cells and method != section.floor and method not in hidden
+        if (method, size) in section.cells and method not in apart and method not in hidden
     }
     panels = _regression_panels if section.task.kind == "regression" else _classification_panels
     label = displays.metric_label(section.task)
+    trained = training_rows(section, rows.gaps)
+    found = answer(section, rows)
+    tables = _tables(section, rows) | ({"training": training_table(section, trained)} if trained else {})
     return View(
-        section=section, rows=rows, answer=answer(section, rows), heading=_heading(section, name_encoder),
-        setting=_setting(section), tables=_tables(section, rows),
+        section=section, rows=rows, heading=_heading(section, name_encoder),
+        answer=Answer(found.text, (*found.notes, *training_notes(section, trained))),
+        setting=_setting(section), tables=tables,
         curves=_curves(section, rows, style, label, hidden) if rows.scores else None,
         forest=_forest(section, rows, style, label) if rows.gains else None,
         layers=layer_view(section, rows), sweeps=swept, detail_size=size,
@@ -157,6 +172,8 @@ def _tables(section: Section, rows: Rows) -> dict[str, Table]:
         }  # fmt: skip
     if rows.gains:
         found["gains"] = displays.gains_table(section, rows)
+    if rows.over_references:
+        found["references"] = displays.references_table(section, rows)
     if layer_roles(section) and rows.scores:
         found["layers"] = layer_table(section, rows)
     if rows.gaps:
@@ -188,11 +205,16 @@ def _task(end: DataTask) -> str:
 def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str, hidden: Collection[str]) -> Panel:
     better = "lower" if METRICS[section.task.headline] == "min" else "higher"
     plain = [row for row in rows.scores if row.method not in hidden]
-    return learning_curves(plain, style=style, label=label, better=better, name=f"{section.slug}-curves")
+    return learning_curves(
+        plain, style=style, label=label, better=better, name=f"{section.slug}-curves", labelled=section.labelled
+    )
 
 
 def _forest(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
-    return forest(rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest")
+    return forest(
+        rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest",
+        labelled=section.labelled,
+    )  # fmt: skip
 
 
 Cells = Mapping[str, Sequence[Done]]

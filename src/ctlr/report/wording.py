@@ -9,8 +9,9 @@ from ctlr.report.views import View
 
 __all__ = ["terms"]
 
-_N = """Labelled target subjects that a model was trained on; validation subjects come on top. The sets are nested: for
-the same seed, who is in n = 20 is also in n = 50. The test subjects are the same everywhere."""
+_N = """Labelled target subjects: those that a model was trained on + those that validated it, who chose the epoch (and
+whatever was tuned): n = 20 + 20 needs 40 labels. With `refit` both were trained on in the end. The sets are nested: for
+the same seed, who is in n = 20 + 20 is also in n = 50 + 50. The test subjects are the same everywhere."""
 _SEED = "One repetition of everything: other training subjects, other initial weights, other views."
 _INTERVAL = """Where the true value plausibly lies: had the benchmark been repeated with other test subjects and seeds,
 about {share} of such intervals would hold it. Its width comes from how much subjects and seeds vary, with Student’s t
@@ -33,6 +34,9 @@ chance of 80 %: among all comparisons of the table, and below it were it the on
 and was not seen. ‘ctlr plan --detect’ says beforehand what a gain needs."""
 _MEAN = """Predicts the training set’s mean, or its most frequent class, without looking at an image. A method that does
 not beat it has learned nothing."""
+_BASELINES = """Models that train no network on the target: plain ones that learned from the training and the validation
+labels, and the source’s model as it is where source and target ask the same. Each method is held against the one with
+the best mean of its size on the test set, which flatters that one: ‘better’ is earned, ‘worse’ may be a little luck."""
 _SPLITS = """Training subjects teach, validation subjects choose the epoch, test subjects are read once, at the end. A
 large gap between train and test is overfitting."""
 _GAP = """Predicted minus true; for age, positive means that the brain looks older than it is. Models draw predictions
@@ -55,6 +59,7 @@ def terms(views: Sequence[View], *, level: float) -> list[tuple[str, str]]:
         ("False", _FALSE),
         ("Would be seen", _SEEN),
         ("The mean predictor", _MEAN),
+        *([("Baselines", _BASELINES)] if any(view.section.references for view in views) else []),
         ("Train, validation, test", _SPLITS),
     ]
     kinds = {view.section.task.kind for view in views}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ctlr.config import BenchmarkConfig, TuningSpec
@@ -17,7 +17,9 @@ from ctlr.steps.keys import pretrain_key
 from ctlr.tuning.options import parse_validation, with_options
 from ctlr.workspace import Workspace
 
-__all__ = ["run_searches"]
+__all__ = ["ended_searches", "run_searches"]
+
+_UNDER_WAY = "it has not ended"
 
 Arrays = Mapping[str, StoredArrays]
 Manifests = Mapping[str, Sequence[Experiment]]
@@ -116,15 +118,51 @@ def run_searches(
     return [search.result() for search in searches]
 
 
+def ended_searches(config: BenchmarkConfig, plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Study]:
+    """Those of `plan.searches` whose searches have ended in the workspace; nothing is run.
+
+    Raises:
+        ConfigError: A manifest cannot be used.
+    """
+    tuning = config.tuning
+    if tuning is None:
+        return []
+    manifests = check_manifests(config, plan)
+    searches = [_Search(before=study, study=study) for study in plan.searches]
+    if tuning.order == "source_then_target":
+        for stage, group in _pretraining_stages(searches, manifests, tuning):
+            found = stage.ended(arrays, workspace)
+            for search in group:
+                if found is None:
+                    search.reason = _UNDER_WAY
+                else:
+                    search.take(*found, shared_by=len(group))
+    if tuning.order != "joint":
+        for key, (_, group) in _pretrainings(searches, tuning, arrays).items():
+            _charge(key, group, "" if workspace.has("pretrained", key) else _UNDER_WAY, tuning, workspace)
+    going_on = [search for search in searches if not search.reason]
+    return [each.before for each in going_on if _last_stage(each, manifests, tuning).ended(arrays, workspace)]
+
+
 def _tune_pretrainings(searches: Sequence[_Search], manifests: Manifests, bench: Bench) -> None:
     """Tune each pretraining once, for all sizes that start from it."""
+    for search, group in _pretraining_stages(searches, manifests, bench.tuning):
+        stages, path = search.find(bench)
+        for each in group:
+            each.take(stages, path, shared_by=len(group))
+
+
+def _pretraining_stages(
+    searches: Sequence[_Search], manifests: Manifests, tuning: TuningSpec
+) -> Iterator[tuple[StageSearch, list[_Search]]]:
+    """Each pretraining's stage, with the searches that start from it."""
     groups: dict[tuple[str, str], list[_Search]] = {}
     for search in searches:
         spec = PretrainSpec.of(search.study)
         if spec is not None:
             groups.setdefault((spec.identity(), search.study.method.label), []).append(search)
     for group in groups.values():
-        study, tuning = group[0].study, bench.tuning
+        study = group[0].study
         manifest = manifests[study.method.label][0]
         trials = None if tuning.trials is None else len(group) * (tuning.trials // 2)
         seconds = None if tuning.seconds is None else len(group) * tuning.seconds / 2
@@ -132,9 +170,7 @@ def _tune_pretrainings(searches: Sequence[_Search], manifests: Manifests, bench:
             study=study, stage="pretrain", manifest=manifest, options=options_of(manifest), tuning=tuning,
             trials=trials, seconds=seconds,
         )  # fmt: skip
-        stages, path = stage.find(bench)
-        for search in group:
-            search.take(stages, path, shared_by=len(group))
+        yield stage, group
 
 
 def _last_stage(search: _Search, manifests: Manifests, tuning: TuningSpec) -> StageSearch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from ctlr.config import TuningSpec
 from ctlr.crew import Event, Job
+from ctlr.durable import is_whole
+from ctlr.interrupts import held
 from ctlr.specs import (
     AlgorithmSpec,
     Experiment,
@@ -102,6 +105,8 @@ class LocalBench(Bench):
         on_event: Callable[[Event], None],
     ) -> None:
         super().__init__(tuning, arrays, workspace, on_event=on_event)
+        self._held = contextlib.ExitStack()  # until the workers are gone, signals act where they are listened to
+        self._held.enter_context(held())
         self._launcher = WarmLauncher(
             self._job, arrays, workspace, workers=min(workers, tuning.parallel), device=device
         )
@@ -126,7 +131,8 @@ class LocalBench(Bench):
 
     def close(self) -> None:
         """End the workers."""
-        self._launcher.close()
+        with self._held:
+            self._launcher.close()
 
     def _job(self, trial: Trial) -> TrialJob:
         assert self._job_of is not None
@@ -192,6 +198,13 @@ class StageSearch:
             told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
             bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
         return _read(bench.workspace.folder("searches", identity)), f"searches/{identity}"
+
+    def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
+        """As `find`, where all rounds are finished; None where one is not."""
+        identity = self.identity(arrays, self._earlier())
+        if not workspace.has("searches", identity):
+            return None
+        return _read(workspace.folder("searches", identity)), f"searches/{identity}"
 
     def _rounds(
         self, folder: Path, identity: str, earlier: Sequence[Trial], bench: Bench, job: Job
@@ -274,8 +287,9 @@ class StageSearch:
             return []
         found: list[Trial] = []
         for folder in sorted(Path(self.tuning.warm_start, "searches").glob("*")):
-            marks = folder / "search.json"
-            if folder.suffix != ".partial" and marks.exists() and json.loads(marks.read_text()) == self._marks():
+            if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
+                continue
+            if json.loads((folder / "search.json").read_text()) == self._marks():
                 found += [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
         return found
 

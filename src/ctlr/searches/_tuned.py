@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ctlr.plan import Plan
-from ctlr.specs import PretrainSpec, SearchResult, Study, StudyResult
+from ctlr.specs import PretrainSpec, SearchResult, Study, StudyResult, SupervisedSpec, UnchangedSpec
 from ctlr.tuning.options import with_options
 
 __all__ = ["tuned_plan"]
@@ -20,7 +20,9 @@ def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list
         The plan of the studies that can be run, and the failed results of those whose search found nothing.
     """
     found = {_cell(search.study): search for search in searches}
-    studies, lost = [], []
+    studies: list[Study] = []
+    lost = []
+    tuned: dict[tuple[str, int], Study] = {}
     for study in plan.studies:
         search = found.get(_cell(study))
         if search is None:
@@ -29,11 +31,26 @@ def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list
             lost.append(StudyResult(study=study.without_folders(), status="failed", reason=search.reason))
         else:
             studies.append(with_options(study, search.assignments))
+            if (spec := PretrainSpec.of(study)) is not None:
+                tuned.setdefault((spec.identity(), study.n_train), studies[-1])
+    studies = [_following(study, tuned) for study in studies]
     at_defaults = [study for study in plan.at_defaults if not found[_cell(study)].reason]
     needed = [spec for spec in map(PretrainSpec.of, (*studies, *at_defaults)) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
     changed = {"studies": studies, "at_defaults": at_defaults, "pretrainings": pretrainings.values()}
     return plan.model_copy(update={name: tuple(values) for name, values in changed.items()}), lost
+
+
+def _following(study: Study, tuned: Mapping[tuple[str, int], Study]) -> Study:
+    """A source's model that stands unchanged is the one that tuning has pretrained, where it was the same before."""
+    spec = PretrainSpec.of(study)
+    if spec is None or not isinstance(study.method, UnchangedSpec):
+        return study
+    leader = tuned.get((spec.identity(), study.n_train))
+    if leader is None or not isinstance(leader.method, SupervisedSpec):
+        return study
+    method = study.method.model_copy(update={"pretrain": leader.method.pretrain})
+    return study.model_copy(update={"method": method, "encoder": leader.encoder})
 
 
 def _cell(study: Study) -> tuple[str, ...]:

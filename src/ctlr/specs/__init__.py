@@ -4,6 +4,18 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 (stored arrays, checkpoints, study results) share one base, `Value`. Nothing here imports torch.
 """
 
+from ctlr.specs._baselines import (
+    BASELINES,
+    METHODS,
+    AnyMethod,
+    GradientBoostingSpec,
+    LinearSpec,
+    NearestSpec,
+    ShallowMethod,
+    UnchangedLinearSpec,
+    UnchangedSpec,
+    shares_task,
+)
 from ctlr.specs._collections import DIGITS, PUBLISHED, PublishedSet
 from ctlr.specs._data import (
     DATASETS,
@@ -16,6 +28,7 @@ from ctlr.specs._data import (
     DataTask,
     DigitsSpec,
     ImagesSpec,
+    LeakSpec,
     PreprocessSpec,
     SplitSpec,
     TaskSpec,
@@ -40,14 +53,13 @@ from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._methods import (
     BLOCKS,
     ENCODERS,
-    METHODS,
-    AnyMethod,
     ComputeSpec,
     EncoderSpec,
     FinetuneSpec,
     FitSpec,
     MeanSpec,
     MethodSpec,
+    PooledSpec,
     PretrainedMethod,
     ScratchSpec,
     SelfferSpec,
@@ -56,6 +68,7 @@ from ctlr.specs._methods import (
     VATSpec,
 )
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
+from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._results import Checkpoint, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
@@ -69,6 +82,7 @@ from ctlr.specs._transfers import (
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = [
+    "BASELINES",
     "BLOCKS",
     "DATASETS",
     "DIGITS",
@@ -87,6 +101,7 @@ __all__ = [
     "CollectionSpec",
     "Collector",
     "ComputeSpec",
+    "Coverage",
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
@@ -95,14 +110,20 @@ __all__ = [
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
+    "GradientBoostingSpec",
     "ImagesSpec",
     "LayerRole",
+    "LeakSpec",
+    "LinearSpec",
     "MeanSpec",
     "MethodSpec",
     "ModelCard",
+    "NearestSpec",
     "Objective",
     "Parameter",
     "PlatformSpec",
+    "PooledSpec",
+    "Preparation",
     "PreprocessSpec",
     "PretrainSpec",
     "PretrainedMethod",
@@ -112,6 +133,7 @@ __all__ = [
     "SearchResult",
     "SearchStage",
     "SelfferSpec",
+    "ShallowMethod",
     "SimCLRSpec",
     "SplitSpec",
     "StoredArrays",
@@ -127,6 +149,8 @@ __all__ = [
     "TrialCommand",
     "TrialReport",
     "TrialStatus",
+    "UnchangedLinearSpec",
+    "UnchangedSpec",
     "VATSpec",
     "Value",
     "ViewsSpec",
@@ -137,5 +161,6 @@ __all__ = [
     "layer_label",
     "layer_role",
     "misfits",
+    "shares_task",
     "transfers_to_score",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "DatasetSpec",
     "DigitsSpec",
     "ImagesSpec",
+    "LeakSpec",
     "PreprocessSpec",
     "SplitSpec",
     "TaskSpec",
@@ -62,6 +63,14 @@ class DatasetSpec(Value):
     preprocess: PreprocessSpec = PreprocessSpec()
     ndim: ClassVar[int] = 3
     """Sides of an image: 3 for volumes, 2 for pictures."""
+    apart: ClassVar[bool] = False
+    """Whether the way it came about rules out that one image lies in it twice: no copy is looked for inside it then."""
+
+    @property
+    def people(self) -> str:
+        """Where equal subject ids of two datasets are one subject for certain, or for certain two: datasets with the
+        same word share their subjects, others do not. Empty where only the tables can tell."""
+        return ""
 
 
 class BidsSpec(DatasetSpec):
@@ -99,6 +108,12 @@ class CollectionSpec(DatasetSpec):
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws them."""
     ndim: ClassVar[int] = 2
+    apart: ClassVar[bool] = True
+
+    @property
+    def people(self) -> str:
+        """Pictures are numbered as the set has them."""
+        return " ".join(self.held())
 
     @model_validator(mode="after")
     def _check_classes(self) -> Self:
@@ -165,6 +180,12 @@ class CohortSpec(DatasetSpec):
     """Standard deviation of the Rician noise in each written voxel; white matter is 0.865."""
     nuisance: Annotated[float, Field(ge=0)] = 1.0
     """Scales bias field, affine, warp and contrast that tell nothing of age or sex."""
+    apart: ClassVar[bool] = True
+
+    @property
+    def people(self) -> str:
+        """Who a subject is depends on the seed and its number, whatever the knobs make of its image."""
+        return f"{self.kind} {self.seed}"
 
 
 AnyDataset = Annotated[BidsSpec | ImagesSpec | CohortSpec | TorchvisionSpec | DigitsSpec, Field(discriminator="kind")]
@@ -233,6 +254,20 @@ class SplitSpec(Value):
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws the test set."""
 
+    def n_validation(self, n_train: int) -> int:
+        """Validation subjects beside `n_train` labelled training subjects."""
+        return max(2, round(n_train * self.validation))
+
+
+class LeakSpec(Value):
+    """What counts as a leak between those who are learned from and those who validate or test."""
+
+    copies: Annotated[float, Field(ge=0.9, lt=1)] | None = 0.99
+    """Correlation from which two images count as one, where others are by far less alike; null compares bytes alone."""
+    accept: tuple[Annotated[tuple[str, ...], Field(min_length=2, max_length=2)], ...] = ()
+    """Pairs that are no leak: two subjects (ids, or the pseudonyms of the message), or two datasets whose equal ids are
+    different people."""
+
 
 class ViewsSpec(Value):
     """How strongly a random view of an image is changed; 0 leaves a part out. Drawn anew for each image."""
@@ -264,3 +299,10 @@ class ViewsSpec(Value):
     """Standard deviation of the logarithm of a smooth field that multiplies what stands above the image's minimum."""
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Largest side of one box set to the image's mean, as a share of the side."""
+
+    @property
+    def words(self) -> str:
+        """The parts that are on, with their strengths: `rotate 8, flip 0.5`."""
+        off = {"crop": 1.0}
+        on = {name: getattr(self, name) for name in type(self).model_fields if name != "warp_points"}
+        return ", ".join(f"{name} {value:g}" for name, value in on.items() if value != off.get(name, 0)) or "none"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,14 +14,14 @@ from ctlr.specs._value import Value
 __all__ = [
     "BLOCKS",
     "ENCODERS",
-    "METHODS",
-    "AnyMethod",
     "ComputeSpec",
     "EncoderSpec",
     "FinetuneSpec",
     "FitSpec",
     "MeanSpec",
     "MethodSpec",
+    "NetworkMethod",
+    "PooledSpec",
     "PretrainedMethod",
     "ScratchSpec",
     "SelfferSpec",
@@ -61,6 +62,10 @@ class EncoderSpec(Value):
         return self
 
 
+ENOUGH_TO_CHOOSE = 100
+"""Subjects that an epoch is chosen on, unless a file says otherwise; with fewer the last one is kept."""
+
+
 class FitSpec(Value):
     """How one training stage runs."""
 
@@ -92,7 +97,10 @@ class FitSpec(Value):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Before the head."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop after this many epochs without a better validation score; the best epoch's weights are kept in any case."""
+    """Stop after this many epochs without a better validation score."""
+    keep: Literal["auto", "best", "last"] = "auto"
+    """Whose weights are kept: of the epoch that was best on the subjects that watch, or of the last one. auto: the best
+    where 100 subjects or more watch or `patience` is set, else the last: few subjects choose by chance."""
     class_weights: Literal["balanced"] | None = None
     views: ViewsSpec | None = None
     """Augment training images; None trains on them as they are."""
@@ -103,11 +111,24 @@ class FitSpec(Value):
             raise ValueError("`optimiser: nesterov` needs a `momentum` above 0; got 0. Raise it, or write sgd")
         return self
 
+    @model_validator(mode="after")
+    def _patience_chooses(self) -> Self:
+        if self.keep == "last" and self.patience is not None:
+            raise ValueError("`keep: last` asks no validation score, and `patience` stops by it. Remove one of them")
+        return self
+
+    def keeps_best(self, watching: int) -> bool:
+        """Whether the best epoch's weights are kept where so many subjects validate, not the last one's."""
+        return self.keep == "best" or (self.keep == "auto" and (watching >= ENOUGH_TO_CHOOSE or bool(self.patience)))
+
 
 class FinetuneSpec(FitSpec):
     """How the target task is learned on a (pre)trained encoder."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 40
+    keep: Literal["auto", "best", "last"] = "best"
+    """Whose weights are kept: of the epoch that was best on the validation subjects, or of the last one; auto: as for
+    pretraining."""
     n_frozen: Annotated[int, Field(ge=0)] = 0
     """The lower blocks that keep their pretrained weights (and batch-norm statistics)."""
     n_copied: Annotated[int, Field(ge=1)] | None = None
@@ -126,6 +147,9 @@ class FinetuneSpec(FitSpec):
     """Pulls the encoder's weights to the pretrained ones (L2-SP); `weight_decay` is then left to the head."""
     norm_statistics: Literal["train", "frozen"] = "train"
     """Batch norms of blocks that learn: normalise by the batch and keep running averages, or by the pretrained ones."""
+    refit: bool = False
+    """Once an epoch is chosen, train again from the same first weights for as many epochs, on training and validation
+    subjects together. Trials of a search do not."""
 
     @property
     def rate_ratio(self) -> float:
@@ -144,12 +168,86 @@ class MethodSpec(Value):
     label: str = ""
     """Filled from the key in the file; names the method in the report."""
     finetune: FinetuneSpec = FinetuneSpec()
+    role: ClassVar[Literal["method", "baseline", "floor"]] = "method"
+    """What the report holds it against: training from scratch; or it is held against the methods, beside which it
+    stands in every table; or it is the least that anybody has to beat."""
+    trains_network: ClassVar[bool] = True
+    """Whether a study trains a network on its target: it is then finetuned, searched, and billed by the image."""
+    has_encoder: ClassVar[bool] = True
+    """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
+    needs_shared_task: ClassVar[bool] = False
+    """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
+    untuned: ClassVar[str] = ""
+    """Why there is nothing to search in it; empty where there is."""
+    pretrains: ClassVar[bool] = False
+    """Whether its finetuning begins from pretrained weights."""
+    reads_source_while_finetuning: ClassVar[bool] = False
+    """Whether the finetuning itself looks at the source."""
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether it cannot run without a source."""
+        return False
+
+    @property
+    def shares_encoder(self) -> bool:
+        """Whether one encoder sees source and target, where there is a source."""
+        return self.reads_source_while_finetuning
+
+    @property
+    def images_beside(self) -> int:
+        """Images that a finetuning step takes beside the labelled batch."""
+        return 0
+
+    @property
+    def views_by_stage(self) -> dict[str, ViewsSpec | None]:
+        """Random views through which each of its stages sees its labelled images (or those that it contrasts)."""
+        learned = {"pretrain": "pretrain" in type(self).model_fields, "finetune": self.trains_network}
+        stages = [stage for stage, there in learned.items() if there]
+        return {stage: getattr(self, stage).views for stage in stages}
+
+    @property
+    def views_words(self) -> str:
+        """The same in words: `pretraining: none; finetuning: flip 0.5`; a dash where it sees no image."""
+        named = {"pretrain": "pretraining", "finetune": "finetuning"}
+        words = [f"{named[stage]}: {seen.words if seen else 'none'}" for stage, seen in self.views_by_stage.items()]
+        return "; ".join(words) or "–"
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether it looks at the source, where there is one."""
+        return True
+
+    @property
+    def flips(self) -> bool:
+        """Whether a view of its training is mirrored now and then: a mirrored image then means the same."""
+        fields = [getattr(self, name) for name in type(self).model_fields]
+        views = [field.views if isinstance(field, FitSpec) else field for field in fields]
+        return any(isinstance(each, ViewsSpec) and each.flip > 0 for each in views)
+
+    @classmethod
+    def automatic(cls, peers: Sequence[MethodSpec]) -> Self | None:
+        """The method as it stands beside others without being listed; None where it cannot."""
+        return cls.model_validate({"label": cls.model_fields["method"].default})
+
+    def settled(self, peers: Sequence[MethodSpec]) -> Self:
+        """The method with what it takes over from those that it stands beside."""
+        return self
 
 
 class MeanSpec(MethodSpec):
     """Predict the training mean or majority class: the floor that every table shows."""
 
     method: Literal["mean"] = "mean"
+    role: ClassVar[Literal["method", "baseline", "floor"]] = "floor"
+    trains_network: ClassVar[bool] = False
+    has_encoder: ClassVar[bool] = False
+    untuned: ClassVar[str] = "the mean predictor learns nothing"
+
+    @property
+    def reads_source(self) -> bool:
+        """It looks at no image."""
+        return False
 
 
 class ScratchSpec(MethodSpec):
@@ -157,12 +255,28 @@ class ScratchSpec(MethodSpec):
 
     method: Literal["scratch"] = "scratch"
 
+    @property
+    def reads_source(self) -> bool:
+        """It starts from nothing."""
+        return False
+
 
 class SupervisedSpec(MethodSpec):
     """Pretrain on the source task's labels, then finetune."""
 
     method: Literal["supervised"] = "supervised"
     pretrain: FitSpec = FitSpec()
+    pretrains: ClassVar[bool] = True
+
+    @property
+    def needs_source(self) -> bool:
+        """Always: its labels are what is learned first."""
+        return True
+
+    @property
+    def shares_encoder(self) -> bool:
+        """Always."""
+        return True
 
 
 class SelfferSpec(MethodSpec):
@@ -171,6 +285,12 @@ class SelfferSpec(MethodSpec):
     method: Literal["selffer"] = "selffer"
     pretrain: FitSpec = FitSpec()
     """Of the first network, on the study's own labelled training subjects."""
+    pretrains: ClassVar[bool] = True
+
+    @property
+    def reads_source(self) -> bool:
+        """Its first network learns the target."""
+        return False
 
 
 class SimCLRSpec(MethodSpec):
@@ -184,6 +304,22 @@ class SimCLRSpec(MethodSpec):
     """Width of the projection head's output."""
     pool: Literal["source", "target", "both"] = "both"
     """Whose images are contrasted; the target's validation and test images never are."""
+    pretrains: ClassVar[bool] = True
+
+    @property
+    def needs_source(self) -> bool:
+        """Where it contrasts the source's images alone."""
+        return self.pool == "source"
+
+    @property
+    def shares_encoder(self) -> bool:
+        """Unless it contrasts the target's images alone."""
+        return self.pool != "target"
+
+    @property
+    def reads_source(self) -> bool:
+        """Unless the pool is the target's alone."""
+        return self.pool != "target"
 
 
 class VATSpec(MethodSpec):
@@ -204,18 +340,40 @@ class VATSpec(MethodSpec):
     views: ViewsSpec = ViewsSpec()
     """The warp under which predictions have to agree."""
     unlabelled_batch_size: Annotated[int, Field(ge=2)] = 16
+    reads_source_while_finetuning: ClassVar[bool] = True
+
+    @property
+    def images_beside(self) -> int:
+        """Images of the pool."""
+        return self.unlabelled_batch_size
+
+
+class PooledSpec(MethodSpec):
+    """No pretraining: labels of source and target learned together from the start (Caruana 1997)."""
+
+    method: Literal["pooled"] = "pooled"
+    source_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of the source's loss, beside the target's."""
+    source_batch_size: Annotated[int, Field(ge=2, le=4096)] = 16
+    """Source images of a step, beside the target's `batch_size`."""
+    reads_source_while_finetuning: ClassVar[bool] = True
+
+    @property
+    def needs_source(self) -> bool:
+        """Always: without one it is training from scratch."""
+        return True
+
+    @property
+    def images_beside(self) -> int:
+        """Images of the source."""
+        return self.source_batch_size
 
 
 PretrainedMethod = SupervisedSpec | SelfferSpec | SimCLRSpec
 """Methods whose finetuning begins from a pretraining."""
 
-AnyMethod = Annotated[
-    MeanSpec | ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec, Field(discriminator="method")
-]
-METHODS = {
-    "mean": MeanSpec, "scratch": ScratchSpec, "supervised": SupervisedSpec, "selffer": SelfferSpec,
-    "simclr": SimCLRSpec, "vat": VATSpec,
-}  # fmt: skip
+NetworkMethod = ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec | PooledSpec
+"""Methods that train a network on the target."""
 
 
 class ComputeSpec(Value):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctlr.specs._methods import EncoderSpec
+from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
@@ -33,6 +34,12 @@ class StoredArrays(Value):
     excluded: tuple[str, ...] = ()
     """Why each image that was left out is bad; names files relative to the dataset."""
     seconds: float = 0.0
+    masked: int = 0
+    """Images that were normalised inside a mask."""
+    coverage: Coverage | None = None
+    """The worst of all images; None where there is no row."""
+    units: dict[str, str] = Field(default_factory=dict)
+    """By column, where the dataset says them."""
 
 
 class Checkpoint(Value):
@@ -43,9 +50,15 @@ class Checkpoint(Value):
     sha256: str
     epochs: int
     best_epoch: int
+    """Best on validation; its weights are kept, unless the stage keeps the last ones."""
     scores: dict[str, float] = Field(default_factory=dict)
-    """Validation metrics of the best epoch."""
+    """Validation metrics of the epoch whose weights are kept; with a refit those of the training that chose it."""
+    refit: bool = False
+    """Whether the weights were then learned again with the validation subjects among those that train."""
     seconds: float = 0.0
+    """Of its epochs, validation included."""
+    wall: float = 0.0
+    """Of the whole step: reading, building and writing too; without what an interrupted attempt took."""
     samples: int = 0
     """Images that went through the loss."""
 
@@ -58,9 +71,11 @@ class StudyResult(Value):
     reason: str = ""
     """Why it failed: one line without paths or subject ids."""
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """split (train, validation, test) -> metric -> value."""
+    """split (train, validation, test) -> metric -> value. After a refit there is no validation: those subjects are
+    among train, and `before_refit` has the scores by which the epoch was chosen."""
     seconds: dict[str, float] = Field(default_factory=dict)
-    """step (preprocess, pretrain, finetune, evaluate) -> wall-clock seconds; shared steps carry their whole cost."""
+    """step (preprocess, pretrain, fit, finetune, evaluate) -> wall-clock seconds; shared ones carry their whole
+    cost."""
     device: str = "cpu"
     path: str = ""
     """Folder below the workspace with predictions.csv, history.csv and model.safetensors."""
@@ -75,8 +90,25 @@ class StudyResult(Value):
     """Fingerprint of the target's stored arrays."""
     split: str = ""
     """Fingerprint of the split's subject lists."""
+    n_validation: int | None = None
+    """Validation subjects that the split had; None where that was not noted."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Package versions, git commit, platform."""
+
+    @property
+    def labelled_validation(self) -> int:
+        """Validation subjects: as many as were noted, or as the study asks for."""
+        return self.study.n_validation if self.n_validation is None else self.n_validation
+
+    @property
+    def labelled(self) -> str:
+        """Labelled target subjects that the study used, in words: training and validation ones, `20 + 20`."""
+        return f"{self.study.n_train} + {self.labelled_validation}"
+
+    @property
+    def chosen_by(self) -> dict[str, float]:
+        """Validation scores of a network that was not trained on those subjects: this one, or that before its refit."""
+        return self.scores.get("validation") or self.scores.get("before_refit", {})
 
     def record(self) -> dict[str, Any]:
         """Flat row for long-form tables: the study's factors and every `<split>_<metric>`."""
@@ -84,7 +116,8 @@ class StudyResult(Value):
             "study": self.study.id, "method": self.study.method.label, "data": self.study.target.data.name,
             "source": f"{self.study.source.data.name}.{self.study.source.task.name}" if self.study.source else "",
             "target": self.study.target.task.name, "encoder": self.study.encoder.label, "n_train": self.study.n_train,
-            "seed": self.study.seed, "status": self.status, "reason": self.reason,
+            "n_validation": self.labelled_validation, "seed": self.study.seed, "status": self.status,
+            "reason": self.reason,
         }  # fmt: skip
         row |= {f"{split}_{metric}": value for split, scores in self.scores.items() for metric, value in scores.items()}
         return row | {f"seconds_{step}": seconds for step, seconds in self.seconds.items()}
@@ -104,6 +137,8 @@ class ModelCard(Value):
     mean: float = 0.0
     """Of the training target; predictions are `output * std + mean`."""
     std: float = 1.0
+    preparation: Preparation | None = None
+    """What a file must go through; None in cards that were written before they said it."""
 
     @property
     def outputs(self) -> int:

@@ -19,6 +19,8 @@ class FinetuneStage(NamedTuple):
     """At most; a plateau may end it before."""
     fresh: bool
     """Whether it begins anew: from the best weights so far, with a new optimiser and the schedule's first step."""
+    horizon: int | None = None
+    """Epochs that the schedule of a fresh stage spans; None: its own, or in the last stage all that are left."""
 
 
 def finetune_stages(spec: FinetuneSpec, n_blocks: int) -> tuple[FinetuneStage, ...]:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ctlr.specs._baselines import AnyMethod, UnchangedSpec
 from ctlr.specs._data import DataTask, SplitSpec
 from ctlr.specs._methods import (
-    AnyMethod,
     ComputeSpec,
     EncoderSpec,
     FinetuneSpec,
@@ -42,6 +42,16 @@ class Study(Value):
     seed: Annotated[int, Field(ge=0)]
     split: SplitSpec = SplitSpec()
     compute: ComputeSpec = ComputeSpec()
+
+    @property
+    def n_validation(self) -> int:
+        """Labelled target subjects that choose the epoch (and are trained on too, where `refit` says so)."""
+        return min(self.split.n_validation(self.n_train), self.n_reserved)
+
+    @property
+    def labelled(self) -> str:
+        """Labelled target subjects that it asks for, in words: training and validation ones, `20 + 20`."""
+        return f"{self.n_train} + {self.n_validation}"
 
     @property
     def id(self) -> str:
@@ -84,9 +94,10 @@ class PretrainSpec(Value):
     @classmethod
     def of(cls, study: Study) -> PretrainSpec | None:
         """The pretraining that a study needs; None when it needs none."""
-        if not isinstance(study.method, PretrainedMethod):
+        learned = study.method.learned_by() if isinstance(study.method, UnchangedSpec) else study.method
+        if not isinstance(learned, PretrainedMethod):
             return None
-        method = study.method.model_copy(update={"label": "", "finetune": FinetuneSpec()})
+        method = learned.model_copy(update={"label": "", "finetune": FinetuneSpec()})
         return cls(source=study.source, target=study.target, method=method, encoder=study.encoder,
                    n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute,
                    n_train=study.n_train if isinstance(study.method, SelfferSpec) else None)  # fmt: skip

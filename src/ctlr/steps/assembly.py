@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -38,12 +39,14 @@ __all__ = [
     "checkpoint_of",
     "development_of",
     "drop_checkpoints",
+    "finetuning_source",
     "first_encoder",
     "labelled_rows",
     "pool_parts",
     "seed_for",
     "source_of",
     "task_loss",
+    "timed",
     "write_history",
     "write_predictions",
 ]
@@ -195,6 +198,15 @@ def source_of(
     )  # fmt: skip
 
 
+def finetuning_source(
+    study: Study, arrays: Arrays, workspace: Workspace, development: Development
+) -> SourceData | None:
+    """The source's labelled images, where the study's finetuning itself looks at them."""
+    if not study.method.reads_source_while_finetuning:
+        return None
+    return source_of(study, arrays, workspace, development)
+
+
 def first_encoder(spec: Study | PretrainSpec, store: ArrayStore, purpose: str = "encoder") -> Encoder:
     """The encoder with its first weights, which depend on the seed alone: every method starts from the same ones.
 
@@ -264,8 +276,13 @@ def checkpoint_of(stage: Literal["pretrain", "finetune"], path: str, sha: str, f
     """Record of a finished stage."""
     return Checkpoint(
         path=path, stage=stage, sha256=sha, epochs=fitted.epochs, best_epoch=fitted.best_epoch,
-        scores=fitted.best_scores, seconds=fitted.seconds, samples=fitted.samples,
+        scores=fitted.kept_scores, seconds=fitted.seconds, samples=fitted.samples,
     )  # fmt: skip
+
+
+def timed(record: Checkpoint, began: float) -> Checkpoint:
+    """The record with the seconds of its whole step, which began at that `time.perf_counter()`."""
+    return record.model_copy(update={"wall": max(record.seconds, time.perf_counter() - began)})
 
 
 def drop_checkpoints(folder: Path) -> None:

@@ -1,80 +1,184 @@
-"""What an image costs on this machine: a few real training steps on noise."""
+"""What an image costs on this machine: a few real steps on noise, and a few images preprocessed."""
 
 from __future__ import annotations
 
 import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import nn
 
-from ctlr.cost import rate_key
+from ctlr.cost import Size, known_sizes, planned_images, rate_key, watched_images
+from ctlr.data.listing import Listing
+from ctlr.data.preprocess import preprocess_some
 from ctlr.encoders import build_encoder, build_head, projection_head
-from ctlr.methods.base import Objective
+from ctlr.encoders.base import Encoder
+from ctlr.methods.base import Objective, predict_outputs
 from ctlr.methods.losses import TaskLoss
+from ctlr.methods.pooled import Pooled
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
-from ctlr.specs import FitSpec, MeanSpec, PretrainSpec, SelfferSpec, SimCLRSpec, Study, SupervisedSpec, VATSpec
-from ctlr.training.finetune import freeze
+from ctlr.specs import (
+    FitSpec,
+    PooledSpec,
+    PretrainSpec,
+    SelfferSpec,
+    SimCLRSpec,
+    Study,
+    SupervisedSpec,
+    VATSpec,
+)
+from ctlr.training.finetune import prepare
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
-from ctlr.training.placement import place
+from ctlr.training.placement import Placement, place
 
-__all__ = ["measure"]
+__all__ = ["measure", "measure_preprocessing"]
 
 STEPS = 3
 """Timed steps a stage, after an epoch of as many that warms caches up."""
+IMAGES = 6
+"""Timed images of a dataset, after one."""
 
 
-def measure(plan: Plan, device: str = "cpu") -> dict[str, float]:
+@dataclass(frozen=True)
+class _Timing:
+    """Seconds of a stage's parts.
+
+    Attributes:
+        image: One image through the loss, forwards and backwards, and its share of the step.
+        forward: One image predicted.
+        epoch: What an epoch takes besides: its checkpoint.
+        start: What a step takes once: building, and features of frozen blocks.
+    """
+
+    image: float
+    forward: float
+    epoch: float
+    start: float
+
+
+def measure(plan: Plan, sizes: Mapping[str, Size], device: str = "cpu") -> dict[str, float]:
     """Seconds an image by `rate_key`, for every kind of stage in a plan.
 
-    Frozen blocks are run anew for every image here, though a study computes them once: an upper bound.
+    Validation, checkpoints and the prediction of the test set are part of what an image through the loss costs, as they
+    are in the rates that a run leaves (`ctlr.engine.note_rates`); reading and scoring are not timed.
+
+    Args:
+        plan: What is to be done.
+        sizes: By dataset; those of cohorts and published sets are known without.
+        device: cpu or cuda.
     """
-    rates: dict[str, float] = {}
+    sizes = known_sizes(plan) | dict(sizes)
+    groups: dict[str, list[Study | PretrainSpec]] = {}
     specs: list[Study | PretrainSpec] = [*plan.pretrainings, *plan.studies]
     for spec in specs:
-        if isinstance(spec.method, MeanSpec):
-            continue
-        stage: Literal["pretrain", "finetune"] = "pretrain" if isinstance(spec, PretrainSpec) else "finetune"
-        key = rate_key(stage, spec.target.data, spec.method, spec.encoder)
-        if key not in rates:
-            rates[key] = _seconds_per_image(spec, device)
-    return rates
+        if spec.method.trains_network:
+            stage: Literal["pretrain", "finetune"] = "pretrain" if isinstance(spec, PretrainSpec) else "finetune"
+            key = rate_key(stage, spec.target.data, spec.method, spec.encoder)
+            groups.setdefault(key, []).append(spec)
+    return {key: _rate(specs, _time(specs[0], device), sizes) for key, specs in groups.items()}
 
 
-def _seconds_per_image(spec: Study | PretrainSpec, device: str) -> float:
+def _rate(specs: Sequence[Study | PretrainSpec], timing: _Timing, sizes: Mapping[str, Size]) -> float:
+    """Seconds an image of all steps together."""
+    seconds, total = 0.0, 0
+    for spec in specs:
+        images = planned_images(spec, sizes)
+        if images is None:
+            return timing.image
+        each_epoch, at_end = watched_images(spec, sizes)
+        epochs = _stage(spec).epochs
+        seconds += timing.start + images * timing.image + epochs * timing.epoch
+        seconds += (epochs * each_epoch + at_end) * timing.forward
+        total += images
+    return seconds / max(1, total)
+
+
+def _stage(spec: Study | PretrainSpec) -> FitSpec:
+    if isinstance(spec, Study):
+        return spec.method.finetune
+    assert isinstance(spec.method, SupervisedSpec | SelfferSpec | SimCLRSpec)
+    return spec.method.pretrain
+
+
+def _time(spec: Study | PretrainSpec, device: str) -> _Timing:
     options = spec.target.data.preprocess
     torch.set_num_threads(spec.compute.threads)
+    began = time.perf_counter()
     encoder = build_encoder(spec.encoder, channels=options.channels, ndim=len(options.shape), seed=0)
-    placement = place(encoder, spec.compute, device, len(options.shape))
+    placement = place(encoder, spec.compute, device, (options.channels, *options.shape))
     head = build_head(encoder.width, 1, dropout=0.0, seed=0)
-    stage: FitSpec = spec.method.finetune
-    objective: Objective
-    if isinstance(spec, PretrainSpec) and isinstance(spec.method, SupervisedSpec | SelfferSpec):
-        stage = spec.method.pretrain
-        objective = Supervised(encoder, head, TaskLoss(classes=0), views=stage.views)
-    elif isinstance(spec, PretrainSpec):
-        assert isinstance(spec.method, SimCLRSpec)
-        stage = spec.method.pretrain
-        objective = SimCLR(encoder, projection_head(encoder.width, spec.method.projection, seed=0), spec.method)
-    elif isinstance(spec.method, VATSpec):
-        objective = VAT(encoder, head, TaskLoss(classes=0), spec.method)
-    else:
-        freeze(encoder, spec.method.finetune)
-        objective = Supervised(encoder, head, TaskLoss(classes=0), views=stage.views)
-    short = stage.model_copy(update={"epochs": 2, "steps_per_epoch": STEPS, "patience": None})
-    rows = max(stage.batch_size, max(objective.batch_sizes.values(), default=0))
+    stage = _stage(spec)
+    rows = max(stage.batch_size, spec.method.images_beside if isinstance(spec, Study) else 0)
     noise = np.random.default_rng(0).standard_normal((rows, options.channels, *options.shape), dtype=np.float32)
     labelled = Labelled(
         Images.of(torch.from_numpy(noise), placement.device), torch.zeros(rows, device=placement.device)
     )
+    objective, labelled = _objective(spec, encoder, head, labelled, placement)
+    short = stage.model_copy(update={"epochs": 2, "steps_per_epoch": STEPS, "patience": None})
     with tempfile.TemporaryDirectory() as folder:
         fitted = fit(
             objective, dict.fromkeys(objective.streams, labelled), spec=short, seed=0, placement=placement,
             folder=Path(folder),
         )  # fmt: skip
-    return fitted.history[-1]["seconds"] / (fitted.samples / 2)
+    besides = time.perf_counter() - began - fitted.seconds
+    return _Timing(
+        image=fitted.history[-1]["seconds"] / (fitted.samples / 2),
+        forward=_forward(encoder, head, noise, placement),
+        epoch=besides / 4,  # two checkpoints of two files each, and the building, about as much
+        start=besides / 2,
+    )
+
+
+def _objective(
+    spec: Study | PretrainSpec, encoder: Encoder, head: nn.Module, rows: Labelled, placement: Placement
+) -> tuple[Objective, Labelled]:
+    """What a step trains, and what it trains on: features where frozen blocks are passed once."""
+    loss, method = TaskLoss(classes=0), spec.method
+    if isinstance(spec, PretrainSpec) and isinstance(method, SimCLRSpec):
+        return SimCLR(encoder, projection_head(encoder.width, method.projection, seed=0), method), rows
+    if isinstance(spec, PretrainSpec):
+        return Supervised(encoder, head, loss, views=_stage(spec).views), rows
+    if isinstance(method, VATSpec):
+        return VAT(encoder, head, loss, method), rows
+    if isinstance(method, PooledSpec):
+        return Pooled(encoder, head, loss, method, source_head=None, source_loss=loss), rows
+    prepared = prepare(encoder, head, loss, method.finetune, rows, rows, placement)
+    return prepared.objective, prepared.train
+
+
+def _forward(encoder: Encoder, head: nn.Module, noise: npt.NDArray[np.float32], placement: Placement) -> float:
+    """Seconds to predict one image."""
+    images = torch.from_numpy(noise).to(placement.device)
+    with torch.inference_mode(), placement.autocast():
+        predict_outputs(encoder, head, images)
+        began = time.perf_counter()
+        predict_outputs(encoder, head, images)
+        if placement.device.type == "cuda":
+            torch.cuda.synchronize(placement.device)
+    return (time.perf_counter() - began) / len(noise)
+
+
+def measure_preprocessing(plan: Plan, listings: Mapping[str, Listing]) -> dict[str, float]:
+    """Seconds an image by `rate_key` of preprocessing, growing included, from a few images of each dataset.
+
+    Args:
+        plan: Whose datasets.
+        listings: Of folders; a published set is left out, since it is read as a whole.
+    """
+    rates = {}
+    for data in plan.datasets:
+        preprocess_some(data, listings.get(data.name), 1)  # loads what is needed
+        began = time.perf_counter()
+        if count := preprocess_some(data, listings.get(data.name), IMAGES):
+            rates[rate_key("preprocess", data)] = (time.perf_counter() - began) / count
+    return rates

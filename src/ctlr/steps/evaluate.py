@@ -19,10 +19,11 @@ from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
-from ctlr.specs import Checkpoint, MeanSpec, PretrainSpec, Study, StudyResult
+from ctlr.specs import Checkpoint, PretrainSpec, Study, StudyResult
 from ctlr.steps.assembly import write_predictions
+from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
-from ctlr.training.checkpoint import load_model
+from ctlr.training.checkpoint import load_model, save_model
 from ctlr.training.metrics import classification_scores, is_constant, regression_scores
 from ctlr.workspace import Workspace, write_aside
 
@@ -31,6 +32,9 @@ __all__ = ["evaluate"]
 
 def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
     """Score a finetuned study on train, validation and test: the only place where the test set is opened.
+
+    After a refit the validation subjects count as trained on, and `before_refit` has the validation scores of the
+    training that chose the epoch.
 
     Raises:
         TrainingError: Predictions are constant, or no number.
@@ -47,25 +51,42 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             store.table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
         )
         sides = {"train": split.train, "validation": split.validation, "test": split.test}
+        if study.method.finetune.refit:  # who chose the epoch was then trained on
+            sides = {"train": (*split.train, *split.validation), "test": split.test}
         of_side = {side: rows_of(store.table, subjects) for side, subjects in sides.items()}
         rows = {side: chosen[targets.known[chosen]] for side, chosen in of_side.items()}
-        predict, model = _predictor(study, key, store, targets, rows["train"], workspace, device)
+        baseline = None
+        if study.method.role == "baseline":
+            baseline = baseline_of(study, store, targets, arrays, workspace, device=device)
+        predict, model = _predictor(study, key, store, targets, rows["train"], workspace, device, baseline)
         predictions = {side: predict(chosen) for side, chosen in rows.items()}
         _check_predictions(study, predictions)
-        scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in rows}
+        # What has learned from the validation subjects is not judged by them.
+        judged = [side for side in rows if side != "validation" or baseline is None or baseline.validated]
+        scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in judged}
         with workspace.publish("studies", key) as partial:
             write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
             if model is not None:
                 for name in ("model.safetensors", "model.json", "history.csv"):
                     _share(model / name, partial / name)
+            elif baseline is not None and baseline.model is not None:
+                save_model(partial, baseline.model)
+            scores |= _chosen_by(study, model)
             result = StudyResult(
                 study=study.without_folders(), scores=scores, path=f"studies/{key}", arrays=stored.fingerprint,
-                split=split.identity(),
+                split=split.identity(), n_validation=len(split.validation),
                 environment={"ctlr": __version__, "torch": torch.__version__, "numpy": np.__version__},
-                **_provenance(study, arrays, workspace, model, stored.seconds, time.perf_counter() - began),
+                **_provenance(study, arrays, workspace, model, baseline, stored.seconds, time.perf_counter() - began),
             )  # fmt: skip
             write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
     return StudyResult.model_validate_json((folder / "result.json").read_text())
+
+
+def _chosen_by(study: Study, model: Path | None) -> dict[str, dict[str, float]]:
+    """By which validation scores the epoch of a refit was chosen: those of another network than the one scored here."""
+    if model is None or not study.method.finetune.refit:
+        return {}
+    return {"before_refit": Checkpoint.model_validate_json((model / "result.json").read_text()).scores}
 
 
 def _share(file: Path, place: Path) -> None:
@@ -84,16 +105,19 @@ def _predictor(
     train: npt.NDArray[np.int64],
     workspace: Workspace,
     device: str,
+    baseline: Baseline | None,
 ) -> tuple[Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]], Path | None]:
     """How rows are predicted, and the folder of the model that does it."""
-    if isinstance(study.method, MeanSpec):
+    if baseline is not None:
+        return baseline.predict, None
+    if study.method.role == "floor":
         floor = _floor(targets, train)
         return lambda rows: np.repeat(floor, len(rows), axis=0), None
     folder = workspace.folder("finetuned", key)
     model = load_model(folder, device)
 
     def predict(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        chunks = [model.predict(store.read(rows[i : i + 64])) for i in range(0, len(rows), 64)]
+        chunks = [model.predict(store.read(rows[i : i + 64]), trusted=True) for i in range(0, len(rows), 64)]
         return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
 
     return predict, folder
@@ -108,12 +132,12 @@ def _floor(targets: Targets, train: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
 
 
 def _check_predictions(study: Study, predictions: Mapping[str, npt.NDArray[np.float64]]) -> None:
-    if isinstance(study.method, MeanSpec):
+    if study.method.role == "floor":
         return
-    seen = np.concatenate([predictions["validation"], predictions["test"]])
+    seen = np.concatenate([values for side, values in predictions.items() if side != "train"])
     if not np.isfinite(seen).all():
         raise TrainingError("the predictions are no finite numbers; lower `lr` or set `clip`")
-    if is_constant(seen):
+    if study.method.trains_network and is_constant(seen):
         raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
 
 
@@ -132,18 +156,27 @@ def _scores(
 
 
 def _provenance(
-    study: Study, arrays: Arrays, workspace: Workspace, model: Path | None, preprocess: float, evaluation: float
+    study: Study,
+    arrays: Arrays,
+    workspace: Workspace,
+    model: Path | None,
+    baseline: Baseline | None,
+    preprocess: float,
+    evaluation: float,
 ) -> dict[str, Any]:
     """Costs and origins of a study, from the records of its steps."""
-    seconds = {"preprocess": preprocess, "evaluate": evaluation}
-    if model is None:
-        return {"seconds": seconds}
-    tuned = Checkpoint.model_validate_json((model / "result.json").read_text())
-    trained = json.loads((model / "trained.json").read_text())
-    found: dict[str, Any] = {
-        "seconds": seconds | {"finetune": tuned.seconds}, "epochs": tuned.epochs, "best_epoch": tuned.best_epoch,
-        "parameters": trained["parameters"], "device": trained["device"],
-    }  # fmt: skip
+    fitting = baseline.seconds if baseline is not None else None
+    found: dict[str, Any] = {"seconds": {"preprocess": preprocess, "evaluate": evaluation - (fitting or 0.0)}}
+    if fitting is not None:
+        found["seconds"]["fit"] = fitting
+    if model is not None:
+        tuned = Checkpoint.model_validate_json((model / "result.json").read_text())
+        trained = json.loads((model / "trained.json").read_text())
+        found["seconds"]["finetune"] = tuned.seconds
+        found |= {
+            "epochs": tuned.epochs, "best_epoch": tuned.best_epoch, "parameters": trained["parameters"],
+            "device": trained["device"],
+        }  # fmt: skip
     spec = PretrainSpec.of(study)
     if spec is not None:
         key = pretrain_key(spec, arrays)

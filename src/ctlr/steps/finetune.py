@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,39 +14,40 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
 from ctlr.encoders import build_head, copy_blocks
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective
-from ctlr.methods.losses import TaskLoss
-from ctlr.methods.vat import VAT
-from ctlr.specs import Checkpoint, ModelCard, PretrainSpec, Study, VATSpec
+from ctlr.specs import Checkpoint, ModelCard, PretrainSpec, Study
 from ctlr.steps.assembly import (
     Progress,
     Scaling,
     Validator,
-    as_target,
     checkpoint_of,
     development_of,
     drop_checkpoints,
+    finetuning_source,
     first_encoder,
     labelled_rows,
-    pool_parts,
     seed_for,
-    source_of,
-    task_loss,
+    timed,
     write_history,
 )
+from ctlr.steps.joint import joint_objective, target_loss
 from ctlr.steps.keys import Arrays, study_key
 from ctlr.steps.pretrain import encoder_weights
 from ctlr.training.checkpoint import TrainedModel, save_model
 from ctlr.training.finetune import count_trained, freeze, prepare
 from ctlr.training.fit import Fitted, fit
-from ctlr.training.images import Images, Labelled
+from ctlr.training.images import Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Finetuned", "TargetTraining", "finetune", "learn_target", "pretrained_weights", "target_training"]
+
+REFIT = "refit"
+"""Folder of a refit's checkpoints, beside those of the training that chose the epoch."""
 
 
 def finetune(
@@ -53,7 +55,10 @@ def finetune(
 ) -> Checkpoint:
     """Learn the target task from `n_train` labelled subjects; the best epoch on validation is kept.
 
-    Leaves `model.safetensors`, `model.json`, `history.csv` and `result.json` in the workspace.
+    With `refit` it is then learned again from the same first weights, from training and validation subjects together.
+
+    Leaves `model.safetensors`, `model.json`, `history.csv` (of the training that chose the epoch) and `result.json` in
+    the workspace.
 
     Raises:
         TrainingError: The loss is no longer finite.
@@ -62,14 +67,16 @@ def finetune(
     key = study_key(study, arrays)
     folder = workspace.folder("finetuned", key)
     if not workspace.has("finetuned", key):
+        began = time.perf_counter()
         torch.set_num_threads(study.compute.threads)
         development = development_of(study, arrays, workspace)
-        source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
+        source = finetuning_source(study, arrays, workspace, development)
         weights = pretrained_weights(study, arrays, workspace)
         with workspace.publish("finetuned", key, resumable=True) as partial:
             result = _finetune(study, development, source, weights, partial, f"finetuned/{key}", device, progress)
-            write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+            write_aside(partial / "result.json", timed(result, began).model_dump_json(indent=1).encode())
             drop_checkpoints(partial)
+            shutil.rmtree(partial / REFIT, ignore_errors=True)
     return Checkpoint.model_validate_json((folder / "result.json").read_text())
 
 
@@ -124,6 +131,7 @@ def learn_target(
     device: str,
     head_weights: Mapping[str, Tensor] | None = None,
     pretrained: Mapping[str, Tensor] | None = None,
+    replay: Sequence[Sequence[int]] | None = None,
     progress: Progress | None = None,
 ) -> Finetuned:
     """Train encoder and head on the training rows, judged on the validation rows.
@@ -137,12 +145,14 @@ def learn_target(
         device: cpu or cuda.
         head_weights: The head's first ones; None for those of the seed.
         pretrained: The encoder's weights that L2-SP pulls to; by default its first ones.
+        replay: What an earlier training went through; nothing is then validated.
         progress: Told each epoch.
     """
     ready = target_training(study, development, source, weights, device=device, head_weights=head_weights)
     fitted = fit(
         ready.objective, ready.streams, spec=study.method.finetune, seed=seed_for(study.seed, "finetune"),
-        placement=ready.placement, folder=folder, validate=ready.validator, progress=progress,
+        placement=ready.placement, folder=folder, validate=ready.validator if replay is None else None, replay=replay,
+        keep_best=study.method.finetune.keeps_best(len(development.split.validation)), progress=progress,
         pretrained=weights if pretrained is None else pretrained,
     )  # fmt: skip
     return Finetuned(**vars(ready), fitted=fitted)
@@ -160,8 +170,8 @@ def target_training(
     """Put together what learns the target task; arguments as for `learn_target`."""
     spec = study.method.finetune
     encoder = _starting_encoder(study, development.store, weights, continued=head_weights is not None)
-    placement = place(encoder, study.compute, device, len(development.store.arrays.shape) - 1)
-    loss, scaling = task_loss(development.targets, development.train, spec.class_weights, placement)
+    placement = place(encoder, study.compute, device, development.store.arrays.shape)
+    loss, scaling = target_loss(study, development, source, placement)
     head = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
     if head_weights is not None:
         head.load_state_dict(head_weights)
@@ -169,10 +179,11 @@ def target_training(
     train = Labelled(train.images, scaling.scale(train.target))
     validation = labelled_rows(development.store, development.targets, development.validation, placement)
     start = 0
-    if isinstance(study.method, VATSpec):
+    objective: Objective
+    if study.method.reads_source_while_finetuning:
         freeze(encoder, spec)
-        objective, pool = _vat(study, study.method, encoder, head, loss, development, source, placement)
-        streams = {"labelled": train, "pool": pool}
+        objective, others = joint_objective(study, encoder, head, loss, scaling, development, source, placement)
+        streams = {"labelled": train, **others}
     else:
         prepared = prepare(encoder, head, loss, spec, train, validation, placement)
         objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation
@@ -208,39 +219,41 @@ def _finetune(
     progress: Progress | None,
 ) -> Checkpoint:
     tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress)
+    write_history(folder / "history.csv", tuned.fitted)
+    result = checkpoint_of("finetune", path, "", tuned.fitted)
+    if study.method.finetune.refit:
+        tuned = _refitted(study, development, source, weights, folder, tuned.fitted, device, progress)
+        again = tuned.fitted
+        result = result.model_copy(update={
+            "refit": True, "seconds": result.seconds + again.seconds, "samples": result.samples + again.samples,
+        })  # fmt: skip
     arrays = development.store.arrays
     card = ModelCard(
         encoder=study.encoder, channels=arrays.shape[0], ndim=len(arrays.shape) - 1, shape=arrays.shape,
         task=study.target.task.kind, target=study.target.task.target, classes=development.targets.classes,
         mean=tuned.scaling.mean, std=tuned.scaling.std,
+        preparation=preparation_of(study.target, development.store, development.train),
     )  # fmt: skip
     sha = save_model(folder, TrainedModel(card, tuned.encoder, tuned.head))
-    write_history(folder / "history.csv", tuned.fitted)
     record = {"parameters": count_trained(tuned.objective), "device": tuned.placement.name}
     write_aside(folder / "trained.json", json.dumps(record).encode())
-    return checkpoint_of("finetune", path, sha, tuned.fitted)
+    return result.model_copy(update={"sha256": sha})
 
 
-def _vat(
+def _refitted(
     study: Study,
-    method: VATSpec,
-    encoder: Encoder,
-    head: nn.Module,
-    loss: TaskLoss,
     development: Development,
     source: SourceData | None,
-    placement: Placement,
-) -> tuple[Objective, Labelled]:
-    """The objective over labelled and pool images, and the pool with the source task's labels where known."""
-    parts = pool_parts("both", development, source)
-    if source is None or not method.source_weight:
-        return VAT(encoder, head, loss, method), Labelled(Images(parts, placement.device))
-    source_loss, scaling = task_loss(source.targets, source.train, None, placement)
-    unknown = -1 if source.targets.classes else math.nan
-    known = [
-        source.targets.values[rows] if store is source.store else np.full(len(rows), unknown) for store, rows in parts
-    ]
-    target = as_target(np.concatenate(known), source.targets.classes, placement)
-    pool = Labelled(Images(parts, placement.device), scaling.scale(target))
-    source_head = build_head(encoder.width, source_loss.outputs, dropout=0.0, seed=seed_for(study.seed, "source"))
-    return VAT(encoder, head, loss, method, source_head=source_head, source_loss=source_loss), pool
+    weights: dict[str, Tensor] | None,
+    folder: Path,
+    chosen: Fitted,
+    device: str,
+    progress: Progress | None,
+) -> Finetuned:
+    """Go through the epochs that made the chosen weights once more, on training and validation rows together."""
+    everyone = replace(development, train=np.concatenate([development.train, development.validation]))
+    place = folder / REFIT
+    place.mkdir(exist_ok=True)
+    return learn_target(
+        study, everyone, source, weights, place, device=device, replay=chosen.kept_path, progress=progress
+    )

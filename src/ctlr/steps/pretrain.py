@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,18 @@ import torch
 from torch import Tensor
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.preparation import preparation_of
+from ctlr.data.store import ArrayStore
 from ctlr.encoders import build_head, projection_head
 from ctlr.encoders.base import Encoder
+from ctlr.errors import WorkspaceError
 from ctlr.methods.base import Objective
 from ctlr.methods.simclr import SimCLR
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import Checkpoint, PretrainedMethod, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
+from ctlr.specs import Checkpoint, ModelCard, PretrainedMethod, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
 from ctlr.steps.assembly import (
     Progress,
+    Scaling,
     Validator,
     checkpoint_of,
     development_of,
@@ -28,17 +33,18 @@ from ctlr.steps.assembly import (
     seed_for,
     source_of,
     task_loss,
+    timed,
     write_history,
 )
 from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import Arrays, pretrain_key
-from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
+from ctlr.training.checkpoint import TrainedModel, check_encoder, encoder_record, read_tensors, write_tensors
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["SourceTraining", "encoder_weights", "pretrain", "source_training"]
+__all__ = ["SourceTraining", "encoder_weights", "pretrain", "source_model", "source_training"]
 
 
 def pretrain(
@@ -49,7 +55,7 @@ def pretrain(
     A selffer's first network learns the study's own labelled rows, and its best epoch is that on the validation rows.
 
     Leaves `encoder.safetensors`, `history.csv` and `result.json` in the workspace; a supervised one also
-    `head.safetensors`, which predicts the source's (standardised) target.
+    `head.safetensors`, which predicts the source's (standardised) target, with what restores its units or classes.
 
     Raises:
         TrainingError: The loss is no longer finite.
@@ -78,15 +84,54 @@ def encoder_weights(spec: PretrainSpec, arrays: Arrays, workspace: Workspace) ->
     return tensors
 
 
+def source_model(
+    spec: PretrainSpec, store: ArrayStore, arrays: Arrays, workspace: Workspace, device: str
+) -> TrainedModel:
+    """The network that a finished supervised pretraining has learned, head and all.
+
+    Args:
+        spec: The pretraining.
+        store: Images of the shape that it takes.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where it lies.
+        device: cpu or cuda.
+
+    Raises:
+        WorkspaceError: The weights are missing or damaged, or an older version kept no scaling of the source's target.
+    """
+    assert spec.source is not None
+    encoder = first_encoder(spec, store)
+    encoder.load_state_dict(encoder_weights(spec, arrays, workspace))
+    folder = workspace.folder("pretrained", pretrain_key(spec, arrays))
+    tensors, meta = read_tensors(folder / "head.safetensors")
+    if "scaling" not in meta:
+        raise WorkspaceError(
+            f"An older version of CTLR pretrained {folder.name} and kept no scaling of its target, so that its model "
+            "cannot predict. Remove that folder below `pretrained` and run again."
+        )
+    known = source_of(spec, arrays, workspace, development_of(spec, arrays, workspace))
+    assert known is not None
+    card = ModelCard(
+        encoder=spec.encoder, channels=store.arrays.shape[0], ndim=len(store.arrays.shape) - 1,
+        shape=store.arrays.shape, task=spec.source.task.kind, target=spec.source.task.target,
+        classes=tuple(meta["classes"]), mean=meta["scaling"][0], std=meta["scaling"][1],
+        preparation=preparation_of(spec.source, known.store, known.train),
+    )  # fmt: skip
+    head = build_head(encoder.width, card.outputs, dropout=0.0, seed=0)
+    head.load_state_dict(tensors)
+    return TrainedModel(card, encoder.to(device), head.to(device))
+
+
 def _publish(
     spec: PretrainSpec, key: str, arrays: Arrays, workspace: Workspace, device: str, progress: Progress | None
 ) -> None:
+    began = time.perf_counter()
     torch.set_num_threads(spec.compute.threads)
     development = development_of(spec, arrays, workspace)
     source = source_of(spec, arrays, workspace, development)
     with workspace.publish("pretrained", key, resumable=True) as partial:
         result = _pretrain(spec, development, source, partial, f"pretrained/{key}", device, progress)
-        write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
+        write_aside(partial / "result.json", timed(result, began).model_dump_json(indent=1).encode())
         drop_checkpoints(partial)
 
 
@@ -100,6 +145,8 @@ class SourceTraining:
         streams: Rows by the name of a batch.
         validate: Judges it on validation rows; None without labels.
         placement: Where it lies.
+        watching: Subjects that it is judged on.
+        scaling: Of the labels; None without.
     """
 
     encoder: Encoder
@@ -107,6 +154,8 @@ class SourceTraining:
     streams: Mapping[str, Labelled]
     validate: Validator | None
     placement: Placement
+    watching: int = 0
+    scaling: Scaling | None = None
 
 
 def source_training(
@@ -122,7 +171,7 @@ def source_training(
     """
     method = spec.method
     encoder = first_encoder(spec, development.store)
-    placement = place(encoder, spec.compute, device, len(development.store.arrays.shape) - 1)
+    placement = place(encoder, spec.compute, device, development.store.arrays.shape)
     if isinstance(method, SimCLRSpec):
         projection = projection_head(encoder.width, method.projection, seed=seed_for(spec.seed, "projection"))
         pool = Labelled(Images(pool_parts(method.pool, development, source), placement.device))
@@ -138,7 +187,8 @@ def source_training(
     objective = Supervised(encoder, head, loss, views=method.pretrain.views)
     watched = labelled_rows(known.store, known.targets, known.validation, placement)
     validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
-    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement)
+    watching = len({known.store.table[row].subject for row in known.validation})
+    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement, watching, scaling)
 
 
 def _pretrain(
@@ -155,12 +205,16 @@ def _pretrain(
     ready = source_training(spec, development, source, device=device)
     fitted = fit(
         ready.objective, ready.streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"),
-        placement=ready.placement, folder=folder, validate=ready.validate, progress=progress,
+        placement=ready.placement, folder=folder, validate=ready.validate,
+        keep_best=method.pretrain.keeps_best(ready.watching), progress=progress,
     )  # fmt: skip
     encoder, objective = ready.encoder, ready.objective
     sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), encoder_record(spec.encoder))
     if isinstance(objective, Supervised):
-        # Studies begin with a head of their own; transferability scores ask what this one sees in the target's images.
-        write_tensors(folder / "head.safetensors", objective.head.state_dict(), {})
+        # Studies begin with a head of their own; transferability scores and `unchanged` ask what this one sees in the
+        # target's images.
+        assert ready.scaling is not None
+        kept = {"scaling": [ready.scaling.mean, ready.scaling.std], "classes": ready.scaling.classes}
+        write_tensors(folder / "head.safetensors", objective.head.state_dict(), kept)
     write_history(folder / "history.csv", fitted)
     return checkpoint_of("pretrain", path, sha, fitted)

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 
 from ctlr.methods.base import Objective
-from ctlr.specs import FitSpec, PretrainedMethod, PretrainSpec, Study, VATSpec
-from ctlr.steps.assembly import Progress, development_of, seed_for, source_of
+from ctlr.specs import FitSpec, PretrainedMethod, PretrainSpec, Study
+from ctlr.steps.assembly import Progress, development_of, finetuning_source, seed_for, source_of
 from ctlr.steps.finetune import pretrained_weights, target_training
 from ctlr.steps.keys import Arrays
 from ctlr.steps.pretrain import pretrain, source_training
@@ -60,7 +60,7 @@ def sweep_rates(
     if needed is not None:
         pretrain(needed, arrays, workspace, device=device, progress=pretraining)
     development = development_of(study, arrays, workspace)
-    source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
+    source = finetuning_source(study, arrays, workspace, development)
     weights = pretrained_weights(study, arrays, workspace)
     ready = target_training(study, development, source, weights, device=device)
     seed = seed_for(study.seed, "finetune")

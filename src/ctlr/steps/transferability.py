@@ -149,7 +149,7 @@ def _features_and_outputs(
     encoder.eval()
     # Few images, once: rounded features would save nothing, and differ between processors.
     exact = spec.compute.model_copy(update={"precision": "float32"})
-    placement = place(encoder, exact, device, len(development.store.arrays.shape) - 1)
+    placement = place(encoder, exact, device, development.store.arrays.shape)
     placement.put(encoder)
     images = Images([(development.store, development.train)], placement.device)
     index = np.arange(len(images))

@@ -17,8 +17,8 @@ from torch import Tensor
 from ctlr.data.development import Development
 from ctlr.data.folds import fold_development
 from ctlr.errors import ConfigError, TrainingError
-from ctlr.specs import Checkpoint, PretrainSpec, SelfferSpec, Study, VATSpec
-from ctlr.steps.assembly import Progress, development_of, source_of, write_predictions
+from ctlr.specs import Checkpoint, PretrainSpec, SelfferSpec, Study
+from ctlr.steps.assembly import Progress, development_of, finetuning_source, write_predictions
 from ctlr.steps.finetune import learn_target, pretrained_weights
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.pretrain import pretrain
@@ -108,7 +108,7 @@ class _Part:
     @property
     def scores(self) -> dict[str, float]:
         """Of the best epoch, under the names of metric lines."""
-        return _validation(self.fitted.best_scores)
+        return _validation(self.fitted.kept_scores)
 
     def check(self, metric: str) -> None:
         """Refuse a predictor that says the same for everyone, whatever its score."""
@@ -148,7 +148,7 @@ def _train(
     checkpoint: str | None,
     progress: Progress,
 ) -> _Part:
-    source = source_of(study, arrays, workspace, development) if isinstance(study.method, VATSpec) else None
+    source = finetuning_source(study, arrays, workspace, development)
     pretrained = pretrained_weights(study, arrays, workspace)
     weights, head = pretrained, None
     kept = Path(checkpoint) / WEIGHTS if checkpoint is not None else None
@@ -192,7 +192,7 @@ def _pretrain_alone(study: Study, arrays: Arrays, workspace: Workspace, device: 
     metric, _ = objective_of(study, "pretrain")
     key = pretrain_key(spec, arrays)
     history = workspace.folder("pretrained", key) / "history.csv"
-    made_before = history.exists()
+    made_before = workspace.has("pretrained", key)
     record = pretrain(spec, arrays, workspace, device=device, progress=_epochs(report))
     rows = list(_read_history(history))
     if made_before:

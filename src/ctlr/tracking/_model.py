@@ -38,7 +38,8 @@ def save_mlflow_model(mlflow: ModuleType, model: TrackedModel, folder: Path, *, 
         data_path=str(weights),
         mlflow_model=mlflow.models.Model(model_id=model_id, run_id=run_id),
         signature=_signature(mlflow, model),
-        input_example=_example(model.image_shape),
+        input_example=_example(model),
+        metadata=_metadata(model),
         pip_requirements=_requirements(),
     )
 
@@ -52,11 +53,27 @@ def _signature(mlflow: ModuleType, model: TrackedModel) -> Any:
     )
 
 
-def _example(shape: tuple[int, ...]) -> Any:
-    """A bright box on black, (1, C, *S): what an image looks like to the model, and nobody's image."""
-    image = np.zeros((1, *shape), np.float32)
-    box = tuple(slice(side // 4, -(side // 4)) for side in shape[1:])
+def _metadata(model: TrackedModel) -> dict[str, Any] | None:
+    """What a signature cannot say: how a file becomes the array that goes in."""
+    if model.preparation is None:
+        return None
+    return {
+        "preparation": model.preparation.model_dump(mode="json"),
+        "files": "ctlr.serving.predict_files(folder, files)",
+    }
+
+
+def _example(model: TrackedModel) -> Any:
+    """A bright box on black, (1, C, *S), as preparation leaves it: what an image looks like, and nobody's image."""
+    image = np.zeros((1, *model.image_shape), np.float32)
+    box = tuple(slice(side // 4, -(side // 4)) for side in model.image_shape[1:])
     image[slice(None), slice(None), *box] = 1.0
+    prepared = model.preparation
+    if prepared is not None and prepared.preprocess.normalise == "zscore":
+        image = (image - image.mean()) / image.std()
+        image = np.clip(image, prepared.low, prepared.high)
+    elif prepared is not None:
+        image = image * np.float32(prepared.high - prepared.low) + np.float32(prepared.low)
     return image
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ctlr.specs import StudyResult
+from ctlr.specs import Preparation, StudyResult
 from ctlr.tracking._rows import Params
 
 __all__ = ["MemoryTracker", "NullTracker", "RecordedStudy", "Status", "TrackedModel", "Tracker"]
@@ -25,6 +25,8 @@ class TrackedModel:
     """(C, *spatial) of one preprocessed image."""
     n_classes: int = 0
     """Columns of its probabilities; 0 for regression, whose output is (N,) in the target's units."""
+    preparation: Preparation | None = None
+    """What stands between a file and its arrays."""
 
 
 class Tracker(Protocol):

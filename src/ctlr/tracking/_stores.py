@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from ctlr.durable import flush_folder
 from ctlr.errors import CtlrError, require
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
@@ -160,6 +161,7 @@ class LocalStore:
         place = self.root / "mlartifacts" / address.removeprefix(PROXIED)
         with disk_faults_named(self.root):
             place.parent.mkdir(parents=True, exist_ok=True)
+            flush_folder(folder)
             folder.replace(place)
 
     def recorded(self, identity: str) -> Found | None:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from ctlr.data.preparation import check_images
 from ctlr.encoders import build_encoder, build_head
 from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError, WorkspaceError
@@ -42,16 +43,25 @@ class TrainedModel:
     encoder: Encoder
     head: nn.Module
 
-    def predict(self, images: npt.NDArray[np.float32], batch_size: int = 32) -> npt.NDArray[np.float64]:
-        """Predict the target of preprocessed images.
+    def predict(
+        self, images: npt.NDArray[np.float32], batch_size: int = 32, *, trusted: bool = False
+    ) -> npt.NDArray[np.float64]:
+        """Predict the target of preprocessed images; for files see `ctlr.serving.predict_files`.
 
         Args:
             images: (N, C, *S) float32.
             batch_size: Images at a time; does not change the numbers' meaning.
+            trusted: They come from the preprocessing that `card.preparation` tells of: values are not looked at.
 
         Returns:
             (N,) values in the target's units, or (N, K) probabilities in the order of `card.classes`.
+
+        Raises:
+            DataError: An image has another shape, or values that the model's preprocessing does not give.
         """
+        if not trusted:
+            images = np.ascontiguousarray(images, np.float32)
+            check_images(images, self.card.shape, self.card.preparation)
         self.encoder.eval()
         self.head.eval()
         device = next(self.head.parameters()).device

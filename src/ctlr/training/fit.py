@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ctlr.errors import TrainingError
+from ctlr.errors import TrainingError, WorkspaceError
 from ctlr.methods.base import Objective
 from ctlr.specs import FinetuneSpec, FinetuneStage, FitSpec
 from ctlr.training.checkpoint import read_tensors, write_tensors
@@ -47,18 +48,24 @@ class Fitted:
     """What a training went through; grows by one row of history an epoch.
 
     Attributes:
+        best_epoch: Best on validation; without it the last one.
+        kept_scores: Validation metrics of the epoch whose weights are kept.
         stage: Number of the stage that it is in, from 0; of a finetuning in which other layers learn later.
         stage_began: Epochs done before that one.
+        path: What made the weights as they are: (stage, epochs, epochs that its schedule spans) of each stage.
+        kept_path: The same of the weights that are kept; `fit` takes it to make such weights again.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best: list[float] = field(default_factory=lambda: [-math.inf, -math.inf])
-    best_scores: dict[str, float] = field(default_factory=dict)
+    kept_scores: dict[str, float] = field(default_factory=dict)
     samples: int = 0
     seconds: float = 0.0
     stage: int = 0
     stage_began: int = 0
+    path: list[list[int]] = field(default_factory=list)
+    kept_path: list[list[int]] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -75,10 +82,12 @@ def fit(
     placement: Placement,
     folder: Path,
     validate: Callable[[], Validation] | None = None,
+    keep_best: bool = True,
     progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
     pretrained: Mapping[str, Tensor] | None = None,
+    replay: Sequence[Sequence[int]] | None = None,
 ) -> Fitted:
-    """Minimise an objective; leave the best epoch's weights (the last one's without `validate`) in it.
+    """Minimise an objective; leave the best epoch's weights in it, or the last one's.
 
     Writes `checkpoint.safetensors` into `folder` after every epoch and starts from it when it is there; an
     interrupted and resumed stage ends with the same numbers as an uninterrupted one.
@@ -92,8 +101,11 @@ def fit(
         placement: Device, precision and memory format.
         folder: Of the stage, private to it.
         validate: Scores the current weights; called after each epoch with the objective in eval mode.
+        keep_best: Whether the best epoch's weights are left; those of the last one in any case without `validate`.
         progress: Told (epoch, epochs, history row) after each epoch.
         pretrained: The encoder's weights that L2-SP pulls to; by default those that it starts from.
+        replay: `Fitted.kept_path` of an earlier training: its stages are gone through again, each for as many epochs
+            and along the same schedule, whatever validation says.
 
     Raises:
         ConfigError: The finetuning has more stages than epochs, or more frozen blocks than the encoder has.
@@ -103,7 +115,14 @@ def fit(
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         stages = begin_stages(objective, spec)
-        loop = _Loop(Stepper(objective, streams, spec, seed, placement, pretrained), stages, folder)
+        if replay is not None:
+            stages = tuple(
+                stages[number]._replace(epochs=epochs, horizon=horizon) for number, epochs, horizon in replay
+            )
+        loop = _Loop(
+            Stepper(objective, streams, spec, seed, placement, pretrained), stages, folder,
+            keep_best=keep_best and validate is not None, replays=replay is not None,
+        )  # fmt: skip
         loop.resume()
         while not loop.finished:
             began = time.perf_counter()
@@ -112,9 +131,9 @@ def fit(
                 objective.eval()
                 row |= loop.judge(validate())
             row["seconds"] = time.perf_counter() - began
-            loop.close_epoch(row, keep_best=validate is not None)
+            loop.close_epoch(row, judged=validate is not None)
             if progress is not None:
-                progress(loop.fitted.epochs, spec.epochs, row)
+                progress(loop.fitted.epochs, loop.epochs, row)
         loop.restore_best()
     objective.eval()
     return loop.fitted
@@ -123,20 +142,29 @@ def fit(
 class _Loop:
     """State of a training between epochs; all of it lies in the checkpoint."""
 
-    def __init__(self, stepper: Stepper, stages: Sequence[FinetuneStage], folder: Path) -> None:
+    def __init__(
+        self, stepper: Stepper, stages: Sequence[FinetuneStage], folder: Path, *, keep_best: bool, replays: bool
+    ) -> None:
         self.stepper = stepper
         self.objective = stepper.objective
         self.spec = stepper.spec
         self.placement = stepper.placement
         self.stages = stages
         self.folder = folder
+        self.keep_best = keep_best
+        self.replays = replays
         self.fitted = Fitted()
+
+    @property
+    def epochs(self) -> int:
+        """That are done at the most."""
+        return sum(stage.epochs for stage in self.stages) if self.replays else self.spec.epochs
 
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or patience has run out in the last stage."""
         last = self.fitted.stage == len(self.stages) - 1
-        return self.fitted.epochs >= self.spec.epochs or (last and self._waited(self.spec.patience))
+        return self.fitted.epochs >= self.epochs or (last and self._waited(self.spec.patience))
 
     @property
     def stage_over(self) -> bool:
@@ -148,9 +176,9 @@ class _Loop:
         return done >= self.stages[self.fitted.stage].epochs or self._waited(plateau)
 
     def _waited(self, epochs: int | None) -> bool:
-        """Whether so many epochs of the stage have passed without a better score."""
+        """Whether so many epochs of the stage have passed without a better score; a replay waits for none."""
         since = max(self.fitted.best_epoch, self.fitted.stage_began)
-        return epochs is not None and self.fitted.epochs - since >= epochs
+        return epochs is not None and not self.replays and self.fitted.epochs - since >= epochs
 
     def train_epoch(self) -> dict[str, float]:
         """Take the epoch's steps; return its mean loss and last rate."""
@@ -174,11 +202,9 @@ class _Loop:
 
     def set_rate(self, step: int) -> float:
         """Set the rates for a step of the epoch; return the head's."""
-        began, end = 0, self.spec.epochs
-        if self.stages[self.fitted.stage].fresh:
-            began = self.fitted.stage_began
-            if self.fitted.stage < len(self.stages) - 1:
-                end = began + self.stages[self.fitted.stage].epochs
+        fresh = self.stages[self.fitted.stage].fresh
+        began = self.fitted.stage_began if fresh else 0
+        end = began + self.horizon if fresh else self.spec.epochs
         epoch = self.stepper.steps
         at, total = (self.fitted.epochs - began) * epoch + step, (end - began) * epoch
         rate = self.spec.lr * rate_factor(at, self.spec, total=total, epoch=epoch)
@@ -188,27 +214,47 @@ class _Loop:
             set_momentum(self.stepper.optimiser, momentum)
         return rate
 
+    @property
+    def horizon(self) -> int:
+        """Epochs that the schedule of a fresh stage spans."""
+        stage = self.stages[self.fitted.stage]
+        if stage.horizon is not None:
+            return stage.horizon
+        last = self.fitted.stage == len(self.stages) - 1
+        return self.spec.epochs - self.fitted.stage_began if last else stage.epochs
+
     def judge(self, validation: Validation) -> dict[str, float]:
         """Note whether the epoch is the best so far."""
         verdict = [validation.score, -validation.loss]
         if verdict > self.fitted.best:
             self.fitted.best = verdict
             self.fitted.best_epoch = self.fitted.epochs + 1
-            self.fitted.best_scores = dict(validation.scores)
+        if self.fitted.best_epoch > self.fitted.epochs or not self.keep_best:
+            self.fitted.kept_scores = dict(validation.scores)
         return {"validation_loss": validation.loss} | {f"validation_{k}": v for k, v in validation.scores.items()}
 
-    def close_epoch(self, row: dict[str, float], *, keep_best: bool) -> None:
+    def close_epoch(self, row: dict[str, float], *, judged: bool) -> None:
         """Add the epoch to the history and write the checkpoint."""
         self.fitted.history.append(row)
         self.fitted.seconds += row["seconds"]
-        if not keep_best:
+        self.note_path()
+        if not judged:
             self.fitted.best_epoch = self.fitted.epochs
-        elif self.fitted.best_epoch == self.fitted.epochs:
+        elif self.keep_best and self.fitted.best_epoch == self.fitted.epochs:
             # Before the checkpoint that refers to it: killed in between, the epoch is done and written again.
             write_tensors(self.folder / "best.safetensors", self.objective.state_dict(), {})
         if self.stage_over:
             self.enter_next_stage()
         write_tensors(self.folder / "checkpoint.safetensors", self.state(), self.meta())
+
+    def note_path(self) -> None:
+        """Count the epoch to its stage, and keep the count where the weights are kept."""
+        path = self.fitted.path
+        if not path or path[-1][0] != self.fitted.stage:
+            path.append([self.fitted.stage, 0, self.horizon])
+        path[-1][1] += 1
+        if not self.keep_best or self.fitted.best_epoch == self.fitted.epochs:
+            self.fitted.kept_path = copy.deepcopy(path)
 
     def enter_next_stage(self) -> None:
         """Begin the next stage; a fresh one from the best weights so far."""
@@ -216,6 +262,7 @@ class _Loop:
         self.fitted.stage_began = self.fitted.epochs
         if self.stages[self.fitted.stage].fresh:
             self.restore_best()
+            self.fitted.path = copy.deepcopy(self.fitted.kept_path)
             train_groups(self.objective, every_group(self.stages))
             self.stepper.renew()
 
@@ -233,18 +280,25 @@ class _Loop:
         """The rest of the state, as JSON."""
         fitted = self.fitted
         return {
-            "history": fitted.history, "best_epoch": fitted.best_epoch, "best_scores": fitted.best_scores,
+            "history": fitted.history, "best_epoch": fitted.best_epoch, "kept_scores": fitted.kept_scores,
             "best": [value if math.isfinite(value) else None for value in fitted.best],
             "samples": fitted.samples, "seconds": fitted.seconds, "scaler": self.stepper.scaler.state_dict(),
             "stage": fitted.stage, "stage_began": fitted.stage_began,
+            "path": fitted.path, "kept_path": fitted.kept_path,
         }  # fmt: skip
 
     def resume(self) -> None:
-        """Take up the checkpoint, when there is one."""
+        """Take up the checkpoint, when there is one that can be read; else the stage begins anew."""
         path = self.folder / "checkpoint.safetensors"
         if not path.exists():
             return
-        tensors, meta = read_tensors(path)
+        try:
+            tensors, meta = read_tensors(path)
+            if 0 < meta["best_epoch"] < len(meta["history"]):  # those weights are needed in the end
+                read_tensors(self.folder / "best.safetensors")
+        except (WorkspaceError, KeyError):  # what a power cut left of them
+            path.unlink()
+            return
         self.objective.load_state_dict(_below(tensors, "model."))
         self._restore_optimiser(_below(tensors, "optimiser."))
         self.stepper.scaler.load_state_dict(meta.pop("scaler"))
@@ -269,7 +323,7 @@ class _Loop:
 
     def restore_best(self) -> None:
         """Put the best epoch's weights back, where another one came after it."""
-        if self.fitted.best_epoch != self.fitted.epochs:
+        if self.keep_best and self.fitted.best_epoch != self.fitted.epochs:
             tensors, _ = read_tensors(self.folder / "best.safetensors")
             self.objective.load_state_dict(tensors)
 

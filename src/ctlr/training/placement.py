@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,8 +12,13 @@ from torch import Tensor, nn
 from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError
 from ctlr.specs import ComputeSpec
+from ctlr.training.convolutions import convolutions_of, run_in_float32
+from ctlr.training.selftest import find_faults
 
 __all__ = ["Placement", "cpu_multiplies_bf16", "keep_freed_memory", "place"]
+
+_LISTED = 4
+"""Convolutions that a placement's name lists."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +29,26 @@ class Placement:
         device: cpu or cuda.
         dtype: What autocast computes convolutions in; None for float32 throughout.
         memory_format: Of images and weights.
+        convolutions: How many the encoder has; 0 where none was looked at, because none runs in bf16 on a CPU.
+        faulty: Names of those that this CPU computes wrongly in bf16. They run in float32.
     """
 
     device: torch.device
     dtype: torch.dtype | None
     memory_format: torch.memory_format
+    convolutions: int = 0
+    faulty: tuple[str, ...] = ()
 
     def autocast(self) -> torch.autocast:
         """A fresh autocast block; does nothing in float32."""
         return torch.autocast(self.device.type, dtype=self.dtype or torch.bfloat16, enabled=self.dtype is not None)
 
     def put(self, module: nn.Module) -> None:
-        """Move a module to the device, its convolutions' weights into the memory format."""
+        """Move a module to the device, its convolutions' weights into the memory format; faulty ones run in float32."""
         module.to(self.device)
+        for part in module.modules():
+            if isinstance(part, Encoder):
+                run_in_float32(part, self.faulty)
         for parameter in module.parameters():
             if parameter.ndim in (4, 5):
                 parameter.data = self.lay_out(parameter.data)
@@ -53,15 +65,30 @@ class Placement:
 
     @property
     def name(self) -> str:
-        """For records, e.g. `cpu bf16 channels_last_3d`."""
+        """For records, e.g. `cpu bf16 channels_last_3d`, with the convolutions that run in another precision."""
         precision = {None: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.dtype]
-        return f"{self.device.type} {precision} {str(self.memory_format).removeprefix('torch.')}"
+        name = f"{self.device.type} {precision} {str(self.memory_format).removeprefix('torch.')}"
+        if not self.faulty:
+            return name
+        share = f"{len(self.faulty)} of {self.convolutions} convolutions"
+        if self.dtype is None:
+            return f"{name}; this processor gets {share} wrong in bf16"
+        rest = ", ..." if len(self.faulty) > _LISTED else ""
+        return f"{name}; {share} in float32 ({', '.join(self.faulty[:_LISTED])}{rest})"
 
 
-def place(encoder: Encoder, compute: ComputeSpec, device: str, ndim: int) -> Placement:
+def place(encoder: Encoder, compute: ComputeSpec, device: str, shape: tuple[int, ...]) -> Placement:
     """Choose precision and memory format for an encoder on a device.
 
-    `auto` takes bf16 where the processor multiplies it in hardware and the encoder was measured to gain from it.
+    `auto` takes bf16 where the processor multiplies it in hardware and the encoder was measured to gain from it. On a
+    CPU a convolution whose bf16 kernels do not agree with float32 runs in float32; where `auto` finds that of more than
+    half of them, all do.
+
+    Args:
+        encoder: On the CPU; stays as it is.
+        compute: Precision.
+        device: cpu or cuda.
+        shape: (C, *S) of an image.
 
     Raises:
         ConfigError: fp16 was asked for on a CPU, or CUDA where there is none.
@@ -72,10 +99,18 @@ def place(encoder: Encoder, compute: ComputeSpec, device: str, ndim: int) -> Pla
     if where.type == "cpu" and compute.precision == "fp16":
         raise ConfigError("`compute.precision: fp16` needs a GPU. Use bf16, float32 or auto on a CPU.")
     chosen = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = _automatic(encoder, where) if compute.precision == "auto" else chosen[compute.precision]
-    last = torch.channels_last_3d if ndim == 3 else torch.channels_last
+    automatic = compute.precision == "auto"
+    dtype = _automatic(encoder, where) if automatic else chosen[compute.precision]
+    last = torch.channels_last_3d if len(shape) == 4 else torch.channels_last
     use_last = encoder.channels_last and dtype is not None if where.type == "cpu" else dtype is not None
-    return Placement(where, dtype, last if use_last else torch.contiguous_format)
+    placement = Placement(where, dtype, last if use_last else torch.contiguous_format)
+    if where.type != "cpu" or dtype is None:
+        return placement
+    found = convolutions_of(encoder, shape)
+    faulty = tuple(find_faults(found, placement.lay_out, str(placement.memory_format)))
+    if automatic and 2 * len(faulty) > len(found):
+        placement = Placement(where, None, torch.contiguous_format)
+    return replace(placement, convolutions=len(found), faulty=faulty)
 
 
 def _automatic(encoder: Encoder, device: torch.device) -> torch.dtype | None:

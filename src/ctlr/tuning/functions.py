@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 
+from ctlr.interrupts import released
 from ctlr.specs import Trial
 from ctlr.tuning.launch import Ended, Reported
 
@@ -57,7 +58,8 @@ class FunctionLauncher:
         started = time.monotonic()
         if number in self._running:
             steps, started = self._running.pop(number)
-            getattr(steps, "close", lambda: None)()
+            with released():
+                getattr(steps, "close", lambda: None)()
         elif self._waiting.pop(number, None) is None:
             return
         self._stopped.append(Ended(number, ok=False, seconds=time.monotonic() - started, stopped=True))
@@ -70,7 +72,8 @@ class FunctionLauncher:
 
     def _call(self, trial: Trial) -> list[Reported | Ended]:
         started = time.monotonic()
-        answer = self._function(trial.assignments)
+        with released():
+            answer = self._function(trial.assignments)
         if isinstance(answer, Iterator):
             return self._step(trial.number, answer, started)
         seconds = time.monotonic() - started
@@ -81,7 +84,8 @@ class FunctionLauncher:
 
     def _step(self, number: int, steps: Iterator[Answer], started: float) -> list[Reported | Ended]:
         try:
-            answer = next(steps)
+            with released():
+                answer = next(steps)
         except StopIteration:
             return [Ended(number, ok=True, seconds=time.monotonic() - started)]
         self._running[number] = steps, started

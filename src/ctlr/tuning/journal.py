@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from ctlr.durable import flush
 from ctlr.errors import WorkspaceError
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.workspace import disk_faults_named
@@ -33,6 +35,7 @@ V = TypeVar("V", Experiment, Trial)
 
 _FORMAT = 1
 _LOCK_SECONDS = 1.0
+_FLUSH_SECONDS = 1.0
 _COUNTS = ("max_trials", "parallel", "max_failed")
 """What may be edited between runs, as in Katib."""
 
@@ -90,7 +93,7 @@ class History:
 def read_journal(folder: Path) -> History | None:
     """What the journal in a folder tells; None where there is none.
 
-    A last line that was cut in the middle is passed over.
+    A last line that was cut in the middle is passed over, and so is what a power cut left of the file's end.
 
     Raises:
         WorkspaceError: The journal is damaged, or written by another version.
@@ -100,8 +103,13 @@ def read_journal(folder: Path) -> History | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    lines = data[: data.rfind(b"\n") + 1].splitlines()
+    lines = data[: _whole_bytes(data)].splitlines()
     return _replayed(lines, path) if lines else None
+
+
+def _whole_bytes(data: bytes) -> int:
+    """How much of a journal is whole lines: a line may be cut, and space that was never filled reads as zeros."""
+    return data.partition(b"\0")[0].rfind(b"\n") + 1
 
 
 def _replayed(lines: Sequence[bytes], path: Path) -> History:
@@ -188,8 +196,8 @@ class Journal:
     """The journal of an experiment under way, held against other processes.
 
     Each event is one write of a whole line to the kernel: when this process is killed, whatever was written stays.
-    There is no fsync, which would cost a trial some milliseconds and guards against the machine's death alone; the
-    journal is then shorter, and still whole up to its last line.
+    What trials came to is flushed to the disk at most once a second, which costs some milliseconds, and at the end. A
+    power cut takes the trials that ended in that second; the journal is then shorter, and whole up to its last line.
 
     Args:
         folder: Of the experiment; made when it does not exist.
@@ -203,6 +211,8 @@ class Journal:
         with disk_faults_named(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab", buffering=0)
+            flush(folder)
+        self._flushed = -math.inf
         try:
             self._lock()
         except BlockingIOError as error:
@@ -249,8 +259,8 @@ class Journal:
 
     def resume(self, history: History, experiment: Experiment) -> History:
         """Go on with an experiment whose counts may have changed; nothing else has."""
-        whole = self.path.read_bytes().rfind(b"\n") + 1
-        os.truncate(self.path, whole)  # what follows a line that was cut would be lost with it
+        # What follows a line that was cut would be lost with it.
+        os.truncate(self.path, _whole_bytes(self.path.read_bytes()))
         self._write("resumed", {"counts": {name: getattr(experiment, name) for name in _COUNTS}})
         history = replace(history, experiment=experiment, completion=None)
         _rerun(history)
@@ -281,6 +291,8 @@ class Journal:
             "tail": trial.tail,
         }
         self._write("ended", event)
+        if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+            self._flush()
 
     def completed(self, completion: Completion) -> None:
         """Note the experiment's end."""
@@ -292,6 +304,12 @@ class Journal:
             "device_seconds": completion.device_seconds,
         }
         self._write("completed", event, completion.time)
+        self._flush()
+
+    def _flush(self) -> None:
+        with disk_faults_named(self.path):
+            os.fdatasync(self._file.fileno())
+        self._flushed = time.monotonic()
 
     def _write(self, kind: str, event: Mapping[str, Any], time: datetime | None = None) -> None:
         stamp = (time or datetime.now(UTC)).isoformat()

@@ -55,7 +55,8 @@ class Launcher(Protocol):
 
     Contract: `start` never waits for a trial and never raises for one that cannot run, which is an `Ended` with its
     reason. Every trial started brings exactly one `Ended`, after all of its `Reported`. Whoever makes a launcher
-    closes it; the engine ends the trials that it has started.
+    closes it; the engine ends the trials that it has started. The engine holds signals back (`ctlr.interrupts`); they
+    act in `wait`, at a moment when the launcher has taken nothing that it has not told.
     """
 
     def start(self, trial: Trial, parent: Trial | None = None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ctlr.interrupts import check, held
 from ctlr.specs import Trial, TrialReport, TrialStatus, fingerprint
 from ctlr.tuning.asking import Proposer
 from ctlr.tuning.collect import Tally, how_it_is_read
@@ -109,17 +110,23 @@ class Run:
                 self._settle(trial)
 
     def run(self) -> Completion:
-        """Run trials until the experiment ends."""
+        """Run trials until the experiment ends.
+
+        Raises:
+            KeyboardInterrupt: A signal came; the trials under way have been ended.
+        """
         noted = False
-        try:
-            while (completion := self._completion()) is None:
-                for event in self._launcher.wait(self._time_left()):
-                    self._take(event)
-            noted = True
-        finally:
-            # What an interrupt ends is not noted: those trials have not ended by themselves, and run again.
-            self._end_running(noted=noted)
-        self._journal.completed(completion)
+        with held():
+            try:
+                while (completion := self._completion()) is None:
+                    check()
+                    for event in self._launcher.wait(self._time_left()):
+                        self._take(event)
+                noted = True
+            finally:
+                # What an interrupt ends is not noted: those trials have not ended by themselves, and run again.
+                self._end_running(noted=noted)
+            self._journal.completed(completion)
         return completion
 
     def _time_left(self) -> float | None:

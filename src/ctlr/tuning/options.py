@@ -21,15 +21,12 @@ from ctlr.errors import ConfigError, nearest
 from ctlr.specs import (
     METRICS,
     EncoderSpec,
-    MeanSpec,
     MethodSpec,
     PretrainSpec,
-    ScratchSpec,
     SelfferSpec,
     SimCLRSpec,
     Study,
     Value,
-    VATSpec,
     misfits,
 )
 
@@ -89,10 +86,10 @@ def known_options(study: Study) -> dict[str, Path]:
     own = {"label", "method", "finetune", "pretrain"}
     found = {f"method.{name}": ("method", *path) for name, path in _leaves(method, leave_out=own)}
     for stage in ("pretrain", "finetune"):
-        if stage in method.model_fields and method is not MeanSpec:
+        if stage in method.model_fields and method.trains_network:
             model = _model_in(method.model_fields[stage].annotation)
             assert model is not None
-            unused = _UNFROZEN if issubclass(method, ScratchSpec | VATSpec) else set()
+            unused = {"refit"} if method.pretrains else {"refit", *_UNFROZEN}
             found |= {f"{stage}.{name}": ("method", stage, *path) for name, path in _leaves(model, leave_out=unused)}
     leaves = _leaves(type(study.encoder), leave_out={"label", "name"})
     return found | {f"encoder.{name}": ("encoder", *path) for name, path in leaves}
@@ -206,8 +203,9 @@ def _contradictions(method: Value, encoder: Value) -> Iterator[str]:
     probes = method.finetune.strategy == "linear_probe"
     if probes and method.finetune.n_frozen:
         yield "`finetune.n_frozen`: `strategy: linear_probe` freezes every block already. Set one of them."
-    if probes and isinstance(method, ScratchSpec | VATSpec):
-        yield f"`finetune.strategy`: {method.method} has no pretrained weights to keep. Choose another one."
+    if probes and not method.pretrains:
+        what = method.label or type(method).model_fields["method"].default
+        yield f"`finetune.strategy`: {what} has no pretrained weights to keep. Choose another one."
     if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
         yield "`pretrain.views`: simclr contrasts random views and needs them."
 
@@ -225,10 +223,8 @@ def check_stage(study: Study, names: Iterable[str], stage: Stage) -> None:
         ConfigError: Names every such option, one a line.
     """
     what = study.method.label or study.method.method
-    if isinstance(study.method, MeanSpec):
-        raise ConfigError(
-            f"`{what}`: the mean predictor learns nothing, so there is nothing to tune. Name another one."
-        )
+    if study.method.untuned:
+        raise ConfigError(f"`{what}`: {study.method.untuned}, so there is nothing to tune. Name another one.")
     pretrains = PretrainSpec.of(study) is not None
     if stage != "finetune" and not pretrains:
         raise ConfigError(f"`--stage {stage}`: {what} does not pretrain. Use `--stage finetune`.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctlr.errors import ConfigError, WorkspaceError
+from ctlr.interrupts import check, held
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.collect import FileTail, Metrics, MetricsReader, metric_names, names_file
 from ctlr.tuning.guard import TRIAL_MARK, Guard
@@ -96,6 +97,7 @@ class ProcessLauncher:
         """Follow the trials until one reports or ends, or the time is over."""
         until = None if seconds is None else time.monotonic() + seconds
         while not self._events and self._running:
+            check()
             left = _LOOK_SECONDS if until is None else min(_LOOK_SECONDS, until - time.monotonic())
             for key, _ in self._selector.select(max(left, 0)):
                 self._take_output(self._running[key.data])
@@ -114,17 +116,18 @@ class ProcessLauncher:
 
     def close(self) -> None:
         """Kill every trial."""
-        for running in self._running.values():
-            signal_group(running.process.pid, signal.SIGKILL)
-        for running in self._running.values():
-            running.process.wait()
-            output_of(running.process).close()
-            with contextlib.suppress(WorkspaceError):  # a full disk: whoever closes has been told
-                running.log.close()
-        self._running.clear()
-        self._events.clear()
-        self._selector.close()
-        self._guard.close()
+        with held():
+            for running in self._running.values():
+                signal_group(running.process.pid, signal.SIGKILL)
+            for running in self._running.values():
+                running.process.wait()
+                output_of(running.process).close()
+                with contextlib.suppress(WorkspaceError):  # a full disk: whoever closes has been told
+                    running.log.close()
+            self._running.clear()
+            self._events.clear()
+            self._selector.close()
+            self._guard.close()
 
     def _prepared(self, trial: Trial, parent: Trial | None) -> Path:
         """Make a trial's folder, with its parent's checkpoint."""

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from ctlr.errors import ClusterError
+from ctlr.interrupts import held
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.tuning.journal import Completion
 from ctlr.tuning.local import Outcome
@@ -146,13 +147,18 @@ def run_remotely(
         ClusterError: The engine cannot be reached or refuses, the experiment was deleted, or the time is over.
         KeyboardInterrupt: Passed on; what becomes of the experiment is the backend's to decide.
     """
-    if backend.start(experiment):
-        on_notice(f"{experiment.name} is there already with the same content and is followed: {backend.place}.")
     follower = _Follower(experiment, backend, on_event, on_notice)
+    ours = False
     try:
+        with held():  # an Experiment that was created is known to be ours
+            known = backend.start(experiment)
+            ours = True
+        if known:
+            on_notice(f"{experiment.name} is there already with the same content and is followed: {backend.place}.")
         state = follower.follow(math.inf if timeout is None else timeout)
     except KeyboardInterrupt:
-        backend.interrupted(experiment)
+        if ours:
+            backend.interrupted(experiment)
         raise
     outcome = _outcome(experiment, backend, state, follower)
     if policy == "delete":

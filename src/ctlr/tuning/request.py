@@ -10,7 +10,7 @@ from pydantic import Field
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import make_plan
-from ctlr.specs import MeanSpec, Study, Value
+from ctlr.specs import Study, Value
 from ctlr.tuning.options import Stage, check_stage, parse_validation, with_options
 
 __all__ = ["TrialJob", "TrialRequest", "TrialResult", "pick_study", "requested_job"]
@@ -119,7 +119,7 @@ def pick_study(request: TrialRequest, config: BenchmarkConfig) -> Study:
     Raises:
         ConfigError: There is none, or more than one; says what there is.
     """
-    studies = [study for study in make_plan(config).studies if not isinstance(study.method, MeanSpec)]
+    studies = [study for study in make_plan(config).studies if study.method.trains_network]
     exact = [study for study in studies if study.id == request.study]
     if exact:
         return exact[0]

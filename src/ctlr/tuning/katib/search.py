@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ctlr.errors import ClusterError, ConfigError
+from ctlr.interrupts import check
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.katib.connection import (
     ConflictError,
@@ -108,6 +109,7 @@ class KatibSearch:
                     f"{name} in {self.place} is being deleted and does not go: {holders} holds it. See the log of "
                     "Katib's controller."
                 )
+            check()
             time.sleep(0.5)
 
     def _take_up(self, experiment: Experiment, existing: Object) -> None:

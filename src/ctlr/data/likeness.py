@@ -1,0 +1,67 @@
+"""What of an image stays the same in a copy of it: a few blurred numbers about its centre of mass.
+
+Correlations between these find an image again after it was moved, resampled, requantised, padded or given other
+intensities. Mirrored images have mirrored numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctlr.data.normalise import spread
+
+__all__ = ["SIDES", "likeness", "mirrored", "unit"]
+
+SIDES = {3: 12, 2: 32}
+"""Numbers a side that are kept of a volume and of a picture."""
+
+_BLUR = 0.5
+"""Standard deviation of the Gaussian that an image is read through, as a share of the distance of its readings."""
+
+
+def likeness(image: NDArray[Any], shape: Sequence[int] | None = None) -> NDArray[np.float32]:
+    """Read an image through Gaussians on a lattice about its centre of mass.
+
+    The weight of a voxel is what stands above a tenth of the robust range (2nd to 98th percentile), so that neither
+    offset nor scale of the intensities matters.
+
+    Args:
+        image: (C, *S), as it is stored; the channels are averaged.
+        shape: Readings along each axis; by default `SIDES`.
+
+    Returns:
+        shape, less its mean and of length 1; zeros for a constant image.
+    """
+    plain = image.mean(axis=0, dtype=np.float32)
+    low, high = spread(plain, 2, 98)
+    weight = np.clip(plain - (low + np.float32(0.1) * (high - low)), 0, high - low)
+    total = float(weight.sum()) or 1.0
+    found: NDArray[np.float32] = plain
+    for axis, (n, readings) in enumerate(zip(plain.shape, shape or (SIDES[plain.ndim],) * plain.ndim, strict=True)):
+        others = tuple(other for other in range(plain.ndim) if other != axis)
+        centre = float(weight.sum(axis=others) @ np.arange(n)) / total
+        found = np.moveaxis(np.tensordot(_readers(n, readings, centre), found, axes=(1, axis)), 0, axis)
+    return unit(found)
+
+
+def _readers(n: int, readings: int, centre: float) -> NDArray[np.float32]:
+    """(readings, n) weights of the voxels along an axis; a Gaussian beyond the edge reads the edge."""
+    step = n / readings
+    places = np.clip(centre + step * (np.arange(readings) - (readings - 1) / 2), 0, n - 1)
+    weights = np.exp(-0.5 * ((np.arange(n) - places[:, None]) / max(0.4, _BLUR * step)) ** 2)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+
+
+def unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The values less their mean, of length 1."""
+    centred = values - values.mean(dtype=np.float64).astype(np.float32)
+    return np.asarray(centred / (np.linalg.norm(centred) or 1.0), np.float32)
+
+
+def mirrored(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, *S) with left and right changed: the first axis of volumes in RAS, the last one of pictures."""
+    return np.flip(images, axis=1 if images.ndim == 4 else -1)

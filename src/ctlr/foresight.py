@@ -1,0 +1,184 @@
+"""What can be known of a run before it: what its datasets hold, whether that is enough, and what is left to do.
+
+Of the data, names and tables alone are read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ctlr.config import BenchmarkConfig
+from ctlr.cost import RUN, Size, search_identity
+from ctlr.data import bids, imagefolder
+from ctlr.data.identity import remembered_identity
+from ctlr.data.listing import Listing
+from ctlr.engine import Arrays, jobs_left
+from ctlr.errors import CtlrError
+from ctlr.plan import Plan
+from ctlr.pool import Job, Perform, run_jobs
+from ctlr.specs import BidsSpec, DataTask, ImagesSpec, PretrainSpec, SearchResult, StoredArrays, Study, TransferSpec
+from ctlr.workspace import Workspace
+
+__all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "work_left"]
+
+_SPECS: dict[str, type[Study | PretrainSpec | TransferSpec]] = {
+    "study": Study, "pretrain": PretrainSpec, "score": TransferSpec,
+}  # fmt: skip
+
+
+def listings(plan: Plan) -> dict[str, Listing]:
+    """Images of the plan's folders, by dataset; cohorts and published sets have none.
+
+    Raises:
+        DataError: A dataset cannot be listed.
+    """
+    found = {}
+    for dataset in plan.datasets:
+        if isinstance(dataset, BidsSpec | ImagesSpec):
+            found[dataset.name] = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
+    return found
+
+
+def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:
+    """How much each listed dataset holds, with the pools that the first seed's largest study leaves.
+
+    The split is drawn as a run draws it, so what would stop the run for too few subjects, an unknown column or a class
+    that none is left of stops here, with the same words. Images that turn out to be bad are not known yet.
+
+    Raises:
+        ConfigError, DataError: As of `ctlr.data.splits.draw_split`.
+    """
+    known = {
+        name: Size(subjects=len({image.subject for image in listing.images}), images=len(listing.images))
+        for name, listing in found.items()
+    }
+    pools: dict[str, dict[str, int]] = {name: {} for name in known}
+    for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
+        name, task = study.target.data.name, study.target.task.name
+        if name in known and task not in pools[name]:
+            pools[name][task] = _pool(study, found[name])
+    return {name: size.model_copy(update={"pools": pools[name]}) for name, size in known.items()}
+
+
+def _pool(study: Study, listing: Listing) -> int:
+    """Images that a study leaves to pretraining."""
+    from ctlr.data.splits import draw_split, rows_of  # numpy is slow to load
+    from ctlr.data.store import ImageRecord
+    from ctlr.data.targets import read_targets
+
+    table = [
+        ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
+        for image in listing.images
+    ]
+    targets = read_targets(table, study.target.task, study.target.data.name)
+    split = draw_split(table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed)
+    return len(rows_of(table, {*split.train, *split.unlabelled}))
+
+
+def stored_arrays(plan: Plan, found: Mapping[str, Listing], root: Path) -> dict[str, StoredArrays]:
+    """What the workspace holds of a plan's datasets already; changed files, and those never read, are not stored."""
+    if not (root / "workspace.json").exists():
+        return {}
+    workspace, stored = Workspace(root), {}
+    for dataset in plan.datasets:
+        identity = remembered_identity(dataset, found.get(dataset.name), workspace)
+        if identity is not None and workspace.has("arrays", identity):
+            text = (workspace.folder("arrays", identity) / "stored.json").read_bytes()
+            stored[dataset.name] = StoredArrays.model_validate_json(text)
+    return stored
+
+
+def work_left(
+    config: BenchmarkConfig, plan: Plan, searches: Sequence[SearchResult], arrays: Arrays, root: Path
+) -> tuple[Plan, set[str]]:
+    """What a run would still do.
+
+    Args:
+        config: The benchmark.
+        plan: Its plan.
+        searches: What the searches of its last run found; none unless all have ended. As long as one has not, it is not
+            known what the studies are, and all of them are left.
+        arrays: As `stored_arrays` found them.
+        root: Workspace.
+
+    Returns:
+        The plan, with what searches have found, and the identities of the specs that are left.
+    """
+    left = {data.identity() for data in plan.datasets if data.name not in arrays}
+    if len(searches) < len(plan.searches):
+        return plan, left | _identities(plan) | _searches_left(config, plan, arrays, root)
+    if searches:
+        from ctlr.searches import tuned_plan  # samplers are slow to load
+
+        plan, _ = tuned_plan(plan, searches)
+    ready = [study for study in plan.studies if all(end.data.name in arrays for end in _ends(study))]
+    needed = {spec.identity(): spec for spec in map(PretrainSpec.of, ready) if spec is not None}
+    part = plan.model_copy(update={"studies": tuple(ready), "pretrainings": tuple(needed.values())})
+    left |= _identities(plan) - _identities(part)
+    jobs = jobs_left(part, arrays, Workspace(root)) if arrays else []
+    return plan, left | {_SPECS[job.kind].model_validate_json(job.payload).identity() for job in jobs}
+
+
+def _searches_left(config: BenchmarkConfig, plan: Plan, arrays: Arrays, root: Path) -> set[str]:
+    ended = []
+    if len(arrays) == len(plan.datasets):
+        from ctlr.searches import ended_searches  # samplers are slow to load
+
+        ended = ended_searches(config, plan, arrays, Workspace(root))
+    return {search_identity(study) for study in plan.searches if study not in ended}
+
+
+def _identities(plan: Plan) -> set[str]:
+    return {spec.identity() for spec in (*plan.studies, *plan.pretrainings, *plan.transfers)}
+
+
+def _ends(study: Study) -> list[DataTask]:
+    return [end for end in (study.target, study.source) if end is not None]
+
+
+def measure_together(
+    plan: Plan, sizes: Mapping[str, Size], found: Mapping[str, Listing], *, workers: int, device: str
+) -> dict[str, float]:
+    """Seconds an image by `ctlr.cost.rate_key`, and what starting a worker takes, as they are with all workers busy.
+
+    Each worker times the same few steps: processes that share a memory bus slow one another down.
+
+    Raises:
+        CtlrError: They cannot be timed.
+    """
+    asked = {"plan": plan.model_dump_json(), "sizes": {name: size.model_dump() for name, size in sizes.items()}}
+    payload, began = json.dumps(asked), time.perf_counter()
+    jobs = [Job(f"measure {number}", "measure", payload) for number in range(workers)]
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = run_jobs(
+            jobs, start=start_timing, arguments=(device,), workers=workers, log=Path(folder), on_event=lambda _: None
+        ).values()
+    if faults := [outcome.reason for outcome in outcomes if not outcome.ok]:
+        raise CtlrError(f"The steps could not be timed: {faults[0]}. `ctlr plan` does without.")
+    answers = [json.loads(outcome.answer) for outcome in outcomes]
+    rates = {key: statistics.mean(each["rates"][key] for each in answers) for key in answers[0]["rates"]}
+    rates[RUN] = max(0.0, time.perf_counter() - began - max(each["seconds"] for each in answers))
+
+    from ctlr.steps.calibrate import measure_preprocessing
+
+    return rates | measure_preprocessing(plan, found)
+
+
+def start_timing(number: int, device: str) -> Perform:
+    """Load torch as a worker does; return what times."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from ctlr.steps.calibrate import measure
+
+    def perform(kind: str, payload: str, progress: Callable[[int, int, Mapping[str, float]], None]) -> str:
+        began, asked = time.perf_counter(), json.loads(payload)
+        sizes = {name: Size.model_validate_json(json.dumps(size)) for name, size in asked["sizes"].items()}
+        rates = measure(Plan.model_validate_json(asked["plan"]), sizes, device)
+        return json.dumps({"rates": rates, "seconds": time.perf_counter() - began})
+
+    return perform

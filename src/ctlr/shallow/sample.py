@@ -1,0 +1,78 @@
+"""Labelled images as a shallow model takes them: rows of numbers, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctlr.data.store import ArrayStore
+
+__all__ = ["Floats", "Predict", "Rows", "Sample", "constant", "in_blocks", "pictures"]
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+Predict = Callable[[ArrayStore, Rows], Floats]
+"""(N,) values in the target's units, or (N, K) probabilities, of those rows of a store."""
+
+BLOCK = 2**23
+"""Numbers that are held at a time: 64 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Labelled images that a model is fitted to.
+
+    Attributes:
+        store: Where they are read from; its test rows are sealed.
+        rows: (N,) which of them.
+        values: (N,) targets, or class codes below `n_classes`.
+        n_classes: 0 for a regression.
+    """
+
+    store: ArrayStore
+    rows: Rows
+    values: NDArray[np.float64] | NDArray[np.int64]
+    n_classes: int
+
+    @property
+    def subjects(self) -> NDArray[np.int64]:
+        """(N,) a number for each image's subject: cross-validation keeps a subject's images together."""
+        names = [self.store.table[row].subject for row in self.rows]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+    def expand(self, shares: Floats, classes: NDArray[np.int64]) -> Floats:
+        """(N, K) probabilities from those of the classes that were met: the others have none."""
+        out = np.zeros((len(shares), self.n_classes))
+        out[:, classes] = shares
+        return out
+
+
+def pictures(store: ArrayStore, rows: Rows, *, mirror: bool | str) -> Floats:
+    """Read images, (N, C, *S); each averaged with its mirror image where `mirror` is True.
+
+    The axis is that which views flip: left-right, the first of a volume and the last of a picture.
+    """
+    images = store.read(rows).astype(np.float64)
+    if mirror is not True:
+        return images
+    axis = 2 if images.ndim == 5 else -1
+    return (images + np.flip(images, axis)) / 2
+
+
+def in_blocks(rows: Rows, width: int) -> Iterator[slice]:
+    """Slices of rows of `width` numbers that fit into memory together."""
+    step = max(1, BLOCK // width)
+    return (slice(start, start + step) for start in range(0, len(rows), step))
+
+
+def constant(sample: Sample) -> Predict:
+    """What is predicted where images tell nothing: the mean, or the classes' shares."""
+    if sample.n_classes:
+        level = np.bincount(sample.values.astype(np.int64), minlength=sample.n_classes) / len(sample.values)
+    else:
+        level = np.array(sample.values.mean())
+    return lambda _, rows: np.repeat(level[None], len(rows), axis=0)

@@ -1,0 +1,136 @@
+"""How baselines predict: fitted to labels without a network, or the source's network as it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from ctlr.data.development import Development, SourceData
+from ctlr.data.store import ArrayStore
+from ctlr.data.targets import Targets
+from ctlr.errors import DataError
+from ctlr.shallow import FITS, Predict, Sample
+from ctlr.shallow.linear import Linear, fit_linear
+from ctlr.specs import PretrainSpec, ShallowMethod, Study, UnchangedLinearSpec, fingerprint
+from ctlr.steps.assembly import development_of, source_of
+from ctlr.steps.exclusive import exclusively
+from ctlr.steps.keys import RECIPE, Arrays
+from ctlr.steps.pretrain import source_model
+from ctlr.training.checkpoint import TrainedModel
+from ctlr.workspace import Workspace
+
+__all__ = ["Baseline", "baseline_of"]
+
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline that is ready to predict.
+
+    Attributes:
+        predict: (N,) values or (N, K) probabilities of those rows of the target's store.
+        seconds: That fitting took; None where nothing was fitted.
+        model: Its network, where it has one.
+        validated: Whether validation subjects tell how good it is: it has not learned from them.
+    """
+
+    predict: Callable[[Rows], Floats]
+    seconds: float | None = None
+    model: TrainedModel | None = None
+    validated: bool = True
+
+
+def baseline_of(
+    study: Study, store: ArrayStore, targets: Targets, arrays: Arrays, workspace: Workspace, *, device: str
+) -> Baseline:
+    """Make a study's baseline ready, without looking at the test set.
+
+    Args:
+        study: Of a baseline.
+        store: The target's images, whose rows are predicted later.
+        targets: Of the target; only its classes are looked at.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where they and the source's network lie.
+        device: cpu or cuda.
+
+    Raises:
+        DataError: The source knows other classes than the target.
+    """
+    if isinstance(study.method, ShallowMethod):
+        return _shallow(study, study.method, store, targets, arrays, workspace)
+    spec = PretrainSpec.of(study)
+    assert spec is not None
+    model = source_model(spec, store, arrays, workspace, device)
+    place = _columns(study, model.card.classes, targets.classes)
+
+    def predict(rows: Rows) -> Floats:
+        chunks = [model.predict(store.read(rows[i : i + 64])) for i in range(0, len(rows), 64)]
+        return np.concatenate(chunks or [model.predict(store.read(rows))])[..., place]
+
+    return Baseline(predict, model=model)
+
+
+def _shallow(
+    study: Study, method: ShallowMethod, store: ArrayStore, targets: Targets, arrays: Arrays, workspace: Workspace
+) -> Baseline:
+    began = time.perf_counter()
+    development = development_of(study, arrays, workspace)
+    known = source_of(study, arrays, workspace, development) if method.reads_source else development
+    assert known is not None
+    place = _columns(study, known.targets.classes, targets.classes)
+    with threadpool_limits(study.compute.threads):
+        fitted = (
+            _kept(study, known, arrays, workspace)
+            if method.reads_source
+            else FITS[method.method](method, _sample(known))
+        )
+    seconds = time.perf_counter() - began
+
+    def predict(rows: Rows) -> Floats:
+        with threadpool_limits(study.compute.threads):
+            return fitted(store, rows)[..., place]
+
+    return Baseline(predict, seconds=seconds, validated=method.reads_source)
+
+
+def _sample(known: Development | SourceData) -> Sample:
+    """All labelled images, those of validation subjects too: nothing has to be chosen by them."""
+    rows = np.concatenate([known.train, known.validation])
+    return Sample(known.store, rows, known.targets.values[rows], len(known.targets.classes))
+
+
+def _kept(study: Study, known: Development | SourceData, arrays: Arrays, workspace: Workspace) -> Predict:
+    """The source's linear model: the same for every size, seed and target, so it is fitted once and kept."""
+    source = study.without_folders().source
+    assert source is not None
+    assert isinstance(study.method, UnchangedLinearSpec)
+    key = fingerprint(
+        str(RECIPE), study.method.model_dump_json(exclude={"label"}), source.identity(),
+        arrays[source.data.name].fingerprint, str(study.compute.threads),
+    )  # fmt: skip
+    with exclusively(workspace, "shallow", key):
+        if not workspace.has("shallow", key):
+            model = fit_linear(study.method, _sample(known))
+            with workspace.publish("shallow", key) as partial:
+                model.save(partial / "linear.safetensors")
+    return Linear.load(workspace.folder("shallow", key) / "linear.safetensors")
+
+
+def _columns(study: Study, known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int] | slice:
+    """Where the target's classes stand among the model's."""
+    if known == wanted:
+        return slice(None)
+    if set(known) != set(wanted):
+        raise DataError(
+            f"The source knows the classes {', '.join(known)}, and the target asks for {', '.join(wanted)}: its model "
+            f"cannot stand unchanged. Name the same `classes` in both tasks, or leave {study.method.method!r} out of "
+            "`baselines`."
+        )
+    return [known.index(name) for name in wanted]
