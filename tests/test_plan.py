@@ -265,7 +265,7 @@ def manifest(plain: Path) -> None:
 def test_tuned_methods_are_trained_at_defaults_too_for_tunings_share(plain: Path, manifest: None) -> None:
     plan = make_plan(load(plain, [TUNING]))
     assert len(plan.at_defaults) == 16  # four methods, two sizes, two seeds; not the mean predictor
-    assert {study.id for study in plan.at_defaults} == {s.id for s in plan.studies if s.method.label != "mean"}
+    assert {study.id for study in plan.at_defaults} == {s.id for s in plan.studies if s.method.trains_network}
     assert plan.trained == (*plan.studies, *plan.at_defaults)
     assert not plan.pretrains_anew
     assert make_plan(load(plain, [TUNING, "tuning.order=joint"])).pretrains_anew
@@ -289,7 +289,7 @@ def test_a_tuned_plan_keeps_what_is_at_defaults_where_a_search_found_something(p
     after, lost = tuned_plan(plan, searches)
     assert {result.study.method.label for result in lost} == {"vat"}
     assert after.at_defaults == tuple(study for study in plan.at_defaults if study.method.label != "vat")
-    assert {study.method.finetune.lr for study in after.studies if study.method.label != "mean"} == {0.5}
+    assert {study.method.finetune.lr for study in after.studies if study.method.trains_network} == {0.5}
     assert len(after.pretrainings) == 4  # of the file: a search of the finetuning alone leaves them as they are
 
 
