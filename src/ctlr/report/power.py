@@ -111,7 +111,7 @@ def _half_widths(spread: Spread, level: float) -> tuple[Floats, Floats]:
     of_subjects, often = _luck(spread.design.subjects - 1)
     of_seeds = spread.seeds + spread.shared
     if spread.lent == 1:  # alone, a comparison is tested with more than its own variance
-        of_seeds = lone(of_seeds, spread.design.seeds)
+        of_seeds = float(lone(of_seeds, spread.design.seeds))
     widths = half_width(
         of_seeds * luck[:, None], freedom, (spread.subjects + spread.shared) * of_subjects,
         spread.shared, spread.design.subjects, alpha=level,
