@@ -69,7 +69,7 @@ def _run(store: ArrayStore, task: TaskSpec, seed: int, folder: Path) -> tuple[Fl
     order = np.random.default_rng(seed).permutation(len(store))
     train, others = np.sort(order[:TRAIN]), order[TRAIN : TRAIN + 300]
     encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=3, seed=seed)
-    placement = place(encoder, ComputeSpec(precision="float32"), "cpu", 3)
+    placement = place(encoder, ComputeSpec(precision="float32"), "cpu", store.arrays.shape)
     loss, scaling = task_loss(targets, train, None, placement)
     head = build_head(encoder.width, loss.outputs, dropout=0.0, seed=seed)
     rows = labelled_rows(store, targets, train, placement)

@@ -101,10 +101,11 @@ def test_the_answer_says_how_likely_the_least_certain_claim_is_false_and_what_wo
     standing = [row for row in rows.gains if row.stands and row.check]
     worst = max(standing, key=lambda row: row.check.false if row.check else 0)
     assert worst.check is not None
-    said = f"Of these {len(standing)} claims the least certain, ‘{worst.method}’ at {worst.n_train}, is false with a"
+    where = f"‘{worst.method}’ at {section.labelled(worst.n_train)}"
+    said = f"Of these {len(standing)} claims the least certain, {where}, is false with a"
     assert f"{said} probability of {chance(worst.check.false)}.".replace("\u00a0", " ") in notes
     unseen = max(row.check.detectable for row in rows.gains if row.n_train == 100 and row.check and not row.stands)
-    assert f"{unseen:.1f} years at 100 on; smaller ones may be there." in notes
+    assert f"{unseen:.1f} years at 100 + 100 on; smaller ones may be there." in notes
 
 
 def test_chances_are_read_in_per_cent() -> None:

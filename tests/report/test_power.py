@@ -1,13 +1,15 @@
 """What is detectable: Student's power where seeds alone vary, what was measured before, and what each part asks for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import special, stats
 
 from ctlr.report.power import Design, Spread, detectable_gain, holm_level, seeds_needed, subjects_needed
-from ctlr.report.variance import VarianceParts, half_width
+from ctlr.report.variance import VarianceParts, half_width, lone
 
-MEASURED = Spread(design=Design(3, 100), subjects=0.08, seeds=0.28, shared=0.0)
+MEASURED = Spread(design=Design(3, 100), subjects=0.08, seeds=0.28, shared=0.0, lent=2.0)
 """About the spread of the demo at n = 20, in years^2: 0.84 / K from seeds, and 0.08 of the test subjects."""
 
 
@@ -19,8 +21,14 @@ def noncentral(se: float, freedom: int, level: float, power: float = 0.8) -> flo
 @pytest.mark.parametrize("level", [0.05, 0.05 / 9])
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_where_seeds_alone_vary_power_is_that_of_students_test(seeds: int, level: float) -> None:
-    spread = Spread(design=Design(seeds, 200), subjects=0.0, seeds=0.25, shared=0.0)
-    assert detectable_gain(spread, level) == pytest.approx(noncentral(0.5, seeds - 1, level), rel=1e-4)
+    spread = Spread(design=Design(seeds, 200), subjects=0.0, seeds=0.25, shared=0.0, lent=2.0)
+    assert detectable_gain(spread, level) == pytest.approx(noncentral(0.5, 2 * (seeds - 1), level), rel=1e-4)
+
+
+def test_a_comparison_that_stands_alone_shows_less() -> None:
+    lent = Spread(design=Design(5, 200), subjects=0.0, seeds=0.25, shared=0.0, lent=2.0)
+    alone = Spread(design=Design(5, 200), subjects=0.0, seeds=0.25, shared=0.0)
+    assert detectable_gain(alone, 0.05) > noncentral(0.5, 4, 0.05) > detectable_gain(lent, 0.05)
 
 
 def test_the_noncentral_t_itself_gives_the_power_that_was_asked_for() -> None:
@@ -32,29 +40,26 @@ def test_the_noncentral_t_itself_gives_the_power_that_was_asked_for() -> None:
 
 
 def test_the_reports_own_test_finds_the_detectable_gain_in_four_cases_of_five() -> None:
-    parts = VarianceParts(subjects=0.10, seeds=0.14, shared=0.02, n_subjects=60, n_seeds=4)
-    gain = detectable_gain(Spread.of(parts), 0.01)
+    alone = VarianceParts(subjects=0.10, seeds=0.14, shared=0.02, n_subjects=60, n_seeds=4)
     rng = np.random.default_rng(1)
-    estimate = gain + rng.normal(scale=np.sqrt(0.08 + 0.12 + 0.02), size=100_000)
-    width = half_width(
-        0.14 * rng.chisquare(3, 100_000) / 3, 3, 0.10 * rng.chisquare(59, 100_000) / 59, 0.02, 60, alpha=0.01
-    )
-    assert np.mean(np.abs(estimate) > width) == pytest.approx(0.8, abs=0.005)
+    for parts, freedom in ((alone, 3), (replace(alone, of_others=0.14, freedom_of_others=3), 6)):
+        gain = detectable_gain(Spread.of(parts), 0.01)
+        estimate = gain + rng.normal(scale=np.sqrt(0.08 + 0.12 + 0.02), size=100_000)
+        seeds, subjects = (v * rng.chisquare(k, 100_000) / k for v, k in ((0.14, freedom), (0.10, 59)))
+        tested = lone(seeds, 4) if parts is alone else seeds
+        width = half_width(tested, freedom, subjects, 0.02, 60, alpha=0.01)
+        assert np.mean(np.abs(estimate) > width) == pytest.approx(0.8, abs=0.005)
 
 
 def test_what_was_measured_on_the_demo_is_foretold() -> None:
+    """2.5, 1.7, 1.2 and 1.0 years uncorrected and 5.5, 2.5, 1.6, 1.4 with Holm: with the intervals of before, less."""
     designs = [Design(seeds, 100) for seeds in (3, 5, 10, 20)]
     alone = [detectable_gain(MEASURED.at(design), 0.05) for design in designs]
-    assert alone == pytest.approx([2.5, 1.7, 1.2, 1.0], rel=0.25)
-    assert alone[1:] == pytest.approx([1.7, 1.2, 1.0], rel=0.05)
+    assert alone == pytest.approx([2.5, 1.7, 1.2, 1.0], rel=0.2)
+    assert alone[1:] == pytest.approx([1.7, 1.2, 1.0], rel=0.1)
     holm = [detectable_gain(MEASURED.at(design), holm_level(9, 0.95)) for design in designs]
+    assert holm == pytest.approx([3.8, 2.2, 1.6, 1.3], abs=0.05)  # docs/running.md
     assert holm[2:] == pytest.approx([1.6, 1.4], rel=0.06)
-    lent = Spread(design=MEASURED.design, subjects=0.08, seeds=0.28, shared=0.0, lent=2.0)
-    # Comparisons that lend one another their variance lose less to few seeds: 5.5 and 2.5 years stood between.
-    borrowed = [detectable_gain(lent.at(design), holm_level(9, 0.95)) for design in designs]
-    assert borrowed == pytest.approx([3.8, 2.2, 1.6, 1.3], abs=0.05)  # docs/running.md
-    assert borrowed[0] < 5.5 < holm[0]
-    assert borrowed[1] < 2.5 < holm[1]
 
 
 def test_each_part_of_the_variance_falls_with_what_it_comes_from() -> None:

@@ -130,7 +130,7 @@ def _best(section: Section, rows: Rows) -> str:
 
 def _notes(section: Section, rows: Rows) -> list[str]:
     notes = [*_against_the_mean(section, rows), *_hints(section, rows)]
-    notes += claim_words(rows.gains, gain_digits(rows), _unit(section)) if rows.gains else []
+    notes += claim_words(rows.gains, gain_digits(rows), _unit(section), section.labelled) if rows.gains else []
     finished = sorted({size for _, size in section.cells})
     unpaired = [size for size in finished if (section.baseline, size) not in section.cells]
     if unpaired and rows.gains:

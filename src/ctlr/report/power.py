@@ -6,7 +6,8 @@ both, so a spread that was seen at one K and S says what to expect at others.
 
 A gain is detected where the interval of the report's own test (`variance.half_width`) excludes zero, at the level that
 Holm leaves for a table. Intervals are wider or narrower by the luck of the variances that they are made of; the power
-is the mean over that luck. Where seeds are all that varies, it is that of Student's test (the noncentral t).
+is the mean over that luck. Where seeds are all that varies, it is that of Student's test (the noncentral t) at the
+degrees of freedom that a table's comparisons have together.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from ctlr.report.variance import VarianceParts, half_width
+from ctlr.report.variance import VarianceParts, half_width, lone
 
 __all__ = ["POWER", "Design", "Spread", "detectable_gain", "holm_level", "seeds_needed", "subjects_needed"]
 
@@ -58,9 +59,11 @@ class Spread:
     @classmethod
     def of(cls, parts: VarianceParts) -> Spread:
         """What was seen in one comparison, with two seeds and two subjects at least."""
+        seeds = parts.seeds if parts.of_others is None else parts.moderated_seeds
         return cls(
             design=Design(parts.n_seeds, parts.n_subjects), subjects=parts.of_subjects_alone,
-            seeds=parts.of_seeds_alone, shared=parts.shared, lent=parts.seeds_freedom / (parts.n_seeds - 1),
+            seeds=max(seeds - parts.shared, 0.0), shared=parts.shared,
+            lent=parts.seeds_freedom / (parts.n_seeds - 1),
         )  # fmt: skip
 
     @classmethod
@@ -106,8 +109,11 @@ def _half_widths(spread: Spread, level: float) -> tuple[Floats, Floats]:
     freedom = round(spread.lent * (spread.design.seeds - 1))
     luck, weights = _luck(freedom)
     of_subjects, often = _luck(spread.design.subjects - 1)
+    of_seeds = spread.seeds + spread.shared
+    if spread.lent == 1:  # alone, a comparison is tested with more than its own variance
+        of_seeds = float(lone(of_seeds, spread.design.seeds))
     widths = half_width(
-        (spread.seeds + spread.shared) * luck[:, None], freedom, (spread.subjects + spread.shared) * of_subjects,
+        of_seeds * luck[:, None], freedom, (spread.subjects + spread.shared) * of_subjects,
         spread.shared, spread.design.subjects, alpha=level,
     )  # fmt: skip
     return widths, weights[:, None] * often

@@ -63,7 +63,8 @@ def _rows(section: Section, before: Cells, level: float) -> list[ShareRow]:
     def untuned(cell: Sequence[Done], size: int) -> Sequence[Done]:
         return before.get((Line.of(cell[0].result.study), size), ()) if cell else ()
 
-    cells = [(key, cell) for key, cell in section.cells.items() if key[0] != section.floor]
+    tunable = (section.baseline, *section.contenders)
+    cells = [(key, cell) for key, cell in section.cells.items() if key[0] in tunable]
     at_scratch = {size: cell for (method, size), cell in cells if method == section.baseline}
     rivals = [(each, () if each[0][0] == section.baseline else at_scratch.get(each[0][1], ())) for each in cells]
     tuning = _gains(section, [(cell, untuned(cell, n), n) for (_, n), cell in cells], level)
