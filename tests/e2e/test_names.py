@@ -28,7 +28,8 @@ FILE = """\
 name: names
 datasets:
   pictures: {kind: images, root: "Oakenshaw pictures", preprocess: {shape: [16, 16], on_bad_subject: exclude}}
-  brains: {kind: bids, root: "Oakenshaw brains", preprocess: {spacing: 12, shape: [16, 16, 16], on_bad_subject: exclude}}
+  brains:
+    {kind: bids, root: "Oakenshaw brains", preprocess: {spacing: 12, shape: [16, 16, 16], on_bad_subject: exclude}}
 tasks:
   class: {target: class, kind: classification}
   age: {target: age, kind: regression}

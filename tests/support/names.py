@@ -12,8 +12,10 @@ NAMES = (
     "Oakenshaw (Zephyrine)", "Oakenshaw [1961]", "Oakenshaw {Z}", "Oakenshaw & Zephyrine", "<b>Oakenshaw<b>",
     "Oakenshaw;Zephyrine", "Oakenshaw=Zephyrine", "-Oakenshaw", "--Oakenshaw", "_Oakenshaw_", "Oakenshaw+Z",
     "Oakenshaw@ward", "#Oakenshaw", "Oakenshaw%20Zephyrine", "Oakenshaw$", "Oakenshaw!", "Oakenshaw~",
-    "Oakenshaw,Z,1961", "1961-03-04 Oakenshaw", "Oakenshaw 04.03.1961", "Oakenshaw T1w", "Oakenshaw.nii", "Oakenshaw.nii.gz",
-    "Oakenshaw.png", "Oakenshaw.dcm", "oakenshaw" * 12, "Dr. Zephyrine Oakenshaw PhD", "sub-Oakenshaw", "欧肯肖", "Оукеншо Зефирина",
+    "Oakenshaw,Z,1961", "1961-03-04 Oakenshaw", "Oakenshaw 04.03.1961", "Oakenshaw T1w", "Oakenshaw.nii",
+    "Oakenshaw.nii.gz",
+    "Oakenshaw.png", "Oakenshaw.dcm", "oakenshaw" * 12, "Dr. Zephyrine Oakenshaw PhD", "sub-Oakenshaw",
+    "欧肯肖", "Оукеншо Зефирина",
     "Øykenshå", "أوكنشو", "オーケンショー", "Zephyrine Øykenshå 7",
 )  # fmt: skip
 """Fifty shapes, each of them a name that a file may have."""

@@ -40,7 +40,9 @@ def listing_identity(dataset: AnyDataset, listing: Listing, digests: Mapping[str
         for image in listing.images
     ]  # fmt: skip
     options = dataset.model_dump_json(exclude={"name", "root"})
-    return fingerprint(RULES, options, json.dumps(images), json.dumps([[str(fault) for fault in listing.faults], listing.units]))
+    return fingerprint(
+        RULES, options, json.dumps(images), json.dumps([[str(fault) for fault in listing.faults], listing.units])
+    )
 
 
 def collection_identity(dataset: CollectionSpec, digests: Mapping[str, str]) -> str:
