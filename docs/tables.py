@@ -52,7 +52,8 @@ WORDS = {
 SECTIONS = {
     "PreprocessSpec": "preprocess", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
-    "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform", "TuningSpec": "tuning",
+    "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",
+    "TuningSpec": "tuning",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 
