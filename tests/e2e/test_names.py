@@ -151,13 +151,13 @@ def test_no_name_stands_in_the_artefact_of_a_cluster_s_task(finished: Path, tmp_
     (volume / "data").mkdir(parents=True)
     for name in ("pictures", "brains"):
         shutil.copytree(finished / f"Oakenshaw {name}", volume / "data" / name, symlinks=True)
-    (volume / "names.yaml").write_text(
+    (tmp_path / "names.yaml").write_text(
         FILE.replace("Oakenshaw ", "data/")
         .replace(", on_bad_subject: exclude", "")
         .replace("backend: mlflow", "backend: none")
     )  # fmt: skip
     roots = [f"platform.roots.{name}=data/{name}" for name in ("pictures", "brains")]
-    request = request_of(load(volume / "names.yaml", roots)).arguments
+    request = request_of(load(tmp_path / "names.yaml", roots)).arguments
     submission, _ = plan_benchmark(str(volume), request["benchmark"], request["manifests"])
     for dataset in ("pictures", "brains"):
         facts = preprocess_dataset(str(volume), submission, dataset, workers=1)
