@@ -79,12 +79,14 @@ def measure(plan: Plan, sizes: Mapping[str, Size], device: str = "cpu") -> dict[
     """
     sizes = known_sizes(plan) | dict(sizes)
     groups: dict[str, list[Study | PretrainSpec]] = {}
-    specs: list[Study | PretrainSpec] = [*plan.pretrainings, *plan.studies]
-    for spec in specs:
+    every: list[Study | PretrainSpec] = [*plan.pretrainings, *plan.studies]
+    for spec in every:
         if spec.method.trains_network:
             stage: Literal["pretrain", "finetune"] = "pretrain" if isinstance(spec, PretrainSpec) else "finetune"
             key = rate_key(stage, spec.target.data, spec.method, spec.encoder)
             groups.setdefault(key, []).append(spec)
+    for specs in list(groups.values())[:1]:
+        _time(specs[0], device)  # loads kernels and tests them, once a process
     return {key: _rate(specs, _time(specs[0], device), sizes) for key, specs in groups.items()}
 
 
