@@ -120,7 +120,7 @@ def test_one_seed_supports_no_verdict_and_says_what_does(section: Section) -> No
     found = answer(
         section, rows([gain("simclr", 20, 2.1, 1, 3, n_seeds=1)], counts=counts, scores=[score("scratch", 20, 6.2, 1)])
     )
-    assert found.text.startswith("One seed supports no verdict, so no gain is called one. At 20 labelled subjects")
+    assert found.text.startswith("One seed supports no verdict, so no gain is called one. At 20 + 20 labelled subjects")
     assert found.notes == (
         "At 20 there is a single seed: its intervals tell of other test subjects, not of other training runs, and "
         "nothing is tested. List five seeds or more.",
