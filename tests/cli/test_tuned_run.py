@@ -93,7 +93,8 @@ def test_the_plan_counts_searches(ran: tuple[Path, subprocess.CompletedProcess[s
     assert plan["searches"] == 2
     assert {step["steps"] for step in plan["costs"]} == {0}  # all has ended
     shown = ctlr(folder, "plan", "tiny.yaml", "-o", "json", "--workspace", "another")
-    tuned = {cost["method"]: cost["images"] for cost in json.loads(shown.stdout)["costs"] if cost["stage"] == "tune"}
+    plan = json.loads(shown.stdout)
+    tuned = {cost["method"]: cost["images"] for cost in plan["costs"] if cost["stage"] == "tune"}
     assert tuned == {"scratch": 2 * 3 * 6, "supervised": 2 * 3 * 6}
     again = {cost["method"]: (cost["steps"], cost["images"]) for cost in plan["costs"] if cost["stage"] == "defaults"}
     assert again == {"scratch": (1, 3 * 6), "supervised": (1, 3 * 6)}
