@@ -55,7 +55,9 @@ class Plan(Value):
     @property
     def pretrains_anew(self) -> bool:
         """Whether searches will change the pretrainings, and studies at defaults need those of the file beside them."""
-        return bool(self.at_defaults) and self.tuning is not None and self.tuning.order != "target_only"
+        if self.tuning is None or self.tuning.order == "target_only" or not self.at_defaults:
+            return False
+        return self.at_defaults[0] in self.studies  # once searches have ended, both are among the pretrainings
 
     @property
     def transfers(self) -> tuple[TransferSpec, ...]:
