@@ -22,8 +22,8 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(VENV)/$(UV) --python $(VENV) $(addprefix --default-index=,$(INDEX)) --editable '.[dev]'
 	@touch $@
 
-demo: setup      ## run benchmarks/brain-age.yaml and say where its report is
-	$(BIN)/ctlr run benchmarks/brain-age.yaml
+demo: setup      ## run benchmarks/demo.yaml and say where its report is
+	$(BIN)/ctlr run benchmarks/demo.yaml
 
 test: setup      ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -21,7 +21,7 @@ __all__ = ["main", "rows"]
 
 ROUNDS = 7
 ROOT = Path(__file__).parent.parent
-DEMO = ROOT / "benchmarks" / "brain-age.yaml"
+DEMO = ROOT / "benchmarks" / "demo.yaml"
 BIG = ["--set", f"seeds={list(range(834))}"]
 """4 planned methods x 3 sizes x 834 seeds: 10,008 studies and more."""
 
@@ -39,7 +39,7 @@ def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
         works: dict[str, tuple[Callable[[], float], float]] = {
             "ctlr --help": (partial(_median, ["--help"]), 0.3),
             "planning 10,000 studies (in process)": (_planning, 1.0),
-            "ctlr plan benchmarks/brain-age.yaml": (partial(_median, ["plan", str(DEMO)]), 0.5),
+            "ctlr plan benchmarks/demo.yaml": (partial(_median, ["plan", str(DEMO)]), 0.5),
             "make demo's job without the installation": (partial(_seconds, run), 300.0),
             "the same again, unchanged": (partial(_median, run, 3), 5.0),
         }

@@ -300,3 +300,4 @@ def test_pretrainings_that_searches_chose_stand_beside_those_of_the_file(plain: 
     searches[supervised] = SearchResult(study=plan.searches[supervised], stages=(), assignments={"pretrain.lr": "0.5"})
     after, _ = tuned_plan(plan, searches)
     assert len(after.pretrainings) == 4 + 2  # two seeds
+    assert (plan.pretrains_anew, after.pretrains_anew) == (True, False)

@@ -117,10 +117,10 @@ def work_left(
         from ctlr.searches import tuned_plan  # samplers are slow to load
 
         plan, _ = tuned_plan(plan, searches)
-    ready = {kind: tuple(filter(lambda study: all(end.data.name in arrays for end in _ends(study)), studies))
-             for kind, studies in (("studies", plan.studies), ("at_defaults", plan.at_defaults))}  # fmt: skip
-    needed = {spec.identity(): spec for spec in map(PretrainSpec.of, sum(ready.values(), ())) if spec is not None}
-    part = plan.model_copy(update={**ready, "pretrainings": tuple(needed.values())})
+    studies, at_defaults = (_ready(group, arrays) for group in (plan.studies, plan.at_defaults))
+    needed = {spec.identity(): spec for spec in map(PretrainSpec.of, (*studies, *at_defaults)) if spec is not None}
+    pretrainings = tuple(needed.values())
+    part = plan.model_copy(update={"studies": studies, "at_defaults": at_defaults, "pretrainings": pretrainings})
     left |= _identities(plan) - _identities(part)
     jobs = jobs_left(part, arrays, Workspace(root)) if arrays else []
     return plan, left | {_SPECS[job.kind].model_validate_json(job.payload).identity() for job in jobs}
@@ -137,6 +137,11 @@ def _searches_left(config: BenchmarkConfig, plan: Plan, arrays: Arrays, root: Pa
 
 def _identities(plan: Plan) -> set[str]:
     return {spec.identity() for spec in (*plan.trained, *plan.pretrainings, *plan.transfers)}
+
+
+def _ready(studies: Sequence[Study], arrays: Arrays) -> tuple[Study, ...]:
+    """Those whose images are stored."""
+    return tuple(study for study in studies if all(end.data.name in arrays for end in _ends(study)))
 
 
 def _ends(study: Study) -> list[DataTask]:

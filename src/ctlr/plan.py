@@ -55,9 +55,9 @@ class Plan(Value):
     @property
     def pretrains_anew(self) -> bool:
         """Whether searches will change the pretrainings, and studies at defaults need those of the file beside them."""
-        if not self.at_defaults or self.tuning is None or self.tuning.order == "target_only":
+        if self.tuning is None or self.tuning.order == "target_only" or not self.at_defaults:
             return False
-        return self.at_defaults[0] in self.studies  # what searches have found stands there instead
+        return self.at_defaults[0] in self.studies  # once searches have ended, both are among the pretrainings
 
     @property
     def transfers(self) -> tuple[TransferSpec, ...]:
