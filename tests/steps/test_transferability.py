@@ -148,8 +148,8 @@ def test_with_all_components_distances_are_those_between_pixels(place: Place) ->
 def test_what_has_been_scored_is_read(place: Place) -> None:
     spec = place.spec("light", scored=False)
     first = place.score(spec)
-    file = place.workspace.folder("transfers", transfer_key(spec, place.arrays)) / "result.json"
-    file.write_text(first.model_copy(update={"images": 99}).model_dump_json())
+    with place.workspace.publish("transfers", transfer_key(spec, place.arrays)) as folder:
+        (folder / "result.json").write_text(first.model_copy(update={"images": 99}).model_dump_json())
     assert place.score(spec).images == 99
 
 
