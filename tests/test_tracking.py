@@ -117,8 +117,9 @@ class Store:
         self.workspace = Workspace(root)
         tracker = MlflowTracker(None, self.workspace)
         self.parent = begin(tracker, config)
-        self.first = log(tracker, result_of(studies[0]), folder)
-        self.second = log(tracker, result_of(studies[1]), folder, model=True)
+        trained = [study for study in studies if study.method.trains_network]
+        self.first = log(tracker, result_of(trained[0]), folder)
+        self.second = log(tracker, result_of(trained[1]), folder, model=True)
         tracker.finish("finished")
         import mlflow
 

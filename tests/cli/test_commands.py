@@ -137,7 +137,7 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_file(place: Path) -> No
     finished = call("check", "tiny.yaml", folder=place)
     assert finished.code == 2
     assert re.findall(r"tiny.yaml:(\d+): ([\w.]+)", finished.err) == [
-        ("3", "datasets.cohort.sed"), ("15", "training.pretrain.epochs"),
+        ("3", "datasets.cohort.sed"), ("16", "training.pretrain.epochs"),
     ]  # fmt: skip
 
 

@@ -52,7 +52,9 @@ def test_a_folder_of_pictures_runs_to_its_report_without_mlflow(place: Path, fin
     assert finished.code == 0, finished.err
     shown = json.loads(finished.out)
     assert {record["status"] for record in shown["results"]} == {"ok"}
-    assert [record["method"] for record in shown["results"]] == ["mean", "scratch", "supervised", "simclr", "vat"]
+    assert [record["method"] for record in shown["results"]] == [
+        "mean", "linear", "gradient_boosting", "nearest", "scratch", "supervised", "simclr", "vat",
+    ]  # fmt: skip
     assert "balanced accuracy" in (place / shown["report"]).read_text().lower().replace("_", " ")
 
 

@@ -56,7 +56,7 @@ def test_one_command_leads_to_the_report(finished: tuple[Path, Finished]) -> Non
     assert done.code == 0, done.err
     shown = json.loads(done.out)
     assert {record["status"] for record in shown["results"]} == {"ok"}
-    assert len(shown["results"]) == 2 * 8 + 2 + 2
+    assert len(shown["results"]) == 2 * 8 + 2 + 2 + 2 * 3
     assert (folder / shown["report"]).is_file()
 
 

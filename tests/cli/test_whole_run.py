@@ -134,7 +134,7 @@ def test_images_that_are_left_out_are_listed_by_reason_and_named_in_the_workspac
     named = re.search(r"named in (arrays/\w+/stored.json)", day.first.err)
     assert named is not None
     left_out = json.loads((day.workspace / named[1]).read_text())["excluded"]
-    assert sorted(re.split("[/:]", fault)[0] for fault in left_out) == [subject_id(GOOD + i) for i in range(7)]
+    assert sorted(fault["place"].partition("/")[0] for fault in left_out) == [subject_id(GOOD + i) for i in range(7)]
 
 
 def test_mlflow_has_a_run_for_the_benchmark_and_one_for_each_study(day: Day) -> None:

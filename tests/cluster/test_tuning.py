@@ -130,7 +130,7 @@ def test_katib_finds_what_the_laptop_finds_by_the_same_algorithm(
     assert choices(run.searches()) == laptop
     work = schedule_training(str(run.workspace.root), run.name)
     assert {kind: len(names) for kind, names in work.items()} == {
-        "pretrainings": 0, "scores": 0, "studies": 2, "floors": 1
+        "pretrainings": 0, "scores": 0, "studies": 4, "floors": 1
     }  # fmt: skip
     for search in run.searches():
         for each in search.stages[-1].trials:

@@ -17,6 +17,7 @@ from tiny_bench import Bench
 
 from ctlr.config import load
 from ctlr.data.gate import Gate
+from ctlr.data.identity import cohort_of
 from ctlr.data.preprocess import preprocess
 from ctlr.errors import LeakageError
 from ctlr.plan import make_plan
@@ -82,7 +83,7 @@ def write(root: Path, people: dict[str, tuple[Image, str]], columns: str = "age\
 @pytest.fixture(scope="module")
 def brains(bench: Bench) -> dict[str, tuple[Image, str]]:
     """Two dozen synthetic people under ids of their own: images and cells."""
-    (cohort,) = (bench.workspace.root / "cohorts").iterdir()
+    cohort = bench.workspace.folder("cohorts", cohort_of(bench.plan.datasets[0]).identity())
     found = {}
     for name, age, sex, _ in rows_of(cohort / "participants.tsv")[: 2 * PEOPLE]:
         image = nib.as_closest_canonical(nib.load(cohort / name / "anat" / f"{name}_T1w.nii.gz"))

@@ -59,6 +59,9 @@ def test_a_search_under_fire_ends_each_time_and_goes_on(manifest: str, tmp_path:
                 pytest.fail(f"signal {number} hangs it")
             assert code == 130 or (twice and code in ENDED_BY_A_SECOND), run.finish()
             assert "Traceback" not in run.finish().err
+            until = time.monotonic() + PATIENCE_SECONDS  # workers of a parent that was killed die after it
+            while run.alive() and time.monotonic() < until:
+                time.sleep(0.01)
             assert run.alive() == [], f"signal {number} leaves a process"
     history = read_journal(journal.parent)
     assert history is not None

@@ -58,9 +58,9 @@ def edit(old: str, new: str) -> Callable[[Path], object]:
 
 FILE = {
     "unknown key": Case(edit("batch_size: 8", "batchsize: 8"), 2,
-        ("clinic.yaml:16: training.finetune.batchsize: unknown key", "Did you mean 'batch_size'?", "Known: ")),
+        ("clinic.yaml:17: training.finetune.batchsize: unknown key", "Did you mean 'batch_size'?", "Known: ")),
     "unknown section": Case(edit("split: {test: 8}", "splits: {test: 8}"), 2,
-        ("clinic.yaml:13: splits: unknown key", "Did you mean 'split'?")),
+        ("clinic.yaml:14: splits: unknown key", "Did you mean 'split'?")),
     "unknown method": Case(edit("supervised: {}", "suprvised: {}"), 2,
         ("clinic.yaml:10: methods.suprvised: unknown method 'suprvised'", "Did you mean 'supervised'?", "Known: ")),
     "unknown encoder": Case(edit("small_cnn: {}", "smal_cnn: {}"), 2,
@@ -68,7 +68,7 @@ FILE = {
     "unknown task": Case(edit("task: sex}", "task: sx}"), 2,
         ("clinic.yaml:8: transfers.0.source.task: unknown task 'sx'", "Did you mean 'sex'?")),
     "wrong type": Case(edit("pretrain: {epochs: 2}", "pretrain: {epochs: two}"), 2,
-        ("clinic.yaml:15: training.pretrain.epochs: must be a whole number; got 'two'",)),
+        ("clinic.yaml:16: training.pretrain.epochs: must be a whole number; got 'two'",)),
     "empty grid": Case(edit("sample_sizes: [4, 6]", "sample_sizes: []"), 2,
         ("clinic.yaml:11: sample_sizes: must have at least 1 item; got an empty list",)),
     "no method": Case(edit("methods: {scratch: {}, supervised: {}}", "methods: {}"), 2,

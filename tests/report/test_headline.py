@@ -122,7 +122,7 @@ def test_one_seed_supports_no_verdict_and_says_what_does(section: Section) -> No
     )
     assert found.text.startswith("One seed supports no verdict, so no gain is called one. At 20 + 20 labelled subjects")
     assert found.notes == (
-        "At 20 there is a single seed: its intervals tell of other test subjects, not of other training runs, and "
+        "At 20 + 20 there is a single seed: its intervals tell of other test subjects, not of other training runs, and "
         "nothing is tested. List five seeds or more.",
         "2 of 12 studies failed and are missing from these numbers.",
     )
@@ -130,7 +130,7 @@ def test_one_seed_supports_no_verdict_and_says_what_does(section: Section) -> No
 
 def test_a_size_with_one_seed_is_passed_over(section: Section) -> None:
     found = answer(section, rows([gain("simclr", 20, 2.1, 1, 3, n_seeds=1), gain("simclr", 50, 1, -1, 3)]))
-    assert found.text.startswith("Nothing wins: at 50 labelled subjects")
+    assert found.text.startswith("Nothing wins: at 50 + 50 labelled subjects")
     assert found.notes[0].startswith("At 20 there is a single seed")
 
 

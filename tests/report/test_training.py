@@ -23,7 +23,7 @@ def section_of(benchmark: Any) -> Section:
 
 def notes_of(benchmark: Any) -> list[str]:
     section = section_of(benchmark)
-    gaps = compute(section, bootstrap=100, level=0.95).gaps
+    gaps = compute(section, level=0.95).gaps
     return training_notes(section, training_rows(section, gaps))
 
 
@@ -123,7 +123,7 @@ def test_the_methods_table_says_views_and_refit_of_each(age: Any) -> None:
 def test_notes_stand_under_the_answer_and_the_table_beside_the_splits(age: Any) -> None:
     section = section_of(with_finetune(age, "simclr", FinetuneSpec(views=MIRROR)))
     styles = method_styles([section])
-    found = view(section, styles, age.root, bootstrap=100, level=0.95, name_encoder=False)
+    found = view(section, styles, age.root, level=0.95, name_encoder=False)
     assert any(note.startswith("Unfair unless meant") for note in found.answer.notes)
     assert len(found.tables["training"].rows) == 9
     assert found.tables["scores"].columns == ("Method", "n = 20 + 20", "n = 50 + 50", "n = 100 + 100")
@@ -137,6 +137,6 @@ def test_a_refitted_model_has_no_validation_score_of_its_own(age: Any) -> None:
         return result.model_copy(update={"scores": scores})
 
     benchmark = dataclasses.replace(age, results=[refitted(result) for result in age.results])
-    rows = compute(section_of(benchmark), bootstrap=100, level=0.95).splits
+    rows = compute(section_of(benchmark), level=0.95).splits
     assert {(row.refit, row.validation) for row in rows if row.method == "simclr"} == {(True, 9.0)}
     assert not any(row.refit for row in rows if row.method != "simclr")

@@ -92,7 +92,7 @@ def test_classes_that_differ_are_no_same_task(bench: Bench) -> None:
 def test_its_seconds_an_image_are_measured(bench: Bench) -> None:
     study = pooled_study(bench)
     plan = Plan(datasets=bench.plan.datasets, pretrainings=(), studies=(study,))
-    rates = measure(plan)
+    rates = measure(plan, {})
     assert list(rates) == [rate_key("finetune", study.target.data, study.method, study.encoder)]
     assert 0 < rates["finetune pooled small_cnn*1 1x32x32x32"] < 10
 

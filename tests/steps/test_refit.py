@@ -80,7 +80,7 @@ def test_a_refit_sees_both_sides_for_the_chosen_number_of_epochs(
     assert checkpoint.samples == 3 * 6 + checkpoint.best_epoch * 12
     folder = own_bench.workspace.folder("finetuned", study_key(study, own_bench.arrays))
     assert sorted(path.name for path in folder.iterdir()) == [
-        "history.csv", "model.json", "model.safetensors", "result.json", "trained.json",
+        ".files.json", "history.csv", "model.json", "model.safetensors", "result.json", "trained.json",
     ]  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def test_the_time_of_a_run_ends_its_trials(tmp_path: Path) -> None:
 def test_the_time_of_all_trials_ends_it_once_and_for_all(tmp_path: Path) -> None:
     slow = search(shell("echo loss=1; sleep 0.2"), max_trials=90, parallel=2, max_failed=9)
     outcome = run_programs(slow, tmp_path, device_seconds=1.0)
-    assert 1.0 <= sum(trial.seconds for trial in outcome.trials) < 3.0
+    assert 0.9 < sum(trial.seconds for trial in outcome.trials) < 3.0
     assert run_programs(slow, tmp_path, device_seconds=1.0, resume=True) == outcome
     assert len(run_programs(slow, tmp_path, device_seconds=2.0, resume=True).trials) > len(outcome.trials)
 
