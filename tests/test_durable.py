@@ -15,7 +15,7 @@ BOTH_WAYS = "encoders:", "  - {source: {data: cohort, task: age}, target: {data:
 """Only what has several pairs is scored beforehand."""
 EVERY = 7
 """A cut at each so many-th moment; most are looked at, a few resumed."""
-RESUMED = 4
+RESUMED = 3
 
 
 class Story:

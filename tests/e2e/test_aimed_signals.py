@@ -18,7 +18,7 @@ from terminal import Running, ctlr
 
 from ctlr.tuning.journal import read_journal
 
-SIGNALS = int(os.environ.get("CTLR_SIGNALS", "2"))
+SIGNALS = int(os.environ.get("CTLR_SIGNALS", "1"))
 MANY = PROGRAM.replace("maxTrialCount: 3", "maxTrialCount: 100000")
 WARM = MANY.replace("loss", "val_mae").replace(
     '[sh, -c, "echo val_mae=${trialParameters.x}"]',

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CUTS = int(os.environ.get("CTLR_POWER_CUTS", "3"))
+CUTS = int(os.environ.get("CTLR_POWER_CUTS", "2"))
 SCRIPT = Path(__file__).parents[1] / "support" / "power_cut.py"
 
 

@@ -154,7 +154,11 @@ class Disk:
             os.close(place)
 
     def unmount(self) -> None:
-        _run("umount", self.place)
+        for _ in range(50):  # the dead take a moment to let go of it
+            with contextlib.suppress(subprocess.CalledProcessError):
+                return _run("umount", self.place)
+            time.sleep(0.1)
+        raise RuntimeError(f"{self.place} stays busy")
 
     def restart(self) -> None:
         """Mount what is left. A copy: who has seen the mount in a namespace of its own may hold on to the dead one."""
