@@ -101,7 +101,7 @@ def training_notes(section: Section, rows: Sequence[TrainingRow]) -> list[str]:
 def _unlike(section: Section) -> Iterator[str]:
     """Methods of one table that see their labelled images, or use their labels, in different ways."""
     methods = {result.study.method.label: result.study.method for result in section.results}
-    trained = {label: method for label, method in methods.items() if method.views_by_stage}
+    trained = {label: method for label, method in methods.items() if method.trains_network}
     views = {label: method.views_by_stage.get("finetune") for label, method in trained.items()}
     seen = {label: each.words if each else "none" for label, each in views.items()}
     if len(set(seen.values())) > 1:
