@@ -131,7 +131,7 @@ def test_one_seed_supports_no_verdict_and_says_what_does(section: Section) -> No
 def test_a_size_with_one_seed_is_passed_over(section: Section) -> None:
     found = answer(section, rows([gain("simclr", 20, 2.1, 1, 3, n_seeds=1), gain("simclr", 50, 1, -1, 3)]))
     assert found.text.startswith("Nothing wins: at 50 + 50 labelled subjects")
-    assert found.notes[0].startswith("At 20 there is a single seed")
+    assert found.notes[0].startswith("At 20 + 20 there is a single seed")
 
 
 @pytest.mark.parametrize(
