@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 # uv installs in a quarter of pip's time; it does not read pip's settings, so that it is told the index.
 INDEX   = $(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
 PIP     = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-UV      = bin/uv pip install --quiet --constraint constraints.txt
+UV      = bin/uv pip install --quiet --compile-bytecode --constraint constraints.txt
 
 .PHONY: help setup demo test check bench pipelines clean images deploy kind-up kind-down e2e
 help:            ## show what there is

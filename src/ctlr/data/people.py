@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from ctlr.data.store import ImageRecord
 from ctlr.data.strata import is_missing
@@ -58,6 +57,8 @@ def copied(source: Targets, target: Targets) -> tuple[float, int] | None:
     count = int(known.sum())
     if count < _FEWEST or bool(source.classes) != bool(target.classes):
         return None
+    from scipy.stats import rankdata  # slow to load, and asked of sources within the target's dataset alone
+
     a, b = source.values[known], target.values[known]
     alike = min(_told(a, b), _told(b, a)) if source.classes else max(_r(a, b), _r(rankdata(a), rankdata(b)))
     return (alike, count) if alike > _COPY else None
