@@ -20,13 +20,15 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@# torch first and pinned: a resolver that is free to choose brings gigabytes of CUDA
 	$(VENV)/$(UV) --python $(VENV) $(addprefix --default-index=,$(or $(TORCH_INDEX),$(INDEX))) torch
 	$(VENV)/$(UV) --python $(VENV) $(addprefix --default-index=,$(INDEX)) --editable '.[dev]'
+	@# for workers, which start often, also where Python is told to write no bytecode
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: setup      ## run benchmarks/demo.yaml and say where its report is
 	$(BIN)/ctlr run benchmarks/demo.yaml
 
 test: setup      ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup     ## check style, types and the import rule
 	$(BIN)/ruff check .

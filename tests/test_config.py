@@ -15,7 +15,6 @@ from ctlr.config import (
     BenchmarkConfig,
     json_schema,
     load,
-    n_validation,
     public_dump,
     resolved_yaml,
     template,
@@ -579,8 +578,8 @@ def test_the_schema_knows_every_key_of_a_file(plain: Path) -> None:
 
 
 def test_validation_subjects_follow_training_subjects() -> None:
-    assert [n_validation(n, SplitSpec()) for n in (1, 2, 20)] == [2, 2, 20]
-    assert n_validation(50, SplitSpec(validation=0.5)) == 25
+    assert [SplitSpec().n_validation(n) for n in (1, 2, 20)] == [2, 2, 20]
+    assert SplitSpec(validation=0.5).n_validation(50) == 25
 
 
 def test_a_benchmark_is_read_without_torch_numpy_or_mlflow(plain: Path) -> None:

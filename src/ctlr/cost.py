@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ctlr.config import TuningSpec, n_validation
+from ctlr.config import TuningSpec
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.specs import (
@@ -229,7 +229,7 @@ def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
         tested = n_test(split, sizes[target].subjects) if target in sizes else 0
         return _rows(held, target, sizes), _rows(spec.n_train + held + tested, target, sizes)
     if isinstance(spec.method, SelfferSpec):
-        return _rows(n_validation(spec.n_train or 1, split), target, sizes), 0
+        return _rows(split.n_validation(spec.n_train or 1), target, sizes), 0
     source = spec.source.data.name if spec.source else target
     if not isinstance(spec.method, SupervisedSpec) or source not in sizes:
         return 0, 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from ctlr.config import BenchmarkConfig, End, Transfer, TuningSpec, n_validation
+from ctlr.config import BenchmarkConfig, End, Transfer, TuningSpec
 from ctlr.specs import (
     BASELINES,
     METHODS,
@@ -73,7 +73,7 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     cells: dict[tuple[DataTask | None, DataTask, str, str], tuple[AnyMethod, EncoderSpec]] = {}
     for source, target, method, encoder in _lines(config):
         cells.setdefault((source, target, method.label, encoder.label), (method, encoder))
-    reserved = max(n_validation(size, config.split) for size in config.sample_sizes)
+    reserved = max(config.split.n_validation(size) for size in config.sample_sizes)
     studies = tuple(
         Study(
             source=source,

@@ -130,7 +130,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(place: Path) -> None:
         run.wait_for(lambda: journal.exists() and "reported" in journal.read_text())
         run.signal(signal.SIGINT, group=True)
         finished = run.finish()
-        assert not run.alive()
+        assert run.left() == []
     assert finished.code == 130
     assert "Go on with: ctlr tune study.yaml --resume --workspace workspace" in finished.err
     resumed = call(*arguments, "--resume", "--max-seconds", "1", "-o", "json", folder=place)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ctlr.config import n_validation
 from ctlr.data.splits import Split, draw_split, read_targets, rows_of
 from ctlr.data.store import ImageRecord
 from ctlr.errors import ConfigError, DataError, LeakageError
@@ -157,7 +156,7 @@ def test_new_names_in_the_same_order_change_names_only() -> None:
 )
 def test_validation_follows_its_share_from_two_upwards(n_train: int, validation: float, expected: int) -> None:
     spec = SplitSpec(validation=validation)
-    reserved = n_validation(n_train, spec)
+    reserved = spec.n_validation(n_train)
     assert len(draw(cohort(200), spec, n_train=n_train, n_reserved=reserved).validation) == expected
 
 

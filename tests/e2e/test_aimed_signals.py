@@ -26,8 +26,6 @@ WARM = MANY.replace("loss", "val_mae").replace(
 ).replace('min: "-1", max: "1"', 'min: "0", max: "0.5"')  # fmt: skip
 ENDED_BY_A_SECOND = {-signal.SIGINT, -signal.SIGTERM}
 PATIENCE_SECONDS = 120
-LEAVE_SECONDS = 5
-"""For what ends with its parent: multiprocessing's own servant, workers of one that a second signal has ended."""
 
 
 def fire(run: Running, journal: Path, rng: random.Random) -> bool:
@@ -61,10 +59,7 @@ def test_a_search_under_fire_ends_each_time_and_goes_on(manifest: str, tmp_path:
                 pytest.fail(f"signal {number} hangs it")
             assert code == 130 or (twice and code in ENDED_BY_A_SECOND), run.finish()
             assert "Traceback" not in run.finish().err
-            end = time.monotonic() + LEAVE_SECONDS
-            while run.alive() and time.monotonic() < end:
-                time.sleep(0.05)
-            assert run.alive() == [], f"signal {number} leaves a process"
+            assert run.left() == [], f"signal {number} leaves a process"
     history = read_journal(journal.parent)
     assert history is not None
     trials = len(history.trials)

@@ -135,7 +135,7 @@ def episode(cut: Cut, run: Running, workspace: Path) -> Episode:
     if cut.how is kill:  # its workers are told of its death, which takes a moment
         until(lambda: not run.workers())
     workers = run.workers()
-    until(lambda: not run.alive())
+    assert run.left() == []
     return Episode(finished, workers, finished_steps(workspace))
 
 

@@ -21,6 +21,8 @@ __all__ = ["Finished", "Running", "call", "ctlr", "until"]
 
 PATIENCE_SECONDS = 300
 """Bounds every wait; far above what any of them takes."""
+LEAVE_SECONDS = 5
+"""For what ends with its parent: multiprocessing's own servant, workers of one that a second signal has ended."""
 
 Condition = Callable[[], Any]
 
@@ -92,6 +94,13 @@ class Running:
     def alive(self, command: str = "") -> list[int]:
         """Processes of the session that have not ended, those with `command` in their command line."""
         return [pid for pid in _session(self.process.pid) if command in _command_line(pid)]
+
+    def left(self) -> list[int]:
+        """Processes of the session that are still there a moment after the command's end."""
+        end = time.monotonic() + LEAVE_SECONDS
+        while (alive := self.alive()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return alive
 
     def workers(self) -> list[int]:
         """Worker processes."""

@@ -6,7 +6,6 @@ from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
 from ctlr.config._published import missing_files
-from ctlr.config._rules import n_validation
 from ctlr.config._templates import TEMPLATES, template
 from ctlr.config._tuning import TuningSpec
 
@@ -25,7 +24,6 @@ __all__ = [
     "json_schema",
     "load",
     "missing_files",
-    "n_validation",
     "public_dump",
     "read_document",
     "resolved_yaml",

@@ -31,20 +31,14 @@ from ctlr.specs import (
     PretrainedMethod,
     SelfferSpec,
     SimCLRSpec,
-    SplitSpec,
     SupervisedSpec,
 )
 
-__all__ = ["broken_rules", "n_validation"]
+__all__ = ["broken_rules"]
 
 Fault = tuple[KeyPath, str]
 
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,39}")
-
-
-def n_validation(n_train: int, split: SplitSpec) -> int:
-    """Validation subjects beside `n_train` labelled training subjects."""
-    return split.n_validation(n_train)
 
 
 def broken_rules(parts: Parts) -> Iterator[Fault]:
@@ -221,7 +215,7 @@ def _sizes_fit_the_data(parts: Parts) -> Iterator[Fault]:
     if parts.split is None or not parts.sample_sizes:
         return
     largest, test = max(parts.sample_sizes), parts.split.test
-    held = n_validation(largest, parts.split)
+    held = parts.split.n_validation(largest)
     for name in sorted({transfer.target.data for transfer in parts.transfers.values()}):
         data = parts.datasets.get(name)
         if not isinstance(data, CohortSpec | CollectionSpec):

@@ -135,7 +135,7 @@ class Gate:
             _RULES, str(correlation), json.dumps([each.fingerprint for each in arrays]), json.dumps(queries.tolist())
         )
         kept = self._workspace.folder("copies", key) / "copies.json"
-        if not kept.exists():
+        if not self._workspace.has("copies", key):
             found = find_copies(queries, arrays, self._workspace, correlation=correlation)
             with self._workspace.publish("copies", key) as folder:
                 (folder / kept.name).write_bytes(_COPIES.dump_json(found))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ctlr.data.normalise import spread
 
-__all__ = ["SIDES", "likeness", "mirrored", "unit"]
+__all__ = ["SIDES", "folded", "likeness", "mirrored", "unit"]
 
 SIDES = {3: 12, 2: 32}
 """Numbers a side that are kept of a volume and of a picture."""
@@ -64,4 +64,23 @@ def unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def mirrored(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, *S) with left and right changed: the first axis of volumes in RAS, the last one of pictures."""
-    return np.flip(images, axis=1 if images.ndim == 4 else -1)
+    return np.flip(images, axis=_sideways(images))
+
+
+def folded(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums and differences of mirrored numbers, for the correlations with images and mirror images at once.
+
+    Args:
+        images: (n, *S), S even along left and right.
+
+    Returns:
+        (2, n, D / 2): the scalar product of two images is that of their sums plus that of their differences, and with
+        one of them mirrored that of their sums minus that of their differences.
+    """
+    left, right = np.split(images, 2, axis=_sideways(images))
+    right = mirrored(right)
+    return np.stack([left + right, left - right]).reshape(2, len(images), -1) * np.float32(0.5**0.5)
+
+
+def _sideways(images: NDArray[np.float32]) -> int:
+    return 1 if images.ndim == 4 else -1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctlr.data.likeness import SIDES, likeness, mirrored
+from ctlr.data.likeness import SIDES, folded, likeness, mirrored
 from ctlr.data.store import LIKENESS, ArrayStore
 from ctlr.specs import StoredArrays, Value
 from ctlr.workspace import Workspace
@@ -115,16 +115,17 @@ def nearest_rows(
     Returns:
         For each query (M, 2) part and row, nearest first, and their (M,) distances sqrt(1 - correlation); M <= 32.
     """
-    asked = np.concatenate([parts[0].read(row, row + 1) for row in queries])
-    both = np.concatenate([asked, mirrored(asked)]).reshape(2 * len(queries), -1)
+    sums, differences = folded(np.concatenate([parts[0].read(row, row + 1) for row in queries]))
     owners = subjects[0][queries]
     best = np.full((len(queries), 0), -np.inf, np.float32)
     places = np.empty((len(queries), 0, 2), np.int64)
     for part, likenesses in enumerate(parts):
         for start in range(0, len(likenesses), _BLOCK):
             stop = min(start + _BLOCK, len(likenesses))
-            alike = (both @ likenesses.read(start, stop).reshape(stop - start, -1).T).reshape(2, len(queries), -1)
-            correlations = alike.max(axis=0)
+            theirs = folded(likenesses.read(start, stop))
+            # Of the mirror image the differences have the other sign: the greater correlation has them positive.
+            correlations = sums @ theirs[0].T
+            correlations += np.abs(differences @ theirs[1].T)
             if part == 0:
                 correlations[owners[:, None] == subjects[0][start:stop]] = -np.inf
             kept = min(_KEPT, stop - start)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import model_validator
 
-from ctlr.config import n_validation
 from ctlr.data.store import ImageRecord
 from ctlr.data.strata import (
     Codes,
@@ -81,7 +80,7 @@ def draw_split(
         targets: By row of the table.
         spec: How to split.
         n_train: Labelled training subjects.
-        n_reserved: Validation subjects of the largest size (`ctlr.config.n_validation`).
+        n_reserved: Validation subjects of the largest size (`SplitSpec.n_validation`).
         seed: Of the study.
 
     Raises:
@@ -101,7 +100,7 @@ def draw_split(
     pool[train] = False
     return Split(
         train=people.names(train),
-        validation=people.names(validation[: min(n_validation(n_train, spec), n_reserved)]),
+        validation=people.names(validation[: min(spec.n_validation(n_train), n_reserved)]),
         test=people.names(test),
         unlabelled=people.names(np.flatnonzero(pool)),
     )
@@ -267,7 +266,7 @@ def _too_few(
     elif np.any(people.sides == "val"):
         most = f"its validation split leaves {n_left} to train on"
     else:
-        fitting = [n for n in range(1, n_open + 1) if n + n_validation(n, spec) <= n_open]
+        fitting = [n for n in range(1, n_open + 1) if n + spec.n_validation(n) <= n_open]
         most = f"at most {max(fitting, default=0)} can be trained on"
     return (
         f"`sample_sizes` asks for n_train={n_train} + {n_reserved} validation; dataset {people.targets.dataset!r} has "
