@@ -7,7 +7,9 @@ TORCH_INDEX ?=
 # uv installs in a quarter of pip's time; it does not read pip's settings, so that it is told the index.
 INDEX   = $(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
 PIP     = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-UV      = bin/uv pip install --quiet --compile-bytecode --constraint constraints.txt
+UV      = bin/uv pip install --quiet --constraint constraints.txt
+# Workers start often: each would compile all that it loads.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check bench pipelines clean images deploy kind-up kind-down e2e
 help:            ## show what there is
@@ -20,8 +22,6 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@# torch first and pinned: a resolver that is free to choose brings gigabytes of CUDA
 	$(VENV)/$(UV) --python $(VENV) $(addprefix --default-index=,$(or $(TORCH_INDEX),$(INDEX))) torch
 	$(VENV)/$(UV) --python $(VENV) $(addprefix --default-index=,$(INDEX)) --editable '.[dev]'
-	@# for workers, which start often, also where Python is told to write no bytecode
-	$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: setup      ## run benchmarks/demo.yaml and say where its report is

@@ -17,7 +17,7 @@ from ctlr.data.store import ImageRecord, read_table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import LeakageError
 from ctlr.plan import Plan
-from ctlr.specs import DatasetSpec, SplitSpec, StoredArrays, fingerprint
+from ctlr.specs import DatasetSpec, DataTask, SplitSpec, StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
 __all__ = ["Gate", "placed"]
@@ -52,6 +52,7 @@ class Gate:
         self._plan, self._arrays, self._workspace = plan, arrays, workspace
         self._tables = {name: read_table(stored, workspace) for name, stored in arrays.items()}
         self._shares_people = cache(self._compare_people)
+        self._targets = cache(self._read_targets)
 
     def check(self) -> None:
         """Draw every split, then look for leaks.
@@ -71,6 +72,9 @@ class Gate:
                 leaks += self._leaks(sides, [part.name for part in parts], copies)
         refuse(leaks, self._plan.leaks, self._workspace)
 
+    def _read_targets(self, end: DataTask) -> Targets:
+        return read_targets(self._tables[end.data.name], end.task, end.data.name)
+
     def _drawn(self) -> Iterator[_Sides]:
         """Each division once, the largest first, so that a refusal names the size that does not fit."""
         seen: set[tuple[str, ...]] = set()
@@ -81,14 +85,13 @@ class Gate:
             if key in seen:
                 continue
             seen.add(key)
-            table = self._tables[target.data.name]
-            targets = read_targets(table, target.task, target.data.name)
+            table, targets = self._tables[target.data.name], self._targets(target)
             split = draw_split(
                 table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
             )
             other = None
             if source is not None:
-                taught = read_targets(self._tables[source.data.name], source.task, source.data.name)
+                taught = self._targets(source)
                 if source.data.name == target.data.name:
                     _check_columns(taught, targets)
                 else:
