@@ -285,10 +285,12 @@ def _print(
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
+    advice = dict[str, None]()  # two transfers may share a method
     for path in sorted((page.parent / "tables").glob("training-*.csv")):
         with path.open(newline="") as file:
-            for advice in dict.fromkeys(row["advice"] for row in csv.DictReader(file) if row["advice"]):
-                click.echo(advice, err=True)
+            advice |= dict.fromkeys(row["advice"] for row in csv.DictReader(file) if row["advice"])
+    for sentence in advice:
+        click.echo(sentence, err=True)
     for result in (*results, *at_defaults):
         if result.status == "failed":
             click.echo(f"{result.study.id} failed: {result.reason}", err=True)

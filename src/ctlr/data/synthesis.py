@@ -137,8 +137,9 @@ class Renderer:
         Returns:
             (I, J, K), at least 0.
         """
-        layers = _sample(self._maps, self._points(traits, nuisance), self._origin, self._map_spacing)
-        image = _intensity(layers, traits, nuisance, grey)
+        # The intensity is linear in the layers: one map is read at the points, not eight.
+        brain = torch.tensordot(_amounts(traits, nuisance, grey), self._maps, dims=1)
+        image = _sample(brain[None], self._points(traits, nuisance), self._origin, self._map_spacing)[0].clamp_(min=0)
         image *= torch.exp(self._upsampled(nuisance.bias)[0])
         real, imaginary = torch.from_numpy(rng.standard_normal((2, *self.shape), dtype=np.float32)) * noise
         image = torch.hypot(image + real, imaginary)
@@ -185,7 +186,7 @@ def bspline_weights(side: int, points: int) -> Tensor:
 
 
 def _layers(template: Template) -> NDArray[np.float32]:
-    """What is read at each point, (8, I, J, K): see `_intensity`."""
+    """What an image is made of, (8, I, J, K); see `_amounts`."""
     # What three tissues do not explain of the template's T1: kept, so that the image has all of its anatomy.
     residual = template.t1 - _GREY * template.grey - _WHITE * template.white - _CSF * template.csf
     y = template.origin[1] + template.spacing * np.arange(template.t1.shape[1], dtype=np.float32)
@@ -210,19 +211,19 @@ def _sample(maps: Tensor, points: Tensor, origin: Tensor, spacing: float) -> Ten
     return F.grid_sample(maps[None], grid[None], align_corners=True).squeeze(0)
 
 
-def _intensity(layers: Tensor, traits: Traits, nuisance: Nuisance, site_grey: float) -> Tensor:
-    """Image without bias field and noise, (*S), from layers (8, *S)."""
-    residual, grey, white, csf, cortex, frontal, periventricular, basal_ganglia = layers.unbind()
-    lost = _between(0.22 + 0.10 * traits.thinning, 0, 0.8) * cortex
-    lost += _between(0.12 * traits.frontal_thinning, -0.3, 0.5) * frontal
+def _amounts(traits: Traits, nuisance: Nuisance, site_grey: float) -> Tensor:
+    """(8,) of each layer in the image without bias field and noise."""
     flattening = 0.018 * traits.contrast_loss
     change_grey, change_white, change_csf = (1 + nuisance.tissue).tolist()
-    image: Tensor = residual + (grey - lost) * (_GREY * (change_grey + site_grey) + flattening)
-    image += white * (_WHITE * change_white - flattening)
-    image += (csf + lost) * (_CSF * change_csf)
-    image -= _between(0.10 + 0.07 * traits.lesions, 0, 0.4) * periventricular
-    image += 0.035 * traits.basal_ganglia * basal_ganglia
-    return image.clamp_(min=0)
+    grey = _GREY * (change_grey + site_grey) + flattening
+    csf = _CSF * change_csf
+    thinned = csf - grey  # lost cortex becomes fluid
+    return torch.tensor([
+        1.0, grey, _WHITE * change_white - flattening, csf,
+        _between(0.22 + 0.10 * traits.thinning, 0, 0.8) * thinned,
+        _between(0.12 * traits.frontal_thinning, -0.3, 0.5) * thinned,
+        -_between(0.10 + 0.07 * traits.lesions, 0, 0.4), 0.035 * traits.basal_ganglia,
+    ], dtype=torch.float32)  # fmt: skip
 
 
 def _between(value: float, low: float, high: float) -> float:

@@ -20,6 +20,7 @@ SLOPE = -0.9
 """Of the gap on the truth; -1 says that predictions know nothing of it."""
 SPREAD = 0.1
 """Least standard deviation of predictions, as a share of the truth's."""
+NEARLY_MEAN = "predicts nearly the mean"
 ONE_CLASS = 0.98
 """Largest share of test images that are told one and the same class."""
 
@@ -48,7 +49,7 @@ class TrainingRow:
         if self.constant:
             found.append("predicts nearly the same for everybody")
         elif self.slope is not None and self.slope <= SLOPE:
-            found.append(f"predicts nearly the mean (slope of the gap {number(self.slope, 2)})")
+            found.append(NEARLY_MEAN)
         if self.at_end > len(self.best_epochs) / 2:
             found.append("was best in its last epoch")
         return tuple(found)
@@ -126,13 +127,26 @@ def _groups(values: dict[str, str]) -> str:
 
 def _barely_trained(section: Section, rows: Sequence[TrainingRow]) -> Iterator[str]:
     for method, group in itertools.groupby(rows, key=lambda row: row.method):
-        told = [(section.labelled(row.n_train), sign) for row in group for sign in row.signs]
+        told: dict[str, list[TrainingRow]] = {}
+        for row in group:
+            for sign in row.signs:
+                told.setdefault(sign, []).append(row)
         if not told:
             continue
-        where = {sign: [size for size, each in told if each == sign] for sign in dict.fromkeys(s for _, s in told)}
-        words = ", and ".join(f"{sign} at n = {', '.join(sizes)}" for sign, sizes in where.items())
+        words = ", and ".join(
+            f"{_sign(sign, rows)} at n = {', '.join(section.labelled(row.n_train) for row in rows)}"
+            for sign, rows in told.items()
+        )
         place = _place(section, method)
         yield f"‘{method}’ {words}: raise `{place}.epochs`, or `{place}.lr`."
+
+
+def _sign(sign: str, rows: Sequence[TrainingRow]) -> str:
+    if sign != NEARLY_MEAN:
+        return sign
+    slopes = [row.slope for row in rows if row.slope is not None]
+    ends = dict.fromkeys(number(end, 2) for end in (min(slopes), max(slopes)))
+    return f"{sign} (slope of the gap {' to '.join(ends)})"
 
 
 def _place(section: Section, method: str) -> str:
@@ -153,7 +167,7 @@ def training_table(section: Section, rows: Sequence[TrainingRow]) -> Table:
         columns=("Method", "n", "Best epoch", "Of", "Sign of too little training"),
         rows=tuple(
             (Cell(row.method), Cell(section.labelled(row.n_train)), Cell(", ".join(map(str, row.best_epochs))),
-             Cell(str(row.epochs)), Cell("; ".join(row.signs) or "–"))
+             Cell(str(row.epochs)), Cell("; ".join(_sign(sign, [row]) for sign in row.signs) or "–"))
             for row in rows
         ),
         records=tuple(
