@@ -108,8 +108,9 @@ def test_without_scores_the_gains_stand_alone(views: list[Computed]) -> None:
     view = seen(views, [])
     assert set(view.tables) == {"pairs"}
     assert view.findings == ()
-    assert view.verdict == "Of 4 comparisons with training from scratch, all taken together, gains: 2; " + (
-        "negative transfer: none."
+    assert view.verdict == (
+        "Of 4 comparisons with training from scratch, of each pair, kind and size by the method that is best on "
+        "validation, all taken together, gains: 2; negative transfer: none."
     )
 
 

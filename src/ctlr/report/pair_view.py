@@ -101,6 +101,9 @@ def pair_view(
 # ---------------------------------------------------------------- sentences
 
 
+_BY_VALIDATION = ", of each pair, kind and size by the method that is best on validation"
+
+
 def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
     encoders = len({each.section.encoder.label for each in gains}) > 1
     standing = {way: [g for g in gains if g.row.stands and g.row.direction == way] for way in ("gain", "negative")}
@@ -108,8 +111,9 @@ def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
     tested = n_tested([each.row for each in gains])
     if not tested:
         return "One seed supports no verdict, so no gain is called one."
-    words = f"Of {tested} comparisons with training from scratch, all taken together, gains: {counts[0]}; "
-    words += f"negative transfer: {counts[1]}."
+    chosen = any(each.candidates > 1 for each in gains)
+    words = f"Of {tested} comparisons with training from scratch{_BY_VALIDATION if chosen else ''}, all taken together, "
+    words += f"gains: {counts[0]}; negative transfer: {counts[1]}."
     if not standing["negative"]:
         return words
     where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.section.labelled(g.row.n_train)} (‘{g.row.method}’)"
