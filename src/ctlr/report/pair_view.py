@@ -112,7 +112,9 @@ def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
     if not tested:
         return "One seed supports no verdict, so no gain is called one."
     chosen = any(each.candidates > 1 for each in gains)
-    words = f"Of {tested} comparisons with training from scratch{_BY_VALIDATION if chosen else ''}, all taken together, "
+    words = (
+        f"Of {tested} comparisons with training from scratch{_BY_VALIDATION if chosen else ''}, all taken together, "
+    )
     words += f"gains: {counts[0]}; negative transfer: {counts[1]}."
     if not standing["negative"]:
         return words
