@@ -3,7 +3,9 @@ import errno
 import json
 import os
 import resource
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,7 +160,7 @@ except WorkspaceError as error:
         return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     with workspace.locked():
-        assert f"in use by another run (process {os.getpid()})" in other()
+        assert f"in use by another run (process {os.getpid()} on {socket.gethostname()})" in other()
     assert other() == "got it\n"
 
 
@@ -175,7 +177,7 @@ with Workspace({str(workspace.root)!r}).locked():
         process.stdout.readline()
         process.kill()
     with workspace.locked():
-        assert (workspace.root / "lock").read_text() == str(os.getpid())
+        assert (workspace.root / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def test_a_pseudonym_is_the_same_within_a_workspace_only(workspace: Workspace, tmp_path: Path) -> None:
@@ -257,3 +259,38 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
             Workspace(tmp_path / "workspace")
     finally:
         tmp_path.chmod(0o700)
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from ctlr.workspace import Workspace, write_aside
+print(os.getpid(), flush=True)
+sys.stdin.readline()
+for number in range(300):
+    write_aside(Path(sys.argv[1]) / "shared.json", (f'"{number}"' * 1000).encode())
+    Workspace(Path(sys.argv[1]) / f"workspace-{number}")
+"""
+
+
+def test_pods_whose_processes_have_equal_numbers_write_at_once(tmp_path: Path) -> None:
+    alone = ["unshare", "--pid", "--fork", "--map-root-user"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("there is no unshare that makes a pid namespace")
+    writers = [
+        subprocess.Popen(
+            [*alone, sys.executable, "-c", WRITER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    pids = [writer.stdout.readline() for writer in writers if writer.stdout is not None]
+    for writer in writers:
+        assert writer.stdin is not None
+        print("go", file=writer.stdin, flush=True)
+    ends = [writer.communicate() for writer in writers]
+    assert pids[0] == pids[1]
+    assert [err for _, err in ends] == ["", ""]
+    assert [json.loads((tmp_path / f"workspace-{n}" / "workspace.json").read_text()) for n in range(300)] == [
+        {"format": FORMAT}
+    ] * 300

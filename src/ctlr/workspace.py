@@ -22,6 +22,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,10 +68,11 @@ def write_aside(path: Path, data: bytes) -> None:
     Its name is flushed too, but in a folder that `publish` has not finished: that one becomes lasting as a whole, and
     a checkpoint whose name is lost leaves the one before it.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    # Process ids are alike in every pod that shares the folder.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.aside")
     with disk_faults_named(path.parent):
         try:
-            with aside.open("wb") as file:
+            with aside.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -181,11 +183,11 @@ class Workspace:
             except BlockingIOError as error:
                 file.seek(0)
                 raise WorkspaceError(
-                    f"{self.root} is in use by another run (process {file.read().strip() or 'unknown'}). "
+                    f"{self.root} is in use by another run ({file.read().strip() or 'unknown process'}). "
                     "Wait for it to end, or name another --workspace."
                 ) from error
             file.truncate(0)
-            file.write(str(os.getpid()))
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield
 

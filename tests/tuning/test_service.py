@@ -1,6 +1,8 @@
 import base64
 import json
 import math
+import operator
+import random
 import re
 import signal
 import subprocess
@@ -11,20 +13,22 @@ from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 import ctlr
 from ctlr.errors import ConfigError
-from ctlr.specs import Trial
+from ctlr.specs import Experiment, Trial
+from ctlr.tuning.asking import Proposer
 from ctlr.tuning.algorithms import ALGORITHMS
 from ctlr.tuning.katib_api import load_messages
-from ctlr.tuning.samplers import SAMPLERS
+from ctlr.tuning.samplers import SAMPLERS, make_sampler
 from ctlr.tuning.service import start_server
-from ctlr.tuning.suggestion import OPEN, read_request, read_trials, seed_of
+from ctlr.tuning.suggestion import STATE, State, read_request, read_trials, seed_of
 
 CONFIG = Path(__file__).parents[2] / "manifests" / "katib-config.yaml"
 MESSAGES = load_messages()
-NUMBER = "ctlr.suggestion.katib.kubeflow.org/number"
 CREATED, RUNNING, SUCCEEDED, KILLED, FAILED, UNAVAILABLE, STOPPED = range(7)
 
 MIXED = """
@@ -79,7 +83,11 @@ def quality(assignments: dict[str, str]) -> float:
 
 
 class Katib:
-    """What Katib's controllers do with a suggestion service: they keep trials, labels and returned settings."""
+    """What Katib's controllers do with a suggestion service: they keep trials and returned settings.
+
+    Held against Katib 0.19 (suggestionclient.go, `SyncAssignments` and `ConvertTrials`): a trial has the name that the
+    reply chose, all trials are sent each time but those without metrics, and no labels are sent.
+    """
 
     def __init__(self, experiment: Any, *addresses: str, end: Callable[[int], int] = lambda _: SUCCEEDED) -> None:
         self.experiment, self.addresses, self.end = experiment, addresses, end
@@ -107,32 +115,36 @@ class Katib:
                 self.experiment.spec.algorithm.algorithm_settings.append(setting)
 
     def _create(self, suggestion: Any) -> dict[str, str]:
-        trial = MESSAGES["Trial"](name=f"t-{len(self.trials) * 7919 % 1000:03d}")
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", suggestion.trial_name)
+        trial = MESSAGES["Trial"](name=suggestion.trial_name)
+        assert trial.name not in {each.name for each in self.trials}
         trial.spec.parameter_assignments.assignments.extend(suggestion.assignments)
         for key, value in suggestion.labels.items():
             assert re.fullmatch(r"([a-z0-9.-]+/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?", key)
             assert re.fullmatch(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", value)
-            trial.spec.labels[key] = value
         trial.status.condition = RUNNING
         self.trials.append(trial)
         return {each.name: each.value for each in suggestion.assignments}
 
-    def run(self, total: int, parallel: int) -> list[dict[str, str]]:
-        """Keep trials running until there are enough; the oldest ends first."""
+    def run(
+        self, total: int, parallel: int, choose: Callable[[list[int]], int] = operator.itemgetter(0)
+    ) -> list[dict[str, str]]:
+        """Keep trials running until there are enough; the oldest ends first, or the one that is chosen."""
         made: list[dict[str, str]] = []
         while len(made) < total:
             running = [i for i, trial in enumerate(self.trials) if trial.status.condition == RUNNING]
             if len(running) >= parallel:
-                self._finish(running[0], made[running[0]])
-                running = running[1:]
+                ending = choose(running)
+                self.finish(ending, made[ending])
+                running.remove(ending)
             made += self.ask(min(parallel - len(running), total - len(made)))
         return made
 
-    def _finish(self, index: int, assignments: dict[str, str]) -> None:
+    def finish(self, index: int, assignments: dict[str, str]) -> None:
         trial = self.trials[index]
         trial.status.start_time = f"2026-11-20T10:{index // 60:02d}:{index % 60:02d}Z"
         trial.status.condition = self.end(index)
-        if trial.status.condition == SUCCEEDED:
+        if trial.status.condition in (SUCCEEDED, STOPPED):
             trial.status.observation.metrics.add(name="loss", value=str(quality(assignments)))
 
 
@@ -174,9 +186,9 @@ def test_what_katib_hides_for_want_of_metrics_is_not_proposed_again(address: str
     katib = Katib(experiment(algorithm, FINITE, trials=60), address, end=lambda i: UNAVAILABLE if i % 3 else SUCCEEDED)
     made = katib.run(60, 4)
     assert len({json.dumps(each, sort_keys=True) for each in made}) == 60
-    (kept,) = [each.value for each in katib.experiment.spec.algorithm.algorithm_settings if each.name == OPEN]
+    (kept,) = [each.value for each in katib.experiment.spec.algorithm.algorithm_settings if each.name == STATE]
     shown = [trial for trial in katib.trials if trial.status.condition == SUCCEEDED]
-    assert not {trial.spec.labels[NUMBER] for trial in shown} & set(json.loads(kept))
+    assert not {int(trial.name[-4:], 16) for trial in shown} & State.model_validate_json(kept).open.keys()
 
 
 def test_hidden_proposals_are_pending_until_a_later_trial_is_seen() -> None:
@@ -186,22 +198,22 @@ def test_hidden_proposals_are_pending_until_a_later_trial_is_seen() -> None:
     places = [{"depth": str(i), "kind": "a", "width": "1"} for i in range(3)]
     opened = {i: Proposal(assignments=place) for i, place in enumerate(places)}
     search = read_request(request.experiment)
-    assert [trial.status for trial in read_trials([], search, opened)[0]] == ["Created"] * 3
-    trial = MESSAGES["Trial"](name="t")
+    state = State(tag="0a1b", open=opened)
+    assert [trial.status for trial in read_trials([], search, state)] == ["Created"] * 3
+    trial = MESSAGES["Trial"](name=f"{search.name}-0a1b-0001")
     for name, value in places[1].items():
         trial.spec.parameter_assignments.assignments.add(name=name, value=value)
     trial.status.condition = RUNNING
-    found, still = read_trials([trial], search, opened)
+    found = read_trials([trial], search, state)
     assert [(each.number, each.status) for each in found] == [(0, "Failed"), (1, "Running"), (2, "Created")]
-    assert set(still) == {0, 1, 2}
 
 
-def test_trials_without_labels_are_numbered_by_their_start() -> None:
+def test_trials_that_another_service_proposed_are_numbered_by_their_start() -> None:
     request = MESSAGES["GetSuggestionsRequest"](experiment=experiment("random", FINITE))
     trials = [MESSAGES["Trial"](name=name) for name in ("c", "a", "b")]
     for trial, minute in zip(trials, (1, 2, None), strict=True):
         trial.status.start_time = f"2026-11-20T10:0{minute}:00Z" if minute else ""
-    found, _ = read_trials(trials, read_request(request.experiment), {})
+    found = read_trials(trials, read_request(request.experiment), State(tag="0a1b"))
     assert [(trial.number, trial.name) for trial in found] == [(0, "c"), (1, "a"), (2, "b")]
 
 
@@ -211,7 +223,7 @@ def test_every_condition_of_a_trial_is_understood() -> None:
     for i, trial in enumerate(trials):
         trial.status.condition = i
         trial.status.observation.metrics.add(name="loss", value="unavailable" if i == SUCCEEDED else "0.5")
-    found, _ = read_trials(trials, read_request(request.experiment), {})
+    found = read_trials(trials, read_request(request.experiment), State(tag="0a1b"))
     assert [trial.status for trial in found] == [
         "Created", "Running", "Succeeded", "Killed", "Failed", "Failed", "EarlyStopped", "Created",
     ]  # fmt: skip
@@ -238,7 +250,7 @@ def test_a_request_of_katibs_own_stubs_is_read() -> None:
         ("lr", "double", "logUniform", ()),
         ("opt", "categorical", "uniform", ("sgd", "adam")),
     ]
-    (trial,), _ = read_trials(request.trials, search, {})
+    (trial,) = read_trials(request.trials, search, State(tag="0a1b"))
     assert (trial.number, trial.status, trial.value) == (0, "EarlyStopped", 0.75)
     assert (trial.assignments, trial.metrics, trial.labels) == ({"lr": "0.5", "opt": "sgd"}, {"acc": 0.75}, {})
 
@@ -252,14 +264,68 @@ def test_every_algorithm_is_served_and_its_labels_are_labels_of_kubernetes(addre
     assert all(set(each) == {"lr", "depth", "kind"} or algorithm == "grid" for each in made)
 
 
-def test_hyperband_says_that_it_waits(address: str) -> None:
+def test_hyperband_goes_on_beside_a_trial_that_does_not_end(address: str) -> None:
     space = MIXED.replace('min: "2" max: "9"', 'min: "1" max: "4"')
     katib = Katib(experiment("hyperband", space, random_state="3"), address)
-    katib.ask(4)
-    with pytest.raises(grpc.RpcError) as caught:
-        katib.run(20, 20)
-    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-    assert "depend on trials that still run" in caught.value.details()
+    made = katib.ask(4)
+    for number in range(1, 40):
+        katib.finish(number, made[number])
+        made += katib.ask(1)
+    assert [each["depth"] for each in made[:4]] == ["1"] * 4
+    state = State.model_validate_json(
+        next(each.value for each in katib.experiment.spec.algorithm.algorithm_settings if each.name == STATE)
+    )
+    assert {labels.get("round", "0") for labels in state.labels.values()} > {"0", "1"}
+
+
+def locally(search: Experiment, total: int, parallel: int) -> list[dict[str, str]]:
+    """What the engine of this machine tries where the oldest trial ends first."""
+    proposer = Proposer(make_sampler(search, seed=seed_of(search)), parallel)
+    trials: list[Trial] = []
+    pending: list[Trial] = []
+    while len(trials) < total:
+        ended = max(len(trials) - parallel + 1, 0)
+        proposal = proposer.ask(trials, pending, ended, ended)
+        assert proposal is not None
+        number = len(trials)
+        pending.append(
+            Trial(number=number, name=str(number), assignments=proposal.assignments, labels=proposal.labels)
+        )
+        trials.append(pending[-1])
+        if number + 1 >= parallel:
+            done = trials[number + 1 - parallel]
+            value = quality(done.assignments)
+            trials[done.number] = done.model_copy(update={"status": "Succeeded", "value": value})
+    return [trial.assignments for trial in trials]
+
+
+@pytest.mark.parametrize("algorithm", SAMPLERS)
+def test_every_algorithm_tries_what_it_tries_on_this_machine(address: str, algorithm: str) -> None:
+    """Promotions and generations among it, which need labels: Katib sends none back."""
+    message = experiment(algorithm, space_of(algorithm), random_state="3")
+    made = Katib(message, address).run(40, 4)
+    assert made == locally(read_request(message), 40, 4)
+    if algorithm == "hyperband":
+        assert {each["depth"] for each in made[4:10]} >= {"2", "4"}
+
+
+@pytest.mark.parametrize("algorithm", SAMPLERS)
+@settings(max_examples=8, deadline=None)
+@given(rng=st.randoms(use_true_random=False))
+def test_every_algorithm_ends_in_whatever_order_and_however_its_trials_do(
+    rng: random.Random, address: str, algorithm: str
+) -> None:
+    ends = [SUCCEEDED, SUCCEEDED, SUCCEEDED, KILLED, FAILED, UNAVAILABLE, STOPPED]
+    katib = Katib(experiment(algorithm, space_of(algorithm), random_state="3"), address, end=lambda _: rng.choice(ends))
+    parallel = rng.choice([1, 4, 9, 22])
+    assert len(katib.run(22, parallel, rng.choice)) == 22
+
+
+def space_of(algorithm: str) -> str:
+    """One that it can search."""
+    if algorithm == "grid":
+        return FINITE
+    return MIXED.replace('min: "2" max: "9"', 'min: "1" max: "4"') if algorithm == "hyperband" else MIXED
 
 
 def test_valid_settings_are_accepted(address: str) -> None:
@@ -274,7 +340,7 @@ INVALID = {
     "swapped bounds": (experiment("tpe", MIXED.replace('min: "2"', 'min: "20"')), "min must be below max"),
     "a grid without step": (experiment("grid", MIXED), "grid needs the step of a double"),
     "no parameters": (experiment("tpe", ""), "a search needs a parameter"),
-    "a foreign note": (experiment("tpe", MIXED, **{OPEN: "[1]"}), f"{OPEN} is written by this service alone"),
+    "a foreign note": (experiment("tpe", MIXED, **{STATE: "[1]"}), f"{STATE} is written by this service alone"),
 }
 
 

@@ -8,6 +8,7 @@ see `ctlr.tuning.suggestion`.
 from __future__ import annotations
 
 import logging
+import secrets
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from ctlr.errors import ConfigError, CtlrError, require
 from ctlr.specs import Experiment, Proposal, Trial
 from ctlr.tuning.katib_api import HEALTH_SERVICE, SUGGESTION_SERVICE, load_messages
 from ctlr.tuning.samplers import make_sampler
-from ctlr.tuning.suggestion import fill_reply, read_open, read_request, read_trials, seed_of
+from ctlr.tuning.suggestion import State, fill_reply, read_request, read_state, read_trials, seed_of
 
 __all__ = ["PORT", "serve", "start_server", "suggest"]
 
@@ -37,10 +38,9 @@ _log = logging.getLogger(__name__)
 
 
 def suggest(experiment: Experiment, trials: Sequence[Trial], n: int, earlier: Sequence[Trial] = ()) -> list[Proposal]:
-    """Exactly n proposals, or none where trials that run must end first.
+    """Exactly n proposals: Katib takes nothing but the number that it asks for, and would ask forever.
 
-    A space without new places is proposed again from its first place on, since Katib takes nothing but the number that
-    it asks for, and would ask forever.
+    A space without new places is proposed again from its first place on.
 
     Args:
         experiment: What is searched.
@@ -55,14 +55,8 @@ def suggest(experiment: Experiment, trials: Sequence[Trial], n: int, earlier: Se
     found = sampler.propose(trials, n)
     if len(found) == n:
         return found
-    pending = [
-        Trial(number=len(trials) + i, name=f"asked-{i}", assignments=each.assignments, labels=each.labels)
-        for i, each in enumerate(found)
-    ]
-    if not sampler.exhausted([*trials, *pending]):
-        return []
     _log.warning("%s: all places of the space were proposed; maxTrialCount is too large.", experiment.name)
-    proposed = (each.assignments for each in (*earlier, *trials, *pending))
+    proposed = (each.assignments for each in (*earlier, *trials, *found))
     places = list({frozenset(each.items()): each for each in proposed}.values())
     made = len(trials) + len(found)
     return [*found, *(Proposal(assignments=places[i % len(places)]) for i in range(made, len(trials) + n))]
@@ -79,13 +73,13 @@ class _Suggestions:
         n = request.current_request_number
         try:
             experiment = read_request(request.experiment)
-            trials, opened = read_trials(request.trials, experiment, read_open(request.experiment))
+            # Two hexadecimal pairs that no earlier experiment of this name is likely to have had.
+            state = read_state(request.experiment) or State(tag=secrets.token_hex(2))
+            trials = read_trials(request.trials, experiment, state)
             proposals = suggest(experiment, trials, n, self.earlier) if n > 0 else []
         except CtlrError as error:
             context.abort(self.codes.INVALID_ARGUMENT, str(error))
-        if len(proposals) < n:  # Katib asks again
-            context.abort(self.codes.UNAVAILABLE, "The next proposals depend on trials that still run.")
-        fill_reply(reply, proposals, trials, opened)
+        fill_reply(reply, proposals, trials, experiment.name, state)
         return reply
 
     def validate(self, request: Any, context: Any) -> Any:

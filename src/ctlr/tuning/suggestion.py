@@ -1,32 +1,36 @@
 """Katib's requests for suggestions, as values and back.
 
-A request holds all that its answer depends on, so any instance of the service answers it, also after a restart. What
-Katib leaves out is kept where Katib returns it: a proposal's number and labels go into labels of its trial; proposals
-whose trials have not ended go into a setting of the algorithm, which Katib stores with the Suggestion and sends along:
-Katib hides trials that end without metrics, and those not yet created.
+A request holds all that its answer depends on, so any instance of the service answers it, also after a restart. Of a
+proposal Katib 0.19 returns two things: the name of its trial, which the reply chooses, and the settings of the algorithm
+that the reply returned, which it stores with the Suggestion. So a trial's number stands in its name, and one setting
+holds the rest: labels, which Katib puts onto the trial and does not send back, and proposals whose trials have not
+ended: Katib hides trials that end without metrics, and those not yet created.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic import Field
+
 from ctlr.errors import ConfigError
-from ctlr.specs import Experiment, Proposal, Trial, TrialStatus, fingerprint
+from ctlr.specs import Experiment, Proposal, Trial, TrialStatus, Value, fingerprint
 from ctlr.tuning.manifest import parse_experiment
 
-__all__ = ["LABEL", "NUMBER", "fill_reply", "read_open", "read_request", "read_trials", "seed_of"]
+__all__ = ["LABEL", "NUMBER", "STATE", "State", "fill_reply", "read_request", "read_state", "read_trials", "seed_of"]
 
-OPEN = "ctlr_open_proposals"
-"""The setting of the algorithm in which proposals travel whose trials Katib hides or may come to hide."""
+STATE = "ctlr_state"
+"""The setting of the algorithm in which a service's notes travel."""
 LABEL = "ctlr.suggestion.katib.kubeflow.org/"
-"""Opens the names of the labels that a proposal's trial bears on the cluster."""
+"""Opens the names of the labels that a proposal's trial bears on the cluster. Katib does not send them back."""
 NUMBER = f"{LABEL}number"
 """The label that holds a proposal's number."""
 
+_HIDDEN = "no metrics"
 _DIRECTIONS = ("", "minimize", "maximize")
 _KINDS = ("unknown", "double", "int", "discrete", "categorical")
 _DISTRIBUTIONS = ("", "uniform", "logUniform", "normal", "logNormal")
@@ -56,7 +60,7 @@ def read_request(experiment: Any) -> Experiment:
             },
             "algorithm": {
                 "algorithmName": spec.algorithm.algorithm_name,
-                "algorithmSettings": [each for each in settings if each["name"] != OPEN],
+                "algorithmSettings": [each for each in settings if each["name"] != STATE],
             },
             "parameters": [_parameter(each) for each in spec.parameter_specs.parameters],
             "parallelTrialCount": spec.parallel_trial_count or None,
@@ -93,80 +97,92 @@ def seed_of(experiment: Experiment) -> int:
     return int(fingerprint(experiment.name), 16) % 2**31 if written is None else int(written)
 
 
-def read_open(experiment: Any) -> dict[int, Proposal]:
-    """Proposals of earlier replies whose trials no request has shown at their end, by number.
+class State(Value):
+    """What a service notes for the next request."""
+
+    tag: str
+    """Part of the names of this experiment's trials: an earlier one of its name had other trials."""
+    open: dict[int, Proposal] = Field(default_factory=dict)
+    """By number, proposals whose trials no request has shown at their end."""
+    labels: dict[int, dict[str, str]] = Field(default_factory=dict)
+    """By number, those of the others that have some."""
+
+    def name(self, experiment: str, number: int) -> str:
+        """Of a proposal's trial."""
+        return f"{experiment}-{self.tag}-{number:04x}"
+
+
+def read_state(experiment: Any) -> State | None:
+    """What an earlier reply noted; None before the first.
 
     Raises:
         ConfigError: Another wrote the setting.
     """
     for setting in experiment.spec.algorithm.algorithm_settings:
-        if setting.name == OPEN:
+        if setting.name == STATE:
             try:
-                found = json.loads(setting.value)
-                return {int(number): Proposal.model_validate(entry) for number, entry in found.items()}
-            except (ValueError, AttributeError) as error:
-                rule = f"the setting {OPEN} is written by this service alone"
+                return State.model_validate_json(setting.value)
+            except ValueError as error:
+                rule = f"the setting {STATE} is written by this service alone"
                 raise ConfigError(f"{rule}; got {setting.value[:60]!r}. Remove it.") from error
-    return {}
+    return None
 
 
-def read_trials(
-    messages: Iterable[Any], experiment: Experiment, opened: Mapping[int, Proposal]
-) -> tuple[list[Trial], dict[int, Proposal]]:
-    """Every trial of an experiment, by number, and the proposals that are still open.
+def read_trials(messages: Iterable[Any], experiment: Experiment, state: State) -> list[Trial]:
+    """Every trial of an experiment, by number.
 
     A proposal without a trial is pending while no later trial has been seen. Once one has, Katib has hidden its trial
-    for want of metrics, and it counts as failed.
+    for want of metrics, and it counts as failed. Trials that another service proposed come behind, by their start.
 
     Args:
         messages: Katib's trials, in any order.
         experiment: What they belong to.
-        opened: Proposals that no request has shown at their end, by number.
+        state: What earlier replies noted.
     """
     found: dict[int, Trial] = {}
-    loose: list[Any] = []
+    strangers: list[Any] = []
     for message in sorted(messages, key=lambda each: (each.status.start_time or "~", each.name)):
-        number = _number(message, {number: each for number, each in opened.items() if number not in found})
-        if number is None or number in found:
-            loose.append(message)
+        number = _number(message.name, experiment.name, state)
+        if number is None:
+            strangers.append(message)
         else:
-            found[number] = _trial(message, number, experiment)
-    free = (number for number in itertools.count() if number not in found and number not in opened)
-    for message, number in zip(loose, free, strict=False):
-        found[number] = _trial(message, number, experiment)
+            found[number] = _trial(message, number, experiment, state)
     latest = max(found, default=-1)
-    still = {number: each for number, each in opened.items() if number not in found or not found[number].ended}
-    for number, proposal in still.items():
+    for number, proposal in state.open.items():
         if number not in found:
             found[number] = Trial(
-                number=number, name=f"hidden-{number}", assignments=proposal.assignments, labels=proposal.labels,
-                status="Failed" if number < latest else "Created", reason="no metrics" if number < latest else "",
+                number=number, name=state.name(experiment.name, number), assignments=proposal.assignments,
+                labels=proposal.labels, status="Failed" if number < latest else "Created",
+                reason=_HIDDEN if number < latest else "",
             )  # fmt: skip
-    return [found[number] for number in sorted(found)], still
+    free = (number for number in itertools.count() if number not in found)
+    for message, number in zip(strangers, free, strict=False):
+        found[number] = _trial(message, number, experiment, state)
+    return [found[number] for number in sorted(found)]
 
 
-def _number(message: Any, opened: Mapping[int, Proposal]) -> int | None:
-    written = message.spec.labels.get(NUMBER, "")
-    if written.isdecimal():
-        return int(written)
-    assignments = _assignments(message)
-    return next((number for number, each in opened.items() if each.assignments == assignments), None)
+def _number(name: str, experiment: str, state: State) -> int | None:
+    start, _, digits = name.rpartition("-")
+    with contextlib.suppress(ValueError):
+        if start == f"{experiment}-{state.tag}":
+            return int(digits, 16)
+    return None
 
 
 def _assignments(message: Any) -> dict[str, str]:
     return {each.name: each.value for each in message.spec.parameter_assignments.assignments}
 
 
-def _trial(message: Any, number: int, experiment: Experiment) -> Trial:
+def _trial(message: Any, number: int, experiment: Experiment, state: State) -> Trial:
     metrics = {
         each.name: value for each in message.status.observation.metrics if (value := _finite(each.value)) is not None
     }
-    labels = dict(message.spec.labels)
+    known = state.open.get(number)
     return Trial(
         number=number,
         name=message.name,
         assignments=_assignments(message),
-        labels={key.removeprefix(LABEL): value for key, value in labels.items() if key != NUMBER},
+        labels=known.labels if known is not None else state.labels.get(number, {}),
         status=_STATUSES[message.status.condition] if message.status.condition < len(_STATUSES) else "Created",
         value=metrics.get(experiment.objective.metric),
         metrics=metrics,
@@ -182,25 +198,29 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def fill_reply(
-    reply: Any, proposals: Sequence[Proposal], trials: Sequence[Trial], opened: Mapping[int, Proposal]
-) -> None:
+def fill_reply(reply: Any, proposals: Sequence[Proposal], trials: Sequence[Trial], name: str, state: State) -> None:
     """Write proposals into a message `GetSuggestionsReply`, and what the next request must bring back.
 
     Args:
         reply: An empty message.
         proposals: The answer.
         trials: All trials, by number.
-        opened: Proposals that are still open, by number.
+        name: Of the experiment.
+        state: What earlier replies noted.
     """
     first = max((trial.number for trial in trials), default=-1) + 1
     numbered = dict(enumerate(proposals, start=first))
     for number, proposal in numbered.items():
-        entry = reply.parameter_assignments.add()
-        for name, value in proposal.assignments.items():
-            entry.assignments.add(name=name, value=value)
-        entry.labels[NUMBER] = str(number)
-        for key, value in proposal.labels.items():
-            entry.labels[key if "/" in key else f"{LABEL}{key}"] = value
-    kept = {number: proposal.model_dump(mode="json") for number, proposal in {**opened, **numbered}.items()}
-    reply.algorithm.algorithm_settings.add(name=OPEN, value=json.dumps(kept, separators=(",", ":")))
+        entry = reply.parameter_assignments.add(trial_name=state.name(name, number))
+        for parameter, value in proposal.assignments.items():
+            entry.assignments.add(name=parameter, value=value)
+        for key, value in {**proposal.labels, "number": str(number)}.items():
+            entry.labels[f"{LABEL}{key}"] = value
+    hidden = {trial.number for trial in trials if trial.number in state.open and trial.reason == _HIDDEN}
+    ended = {trial.number: trial for trial in trials if trial.ended and trial.number not in hidden}
+    noted = State(
+        tag=state.tag,
+        open={number: each for number, each in state.open.items() if number not in ended} | numbered,
+        labels=state.labels | {number: trial.labels for number, trial in ended.items() if trial.labels},
+    )
+    reply.algorithm.algorithm_settings.add(name=STATE, value=noted.model_dump_json(exclude_defaults=True))

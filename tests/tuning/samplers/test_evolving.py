@@ -75,13 +75,12 @@ def test_a_member_that_failed_begins_from_one_of_the_best_in_the_same_generation
     assert again.labels[PARENT] in {t.name for t in best}
 
 
-def test_members_that_all_train_are_waited_for(make_experiment: Any, make_trial: Any) -> None:
+def test_where_all_members_train_one_more_begins(make_experiment: Any, make_trial: Any) -> None:
     sampler = make_sampler(make_experiment("pbt", [RATE, DEPTH], **TEN), seed=0)
     proposals = sampler.propose([], 12)
-    assert len(proposals) == 10
-    pending = [make_trial(i, p, None, "Running") for i, p in enumerate(proposals)]
-    assert sampler.propose(pending, 1) == []
-    assert not sampler.exhausted(pending)
+    assert [each.labels[MEMBER] for each in proposals] == [str(member) for member in range(12)]
+    trials = [make_trial(i, p, 1.0 + i) for i, p in enumerate(proposals)]
+    assert sampler.propose(trials, 1)[0].labels[GENERATION] == "1"
 
 
 def test_a_genetic_algorithm_closes_in_on_the_optimum(make_experiment: Any, search: Any) -> None:

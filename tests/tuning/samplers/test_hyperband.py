@@ -33,22 +33,46 @@ def test_a_power_that_doubles_miss_by_a_bit_keeps_its_bracket() -> None:
 
 def test_promoted_trials_are_the_best_with_their_other_values_kept(make_experiment: Any, search: Any) -> None:
     sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
-    trials: list[Trial] = search(sampler, 100, lambda a: float(a["lr"]))
+    trials: list[Trial] = search(sampler, 22, lambda a: float(a["lr"]))
     assert [t.assignments["epochs"] for t in trials] == ["1"] * 9 + ["3"] * 3 + ["9"] + ["3"] * 5 + ["9"] + ["9"] * 3
     first, second = trials[:9], trials[9:12]
     assert [t.assignments["lr"] for t in second] == sorted((t.assignments["lr"] for t in first), key=float)[:3]
     assert second[0].labels == {
         "bracket": "2", "rung": "1", "promoted": min(first, key=lambda t: float(t.assignments["lr"])).name,
     }  # fmt: skip
-    assert sampler.exhausted(trials)
+
+
+def test_when_all_brackets_are_through_they_begin_again_with_other_configurations(
+    make_experiment: Any, search: Any
+) -> None:
+    sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
+    trials: list[Trial] = search(sampler, 44, lambda a: float(a["lr"]))
+    first, second = trials[:22], trials[22:]
+    assert [t.assignments["epochs"] for t in second] == [t.assignments["epochs"] for t in first]
+    assert [t.labels.get("round") for t in trials] == [None] * 22 + ["1"] * 22
+    assert not {t.assignments["lr"] for t in first} & {t.assignments["lr"] for t in second}
 
 
 def test_while_a_rung_waits_the_next_bracket_goes_on(make_experiment: Any, make_trial: Any, search: Any) -> None:
     sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
-    pending = [make_trial(i, p, None, "Running") for i, p in enumerate(sampler.propose([], 100))]
-    assert [t.labels["bracket"] for t in pending] == ["2"] * 9 + ["1"] * 5 + ["0"] * 3
-    assert sampler.propose(pending, 1) == []
-    assert not sampler.exhausted(pending)
+    pending = [make_trial(i, p, None, "Running") for i, p in enumerate(sampler.propose([], 20))]
+    assert [t.labels["bracket"] for t in pending] == ["2"] * 9 + ["1"] * 5 + ["0"] * 3 + ["2"] * 3
+    assert [t.labels.get("round") for t in pending] == [None] * 17 + ["1"] * 3
+
+
+def test_the_next_round_waits_for_no_promotion_that_is_due(make_experiment: Any, make_trial: Any, search: Any) -> None:
+    sampler = make_sampler(make_experiment("hyperband", [RATE, EPOCHS], **NINE), seed=0)
+    trials: list[Trial] = search(sampler, 17, lambda a: float(a["lr"]), batch=17)
+    (promoted,) = sampler.propose(trials, 1)
+    assert promoted.labels["rung"] == "1"
+
+
+def test_a_space_without_new_configurations_ends_with_its_last_bracket(make_experiment: Any, search: Any) -> None:
+    few = Parameter(name="lr", kind="discrete", values=("1", "2", "3", "4"))
+    sampler = make_sampler(make_experiment("hyperband", [few, EPOCHS], **NINE), seed=0)
+    trials: list[Trial] = search(sampler, 100, lambda a: float(a["lr"]))
+    assert len(trials) < 12
+    assert sampler.exhausted(trials)
 
 
 def test_failed_trials_are_never_promoted(make_experiment: Any, search: Any) -> None:

@@ -57,10 +57,9 @@ class PopulationSampler(Sampler):
                 latest[member] = record
                 if record.loss is not None:
                     results[member] = record
-        free = [m for m in range(self._size) if m not in latest or latest[m].ended]
-        if not free:
-            return None
-        member = min(free, key=lambda m: (_generation(latest.get(m)), m))
+        free = [m for m in range(max(self._size, len(latest))) if m not in latest or latest[m].ended]
+        # One more member where all train: a service has to propose whatever it is asked for.
+        member = min(free, key=lambda m: (_generation(latest.get(m)), m), default=len(latest))
         return self._next(member, latest.get(member), results, rng)
 
     def _next(

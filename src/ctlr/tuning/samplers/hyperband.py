@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,11 +48,12 @@ def _rung(resource: float, eta: float, s_max: int, s: int, i: int) -> Rung:
 
 
 class HyperbandSampler(Sampler):
-    """Brackets one after the other; configurations of the lowest rung are drawn at random.
+    """Brackets one after the other, and when all are through once more; the lowest rung's configurations are random.
 
     The resource is a parameter of the space that the algorithm sets; a promoted configuration keeps its other values.
-    While a rung waits for its trials, the next bracket goes on. Labels say where a trial stands: `bracket`, `rung` and,
-    if it was promoted, `promoted`, the trial that it follows.
+    While a rung waits for its trials the next bracket goes on, of the next round if need be: Katib takes nothing but
+    the number that it asks for, and a slow trial holds up no other. Labels say where a trial stands: `round` from the
+    second on, `bracket`, `rung` and, if it was promoted, `promoted`, the trial that it follows.
     """
 
     def __init__(self, experiment: Experiment, *, seed: int, earlier: Sequence[Trial] = ()) -> None:
@@ -84,7 +86,7 @@ class HyperbandSampler(Sampler):
             ) from error
 
     def exhausted(self, trials: Sequence[Trial]) -> bool:
-        """Whether every bracket is through."""
+        """Whether all configurations were drawn and every bracket is through."""
         self._history.follow(trials)
         if any(not record.ended for record in self._history.records):
             return False
@@ -93,14 +95,16 @@ class HyperbandSampler(Sampler):
     def _suggest(self, history: History, rng: np.random.Generator) -> Suggestion | None:
         placed = _placed(history)
         tried = {self._config(point) for point in history.seen}
-        for s, rungs in self._brackets.items():
-            first = placed.get((s, 0), [])
-            config = self._new_config(tried, rng) if len(first) < rungs[0].count else None
-            if config is not None:
-                return Suggestion(self._point(config, s, 0), {"bracket": str(s), "rung": "0"})
-            promoted = self._promote(placed, s, history)
-            if promoted is not None:
-                return promoted
+        latest = max((stand.turn for stand in placed), default=-1)
+        for turn in range(latest + 2):
+            for s, rungs in self._brackets.items():
+                lowest = _Stand(turn, s, 0)
+                config = self._new_config(tried, rng) if len(placed.get(lowest, [])) < rungs[0].count else None
+                if config is not None:
+                    return Suggestion(self._point(config, lowest), lowest.labels)
+                promoted = self._promote(placed, lowest, history)
+                if promoted is not None:
+                    return promoted
         return None
 
     def _new_config(self, tried: set[Point], rng: np.random.Generator) -> Point | None:
@@ -108,30 +112,49 @@ class HyperbandSampler(Sampler):
         config = next((drawn for drawn in draws if drawn not in tried), None)
         return self._others.unseen(tried, rng) if config is None else config
 
-    def _promote(self, placed: dict[tuple[int, int], list[Record]], s: int, history: History) -> Suggestion | None:
+    def _promote(self, placed: dict[_Stand, list[Record]], lowest: _Stand, history: History) -> Suggestion | None:
         """The next configuration of a bracket that climbs; None where none does (yet)."""
-        for i in range(1, s + 1):
-            below = placed.get((s, i - 1), [])
+        below = placed.get(lowest, [])
+        for rung in range(1, lowest.bracket + 1):
+            stand = _Stand(lowest.turn, lowest.bracket, rung)
             if any(not record.ended for record in below):
                 return None
             ranked = sorted((r for r in below if r.loss is not None), key=lambda r: (r.loss, below.index(r)))
-            for record in ranked[: self._brackets[s][i].count]:
-                point = self._point(self._config(record.point), s, i)
+            for record in ranked[: self._brackets[stand.bracket][rung].count]:
+                point = self._point(self._config(record.point), stand)
                 if point not in history.seen:
-                    return Suggestion(point, {"bracket": str(s), "rung": str(i), "promoted": record.name})
+                    return Suggestion(point, stand.labels | {"promoted": record.name})
+            below = placed.get(stand, [])
         return None
 
     def _config(self, point: Point) -> Point:
         return point[: self._index] + point[self._index + 1 :]
 
-    def _point(self, config: Point, s: int, i: int) -> Point:
-        return (*config[: self._index], self._resources[s][i], *config[self._index :])
+    def _point(self, config: Point, stand: _Stand) -> Point:
+        resource = self._resources[stand.bracket][stand.rung]
+        return (*config[: self._index], resource, *config[self._index :])
 
 
-def _placed(history: History) -> dict[tuple[int, int], list[Record]]:
+class _Stand(NamedTuple):
+    """Where a trial stands."""
+
+    turn: int
+    """Round of all brackets."""
+    bracket: int
+    rung: int
+
+    @property
+    def labels(self) -> dict[str, str]:
+        again = {"round": str(self.turn)} if self.turn else {}
+        return again | {"bracket": str(self.bracket), "rung": str(self.rung)}
+
+
+def _placed(history: History) -> dict[_Stand, list[Record]]:
     """The trials of each rung of each bracket."""
-    placed: dict[tuple[int, int], list[Record]] = {}
+    placed: dict[_Stand, list[Record]] = {}
     for record in history.records:
-        if "bracket" in record.labels and "rung" in record.labels:
-            placed.setdefault((int(record.labels["bracket"]), int(record.labels["rung"])), []).append(record)
+        labels = record.labels
+        if "bracket" in labels and "rung" in labels:
+            stand = _Stand(int(labels.get("round", 0)), int(labels["bracket"]), int(labels["rung"]))
+            placed.setdefault(stand, []).append(record)
     return placed
