@@ -83,8 +83,8 @@ def test_a_finite_space_that_is_tried_out_ends_it_as_succeeded(tmp_path: Path, s
     assert sorted(value_of(trial.assignments) for trial in outcome.trials) == [0, 0.1, 0.2, 0.3, 0.4]
 
 
-@pytest.mark.parametrize(("max_failed", "trials"), [(0, 1), (2, 3)])
-def test_more_failures_than_allowed_fail_it(tmp_path: Path, max_failed: int, trials: int) -> None:
+@pytest.mark.parametrize(("max_failed", "trials"), [(0, 1), (1, 1), (2, 2)])
+def test_as_many_failures_as_katib_bears_fail_it(tmp_path: Path, max_failed: int, trials: int) -> None:
     def fail(assignments: Mapping[str, str]) -> float:
         raise ValueError("the loss went up")
 
@@ -96,8 +96,16 @@ def test_more_failures_than_allowed_fail_it(tmp_path: Path, max_failed: int, tri
 
 
 def test_failed_trials_count_among_the_most_trials(tmp_path: Path) -> None:
-    outcome = call(search(max_failed=4, max_trials=4), tmp_path, lambda assignments: float("nan"))
-    assert (len(outcome.trials), outcome.reason) == (4, "ExperimentMaxTrialsReached")
+    values = iter([1.0, float("nan"), float("nan"), 2.0])
+    outcome = call(search(max_failed=4, max_trials=4, parallel=1), tmp_path, lambda assignments: next(values))
+    assert (len(outcome.trials), outcome.succeeded) == (4, True)
+    assert outcome.reason == "ExperimentMaxTrialsReached"
+
+
+def test_a_search_in_which_no_trial_has_a_value_has_failed(tmp_path: Path) -> None:
+    outcome = call(search(max_trials=4), tmp_path, lambda assignments: float("nan"))
+    assert (len(outcome.trials), outcome.succeeded, outcome.reason) == (4, False, "ExperimentFailed")
+    assert outcome.message.startswith("no trial has a value of loss; the last one that failed: ")
     assert outcome.optimum is None
 
 

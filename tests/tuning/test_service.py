@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_info
 import ctlr
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.asking import Proposer
 from ctlr.tuning.algorithms import ALGORITHMS
+from ctlr.tuning.asking import Proposer
 from ctlr.tuning.katib_api import load_messages
 from ctlr.tuning.samplers import SAMPLERS, make_sampler
 from ctlr.tuning.service import start_server
@@ -288,9 +288,7 @@ def locally(search: Experiment, total: int, parallel: int) -> list[dict[str, str
         proposal = proposer.ask(trials, pending, ended, ended)
         assert proposal is not None
         number = len(trials)
-        pending.append(
-            Trial(number=number, name=str(number), assignments=proposal.assignments, labels=proposal.labels)
-        )
+        pending.append(Trial(number=number, name=str(number), assignments=proposal.assignments, labels=proposal.labels))
         trials.append(pending[-1])
         if number + 1 >= parallel:
             done = trials[number + 1 - parallel]

@@ -41,7 +41,8 @@ class Verdict:
         self._own_goal = goal is None
         self._goal = experiment.objective.goal if goal is None else goal
         self._max_failed = math.inf if experiment.max_failed is None else experiment.max_failed
-        self._failed = 0
+        self._failed = self._valued = 0
+        self._last_reason = ""
         own = math.inf if experiment.max_trials is None else experiment.max_trials
         self.max_trials = min(own, math.inf if max_trials is None else max_trials)
         """Trials at most."""
@@ -56,16 +57,22 @@ class Verdict:
         if self.completion is not None:
             return
         self.decided_by = trial.number
-        self._failed += trial.status == "Failed"
+        self._valued += trial.value is not None
+        if trial.status == "Failed":
+            self._failed += 1
+            self._last_reason = trial.reason
         if trial.status in ("Succeeded", "EarlyStopped") and reached(self._objective, self._goal, trial.value):
             message = f"{trial.name} reached the goal: {self._objective.metric}={trial.value:g}"
             self.completion = completed(GOAL, message, final=self._own_goal)
-        elif self._failed > self._max_failed:
-            message = f"{self._failed} trials failed, more than maxFailedTrialCount, {self._max_failed}"
-            self.completion = completed(FAILED, f"{message}; the last one: {trial.reason}")
+        elif self._failed and self._failed >= self._max_failed:  # as Katib counts
+            message = f"{self._failed} trials failed, and maxFailedTrialCount is {self._max_failed}"
+            self.completion = completed(FAILED, f"{message}; the last one: {self._last_reason}")
 
     def out_of_trials(self, *, exhausted: bool) -> Completion:
-        """The end for want of trials: as many as there may be, or as there are."""
+        """The end for want of trials: as many as there may be, or as there are; a failure where none has a value."""
+        if not self._valued and self._failed:
+            message = f"no trial has a value of {self._objective.metric}"
+            return completed(FAILED, f"{message}; the last one that failed: {self._last_reason}")
         if exhausted:
             return completed(EXHAUSTED, "every point of the search space was tried")
         return completed(MAX_TRIALS, f"{self.max_trials} trials were run", final=not self._narrowed)

@@ -6,7 +6,9 @@ implementation of `SearchBackend`.
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from typing import Any, Literal, Protocol
 from ctlr.errors import ClusterError
 from ctlr.interrupts import held
 from ctlr.specs import Experiment, Trial, TrialReport
+from ctlr.tuning.ending import Verdict
 from ctlr.tuning.journal import Completion
 from ctlr.tuning.local import Outcome
 from ctlr.tuning.status import best_trial
@@ -26,6 +29,8 @@ __all__ = ["Fault", "Policy", "RemoteOutcome", "SearchBackend", "State", "run_re
 Policy = Literal["keep", "delete"]
 """Whether an experiment that has ended stays on the cluster, with what its trials left there."""
 
+_SUFFIX = re.compile(r"-[a-z0-9]{4,10}\b")
+"""What Katib and Kubernetes draw for the name of a trial and of a pod."""
 STUCK_SECONDS = 15.0
 """Between looks at trials that do not start."""
 
@@ -178,6 +183,8 @@ class _Follower:
     ended: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     stuck: dict[str, Fault] = field(default_factory=dict)
+    noticed: set[str] = field(default_factory=set)
+    """What was told, without the names of trials and pods, which are new each time."""
 
     def follow(self, seconds: float) -> State:
         """The last state."""
@@ -219,10 +226,11 @@ class _Follower:
         found = dict(self.backend.explain(active)) if active else {}
         if not state.trials and (reason := self.backend.hindrance(self.experiment)):
             found = {self.experiment.name: Fault(reason)}
-        known = {fault.reason for fault in self.stuck.values()}
         for name, fault in found.items():
-            if fault.reason not in known:
-                known.add(fault.reason)
+            gist = fault.reason.replace(name, "")
+            gist = _SUFFIX.sub("", gist)
+            if gist not in self.noticed:
+                self.noticed.add(gist)
                 self.on_notice(f"{name} does not start: {fault.reason}")
         self.stuck = found
 
@@ -235,23 +243,36 @@ class _Follower:
 
 
 def _outcome(experiment: Experiment, backend: SearchBackend, state: State, follower: _Follower) -> RemoteOutcome:
-    assert state.completion is not None
     trials = tuple(follower.explained(trial) for trial in state.trials)
-    message = state.completion.message
-    if not state.completion.succeeded:
+    completion = _judged(experiment, state.completion, trials)
+    message = completion.message
+    if not completion.succeeded:
         message = "; ".join([message, *_failures(trials)])
     return RemoteOutcome(
         trials=trials,
-        succeeded=state.completion.succeeded,
-        reason=state.completion.reason,
+        succeeded=completion.succeeded,
+        reason=completion.reason,
         message=message,
         optimum=best_trial(experiment.objective, trials),
         seed=seed_of(experiment),
         started=state.started,
-        completed=state.completion.time,
+        completed=completion.time,
         document=state.document,
         place=backend.place,
     )
+
+
+def _judged(experiment: Experiment, completion: Completion | None, trials: Sequence[Trial]) -> Completion:
+    """The end as it would be on this machine: Katib takes a trial that printed no number for one that succeeded."""
+    assert completion is not None
+    if not completion.succeeded:
+        return completion
+    verdict = Verdict(experiment, goal=None, max_trials=None)
+    for trial in trials:
+        if trial.ended:
+            verdict.count(trial)
+    own = verdict.completion or verdict.out_of_trials(exhausted=False)
+    return completion if own.succeeded else dataclasses.replace(own, time=completion.time)
 
 
 def _failures(trials: Sequence[Trial]) -> Iterator[str]:

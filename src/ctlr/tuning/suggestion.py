@@ -1,10 +1,10 @@
 """Katib's requests for suggestions, as values and back.
 
 A request holds all that its answer depends on, so any instance of the service answers it, also after a restart. Of a
-proposal Katib 0.19 returns two things: the name of its trial, which the reply chooses, and the settings of the algorithm
-that the reply returned, which it stores with the Suggestion. So a trial's number stands in its name, and one setting
-holds the rest: labels, which Katib puts onto the trial and does not send back, and proposals whose trials have not
-ended: Katib hides trials that end without metrics, and those not yet created.
+proposal Katib 0.19 returns two things: the name of its trial, which the reply chooses, and the settings that the reply
+returned, which it stores with the Suggestion. So a trial's number stands in its name, and one setting holds the rest:
+labels, which Katib puts onto the trial and does not send back, and proposals whose trials have not ended: Katib hides
+trials that end without metrics, and those not yet created.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def _explain(
             reason = f"{trial.reason}; {reason or 'its pod is gone'}"
         return Fault(reason) if reason else None
     pod = pods[-1]
-    reason = _from_pod(pod, events)
+    reason = _from_pod(pod, events, container)
     if not failed:
         return Fault(reason) if reason else None
     tail = _tail(connection, pod, container)
@@ -111,10 +111,15 @@ def _tail(connection: Connection, pod: Object, container: str) -> str:
     return ""
 
 
-def _from_pod(pod: Object, events: Sequence[Object]) -> str:
-    """What is amiss with a pod; empty where nothing is."""
+def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
+    """What is amiss with a pod; empty where nothing is.
+
+    The container that trains speaks first: statuses come sorted by name, and Katib's sidecar, which ends with an exit
+    code of its own when the trial fails, sorts before most.
+    """
     status = pod.get("status") or {}
     states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    states.sort(key=lambda each: each["name"] != container)
     told = (*filter(None, (_from_container(pod, each) for each in states)),)
     if told:
         return str(told[0])

@@ -127,6 +127,8 @@ class Roll:
         state: TrialStatus = _STATUSES.get(word, "Created")
         metrics = self._metrics(status)
         value = metrics.get(self._experiment.objective.metric)
+        if state == "EarlyStopped" and value is None and not over:
+            state = "Running"  # its observation comes moments after its status
         if state in ("Created", "Running") and over:
             state, reason = "Killed", "the experiment ended before it"
         if word == "MetricsUnavailable" or (state == "Succeeded" and value is None):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from ctlr.errors import ClusterError, ConfigError
 from ctlr.interrupts import check
 from ctlr.specs import Experiment, Trial
+from ctlr.tuning.ending import MAX_TRIALS
+from ctlr.tuning.journal import Completion
 from ctlr.tuning.katib.connection import (
     ConflictError,
     Connection,
@@ -41,6 +44,8 @@ PATIENCE_SECONDS = 300.0
 _BETWEEN_WATCHES = 0.2
 """Spares a server that ends each watch at once."""
 _LEAVING_SECONDS = 120.0
+_LATE_SECONDS = 30.0
+"""After an Experiment's end, for the values of trials that were stopped early."""
 
 Object = dict[str, Any]
 
@@ -61,6 +66,8 @@ class KatibSearch:
         self._container = ""
         self._owner: Owner | None = None
         self._uid = ""
+        self._past: Completion | None = None
+        """An end that the Experiment goes on after, since its counts were raised."""
 
     @property
     def place(self) -> str:
@@ -124,6 +131,7 @@ class KatibSearch:
             )
         self._uid = metadata["uid"]
         change = self._change(experiment, existing)
+        self._past = _outgrown(existing, change)
         if change:
             change.setdefault("metadata", {})["resourceVersion"] = metadata["resourceVersion"]
             self._connection.patch_experiment(experiment.name, change)
@@ -158,6 +166,8 @@ class KatibSearch:
                 for document in self._documents(experiment.name):
                     state = self._state(roll, document)
                     pauses.reset()
+                    if state.completion is not None and self._waits_for_values(state):
+                        break  # the Experiment changes no more: it is read anew
                     yield state
                     if state.completion is not None:
                         return
@@ -166,6 +176,12 @@ class KatibSearch:
             except UnreachableError as error:
                 pauses.sleep(error)
             time.sleep(_BETWEEN_WATCHES)
+
+    def _waits_for_values(self, state: State) -> bool:
+        """Whether a trial that was stopped early is still without the value that Katib notes moments later."""
+        assert state.completion is not None
+        late = any(trial.status == "EarlyStopped" and trial.value is None for trial in state.trials)
+        return late and (datetime.now(UTC) - state.completion.time).total_seconds() < _LATE_SECONDS
 
     def _documents(self, name: str) -> Iterator[Object]:
         """The Experiment as it is, and as it changes during one watch."""
@@ -191,6 +207,8 @@ class KatibSearch:
 
     def _state(self, roll: Roll, document: Object) -> State:
         completion, started = completion_of(document), started_of(document)
+        if self._past is not None and completion is not None and completion.time <= self._past.time:
+            completion = None
         trials = self._connection.trials(document["metadata"]["name"])
         ours = [each for each in trials if _belongs(each, self._uid)]
         document["metadata"].pop("managedFields", None)
@@ -223,6 +241,14 @@ class KatibSearch:
         pod = own_pod(self._connection)
         if pod is not None and "deletionTimestamp" not in pod["metadata"]:
             self.remove(experiment)
+
+
+def _outgrown(existing: Object, change: Object) -> Completion | None:
+    """The end of an Experiment that Katib starts again for this change: it had all of its trials, and may have more."""
+    completion = completion_of(existing)
+    trials = (existing.get("status") or {}).get("trials", 0)
+    more = (change.get("spec") or {}).get("maxTrialCount", 0) > trials
+    return completion if completion is not None and completion.reason == MAX_TRIALS and more else None
 
 
 def _belongs(trial: Object, uid: str) -> bool:
