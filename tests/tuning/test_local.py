@@ -103,7 +103,7 @@ def test_failed_trials_count_among_the_most_trials(tmp_path: Path) -> None:
 
 
 def test_a_search_in_which_no_trial_has_a_value_has_failed(tmp_path: Path) -> None:
-    outcome = call(search(max_trials=4), tmp_path, lambda assignments: float("nan"))
+    outcome = call(search(max_trials=4, max_failed=None), tmp_path, lambda assignments: float("nan"))
     assert (len(outcome.trials), outcome.succeeded, outcome.reason) == (4, False, "ExperimentFailed")
     assert outcome.message.startswith("no trial has a value of loss; the last one that failed: ")
     assert outcome.optimum is None
