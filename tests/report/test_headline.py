@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from ctlr.report.headline import answer, listed
+from ctlr.report.formats import listed
+from ctlr.report.headline import answer
 from ctlr.report.sections import Section, load, sections
 from ctlr.report.statistics import Estimate, Gain, VarianceParts, Verdict
 from ctlr.report.tables import CountRow, GainRow, Rows, ScoreRow

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from ctlr.report.sections import Section, load, sections
 from ctlr.report.statistics import Estimate, Gain, VarianceParts, Verdict
 from ctlr.report.tables import GainRow, Rows, ScoreRow
 from ctlr.report.views import method_styles, view
+from ctlr.report.winner import winners
 
 
 def parts(n_seeds: int) -> VarianceParts:
@@ -108,3 +110,21 @@ def test_baselines_stand_in_the_tables_and_in_no_verdict_over_scratch(beside: An
     card = model_card([seen], title="age", root=beside.root)
     assert "**Method:** supervised" in card
     assert "**Difference to the best baseline, linear:** +0.1" in card
+
+
+def test_sizes_of_which_the_same_is_to_be_said_share_a_sentence(section: Section) -> None:
+    scores = {"mean": 14.4, "scratch": 14.3, "supervised": 10.0, "linear": 9.6}
+    first, second, third = (
+        rows(scores | {"supervised": best}, [], [gain("supervised", n, -0.4, -1.1, high)], n)
+        for n, best, high in ((20, 10.0, 0.3), (50, 9.8, 0.2), (100, 9.9, -0.1))
+    )
+    found = dataclasses.replace(
+        first, scores=[*first.scores, *second.scores, *third.scores], references=dict.fromkeys((20, 50, 100), "linear"),
+        over_references=[*first.over_references, *second.over_references, *third.over_references],
+    )  # fmt: skip
+    said = winners(section, found).replace("\u00a0", " ")
+    assert said.startswith(
+        "A baseline, ‘linear’, has the lowest MAE, 9.6 years, at 20 + 20 and 50 + 50 labelled subjects (training + "
+        "validation); the best method, ‘supervised’, has 10.0 and 9.8: no measurable difference. A baseline, ‘linear’, "
+        "has the lowest MAE, 9.6 years, at 100 + 100; the best method, ‘supervised’, has 9.9: ‘supervised’ is 0.4"
+    )

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ctlr.report import displays
 from ctlr.report.costs import StepRow, duration, step_rows, steps_table, time_rows, time_table
-from ctlr.report.formats import Cell, Table
-from ctlr.report.headline import listed
+from ctlr.report.formats import Cell, Table, listed
 from ctlr.report.pair_view import TRANSFER_TERMS, PairView, pair_view
 from ctlr.report.plots import Style
 from ctlr.report.sections import Done, load, sections

@@ -15,6 +15,7 @@ __all__ = [
     "Table",
     "Tone",
     "decimals",
+    "listed",
     "markdown",
     "number",
     "records_csv",
@@ -58,6 +59,12 @@ def decimals(values: Iterable[float]) -> int:
     """Digits after the point that leave the largest value three in all: 312 -> 0, 31.2 -> 1, 3.12 -> 2, 0.312 -> 3."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     return min(max(3 - math.ceil(math.log10(largest)), 0), 6) if largest > 0 else 2
+
+
+def listed(items: Sequence[object], word: str = "and") -> str:
+    """`20, 50 and 100`."""
+    *most, last = map(str, items)
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def number(value: float | None, digits: int, *, sign: bool = False) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from ctlr.report.check_words import claim_words
 from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, score_digits, unit
-from ctlr.report.formats import number
+from ctlr.report.formats import listed, number
 from ctlr.report.sections import Section
 from ctlr.report.tables import GainRow, Rows
 from ctlr.report.winner import winners
 from ctlr.specs import METRICS
 
-__all__ = ["Answer", "answer", "listed"]
+__all__ = ["Answer", "answer"]
 
 MOST_NAMED, NAMED = 4, 3
 """Up to four methods that stand at a size are named; of more, the first three."""
@@ -27,12 +27,6 @@ class Answer:
     text: str
     notes: tuple[str, ...]
     """What weakens it."""
-
-
-def listed(items: Sequence[object], word: str = "and") -> str:
-    """`20, 50 and 100`."""
-    *most, last = map(str, items)
-    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def answer(section: Section, rows: Rows) -> Answer:

@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ctlr.report.displays import VERDICTS, interval, interval_words, metric_label, score_digits
-from ctlr.report.formats import Cell, Table, number
-from ctlr.report.headline import listed
+from ctlr.report.formats import Cell, Table, listed, number
 from ctlr.report.plots import Style, label_ends
 from ctlr.report.sections import Section
 from ctlr.report.statistics import Estimate

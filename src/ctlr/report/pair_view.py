@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ctlr.report.displays import METRIC_WORDS, metric_label, n_tested, p_words, percent
 from ctlr.report.foretelling import FEWEST_PAIRS, chance_of_perfection
-from ctlr.report.formats import Table, decimals, number
-from ctlr.report.headline import listed
+from ctlr.report.formats import Table, decimals, listed, number
 from ctlr.report.pair_pictures import PairPictures, pair_pictures
 from ctlr.report.pair_plots import score_plot
 from ctlr.report.pair_tables import (

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ctlr.report.displays import interval, metric_label, p_words, percent, verdict_cell
-from ctlr.report.formats import Cell, Table, decimals, number
-from ctlr.report.headline import Answer, listed
+from ctlr.report.formats import Cell, Table, decimals, listed, number
+from ctlr.report.headline import Answer
 from ctlr.report.svg import Panel
 from ctlr.report.sweep_plot import sweep_plot
 from ctlr.report.sweeps import PLAIN, Comparison, Setting, Sweep, option_words, value_words

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from ctlr.report.check_cells import check_record, false_cell
 from ctlr.report.displays import METRIC_WORDS, VERDICTS, interval, p_words, percent, verdict_cell
-from ctlr.report.formats import Cell, Table, decimals, number
-from ctlr.report.headline import listed
+from ctlr.report.formats import Cell, Table, decimals, listed, number
 from ctlr.report.search_stages import Line
 from ctlr.report.sections import Done, Section
 from ctlr.report.statistics import Gain

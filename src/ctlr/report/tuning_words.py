@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ctlr.report.displays import capital, metric_words
-from ctlr.report.headline import listed
+from ctlr.report.formats import listed
 from ctlr.report.search_stages import Line, metric_of
 from ctlr.report.sections import Done
 from ctlr.report.tuning import LIMIT, Budget, LedgerRow, SpreadRow

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Hashable, Sequence
 
 from ctlr.report.displays import METRIC_WORDS, gain_digits, percent, score_digits, unit
-from ctlr.report.formats import number
+from ctlr.report.formats import listed, number
 from ctlr.report.sections import Section
 from ctlr.report.tables import GainRow, Rows
 from ctlr.specs import METRICS
@@ -17,21 +18,38 @@ MOST = 3
 
 
 def winners(section: Section, rows: Rows) -> str:
-    """One sentence a size; empty where no baseline finished."""
+    """One sentence a size, or for sizes of which the same is to be said; empty where no baseline finished."""
     sizes = sorted(rows.references)
     shown = sizes if len(sizes) <= MOST else [sizes[0], sizes[-1]]
-    return " ".join(_at(section, rows, size, first=size == shown[0]) for size in shown)
+    alike = [list(group) for _, group in itertools.groupby(shown, key=lambda size: _gist(section, rows, size))]
+    return " ".join(_at(section, rows, group, first=group is alike[0]) for group in alike)
 
 
-def _at(section: Section, rows: Rows, size: int, *, first: bool) -> str:
+def _gist(section: Section, rows: Rows, size: int) -> Hashable:
+    """What sizes share that one sentence speaks of: a baseline has the same score, and the same method is as good."""
+    best, rival, values = _best(section, rows, size)
+    if best not in section.references or rival is None:
+        return size
+    row = _row(rows.over_references, rival, size)
+    return (best, rival, values[best]) if row is not None and row.gain.tested and not row.stands else size
+
+
+def _best(section: Section, rows: Rows, size: int) -> tuple[str, str | None, dict[str, str]]:
+    """Who has the best score, the best method, and everybody's score as it is shown."""
     means = {row.method: row.estimate.mean for row in rows.scores if row.n_train == size}
     pick = min if METRICS[section.task.headline] == "min" else max
     best = pick(means, key=lambda method: means[method])
     trained = [method for method in means if method != section.floor and method not in section.references]
     rival = pick(trained, key=lambda method: means[method]) if trained else None
     digits = score_digits(rows.scores)
-    values = {method: number(mean, digits) for method, mean in means.items()}
-    place = f"at {section.labelled(size)}{' labelled subjects (training + validation)' if first else ''}"
+    return best, rival, {method: number(mean, digits) for method, mean in means.items()}
+
+
+def _at(section: Section, rows: Rows, sizes: Sequence[int], *, first: bool) -> str:
+    size = sizes[0]
+    best, rival, values = _best(section, rows, size)
+    where = listed([section.labelled(each) for each in sizes])
+    place = f"at {where}{' labelled subjects (training + validation)' if first else ''}"
     word = "lowest" if METRICS[section.task.headline] == "min" else "highest"
     measure = f" {unit(section.task)}" if unit(section.task) and section.task.headline in ("mae", "rmse") else ""
     wins = f"has the {word} {METRIC_WORDS[section.task.headline]}, {values[best]}{measure}, {place}"
@@ -41,7 +59,8 @@ def _at(section: Section, rows: Rows, size: int, *, first: bool) -> str:
         told = f"A baseline, ‘{best}’, {wins}"
         if rival is None:
             return f"{told}."
-        return f"{told}; the best method, ‘{rival}’, has {values[rival]}: {_difference(rows, rival, size, first)}."
+        theirs = listed([_best(section, rows, each)[2][rival] for each in sizes])
+        return f"{told}; the best method, ‘{rival}’, has {theirs}: {_difference(rows, rival, size, first)}."
     label = rows.references[size]
     other = f"the best baseline, ‘{label}’, has {values[label]}: {_difference(rows, best, size, first)}"
     return f"‘{best}’ {wins}: {_over_scratch(section, rows, best, size, first)}; {other}."
