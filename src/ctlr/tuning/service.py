@@ -56,7 +56,7 @@ def suggest(experiment: Experiment, trials: Sequence[Trial], n: int, earlier: Se
     if len(found) == n:
         return found
     _log.warning("%s: all places of the space were proposed; maxTrialCount is too large.", experiment.name)
-    proposed = (each.assignments for each in (*earlier, *trials, *found))
+    proposed = [each.assignments for each in (*earlier, *trials)] + [each.assignments for each in found]
     places = list({frozenset(each.items()): each for each in proposed}.values())
     made = len(trials) + len(found)
     return [*found, *(Proposal(assignments=places[i % len(places)]) for i in range(made, len(trials) + n))]
