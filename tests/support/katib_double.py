@@ -1,8 +1,9 @@
 """Katib's part, played: Experiments become Trials, Trials become Jobs, and what those print becomes a status.
 
 It talks to any API server through the `kubernetes` client, so the same double drives real Jobs on a real cluster. The
-algorithms are CTLR's own. Left out: the suggestion services, the webhooks, the sidecar that collects metrics (their
-place is taken by the log of the trial's container), early stopping.
+algorithms are CTLR's own. When an Experiment ends, and goes on again, was held against Katib 0.19's source
+(experiment_controller.go, status_util.go). Left out: the suggestion services, the webhooks, the sidecar that collects
+metrics (their place is taken by the log of the trial's container), early stopping.
 """
 
 import json
@@ -16,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.tuning.collect import MetricsReader, Tally, metric_names
-from ctlr.tuning.ending import Verdict
+from ctlr.tuning.ending import MAX_TRIALS, Verdict, completed
 from ctlr.tuning.journal import Completion
 from ctlr.tuning.manifest import parse_experiment, rendered_spec
 from ctlr.tuning.samplers import Sampler, make_sampler
@@ -79,6 +80,7 @@ class KatibDouble:
         if "deletionTimestamp" in document["metadata"]:
             return
         run = self._runs.setdefault(uid, _Run(document))
+        run.restart(document)
         if run.completion is not None:
             return
         trials = self._list("trials", f"katib.kubeflow.org/experiment={run.experiment.name}")
@@ -184,6 +186,14 @@ class _Run:
         self.completion: Completion | None = None
         self.shown: Object = {}
 
+    def restart(self, document: Object) -> None:
+        """Go on where the Experiment had all its trials, may be resumed and may have more."""
+        spec = document["spec"]
+        more = spec.get("maxTrialCount", 0) > len(self.trials) and spec.get("resumePolicy", "Never") != "Never"
+        if self.completion is not None and self.completion.reason == MAX_TRIALS and more:
+            manifest = {key: document[key] for key in ("apiVersion", "kind", "metadata", "spec")}
+            self.experiment, self.completion = parse_experiment(manifest), None
+
     def proposed(self) -> list[Trial]:
         """Trials to start now: as many as may run at once and are still wanted."""
         active = sum(not trial.ended for trial in self.trials)
@@ -241,7 +251,9 @@ class _Run:
             return None
         exhausted = self.sampler.exhausted(self.trials)
         if exhausted or len(self.trials) >= (self.experiment.max_trials or 10**9):
-            return verdict.out_of_trials(exhausted=exhausted)
+            end = verdict.out_of_trials(exhausted=exhausted)
+            # Katib asks for no value.
+            return end if end.succeeded else completed(MAX_TRIALS, "Experiment has succeeded")
         return None
 
     def status(self) -> Object:

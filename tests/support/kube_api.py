@@ -168,6 +168,7 @@ class Node:
         self._api.warn(job["metadata"]["namespace"], "Job", job["metadata"]["name"], "FailedCreate", message)
 
     def _pod(self, job: Object, phase: str, state: Object | None, log: str | None, **status: Any) -> None:
+        """Statuses come sorted by name; Katib's sidecar ends with 255 beside a trial that failed (Katib 0.19)."""
         name = f"{job['metadata']['name']}-pod"
         template = job["spec"]["template"]
         container = template["spec"]["containers"][0]["name"]
@@ -175,6 +176,10 @@ class Node:
             self._api.logs[name, container] = log
         owner = {"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
         states = [] if state is None else [{"name": container, "state": state}]
+        if phase == "Failed":
+            beside = {"terminated": {"exitCode": 255, "reason": "Error"}}
+            states += [{"name": each["name"], "state": beside} for each in template["spec"]["containers"][1:]]
+        states.sort(key=lambda each: each["name"])
         pod = {
             "metadata": {"name": name, "labels": template["metadata"]["labels"], "ownerReferences": [owner]},
             "spec": template["spec"], "status": {"phase": phase, "containerStatuses": states, **status},

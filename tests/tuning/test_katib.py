@@ -10,6 +10,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ctlr.tuning.functions import FunctionLauncher
 from ctlr.tuning.katib import RIGHTS, KatibSearch, connect, run_on_katib, submit_to_katib
 from ctlr.tuning.katib import connection as connecting
 from ctlr.tuning.katib.connection import Connection
+from ctlr.tuning.katib.objects import Roll
 from ctlr.tuning.local import run_experiment
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.tuning.remote import RemoteOutcome, run_remotely
@@ -470,6 +472,63 @@ def test_the_sidecars_log_is_read_where_katib_moved_the_output_there(lab: Lab) -
 
     trial = failing(lab, fail).trials[0]
     assert (trial.reason, trial.tail) == ("exit code 1: MemoryError", "epoch=1\nMemoryError")
+
+
+def test_the_container_that_trains_says_why_though_the_sidecar_sorts_before_it(lab: Lab) -> None:
+    def fail(node: Node, job: Object) -> None:
+        containers = job["spec"]["template"]["spec"]["containers"]
+        containers.append({"name": "metrics-logger-and-collector", "image": "katib"})
+        node.fail(job, "", exitCode=7)
+
+    search = manifest(container={"name": "trial"}, maxFailedTrialCount=0, parallelTrialCount=1)
+    search["spec"]["trialTemplate"]["primaryContainerName"] = "trial"
+    lab.play(fail)
+    assert run(parse_experiment(search)).trials[0].reason == "exit code 7"
+
+
+def test_a_search_without_a_value_has_failed_though_katib_says_that_it_succeeded(lab: Lab) -> None:
+    lab.play(lambda node, job: node.succeed(job, "done\n"))
+    changed = manifest()
+    del changed["spec"]["maxFailedTrialCount"]
+    outcome = run(parse_experiment(changed))
+    assert outcome.document["status"]["conditions"][-1]["type"] == "Succeeded"
+    assert (outcome.succeeded, outcome.reason, len(outcome.trials)) == (False, "ExperimentFailed", 4)
+    assert outcome.message.startswith("no trial has a value of loss")
+
+
+def test_an_experiment_that_may_have_more_trials_goes_on_before_it_is_told(lab: Lab) -> None:
+    assert len(run(experiment(resumePolicy="LongRunning", maxTrialCount=3)).trials) == 3
+    more = run(experiment(resumePolicy="LongRunning", maxTrialCount=5))
+    assert (len(more.trials), more.succeeded) == (5, True)
+
+
+def test_a_trial_that_printed_no_number_has_failed_though_katib_says_that_it_succeeded() -> None:
+    """Katib 0.19 notes the text `nan` and counts the trial as succeeded."""
+    trial = {
+        "metadata": {"name": "square-a"},
+        "spec": {"parameterAssignments": [{"name": "x", "value": "0.5"}]},
+        "status": {
+            "conditions": [{"type": "Succeeded", "status": "True", "message": "Trial has succeeded"}],
+            "observation": {"metrics": [{"name": "loss", "min": "nan", "max": "nan", "latest": "nan"}]},
+        },
+    }
+    (read,) = Roll(experiment()).read([trial], datetime(2026, 11, 26, tzinfo=UTC), over=False)
+    assert (read.status, read.value) == ("Failed", None)
+    assert read.reason.startswith("reported no loss")
+
+
+def test_a_trial_that_was_stopped_early_has_ended_once_its_value_is_there() -> None:
+    stopped = {
+        "metadata": {"name": "square-a"},
+        "spec": {"parameterAssignments": [{"name": "x", "value": "0.5"}]},
+        "status": {"conditions": [{"type": "EarlyStopped", "status": "True", "message": "Trial is early stopped"}]},
+    }
+    began = datetime(2026, 11, 26, tzinfo=UTC)
+    (trial,) = Roll(experiment()).read([stopped], began, over=False)
+    assert trial.status == "Running"
+    stopped["status"]["observation"] = {"metrics": [{"name": "loss", "min": "0.5", "max": "0.9", "latest": "0.9"}]}
+    (trial,) = Roll(experiment()).read([stopped], began, over=False)
+    assert (trial.status, trial.value) == ("EarlyStopped", 0.5)
 
 
 def test_a_goal_that_is_reached_ends_the_others_as_killed(lab: Lab) -> None:

@@ -12,7 +12,6 @@ from ctlr.errors import ClusterError, ConfigError
 from ctlr.interrupts import check
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.ending import MAX_TRIALS
-from ctlr.tuning.journal import Completion
 from ctlr.tuning.katib.connection import (
     ConflictError,
     Connection,
@@ -66,8 +65,8 @@ class KatibSearch:
         self._container = ""
         self._owner: Owner | None = None
         self._uid = ""
-        self._past: Completion | None = None
-        """An end that the Experiment goes on after, since its counts were raised."""
+        self._past = -1
+        """With how many trials the Experiment had ended before its counts were raised; it goes on after that end."""
 
     @property
     def place(self) -> str:
@@ -207,7 +206,7 @@ class KatibSearch:
 
     def _state(self, roll: Roll, document: Object) -> State:
         completion, started = completion_of(document), started_of(document)
-        if self._past is not None and completion is not None and completion.time <= self._past.time:
+        if completion is not None and completion.reason == MAX_TRIALS and _trials(document) <= self._past:
             completion = None
         trials = self._connection.trials(document["metadata"]["name"])
         ours = [each for each in trials if _belongs(each, self._uid)]
@@ -243,12 +242,16 @@ class KatibSearch:
             self.remove(experiment)
 
 
-def _outgrown(existing: Object, change: Object) -> Completion | None:
-    """The end of an Experiment that Katib starts again for this change: it had all of its trials, and may have more."""
-    completion = completion_of(existing)
-    trials = (existing.get("status") or {}).get("trials", 0)
+def _trials(document: Object) -> int:
+    """How many trials an Experiment has, as its status says."""
+    return int((document.get("status") or {}).get("trials", 0))
+
+
+def _outgrown(existing: Object, change: Object) -> int:
+    """With how many trials an Experiment had ended that Katib starts again for this change; -1 where it does not."""
+    completion, trials = completion_of(existing), _trials(existing)
     more = (change.get("spec") or {}).get("maxTrialCount", 0) > trials
-    return completion if completion is not None and completion.reason == MAX_TRIALS and more else None
+    return trials if completion is not None and completion.reason == MAX_TRIALS and more else -1
 
 
 def _belongs(trial: Object, uid: str) -> bool:
