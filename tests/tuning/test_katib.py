@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from katib_lab import SPACE, Lab, by_the_book, laboratory, manifest
@@ -29,7 +30,7 @@ from ctlr.tuning.katib.connection import Connection
 from ctlr.tuning.katib.objects import Roll
 from ctlr.tuning.local import run_experiment
 from ctlr.tuning.manifest import parse_experiment
-from ctlr.tuning.remote import RemoteOutcome, run_remotely
+from ctlr.tuning.remote import Fault, RemoteOutcome, State, _Follower, run_remotely
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -458,6 +459,21 @@ def test_a_trial_that_merely_runs_is_not_said_to_be_stuck(lab: Lab) -> None:
     with pytest.raises(ClusterError, match=r"The same command|the same command follows it again"):
         run(experiment(), timeout=1, on_notice=notices.append)
     assert notices == []
+
+
+def test_a_reason_is_told_once_whatever_the_pods_are_called() -> None:
+    told: list[str] = []
+    trials = [Trial(number=n, name=f"square-0a1b-000{n}", assignments={}) for n in range(2)]
+    faults = {
+        each.name: Fault(f'pods "{each.name}-{end}" cannot start') for each, end in zip(trials, "xy", strict=True)
+    }
+    backend = mock.Mock(explain=lambda active: faults)
+    follower = _Follower(experiment(), backend, lambda trial, report: None, told.append)
+    state = State(trials=tuple(trials), started=datetime(2026, 11, 26, tzinfo=UTC), completion=None, document={})
+    for _ in range(2):
+        follower._look_for_stuck(state)
+        faults[trials[1].name] = Fault(f'pods "{trials[1].name}-z" cannot start')
+    assert told == ['square-0a1b-0000 does not start: pods "square-0a1b-0000-x" cannot start']
 
 
 def test_the_sidecars_log_is_read_where_katib_moved_the_output_there(lab: Lab) -> None:

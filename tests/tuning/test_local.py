@@ -109,6 +109,14 @@ def test_a_search_in_which_no_trial_has_a_value_has_failed(tmp_path: Path) -> No
     assert outcome.optimum is None
 
 
+def test_a_search_cut_short_without_a_value_goes_on(tmp_path: Path) -> None:
+    endless = search(max_trials=4, max_failed=None)
+    cut = call(endless, tmp_path, lambda assignments: float("nan"), max_trials=2)
+    assert (len(cut.trials), cut.reason) == (2, "ExperimentFailed")
+    resumed = call(endless, tmp_path, resume=True)
+    assert (len(resumed.trials), resumed.succeeded) == (4, True)
+
+
 def test_more_parallel_trials_than_trials_do_no_harm(tmp_path: Path) -> None:
     assert len(call(search(max_trials=2, parallel=8), tmp_path).trials) == 2
 

@@ -72,7 +72,8 @@ class Verdict:
         """The end for want of trials: as many as there may be, or as there are; a failure where none has a value."""
         if not self._valued and self._failed:
             message = f"no trial has a value of {self._objective.metric}"
-            return completed(FAILED, f"{message}; the last one that failed: {self._last_reason}")
+            final = exhausted or not self._narrowed
+            return completed(FAILED, f"{message}; the last one that failed: {self._last_reason}", final=final)
         if exhausted:
             return completed(EXHAUSTED, "every point of the search space was tried")
         return completed(MAX_TRIALS, f"{self.max_trials} trials were run", final=not self._narrowed)

@@ -29,8 +29,6 @@ __all__ = ["Fault", "Policy", "RemoteOutcome", "SearchBackend", "State", "run_re
 Policy = Literal["keep", "delete"]
 """Whether an experiment that has ended stays on the cluster, with what its trials left there."""
 
-_SUFFIX = re.compile(r"-[a-z0-9]{4,10}\b")
-"""What Katib and Kubernetes draw for the name of a trial and of a pod."""
 STUCK_SECONDS = 15.0
 """Between looks at trials that do not start."""
 
@@ -184,7 +182,7 @@ class _Follower:
     told: set[str] = field(default_factory=set)
     stuck: dict[str, Fault] = field(default_factory=dict)
     noticed: set[str] = field(default_factory=set)
-    """What was told, without the names of trials and pods, which are new each time."""
+    """What was told, without the names of trials and of their pods, which are new each time."""
 
     def follow(self, seconds: float) -> State:
         """The last state."""
@@ -227,8 +225,7 @@ class _Follower:
         if not state.trials and (reason := self.backend.hindrance(self.experiment)):
             found = {self.experiment.name: Fault(reason)}
         for name, fault in found.items():
-            gist = fault.reason.replace(name, "")
-            gist = _SUFFIX.sub("", gist)
+            gist = re.sub(rf"{re.escape(name)}(-[a-z0-9]+)*", "", fault.reason)
             if gist not in self.noticed:
                 self.noticed.add(gist)
                 self.on_notice(f"{name} does not start: {fault.reason}")
