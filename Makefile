@@ -11,7 +11,7 @@ UV      = bin/uv pip install --quiet --constraint constraints.txt
 # Workers start often: each would compile all that it loads.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench pipelines clean images deploy kind-up kind-down e2e
+.PHONY: help setup demo test check bench gpu pipelines clean images deploy kind-up kind-down e2e
 help:            ## show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 12
 
@@ -43,6 +43,10 @@ bench: setup     ## measure speed beside peers, as ratios in one run
 	$(VENV)-bench/$(UV) --python $(VENV)-bench $(addprefix --default-index=,$(INDEX)) \
 		--requirement bench/requirements.txt --editable '.[tracking]'
 	OMP_WAIT_POLICY=PASSIVE $(VENV)-bench/bin/python -m bench
+
+gpu: setup       ## on a machine with a GPU: its tests, and its speed
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m bench gpu
 
 pipelines: setup ## compile the Kubeflow pipelines again
 	$(BIN)/python -m pipelines

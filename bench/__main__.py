@@ -2,6 +2,7 @@
 
 `python bench/encoders.py`, which chooses the encoders' memory formats, compares settings instead and runs by itself.
 `python -m bench statistics` has no rival either: it simulates what intervals and verdicts promise.
+`python -m bench gpu` needs a GPU (`make gpu`).
 """
 
 from __future__ import annotations

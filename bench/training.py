@@ -8,6 +8,7 @@ memory format. Both take turns, and each figure is a median over rounds.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-__all__ = ["main", "rows"]
+__all__ = ["main", "rates", "rows"]
 
 ROUNDS = 9
 CASES = (("small_cnn", 32, 256), ("small_cnn", 48, 128), ("sfcn", 32, 64))
@@ -45,14 +46,18 @@ def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
 
 
 def _epoch(name: str, side: int, volumes: int) -> Iterator[dict[str, Any]]:
-    ours, theirs = _rates(name, side, volumes)
+    ours, theirs = rates(name, side, volumes)
     yield {
         "name": f"training epoch, {name}, {volumes} x {side}^3, volumes/s: bare loop",
         "ours": ours, "theirs": theirs, "ratio": ours / theirs, "target": 0.95,
     }  # fmt: skip
 
 
-def _rates(name: str, side: int, volumes: int) -> tuple[float, float]:
+def rates(
+    name: str, side: int, volumes: int, *, device: str = "cpu", batch: int = BATCH, stored: bool = False
+) -> tuple[float, float]:
+    """Volumes/s of our epochs and of bare ones; `stored`: ours read every row from the stored arrays."""
+    import numpy as np
     import torch
 
     from ctlr.encoders import build_encoder, build_head
@@ -63,9 +68,10 @@ def _rates(name: str, side: int, volumes: int) -> tuple[float, float]:
     from ctlr.training.images import Images, Labelled
     from ctlr.training.placement import keep_freed_memory, place
 
-    torch.set_num_threads(1)
+    if device == "cpu":
+        torch.set_num_threads(1)
     keep_freed_memory()  # as a worker does
-    spec = FitSpec(epochs=ROUNDS + 1, batch_size=BATCH, schedule="constant", warmup=0)
+    spec = FitSpec(epochs=ROUNDS + 1, batch_size=batch, schedule="constant", warmup=0)
     images, target = torch.randn(volumes, 1, side, side, side), torch.randn(volumes)
 
     def objective() -> Supervised:
@@ -73,28 +79,35 @@ def _rates(name: str, side: int, volumes: int) -> tuple[float, float]:
         return Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
 
     bare = objective()
-    placement = place(bare.encoder, ComputeSpec(), "cpu", (1, side, side, side))
+    placement = place(bare.encoder, ComputeSpec(), device, (1, side, side, side))
     placement.put(bare)
-    ready = images.contiguous(memory_format=placement.memory_format)
+    ready = images.to(device).contiguous(memory_format=placement.memory_format)
+    values = target.to(device)
     optimiser = torch.optim.AdamW(bare.parameters())
     bare.train()
 
     def bare_epoch() -> float:
         began = time.perf_counter()
-        for chunk, values in zip(ready.split(BATCH), target.split(BATCH), strict=True):
+        for chunk, wanted in zip(ready.split(batch), values.split(batch), strict=True):
             optimiser.zero_grad(set_to_none=True)
             with placement.autocast():
                 features = bare.encoder(chunk)
-            loss = (bare.head(features.float())[:, 0] - values).square().mean()
+            loss = (bare.head(features.float())[:, 0] - wanted).square().mean()
             loss.backward()
             optimiser.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
         return time.perf_counter() - began
 
     theirs: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
+        held = Images.of(images, placement.device)
+        if stored:
+            held = Images([(_stored(Path(folder), images.numpy()), np.arange(volumes))], placement.device,
+                          in_memory_bytes=0)  # fmt: skip
         # After each of our epochs a bare one: a busy machine slows both alike.
         fitted = fit(
-            objective(), {"labelled": Labelled(Images.of(images, torch.device("cpu")), target)}, spec=spec, seed=0,
+            objective(), {"labelled": Labelled(held, values)}, spec=spec, seed=0,
             placement=placement, folder=Path(folder), progress=lambda *_: theirs.append(bare_epoch()),
         )  # fmt: skip
     ours = [row["seconds"] for row in fitted.history]
@@ -115,41 +128,45 @@ def _memory() -> Iterator[dict[str, Any]]:
     }  # fmt: skip
 
 
+def _stored(folder: Path, volumes: Iterable[Any]) -> Any:
+    """Stored float16 arrays of some volumes, each (C, *S)."""
+    from ctlr.data.store import ArrayStore, ArrayWriter, ImageRecord, write_table
+    from ctlr.specs import StoredArrays
+    from ctlr.workspace import Workspace
+
+    workspace = Workspace(folder / "workspace")
+    rows = 0
+    with workspace.publish("arrays", "noise") as place_:
+        first = next(volumes := iter(volumes))
+        with ArrayWriter(place_, first.shape, "float16") as writer:
+            for volume in itertools.chain([first], volumes):
+                writer.append(volume.astype("float16"))
+                rows += 1
+        write_table(place_, [ImageRecord(subject=str(i), file=str(i), sha256=str(i)) for i in range(rows)])
+    arrays = StoredArrays(
+        fingerprint="noise", path="arrays/noise", rows=rows, subjects=rows, shape=first.shape, dtype="float16"
+    )
+    return ArrayStore(arrays, workspace)
+
+
 def _train_in_bounds(folder: Path) -> None:
     """Store 500 volumes of noise, train an epoch on them, print the peak resident memory."""
     import numpy as np
     import torch
 
-    from ctlr.data.store import ArrayStore, ArrayWriter, ImageRecord, write_table
     from ctlr.encoders import build_encoder, build_head
     from ctlr.methods.losses import TaskLoss
     from ctlr.methods.supervised import Supervised
-    from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec, StoredArrays
+    from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec
     from ctlr.training.fit import fit
     from ctlr.training.images import Images, Labelled
     from ctlr.training.placement import keep_freed_memory, place
-    from ctlr.workspace import Workspace
 
     torch.set_num_threads(1)
     keep_freed_memory()  # as a worker does
-    workspace = Workspace(folder / "workspace")
     shape = (1, *[MEMORY_SIDE] * 3)
-    arrays = StoredArrays(
-        fingerprint="noise", path="arrays/noise", rows=MEMORY_VOLUMES, subjects=MEMORY_VOLUMES, shape=shape,
-        dtype="float16",
-    )  # fmt: skip
-
-    def volumes() -> Iterator[Any]:
-        noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32).astype(np.float16)
-        for shift in range(MEMORY_VOLUMES):
-            yield np.roll(noise, shift, axis=1)
-
-    with workspace.publish("arrays", "noise") as place_:
-        with ArrayWriter(place_, shape, "float16") as writer:
-            for volume in volumes():
-                writer.append(volume)
-        write_table(place_, [ImageRecord(subject=str(i), file=str(i), sha256=str(i)) for i in range(MEMORY_VOLUMES)])
-    store = ArrayStore(arrays, workspace)
+    noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32).astype(np.float16)
+    store = _stored(folder, (np.roll(noise, shift, axis=1) for shift in range(MEMORY_VOLUMES)))
     encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=3, seed=0)
     objective = Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
     rows_ = Labelled(Images([(store, np.arange(MEMORY_VOLUMES))], torch.device("cpu")), torch.randn(MEMORY_VOLUMES))

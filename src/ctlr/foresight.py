@@ -166,7 +166,7 @@ def measure_together(
             jobs, start=start_timing, arguments=(device,), workers=workers, log=Path(folder), on_event=lambda _: None
         ).values()
     if faults := [outcome.reason for outcome in outcomes if not outcome.ok]:
-        raise CtlrError(f"The steps could not be timed: {faults[0]}. `ctlr plan` does without.")
+        raise CtlrError(f"The steps could not be timed: {faults[0].rstrip('.')}. `ctlr plan` does without.")
     answers = [json.loads(outcome.answer) for outcome in outcomes]
     rates = {key: statistics.mean(each["rates"][key] for each in answers) for key in answers[0]["rates"]}
     rates[RUN] = max(0.0, time.perf_counter() - began - max(each["seconds"] for each in answers))

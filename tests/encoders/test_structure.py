@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.encoders import Encoder, build_encoder
+from ctlr.encoders.base import StemPooling3d
 from ctlr.encoders.torchvision_cpu import load_torchvision
 from ctlr.specs import EncoderSpec
 
@@ -101,3 +102,17 @@ def copy_weights(source: nn.Module, target: nn.Module, axis: int = 2) -> None:
 
 def middle(kernel: Tensor, axis: int) -> Tensor:
     return kernel.select(axis, kernel.shape[axis] // 2)
+
+
+def test_the_stems_maximum_axis_by_axis_is_the_one_over_whole_windows_also_among_equals() -> None:
+    rng = torch.Generator().manual_seed(0)
+    pooling = StemPooling3d()
+    for shape in ((2, 3, 8, 8, 8), (1, 2, 7, 5, 9), (1, 1, 1, 2, 3)):
+        # Few different numbers: in most windows several are the largest.
+        maps = torch.randint(0, 4, shape, generator=rng).float().requires_grad_()
+        gradient = torch.randint(-8, 8, pooling(maps).shape, generator=rng).float()
+        whole, axes = pooling(maps), pooling.axis_by_axis(maps)
+        assert torch.equal(axes, whole)
+        (expected,) = torch.autograd.grad(whole, maps, gradient)
+        (found,) = torch.autograd.grad(axes, maps, gradient)
+        assert torch.equal(found, expected)

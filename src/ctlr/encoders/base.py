@@ -13,7 +13,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ctlr.errors import ConfigError
 
-__all__ = ["Encoder", "freeze_blocks", "init_convolutions", "replace_batch_norms", "scaled", "seeded", "train_blocks"]
+__all__ = [
+    "Encoder",
+    "StemPooling3d",
+    "freeze_blocks",
+    "init_convolutions",
+    "replace_batch_norms",
+    "scaled",
+    "seeded",
+    "train_blocks",
+]
 
 
 class Encoder(nn.Module):
@@ -74,6 +83,30 @@ class Encoder(nn.Module):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
+
+
+class StemPooling3d(nn.MaxPool3d):
+    """The stem's maximum over 3^3 at stride 2, whose gradient is the same each time on a GPU too.
+
+    There the windows that a number leads add to its gradient in whatever order they end. Along one axis they are two at
+    the most, whose sum has one value: so the maximum is taken axis by axis. Of equal numbers the same one leads.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(3, stride=2, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S')."""
+        return self.axis_by_axis(maps) if maps.is_cuda else super().forward(maps)
+
+    @staticmethod
+    def axis_by_axis(maps: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S')."""
+        for axis in (2, 1, 0):
+            kernel, stride, padding = ([other if axis == n else own for n in range(3)]
+                                       for own, other in ((1, 3), (1, 2), (0, 1)))  # fmt: skip
+            maps = nn.functional.max_pool3d(maps, kernel, stride, padding)
+        return maps
 
 
 def train_blocks(encoder: Encoder, blocks: Iterable[int]) -> None:

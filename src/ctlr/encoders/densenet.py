@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ctlr.encoders.base import Encoder, init_convolutions, scaled
+from ctlr.encoders.base import Encoder, StemPooling3d, init_convolutions, scaled
 from ctlr.encoders.pictures import allocate, picture_network
 
 __all__ = ["DenseNet2d", "DenseNet3d", "densenet121"]
@@ -61,7 +61,7 @@ def _pictures(channels: int, width: float) -> DenseNet2d:
 def _volumes(channels: int, width: float) -> DenseNet3d:
     growth, size = scaled(_GROWTH, width), scaled(_STEM, width)
     stem = nn.Conv3d(channels, size, 7, stride=2, padding=3, bias=False)
-    blocks = [nn.Sequential(stem, *_norm_relu(size), nn.MaxPool3d(3, stride=2, padding=1))]
+    blocks = [nn.Sequential(stem, *_norm_relu(size), StemPooling3d())]
     for n_layers in _LAYERS:
         layers = [_DenseLayer(size + growth * n, growth) for n in range(n_layers)]
         size += growth * n_layers

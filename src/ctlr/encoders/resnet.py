@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ctlr.encoders.base import Encoder, init_convolutions, scaled
+from ctlr.encoders.base import Encoder, StemPooling3d, init_convolutions, scaled
 from ctlr.encoders.pictures import allocate, picture_network
 
 __all__ = ["ResNet2d", "ResNet3d", "resnet"]
@@ -61,7 +61,7 @@ def _volumes(depth: int, channels: int, width: float) -> ResNet3d:
             nn.Conv3d(channels, inputs, 7, stride=2, padding=3, bias=False),
             nn.BatchNorm3d(inputs),
             nn.ReLU(inplace=True),
-            nn.MaxPool3d(3, stride=2, padding=1),
+            StemPooling3d(),
         )
     ]
     for stage, n_units in enumerate(_STAGES[depth]):

@@ -27,6 +27,7 @@ from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
 from ctlr.specs import (
+    FinetuneSpec,
     FitSpec,
     PooledSpec,
     PretrainSpec,
@@ -35,6 +36,7 @@ from ctlr.specs import (
     Study,
     SupervisedSpec,
     VATSpec,
+    finetune_stages,
 )
 from ctlr.training.finetune import prepare
 from ctlr.training.fit import fit
@@ -44,7 +46,7 @@ from ctlr.training.placement import Placement, place
 __all__ = ["measure", "measure_preprocessing"]
 
 STEPS = 3
-"""Timed steps a stage, after an epoch of as many that warms caches up."""
+"""Timed steps of a stage. There are as many before, which warm caches up."""
 IMAGES = 6
 """Timed images of a dataset, after one."""
 
@@ -126,17 +128,24 @@ def _time(spec: Study | PretrainSpec, device: str) -> _Timing:
         Images.of(torch.from_numpy(noise), placement.device), torch.zeros(rows, device=placement.device)
     )
     objective, labelled = _objective(spec, encoder, head, labelled, placement)
-    short = stage.model_copy(update={"epochs": 2, "steps_per_epoch": STEPS, "patience": None})
+    lengths, one_each = [stage.epochs], {}
+    if isinstance(stage, FinetuneSpec):
+        lengths = [part.epochs for part in finetune_stages(stage, len(objective.encoder.blocks))]
+        one_each = {"stage_epochs": 1}
+    epochs = len(lengths) + 1
+    short = stage.model_copy(update={"epochs": epochs, "steps_per_epoch": STEPS, "patience": None} | one_each)
     with tempfile.TemporaryDirectory() as folder:
         fitted = fit(
             objective, dict.fromkeys(objective.streams, labelled), spec=short, seed=0, placement=placement,
             folder=Path(folder),
         )  # fmt: skip
     besides = time.perf_counter() - began - fitted.seconds
+    seconds = [row["seconds"] for row in fitted.history]
+    del seconds[-2]  # an epoch more of the last stage or the only one, before that which counts
     return _Timing(
-        image=fitted.history[-1]["seconds"] / (fitted.samples / 2),
+        image=float(np.average(seconds, weights=lengths)) / (fitted.samples / epochs),
         forward=_forward(encoder, head, noise, placement),
-        epoch=besides / 4,  # two checkpoints of two files each, and the building, about as much
+        epoch=besides / (2 * epochs),  # a checkpoint of two files an epoch, and the building, about as much
         start=besides / 2,
     )
 

@@ -185,12 +185,13 @@ class _Loop:
         if isinstance(self.spec, FinetuneSpec):
             train_groups(self.objective, self.stages[self.fitted.stage].groups)
         self.objective.train()
-        total = torch.zeros((), dtype=torch.float64)
+        # Summed where it is: to read it at every step would make a GPU wait.
+        total = torch.zeros((), dtype=torch.float64, device=self.placement.device)
         rate = 0.0
         with closing(self.stepper.batches()) as batches:
             for step, named in enumerate(batches):
                 rate = self.set_rate(step)
-                total += self.stepper.step(named).cpu()
+                total += self.stepper.step(named)
                 self.fitted.samples += sum(len(batch.images) for batch in named.values())
         loss = float(total) / self.stepper.steps
         if not math.isfinite(loss):

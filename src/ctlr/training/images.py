@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,9 @@ from ctlr.methods.base import Batch
 __all__ = ["IN_MEMORY_BYTES", "Images", "Labelled", "even_batches"]
 
 IN_MEMORY_BYTES = 512 * 2**20
-"""Rows that take no more than this as float32 are held in memory."""
+"""Rows that take no more than this as float32 are held in memory; on a GPU, up to an eighth of what is free there."""
+_READERS = 4
+"""Threads that read batches for a GPU, each one ahead: it takes them faster than one thread decodes float16."""
 
 
 class Images:
@@ -27,7 +30,7 @@ class Images:
     Args:
         parts: (store, rows of it) in order.
         device: Where batches are wanted.
-        in_memory_bytes: Larger ones are read from disk batch by batch.
+        in_memory_bytes: Larger ones are read from disk batch by batch; by default `IN_MEMORY_BYTES`.
     """
 
     def __init__(
@@ -35,13 +38,15 @@ class Images:
         parts: Sequence[tuple[ArrayStore, npt.NDArray[np.int64]]],
         device: torch.device,
         *,
-        in_memory_bytes: int = IN_MEMORY_BYTES,
+        in_memory_bytes: int | None = None,
     ) -> None:
         self.device = device
         self._parts = [(store, rows) for store, rows in parts if len(rows)]
         self._starts = np.cumsum([0, *(len(rows) for _, rows in self._parts)])
         self._held: Tensor | None = None
         size = sum(len(rows) * math.prod(store.arrays.shape) * 4 for store, rows in self._parts)
+        if in_memory_bytes is None:
+            in_memory_bytes = _room(device)
         if size <= in_memory_bytes and self._parts:
             self._held = torch.from_numpy(np.concatenate([store.read(rows) for store, rows in self._parts])).to(device)
 
@@ -62,21 +67,21 @@ class Images:
         return Images.of(torch.cat([function(images) for images in self.batches(chunks)]), self.device)
 
     def batches(self, chunks: Iterable[npt.NDArray[np.int64]]) -> Iterator[Tensor]:
-        """Yield (len(chunk), C, *S) for each chunk of row numbers, reading one ahead."""
+        """Yield (len(chunk), C, *S) for each chunk of row numbers, reading ahead."""
         if self._held is not None:
             for chunk in chunks:
                 # copies whole rows; indexing by a tensor takes twice as long on a CPU
-                yield self._held.index_select(0, torch.from_numpy(chunk).to(self.device))
+                yield self._held.index_select(0, torch.from_numpy(chunk).to(self.device, non_blocking=True))
             return
-        with ThreadPoolExecutor(1) as reader:
-            ahead = None
+        depth = 1 if self.device.type == "cpu" else _READERS
+        with ThreadPoolExecutor(depth) as readers:
+            ahead: deque[Future[Tensor]] = deque()
             for chunk in chunks:
-                following = reader.submit(self._read, chunk)
-                if ahead is not None:
-                    yield ahead.result().to(self.device, non_blocking=True)
-                ahead = following
-            if ahead is not None:
-                yield ahead.result().to(self.device, non_blocking=True)
+                ahead.append(readers.submit(self._read, chunk))
+                if len(ahead) > depth:
+                    yield ahead.popleft().result().to(self.device, non_blocking=True)
+            while ahead:
+                yield ahead.popleft().result().to(self.device, non_blocking=True)
 
     def _read(self, chunk: npt.NDArray[np.int64]) -> Tensor:
         owner = np.searchsorted(self._starts, chunk, side="right") - 1
@@ -87,12 +92,21 @@ class Images:
                 continue
             read = store.read(rows[chunk[mine] - self._starts[number]])
             if len(mine) == len(chunk):
-                return torch.from_numpy(read)
+                return self._pinned(read)
             if images is None:
                 images = np.empty((len(chunk), *read.shape[1:]), np.float32)
             images[mine] = read
         assert images is not None
-        return torch.from_numpy(images)
+        return self._pinned(images)
+
+    def _pinned(self, images: npt.NDArray[np.float32]) -> Tensor:
+        """Where a GPU can fetch them while it computes."""
+        read = torch.from_numpy(images)
+        return read if self.device.type == "cpu" else read.pin_memory()
+
+
+def _room(device: torch.device) -> int:
+    return IN_MEMORY_BYTES if device.type == "cpu" else torch.cuda.mem_get_info(device)[0] // 8
 
 
 @dataclass(frozen=True)
@@ -121,9 +135,8 @@ class Labelled:
             chunks += even_batches(torch.randperm(len(self), generator=rng).numpy(), batch_size)
         chunks = chunks[:steps]
         for chunk, images in zip(chunks, self.images.batches(chunks), strict=True):
-            yield Batch(
-                images, None if self.target is None else self.target[torch.from_numpy(chunk).to(self.target.device)]
-            )
+            index = None if self.target is None else torch.from_numpy(chunk).to(self.target.device, non_blocking=True)
+            yield Batch(images, None if self.target is None else self.target[index])
 
 
 def even_batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:

@@ -96,6 +96,9 @@ def place(encoder: Encoder, compute: ComputeSpec, device: str, shape: tuple[int,
     if device != "cpu" and not torch.cuda.is_available():
         raise ConfigError(f"`--device {device}` needs a CUDA device, and PyTorch finds none. Use `--device cpu`.")
     where = torch.device(device)
+    if where.type == "cuda":
+        # Of the kernels that cuDNN has, those that sum in one order: the same seed gives the same numbers.
+        torch.backends.cudnn.deterministic = True
     if where.type == "cpu" and compute.precision == "fp16":
         raise ConfigError("`compute.precision: fp16` needs a GPU. Use bf16, float32 or auto on a CPU.")
     chosen = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
