@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -9,7 +10,7 @@ from ctlr.report import diagnostic_plots, plots
 from ctlr.report.diagnostics import Gap, calibration, confusion, roc
 from ctlr.report.plots import LINE, spread, styles
 from ctlr.report.sections import Section, load, sections
-from ctlr.report.svg import SERIES, Panel
+from ctlr.report.svg import SERIES, SURFACE, Panel, variable
 from ctlr.report.tables import Rows, compute
 
 STYLE = styles(["supervised", "simclr"], ["scratch"], ["mean"])
@@ -110,6 +111,16 @@ def test_the_forest_tells_gains_and_intervals(rows: Rows) -> None:
     panel = forest(rows)
     assert panel.alt.startswith("Gain over scratch in MAE (years), positive is better. supervised at 20 + 20: +2.80 (")
     assert "better →" in panel.svg
+
+
+def test_a_difference_that_counts_only_when_taken_alone_is_a_hollow_point(rows: Rows) -> None:
+    def hollow(stands: bool) -> int:
+        gains = [dataclasses.replace(row, stands=stands) for row in rows.gains if row.gain.shown]
+        assert len(gains) > 1
+        marked = dataclasses.replace(rows, gains=tuple(gains))
+        return forest(marked).svg.count(f"fill: {variable(SURFACE)}")
+
+    assert hollow(False) > hollow(True)
 
 
 def test_a_dense_scatter_is_embedded_as_an_image() -> None:

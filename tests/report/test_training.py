@@ -69,6 +69,17 @@ def test_a_best_epoch_at_the_very_end_names_the_option_and_the_sizes(age: Any) -
     )
 
 
+def test_many_methods_that_end_at_their_best_share_a_sentence(age: Any) -> None:
+    late = age
+    for method in ("scratch", "supervised", "simclr"):
+        late = changed(with_finetune(late, method, FinetuneSpec(epochs=25)), method, best_epoch=25)
+    (note,) = notes_of(late)
+    assert note == (
+        "3 methods were best in their last epoch (n = 20 + 20, 50 + 50, 100 + 100: ‘scratch’, ‘supervised’, ‘simclr’): "
+        "raise `training.finetune.epochs`, or `training.finetune.lr`."
+    )
+
+
 def test_one_seed_of_three_at_the_end_is_no_sign_and_early_stopping_is_none_either(age: Any) -> None:
     trained = with_finetune(age, "simclr", FinetuneSpec(epochs=25))
     first = [r.model_copy(update={"best_epoch": 25}) if r.study.seed == 0 else r for r in trained.results]

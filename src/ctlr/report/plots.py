@@ -216,7 +216,7 @@ def forest(
 
 def _arm(axes: Axes, place: float, row: GainRow, style: Style) -> None:
     axes.plot([row.gain.low, row.gain.high], [place, place], color=style.colour, linewidth=2.2)
-    fill = style.colour if row.gain.shown else SURFACE
+    fill = style.colour if row.stands else SURFACE
     axes.plot(
         [row.gain.mean], [place], style.marker, color=style.colour, markersize=8, markerfacecolor=fill,
         markeredgewidth=2,

@@ -81,7 +81,7 @@ def _draw(axes: Axes, places: Mapping[float, Setting], style: Style, *, joined: 
     if joined:
         axes.plot(ordered, [g.gain.mean for g in gains], color=style.colour, linewidth=1.6)
     for x, gain in zip(ordered, gains, strict=True):
-        fill = style.colour if gain.gain.shown else SURFACE
+        fill = style.colour if gain.stands else SURFACE
         axes.plot([x], [gain.gain.mean], style.marker, color=style.colour, markersize=8, markerfacecolor=fill,
                   markeredgewidth=1.8)  # fmt: skip
 

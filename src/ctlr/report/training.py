@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +20,9 @@ SLOPE = -0.9
 SPREAD = 0.1
 """Least standard deviation of predictions, as a share of the truth's."""
 NEARLY_MEAN = "predicts nearly the mean"
+LAST = "was best in its last epoch"
+MANY = 3
+"""So many methods that were best in their last epoch are told in one sentence."""
 ONE_CLASS = 0.98
 """Largest share of test images that are told one and the same class."""
 
@@ -51,7 +53,7 @@ class TrainingRow:
         elif self.slope is not None and self.slope <= SLOPE:
             found.append(NEARLY_MEAN)
         if self.at_end > len(self.best_epochs) / 2:
-            found.append("was best in its last epoch")
+            found.append(LAST)
         return tuple(found)
 
 
@@ -96,7 +98,7 @@ def _nearly_constant(test: Predictions) -> bool:
 
 def training_notes(section: Section, rows: Sequence[TrainingRow]) -> list[str]:
     """What is unfair unless meant, then who learned little or not to the end, and which option to change."""
-    return [*_unlike(section), *_barely_trained(section, rows)]
+    return [*_unlike(section), *dict.fromkeys(_advice(section, rows).values())]
 
 
 def _unlike(section: Section) -> Iterator[str]:
@@ -125,20 +127,33 @@ def _groups(values: dict[str, str]) -> str:
     return "; ".join(f"{value}: {', '.join(labels)}" for value, labels in groups.items())
 
 
-def _barely_trained(section: Section, rows: Sequence[TrainingRow]) -> Iterator[str]:
-    for method, group in itertools.groupby(rows, key=lambda row: row.method):
-        told: dict[str, list[TrainingRow]] = {}
-        for row in group:
-            for sign in row.signs:
-                told.setdefault(sign, []).append(row)
-        if not told:
-            continue
-        words = ", and ".join(
-            f"{_sign(sign, rows)} at n = {', '.join(section.labelled(row.n_train) for row in rows)}"
-            for sign, rows in told.items()
-        )
+def _advice(section: Section, rows: Sequence[TrainingRow]) -> dict[str, str]:
+    """A sentence for each method that learned little, or not to the end.
+
+    Those that have nothing but their last epoch against them share one, if they are many.
+    """
+    told: dict[str, dict[str, list[TrainingRow]]] = {}
+    for row in rows:
+        for sign in row.signs:
+            told.setdefault(row.method, {}).setdefault(sign, []).append(row)
+    late = {method: signs[LAST] for method, signs in told.items() if set(signs) == {LAST}}
+    found = {}
+    for method, signs in told.items():
+        words = ", and ".join(f"{_sign(sign, rows)} at n = {_sizes(section, rows)}" for sign, rows in signs.items())
         place = _place(section, method)
-        yield f"‘{method}’ {words}: raise `{place}.epochs`, or `{place}.lr`."
+        found[method] = f"‘{method}’ {words}: raise `{place}.epochs`, or `{place}.lr`."
+    if len(late) >= MANY:
+        groups = _groups({method: f"n = {_sizes(section, rows)}" for method, rows in late.items()})
+        found |= dict.fromkeys(
+            late,
+            f"{len(late)} methods were best in their last epoch ({groups}): raise `training.finetune.epochs`, or "
+            "`training.finetune.lr`.",
+        )
+    return found
+
+
+def _sizes(section: Section, rows: Sequence[TrainingRow]) -> str:
+    return ", ".join(section.labelled(row.n_train) for row in rows)
 
 
 def _sign(sign: str, rows: Sequence[TrainingRow]) -> str:
@@ -160,7 +175,7 @@ def _place(section: Section, method: str) -> str:
 
 def training_table(section: Section, rows: Sequence[TrainingRow]) -> Table:
     """Best epochs and signs of too little training, by method and size."""
-    notes = dict(_advice(section, rows))
+    notes = _advice(section, rows)
     return Table(
         name=f"training-{section.slug}",
         caption="Training: the epoch that was best on validation subjects, and what says that more of it may help.",
@@ -177,8 +192,3 @@ def training_table(section: Section, rows: Sequence[TrainingRow]) -> Table:
             for row in rows
         ),
     )  # fmt: skip
-
-
-def _advice(section: Section, rows: Sequence[TrainingRow]) -> Iterator[tuple[str, str]]:
-    for method, group in itertools.groupby(rows, key=lambda row: row.method):
-        yield from ((method, note) for note in _barely_trained(section, list(group)))
