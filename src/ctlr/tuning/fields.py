@@ -74,6 +74,19 @@ class Fields:
             return value
         return None
 
+    def whole(self, key: str) -> None:
+        """A whole number, whichever."""
+        value = self.data.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            self.fault(key, f"must be a whole number; got {_shown(value)}. Write it without quotes, e.g. `{key}: 3`.")
+
+    def wholes(self, key: str) -> None:
+        """A list of whole numbers."""
+        for index, value in enumerate(self._list(key)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                where = (*self.where, key, index)
+                self.document.fault(where, f"must be a whole number; got {_shown(value)}. Write it without quotes.")
+
     def number(self, key: str) -> float | None:
         """A finite number."""
         value = self.data.get(key)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from ctlr.errors import nearest
@@ -18,26 +22,16 @@ _ROLES = {"Master": 0, "Chief": 0, "Launcher": 0, "": 1, "Worker": 1}
 """Which replica of a Kubeflow job comes first; others follow."""
 _NAMED = {"container": "main", "trainer": "node"}
 """What a container is called where its place decides: in Argo's templates, in Kubeflow Trainer's TrainJob."""
-_JOB = (
-    "activeDeadlineSeconds", "backoffLimit", "backoffLimitPerIndex", "completionMode", "completions", "managedBy",
-    "manualSelector", "maxFailedIndexes", "parallelism", "podFailurePolicy", "podReplacementPolicy", "selector",
-    "successPolicy", "suspend", "template", "ttlSecondsAfterFinished",
-)  # fmt: skip
-_POD = (
-    "activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "containers", "dnsConfig", "dnsPolicy",
-    "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "hostUsers",
-    "hostname", "hostnameOverride", "imagePullSecrets", "initContainers", "nodeName", "nodeSelector", "os",
-    "overhead", "preemptionPolicy", "priority", "priorityClassName", "readinessGates", "resourceClaims", "resources",
-    "restartPolicy", "runtimeClassName", "schedulerName", "schedulingGates", "securityContext", "serviceAccount",
-    "serviceAccountName", "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "terminationGracePeriodSeconds",
-    "tolerations", "topologySpreadConstraints", "volumes",
-)  # fmt: skip
-_CONTAINER = (
-    "args", "command", "env", "envFrom", "image", "imagePullPolicy", "lifecycle", "livenessProbe", "name", "ports",
-    "readinessProbe", "resizePolicy", "resources", "restartPolicy", "restartPolicyRules", "securityContext",
-    "startupProbe", "stdin", "stdinOnce", "terminationMessagePath", "terminationMessagePolicy", "tty",
-    "volumeDevices", "volumeMounts", "workingDir",
-)  # fmt: skip
+_QUANTITIES = ("limits", "requests", "overhead", "capacity")
+"""Mappings whose values are quantities."""
+_QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
+_LABELS = ("labels", "annotations", "nodeSelector", "matchLabels")
+"""Mappings whose keys are names of labels."""
+_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_CONDITIONS = ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet")
+"""What a Job's status says."""
+_CONDITION = re.compile(r"""type\s*==\s*["']?(\w+)""")
 
 
 def check_job(template: Fields, job: Fields) -> None:
@@ -56,21 +50,99 @@ def check_job(template: Fields, job: Fields) -> None:
     for key in labels.data:
         labels.text(key)
     if job.text("apiVersion") == "batch/v1" and kind == "Job":
-        _check_pod(job)
+        _check_pod(template, job)
 
 
-def _check_pod(job: Fields) -> None:
-    """Refuse unknown fields of a batch/v1 Job, as Katib's webhook does."""
+def _check_pod(template: Fields, job: Fields) -> None:
+    """Refuse what the type of a batch/v1 Job does not hold, as Katib's webhook does, and Jobs that never run."""
     job.only("apiVersion", "kind", "metadata", "spec")
-    spec = job.mapping("spec")
-    spec.only(*_JOB)
-    spec.mapping("template").only("metadata", "spec")
-    pod = spec.mapping("template").mapping("spec")
-    pod.only(*_POD)
+    _check_type(job, "V1Job")
+    pod = job.mapping("spec").mapping("template").mapping("spec")
     pod.need("containers", "Write the container that trains below it.")
-    for key in ("containers", "initContainers"):
+    if pod.text("restartPolicy") not in ("Never", "OnFailure"):
+        pod.fault("restartPolicy", "the pods of a Job need Never or OnFailure. Write `restartPolicy: Never`.")
+    volumes = [volume.text("name") for volume in pod.items("volumes")]
+    met: set[str] = set()
+    for key in ("initContainers", "containers"):
         for container in pod.items(key):
-            container.only(*_CONTAINER)
+            for field in ("name", "image"):
+                container.need(field, f"Write `{field}: …`.")
+            if (name := container.text("name")) in met:
+                container.fault("name", f"each container has a name of its own; got {name!r} again. Rename one of them.")
+            met.add(name)
+            for mount in container.items("volumeMounts"):
+                if (volume := mount.text("name")) not in volumes:
+                    mount.fault("name", f"the pod has no volume {volume!r}. {nearest(volume, volumes)}")
+    for key in ("successCondition", "failureCondition"):
+        for kind in _CONDITION.findall(template.text(key)):
+            if kind not in _CONDITIONS:
+                rule = f"a Job never says {kind!r}, and its trials would not end"
+                template.fault(key, f"{rule}. {nearest(kind, _CONDITIONS)}")
+
+
+@cache
+def _types() -> dict[str, dict[str, str]]:
+    """What a Job is made of, by type and field (tests/support/job_types.py)."""
+    found: dict[str, dict[str, str]] = json.loads(resources.files("ctlr.tuning").joinpath("job_types.json").read_text())
+    return found
+
+
+def _check_type(fields: Fields, name: str) -> None:
+    known = _types()[name]
+    fields.only(*known)
+    for key, value in fields.data.items():
+        if key in known and value is not None:
+            _check_value(fields, key, known[key])
+
+
+def _check_value(fields: Fields, key: str, kind: str) -> None:
+    if kind == "bool":
+        fields.flag(key)
+    elif kind == "int":
+        fields.whole(key)
+    elif kind == "object":
+        if not isinstance(fields.data[key], int) or isinstance(fields.data[key], bool):
+            fields.text(key)
+    elif kind in ("str", "datetime"):
+        if key == "sizeLimit" or key == "divisor":
+            _check_quantity(fields, key)
+        else:
+            fields.text(key)
+    elif kind == "dict(str, str)":
+        _check_texts(fields.mapping(key), key)
+    elif kind == "list[str]":
+        fields.texts(key)
+    elif kind == "list[int]":
+        fields.wholes(key)
+    elif kind.startswith("list["):
+        for entry in fields.items(key):
+            _check_type(entry, kind.removeprefix("list[").removesuffix("]"))
+    else:
+        _check_type(fields.mapping(key), kind)
+
+
+def _check_texts(values: Fields, name: str) -> None:
+    """A mapping of texts: quantities, labels, or others."""
+    for key, value in values.data.items():
+        if name in _QUANTITIES:
+            _check_quantity(values, key)
+            continue
+        text = values.text(key)
+        if name not in _LABELS:
+            continue
+        if not _LABEL_KEY.fullmatch(key):
+            rule = "must be a label's key: at most 63 of letters, digits, -, _ and ., with an optional domain before a /"
+            values.fault(key, f"{rule}; got {key!r}. Rename it.")
+        elif value and name != "annotations" and "${trialParameters." not in text and not _LABEL_VALUE.fullmatch(text):
+            rule = "must be a label's value: at most 63 of letters, digits, -, _ and ., no sign first or last"
+            values.fault(key, f"{rule}; got {text!r}. Change it.")
+
+
+def _check_quantity(fields: Fields, key: str) -> None:
+    value = fields.data[key]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number and not (isinstance(value, str) and _QUANTITY.fullmatch(value)):
+        fields.fault(key, f"must be a quantity; got {value!r}. Write e.g. `{key}: 500m` or `{key}: 8Gi`.")
 
 
 @dataclass(frozen=True)
