@@ -135,7 +135,7 @@ def test_the_fields_of_pods_are_those_of_katibs_own_models(model: str) -> None:
     module = importlib.import_module(f"kubeflow_katib_api.models.io_k8s_api_core_v1_{model}")
     kind = {"container": "Container", "pod_spec": "PodSpec"}[model]
     fields = getattr(module, f"IoK8sApiCoreV1{kind}").model_fields
-    known = jobs._CONTAINER if model == "container" else jobs._POD
+    known = jobs._types()[f"V1{kind}"]
     assert set(known) == {field.alias or name for name, field in fields.items()}
 
 
