@@ -72,7 +72,9 @@ def test_a_finished_search_is_shown_again_by_resume_and_not_overwritten(place: P
 
 
 def test_a_search_whose_trials_fail_ends_with_1(place: Path) -> None:
-    (place / "bad.yaml").write_text(PROGRAM.replace("echo loss", "echo oops >&2; exit 3; echo"))
+    (place / "bad.yaml").write_text(
+        PROGRAM.replace("echo loss=${trialParameters.x}", "(echo ${trialParameters.x} >&2; exit 3)")
+    )
     finished = call("tune", "bad.yaml", "--workers", "1", folder=place)
     assert finished.code == 1
     assert "FAILED" in finished.err

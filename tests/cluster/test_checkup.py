@@ -24,6 +24,7 @@ PIPELINES = "/api/v1/namespaces/kubeflow/services/http:ml-pipeline:8888/proxy/ap
 MLFLOW = "/api/v1/namespaces/lab/services/http:mlflow:5000/proxy/health"
 PRIORITY = "/apis/scheduling.k8s.io/v1/priorityclasses/ctlr-trial"
 CONFIG = "/api/v1/namespaces/kubeflow/configmaps/katib-config"
+SPACE = "/api/v1/namespaces/lab"
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -34,6 +35,7 @@ def healthy() -> dict[str, tuple[int, Any]]:
     return {
         "/version": (200, {"gitVersion": "v1.33.4"}),
         KATIB: (200, {"resources": [{"name": name} for name in ("experiments", "trials", "suggestions")]}),
+        SPACE: (200, {"metadata": {"labels": {"katib.kubeflow.org/metrics-collector-injection": "enabled"}}}),
         CONTROLLER: (200, {"status": {"readyReplicas": 1}}),
         CLAIM: (200, claim),
         "/api/v1/nodes": (200, {"items": [node, {"status": {"allocatable": {"nvidia.com/gpu": "0"}}}]}),
@@ -127,6 +129,17 @@ def test_a_priority_class_that_trials_name_is_missed_where_it_can_be_seen(cluste
     assert (found.ok, found.optional, found.found) == (False, True, "there is no class ctlr-trial")
     cluster.answers[PRIORITY] = (403, {"message": "forbidden"})
     assert examined()["priority of trials"].found == "not seen with these rights"
+
+
+def test_a_namespace_at_whose_pods_katib_does_not_look_is_a_fault_with_the_command_that_mends_it(
+    cluster: Cluster,
+) -> None:
+    cluster.answers[SPACE] = (200, {"metadata": {"labels": {"katib.kubeflow.org/metrics-collector-injection": "no"}}})
+    found = examined()["katib metrics"]
+    assert (found.ok, found.optional) == (False, False)
+    assert "kubectl label namespace lab katib.kubeflow.org/metrics-collector-injection=enabled" in found.remedy
+    cluster.answers[SPACE] = (403, {"message": "forbidden"})
+    assert examined()["katib metrics"].found == "not seen with these rights"
 
 
 def test_a_sidecar_that_a_restricted_namespace_refuses_is_named(cluster: Cluster) -> None:

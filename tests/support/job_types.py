@@ -1,4 +1,4 @@
-"""What a batch/v1 Job may hold: the fields of its types, as the `kubernetes` client has them from the published OpenAPI.
+"""The table behind `ctlr.tuning.jobs`: what a batch/v1 Job is made of, read off the models of the `kubernetes` package.
 
     python tests/support/job_types.py > src/ctlr/tuning/job_types.json
 

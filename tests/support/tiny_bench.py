@@ -48,6 +48,7 @@ spec:
       spec:
         template:
           spec:
+            restartPolicy: Never
             containers:
               - name: trial
                 image: ctlr

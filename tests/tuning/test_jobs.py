@@ -21,7 +21,9 @@ RESTART = "            restartPolicy: Never\n"
 
 def with_job(job: str = "", pod: str = "", container: str = "", template: str = "", metadata: str = "") -> str:
     """The plain manifest with more lines in its Job, its pod's spec, its container, its pod's metadata."""
-    text = PLAIN.replace("      spec:\n        template:\n", f"{metadata}      spec:\n{job}        template:\n{template}")
+    text = PLAIN.replace(
+        "      spec:\n        template:\n", f"{metadata}      spec:\n{job}        template:\n{template}"
+    )
     return text.replace("                image: ghcr.io", f"{container}                image: ghcr.io").replace(
         RESTART, f"{pod}{RESTART}"
     )
@@ -30,7 +32,8 @@ def with_job(job: str = "", pod: str = "", container: str = "", template: str = 
 # The first sixteen were refused by the webhook of Katib 0.19 and passed here.
 REFUSED = {
     "text for backoffLimit": (with_job(job='        backoffLimit: "3"\n'), "backoffLimit: must be a whole number"),
-    "a fraction for backoffLimit": (with_job(job="        backoffLimit: 1.5\n"), "backoffLimit: must be a whole number"),
+    "a fraction for backoffLimit": (
+        with_job(job="        backoffLimit: 1.5\n"), "backoffLimit: must be a whole number"),
     "text for activeDeadlineSeconds": (
         with_job(job='        activeDeadlineSeconds: "60"\n'), "activeDeadlineSeconds: must be a whole number"),
     "text for the grace": (
@@ -38,7 +41,8 @@ REFUSED = {
         "terminationGracePeriodSeconds: must be a whole number"),
     "text for parallelism": (with_job(job='        parallelism: "1"\n'), "parallelism: must be a whole number"),
     "text for containerPort": (
-        with_job(container='                ports: [{containerPort: "80"}]\n'), "containerPort: must be a whole number"),
+        with_job(container='                ports: [{containerPort: "80"}]\n'),
+        "containerPort: must be a whole number"),
     "text for runAsUser": (
         with_job(pod='            securityContext: {runAsUser: "1000"}\n'), "runAsUser: must be a whole number"),
     "text for suspend": (with_job(job='        suspend: "true"\n'), "suspend: must be true or false"),
@@ -54,7 +58,8 @@ REFUSED = {
     "tolerations that are a mapping": (
         with_job(pod="            tolerations: {key: gpu}\n"), "tolerations: must be a list"),
     "much cpu": (
-        with_job(container="                resources: {limits: {cpu: much}}\n"), "cpu: must be a quantity; got 'much'"),
+        with_job(container="                resources: {limits: {cpu: much}}\n"),
+        "cpu: must be a quantity; got 'much'"),
     "memory in GB": (
         with_job(container="                resources: {requests: {memory: 8GB}}\n"),
         "memory: must be a quantity; got '8GB'"),
@@ -70,11 +75,13 @@ REFUSED = {
         with_job(container="                volumeMounts: [{name: data, mountPath: /data}]\n"),
         "the pod has no volume 'data'"),
     "a container twice": (
-        PLAIN.replace("              - name: train\n", "              - {name: train, image: x}\n              - name: train\n"),
+        PLAIN.replace(
+            "              - name: train\n", "              - {name: train, image: x}\n              - name: train\n"),
         "each container has a name of its own; got 'train' again"),
     "a condition that no Job says": (
         PLAIN.replace(
-            "    trialParameters:\n", "    successCondition: status.conditions.#(type==\"Done\")#\n    trialParameters:\n"),
+            "    trialParameters:\n",
+            '    successCondition: status.conditions.#(type=="Done")#\n    trialParameters:\n'),
         "a Job never says 'Done'"),
 }  # fmt: skip
 
@@ -89,9 +96,11 @@ def test_what_no_job_holds_or_no_job_runs_is_refused_with_its_line(tmp_path: Pat
 
 ALLOWED = {
     "quantities": with_job(
-        container="                resources: {limits: {cpu: 1.5, memory: 8Gi, nvidia.com/gpu: 1}, requests: {cpu: 500m}}\n"),
+        container="                resources: {limits: {cpu: 1.5, memory: 8Gi, nvidia.com/gpu: 1}, "
+        "requests: {cpu: 500m}}\n"),
     "volumes": with_job(
-        pod="            volumes: [{name: data, persistentVolumeClaim: {claimName: c}}, {name: s, emptyDir: {sizeLimit: 1Gi}}]\n",
+        pod="            volumes: [{name: data, persistentVolumeClaim: {claimName: c}}, "
+        "{name: s, emptyDir: {sizeLimit: 1Gi}}]\n",
         container="                volumeMounts: [{name: data, mountPath: /data}]\n"),
     "ports by number or name": with_job(
         container="                livenessProbe: {httpGet: {port: http, path: /}, periodSeconds: 5}\n"),

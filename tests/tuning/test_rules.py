@@ -93,6 +93,9 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "pbt without its folder": (
         [algorithm("pbt", n_population="5", truncation_threshold="0.2")],
         15, ".algorithm.algorithmSettings", "needs the setting 'suggestion_trial_dir'"),
+    "pbt without a claim": (
+        [algorithm("pbt", suggestion_trial_dir="/x", n_population="5", truncation_threshold="0.2")],
+        5, ".resumePolicy", "must be FromVolume for pbt"),
     "no rule's name": ([(COUNTS, COUNTS + "  earlyStopping: {}\n")], 7, ".earlyStopping.algorithmName", "is missing"),
     "an unknown rule": (
         [(COUNTS, COUNTS + "  earlyStopping: {algorithmName: median}\n")],

@@ -48,8 +48,14 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    port, stop = start_server("127.0.0.1:0", workers=2)
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stands for the claim that Katib mounts into a service with `resumePolicy: FromVolume`."""
+    return tmp_path_factory.mktemp("checkpoints")
+
+
+@pytest.fixture(scope="module")
+def address(checkpoints: Path) -> Iterator[str]:
+    port, stop = start_server("127.0.0.1:0", workers=2, checkpoints=checkpoints)
     yield f"127.0.0.1:{port}"
     stop()
 
@@ -447,3 +453,54 @@ def test_the_service_needs_no_torch() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(found.stdout) == len(SAMPLERS)
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+def test_population_based_training_finds_its_parents_checkpoint_in_its_own_folder(
+    address: str, checkpoints: Path
+) -> None:
+    """As a pod does, each trial appends to the file in its folder; Katib mounts `<experiment>/<trial>`."""
+    katib = Katib(experiment("pbt", MIXED, parallel=5, random_state="1"), address)
+    lengths = []
+    for generation in range(3):
+        first = len(katib.trials)
+        made = katib.ask(5)
+        for number, assignments in enumerate(made, start=first):
+            file = checkpoints / "replay-pbt" / katib.trials[number].name / "weights"
+            lengths.append(len(file.read_text()) if file.exists() else 0)
+            with file.open("a") as weights:
+                weights.write(str(generation))
+            katib.finish(number, assignments)
+    assert lengths == [0] * 5 + [1] * 5 + [2] * 5
+
+
+def test_a_proposal_made_again_because_its_answer_was_lost_gets_a_fresh_folder(address: str, checkpoints: Path) -> None:
+    katib = Katib(experiment("pbt", MIXED, parallel=5, random_state="2"), address)
+    katib.experiment.name = "lost"
+    request = MESSAGES["GetSuggestionsRequest"](experiment=katib.experiment, current_request_number=1)
+    first = call(address, "GetSuggestions", request, "GetSuggestionsReply")
+    katib._keep(first.algorithm.algorithm_settings)
+    state = State.model_validate_json(first.algorithm.algorithm_settings[0].value)
+    folder = checkpoints / "lost" / state.name("lost", 1)
+    request.experiment.CopyFrom(katib.experiment)
+    call(address, "GetSuggestions", request, "GetSuggestionsReply")
+    (folder / "left").touch()
+    call(address, "GetSuggestions", request, "GetSuggestionsReply")
+    assert list(folder.iterdir()) == []
+
+
+def test_without_a_shared_folder_population_based_training_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    port, stop = start_server("127.0.0.1:0", workers=1, checkpoints=tmp_path / "none")
+    request = MESSAGES["ValidateAlgorithmSettingsRequest"](experiment=experiment("pbt", MIXED))
+    with pytest.raises(grpc.RpcError) as caught:
+        call(f"127.0.0.1:{port}", "ValidateAlgorithmSettings", request, "ValidateAlgorithmSettingsReply")
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "Write `resumePolicy: FromVolume`, and a ReadWriteMany claim" in caught.value.details()
+    (tmp_path / "none").touch()  # a file in its place: the claim went away meanwhile
+    asked = MESSAGES["GetSuggestionsRequest"](experiment=experiment("pbt", MIXED), current_request_number=1)
+    with pytest.raises(grpc.RpcError) as caught:
+        call(f"127.0.0.1:{port}", "GetSuggestions", asked, "GetSuggestionsReply")
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    stop()

@@ -47,11 +47,11 @@ def test_the_primary_container_is_found_in_every_kind_of_job(tmp_path: Path, kin
 
 
 def test_labels_tell_templates_of_the_same_container_name_apart(tmp_path: Path) -> None:
-    places = " ".join(f"${{trialParameters.{name}}}" for name in ("rate", "depth", "optimiser", "width"))
+    places = ", ".join(f'"${{trialParameters.{name}}}"' for name in ("rate", "depth", "optimiser", "width"))
     job = (
         "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, spec: {templates: ["
         "{metadata: {labels: {step: prepare}}, container: {image: p, command: [prepare]}}, "
-        f'{{metadata: {{labels: {{step: fit}}}}, container: {{image: i, command: [run, "{places}"]}}}}]}}}}'
+        f"{{metadata: {{labels: {{step: fit}}}}, container: {{image: i, command: [run, {places}]}}}}]}}}}"
     )
     text = PLAIN[: PLAIN.index("    trialSpec")].replace("Name: train", "Name: main") + CONDITIONS
     labels = "    primaryPodLabels: {step: fit}\n"
@@ -85,7 +85,11 @@ def rendered() -> tuple[Experiment, Trial]:
     )
     labels = ("      kind: Job\n", "      kind: Job\n      metadata: {labels: {team: brain}}\n")
     shell = ('"${trialParameters.width}"]', '"${trialParameters.width}", "$(TWICE) $(unknown) $$HOME"]')
-    text = changed(references, labels, shell, ("            restartPolicy", ENVIRONMENT + "            restartPolicy"))
+    # What Katib leaves alone: any sign may stand in it.
+    push = ("  trialTemplate:\n", "  metricsCollectorSpec: {collector: {kind: Push}}\n  trialTemplate:\n")
+    text = changed(
+        references, labels, shell, push, ("            restartPolicy", ENVIRONMENT + "            restartPolicy")
+    )
     assignments = {"lr": '0.01"', "depth": "2", "optimiser": "adam", "width": "16"}
     experiment = parse_experiment(YAML(typ="safe", pure=True).load(text))
     return experiment, Trial(number=3, name="plain-3", assignments=assignments)

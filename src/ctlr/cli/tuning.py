@@ -105,8 +105,15 @@ def tune(
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=6789, show_default=True, help="To listen at; 0: any.")
-def suggest(port: int) -> None:
+@click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path),
+    default=Path("/opt/katib/data"),
+    show_default=True,
+    help="Where Katib mounts the claim on which `pbt` hands checkpoints on.",
+)
+def suggest(port: int, checkpoints: Path) -> None:
     """Serve the search algorithms to a Katib, as one of its suggestion services (gRPC)."""
     from ctlr.tuning.service import serve
 
-    serve(port, on_start=lambda taken: click.echo(f"Answering at port {taken}.", err=True))
+    serve(port, checkpoints=checkpoints, on_start=lambda taken: click.echo(f"Answering at port {taken}.", err=True))

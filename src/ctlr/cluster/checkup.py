@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from ctlr.errors import require
 from ctlr.specs import PlatformSpec
 from ctlr.tuning.katib.connection import RIGHTS, Right, connect, pod_namespace
+from ctlr.tuning.katib.faults import INJECTION
 
 __all__ = ["CHECKED_RIGHTS", "Finding", "examine_cluster"]
 
@@ -142,8 +143,21 @@ def _katib(cluster: _Cluster) -> Iterator[Finding]:
     found = f"the cluster knows no {', '.join(missing)}" if missing else "experiments, suggestions, trials (v1beta1)"
     yield Finding(what="katib", ok=not missing, found=found, remedy=remedy)
     if not missing:
+        yield _injection(cluster)
         yield _controller(cluster)
         yield _sidecar(cluster)
+
+
+def _injection(cluster: _Cluster) -> Finding:
+    """Whether Katib's webhook looks at the namespace's pods: without it no trial ever has a metric."""
+    what = "katib metrics"
+    status, found = cluster.ask(f"/api/v1/namespaces/{cluster.namespace}")
+    if status != 200:
+        return _unseen(what)
+    ok = (found["metadata"].get("labels") or {}).get(INJECTION) == "enabled"
+    words = "are collected in" if ok else "are not collected in"
+    remedy = f"kubectl label namespace {cluster.namespace} {INJECTION}=enabled; without it no trial has a result."
+    return Finding(what=what, ok=ok, found=f"{words} {cluster.namespace}", remedy=remedy)
 
 
 def _controller(cluster: _Cluster) -> Finding:

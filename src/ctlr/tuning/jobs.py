@@ -14,7 +14,7 @@ from ctlr.errors import nearest
 from ctlr.specs import TrialCommand
 from ctlr.tuning.fields import Fields
 
-__all__ = ["check_job", "primary_command"]
+__all__ = ["check_job", "command_of", "primary_container"]
 
 _WITH_CONDITIONS = ("Job", "TFJob", "PyTorchJob", "XGBoostJob", "MPIJob", "TrainJob")
 """Kinds whose success and failure Katib knows by itself."""
@@ -68,7 +68,9 @@ def _check_pod(template: Fields, job: Fields) -> None:
             for field in ("name", "image"):
                 container.need(field, f"Write `{field}: …`.")
             if (name := container.text("name")) in met:
-                container.fault("name", f"each container has a name of its own; got {name!r} again. Rename one of them.")
+                container.fault(
+                    "name", f"each container has a name of its own; got {name!r} again. Rename one of them."
+                )
             met.add(name)
             for mount in container.items("volumeMounts"):
                 if (volume := mount.text("name")) not in volumes:
@@ -131,7 +133,9 @@ def _check_texts(values: Fields, name: str) -> None:
         if name not in _LABELS:
             continue
         if not _LABEL_KEY.fullmatch(key):
-            rule = "must be a label's key: at most 63 of letters, digits, -, _ and ., with an optional domain before a /"
+            rule = (
+                "must be a label's key: at most 63 of letters, digits, -, _ and ., with an optional domain before a /"
+            )
             values.fault(key, f"{rule}; got {key!r}. Rename it.")
         elif value and name != "annotations" and "${trialParameters." not in text and not _LABEL_VALUE.fullmatch(text):
             rule = "must be a label's value: at most 63 of letters, digits, -, _ and ., no sign first or last"
@@ -155,8 +159,8 @@ class _Container:
     labels: Mapping[str, Any]
 
 
-def primary_command(template: Fields, job: Fields) -> TrialCommand:
-    """What the primary container runs; nothing where none can be told.
+def primary_container(template: Fields, job: Fields) -> Fields | None:
+    """The container that trains; None where none can be told.
 
     Of several that bear its name the one with the primary pod's labels counts, then the leading replica's, then the one
     that takes a trial's values.
@@ -176,8 +180,8 @@ def primary_command(template: Fields, job: Fields) -> TrialCommand:
         message = f"no container of the trialSpec is called {name!r}. {nearest(name, [each.name for each in found])}"
         template.fault("primaryContainerName", message)
     if named or len(found) == 1:
-        return _read_container((named or found)[0].fields)
-    return TrialCommand(image="", command=())
+        return (named or found)[0].fields
+    return None
 
 
 def _containers(node: Fields, role: str, labels: Mapping[str, Any]) -> Iterator[_Container]:
@@ -207,7 +211,8 @@ def _labels(node: Fields) -> Mapping[str, Any]:
     return labels if isinstance(labels, dict) else {}
 
 
-def _read_container(container: Fields) -> TrialCommand:
+def command_of(container: Fields) -> TrialCommand:
+    """What a container runs."""
     command, arguments = container.texts("command"), container.texts("args")
     environment = {}
     for entry in container.items("env"):

@@ -111,10 +111,13 @@ def _bind(document: Document, *, template: bool) -> Experiment:
     if algorithm and len(parameters) == len(spec.items("parameters")):
         check_fit(spec, algorithm, parameters, parallel)
     resume = spec.text("resumePolicy", ("Never", "LongRunning", "FromVolume")) or "Never"
+    if template and algorithm and algorithm.settings.get("suggestion_trial_dir") and resume != "FromVolume":
+        rule = f"must be FromVolume for {algorithm.name}, whose trials find checkpoints on the service's claim"
+        spec.fault("resumePolicy", f"{rule}; got {resume}. Write `resumePolicy: FromVolume`.")
     references: dict[str, str] = {}
     trial = TrialCommand(image="", command=())
     if template or "trialTemplate" in spec:
-        references, trial = read_template(spec)
+        references, trial = read_template(spec, {each.name: each.values for each in parameters})
     document.raise_faults()
     return Experiment.model_validate(
         {

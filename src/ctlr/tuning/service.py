@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -21,9 +23,14 @@ from ctlr.errors import ConfigError, CtlrError, require
 from ctlr.specs import Experiment, Proposal, Trial
 from ctlr.tuning.katib_api import HEALTH_SERVICE, SUGGESTION_SERVICE, load_messages
 from ctlr.tuning.samplers import make_sampler
-from ctlr.tuning.suggestion import State, fill_reply, read_request, read_state, read_trials, seed_of
+from ctlr.tuning.samplers.evolving import PARENT
+from ctlr.tuning.suggestion import State, fill_reply, number_proposals, read_request, read_state, read_trials, seed_of
 
-__all__ = ["PORT", "serve", "start_server", "suggest"]
+__all__ = ["CHECKPOINTS", "PORT", "serve", "start_server", "suggest"]
+
+CHECKPOINTS = Path("/opt/katib/data")
+"""Where Katib mounts the claim of a service with `resumePolicy: FromVolume`, if its configuration names no other place.
+A trial finds its folder `<experiment>/<trial>` of it at the algorithm's `suggestion_trial_dir`."""
 
 PORT = 6789
 """Where Katib asks."""
@@ -65,8 +72,9 @@ def suggest(experiment: Experiment, trials: Sequence[Trial], n: int, earlier: Se
 class _Suggestions:
     """Answers the two calls of Katib's service."""
 
-    def __init__(self, grpc: Any, earlier: Sequence[Trial]) -> None:
+    def __init__(self, grpc: Any, earlier: Sequence[Trial], checkpoints: Path) -> None:
         self.codes, self.messages, self.earlier = grpc.StatusCode, load_messages(), earlier
+        self.checkpoints = checkpoints
 
     def get(self, request: Any, context: Any) -> Any:
         reply = self.messages["GetSuggestionsReply"]()
@@ -79,16 +87,51 @@ class _Suggestions:
             proposals = suggest(experiment, trials, n, self.earlier) if n > 0 else []
         except CtlrError as error:
             context.abort(self.codes.INVALID_ARGUMENT, str(error))
-        fill_reply(reply, proposals, trials, experiment.name, state)
+        numbered = number_proposals(proposals, trials)
+        if _hands_on(experiment):
+            try:
+                for number, proposal in numbered.items():
+                    _hand_on(self.checkpoints / experiment.name, state.name(experiment.name, number), proposal)
+            except OSError as error:
+                context.abort(self.codes.FAILED_PRECONDITION, f"{_no_checkpoints(self.checkpoints)} ({error.strerror})")
+        fill_reply(reply, numbered, trials, experiment.name, state)
         return reply
 
     def validate(self, request: Any, context: Any) -> Any:
         try:
             experiment = read_request(request.experiment)
             make_sampler(experiment, seed=seed_of(experiment), earlier=self.earlier)
+            if _hands_on(experiment) and not self.checkpoints.is_dir():
+                raise ConfigError(_no_checkpoints(self.checkpoints))
         except ConfigError as error:
             context.abort(self.codes.INVALID_ARGUMENT, str(error))
         return self.messages["ValidateAlgorithmSettingsReply"]()
+
+
+def _hands_on(experiment: Experiment) -> bool:
+    """Whether trials go on from checkpoints of others."""
+    return bool(experiment.algorithm.settings.get("suggestion_trial_dir"))
+
+
+def _hand_on(folder: Path, trial: str, proposal: Proposal) -> None:
+    """Make the folder of a trial that is about to be proposed, with its parent's checkpoint, as Katib's service does.
+
+    Asked again because an answer was lost, it is made anew. It takes its name once it is whole.
+    """
+    aside = folder / f".{trial}"
+    for left in (aside, folder / trial):
+        shutil.rmtree(left, ignore_errors=True)
+    parent = folder / proposal.labels[PARENT] if PARENT in proposal.labels else None
+    if parent is not None and parent.is_dir():
+        shutil.copytree(parent, aside, symlinks=True)
+    else:
+        aside.mkdir(parents=True)
+    aside.rename(folder / trial)
+
+
+def _no_checkpoints(folder: Path) -> str:
+    rule = f"{folder} must be a folder that this service may write to: checkpoints go from trial to trial there"
+    return f"{rule}. Write `resumePolicy: FromVolume`, and a ReadWriteMany claim for the algorithm in katib-config."
 
 
 class _Health:
@@ -103,13 +146,16 @@ class _Health:
         return self.messages["HealthCheckResponse"](status="NOT_SERVING" if self.stopping else "SERVING")
 
 
-def start_server(address: str, *, workers: int, earlier: Sequence[Trial] = ()) -> tuple[int, Callable[[], None]]:
+def start_server(
+    address: str, *, workers: int, earlier: Sequence[Trial] = (), checkpoints: Path = CHECKPOINTS
+) -> tuple[int, Callable[[], None]]:
     """Start to answer requests in threads of this process.
 
     Args:
         address: `host:port`; port 0 takes a free one.
         workers: Requests answered at once.
         earlier: Ended trials of an earlier experiment of the same space: a warm start.
+        checkpoints: Folder that trials of population-based training share, by experiment and trial.
 
     Returns:
         The port, and what stops the server once the requests that are under way are answered.
@@ -121,7 +167,7 @@ def start_server(address: str, *, workers: int, earlier: Sequence[Trial] = ()) -
     grpc = require("grpc", extra="suggest")
     threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="suggest")
     server = grpc.server(threads, options=_OPTIONS)
-    suggestions, health = _Suggestions(grpc, earlier), _Health(grpc)
+    suggestions, health = _Suggestions(grpc, earlier, checkpoints), _Health(grpc)
     for service, calls in (
         (SUGGESTION_SERVICE, {
             "GetSuggestions": (suggestions.get, "GetSuggestionsRequest"),
@@ -164,6 +210,7 @@ def serve(
     host: str = "0.0.0.0",
     workers: int = 4,
     earlier: Sequence[Trial] = (),
+    checkpoints: Path = CHECKPOINTS,
     on_start: Callable[[int], None] = lambda port: None,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT; those that are under way are still answered. For a main thread.
@@ -173,6 +220,7 @@ def serve(
         host: The interface; all of them, as a pod needs it.
         workers: Requests answered at once.
         earlier: Ended trials of an earlier experiment of the same space: a warm start.
+        checkpoints: Folder that trials of population-based training share, by experiment and trial.
         on_start: Is told the port once the service answers.
 
     Raises:
@@ -182,7 +230,7 @@ def serve(
     ended = threading.Event()
     before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        bound, stop = start_server(f"{host}:{port}", workers=workers, earlier=earlier)
+        bound, stop = start_server(f"{host}:{port}", workers=workers, earlier=earlier, checkpoints=checkpoints)
         on_start(bound)
         ended.wait()
         stop()

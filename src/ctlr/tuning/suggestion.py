@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -21,7 +21,18 @@ from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Proposal, Trial, TrialStatus, Value, fingerprint
 from ctlr.tuning.manifest import parse_experiment
 
-__all__ = ["LABEL", "NUMBER", "STATE", "State", "fill_reply", "read_request", "read_state", "read_trials", "seed_of"]
+__all__ = [
+    "LABEL",
+    "NUMBER",
+    "STATE",
+    "State",
+    "fill_reply",
+    "number_proposals",
+    "read_request",
+    "read_state",
+    "read_trials",
+    "seed_of",
+]
 
 STATE = "ctlr_state"
 """The setting of the algorithm in which a service's notes travel."""
@@ -198,18 +209,21 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def fill_reply(reply: Any, proposals: Sequence[Proposal], trials: Sequence[Trial], name: str, state: State) -> None:
+def number_proposals(proposals: Sequence[Proposal], trials: Sequence[Trial]) -> dict[int, Proposal]:
+    """Proposals by number, behind all trials."""
+    return dict(enumerate(proposals, start=max((trial.number for trial in trials), default=-1) + 1))
+
+
+def fill_reply(reply: Any, numbered: Mapping[int, Proposal], trials: Sequence[Trial], name: str, state: State) -> None:
     """Write proposals into a message `GetSuggestionsReply`, and what the next request must bring back.
 
     Args:
         reply: An empty message.
-        proposals: The answer.
+        numbered: The answer, by number.
         trials: All trials, by number.
         name: Of the experiment.
         state: What earlier replies noted.
     """
-    first = max((trial.number for trial in trials), default=-1) + 1
-    numbered = dict(enumerate(proposals, start=first))
     for number, proposal in numbered.items():
         entry = reply.parameter_assignments.add(trial_name=state.name(name, number))
         for parameter, value in proposal.assignments.items():
@@ -220,7 +234,7 @@ def fill_reply(reply: Any, proposals: Sequence[Proposal], trials: Sequence[Trial
     ended = {trial.number: trial for trial in trials if trial.ended and trial.number not in hidden}
     noted = State(
         tag=state.tag,
-        open={number: each for number, each in state.open.items() if number not in ended} | numbered,
+        open={number: each for number, each in state.open.items() if number not in ended} | dict(numbered),
         labels=state.labels | {number: trial.labels for number, trial in ended.items() if trial.labels},
     )
     reply.algorithm.algorithm_settings.add(name=STATE, value=noted.model_dump_json(exclude_defaults=True))

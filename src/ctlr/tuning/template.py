@@ -10,16 +10,21 @@ from ctlr.config import KeyPath
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import Experiment, Trial, TrialCommand
 from ctlr.tuning.fields import Fields
-from ctlr.tuning.jobs import check_job, primary_command
+from ctlr.tuning.jobs import check_job, command_of, primary_container
+from ctlr.tuning.wrapping import PLACE, check_wrapped
 
 __all__ = ["read_template", "render", "rendered_spec"]
 
-_PLACE = re.compile(r"\$\{trialParameters\.(.+?)\}")
 _META = re.compile(r"\$\{trialSpec\.(?:(Name|Namespace|Kind|APIVersion)|(Annotations|Labels)\[(.+)\])\}")
 
 
-def read_template(spec: Fields) -> tuple[dict[str, str], TrialCommand]:
-    """The references of a manifest's trial template, and the program of its primary container; faults are noted."""
+def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], TrialCommand]:
+    """The references of a manifest's trial template, and the program of its primary container; faults are noted.
+
+    Args:
+        spec: Of the Experiment.
+        values: What categorical and discrete parameters may be, by name.
+    """
     nothing = TrialCommand(image="", command=())
     if not spec.need("trialTemplate", "Write what a trial runs below it."):
         return {}, nothing
@@ -39,7 +44,12 @@ def read_template(spec: Fields) -> tuple[dict[str, str], TrialCommand]:
     parameters = [name for entry in spec.items("parameters") if (name := entry.text("name"))]
     references = _references(template, job, parameters)
     check_job(template, job)
-    return references, primary_command(template, job)
+    container = primary_container(template, job)
+    if container is None:
+        return references, nothing
+    kind = spec.mapping("metricsCollectorSpec").mapping("collector").data.get("kind", "StdOut")
+    check_wrapped(container, kind, {name: values.get(reference, ()) for name, reference in references.items()})
+    return references, command_of(container)
 
 
 def _references(template: Fields, job: Fields, parameters: Sequence[str]) -> dict[str, str]:
@@ -85,7 +95,7 @@ def _check_places(template: Fields, job: Fields, references: Mapping[str, str]) 
     """Places and references must match both ways."""
     used = set()
     for where, text in _texts(job.data, job.where):
-        for name in _PLACE.findall(text):
+        for name in PLACE.findall(text):
             used.add(name)
             if name not in references:
                 message = f"no trialParameter is called {name!r}. {nearest(name, references)}"
@@ -149,7 +159,7 @@ def rendered_spec(experiment: Experiment, trial: Trial) -> dict[str, Any]:
 
 def _filler(experiment: Experiment, trial: Trial) -> Callable[[str], str]:
     values = {name: _value(experiment, trial, reference) for name, reference in experiment.references.items()}
-    return lambda text: _PLACE.sub(lambda match: values.get(match[1], match[0]), text)
+    return lambda text: PLACE.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 def _value(experiment: Experiment, trial: Trial, reference: str) -> str:

@@ -10,12 +10,14 @@ from ctlr.specs import Trial
 from ctlr.tuning.katib.connection import Connection
 from ctlr.tuning.remote import Fault
 
-__all__ = ["explain_experiment", "explain_trials"]
+__all__ = ["INJECTION", "explain_experiment", "explain_trials"]
 
 Object = Mapping[str, Any]
 
 TRIAL = "katib.kubeflow.org/trial"
 """Label that Katib's webhook puts on the pods of a trial."""
+INJECTION = "katib.kubeflow.org/metrics-collector-injection"
+"""Label of the namespaces at whose pods Katib's webhook looks."""
 SIDECAR = "metrics-logger-and-collector"
 """Katib's container that prints what the trial's own wrote, when it collects from standard output."""
 
@@ -96,6 +98,10 @@ def _explain(
     if reason.startswith("exit code") and last:
         reason = f"{reason}: {last}"
     known = trial.reason or "failed"
+    if trial.reason.startswith("reported no") and TRIAL not in pod["metadata"]["labels"]:
+        space = pod["metadata"]["namespace"]
+        remedy = f"`kubectl label namespace {space} {INJECTION}=enabled`"
+        reason = f"Katib collects nothing in the namespace {space}. {remedy}, then start the search again"
     if trial.reason.startswith("reported no"):
         reason = f"{known}; {reason}" if reason else known
     return Fault(reason or known, tail)
