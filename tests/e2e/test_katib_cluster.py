@@ -33,8 +33,10 @@ from terminal import until
 
 from ctlr.errors import ClusterError
 from ctlr.specs import Experiment, Trial
+from ctlr.tuning.functions import FunctionLauncher
 from ctlr.tuning.katib import RIGHTS, KatibSearch, connect, run_on_katib
 from ctlr.tuning.katib.connection import Connection
+from ctlr.tuning.local import Limits, run_experiment
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.tuning.remote import RemoteOutcome, run_remotely
 
@@ -46,13 +48,14 @@ pytestmark = [
     ),
 ]
 IMAGE = os.environ.get("CTLR_TEST_TRIAL_IMAGE", "busybox:1.36.1")
-PRINT = "echo loss=${trialParameters.x}"
+PRINT = "echo loss=${trialParameters.x}; sleep 2"
+"""Katib's collector finds no trial that has ended before it looks, and fails it."""
 PATIENCE_SECONDS = 180
 
 
 def search(script: str = PRINT, **changes: Any) -> Experiment:
     """A search whose trials run a script of the shell; each has to use its parameter."""
-    script = f": ${{trialParameters.x}}; {script}"
+    script = f"( : ${{trialParameters.x}}; {script} )"
     container = {
         "image": IMAGE, "command": ["sh", "-c", script],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}},
@@ -237,6 +240,77 @@ def acting_as_watcher(clients: Any, space: str, rules: list[tuple[str, str, tupl
     api = clients.ApiClient(settings)
     api.set_default_header("Impersonate-User", f"system:serviceaccount:{space}:watcher")
     return Connection(api, space)
+
+
+# ---------------------------------------------------------------- CTLR's algorithms under Katib's controllers
+
+ALGORITHMS: dict[str, dict[str, str]] = {
+    "random": {}, "grid": {}, "sobol": {}, "tpe": {}, "multivariate-tpe": {"n_startup_trials": "4"},
+    "bayesianoptimization": {"n_initial_points": "4"}, "cmaes": {}, "evolutionary": {"population_size": "4"},
+    "pbt": {"suggestion_trial_dir": "/checkpoints", "n_population": "5", "truncation_threshold": "0.4"},
+}  # fmt: skip
+"""With settings by which they learn from eight trials."""
+
+
+@pytest.fixture
+def suggesting(katib: bool) -> None:
+    if not katib or "CTLR_TEST_SUGGESTIONS" not in os.environ:
+        pytest.skip("CTLR_TEST_SUGGESTIONS says that a real Katib has CTLR's suggestion services (docs/tuning.md)")
+
+
+def learning(algorithm: str, settings: dict[str, str], **changes: Any) -> Experiment:
+    """A search of two dimensions whose loss is x, at parallel 1: trials end in the order of their start."""
+    x = {"min": "0", "max": "1"} | ({"step": "0.25"} if algorithm == "grid" else {})
+    entries = [{"name": name, "value": value} for name, value in {"random_state": "7", **settings}.items()]
+    document = search(**({"maxTrialCount": 8} | changes)).manifest
+    document["spec"]["algorithm"] = {"algorithmName": algorithm, "algorithmSettings": entries}
+    document["spec"]["parameters"] = [
+        {"name": "x", "parameterType": "double", "feasibleSpace": x},
+        {"name": "depth", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "4"}},
+    ]
+    template = document["spec"]["trialTemplate"]
+    template["trialParameters"] = [{"name": name, "reference": name} for name in ("x", "depth")]
+    container = template["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
+    container["command"][-1] = container["command"][-1].replace(": $", ": ${trialParameters.depth} $")
+    if algorithm == "pbt":
+        document["spec"]["resumePolicy"] = "FromVolume"
+    return parse_experiment(document)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.usefixtures("suggesting")
+def test_katib_tries_trial_by_trial_what_the_laptop_tries(space: str, tmp_path: Path, algorithm: str) -> None:
+    experiment = learning(algorithm, ALGORITHMS[algorithm])
+    launcher = FunctionLauncher(lambda assignments: float(assignments["x"]), "loss")
+    here = run_experiment(experiment, tmp_path, launcher, limits=Limits())
+    there = run(experiment, space, policy="delete")
+    assert [trial.assignments for trial in there.trials] == [trial.assignments for trial in here.trials]
+    assert [trial.value for trial in there.trials] == [trial.value for trial in here.trials]
+
+
+@pytest.mark.usefixtures("suggesting")
+def test_a_member_of_a_population_finds_its_parents_checkpoint(space: str) -> None:
+    script = "wc -l < /checkpoints/w | sed s/^/carried=/; echo 1 >> /checkpoints/w"
+    experiment = learning("pbt", ALGORITHMS["pbt"])
+    document = experiment.manifest
+    document["spec"]["objective"]["additionalMetricNames"] = ["carried"]
+    container = document["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
+    container["command"][-1] = container["command"][-1].replace("( ", f"( touch /checkpoints/w; {script}; ")
+    outcome = run(parse_experiment(document), space, policy="delete")
+    assert [trial.metrics["carried"] for trial in outcome.trials] == [0.0] * 5 + [1.0] * 3
+
+
+@pytest.mark.usefixtures("suggesting")
+def test_hyperband_promotes_the_best_of_each_rung(space: str) -> None:
+    """Of four with depth 1 two go on with 2, and one of them with 4."""
+    settings = {"r_l": "4", "eta": "2", "resource_name": "depth"}
+    outcome = run(learning("hyperband", settings, parallelTrialCount=4, maxTrialCount=12), space, policy="delete")
+    assert outcome.succeeded
+    depths: dict[str, set[str]] = {}
+    for trial in outcome.trials:
+        depths.setdefault(trial.assignments["x"], set()).add(trial.assignments["depth"])
+    first = sorted((trial.assignments["x"] for trial in outcome.trials[:4]), key=float)
+    assert [depths[x] for x in first] == [{"1", "2", "4"}, {"1", "2"}, {"1"}, {"1"}]
 
 
 # ---------------------------------------------------------------- an API server that restarts

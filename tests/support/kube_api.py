@@ -146,6 +146,12 @@ class Node:
         self._pod(job, "Failed", {"terminated": {"exitCode": 1, "reason": "Error"} | state}, log)
         self._end(job, "Failed", "Job has reached the specified backoff limit")
 
+    def outrun(self, job: Object) -> None:
+        """The trial ended well before Katib's sidecar looked for it, as seen with Katib 0.19 on 27 November 2026."""
+        ended = {"exitCode": 0, "reason": "Completed"}
+        self._pod(job, "Failed", {"terminated": ended}, "")
+        self._end(job, "Failed", "Job has reached the specified backoff limit")
+
     def lose(self, job: Object) -> None:
         """The Job failed and its pod is gone."""
         self._end(job, "Failed", "Job has reached the specified backoff limit")

@@ -490,6 +490,37 @@ def test_the_sidecars_log_is_read_where_katib_moved_the_output_there(lab: Lab) -
     assert (trial.reason, trial.tail) == ("exit code 1: MemoryError", "epoch=1\nMemoryError")
 
 
+# As Katib 0.19's collector wrote them on 27 November 2026.
+OUTRUN = """\
+I1127 00:15:14.768854      13 main.go:400] Trial Name: try-46f2-0000
+I1127 00:15:14.769573      13 main.go:143] loss=0.023643249400513433
+F1127 00:15:14.770866      13 main.go:425] Failed to wait for worker container: unable to find main pid from the list
+"""
+
+
+def test_a_trial_that_ended_before_the_sidecar_looked_says_so_and_shows_its_own_lines_alone(lab: Lab) -> None:
+    def end(node: Node, job: Object) -> None:
+        job["spec"]["template"]["spec"]["containers"].append({"name": "metrics-logger-and-collector", "image": "katib"})
+        node.outrun(job)
+        lab.api.logs[f"{job['metadata']['name']}-pod", "metrics-logger-and-collector"] = OUTRUN
+
+    trial = failing(lab, end).trials[0]
+    assert trial.reason.startswith("it ended before Katib's collector looked for it, and its metrics are lost. Let the")
+    assert trial.tail == "loss=0.023643249400513433"
+
+
+def test_a_namespace_at_whose_pods_katib_does_not_look_is_named_with_the_label_that_it_lacks(lab: Lab) -> None:
+    def end(node: Node, job: Object) -> None:
+        labels = job["spec"]["template"]["metadata"]["labels"]
+        labels["job-name"] = job["metadata"]["name"]
+        del labels["katib.kubeflow.org/trial"]
+        node.succeed(job, "loss=1\n")
+
+    trial = failing(lab, end).trials[0]
+    assert "Katib collects nothing in the namespace lab" in trial.reason
+    assert "label namespace lab katib.kubeflow.org/metrics-collector-injection=enabled" in trial.reason
+
+
 def test_the_container_that_trains_says_why_though_the_sidecar_sorts_before_it(lab: Lab) -> None:
     def fail(node: Node, job: Object) -> None:
         containers = job["spec"]["template"]["spec"]["containers"]

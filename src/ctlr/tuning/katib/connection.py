@@ -247,6 +247,10 @@ class Connection:
             return ClusterError(self._forbidden(**found.groupdict()))
         if status == 0:
             return ClusterError(f"No safe connection to {self.host}: {message}. Check the kubeconfig's certificates.")
+        if lacking := _LACKING.search(message):
+            space, label, value = lacking.groups()
+            words = f"Katib does not look at the pods of the namespace {space}, and no trial would have a result"
+            return ClusterError(f"{words}. `kubectl label namespace {space} {label}={value}` lets it look.")
         return ClusterError(f"{self.host} refuses ({status}): {message}")
 
     def _state(self, status: int, body: Mapping[str, Any], message: str) -> ClusterError:
@@ -269,6 +273,8 @@ class Connection:
         )
 
 
+_LACKING = re.compile(r'in namespace "([^"]+)": the namespace lacks label "([^":]+): (\w+)"')
+"""Of Katib 0.19's webhook."""
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"(?: in API group "(?P<group>[^"]*)")?'
 )

@@ -25,8 +25,8 @@ EARLY_STOPPING = "early-stopping"
 """Katib's container beside the suggestion service that stops trials early; 0.19 gives it no security context."""
 
 _TAIL_LINES = 20
-_STARTED = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] ", re.MULTILINE)
-"""What the sidecar writes before each line."""
+_STARTED = re.compile(r"^([IWEF])\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] (Trial Name: )?", re.MULTILINE)
+"""What the sidecar writes before each line: those of the trial are `I`, and the first one is its own."""
 _NO_IMAGE = (
     "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError",
     "RegistryUnavailable",
@@ -111,10 +111,16 @@ def _tail(connection: Connection, pod: Object, container: str) -> str:
     """What the trial printed last. Where Katib reads its standard output, it stands in the sidecar's log."""
     names = [each["name"] for each in pod["spec"]["containers"]]
     for name in [name for name in (container, SIDECAR, *names) if name in names]:
-        text = _STARTED.sub("", connection.log(pod["metadata"]["name"], name, _TAIL_LINES)).strip()
-        if text:
+        lines = connection.log(pod["metadata"]["name"], name, _TAIL_LINES).splitlines()
+        if text := "\n".join(_STARTED.sub("", line) for line in lines if name != SIDECAR or _of_trial(line)).strip():
             return text
     return ""
+
+
+def _of_trial(line: str) -> bool:
+    """Whether the sidecar repeats what the trial wrote."""
+    own = _STARTED.match(line)
+    return own is None or (own[1] == "I" and not own[2])
 
 
 def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
@@ -126,9 +132,12 @@ def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
     status = pod.get("status") or {}
     states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     states.sort(key=lambda each: each["name"] != container)
-    told = (*filter(None, (_from_container(pod, each) for each in states)),)
+    told = {each["name"]: words for each in states if (words := _from_container(pod, each))}
+    if container not in told and told.get(SIDECAR, "").startswith("exit code") and _ended_well(states, container):
+        remedy = "Let the trial run for two seconds more, e.g. with `sleep 2`"
+        return f"it ended before Katib's collector looked for it, and its metrics are lost. {remedy}"
     if told:
-        return str(told[0])
+        return next(iter(told.values()))
     if status.get("reason"):  # Evicted, DeadlineExceeded, Preempting, NodeLost
         return f"{status['reason']}: {status.get('message') or 'by the node'}"
     for condition in status.get("conditions") or ():
@@ -139,6 +148,11 @@ def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
     if status.get("phase") == "Pending":
         return _from_events(pod["metadata"]["name"], events)
     return ""
+
+
+def _ended_well(states: Sequence[Object], container: str) -> bool:
+    ended = [((each.get("state") or {}).get("terminated") or {}) for each in states if each["name"] == container]
+    return any(each.get("exitCode") == 0 for each in ended)
 
 
 def _from_container(pod: Object, status: Object) -> str:
@@ -168,6 +182,9 @@ def _from_container(pod: Object, status: Object) -> str:
 
 
 def _unschedulable(pod: Object, message: str) -> str:
+    if claim := re.search(r'persistentvolumeclaim "([^"]+)" not found', message):
+        remedy = "`kubectl apply -k manifests/base` makes ctlr-workspace; or name one that is there"
+        return f"the claim {claim[1]} is not in its namespace ({message}) {remedy}"
     gpus = [f"{name}: {count}" for name, count in _limits(pod) if "gpu" in name or "mig-" in name]
     if gpus:
         remedy = "Add such a node, lower parallelTrialCount, or see nodeSelector and tolerations"
@@ -196,6 +213,9 @@ def _from_events(name: str, events: Sequence[Object]) -> str:
         if "violates PodSecurity" in message and EARLY_STOPPING in message:
             remedy = "Remove earlyStopping, or label the namespace pod-security.kubernetes.io/enforce=baseline"
             return f"the namespace refuses Katib's container for early stopping: {message}. {remedy}"
+        if kind := re.search(r'no matches for kind "([^"]+)"', message):
+            remedy = f"Install what brings {kind[1]}, or write a Job of batch/v1"
+            return f"the cluster does not know the kind of the trial's job: {message}. {remedy}"
         if "no PriorityClass" in message:
             remedy = "`kubectl apply -k manifests/base` makes ctlr-trial; or set another priorityClassName"
             return f"its priority class is missing: {message}. {remedy} (`platform.priority_class` of a benchmark)"
