@@ -61,7 +61,7 @@ images:          ## build the container images: make images ENGINE=podman IMAGES
 	@for name in $(IMAGES); do \
 		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD) \
 			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
-			--file images/$$name.Dockerfile --tag ctlr/$$(echo $$name | sed -E 's/^(cpu|gpu|suggestion)$$/ctlr-&/'):$(VERSION) . || exit 1; \
+			--file images/$$name.Dockerfile --tag docker.io/ctlr/$$(echo $$name | sed -E 's/^(cpu|gpu|suggestion)$$/ctlr-&/'):$(VERSION) . || exit 1; \
 	done
 
 # A folder for kustomize, and the namespace that it names: make deploy OVERLAY=my-overlay NAMESPACE=kubeflow

@@ -6,19 +6,25 @@ ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
 FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
+# Behind a proxy: a pip.conf and a certificate of your own come as build secrets (docs/platform.md).
 RUN python3 -m venv /opt/ctlr
 COPY constraints.txt ./
 # torch first and from its own index: the default one's build brings gigabytes of CUDA.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN /opt/ctlr/bin/pip install --constraint constraints.txt --index-url "${TORCH_INDEX}" torch torchvision
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /opt/ctlr/bin/pip install --constraint constraints.txt --index-url "${TORCH_INDEX}" torch torchvision
+RUN /opt/ctlr/bin/python -c "import torch; raise SystemExit(\
+    torch.version.cuda and 'TORCH_INDEX has CUDA builds: name a mirror of .../whl/cpu')"
 COPY images/requirements.py pyproject.toml ./
 # What CTLR needs, in a layer of its own: a change of the sources leaves it as it is.
-RUN /opt/ctlr/bin/python requirements.py cluster tracking > requirements.txt \
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /opt/ctlr/bin/python requirements.py cluster tracking > requirements.txt \
     && /opt/ctlr/bin/pip install --constraint constraints.txt --requirement requirements.txt
 COPY README.md LICENSE ./
 COPY src src
 COPY images/trim.sh ./
-RUN /opt/ctlr/bin/pip install --no-deps '.[cluster,tracking]' && /opt/ctlr/bin/pip check \
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /opt/ctlr/bin/pip install --no-deps '.[cluster,tracking]' && /opt/ctlr/bin/pip check \
     && sh trim.sh /opt/ctlr
 
 FROM ${BASE}

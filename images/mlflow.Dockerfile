@@ -6,9 +6,11 @@ ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
 FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
+# Behind a proxy: a pip.conf and a certificate of your own come as build secrets (docs/platform.md).
 RUN python3 -m venv /opt/ctlr
 COPY constraints.txt images/mlflow.txt images/trim.sh ./
-RUN /opt/ctlr/bin/pip install --constraint constraints.txt --requirement mlflow.txt && /opt/ctlr/bin/pip check \
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /opt/ctlr/bin/pip install --constraint constraints.txt --requirement mlflow.txt && /opt/ctlr/bin/pip check \
     && sh trim.sh /opt/ctlr
 
 FROM ${BASE}

@@ -6,15 +6,18 @@ ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
 FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
+# Behind a proxy: a pip.conf and a certificate of your own come as build secrets (docs/platform.md).
 RUN python3 -m venv /opt/ctlr
 COPY constraints.txt ./
 # What the samplers and the service import. All that `ctlr` declares would bring torch, which they never load.
-RUN /opt/ctlr/bin/pip install --constraint constraints.txt \
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /opt/ctlr/bin/pip install --constraint constraints.txt \
     numpy scipy optuna cmaes threadpoolctl pydantic ruamel.yaml click rich rich-click grpcio protobuf
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY images/trim.sh ./
-RUN /opt/ctlr/bin/pip install --no-deps . && sh trim.sh /opt/ctlr
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /opt/ctlr/bin/pip install --no-deps . && sh trim.sh /opt/ctlr
 
 FROM ${BASE}
 ARG VERSION=0.1.0

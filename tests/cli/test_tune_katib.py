@@ -105,7 +105,7 @@ def test_ctrl_c_leaves_the_experiment_and_says_how_to_go_on(lab: Lab) -> None:
             "--workers means nothing with `--on katib`: the manifest's `parallel",
         ),
         (["--on", "katib", "--resume"], "--resume means nothing with `--on katib`: the same command takes up"),
-        (["--on", "katib", "--device", "cpu"], "--device means nothing with `--on katib`"),
+        (["--on", "katib", "--device", "cuda"], "--device means nothing with `--on katib`"),
         (["--on", "katib", "--max-seconds", "9"], "activeDeadlineSeconds"),
         (["--no-wait"], "--wait/--no-wait means nothing with `--on local`: it is about a cluster; add `--on katib`"),
         (["--context", "large"], "--context means nothing with `--on local`"),

@@ -90,7 +90,7 @@ def test_both_ctlr_images_differ_in_what_they_compute_on_alone() -> None:
     cpu, gpu = ((ROOT / "images" / f"{name}.Dockerfile").read_text().splitlines() for name in ("cpu", "gpu"))
     assert len(cpu) == len(gpu)
     differing = [one for one, other in zip(cpu, gpu, strict=True) if one != other and not one.startswith("#")]
-    assert len(differing) == 4, differing  # the index, two labels, NVIDIA's variables
+    assert len(differing) == 5, differing  # the index and its check, two labels, NVIDIA's variables
 
 
 def test_what_the_suggestion_service_needs_is_declared() -> None:

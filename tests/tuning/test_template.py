@@ -6,7 +6,8 @@ from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.manifest import parse_experiment, render, rendered_spec
+from ctlr.tuning.manifest import parse_experiment, read_experiment, render, rendered_spec
+from ctlr.tuning.template import without_gpus
 
 CONDITIONS = "    successCondition: a\n    failureCondition: b\n"
 POD = "{containers: [{name: side, image: s}, {name: train, image: i, command: [run, PLACES]}]}"
@@ -114,3 +115,27 @@ def test_a_trial_that_lacks_a_value_is_refused() -> None:
     experiment, trial = rendered()
     with pytest.raises(ConfigError, match="plain-3: each parameter needs a value; 'lr' has none"):
         render(experiment, trial.model_copy(update={"assignments": {}}))
+
+
+def test_the_form_for_processors_asks_for_no_gpu_and_is_a_right_manifest() -> None:
+    experiment = read_experiment(Path(__file__).parents[2] / "katib" / "scratch-random.yaml")
+    assert "nvidia.com/gpu" in repr(experiment.manifest)
+    changed = without_gpus(experiment)
+    assert parse_experiment(changed.manifest) == changed
+    assert changed.trial.image == "ctlr/ctlr-cpu:0.1.0"
+    assert "nvidia" not in repr(changed.manifest)
+    pod = changed.manifest["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
+    assert (pod["nodeSelector"], pod["tolerations"]) == ({}, [])
+    assert pod["containers"][0]["resources"] == {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "8Gi"}}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "katib").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_metric_of_the_shipped_manifests_has_a_strategy_of_its_own(path: Path) -> None:
+    """Katib gives the others the objective's: a minimised loss would show the least r2."""
+    objective = YAML(typ="safe").load(path)["spec"]["objective"]
+    strategies = {each["name"]: each["value"] for each in objective["metricStrategies"]}
+    assert list(strategies) == [objective["objectiveMetricName"], *objective["additionalMetricNames"]]
+    assert strategies[objective["objectiveMetricName"]] == objective["type"][:3]
+    assert all(value == "max" for name, value in strategies.items() if name in ("val_r2", "val_roc_auc"))

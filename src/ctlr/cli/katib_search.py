@@ -17,6 +17,7 @@ from ctlr.specs import Experiment
 from ctlr.tuning.katib import run_on_katib, submit_to_katib
 from ctlr.tuning.manifest import read_experiment
 from ctlr.tuning.remote import RemoteOutcome
+from ctlr.tuning.template import without_gpus
 from ctlr.workspace import Workspace
 
 __all__ = ["Cluster", "search_on_katib"]
@@ -34,6 +35,8 @@ class Cluster:
     """Follow it to its end."""
     keep: bool = True
     """Leave the Experiment and its pods on the cluster once it has ended."""
+    gpus: bool = True
+    """Ask for those that the manifest asks for."""
 
 
 def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str) -> int:
@@ -54,6 +57,8 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str) ->
     """
     check_manifest(file)
     experiment = read_experiment(file)
+    if not cluster.gpus:
+        experiment = without_gpus(experiment)
     if not cluster.wait:
         return _submit(experiment, cluster, output)
     try:

@@ -19,16 +19,18 @@ _NOT_ON_KATIB = {
     "goal": "the manifest's `goal` is what Katib reads",
     "max_seconds": "Katib has no limit of time; set `activeDeadlineSeconds` of the trials' Job",
     "resume": "the same command takes up the Experiment that is there",
-    "device": "the resources of the manifest's trialSpec say what a trial runs on",
+    "device": "the resources of the manifest's trialSpec say what a trial runs on; `--device cpu` takes its GPU away",
 }
 _NOT_HERE = ("namespace", "context", "wait", "keep")
 
 
-def _refuse_strangers(invocation: click.Context, place: str) -> None:
+def _refuse_strangers(invocation: click.Context, place: str, device: str) -> None:
     """Refuse options that were given and mean nothing there, with the reason."""
     reasons = _NOT_ON_KATIB if place == "katib" else dict.fromkeys(_NOT_HERE, "it is about a cluster; add `--on katib`")
     for parameter in invocation.command.params:
         name = parameter.name or ""
+        if name == "device" and device == "cpu":
+            continue
         if name in reasons and invocation.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "/".join((*parameter.opts[:1], *parameter.secondary_opts))
             raise ConfigError(f"{option} means nothing with `--on {place}`: {reasons[name]}.")
@@ -58,7 +60,8 @@ def _refuse_strangers(invocation: click.Context, place: str) -> None:
     "--device",
     default="auto",
     show_default=True,
-    help="Of `ctlr trial`: `auto`, `cpu`, `cuda` (one trial a GPU) or one GPU, e.g. `cuda:1`.",
+    help="Of `ctlr trial`: `auto`, `cpu`, `cuda` (one trial a GPU) or one GPU, e.g. `cuda:1`. On a cluster `cpu` takes "
+    "the GPU, its nodes and its image out of the manifest.",
 )
 @click.option("--namespace", "-n", help="On a cluster: the Experiment's; by default the manifest's or the context's.")
 @click.option("--context", help="On a cluster: of the kubeconfig; by default the current one.")
@@ -90,11 +93,11 @@ def tune(
     Here trials run the manifest's command; its image is not used. Where the command is `ctlr trial`, warm workers run
     it. On a cluster the same command, repeated, follows the Experiment that is there.
     """
-    _refuse_strangers(invocation, place)
+    _refuse_strangers(invocation, place, device)
     if place == "katib":
         from ctlr.cli.katib_search import Cluster, search_on_katib
 
-        cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep)
+        cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep, gpus=device != "cpu")
         return search_on_katib(file, workspace, cluster, output=output)
     from ctlr.cli.search import run_search
     from ctlr.tuning.local import Limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,8 +14,10 @@ from ctlr.tuning.fields import Fields
 from ctlr.tuning.jobs import check_job, command_of, primary_container
 from ctlr.tuning.wrapping import PLACE, check_wrapped
 
-__all__ = ["read_template", "render", "rendered_spec"]
+__all__ = ["read_template", "render", "rendered_spec", "without_gpus"]
 
+_GPU = re.compile(r"^nvidia\.com/|^amd\.com/gpu|^gpu\.intel\.com/")
+"""Resources of GPUs, and labels and taints of nodes that have some."""
 _META = re.compile(r"\$\{trialSpec\.(?:(Name|Namespace|Kind|APIVersion)|(Annotations|Labels)\[(.+)\])\}")
 
 
@@ -155,6 +158,24 @@ def rendered_spec(experiment: Experiment, trial: Trial) -> dict[str, Any]:
     spec: dict[str, Any] = filled(_job_of(experiment))
     spec["metadata"] = {**(spec.get("metadata") or {}), "name": trial.name, "namespace": _namespace(experiment)}
     return spec
+
+
+def without_gpus(experiment: Experiment) -> Experiment:
+    """The same search with trials on processors: no GPU, none of its nodes, and CTLR's image for processors."""
+
+    def kept(node: Any) -> Any:
+        if isinstance(node, list):
+            return [kept(each) for each in node if not (isinstance(each, dict) and _GPU.search(str(each.get("key"))))]
+        if isinstance(node, dict):
+            return {key: kept(value) for key, value in node.items() if not _GPU.search(key)}
+        return node.replace("ctlr/ctlr-gpu:", "ctlr/ctlr-cpu:") if isinstance(node, str) else node
+
+    manifest = copy.deepcopy(experiment.manifest)
+    template = manifest["spec"]["trialTemplate"]
+    template["trialSpec"] = kept(template["trialSpec"])
+    image = experiment.trial.image.replace("ctlr/ctlr-gpu:", "ctlr/ctlr-cpu:")
+    trial = experiment.trial.model_copy(update={"image": image})
+    return experiment.model_copy(update={"manifest": manifest, "trial": trial})
 
 
 def _filler(experiment: Experiment, trial: Trial) -> Callable[[str], str]:
