@@ -494,6 +494,7 @@ def test_the_sidecars_log_is_read_where_katib_moved_the_output_there(lab: Lab) -
 OUTRUN = """\
 I1127 00:15:14.768854      13 main.go:400] Trial Name: try-46f2-0000
 I1127 00:15:14.769573      13 main.go:143] loss=0.023643249400513433
+W1127 00:43:41.983179      14 file-metricscollector.go:92] Metrics will not have timestamp since loss=0.02 doesn't begin
 F1127 00:15:14.770866      13 main.go:425] Failed to wait for worker container: unable to find main pid from the list
 """
 
@@ -507,6 +508,22 @@ def test_a_trial_that_ended_before_the_sidecar_looked_says_so_and_shows_its_own_
     trial = failing(lab, end).trials[0]
     assert trial.reason.startswith("it ended before Katib's collector looked for it, and its metrics are lost. Let the")
     assert trial.tail == "loss=0.023643249400513433"
+
+
+def test_a_collector_that_fails_beside_a_trial_that_ended_well_is_quoted(lab: Lab) -> None:
+    """As where its image had no pgrep, when it was to stop a trial early."""
+
+    def end(node: Node, job: Object) -> None:
+        job["spec"]["template"]["spec"]["containers"].append({"name": "metrics-logger-and-collector", "image": "katib"})
+        node.outrun(job)
+        words = 'Get children proceses for main PID: 7 failed: exec: "pgrep": executable file not found in $PATH'
+        log = (
+            f"I1127 00:50:29.674146      16 main.go:143] loss=68\nF1127 00:50:29.674872      16 main.go:284] {words}\n"
+        )
+        lab.api.logs[f"{job['metadata']['name']}-pod", "metrics-logger-and-collector"] = log
+
+    reason = failing(lab, end).trials[0].reason
+    assert reason.startswith("Katib's collector failed beside a trial that ended well: Get children proceses")
 
 
 def test_a_namespace_at_whose_pods_katib_does_not_look_is_named_with_the_label_that_it_lacks(lab: Lab) -> None:

@@ -21,12 +21,14 @@ INJECTION = "katib.kubeflow.org/metrics-collector-injection"
 SIDECAR = "metrics-logger-and-collector"
 """Katib's container that prints what the trial's own wrote, when it collects from standard output."""
 
+COLLECTOR = "Katib's collector failed beside a trial that ended well"
+
 EARLY_STOPPING = "early-stopping"
 """Katib's container beside the suggestion service that stops trials early; 0.19 gives it no security context."""
 
 _TAIL_LINES = 20
-_STARTED = re.compile(r"^([IWEF])\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] (Trial Name: )?", re.MULTILINE)
-"""What the sidecar writes before each line: those of the trial are `I`, and the first one is its own."""
+_STARTED = re.compile(r"^([IWEF])\d{4} [\d:.]+ +\d+ [\w.-]+:\d+\] (Trial Name: |Metrics reported)?")
+"""What the sidecar writes before each line: those of the trial are `I`, and the first and the last ones its own."""
 _NO_IMAGE = (
     "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError",
     "RegistryUnavailable",
@@ -91,6 +93,8 @@ def _explain(
         return Fault(reason) if reason else None
     pod = pods[-1]
     reason = _from_pod(pod, events, container)
+    if reason == COLLECTOR:
+        reason = _from_collector(connection, pod)
     if not failed:
         return Fault(reason) if reason else None
     tail = _tail(connection, pod, container)
@@ -107,20 +111,34 @@ def _explain(
     return Fault(reason or known, tail)
 
 
+def _from_collector(connection: Connection, pod: Object) -> str:
+    """Why the sidecar of a trial that ended well did not."""
+    lines = connection.log(pod["metadata"]["name"], SIDECAR, _TAIL_LINES).splitlines()
+    last = next((_STARTED.sub("", line) for line in reversed(lines) if line.startswith("F")), "it says nothing")
+    if "unable to find main pid" in last:
+        remedy = "Let the trial run for two seconds more, e.g. with `sleep 2`"
+        return f"it ended before Katib's collector looked for it, and its metrics are lost. {remedy}"
+    return f"{COLLECTOR}: {last}"
+
+
 def _tail(connection: Connection, pod: Object, container: str) -> str:
     """What the trial printed last. Where Katib reads its standard output, it stands in the sidecar's log."""
     names = [each["name"] for each in pod["spec"]["containers"]]
     for name in [name for name in (container, SIDECAR, *names) if name in names]:
         lines = connection.log(pod["metadata"]["name"], name, _TAIL_LINES).splitlines()
-        if text := "\n".join(_STARTED.sub("", line) for line in lines if name != SIDECAR or _of_trial(line)).strip():
+        if text := "\n".join(_of_trial(lines) if name == SIDECAR else lines).strip():
             return text
     return ""
 
 
-def _of_trial(line: str) -> bool:
-    """Whether the sidecar repeats what the trial wrote."""
-    own = _STARTED.match(line)
-    return own is None or (own[1] == "I" and not own[2])
+def _of_trial(lines: Sequence[str]) -> Iterator[str]:
+    """Lines of the log in which the sidecar repeats what the trial wrote; what follows its report is its own."""
+    for line in lines:
+        own = _STARTED.match(line)
+        if own is not None and own[2] == "Metrics reported":
+            return
+        if own is None or (own[1] == "I" and not own[2]):
+            yield _STARTED.sub("", line)
 
 
 def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
@@ -134,8 +152,7 @@ def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
     states.sort(key=lambda each: each["name"] != container)
     told = {each["name"]: words for each in states if (words := _from_container(pod, each))}
     if container not in told and told.get(SIDECAR, "").startswith("exit code") and _ended_well(states, container):
-        remedy = "Let the trial run for two seconds more, e.g. with `sleep 2`"
-        return f"it ended before Katib's collector looked for it, and its metrics are lost. {remedy}"
+        return COLLECTOR
     if told:
         return next(iter(told.values()))
     if status.get("reason"):  # Evicted, DeadlineExceeded, Preempting, NodeLost
