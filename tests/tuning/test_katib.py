@@ -585,14 +585,26 @@ def test_a_trial_that_was_stopped_early_has_ended_once_its_value_is_there() -> N
     stopped = {
         "metadata": {"name": "square-a"},
         "spec": {"parameterAssignments": [{"name": "x", "value": "0.5"}]},
-        "status": {"conditions": [{"type": "EarlyStopped", "status": "True", "message": "Trial is early stopped"}]},
+        # As Katib 0.19 wrote it on 27 November 2026: no time of completion.
+        "status": {
+            "startTime": "2026-11-27T00:54:25Z",
+            "conditions": [
+                {"type": "Running", "status": "True", "lastTransitionTime": "2026-11-27T00:54:25Z"},
+                {
+                    "type": "EarlyStopped",
+                    "status": "True",
+                    "message": "Trial is early stopped",
+                    "lastTransitionTime": "2026-11-27T00:54:27Z",
+                },
+            ],
+        },
     }
     began = datetime(2026, 11, 26, tzinfo=UTC)
     (trial,) = Roll(experiment()).read([stopped], began, over=False)
     assert trial.status == "Running"
     stopped["status"]["observation"] = {"metrics": [{"name": "loss", "min": "0.5", "max": "0.9", "latest": "0.9"}]}
     (trial,) = Roll(experiment()).read([stopped], began, over=False)
-    assert (trial.status, trial.value) == ("EarlyStopped", 0.5)
+    assert (trial.status, trial.value, trial.seconds) == ("EarlyStopped", 0.5, 2.0)
 
 
 def test_a_goal_that_is_reached_ends_the_others_as_killed(lab: Lab) -> None:

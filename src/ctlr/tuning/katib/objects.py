@@ -134,7 +134,7 @@ class Roll:
         if word == "MetricsUnavailable" or (state == "Succeeded" and value is None):
             state, reason = "Failed", self._no_metric()
         labels = each["metadata"].get("labels") or {}
-        started, ended = status.get("startTime"), status.get("completionTime")
+        started, ended = status.get("startTime"), status.get("completionTime") or _stopped(status)
         return Trial(
             number=number,
             name=each["metadata"]["name"],
@@ -163,6 +163,12 @@ class Roll:
         if self._experiment.collector.kind in ("StdOut", "File", "Push"):
             words += f"; it is looked for in {how_it_is_read(self._experiment)}"
         return words
+
+
+def _stopped(status: Mapping[str, Any]) -> str | None:
+    """When a trial was stopped early: Katib 0.19 notes no completion of such a one."""
+    conditions = status.get("conditions") or ()
+    return next((str(each.get("lastTransitionTime")) for each in conditions if each["type"] == "EarlyStopped"), None)
 
 
 def _order(trial: Mapping[str, Any]) -> tuple[int, str, str]:
