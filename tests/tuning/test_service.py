@@ -92,8 +92,8 @@ class Katib:
     """What Katib's controllers do with a suggestion service: they keep trials and returned settings.
 
     Held against Katib 0.19 (suggestionclient.go, `SyncAssignments` and `ConvertTrials`): a trial has the name that the
-    reply chose, all trials are sent each time but those without metrics, and no labels are sent. On 27 November 2026 the
-    running Katib 0.19.0 made the same trials of each algorithm (docs/tuning.md has the table).
+    reply chose, all trials are sent each time but those without metrics, and no labels are sent. On 27 November 2026
+    the running Katib 0.19.0 made the same trials of each algorithm (docs/tuning.md has the table).
     """
 
     def __init__(self, experiment: Any, *addresses: str, end: Callable[[int], int] = lambda _: SUCCEEDED) -> None:
