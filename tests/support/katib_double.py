@@ -1,10 +1,10 @@
 """Katib's part, played: Experiments become Trials, Trials become Jobs, and what those print becomes a status.
 
-It talks to any API server through the `kubernetes` client, so the same double drives real Jobs on a real cluster. The
-algorithms are CTLR's own. When an Experiment ends, and goes on again, was held against Katib 0.19's source
+It talks to any API server through the `kubernetes` client, so the same double drives real Jobs on a real cluster.
+The algorithms are CTLR's own. When an Experiment ends, and goes on again, was held against Katib 0.19's source
 (experiment_controller.go, status_util.go); tests/e2e/test_katib_cluster.py, which runs with this double where there is
-no Katib, ran with Katib 0.19.0 to the same results on 27 November 2026. Left out: the suggestion services, the webhooks,
-the sidecar that collects metrics (their place is taken by the log of the trial's container), early stopping.
+no Katib, ran with Katib 0.19.0 to the same results on 27 November 2026. Left out: the suggestion services, the
+webhooks, the sidecar that collects metrics (their place is taken by the log of the trial's container), early stopping.
 """
 
 import json
