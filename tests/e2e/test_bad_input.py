@@ -401,7 +401,8 @@ def test_a_disk_that_becomes_full_in_training_costs_nothing_that_was_finished(ow
 
 
 NOISY = (
-    PROGRAM.replace("name: square", "name: noisy").replace("echo", "yes padding | head -c 60000; echo")
+    PROGRAM.replace("name: square", "name: noisy")
+    .replace("echo loss=${trialParameters.x}", "( yes padding | head -c 60000; echo loss=${trialParameters.x} )")
     .replace("parallelTrialCount: 2", "parallelTrialCount: 1").replace("maxTrialCount: 3", "maxTrialCount: 8")
 )  # fmt: skip
 

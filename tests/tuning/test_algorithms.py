@@ -14,7 +14,8 @@ def test_the_table_has_an_example_of_every_algorithm() -> None:
 def test_every_algorithm_takes_its_settings_and_a_seed(tmp_path: Path, name: str) -> None:
     values = {**VALID_SETTINGS[name], "random_state": "3"}
     space = (LR, 'feasibleSpace: {min: "0.1", max: "0.5", step: "0.1"}')
-    experiment = read(tmp_path, changed(algorithm(name, **values), space))
+    resume = ("  objective:\n", "  resumePolicy: FromVolume\n  objective:\n")
+    experiment = read(tmp_path, changed(algorithm(name, **values), space, resume))
     assert experiment.algorithm.settings == values
     read_back = read_settings(experiment.algorithm)
     assert read_back["random_state"] == 3
