@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jobs_of_trials import ALLOWED, NEVER_RUN, REFUSED
 from katib_crds import katib_there
 from katib_lab import manifest
+from ruamel.yaml import YAML
 from terminal import until
 
 from ctlr.errors import ClusterError
@@ -240,6 +242,24 @@ def acting_as_watcher(clients: Any, space: str, rules: list[tuple[str, str, tupl
     api = clients.ApiClient(settings)
     api.set_default_header("Impersonate-User", f"system:serviceaccount:{space}:watcher")
     return Connection(api, space)
+
+
+# ---------------------------------------------------------------- what Katib's webhook says
+
+EVERY_JOB = {case: text for case, (text, _) in (REFUSED | NEVER_RUN).items()} | ALLOWED
+
+
+@pytest.mark.parametrize("case", EVERY_JOB)
+def test_katibs_webhook_refuses_what_check_refuses_but_for_jobs_that_never_run(
+    clients: Any, katib: bool, space: str, case: str
+) -> None:
+    if not katib:
+        pytest.skip("the double has no webhook")
+    document = YAML(typ="safe", pure=True).load(EVERY_JOB[case])
+    create = clients.CustomObjectsApi().create_namespaced_custom_object
+    with contextlib.nullcontext() if case not in REFUSED else pytest.raises(clients.ApiException) as refused:
+        create("kubeflow.org", "v1beta1", space, "experiments", document, dry_run="All")
+    assert refused is None or "admission webhook" in refused.value.body
 
 
 # ---------------------------------------------------------------- CTLR's algorithms under Katib's controllers
