@@ -1,4 +1,4 @@
-"""What a GPU computes, beside a CPU and beside itself. First run on an NVIDIA H100: docs/architecture.md."""
+"""What a GPU computes, beside a CPU and beside itself. First run on an NVIDIA H100: docs/running.md."""
 
 from collections.abc import Mapping
 from pathlib import Path

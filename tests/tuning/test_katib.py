@@ -420,6 +420,19 @@ STUCK: dict[str, tuple[Callable[[Node, Object], None], str]] = {
         ),
         r"refuses the container that Katib adds: .*restricted:latest.* manifests/configure_katib\.py",
     ),
+    # Both messages as the node and Katib 0.19 wrote them on 27 November 2026.
+    "no claim": (
+        lambda node, job: node.pend(
+            job, '0/1 nodes are available: 1 persistentvolumeclaim "ctlr-workspace" not found.'
+        ),
+        r"the claim ctlr-workspace is not in its namespace \(0/1 nodes.*manifests/base` makes ctlr-workspace",
+    ),
+    "no kind": (
+        lambda node, job: node.refuse(
+            job, 'Failed to reconcile: no matches for kind "PyTorchJob" in version "kubeflow.org/v1"'
+        ),
+        r"does not know the kind of the trial's job: .*Install what brings PyTorchJob, or write a Job of batch/v1",
+    ),
     "priority": (
         lambda node, job: node.refuse(job, 'pods "x" is forbidden: no PriorityClass with name low was found'),
         r"priority class is missing: .* name low was found.*manifests/base` makes ctlr-trial.*platform\.priority_class",
