@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from ctlr.config import Document, KeyPath
 from ctlr.errors import nearest
@@ -66,7 +66,7 @@ class Fields:
         value = self.data.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int):
+        if not _is_whole(value):
             self.fault(key, f"must be a whole number; got {_shown(value)}. Write it without quotes, e.g. `{key}: 3`.")
         elif not least <= value <= _LARGEST:
             self.fault(key, f"must be from {least} to {_LARGEST}; got {value}. Choose another number.")
@@ -77,13 +77,13 @@ class Fields:
     def whole(self, key: str) -> None:
         """A whole number, whichever."""
         value = self.data.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        if value is not None and not _is_whole(value):
             self.fault(key, f"must be a whole number; got {_shown(value)}. Write it without quotes, e.g. `{key}: 3`.")
 
     def wholes(self, key: str) -> None:
         """A list of whole numbers."""
         for index, value in enumerate(self._list(key)):
-            if isinstance(value, bool) or not isinstance(value, int):
+            if not _is_whole(value):
                 where = (*self.where, key, index)
                 self.document.fault(where, f"must be a whole number; got {_shown(value)}. Write it without quotes.")
 
@@ -140,6 +140,10 @@ class Fields:
         if value is not None and not isinstance(value, list):
             self.fault(key, f"must be a list; got {_shown(value)}. Write each entry after a dash.")
         return value if isinstance(value, list) else ()
+
+
+def _is_whole(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

@@ -21,8 +21,6 @@ INJECTION = "katib.kubeflow.org/metrics-collector-injection"
 SIDECAR = "metrics-logger-and-collector"
 """Katib's container that prints what the trial's own wrote, when it collects from standard output."""
 
-COLLECTOR = "Katib's collector failed beside a trial that ended well"
-
 EARLY_STOPPING = "early-stopping"
 """Katib's container beside the suggestion service that stops trials early; 0.19 gives it no security context."""
 
@@ -92,9 +90,7 @@ def _explain(
             reason = f"{trial.reason}; {reason or 'its pod is gone'}"
         return Fault(reason) if reason else None
     pod = pods[-1]
-    reason = _from_pod(pod, events, container)
-    if reason == COLLECTOR:
-        reason = _from_collector(connection, pod)
+    reason = _from_pod(connection, pod, events, container)
     if not failed:
         return Fault(reason) if reason else None
     tail = _tail(connection, pod, container)
@@ -118,7 +114,7 @@ def _from_collector(connection: Connection, pod: Object) -> str:
     if "unable to find main pid" in last:
         remedy = "Let the trial run for two seconds more, e.g. with `sleep 2`"
         return f"it ended before Katib's collector looked for it, and its metrics are lost. {remedy}"
-    return f"{COLLECTOR}: {last}"
+    return f"Katib's collector failed beside a trial that ended well: {last}"
 
 
 def _tail(connection: Connection, pod: Object, container: str) -> str:
@@ -141,7 +137,7 @@ def _of_trial(lines: Sequence[str]) -> Iterator[str]:
             yield _STARTED.sub("", line)
 
 
-def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
+def _from_pod(connection: Connection, pod: Object, events: Sequence[Object], container: str) -> str:
     """What is amiss with a pod; empty where nothing is.
 
     The container that trains speaks first: statuses come sorted by name, and Katib's sidecar, which ends with an exit
@@ -152,7 +148,7 @@ def _from_pod(pod: Object, events: Sequence[Object], container: str) -> str:
     states.sort(key=lambda each: each["name"] != container)
     told = {each["name"]: words for each in states if (words := _from_container(pod, each))}
     if container not in told and told.get(SIDECAR, "").startswith("exit code") and _ended_well(states, container):
-        return COLLECTOR
+        return _from_collector(connection, pod)
     if told:
         return next(iter(told.values()))
     if status.get("reason"):  # Evicted, DeadlineExceeded, Preempting, NodeLost
