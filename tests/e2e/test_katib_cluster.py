@@ -24,7 +24,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from jobs_of_trials import ALLOWED, NEVER_RUN, REFUSED
@@ -201,6 +201,36 @@ def test_a_priority_class_that_is_missing_is_named(clients: Any, space: str) -> 
         run(experiment, space, timeout=18)
 
 
+def test_a_claim_that_is_missing_is_named(space: str) -> None:
+    experiment = search()
+    pod = experiment.manifest["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
+    pod["volumes"] = [{"name": "workspace", "persistentVolumeClaim": {"claimName": "ctlr-workspace"}}]
+    pod["containers"][0]["volumeMounts"] = [{"name": "workspace", "mountPath": "/workspace"}]
+    with pytest.raises(ClusterError, match=r"claim ctlr-workspace is not in its namespace .*kubectl apply -k"):
+        run(experiment, space, timeout=18)
+
+
+def test_a_kind_of_job_that_the_cluster_lacks_is_named(katib: bool, space: str) -> None:
+    if not katib:
+        pytest.skip("the double makes Jobs alone")
+    experiment = search()
+    experiment.manifest["spec"]["trialTemplate"]["trialSpec"] = {
+        "apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob",
+        "spec": {"pytorchReplicaSpecs": {"Master": {"template": {"metadata": {"name": "${trialParameters.x}"}}}}},
+    }  # fmt: skip
+    with pytest.raises(ClusterError, match=r"does not know the kind of the trial's job: .*Install what brings PyTorchJob"):
+        run(experiment, space, timeout=18)
+
+
+def test_a_namespace_without_katibs_label_is_named_with_the_remedy(clients: Any, katib: bool, space: str) -> None:
+    if not katib:
+        pytest.skip("the double collects everywhere")
+    labels = {"katib.kubeflow.org/metrics-collector-injection": None}
+    clients.CoreV1Api().patch_namespace(space, {"metadata": {"labels": labels}}, _preload_content=False)
+    with pytest.raises(ClusterError, match=rf"kubectl label namespace {space} .*injection=enabled"):
+        run(search(), space)
+
+
 def test_an_experiment_that_a_user_deletes_ends_with_that_message(clients: Any, space: str) -> None:
     def delete() -> None:
         until(lambda: pods(clients, space))
@@ -246,6 +276,7 @@ def acting_as_watcher(clients: Any, space: str, rules: list[tuple[str, str, tupl
 
 # ---------------------------------------------------------------- what Katib's webhook says
 
+SHIPPED = sorted((Path(__file__).parents[2] / "katib").glob("*.yaml"))
 EVERY_JOB = {case: text for case, (text, _) in (REFUSED | NEVER_RUN).items()} | ALLOWED
 
 
@@ -260,6 +291,17 @@ def test_katibs_webhook_refuses_what_check_refuses_but_for_jobs_that_never_run(
     with contextlib.nullcontext() if case not in REFUSED else pytest.raises(clients.ApiException) as refused:
         create("kubeflow.org", "v1beta1", space, "experiments", document, dry_run="All")
     assert refused is None or "admission webhook" in refused.value.body
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_katibs_webhook_takes_every_manifest_that_ships(clients: Any, katib: bool, space: str, path: Path) -> None:
+    if not katib:
+        pytest.skip("the double has no webhook")
+    document = YAML(typ="safe", pure=True).load(path)
+    document["metadata"].pop("namespace", None)
+    create = clients.CustomObjectsApi().create_namespaced_custom_object
+    taken = create("kubeflow.org", "v1beta1", space, "experiments", document, dry_run="All")
+    assert taken["spec"]["objective"]["metricStrategies"] == document["spec"]["objective"]["metricStrategies"]
 
 
 # ---------------------------------------------------------------- CTLR's algorithms under Katib's controllers
@@ -340,21 +382,39 @@ def test_hyperband_promotes_the_best_of_each_rung(space: str) -> None:
 @pytest.fixture
 def second_server(tmp_path: Path) -> Iterator[Server]:
     """A second API server on the same etcd, which a test may restart without anybody else's noticing."""
-    command = next(_api_servers(), None)
-    if command is None:
+    found = next(_processes("kube-apiserver"), None)
+    if found is None:
         pytest.skip("no kube-apiserver runs on this machine whose command could be started a second time")
-    server = Server(command, tmp_path)
+    server = Server(found.command, tmp_path)
     server.start()
     yield server
     server.stop()
 
 
-def _api_servers() -> Iterator[list[str]]:
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+class Process(NamedTuple):
+    """A program that runs on this machine, with what starting it again takes."""
+
+    pid: int
+    command: list[str]
+    environment: dict[str, str]
+    folder: Path
+
+    def start(self) -> None:
+        """With a parent that does not wait for it."""
+        subprocess.run(
+            ["setsid", "--fork", *self.command], env=self.environment, cwd=self.folder, check=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+def _processes(name: str) -> Iterator[Process]:
+    for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = file.read_text().split("\0")[:-1]
-            if words and Path(words[0]).name == "kube-apiserver":
-                yield words
+            words = place.joinpath("cmdline").read_text().split("\0")[:-1]
+            if words and Path(words[0]).name == name:
+                pairs = (pair.partition("=") for pair in place.joinpath("environ").read_text().split("\0") if pair)
+                environment = {key: value for key, _, value in pairs}
+                yield Process(int(place.name), words, environment, place.joinpath("cwd").readlink())
 
 
 class Server:
@@ -412,6 +472,24 @@ def _answers(space: str) -> bool:
         time.sleep(0.5)
         return False
     return True
+
+
+def test_a_controller_that_is_killed_and_comes_back_loses_nothing(space: str) -> None:
+    found = next(_processes("katib-controller"), None)
+    if found is None:
+        pytest.skip("Katib's controller is no process of this machine that could be killed and started again")
+    killed: list[str] = []
+
+    def follow(trial: Trial, report: object) -> None:
+        if trial.ended and not killed:
+            killed.append(trial.name)
+            os.kill(found.pid, signal.SIGKILL)
+            threading.Timer(6, found.start).start()
+
+    outcome = run(search(maxTrialCount=4), space, on_event=follow)
+    assert outcome.succeeded
+    assert len(killed) == 1
+    assert [trial.status for trial in outcome.trials] == ["Succeeded"] * 4
 
 
 @contextlib.contextmanager
