@@ -79,7 +79,7 @@ def _prepared(name: str, ndim: int, side: int, **options: Any) -> tuple[Stepper,
     rows_ = Labelled(Images.of(images, torch.device("cpu")), torch.randn(4 * BATCH))
     begin_stages(objective, spec)
     stepper = Stepper(objective, {"labelled": rows_}, spec, 0, placement)
-    objective.train()
+    objective.networks.train()
     return stepper, next(stepper.batches())
 
 
@@ -96,7 +96,7 @@ def _bare_steps(own: Stepper, batch: Batch) -> None:
     objective, optimiser = own.objective, own.optimiser
     assert isinstance(objective, Supervised)
     assert batch.target is not None
-    weights = list(objective.parameters())
+    weights = list(objective.networks.parameters())
     for _ in range(SWEEP.steps):
         optimiser.zero_grad(set_to_none=True)
         with own.placement.autocast():

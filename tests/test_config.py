@@ -20,7 +20,9 @@ from ctlr.config import (
     template,
 )
 from ctlr.errors import ConfigError
-from ctlr.specs import PUBLISHED, CohortSpec, SimCLRSpec, SplitSpec, SupervisedSpec
+from ctlr.methods.simclr import SimCLRSpec
+from ctlr.methods.supervised import SupervisedSpec
+from ctlr.specs import PUBLISHED, CohortSpec, SplitSpec
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -6,8 +6,8 @@ import pytest
 
 from ctlr.config import BenchmarkConfig, json_schema, load, resolved_yaml
 from ctlr.errors import ConfigError
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.plan import make_plan
-from ctlr.specs import SupervisedSpec
 
 SWEPT = """\
 name: swept

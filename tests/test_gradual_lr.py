@@ -9,8 +9,8 @@ from published import write_cifar10, write_emnist
 
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.plan import make_plan
-from ctlr.specs import SupervisedSpec
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -6,6 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from ctlr.methods.scratch import ScratchSpec
+from ctlr.methods.simclr import SimCLRSpec
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.specs import (
     DATASETS,
     ENCODERS,
@@ -21,12 +24,9 @@ from ctlr.specs import (
     FitSpec,
     PreprocessSpec,
     PretrainSpec,
-    ScratchSpec,
-    SimCLRSpec,
     SplitSpec,
     Study,
     StudyResult,
-    SupervisedSpec,
     TaskSpec,
     ViewsSpec,
     dns_name,

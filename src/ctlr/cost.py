@@ -20,12 +20,8 @@ from ctlr.specs import (
     EncoderSpec,
     FitSpec,
     PretrainSpec,
-    SelfferSpec,
-    ShallowMethod,
-    SimCLRSpec,
     SplitSpec,
     Study,
-    SupervisedSpec,
     Value,
 )
 
@@ -197,7 +193,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             encoder=needed.encoder if needed else None,
         )
     for study in plan.studies:
-        if isinstance(study.method, ShallowMethod):
+        if study.method.shallow:
             images = fitted_images(study, sizes)
             yield _Step(
                 stage="fit", data=study.target.data, images=images, identity=study.identity(), method=study.method
@@ -228,10 +224,10 @@ def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
         held = spec.n_validation
         tested = n_test(split, sizes[target].subjects) if target in sizes else 0
         return _rows(held, target, sizes), _rows(spec.n_train + held + tested, target, sizes)
-    if isinstance(spec.method, SelfferSpec):
+    if spec.learns.labels == "target":
         return _rows(split.n_validation(spec.n_train or 1), target, sizes), 0
     source = spec.source.data.name if spec.source else target
-    if not isinstance(spec.method, SupervisedSpec) or source not in sizes:
+    if spec.learns.labels is None or source not in sizes:
         return 0, 0
     images = sizes[source].images if source != target else _pool(spec, sizes[target])
     return round(split.source_validation * images), 0
@@ -284,17 +280,16 @@ def fitted_images(study: Study, sizes: Sizes) -> int | None:
 def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:
     """Images of a pretraining; its pool is what the target leaves free, and the source."""
     target, source = spec.target.data.name, spec.source.data.name if spec.source else spec.target.data.name
-    if isinstance(spec.method, SelfferSpec):
-        return _fit_images(spec.method.pretrain, _rows(spec.n_train or 0, target, sizes))[0]
+    if spec.learns.labels == "target":
+        return _fit_images(spec.fit, _rows(spec.n_train or 0, target, sizes))[0]
     if target not in sizes or source not in sizes:
         return None
     pool = _pool(spec, sizes[target])
     other = sizes[source].images if source != target else 0
-    if isinstance(spec.method, SupervisedSpec):
-        return _fit_images(spec.method.pretrain, round(0.9 * (other or pool)))[0]  # a tenth watches
-    assert isinstance(spec.method, SimCLRSpec)
+    if spec.learns.labels == "source":
+        return _fit_images(spec.fit, round(0.9 * (other or pool)))[0]  # a tenth watches
     seen = {"source": other or pool, "target": pool, "both": pool + other}
-    return _fit_images(spec.method.pretrain, seen[spec.method.pool])[0]
+    return _fit_images(spec.fit, seen[spec.learns.images])[0]
 
 
 def _pool(spec: PretrainSpec, size: Size) -> int:

@@ -7,20 +7,18 @@ every target, sample size and seed, whether they are listed or not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
 from ctlr.config import BenchmarkConfig, End, Transfer, TuningSpec
 from ctlr.specs import (
     BASELINES,
+    FLOOR,
     METHODS,
     AnyDataset,
     AnyMethod,
     DataTask,
     EncoderSpec,
     LeakSpec,
-    MeanSpec,
     PretrainSpec,
-    SimCLRSpec,
     Study,
     TransferSpec,
     Value,
@@ -118,9 +116,8 @@ def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask,
             if method.needs_shared_task and not shares_task(source, target):
                 continue
             used = source if method.reads_source else None
-            # Without a source in reach, SimCLR's pool is the target's alone: said so, since identity is content.
-            if isinstance(method, SimCLRSpec) and used is None and method.pool == "both":
-                method = method.model_copy(update={"pool": "target"})
+            if used is None:
+                method = method.without_source()
             for encoder in encoders if method.has_encoder else encoders[:1]:
                 yield used, target, method, encoder
 
@@ -135,8 +132,8 @@ def _methods(config: BenchmarkConfig, transfer: Transfer) -> list[AnyMethod]:
     wanted = BASELINES if config.baselines is None else config.baselines
     # Those of a kind that the file lists have its options.
     unlisted = [METHODS[name].automatic(methods) for name in wanted if name not in {each.method for each in listed}]
-    baselines = [cast("AnyMethod", each.settled(every)) for each in (*unlisted, *listed) if each is not None]
-    return [*(floors or [MeanSpec(label="mean")]), *baselines, *methods]
+    baselines = [each.settled(every) for each in (*unlisted, *listed) if each is not None]
+    return [*(floors or [METHODS[FLOOR].model_validate({"label": FLOOR})]), *baselines, *methods]
 
 
 def _end(config: BenchmarkConfig, end: End) -> DataTask:

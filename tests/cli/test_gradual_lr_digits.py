@@ -8,8 +8,8 @@ import pytest
 from terminal import Finished, ctlr
 
 from ctlr.config import load
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.plan import make_plan
-from ctlr.specs import SupervisedSpec
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "gradual-lr-digits.yaml"
 

@@ -91,7 +91,7 @@ def trained(
         objective, {"labelled": Labelled(Images.of(drawn, placement.device), (drawn.flatten(1).mean(1) * 32).cuda())},
         spec=FitSpec(epochs=3, batch_size=5), seed=0, placement=placement, folder=folder, progress=progress,
     )  # fmt: skip
-    return {key: tensor.cpu() for key, tensor in objective.state_dict().items()}
+    return {key: tensor.cpu() for key, tensor in objective.networks.state_dict().items()}
 
 
 @pytest.mark.parametrize(("name", "ndim"), EVERY)

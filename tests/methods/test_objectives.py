@@ -1,21 +1,20 @@
 """The contract that every objective passes, and what is special to each."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 import torch
+from given_parts import GivenParts, parts_of
 from torch import Tensor, nn
 
-from ctlr.encoders import build_encoder, build_head, projection_head
+from ctlr.encoders import build_encoder, build_head
 from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Batch, Objective
+from ctlr.methods.base import Batch, Objective, Task
 from ctlr.methods.losses import TaskLoss
-from ctlr.methods.pooled import Pooled
-from ctlr.methods.simclr import SimCLR
-from ctlr.methods.supervised import Supervised
-from ctlr.methods.vat import VAT, batch_statistics_kept, with_rms
-from ctlr.specs import EncoderSpec, FinetuneSpec, PooledSpec, SimCLRSpec, VATSpec, ViewsSpec
+from ctlr.methods.pooled import Pooled, PooledSpec
+from ctlr.methods.vat import VAT, VATSpec, batch_statistics_kept, with_rms
+from ctlr.specs import METHODS, EncoderSpec, FinetuneSpec, MethodSpec, ViewsSpec
 
 
 def encoder(ndim: int = 2) -> Encoder:
@@ -26,36 +25,23 @@ def head(net: Encoder, outputs: int) -> nn.Module:
     return build_head(net.width, outputs, dropout=0.0, seed=0)
 
 
-def supervised(classes: int, ndim: int) -> Objective:
-    net = encoder(ndim)
-    return Supervised(net, head(net, max(1, classes)), TaskLoss(classes=classes), views=ViewsSpec())
+def with_views(kind: type[MethodSpec]) -> MethodSpec:
+    """A method with its defaults, its images seen through views."""
+    stages = {name: {"views": {}} for name in ("pretrain", "finetune") if name in kind.model_fields}
+    return kind.model_validate(stages)
 
 
-def simclr(classes: int, ndim: int) -> Objective:
-    net = encoder(ndim)
-    return SimCLR(net, projection_head(net.width, 8, seed=0), SimCLRSpec())
+def objective_of(name: str, classes: int, ndim: int) -> Objective:
+    kind, _, stage = name.partition(" ")
+    spec, parts = with_views(METHODS[kind]), parts_of(classes, ndim, source_classes=2)
+    return spec.pretrain_objective(parts) if stage == "pretrain" else spec.finetune_objective(parts)
 
 
-def vat(classes: int, ndim: int) -> Objective:
-    net = encoder(ndim)
-    return VAT(
-        net, head(net, max(1, classes)), TaskLoss(classes=classes), VATSpec(),
-        source_head=head(net, 2), source_loss=TaskLoss(classes=2),
-    )  # fmt: skip
-
-
-def pooled(classes: int, ndim: int) -> Objective:
-    net = encoder(ndim)
-    return Pooled(
-        net, head(net, max(1, classes)), TaskLoss(classes=classes),
-        PooledSpec(finetune=FinetuneSpec(views=ViewsSpec())),
-        source_head=head(net, 2), source_loss=TaskLoss(classes=2),
-    )  # fmt: skip
-
-
-OBJECTIVES: dict[str, Callable[[int, int], Objective]] = {
-    "supervised": supervised, "simclr": simclr, "vat": vat, "pooled": pooled,
-}  # fmt: skip
+OBJECTIVES = [
+    *(f"{name} pretrain" for name, kind in METHODS.items() if with_views(kind).pretraining),
+    *(f"{name} finetune" for name, kind in METHODS.items() if kind.reads_pool_while_finetuning),
+]
+"""Whatever the table has."""
 
 
 def batches(classes: int, ndim: int) -> dict[str, Batch]:
@@ -70,7 +56,7 @@ def batches(classes: int, ndim: int) -> dict[str, Batch]:
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_objective_is_a_finite_scalar_that_moves_its_encoder(name: str, classes: int, ndim: int) -> None:
-    objective = OBJECTIVES[name](classes, ndim)
+    objective = objective_of(name, classes, ndim)
     loss = objective(batches(classes, ndim), torch.Generator().manual_seed(0))
     assert loss.shape == ()
     assert torch.isfinite(loss)
@@ -82,7 +68,7 @@ def test_an_objective_is_a_finite_scalar_that_moves_its_encoder(name: str, class
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_same_generator_gives_the_same_loss_and_torchs_own_is_left_alone(name: str) -> None:
     def once(seed: int) -> Tensor:
-        return OBJECTIVES[name](0, 2)(batches(0, 2), torch.Generator().manual_seed(seed)).detach()
+        return objective_of(name, 0, 2)(batches(0, 2), torch.Generator().manual_seed(seed)).detach()
 
     before = torch.get_rng_state()
     first, again, other = once(0), once(0), once(1)
@@ -102,7 +88,7 @@ def test_an_objective_takes_the_batches_that_it_names_and_no_other(name: str) ->
             self.read.add(key)
             return super().__getitem__(key)
 
-    objective = OBJECTIVES[name](0, 2)
+    objective = objective_of(name, 0, 2)
     watched = Watched(batches(0, 2))
     objective(watched, torch.Generator().manual_seed(0))
     assert watched.read == set(objective.streams)
@@ -122,7 +108,7 @@ class Slope(Encoder):
 def linear_vat(slopes: Tensor, spec: VATSpec) -> VAT:
     top = nn.Linear(slopes.numel(), 1, bias=False)
     nn.init.ones_(top.weight)
-    return VAT(Slope(slopes), top, TaskLoss(classes=0), spec)
+    return VAT(spec, GivenParts(Slope(slopes), top, TaskLoss(classes=0)))
 
 
 def test_the_adversary_of_a_linear_predictor_points_along_its_slope() -> None:
@@ -166,7 +152,7 @@ def test_running_statistics_stand_still_inside_the_block_and_move_again_after_it
 def pool_of(images: Tensor, spec: PooledSpec, source_head: nn.Module | None) -> tuple[Pooled, dict[str, Batch]]:
     net = encoder()
     loss = TaskLoss(classes=0)
-    objective = Pooled(net, head(net, 1), loss, spec, source_head=source_head, source_loss=loss)
+    objective = Pooled(spec, GivenParts(net, head(net, 1), loss, Task(None, source_head, loss)))
     own, other = Batch(images[:4], torch.zeros(4)), Batch(images[4:], torch.ones(len(images) - 4))
     return objective, {"labelled": own, "source": other}
 
@@ -188,7 +174,7 @@ def test_a_pooled_loss_is_the_targets_plus_the_weighted_sources() -> None:
 def test_one_task_on_both_sides_has_one_head_that_learns_from_both() -> None:
     images = torch.randn(10, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     objective, given = pool_of(images, PooledSpec(), None)
-    assert sum("head" in name for name, _ in objective.named_parameters()) == 2  # weight and bias
+    assert sum("head" in name for name, _ in objective.networks.named_parameters()) == 2  # weight and bias
     total = objective(given, torch.Generator()).item()
     outputs = head(encoder(), 1)(encoder()(images))[:, 0]
     assert total == pytest.approx(outputs[:4].square().mean().item() + (outputs[4:] - 1).square().mean().item(), 1e-5)
@@ -208,7 +194,6 @@ def test_virtual_adversarial_training_sees_labelled_images_through_the_views_of_
     flipped = given | {"labelled": Batch(given["labelled"].images.flip(-1), given["labelled"].target)}
     losses = []
     for views, seen in ((mirrored, given), (None, flipped)):
-        net = encoder()
         spec = VATSpec(weight=0, consistency=0, finetune=FinetuneSpec(views=views))
-        losses.append(VAT(net, head(net, 1), TaskLoss(classes=0), spec)(seen, torch.Generator().manual_seed(0)).item())
+        losses.append(VAT(spec, parts_of())(seen, torch.Generator().manual_seed(0)).item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)

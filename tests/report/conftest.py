@@ -22,6 +22,12 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from transfer_study import PAIRS, ladder, pair_studies
 
+from ctlr.methods.mean import MeanSpec
+from ctlr.methods.scratch import ScratchSpec
+from ctlr.methods.simclr import SimCLRSpec
+from ctlr.methods.supervised import SupervisedSpec
+from ctlr.methods.vat import VATSpec
+from ctlr.shallow.baselines import LinearSpec, NearestSpec
 from ctlr.specs import (
     AlgorithmSpec,
     AnyMethod,
@@ -29,22 +35,15 @@ from ctlr.specs import (
     DataTask,
     EncoderSpec,
     ImagesSpec,
-    LinearSpec,
-    MeanSpec,
-    NearestSpec,
     Objective,
     Parameter,
     PretrainSpec,
-    ScratchSpec,
     SearchResult,
     SearchStage,
-    SimCLRSpec,
     Study,
     StudyResult,
-    SupervisedSpec,
     TaskSpec,
     Trial,
-    VATSpec,
     fingerprint,
 )
 from ctlr.training.metrics import classification_scores, regression_scores

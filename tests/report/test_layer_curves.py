@@ -6,21 +6,16 @@ from typing import Any
 
 import pytest
 
+from ctlr.methods.mean import MeanSpec
+from ctlr.methods.scratch import ScratchSpec
+from ctlr.methods.selffer import SelfferSpec
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.report.formats import to_csv
 from ctlr.report.layer_curves import layer_plot, layer_rows, layer_table, layer_view
 from ctlr.report.page import build_report
 from ctlr.report.sections import Section, load, sections
 from ctlr.report.tables import Rows, compute
-from ctlr.specs import (
-    AnyMethod,
-    FinetuneSpec,
-    LayerRole,
-    MeanSpec,
-    ScratchSpec,
-    SelfferSpec,
-    SupervisedSpec,
-    layer_label,
-)
+from ctlr.specs import AnyMethod, FinetuneSpec, LayerRole, layer_label
 
 BASE = 0.60
 ACCURACY = {

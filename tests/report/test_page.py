@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.report.page import build_report
-from ctlr.specs import SupervisedSpec
 
 
 def build(benchmark: Any, out: Path, **options: Any) -> Path:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from ctlr.methods.scratch import ScratchSpec
 from ctlr.report.sections import Section, load, sections
-from ctlr.specs import EncoderSpec, ScratchSpec, StudyResult
+from ctlr.specs import EncoderSpec, StudyResult
 
 
 def grouped(benchmark: Any) -> list[Section]:

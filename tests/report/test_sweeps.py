@@ -2,13 +2,14 @@ from typing import Any
 
 import pytest
 
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.report.sections import Section, load, sections
 from ctlr.report.sweep_plot import sweep_plot
 from ctlr.report.sweep_view import sweep_view
 from ctlr.report.sweeps import Sweep, option_words, sweeps
 from ctlr.report.tables import Rows, compute
 from ctlr.report.views import View, method_styles, view
-from ctlr.specs import FinetuneSpec, FitSpec, SupervisedSpec
+from ctlr.specs import FinetuneSpec, FitSpec
 
 
 @pytest.fixture(scope="module")

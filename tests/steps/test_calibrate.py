@@ -2,8 +2,8 @@ import pytest
 from tiny_bench import Bench
 
 from ctlr.cost import costs, rate_key
+from ctlr.methods.mean import MeanSpec
 from ctlr.plan import Plan
-from ctlr.specs import MeanSpec
 from ctlr.steps.calibrate import measure
 
 

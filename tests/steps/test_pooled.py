@@ -6,9 +6,9 @@ from tiny_bench import Bench
 
 from ctlr.cost import rate_key
 from ctlr.data.development import SourceData
-from ctlr.methods.pooled import Pooled
+from ctlr.methods.pooled import Pooled, PooledSpec
 from ctlr.plan import Plan
-from ctlr.specs import DataTask, PooledSpec, Study, TaskSpec
+from ctlr.specs import DataTask, Study, TaskSpec
 from ctlr.steps.assembly import development_of, finetuning_source
 from ctlr.steps.calibrate import measure
 from ctlr.steps.evaluate import evaluate

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ctlr.methods.scratch import ScratchSpec
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.specs import (
     AnyMethod,
     ClassTable,
@@ -11,9 +13,7 @@ from ctlr.specs import (
     FinetuneSpec,
     ImagesSpec,
     PretrainSpec,
-    ScratchSpec,
     Study,
-    SupervisedSpec,
     TaskSpec,
     TransferScores,
 )

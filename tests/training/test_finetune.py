@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from given_parts import GivenParts
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
@@ -17,8 +18,8 @@ from ctlr.errors import ConfigError
 from ctlr.methods.base import Batch, Objective
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
-from ctlr.methods.vat import VAT
-from ctlr.specs import BLOCKS, ENCODERS, EncoderSpec, FinetuneSpec, VATSpec, ViewsSpec, epochs_needed, finetune_stages
+from ctlr.methods.vat import VAT, VATSpec
+from ctlr.specs import BLOCKS, ENCODERS, EncoderSpec, FinetuneSpec, ViewsSpec, epochs_needed, finetune_stages
 from ctlr.training.checkpoint import check_encoder, encoder_record
 from ctlr.training.finetune import l2_sp, prepare, train_groups
 from ctlr.training.fit import Fitted, Validation, fit
@@ -41,7 +42,7 @@ def rows(n: int = 8) -> Labelled:
 def network(method: str = "supervised") -> Objective:
     encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=2, seed=0)
     head, loss = build_head(encoder.width, 1, dropout=0.1, seed=0), TaskLoss(classes=0)
-    return VAT(encoder, head, loss, VATSpec()) if method == "vat" else Supervised(encoder, head, loss)
+    return VAT(VATSpec(), GivenParts(encoder, head, loss)) if method == "vat" else Supervised(encoder, head, loss)
 
 
 def finetuning(**options: object) -> FinetuneSpec:
@@ -121,7 +122,7 @@ def run(
 
 
 def bits(objective: Objective) -> list[Tensor]:
-    return [tensor.clone() for tensor in objective.state_dict().values()]
+    return [tensor.clone() for tensor in objective.networks.state_dict().values()]
 
 
 # ---------------------------------------------------------------- what moves
@@ -182,7 +183,7 @@ def test_frozen_statistics_stay_while_the_weights_of_norms_learn(tmp_path: Path)
     objective, watched = run(tmp_path, finetuning(norm_statistics="frozen", epochs=2))
     assert watched.moved == [ALL] * 4
     assert watched.normed == [set()] * 4
-    norm = next(m for m in objective.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    norm = next(m for m in objective.networks.modules() if isinstance(m, torch.nn.BatchNorm2d))
     assert not torch.equal(norm.weight, torch.ones_like(norm.weight))
     assert torch.equal(norm.running_var, torch.ones_like(norm.running_var))
 
@@ -324,7 +325,9 @@ def test_a_fresh_stage_begins_from_the_best_weights(strategy: str, same: bool, t
     fit(objective, {"labelled": rows()}, spec=spec, seed=0, placement=PLAIN, folder=tmp_path, validate=remember)
     hook.remove()
     weights = [
-        i for i, name in enumerate(objective.state_dict()) if "running" not in name and "num_batches" not in name
+        i
+        for i, name in enumerate(objective.networks.state_dict())
+        if "running" not in name and "num_batches" not in name
     ]
     start, best, last = begun[6], states[1], states[2]
     assert all(torch.equal(start[i], (best if same else last)[i]) for i in weights)
@@ -402,8 +405,8 @@ def test_l2_sp_pulls_to_the_pretrained_weights_from_wherever_it_starts(tmp_path:
     class Nothing(Supervised):
         """No loss: the pull alone moves."""
 
-        def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
-            return super().forward(batches, rng) * 0.0
+        def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+            return super().__call__(batches, rng) * 0.0
 
     objective = network()
     nothing = Nothing(objective.encoder, objective.head, TaskLoss(classes=0))  # type: ignore[arg-type]
@@ -483,7 +486,7 @@ def test_the_groups_of_every_encoder_are_its_blocks_and_the_head(name: str, ndim
     objective = Supervised(encoder, head, TaskLoss(classes=0))
     groups = layer_groups(objective)
     assert len(groups) == BLOCKS[name] + 1
-    assert [id(p) for group in groups for p in group] == [id(p) for p in objective.parameters()]
+    assert [id(p) for group in groups for p in group] == [id(p) for p in objective.networks.parameters()]
     assert all(groups)
 
 

@@ -66,7 +66,7 @@ def run(
         objective, {"labelled": rows()}, spec=spec, seed=seed, placement=placement, folder=folder, validate=validate,
         progress=progress, **options,
     )  # fmt: skip
-    return fitted, {name: tensor.clone() for name, tensor in objective.state_dict().items()}
+    return fitted, {name: tensor.clone() for name, tensor in objective.networks.state_dict().items()}
 
 
 def judge(scores: list[float]) -> Callable[[], Validation]:
@@ -203,7 +203,7 @@ class Push(Objective):
         super().__init__()
         self.encoder = Line()
 
-    def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+    def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         return 1000 * self.encoder(batches["labelled"].images).mean()
 
 
@@ -225,7 +225,7 @@ def test_norms_and_biases_do_not_decay_and_frozen_weights_are_left_out() -> None
     assert others["weight_decay"] == 0
     assert all(parameter.ndim > 1 for parameter in decaying["params"])
     assert all(parameter.ndim <= 1 for parameter in others["params"])
-    count = len(list(objective.parameters()))
+    count = len(list(objective.networks.parameters()))
     assert len(decaying["params"]) + len(others["params"]) == count - 1
 
 

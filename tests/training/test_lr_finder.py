@@ -43,15 +43,15 @@ def state(found: Stepper) -> list[Tensor]:
     optimiser = found.optimiser.state_dict()
     moments = [torch.as_tensor(value) for one in optimiser["state"].values() for value in one.values()]
     rates = [torch.tensor([group["lr"], group["weight_decay"]]) for group in optimiser["param_groups"]]
-    modes = torch.tensor([module.training for module in found.objective.modules()])
-    weights = [tensor.clone() for tensor in found.objective.state_dict().values()]
+    modes = torch.tensor([module.training for module in found.objective.networks.modules()])
+    weights = [tensor.clone() for tensor in found.objective.networks.state_dict().values()]
     return [*weights, *copy.deepcopy(moments), *rates, modes, found.rng.get_state(), torch.get_rng_state()]
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_a_sweep_leaves_every_bit_as_it_was_even_amid_a_training(optimiser: str) -> None:
     found = stepper(FitSpec.model_validate({"batch_size": 4, "optimiser": optimiser}))
-    found.objective.train()
+    found.objective.networks.train()
     for batch in found.batches():
         found.step(batch)
     found.objective.head.eval()  # type: ignore[operator, union-attr]
@@ -60,15 +60,15 @@ def test_a_sweep_leaves_every_bit_as_it_was_even_amid_a_training(optimiser: str)
     after = state(found)
     assert len(before) == len(after)
     assert all(map(torch.equal, before, after))
-    assert all(parameter.grad is None for parameter in found.objective.parameters())
+    assert all(parameter.grad is None for parameter in found.objective.networks.parameters())
 
 
 def test_a_sweep_that_fails_puts_everything_back_too() -> None:
     class Broken(Supervised):
         """A loss that is no number."""
 
-        def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
-            return super().forward(batches, rng) * float("nan")
+        def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+            return super().__call__(batches, rng) * float("nan")
 
     found = stepper(kind=Broken)
     before = state(found)
@@ -87,7 +87,7 @@ def test_a_training_after_a_sweep_gives_the_same_numbers_as_one_without(tmp_path
         folder = tmp_path / str(swept)
         folder.mkdir()
         fit(found.objective, {"labelled": rows()}, spec=spec, seed=0, placement=PLAIN, folder=folder)
-        weights.append([tensor.clone() for tensor in found.objective.state_dict().values()])
+        weights.append([tensor.clone() for tensor in found.objective.networks.state_dict().values()])
     assert all(map(torch.equal, *weights))
 
 
@@ -116,8 +116,8 @@ class Scripted(Supervised):
 
     losses: list[float]
 
-    def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
-        return super().forward(batches, rng) * 0.0 + self.losses.pop(0)
+    def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+        return super().__call__(batches, rng) * 0.0 + self.losses.pop(0)
 
 
 def swept(losses: list[float]) -> RateCurve:

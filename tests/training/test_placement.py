@@ -107,7 +107,7 @@ def trained(placement: Placement, ndim: int, folder: Path) -> dict[str, Tensor]:
         objective, {"labelled": Labelled(Images.of(images, CPU), images.flatten(1).mean(1) * 9)},
         spec=FitSpec(epochs=2, batch_size=6), seed=0, placement=placement, folder=folder,
     )  # fmt: skip
-    return objective.state_dict()
+    return objective.networks.state_dict()
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

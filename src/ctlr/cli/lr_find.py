@@ -74,13 +74,7 @@ def lr_find(**params: Any) -> None:
 
 def _rate_now(study: Study, stage: str) -> float:
     """The rate that the study has now."""
-    from ctlr.specs import PretrainedMethod
-
-    method = study.method
-    if stage == "finetune":
-        return method.finetune.lr
-    assert isinstance(method, PretrainedMethod)
-    return method.pretrain.lr
+    return study.method.stage(stage).lr
 
 
 def _study(params: dict[str, Any]) -> tuple[Study, LeakSpec]:

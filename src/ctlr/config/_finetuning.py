@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ctlr.config._document import KeyPath
 from ctlr.config._parts import Parts
-from ctlr.specs import ScratchSpec, misfits
+from ctlr.specs import misfits
 
 __all__ = ["freezing_keeps_something", "layers_fit_the_encoder"]
 
@@ -27,9 +27,9 @@ def freezing_keeps_something(parts: Parts) -> Iterator[Fault]:
             "norm_statistics": finetune.norm_statistics == "frozen",
         }  # fmt: skip
         for key in (key for key, kept in keeping.items() if kept):
-            if method.reads_source_while_finetuning and not method.pretrains:
+            if method.reads_pool_while_finetuning and not method.pretrains:
                 yield (*where, key), f"{label} has no pretrained weights to keep. Remove it."
-            if isinstance(method, ScratchSpec) and label == "scratch":
+            if label == "scratch":
                 yield (*where, key), "the baseline trains its whole encoder. Give a frozen one a name of its own."
         if not finetune.staged:
             for key in ("stage_epochs", "plateau"):

@@ -28,10 +28,6 @@ from ctlr.specs import (
     CollectionSpec,
     EncoderSpec,
     MethodSpec,
-    PretrainedMethod,
-    SelfferSpec,
-    SimCLRSpec,
-    SupervisedSpec,
 )
 
 __all__ = ["broken_rules"]
@@ -70,7 +66,7 @@ def _known_names_mean_themselves(parts: Parts) -> Iterator[Fault]:
         if encoder is not None and label in ENCODERS and encoder.name != label:
             yield ("encoders", label), f"the key is an encoder's name; `name: {encoder.name}` misleads. Rename the key."
     for label, method in parts.methods.items():
-        if method is not None and label in METHODS and not isinstance(method, METHODS[label]):
+        if method is not None and label in METHODS and method.method != label:
             yield ("methods", label), "the key is a method's name; another `method` misleads. Rename the key."
 
 
@@ -166,7 +162,7 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
             continue
         n_copied, n_frozen = method.finetune.n_copied, method.finetune.n_frozen
         where: KeyPath = ("methods", label, "finetune")
-        if not isinstance(method, PretrainedMethod):
+        if not method.pretrains:
             yield (*where, "n_copied"), f"{label} has no pretrained weights to copy. Remove it."
             continue
         if n_frozen > n_copied:
@@ -190,19 +186,18 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
 
 
 def _controls_are_not_searched(parts: Parts) -> Iterator[Fault]:
-    label = next((label for label, method in parts.methods.items() if isinstance(method, SelfferSpec)), None)
-    if parts.tuning is not None and label is not None:
-        yield (
-            ("methods", label),
-            "a selffer is the control of another method at equal options, so it is not searched. Tune without it, then "
-            "write what was found into a benchmark with it.",
-        )
+    controls = ((label, method.control) for label, method in parts.methods.items() if method is not None)
+    label, why = next(((label, why) for label, why in controls if why), ("", ""))
+    if parts.tuning is not None and why:
+        remedy = "Tune without it, then write what was found into a benchmark with it."
+        yield ("methods", label), f"{why}. {remedy}"
 
 
 def _views_are_there_to_contrast(parts: Parts) -> Iterator[Fault]:
     for label, method in parts.methods.items():
-        if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
-            yield ("methods", label, "pretrain", "views"), "simclr contrasts random views; got none. Write `views: {}`."
+        if method is not None and method.lacks_views:
+            told = f"{method.method} contrasts random views; got none. Write `views: {{}}`."
+            yield ("methods", label, "pretrain", "views"), told
 
 
 def _test_set_is_a_share_or_a_number(parts: Parts) -> Iterator[Fault]:
@@ -244,7 +239,7 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
         if manifests is None:
             yield where, f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest."
             continue
-        staged = parts.tuning.order == "source_then_target" and isinstance(method, SupervisedSpec | SimCLRSpec)
+        staged = parts.tuning.order == "source_then_target" and method is not None and method.pretrains
         if method is not None and len(manifests) != 1 + staged:
             needs = "two manifests, its pretraining's first" if staged else "one manifest"
             yield (*where, label), f"with `order: {parts.tuning.order}` it needs {needs}; got {len(manifests)}."

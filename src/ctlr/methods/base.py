@@ -1,18 +1,26 @@
-"""What a method gives to the training loop: an objective over named batches."""
+"""What a method gives to the training loop: an objective over named batches. Importing it loads no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
-import torch
-from torch import Tensor, nn
+from ctlr.methods.lazily import nn, torch
+from ctlr.specs import ViewsSpec
 
-from ctlr.encoders.base import Encoder
+if TYPE_CHECKING:
+    from torch import Tensor
 
-__all__ = ["Batch", "Objective", "predict_outputs"]
+    from ctlr.encoders.base import Encoder
+    from ctlr.methods.losses import TaskLoss
+
+__all__ = ["Batch", "Objective", "Parts", "Rows", "Task", "predict_outputs", "random_views"]
+
+Rows = Any
+"""Images, perhaps with targets, that the loop cuts into batches; a method hands them on as they are."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +36,12 @@ class Batch:
     target: Tensor | None = None
 
 
-class Objective(nn.Module):
+class Objective:
     """A loss together with all that it trains.
 
-    Contract: `forward` takes one `Batch` for each name in `streams` and returns a finite scalar;
-    every random number comes from `rng`, a CPU generator (dropout alone uses torch's global state, which the loop
-    seeds and stores).
+    Contract: a call takes one `Batch` for each name in `streams` and returns a finite scalar; every random number comes
+    from `rng`, a CPU generator (dropout alone uses torch's global state, which the loop seeds and stores). Networks are
+    attributes: those that learn, and followers of them (`ctlr.methods.following`), whose weights are buffers.
     """
 
     streams: ClassVar[tuple[str, ...]]
@@ -42,11 +50,70 @@ class Objective(nn.Module):
     batch_sizes: Mapping[str, int] = MappingProxyType({})
     """Rows of a batch where they differ from the stage's `batch_size`."""
 
+    rows: Mapping[str, Rows] = MappingProxyType({})
+    """Rows of each batch, but for the labelled ones of the task that is learned."""
+
+    done: float = 0.0
+    """Share of the stage's steps that are behind; the loop says it before each step."""
+
     encoder: Encoder
 
-    def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+    @cached_property
+    def networks(self) -> nn.Module:
+        """All networks among the attributes as one module, under the attributes' names and in their order."""
+        together = nn.Module()
+        for name, part in vars(self).items():
+            if isinstance(part, nn.Module):
+                together.add_module(name, part)
+        return together
+
+    def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Mean loss of one step."""
         raise NotImplementedError(type(self))
+
+    def after_step(self) -> None:
+        """Called when the weights have moved."""
+
+
+class Task(NamedTuple):
+    """A labelled task beside the one that is learned."""
+
+    rows: Rows
+    """With targets that are unknown where they are another dataset's."""
+    head: nn.Module | None
+    """None where the learned task's own head serves it too."""
+    loss: TaskLoss
+
+
+class Parts(Protocol):
+    """What an objective is put together from: networks with their first weights, and rows.
+
+    The same seed gives the same weights. Test images, and the validation images of the target, are in no rows.
+    """
+
+    @property
+    def encoder(self) -> Encoder:
+        """Turns images into features."""
+
+    @property
+    def head(self) -> nn.Module:
+        """Of the task that is learned; of no meaning where a pretraining learns none."""
+
+    @property
+    def loss(self) -> TaskLoss:
+        """Of the same."""
+
+    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
+        """(B, width) -> (B, outputs): linear, batch norm, ReLU, linear; each purpose has weights of its own."""
+
+    def pool(self, images: Literal["source", "target", "both"] = "both") -> Rows:
+        """Images without labels."""
+
+    def pool_with_source_labels(self) -> Task | None:
+        """Images of both with the source task's labels; None where there is no source."""
+
+    def source_task(self) -> Task:
+        """Every labelled image of the source."""
 
 
 def predict_outputs(encoder: Encoder, head: nn.Module, images: Tensor, start: int = 0) -> Tensor:
@@ -63,3 +130,12 @@ def predict_outputs(encoder: Encoder, head: nn.Module, images: Tensor, start: in
     with torch.autocast(images.device.type, enabled=False):
         outputs: Tensor = head(features.float())
     return outputs
+
+
+def random_views(images: Tensor, views: ViewsSpec | None, rng: torch.Generator) -> Tensor:
+    """(B, C, *S) images seen through a random view each; as they are where `views` is None."""
+    if views is None:
+        return images
+    from ctlr.data import augment
+
+    return augment.random_views(images, views, rng)

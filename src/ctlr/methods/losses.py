@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+from ctlr.methods.lazily import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["TaskLoss", "divergence", "nt_xent"]
 

@@ -3,39 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from pydantic import Field
 
-from ctlr.data.augment import random_views
-from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Batch, Objective
+from ctlr.methods.base import Batch, Objective, Parts, random_views
+from ctlr.methods.contrast import ContrastSpec
+from ctlr.methods.lazily import F, torch
 from ctlr.methods.losses import nt_xent
-from ctlr.specs import SimCLRSpec, ViewsSpec
+from ctlr.specs import FitSpec, ViewsSpec
 
-__all__ = ["SimCLR"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["SimCLR", "SimCLRSpec"]
+
+
+class SimCLRSpec(ContrastSpec):
+    """Contrast two random views of each image (Chen et al. 2020), then finetune."""
+
+    method: Literal["simclr"] = "simclr"
+    pretrain: FitSpec = FitSpec(batch_size=32, views=ViewsSpec())
+    temperature: Annotated[float, Field(gt=0)] = 0.2
+    """Divides the cosine between views."""
+    projection: Annotated[int, Field(ge=2)] = 64
+    """Width of the projection head's output."""
+    pool: Literal["source", "target", "both"] = "both"
+    """Whose images are contrasted; the target's validation and test images never are."""
+
+    def pretrain_objective(self, parts: Parts) -> SimCLR:
+        """Views of the pool."""
+        return SimCLR(self, parts)
 
 
 class SimCLR(Objective):
     """Contrast two views of each unlabelled image with all other views of the batch.
 
-    Args:
-        encoder: Turns images into features; what is kept.
-        projection: Head that the loss is computed behind; thrown away afterwards.
-        spec: Temperature, and in `pretrain.views` what a view may change.
+    The projection head that the loss is computed behind is thrown away afterwards.
     """
 
     streams = ("pool",)
 
-    def __init__(self, encoder: Encoder, projection: nn.Module, spec: SimCLRSpec) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.projection = projection
+    def __init__(self, spec: SimCLRSpec, parts: Parts) -> None:
+        self.encoder = parts.encoder
+        self.projection = parts.projection(spec.projection)
         self.temperature = spec.temperature
-        self.views = spec.pretrain.views or ViewsSpec()
+        self.views = spec.pretrain.views
+        self.rows = {"pool": parts.pool(spec.pool)}
 
-    def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+    def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """NT-Xent of the pool's batch."""
         images = batches["pool"].images
         both = random_views(torch.cat([images, images]), self.views, rng)

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from ctlr.methods.base import Batch, Objective, Parts, predict_outputs, random_views
+from ctlr.specs import FitSpec, MethodSpec, Pretraining, ViewsSpec
 
-from ctlr.data.augment import random_views
-from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Batch, Objective, predict_outputs
-from ctlr.methods.losses import TaskLoss
-from ctlr.specs import ViewsSpec
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
-__all__ = ["Supervised"]
+    from ctlr.encoders.base import Encoder
+    from ctlr.methods.losses import TaskLoss
+
+__all__ = ["LabelledPretraining", "Supervised", "SupervisedSpec"]
+
+
+class LabelledPretraining(MethodSpec):
+    """Learn from labels, then finetune."""
+
+    pretrains: ClassVar[bool] = True
+
+    def pretrain_objective(self, parts: Parts) -> Objective:
+        """The task's loss."""
+        return Supervised(parts.encoder, parts.head, parts.loss, views=self.views_by_stage["pretrain"])
+
+
+class SupervisedSpec(LabelledPretraining):
+    """Pretrain on the source task's labels, then finetune."""
+
+    method: Literal["supervised"] = "supervised"
+    pretrain: FitSpec = FitSpec()
+
+    @property
+    def pretraining(self) -> Pretraining:
+        """The source's labels."""
+        return Pretraining("source", labels="source")
 
 
 class Supervised(Objective):
@@ -32,16 +56,15 @@ class Supervised(Objective):
     def __init__(
         self, encoder: Encoder, head: nn.Module, loss: TaskLoss, *, views: ViewsSpec | None = None, start: int = 0
     ) -> None:
-        super().__init__()
         self.encoder = encoder
         self.head = head
         self.loss = loss
         self.views = views
         self.start = start
 
-    def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+    def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Mean loss of the labelled batch."""
         batch = batches["labelled"]
         assert batch.target is not None
-        images = batch.images if self.views is None else random_views(batch.images, self.views, rng)
+        images = random_views(batch.images, self.views, rng)
         return self.loss(predict_outputs(self.encoder, self.head, images, self.start), batch.target)

@@ -9,58 +9,72 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
-from ctlr.data.augment import random_views
-from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Batch, Objective, predict_outputs
-from ctlr.methods.losses import TaskLoss, divergence
-from ctlr.specs import VATSpec
+from ctlr.methods.base import Batch, Objective, Parts, predict_outputs, random_views
+from ctlr.methods.lazily import nn, torch
+from ctlr.methods.losses import divergence
+from ctlr.specs import MethodSpec, ViewsSpec
 
-__all__ = ["VAT", "batch_statistics_kept", "with_rms"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["VAT", "VATSpec", "batch_statistics_kept", "with_rms"]
+
+
+class VATSpec(MethodSpec):
+    """No pretraining: labelled and unlabelled, source and target data at once (Miyato et al. 2018)."""
+
+    method: Literal["vat"] = "vat"
+    epsilon: Annotated[float, Field(gt=0)] = 0.1
+    """Root mean square of the adversarial perturbation over an image's voxels, in image units."""
+    xi: Annotated[float, Field(gt=0)] = 0.1
+    """Root mean square of the finite difference that finds its direction."""
+    power_iterations: Annotated[int, Field(ge=1, le=10)] = 1
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Of the virtual adversarial loss."""
+    consistency: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the difference between the predictions for an image and for its warped view."""
+    source_weight: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of the source task's loss; 0 leaves its labels out."""
+    views: ViewsSpec = ViewsSpec()
+    """The warp under which predictions have to agree."""
+    unlabelled_batch_size: Annotated[int, Field(ge=2)] = 16
+    reads_pool_while_finetuning: ClassVar[bool] = True
+
+    @property
+    def images_beside(self) -> int:
+        """Images of the pool."""
+        return self.unlabelled_batch_size
+
+    def finetune_objective(self, parts: Parts) -> VAT:
+        """Over the labelled images and the pool."""
+        return VAT(self, parts)
 
 
 class VAT(Objective):
-    """Task loss on labelled images; on the pool: local smoothness, agreement under warping, the source task's loss.
-
-    Args:
-        encoder: Turns images into features.
-        head: Of the target task.
-        loss: Of the target task.
-        spec: Weights and lengths.
-        source_head: Of the source task; None leaves its labels out.
-        source_loss: Of the source task.
-    """
+    """Task loss on labelled images; on the pool: local smoothness, agreement under warping, the source task's loss."""
 
     streams = ("labelled", "pool")
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        head: nn.Module,
-        loss: TaskLoss,
-        spec: VATSpec,
-        *,
-        source_head: nn.Module | None = None,
-        source_loss: TaskLoss | None = None,
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-        self.loss = loss
+    def __init__(self, spec: VATSpec, parts: Parts) -> None:
+        self.encoder = parts.encoder
+        self.head = parts.head
+        self.loss = parts.loss
         self.spec = spec
-        self.source_head = source_head
-        self.source_loss = source_loss
+        source = parts.pool_with_source_labels() if spec.source_weight else None
+        self.source_head = source.head if source else None
+        self.source_loss = source.loss if source else None
+        self.rows = {"pool": source.rows if source else parts.pool()}
         self.batch_sizes = {"pool": spec.unlabelled_batch_size}
 
-    def forward(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
+    def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Weighted sum of all terms."""
         labelled, pool = batches["labelled"], batches["pool"]
         assert labelled.target is not None
-        augment = self.spec.finetune.views
-        images = labelled.images if augment is None else random_views(labelled.images, augment, rng)
+        images = random_views(labelled.images, self.spec.finetune.views, rng)
         total = self.loss(predict_outputs(self.encoder, self.head, images), labelled.target)
 
         features = self.encoder(pool.images)

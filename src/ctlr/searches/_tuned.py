@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ctlr.plan import Plan
-from ctlr.specs import PretrainSpec, SearchResult, Study, StudyResult, SupervisedSpec, UnchangedSpec
+from ctlr.specs import PretrainSpec, SearchResult, Study, StudyResult
 from ctlr.tuning.options import with_options
 
 __all__ = ["tuned_plan"]
@@ -44,13 +44,10 @@ def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list
 def _following(study: Study, tuned: Mapping[tuple[str, int], Study]) -> Study:
     """A source's model that stands unchanged is the one that tuning has pretrained, where it was the same before."""
     spec = PretrainSpec.of(study)
-    if spec is None or not isinstance(study.method, UnchangedSpec):
+    leader = tuned.get((spec.identity(), study.n_train)) if spec is not None and not study.method.pretrains else None
+    if leader is None:
         return study
-    leader = tuned.get((spec.identity(), study.n_train))
-    if leader is None or not isinstance(leader.method, SupervisedSpec):
-        return study
-    method = study.method.model_copy(update={"pretrain": leader.method.pretrain})
-    return study.model_copy(update={"method": method, "encoder": leader.encoder})
+    return study.model_copy(update={"method": study.method.following(leader.method), "encoder": leader.encoder})
 
 
 def _cell(study: Study) -> tuple[str, ...]:

@@ -1,18 +1,21 @@
-"""Models without a network, one home each; `FITS` lists them. Numbers in float64, the same every time, no torch."""
+"""Models without a network, a file each. Numbers in float64, the same every time, no torch.
+
+`baselines` has their options, which name what fits them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ctlr.shallow.boosting import fit_boosting
-from ctlr.shallow.linear import fit_linear
-from ctlr.shallow.nearest import fit_nearest
-from ctlr.shallow.sample import Predict, Sample
+if TYPE_CHECKING:
+    from ctlr.shallow.sample import Sample
+    from ctlr.specs import MethodSpec
 
-__all__ = ["FITS", "Predict", "Sample"]
+__all__ = ["fit"]
 
-FITS: Mapping[str, Callable[[Any, Sample], Predict]] = {
-    "linear": fit_linear, "gradient_boosting": fit_boosting, "nearest": fit_nearest, "unchanged_linear": fit_linear,
-}  # fmt: skip
-"""By the method's name: (options, labelled images) -> how images are predicted."""
+
+def fit(spec: MethodSpec, sample: Sample) -> Any:
+    """Fit a model to labelled images; what comes back predicts other images (`ctlr.shallow.sample.Predict`)."""
+    module, _, function = spec.shallow.partition(":")
+    return getattr(import_module(module), function)(spec, sample)

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from ctlr.data.store import ArrayStore
+from ctlr.shallow.baselines import GradientBoostingSpec
 from ctlr.shallow.sample import Floats, Predict, Rows, Sample, constant, in_blocks, pictures
-from ctlr.specs import GradientBoostingSpec
 
 __all__ = ["fit_boosting", "region_means"]
 

@@ -14,10 +14,10 @@ from safetensors.numpy import save
 
 from ctlr.data.store import ArrayStore
 from ctlr.errors import WorkspaceError
+from ctlr.shallow.baselines import LinearSpec, UnchangedLinearSpec
 from ctlr.shallow.choosing import chosen, folds_of
 from ctlr.shallow.components import Components, projected
 from ctlr.shallow.sample import Floats, Rows, Sample
-from ctlr.specs import LinearSpec, UnchangedLinearSpec
 from ctlr.workspace import write_aside
 
 __all__ = ["Linear", "fit_linear"]

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.data.store import ArrayStore
+from ctlr.shallow.baselines import NearestSpec
 from ctlr.shallow.choosing import chosen
 from ctlr.shallow.components import Components
 from ctlr.shallow.sample import Floats, Predict, Rows, Sample
-from ctlr.specs import NearestSpec
 
 __all__ = ["fit_nearest"]
 

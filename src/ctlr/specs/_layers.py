@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ctlr.specs._methods import MethodSpec, SelfferSpec, SupervisedSpec
+from ctlr.specs._methods import MethodSpec
 
 __all__ = ["LayerRole", "layer_label", "layer_role"]
 
@@ -38,7 +38,8 @@ def layer_label(role: LayerRole) -> str:
 def layer_role(method: MethodSpec) -> LayerRole | None:
     """The place of a method whose label and options both say so; None for any other."""
     n_copied, n_frozen = method.finetune.n_copied, method.finetune.n_frozen
-    if n_copied is None or n_frozen not in (0, n_copied) or not isinstance(method, SupervisedSpec | SelfferSpec):
+    learned = method.pretraining.labels if method.pretraining else None
+    if n_copied is None or n_frozen not in (0, n_copied) or learned is None:
         return None
-    role = LayerRole("A" if isinstance(method, SupervisedSpec) else "B", n_copied, n_frozen == 0)
+    role = LayerRole("A" if learned == "source" else "B", n_copied, n_frozen == 0)
     return role if method.label == layer_label(role) else None

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from ctlr.errors import nearest
 from ctlr.specs._data import ViewsSpec
+from ctlr.specs._tables import Table, one_of
 from ctlr.specs._value import Value
 
+if TYPE_CHECKING:
+    from ctlr.methods.base import Objective, Parts
+
 __all__ = [
+    "BASELINES",
     "BLOCKS",
     "ENCODERS",
+    "FLOOR",
+    "METHODS",
+    "AnyMethod",
     "ComputeSpec",
     "EncoderSpec",
     "FinetuneSpec",
     "FitSpec",
-    "MeanSpec",
     "MethodSpec",
-    "NetworkMethod",
-    "PooledSpec",
-    "PretrainedMethod",
-    "ScratchSpec",
-    "SelfferSpec",
-    "SimCLRSpec",
-    "SupervisedSpec",
-    "VATSpec",
+    "Pretraining",
 ]
 
 ENCODERS: dict[str, tuple[int, ...]] = {
@@ -117,6 +117,11 @@ class FitSpec(Value):
             raise ValueError("`keep: last` asks no validation score, and `patience` stops by it. Remove one of them")
         return self
 
+    @property
+    def finetuning(self) -> FinetuneSpec | None:
+        """The same where it is a finetuning, in which layers may learn in turn; None for any other stage."""
+        return None
+
     def keeps_best(self, watching: int) -> bool:
         """Whether the best epoch's weights are kept where so many subjects validate, not the last one's."""
         return self.keep == "best" or (self.keep == "auto" and (watching >= ENOUGH_TO_CHOOSE or bool(self.patience)))
@@ -152,6 +157,11 @@ class FinetuneSpec(FitSpec):
     subjects together. Trials of a search do not."""
 
     @property
+    def finetuning(self) -> FinetuneSpec:
+        """Itself."""
+        return self
+
+    @property
     def rate_ratio(self) -> float:
         """`w` as it applies."""
         return self.w if self.w is not None else 0.3 if self.strategy == "discriminative" else 1.0
@@ -162,8 +172,26 @@ class FinetuneSpec(FitSpec):
         return self.strategy in ("probe_then_full", "gradual", "chain_thaw")
 
 
+class Pretraining(NamedTuple):
+    """What a pretraining learns from."""
+
+    images: Literal["source", "target", "both"]
+    """Whose; of the target all that are neither tested nor set aside for validation, or those with a label."""
+    labels: Literal["source", "target"] | None = None
+    """Whose labels; those of the target are the study's own training subjects'. It then leaves a head, and is judged by
+    that task's metric; without labels by its own loss."""
+
+
 class MethodSpec(Value):
-    """A method and its options; see its kinds below."""
+    """A method: its options, and what the rest of CTLR asks of it.
+
+    Nothing outside a method's own file names it: plan, bill, searches, steps and report ask these statements. A method
+    that trains in its own way gives its objective in `pretrain_objective` or `finetune_objective`.
+    """
+
+    if TYPE_CHECKING:  # a field of each, with that one value
+        method: str
+        """Its name in the table."""
 
     label: str = ""
     """Filled from the key in the file; names the method in the report."""
@@ -173,38 +201,74 @@ class MethodSpec(Value):
     stands in every table; or it is the least that anybody has to beat."""
     trains_network: ClassVar[bool] = True
     """Whether a study trains a network on its target: it is then finetuned, searched, and billed by the image."""
+    shallow: ClassVar[str] = ""
+    """What fits it where it is a model without a network (`module:function`); empty for any other."""
     has_encoder: ClassVar[bool] = True
     """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
     needs_shared_task: ClassVar[bool] = False
     """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
     untuned: ClassVar[str] = ""
     """Why there is nothing to search in it; empty where there is."""
+    control: ClassVar[str] = ""
+    """Why a benchmark that tunes must not have it: it is the control of another method at equal options."""
+    misleading: ClassVar[Mapping[str, str]] = {}
+    """Options that a search of the pretraining alone must not set, by their address or its beginning, with why."""
     pretrains: ClassVar[bool] = False
     """Whether its finetuning begins from pretrained weights."""
-    reads_source_while_finetuning: ClassVar[bool] = False
-    """Whether the finetuning itself looks at the source."""
+    needs_views: ClassVar[bool] = False
+    """Whether its pretraining contrasts random views, and learns nothing without them."""
+    reads_pool_while_finetuning: ClassVar[bool] = False
+    """Whether the finetuning itself looks at more images than the labelled ones: it has an objective of its own."""
+    shares_head: ClassVar[bool] = False
+    """Whether one head learns both tasks, where source and target are one."""
+
+    @property
+    def pretraining(self) -> Pretraining | None:
+        """What its pretraining learns from; None where it has none."""
+        return None
+
+    @property
+    def lacks_views(self) -> bool:
+        """Whether it contrasts views and has none."""
+        return self.needs_views and self.views_by_stage["pretrain"] is None
+
+    @property
+    def reads_source_while_finetuning(self) -> bool:
+        """Whether the finetuning itself looks at the source, where there is one."""
+        return self.reads_pool_while_finetuning
 
     @property
     def needs_source(self) -> bool:
         """Whether it cannot run without a source."""
-        return False
+        return self.pretraining is not None and "source" in self.pretraining
 
     @property
     def shares_encoder(self) -> bool:
         """Whether one encoder sees source and target, where there is a source."""
-        return self.reads_source_while_finetuning
+        return self.reads_source_while_finetuning or (self.pretraining is not None and self.reads_source)
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether it looks at the source, where there is one."""
+        learned = self.pretraining
+        return self.reads_source_while_finetuning or (learned is not None and learned.images != "target")
 
     @property
     def images_beside(self) -> int:
         """Images that a finetuning step takes beside the labelled batch."""
         return 0
 
+    def stage(self, name: str) -> FitSpec:
+        """How a stage runs: `finetune`, or `pretrain` of a method that does."""
+        spec: FitSpec = getattr(self, name)
+        return spec
+
     @property
     def views_by_stage(self) -> dict[str, ViewsSpec | None]:
         """Random views through which each of its stages sees its labelled images (or those that it contrasts)."""
         learned = {"pretrain": "pretrain" in type(self).model_fields, "finetune": self.trains_network}
         stages = [stage for stage, there in learned.items() if there]
-        return {stage: getattr(self, stage).views for stage in stages}
+        return {stage: self.stage(stage).views for stage in stages}
 
     @property
     def views_words(self) -> str:
@@ -212,11 +276,6 @@ class MethodSpec(Value):
         named = {"pretrain": "pretraining", "finetune": "finetuning"}
         words = [f"{named[stage]}: {seen.words if seen else 'none'}" for stage, seen in self.views_by_stage.items()]
         return "; ".join(words) or "–"
-
-    @property
-    def reads_source(self) -> bool:
-        """Whether it looks at the source, where there is one."""
-        return True
 
     @property
     def flips(self) -> bool:
@@ -234,146 +293,33 @@ class MethodSpec(Value):
         """The method with what it takes over from those that it stands beside."""
         return self
 
+    def without_source(self) -> Self:
+        """The method as it stands where no source is in reach; identity is content, so it says so."""
+        return self
 
-class MeanSpec(MethodSpec):
-    """Predict the training mean or majority class: the floor that every table shows."""
+    def pretrained_as(self) -> MethodSpec | None:
+        """The method whose pretraining it begins from, or stands as; None where there is none."""
+        return self if self.pretraining is not None else None
 
-    method: Literal["mean"] = "mean"
-    role: ClassVar[Literal["method", "baseline", "floor"]] = "floor"
-    trains_network: ClassVar[bool] = False
-    has_encoder: ClassVar[bool] = False
-    untuned: ClassVar[str] = "the mean predictor learns nothing"
+    def following(self, leader: MethodSpec) -> Self:
+        """The method after a search has changed the one whose pretraining it shares."""
+        return self
 
-    @property
-    def reads_source(self) -> bool:
-        """It looks at no image."""
-        return False
+    def pretrain_objective(self, parts: Parts) -> Objective:
+        """What its pretraining minimises.
 
+        Args:
+            parts: Encoder, rows and, where `pretraining.labels` names a task, its head and loss.
+        """
+        raise NotImplementedError(type(self))
 
-class ScratchSpec(MethodSpec):
-    """The same encoder from random weights: the baseline of every gain."""
+    def finetune_objective(self, parts: Parts) -> Objective:
+        """What its finetuning minimises, where it is more than the task's loss on the labelled images.
 
-    method: Literal["scratch"] = "scratch"
-
-    @property
-    def reads_source(self) -> bool:
-        """It starts from nothing."""
-        return False
-
-
-class SupervisedSpec(MethodSpec):
-    """Pretrain on the source task's labels, then finetune."""
-
-    method: Literal["supervised"] = "supervised"
-    pretrain: FitSpec = FitSpec()
-    pretrains: ClassVar[bool] = True
-
-    @property
-    def needs_source(self) -> bool:
-        """Always: its labels are what is learned first."""
-        return True
-
-    @property
-    def shares_encoder(self) -> bool:
-        """Always."""
-        return True
-
-
-class SelfferSpec(MethodSpec):
-    """Learn the target twice: copy blocks of the first network into a second one (selffer, Yosinski et al. 2014)."""
-
-    method: Literal["selffer"] = "selffer"
-    pretrain: FitSpec = FitSpec()
-    """Of the first network, on the study's own labelled training subjects."""
-    pretrains: ClassVar[bool] = True
-
-    @property
-    def reads_source(self) -> bool:
-        """Its first network learns the target."""
-        return False
-
-
-class SimCLRSpec(MethodSpec):
-    """Contrast two random views of each image (Chen et al. 2020), then finetune."""
-
-    method: Literal["simclr"] = "simclr"
-    pretrain: FitSpec = FitSpec(batch_size=32, views=ViewsSpec())
-    temperature: Annotated[float, Field(gt=0)] = 0.2
-    """Divides the cosine between views."""
-    projection: Annotated[int, Field(ge=2)] = 64
-    """Width of the projection head's output."""
-    pool: Literal["source", "target", "both"] = "both"
-    """Whose images are contrasted; the target's validation and test images never are."""
-    pretrains: ClassVar[bool] = True
-
-    @property
-    def needs_source(self) -> bool:
-        """Where it contrasts the source's images alone."""
-        return self.pool == "source"
-
-    @property
-    def shares_encoder(self) -> bool:
-        """Unless it contrasts the target's images alone."""
-        return self.pool != "target"
-
-    @property
-    def reads_source(self) -> bool:
-        """Unless the pool is the target's alone."""
-        return self.pool != "target"
-
-
-class VATSpec(MethodSpec):
-    """No pretraining: labelled and unlabelled, source and target data at once (Miyato et al. 2018)."""
-
-    method: Literal["vat"] = "vat"
-    epsilon: Annotated[float, Field(gt=0)] = 0.1
-    """Root mean square of the adversarial perturbation over an image's voxels, in image units."""
-    xi: Annotated[float, Field(gt=0)] = 0.1
-    """Root mean square of the finite difference that finds its direction."""
-    power_iterations: Annotated[int, Field(ge=1, le=10)] = 1
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Of the virtual adversarial loss."""
-    consistency: Annotated[float, Field(ge=0)] = 1.0
-    """Weight of the difference between the predictions for an image and for its warped view."""
-    source_weight: Annotated[float, Field(ge=0)] = 0.5
-    """Weight of the source task's loss; 0 leaves its labels out."""
-    views: ViewsSpec = ViewsSpec()
-    """The warp under which predictions have to agree."""
-    unlabelled_batch_size: Annotated[int, Field(ge=2)] = 16
-    reads_source_while_finetuning: ClassVar[bool] = True
-
-    @property
-    def images_beside(self) -> int:
-        """Images of the pool."""
-        return self.unlabelled_batch_size
-
-
-class PooledSpec(MethodSpec):
-    """No pretraining: labels of source and target learned together from the start (Caruana 1997)."""
-
-    method: Literal["pooled"] = "pooled"
-    source_weight: Annotated[float, Field(gt=0)] = 1.0
-    """Of the source's loss, beside the target's."""
-    source_batch_size: Annotated[int, Field(ge=2, le=4096)] = 16
-    """Source images of a step, beside the target's `batch_size`."""
-    reads_source_while_finetuning: ClassVar[bool] = True
-
-    @property
-    def needs_source(self) -> bool:
-        """Always: without one it is training from scratch."""
-        return True
-
-    @property
-    def images_beside(self) -> int:
-        """Images of the source."""
-        return self.source_batch_size
-
-
-PretrainedMethod = SupervisedSpec | SelfferSpec | SimCLRSpec
-"""Methods whose finetuning begins from a pretraining."""
-
-NetworkMethod = ScratchSpec | SupervisedSpec | SelfferSpec | SimCLRSpec | VATSpec | PooledSpec
-"""Methods that train a network on the target."""
+        Args:
+            parts: Encoder, head and loss of the target task, and rows.
+        """
+        raise NotImplementedError(type(self))
 
 
 class ComputeSpec(Value):
@@ -383,3 +329,30 @@ class ComputeSpec(Value):
     """CPU threads of one worker; sums are taken in another order with another number."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """auto: bf16 for each layer that the processor multiplies in hardware and gets right, else float32."""
+
+
+METHODS: Table[type[MethodSpec]] = Table(
+    "method",
+    {
+        "mean": "ctlr.methods.mean:MeanSpec",
+        "scratch": "ctlr.methods.scratch:ScratchSpec",
+        "supervised": "ctlr.methods.supervised:SupervisedSpec",
+        "selffer": "ctlr.methods.selffer:SelfferSpec",
+        "simclr": "ctlr.methods.simclr:SimCLRSpec",
+        "vat": "ctlr.methods.vat:VATSpec",
+        "pooled": "ctlr.methods.pooled:PooledSpec",
+        "linear": "ctlr.shallow.baselines:LinearSpec",
+        "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
+        "nearest": "ctlr.shallow.baselines:NearestSpec",
+        "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
+        "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
+    },
+)
+"""Every method, each in a file of its own."""
+FLOOR = "mean"
+"""That which every table shows, whether it is listed or not."""
+BASELINES = ("linear", "gradient_boosting", "nearest", "unchanged", "unchanged_linear")
+"""Those that stand in every table, whether they are listed or not."""
+
+AnyMethod = Annotated[SerializeAsAny[MethodSpec], BeforeValidator(one_of(METHODS, "method"))]
+"""A method's options, of whichever class the table has for it."""

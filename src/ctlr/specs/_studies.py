@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ctlr.specs._baselines import AnyMethod, UnchangedSpec
 from ctlr.specs._data import DataTask, SplitSpec
-from ctlr.specs._methods import (
-    ComputeSpec,
-    EncoderSpec,
-    FinetuneSpec,
-    PretrainedMethod,
-    SelfferSpec,
-)
+from ctlr.specs._methods import AnyMethod, ComputeSpec, EncoderSpec, FinetuneSpec, FitSpec, Pretraining
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = ["PretrainSpec", "Study", "placeless"]
@@ -52,6 +45,13 @@ class Study(Value):
     def labelled(self) -> str:
         """Labelled target subjects that it asks for, in words: training and validation ones, `20 + 20`."""
         return f"{self.n_train} + {self.n_validation}"
+
+    stage_name: ClassVar[Literal["finetune"]] = "finetune"
+
+    @property
+    def fit(self) -> FinetuneSpec:
+        """How the target task is learned."""
+        return self.method.finetune
 
     @property
     def id(self) -> str:
@@ -94,14 +94,27 @@ class PretrainSpec(Value):
     @classmethod
     def of(cls, study: Study) -> PretrainSpec | None:
         """The pretraining that a study needs; None when it needs none."""
-        learned = study.method.learned_by() if isinstance(study.method, UnchangedSpec) else study.method
-        if not isinstance(learned, PretrainedMethod):
+        learned = study.method.pretrained_as()
+        if learned is None or learned.pretraining is None:
             return None
         method = learned.model_copy(update={"label": "", "finetune": FinetuneSpec()})
         return cls(source=study.source, target=study.target, method=method, encoder=study.encoder,
                    n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute,
-                   n_train=study.n_train if isinstance(study.method, SelfferSpec) else None)  # fmt: skip
+                   n_train=study.n_train if learned.pretraining.labels == "target" else None)  # fmt: skip
 
     def identity(self) -> str:
         """Fingerprint without labels and folders."""
         return fingerprint(self.model_dump_json(exclude=_UNIDENTIFYING))
+
+    stage_name: ClassVar[Literal["pretrain"]] = "pretrain"
+
+    @property
+    def learns(self) -> Pretraining:
+        """What it learns from."""
+        assert self.method.pretraining is not None
+        return self.method.pretraining
+
+    @property
+    def fit(self) -> FitSpec:
+        """How it runs."""
+        return self.method.stage("pretrain")

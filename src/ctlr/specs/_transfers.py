@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ctlr.specs._data import DataTask, SplitSpec
-from ctlr.specs._methods import ComputeSpec, EncoderSpec, SupervisedSpec
+from ctlr.specs._methods import ComputeSpec, EncoderSpec
 from ctlr.specs._studies import PretrainSpec, Study, placeless
 from ctlr.specs._value import Value, fingerprint
 
@@ -102,8 +102,8 @@ def transfers_to_score(studies: Iterable[Study]) -> tuple[TransferSpec, ...]:
     for study in sorted(transferring, key=lambda study: (-study.n_train, study.seed)):
         spec = _of(study)
         pairs.setdefault((spec.source.identity(), spec.target.identity()), spec)
-        needed = PretrainSpec.of(study) if isinstance(study.method, SupervisedSpec) else None
-        if needed is not None:
+        needed = PretrainSpec.of(study) if study.method.pretrains else None
+        if needed is not None and needed.learns.labels == "source":
             pretrained.setdefault(needed.identity(), spec.model_copy(update={"pretraining": needed}))
     return (*pairs.values(), *pretrained.values()) if len(pairs) > 1 else ()
 

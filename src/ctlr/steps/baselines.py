@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from ctlr import shallow
 from ctlr.data.development import Development, SourceData
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets
 from ctlr.errors import DataError
-from ctlr.shallow import FITS, Predict, Sample
-from ctlr.shallow.linear import Linear, fit_linear
-from ctlr.specs import PretrainSpec, ShallowMethod, Study, UnchangedLinearSpec, fingerprint
+from ctlr.shallow.linear import Linear
+from ctlr.shallow.sample import Predict, Sample
+from ctlr.specs import PretrainSpec, Study, fingerprint
 from ctlr.steps.assembly import development_of, source_of
 from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import RECIPE, Arrays
@@ -63,8 +64,8 @@ def baseline_of(
     Raises:
         DataError: The source knows other classes than the target.
     """
-    if isinstance(study.method, ShallowMethod):
-        return _shallow(study, study.method, store, targets, arrays, workspace)
+    if study.method.shallow:
+        return _shallow(study, store, targets, arrays, workspace)
     spec = PretrainSpec.of(study)
     assert spec is not None
     model = source_model(spec, store, arrays, workspace, device)
@@ -77,20 +78,15 @@ def baseline_of(
     return Baseline(predict, model=model)
 
 
-def _shallow(
-    study: Study, method: ShallowMethod, store: ArrayStore, targets: Targets, arrays: Arrays, workspace: Workspace
-) -> Baseline:
+def _shallow(study: Study, store: ArrayStore, targets: Targets, arrays: Arrays, workspace: Workspace) -> Baseline:
+    method = study.method
     began = time.perf_counter()
     development = development_of(study, arrays, workspace)
     known = source_of(study, arrays, workspace, development) if method.reads_source else development
     assert known is not None
     place = _columns(study, known.targets.classes, targets.classes)
     with threadpool_limits(study.compute.threads):
-        fitted = (
-            _kept(study, known, arrays, workspace)
-            if method.reads_source
-            else FITS[method.method](method, _sample(known))
-        )
+        fitted = _kept(study, known, arrays, workspace) if method.reads_source else shallow.fit(method, _sample(known))
     seconds = time.perf_counter() - began
 
     def predict(rows: Rows) -> Floats:
@@ -110,14 +106,13 @@ def _kept(study: Study, known: Development | SourceData, arrays: Arrays, workspa
     """The source's linear model: the same for every size, seed and target, so it is fitted once and kept."""
     source = study.without_folders().source
     assert source is not None
-    assert isinstance(study.method, UnchangedLinearSpec)
     key = fingerprint(
         str(RECIPE), study.method.model_dump_json(exclude={"label"}), source.identity(),
         arrays[source.data.name].fingerprint, str(study.compute.threads),
     )  # fmt: skip
     with exclusively(workspace, "shallow", key):
         if not workspace.has("shallow", key):
-            model = fit_linear(study.method, _sample(known))
+            model: Linear = shallow.fit(study.method, _sample(known))
             with workspace.publish("shallow", key) as partial:
                 model.save(partial / "linear.safetensors")
     return Linear.load(workspace.folder("shallow", key) / "linear.safetensors")

@@ -19,25 +19,10 @@ from ctlr.data.listing import Listing
 from ctlr.data.preprocess import preprocess_some
 from ctlr.encoders import build_encoder, build_head, projection_head
 from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Objective, predict_outputs
+from ctlr.methods.base import Objective, Task, predict_outputs
 from ctlr.methods.losses import TaskLoss
-from ctlr.methods.pooled import Pooled
-from ctlr.methods.simclr import SimCLR
-from ctlr.methods.supervised import Supervised
-from ctlr.methods.vat import VAT
 from ctlr.plan import Plan
-from ctlr.specs import (
-    FinetuneSpec,
-    FitSpec,
-    PooledSpec,
-    PretrainSpec,
-    SelfferSpec,
-    SimCLRSpec,
-    Study,
-    SupervisedSpec,
-    VATSpec,
-    finetune_stages,
-)
+from ctlr.specs import PretrainSpec, Study, finetune_stages
 from ctlr.training.finetune import prepare
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
@@ -84,8 +69,7 @@ def measure(plan: Plan, sizes: Mapping[str, Size], device: str = "cpu") -> dict[
     every: list[Study | PretrainSpec] = [*plan.pretrainings, *plan.studies]
     for spec in every:
         if spec.method.trains_network:
-            stage: Literal["pretrain", "finetune"] = "pretrain" if isinstance(spec, PretrainSpec) else "finetune"
-            key = rate_key(stage, spec.target.data, spec.method, spec.encoder)
+            key = rate_key(spec.stage_name, spec.target.data, spec.method, spec.encoder)
             groups.setdefault(key, []).append(spec)
     for specs in list(groups.values())[:1]:
         _time(specs[0], device)  # loads kernels and tests them, once a process
@@ -100,18 +84,11 @@ def _rate(specs: Sequence[Study | PretrainSpec], timing: _Timing, sizes: Mapping
         if images is None:
             return timing.image
         each_epoch, at_end = watched_images(spec, sizes)
-        epochs = _stage(spec).epochs
+        epochs = spec.fit.epochs
         seconds += timing.start + images * timing.image + epochs * timing.epoch
         seconds += (epochs * each_epoch + at_end) * timing.forward
         total += images
     return seconds / max(1, total)
-
-
-def _stage(spec: Study | PretrainSpec) -> FitSpec:
-    if isinstance(spec, Study):
-        return spec.method.finetune
-    assert isinstance(spec.method, SupervisedSpec | SelfferSpec | SimCLRSpec)
-    return spec.method.pretrain
 
 
 def _time(spec: Study | PretrainSpec, device: str) -> _Timing:
@@ -121,16 +98,16 @@ def _time(spec: Study | PretrainSpec, device: str) -> _Timing:
     encoder = build_encoder(spec.encoder, channels=options.channels, ndim=len(options.shape), seed=0)
     placement = place(encoder, spec.compute, device, (options.channels, *options.shape))
     head = build_head(encoder.width, 1, dropout=0.0, seed=0)
-    stage = _stage(spec)
-    rows = max(stage.batch_size, spec.method.images_beside if isinstance(spec, Study) else 0)
+    stage = spec.fit
+    rows = max(stage.batch_size, spec.method.images_beside if stage.finetuning else 0)
     noise = np.random.default_rng(0).standard_normal((rows, options.channels, *options.shape), dtype=np.float32)
     labelled = Labelled(
         Images.of(torch.from_numpy(noise), placement.device), torch.zeros(rows, device=placement.device)
     )
     objective, labelled = _objective(spec, encoder, head, labelled, placement)
     lengths, one_each = [stage.epochs], {}
-    if isinstance(stage, FinetuneSpec):
-        lengths = [part.epochs for part in finetune_stages(stage, len(objective.encoder.blocks))]
+    if stage.finetuning is not None:
+        lengths = [part.epochs for part in finetune_stages(stage.finetuning, len(objective.encoder.blocks))]
         one_each = {"stage_epochs": 1}
     epochs = len(lengths) + 1
     short = stage.model_copy(update={"epochs": epochs, "steps_per_epoch": STEPS, "patience": None} | one_each)
@@ -154,17 +131,38 @@ def _objective(
     spec: Study | PretrainSpec, encoder: Encoder, head: nn.Module, rows: Labelled, placement: Placement
 ) -> tuple[Objective, Labelled]:
     """What a step trains, and what it trains on: features where frozen blocks are passed once."""
-    loss, method = TaskLoss(classes=0), spec.method
-    if isinstance(spec, PretrainSpec) and isinstance(method, SimCLRSpec):
-        return SimCLR(encoder, projection_head(encoder.width, method.projection, seed=0), method), rows
-    if isinstance(spec, PretrainSpec):
-        return Supervised(encoder, head, loss, views=_stage(spec).views), rows
-    if isinstance(method, VATSpec):
-        return VAT(encoder, head, loss, method), rows
-    if isinstance(method, PooledSpec):
-        return Pooled(encoder, head, loss, method, source_head=None, source_loss=loss), rows
-    prepared = prepare(encoder, head, loss, method.finetune, rows, rows, placement)
+    parts = _NoiseParts(encoder, head, TaskLoss(classes=0), rows)
+    if spec.stage_name == "pretrain":
+        return spec.method.pretrain_objective(parts), rows
+    if spec.method.reads_pool_while_finetuning:
+        return spec.method.finetune_objective(parts), rows
+    prepared = prepare(encoder, head, parts.loss, spec.method.finetune, rows, rows, placement)
     return prepared.objective, prepared.train
+
+
+@dataclass(frozen=True)
+class _NoiseParts:
+    """`ctlr.methods.base.Parts` whose rows are all the same noise."""
+
+    encoder: Encoder
+    head: nn.Module
+    loss: TaskLoss
+    rows: Labelled
+
+    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
+        """A projection head."""
+        return projection_head(self.encoder.width, outputs, seed=0)
+
+    def pool(self, images: Literal["source", "target", "both"] = "both") -> Labelled:
+        """The noise."""
+        return self.rows
+
+    def pool_with_source_labels(self) -> None:
+        """None: a head beside costs next to nothing."""
+
+    def source_task(self) -> Task:
+        """The noise, learned by the target's head."""
+        return Task(self.rows, None, self.loss)
 
 
 def _forward(encoder: Encoder, head: nn.Module, noise: npt.NDArray[np.float32], placement: Placement) -> float:

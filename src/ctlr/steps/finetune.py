@@ -34,8 +34,8 @@ from ctlr.steps.assembly import (
     timed,
     write_history,
 )
-from ctlr.steps.joint import joint_objective, target_loss
 from ctlr.steps.keys import Arrays, study_key
+from ctlr.steps.parts import DataParts, target_loss
 from ctlr.steps.pretrain import encoder_weights
 from ctlr.training.checkpoint import TrainedModel, save_model
 from ctlr.training.finetune import count_trained, freeze, prepare
@@ -180,10 +180,11 @@ def target_training(
     validation = labelled_rows(development.store, development.targets, development.validation, placement)
     start = 0
     objective: Objective
-    if study.method.reads_source_while_finetuning:
+    if study.method.reads_pool_while_finetuning:
         freeze(encoder, spec)
-        objective, others = joint_objective(study, encoder, head, loss, scaling, development, source, placement)
-        streams = {"labelled": train, **others}
+        parts = DataParts(study, development, source, placement, encoder, head, loss, scaling)
+        objective = study.method.finetune_objective(parts)
+        streams = {"labelled": train, **objective.rows}
     else:
         prepared = prepare(encoder, head, loss, spec, train, validation, placement)
         objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation

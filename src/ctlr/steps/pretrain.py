@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
 from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
-from ctlr.encoders import build_head, projection_head
+from ctlr.encoders import build_head
 from ctlr.encoders.base import Encoder
 from ctlr.errors import WorkspaceError
 from ctlr.methods.base import Objective
-from ctlr.methods.simclr import SimCLR
-from ctlr.methods.supervised import Supervised
-from ctlr.specs import Checkpoint, ModelCard, PretrainedMethod, PretrainSpec, SelfferSpec, SimCLRSpec, SupervisedSpec
+from ctlr.methods.losses import TaskLoss
+from ctlr.specs import Checkpoint, ModelCard, PretrainSpec
 from ctlr.steps.assembly import (
     Progress,
     Scaling,
@@ -29,7 +28,6 @@ from ctlr.steps.assembly import (
     drop_checkpoints,
     first_encoder,
     labelled_rows,
-    pool_parts,
     seed_for,
     source_of,
     task_loss,
@@ -38,9 +36,10 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import Arrays, pretrain_key
+from ctlr.steps.parts import DataParts
 from ctlr.training.checkpoint import TrainedModel, check_encoder, encoder_record, read_tensors, write_tensors
 from ctlr.training.fit import fit
-from ctlr.training.images import Images, Labelled
+from ctlr.training.images import Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
@@ -136,6 +135,14 @@ def _publish(
 
 
 @dataclass(frozen=True)
+class LabelledHead:
+    """A head with the scaling of the labels that it predicts."""
+
+    head: nn.Module
+    scaling: Scaling
+
+
+@dataclass(frozen=True)
 class SourceTraining:
     """An encoder that is ready to be pretrained.
 
@@ -146,7 +153,7 @@ class SourceTraining:
         validate: Judges it on validation rows; None without labels.
         placement: Where it lies.
         watching: Subjects that it is judged on.
-        scaling: Of the labels; None without.
+        labelled: The head that labels teach; None without.
     """
 
     encoder: Encoder
@@ -155,7 +162,7 @@ class SourceTraining:
     validate: Validator | None
     placement: Placement
     watching: int = 0
-    scaling: Scaling | None = None
+    labelled: LabelledHead | None = None
 
 
 def source_training(
@@ -169,26 +176,28 @@ def source_training(
         source: Of the source task, where there is one.
         device: cpu or cuda.
     """
-    method = spec.method
     encoder = first_encoder(spec, development.store)
     placement = place(encoder, spec.compute, device, development.store.arrays.shape)
-    if isinstance(method, SimCLRSpec):
-        projection = projection_head(encoder.width, method.projection, seed=seed_for(spec.seed, "projection"))
-        pool = Labelled(Images(pool_parts(method.pool, development, source), placement.device))
-        return SourceTraining(encoder, SimCLR(encoder, projection, method), {"pool": pool}, None, placement)
-    assert isinstance(method, SupervisedSpec | SelfferSpec)
-    known, end = (development, spec.target) if isinstance(method, SelfferSpec) else (source, spec.source)
-    assert known is not None
-    assert end is not None
+    known, end = {"source": (source, spec.source), "target": (development, spec.target), None: (None, None)}[
+        spec.learns.labels
+    ]
+    if known is None or end is None:
+        head, loss, scaling = nn.Identity(), TaskLoss(classes=0), Scaling(development.targets, development.train)
+        parts = DataParts(spec, development, source, placement, encoder, head, loss, scaling)
+        objective = spec.method.pretrain_objective(parts)
+        return SourceTraining(encoder, objective, objective.rows, None, placement)
     train = labelled_rows(known.store, known.targets, known.train, placement)
-    loss, scaling = task_loss(known.targets, known.train, method.pretrain.class_weights, placement)
+    loss, scaling = task_loss(known.targets, known.train, spec.fit.class_weights, placement)
     train = Labelled(train.images, scaling.scale(train.target))
-    head = build_head(encoder.width, loss.outputs, dropout=method.pretrain.dropout, seed=seed_for(spec.seed, "source"))
-    objective = Supervised(encoder, head, loss, views=method.pretrain.views)
+    outer = build_head(encoder.width, loss.outputs, dropout=spec.fit.dropout, seed=seed_for(spec.seed, "source"))
+    objective = spec.method.pretrain_objective(
+        DataParts(spec, development, source, placement, encoder, outer, loss, scaling)
+    )
     watched = labelled_rows(known.store, known.targets, known.validation, placement)
-    validate = Validator(encoder, head, watched, 0, end, loss, scaling, placement)
+    validate = Validator(encoder, outer, watched, 0, end, loss, scaling, placement)
     watching = len({known.store.table[row].subject for row in known.validation})
-    return SourceTraining(encoder, objective, {"labelled": train}, validate, placement, watching, scaling)
+    streams = {"labelled": train, **objective.rows}
+    return SourceTraining(encoder, objective, streams, validate, placement, watching, LabelledHead(outer, scaling))
 
 
 def _pretrain(
@@ -200,21 +209,18 @@ def _pretrain(
     device: str,
     progress: Progress | None,
 ) -> Checkpoint:
-    method = spec.method
-    assert isinstance(method, PretrainedMethod)
     ready = source_training(spec, development, source, device=device)
     fitted = fit(
-        ready.objective, ready.streams, spec=method.pretrain, seed=seed_for(spec.seed, "pretrain"),
+        ready.objective, ready.streams, spec=spec.fit, seed=seed_for(spec.seed, "pretrain"),
         placement=ready.placement, folder=folder, validate=ready.validate,
-        keep_best=method.pretrain.keeps_best(ready.watching), progress=progress,
+        keep_best=spec.fit.keeps_best(ready.watching), progress=progress,
     )  # fmt: skip
-    encoder, objective = ready.encoder, ready.objective
-    sha = write_tensors(folder / "encoder.safetensors", encoder.state_dict(), encoder_record(spec.encoder))
-    if isinstance(objective, Supervised):
+    sha = write_tensors(folder / "encoder.safetensors", ready.encoder.state_dict(), encoder_record(spec.encoder))
+    if ready.labelled is not None:
         # Studies begin with a head of their own; transferability scores and `unchanged` ask what this one sees in the
         # target's images.
-        assert ready.scaling is not None
-        kept = {"scaling": [ready.scaling.mean, ready.scaling.std], "classes": ready.scaling.classes}
-        write_tensors(folder / "head.safetensors", objective.head.state_dict(), kept)
+        scaling = ready.labelled.scaling
+        kept = {"scaling": [scaling.mean, scaling.std], "classes": scaling.classes}
+        write_tensors(folder / "head.safetensors", ready.labelled.head.state_dict(), kept)
     write_history(folder / "history.csv", fitted)
     return checkpoint_of("pretrain", path, sha, fitted)

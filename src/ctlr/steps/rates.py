@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from ctlr.methods.base import Objective
-from ctlr.specs import FitSpec, PretrainedMethod, PretrainSpec, Study
+from ctlr.specs import FitSpec, PretrainSpec, Study
 from ctlr.steps.assembly import Progress, development_of, finetuning_source, seed_for, source_of
 from ctlr.steps.finetune import pretrained_weights, target_training
 from ctlr.steps.keys import Arrays
@@ -77,12 +77,11 @@ def _source_sweep(
 ) -> RateCurve:
     needed = PretrainSpec.of(study)
     assert needed is not None
-    assert isinstance(needed.method, PretrainedMethod)
     development = development_of(needed, arrays, workspace)
     source = source_of(needed, arrays, workspace, development)
     ready = source_training(needed, development, source, device=device)
     seed = seed_for(needed.seed, "pretrain")
-    return _sweep(ready.objective, ready.streams, needed.method.pretrain, seed, ready.placement, spec, progress)
+    return _sweep(ready.objective, ready.streams, needed.fit, seed, ready.placement, spec, progress)
 
 
 def _sweep(

@@ -66,8 +66,9 @@ def begin_stages(objective: Objective, spec: FitSpec) -> tuple[FinetuneStage, ..
         ConfigError: There are not enough epochs for one in each stage, or fewer blocks than frozen ones.
     """
     n_blocks = len(objective.encoder.blocks)
-    if not isinstance(spec, FinetuneSpec):
+    if spec.finetuning is None:
         return (FinetuneStage(tuple(range(n_blocks + 1)), spec.epochs, True),)
+    spec = spec.finetuning
     freeze(objective.encoder, spec)
     needed = epochs_needed(spec, n_blocks)
     if spec.epochs < needed:
@@ -98,7 +99,7 @@ def train_groups(objective: Objective, groups: Iterable[int]) -> None:
     learning = set(groups)
     head = len(objective.encoder.blocks)
     inside = {parameter for block in objective.encoder.blocks for parameter in block.parameters()}
-    for parameter in objective.parameters():
+    for parameter in objective.networks.parameters():
         if parameter not in inside:
             parameter.requires_grad_(head in learning)
     train_blocks(objective.encoder, learning - {head})
@@ -136,17 +137,18 @@ def l2_sp(encoder: Encoder, spec: FitSpec, pretrained: Mapping[str, Tensor] | No
         spec: Strength, and the number of copied blocks.
         pretrained: Weights by their name in the encoder; None: those that it has.
     """
-    if not isinstance(spec, FinetuneSpec) or not spec.l2_sp:
+    finetuning = spec.finetuning
+    if finetuning is None or not finetuning.l2_sp:
         return None
     copied = {
         f"blocks.{number}.{name}": parameter
-        for number, block in enumerate(encoder.blocks[: spec.n_copied])
+        for number, block in enumerate(encoder.blocks[: finetuning.n_copied])
         for name, parameter in block.named_parameters()
-        if parameter.ndim > 1 and number >= spec.n_frozen
+        if parameter.ndim > 1 and number >= finetuning.n_frozen
     }
     start = [(parameter if pretrained is None else pretrained[name]).detach() for name, parameter in copied.items()]
     held = [torch.empty_like(w).copy_(w0) for w, w0 in zip(copied.values(), start, strict=True)]
-    return L2SP(spec.l2_sp, tuple(copied.values()), tuple(w.detach() for w in held))
+    return L2SP(finetuning.l2_sp, tuple(copied.values()), tuple(w.detach() for w in held))
 
 
 def prepare(
@@ -183,4 +185,4 @@ def _fits(lower: Callable[[torch.Tensor], torch.Tensor], *sets: Labelled) -> boo
 
 def count_trained(objective: Objective) -> int:
     """Parameters that move."""
-    return sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
+    return sum(parameter.numel() for parameter in objective.networks.parameters() if parameter.requires_grad)

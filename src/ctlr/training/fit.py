@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ctlr.errors import TrainingError, WorkspaceError
 from ctlr.methods.base import Objective
-from ctlr.specs import FinetuneSpec, FinetuneStage, FitSpec
+from ctlr.specs import FinetuneStage, FitSpec
 from ctlr.training.checkpoint import read_tensors, write_tensors
 from ctlr.training.finetune import begin_stages, every_group, train_groups
 from ctlr.training.images import Labelled
@@ -128,14 +128,14 @@ def fit(
             began = time.perf_counter()
             row = loop.train_epoch()
             if validate is not None:
-                objective.eval()
+                objective.networks.eval()
                 row |= loop.judge(validate())
             row["seconds"] = time.perf_counter() - began
             loop.close_epoch(row, judged=validate is not None)
             if progress is not None:
                 progress(loop.fitted.epochs, loop.epochs, row)
         loop.restore_best()
-    objective.eval()
+    objective.networks.eval()
     return loop.fitted
 
 
@@ -172,7 +172,7 @@ class _Loop:
         if self.fitted.stage == len(self.stages) - 1:
             return False
         done = self.fitted.epochs - self.fitted.stage_began
-        plateau = self.spec.plateau if isinstance(self.spec, FinetuneSpec) else None
+        plateau = self.spec.finetuning.plateau if self.spec.finetuning else None
         return done >= self.stages[self.fitted.stage].epochs or self._waited(plateau)
 
     def _waited(self, epochs: int | None) -> bool:
@@ -182,15 +182,16 @@ class _Loop:
 
     def train_epoch(self) -> dict[str, float]:
         """Take the epoch's steps; return its mean loss and last rate."""
-        if isinstance(self.spec, FinetuneSpec):
+        if self.spec.finetuning:
             train_groups(self.objective, self.stages[self.fitted.stage].groups)
-        self.objective.train()
+        self.objective.networks.train()
         # Summed where it is: to read it at every step would make a GPU wait.
         total = torch.zeros((), dtype=torch.float64, device=self.placement.device)
         rate = 0.0
         with closing(self.stepper.batches()) as batches:
             for step, named in enumerate(batches):
                 rate = self.set_rate(step)
+                self.objective.done = (self.fitted.epochs + step / self.stepper.steps) / self.epochs
                 total += self.stepper.step(named)
                 self.fitted.samples += sum(len(batch.images) for batch in named.values())
         loss = float(total) / self.stepper.steps
@@ -243,7 +244,7 @@ class _Loop:
             self.fitted.best_epoch = self.fitted.epochs
         elif self.keep_best and self.fitted.best_epoch == self.fitted.epochs:
             # Before the checkpoint that refers to it: killed in between, the epoch is done and written again.
-            write_tensors(self.folder / "best.safetensors", self.objective.state_dict(), {})
+            write_tensors(self.folder / "best.safetensors", self.objective.networks.state_dict(), {})
         if self.stage_over:
             self.enter_next_stage()
         write_tensors(self.folder / "checkpoint.safetensors", self.state(), self.meta())
@@ -269,7 +270,7 @@ class _Loop:
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that the rest of the stage depends on."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.objective.state_dict().items()}
+        tensors = {f"model.{name}": tensor for name, tensor in self.objective.networks.state_dict().items()}
         for index, moments in self.stepper.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors |= {"rng.draw": self.stepper.rng.get_state(), "rng.torch": torch.get_rng_state()}
@@ -300,7 +301,7 @@ class _Loop:
         except (WorkspaceError, KeyError):  # what a power cut left of them
             path.unlink()
             return
-        self.objective.load_state_dict(_below(tensors, "model."))
+        self.objective.networks.load_state_dict(_below(tensors, "model."))
         self._restore_optimiser(_below(tensors, "optimiser."))
         self.stepper.scaler.load_state_dict(meta.pop("scaler"))
         meta["best"] = [-math.inf if value is None else value for value in meta["best"]]
@@ -326,7 +327,7 @@ class _Loop:
         """Put the best epoch's weights back, where another one came after it."""
         if self.keep_best and self.fitted.best_epoch != self.fitted.epochs:
             tensors, _ = read_tensors(self.folder / "best.safetensors")
-            self.objective.load_state_dict(tensors)
+            self.objective.networks.load_state_dict(tensors)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

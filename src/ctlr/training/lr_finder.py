@@ -103,7 +103,7 @@ def sweep(
     average = 0.0
     with untouched(stepper):
         torch.manual_seed(seed)
-        stepper.objective.train()
+        stepper.objective.networks.train()
         with closing(_endless(stepper)) as batches:
             for rate in spec.rates.tolist():
                 set_rate(stepper.optimiser, rate)
@@ -170,8 +170,8 @@ def _endless(stepper: Stepper) -> Generator[Mapping[str, Batch]]:
 def untouched(stepper: Stepper) -> Iterator[None]:
     """Let a block train, and put back all that it changed."""
     objective, optimiser = stepper.objective, stepper.optimiser
-    weights = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
-    modes = {module: module.training for module in objective.modules()}
+    weights = {name: tensor.clone() for name, tensor in objective.networks.state_dict().items()}
+    modes = {module: module.training for module in objective.networks.modules()}
     state, scaler = copy.deepcopy(optimiser.state_dict()), copy.deepcopy(stepper.scaler.state_dict())
     draws = stepper.rng.get_state()
     device = stepper.placement.device
@@ -179,7 +179,7 @@ def untouched(stepper: Stepper) -> Iterator[None]:
         try:
             yield
         finally:
-            objective.load_state_dict(weights)
+            objective.networks.load_state_dict(weights)
             for module, mode in modes.items():
                 module.training = mode
             optimiser.zero_grad(set_to_none=True)

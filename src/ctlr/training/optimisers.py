@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ctlr.methods.base import Objective
-from ctlr.specs import FinetuneSpec, FitSpec
+from ctlr.specs import FitSpec
 
 __all__ = ["OPTIMISERS", "layer_groups", "make_optimiser", "set_momentum", "set_rate"]
 
@@ -42,7 +42,7 @@ def layer_groups(objective: Objective) -> list[list[nn.Parameter]]:
     """
     blocks = [list(block.parameters()) for block in objective.encoder.blocks]
     inside = {parameter for block in blocks for parameter in block}
-    return [*blocks, [parameter for parameter in objective.parameters() if parameter not in inside]]
+    return [*blocks, [parameter for parameter in objective.networks.parameters() if parameter not in inside]]
 
 
 def make_optimiser(
@@ -57,7 +57,7 @@ def make_optimiser(
         spec: Optimiser, rate, weight decay and, of a finetuning, w.
         undecayed: Parameters that do not decay either.
     """
-    ratio = spec.rate_ratio if isinstance(spec, FinetuneSpec) else 1.0
+    ratio = spec.finetuning.rate_ratio if spec.finetuning else 1.0
     layers = layer_groups(objective)
     scales = {
         parameter: ratio ** (len(layers) - 1 - number) for number, layer in enumerate(layers) for parameter in layer
@@ -65,7 +65,7 @@ def make_optimiser(
     excepted = set(undecayed)
     # What decays comes first: the norm of a gradient is summed up in this order.
     alike: dict[tuple[bool, float], list[nn.Parameter]] = {(True, 1.0): [], (False, 1.0): []}
-    for parameter in objective.parameters():
+    for parameter in objective.networks.parameters():
         if parameter.requires_grad:
             decays = parameter.ndim > 1 and parameter not in excepted
             alike.setdefault((decays, scales[parameter]), []).append(parameter)

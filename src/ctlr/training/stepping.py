@@ -45,7 +45,7 @@ class Stepper:
         placement: Placement,
         pretrained: Mapping[str, Tensor] | None = None,
     ) -> None:
-        placement.put(objective)
+        placement.put(objective.networks)
         self.objective = objective
         self.spec = spec
         self.placement = placement
@@ -87,6 +87,7 @@ class Stepper:
             torch.nn.utils.clip_grad_norm_(self.trained(), self.spec.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
+        self.objective.after_step()
         return loss.detach()
 
     def trained(self) -> list[Tensor]:

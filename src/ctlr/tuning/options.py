@@ -23,8 +23,6 @@ from ctlr.specs import (
     EncoderSpec,
     MethodSpec,
     PretrainSpec,
-    SelfferSpec,
-    SimCLRSpec,
     Study,
     Value,
     misfits,
@@ -49,9 +47,6 @@ Path = tuple[str, ...]
 
 _UNFROZEN = {"n_frozen", "n_copied", "l2_sp", "norm_statistics"}
 """Options without a meaning for methods that have no pretrained weights to keep."""
-
-_EASES_THE_CONTRAST = ("method.temperature", "method.pool", "pretrain.batch_size", "pretrain.views")
-"""Options of SimCLR that change what its loss measures, not how well it is learned."""
 
 
 class Resampling(Value):
@@ -157,17 +152,17 @@ def with_options(study: Study, assignments: Mapping[str, str]) -> Study:
             _put(data, path, _scalar(name, text))
         except ConfigError as error:
             faults.append(str(error))
-    update: dict[str, Value] = {}
+    update: dict[str, Any] = {}
     for part, value in (("method", study.method), ("encoder", study.encoder)):
         try:
             update[part] = type(value).model_validate_json(json.dumps(data[part]))
         except ValidationError as error:
             faults += [_explained(detail, part, written) for detail in error.errors(include_url=False)]
-    if not faults:
-        faults = list(_contradictions(update["method"], update["encoder"]))
+    made = study.model_copy(update=update)
+    faults = faults or list(_contradictions(made.method, made.encoder))
     if faults:
         raise ConfigError("\n".join(faults))
-    return study.model_copy(update=update)
+    return made
 
 
 def _scalar(name: str, text: str) -> Any:
@@ -196,9 +191,7 @@ def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> s
     return f"`{shown}`: {rule}; got {error['input']!r}." if where in written else f"`{shown}`: {rule}."
 
 
-def _contradictions(method: Value, encoder: Value) -> Iterator[str]:
-    assert isinstance(method, MethodSpec)
-    assert isinstance(encoder, EncoderSpec)
+def _contradictions(method: MethodSpec, encoder: EncoderSpec) -> Iterator[str]:
     yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, encoder.name))
     probes = method.finetune.strategy == "linear_probe"
     if probes and method.finetune.n_frozen:
@@ -206,8 +199,8 @@ def _contradictions(method: Value, encoder: Value) -> Iterator[str]:
     if probes and not method.pretrains:
         what = method.label or type(method).model_fields["method"].default
         yield f"`finetune.strategy`: {what} has no pretrained weights to keep. Choose another one."
-    if isinstance(method, SimCLRSpec) and method.pretrain.views is None:
-        yield "`pretrain.views`: simclr contrasts random views and needs them."
+    if method.lacks_views:
+        yield f"`pretrain.views`: {method.method} contrasts random views and needs them."
 
 
 # ---------------------------------------------------------------- stages
@@ -237,13 +230,15 @@ def check_stage(study: Study, names: Iterable[str], stage: Stage) -> None:
             faults.append(f"`{name}`: changes the pretraining, which all trials share. Use `--stage joint`.")
         elif stage == "pretrain" and finetuning:
             faults.append(f"`{name}`: finetuning is not reached at `--stage pretrain`. Did you mean `pretrain.{name}`?")
-        elif stage == "pretrain" and isinstance(study.method, SimCLRSpec) and address.startswith(_EASES_THE_CONTRAST):
-            faults.append(
-                f"`{name}`: changes what the contrastive loss measures, so that the losses of two trials cannot be "
-                "compared. Use `--stage joint`, which is judged by the target."
-            )
+        elif stage == "pretrain" and (why := _misleading(study.method, address)):
+            faults.append(f"`{name}`: {why}. Use `--stage joint`, which is judged by the target.")
     if faults:
         raise ConfigError("\n".join(faults))
+
+
+def _misleading(method: MethodSpec, address: str) -> str:
+    """Why a search of the pretraining alone must not set an option; empty where it may."""
+    return next((why for begin, why in method.misleading.items() if address.startswith(begin)), "")
 
 
 def objective_of(study: Study, stage: Stage) -> tuple[str, str]:
@@ -253,8 +248,9 @@ def objective_of(study: Study, stage: Stage) -> tuple[str, str]:
     Pretraining without labels has no such metric: its own loss stands in.
     """
     task = study.target.task
-    if stage == "pretrain" and not isinstance(study.method, SelfferSpec):
-        if study.source is None or isinstance(study.method, SimCLRSpec):
+    learned = study.method.pretraining
+    if stage == "pretrain" and learned is not None and learned.labels != "target":
+        if study.source is None or learned.labels is None:
             return "train_loss", "min"
         task = study.source.task
     return f"val_{task.headline}", METRICS[task.headline]

@@ -1,0 +1,114 @@
+"""What methods put their objectives together from: networks with their first weights, and rows of real data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from ctlr.data.development import Development, SourceData
+from ctlr.encoders import build_head, projection_head
+from ctlr.encoders.base import Encoder
+from ctlr.methods.base import Task
+from ctlr.methods.losses import TaskLoss
+from ctlr.specs import PretrainSpec, Study
+from ctlr.steps.assembly import Scaling, as_target, labelled_rows, pool_parts, seed_for, task_loss
+from ctlr.training.images import Images, Labelled
+from ctlr.training.placement import Placement
+
+__all__ = ["DataParts", "target_loss"]
+
+
+def target_loss(
+    study: Study, development: Development, source: SourceData | None, placement: Placement
+) -> tuple[TaskLoss, Scaling]:
+    """The target task's loss and scaling from the training labels; from the source's too where one head learns both."""
+    weighing = study.method.finetune.class_weights
+    loss, scaling = task_loss(development.targets, development.train, weighing, placement)
+    if source is None or not _one_head(study, development, source):
+        return loss, scaling
+    targets = development.targets
+    values = np.concatenate([targets.values[development.train], source.targets.values[_labelled(source)]])
+    both, shared = task_loss(replace(targets, values=values), np.arange(len(values)), weighing, placement)
+    shared.bins = scaling.bins  # the target's own: `f1_bins` is a metric of the target
+    return both, shared
+
+
+def _labelled(source: SourceData) -> npt.NDArray[np.int64]:
+    """Every labelled row: nobody has to watch, since the target's validation subjects choose the epoch."""
+    return np.concatenate([source.train, source.validation])
+
+
+def _one_head(study: Study, development: Development, source: SourceData) -> bool:
+    """Whether one head learns both, and they are one task: the same column, kind and classes."""
+    if study.source is None or not study.method.shares_head:
+        return False
+    mine, other = study.target.task, study.source.task
+    same = (mine.target, mine.kind) == (other.target, other.kind)
+    return same and development.targets.classes == source.targets.classes
+
+
+@dataclass(frozen=True)
+class DataParts:
+    """`ctlr.methods.base.Parts` of a study or a pretraining.
+
+    Attributes:
+        spec: Whose seed draws the weights.
+        development: The target's data without its test set.
+        source: Of the source task, where there is one.
+        placement: Where all of it lies.
+        encoder, head, loss: As methods take them.
+        scaling: Of the labels that `loss` learns.
+    """
+
+    spec: Study | PretrainSpec
+    development: Development
+    source: SourceData | None
+    placement: Placement
+    encoder: Encoder
+    head: nn.Module
+    loss: TaskLoss
+    scaling: Scaling
+
+    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
+        """A projection head."""
+        return projection_head(self.encoder.width, outputs, seed=seed_for(self.spec.seed, purpose))
+
+    def pool(self, images: Literal["source", "target", "both"] = "both") -> Labelled:
+        """Images without labels."""
+        return Labelled(Images(pool_parts(images, self.development, self.source), self.placement.device))
+
+    def pool_with_source_labels(self) -> Task | None:
+        """Images of both, with the source task's labels where they are known."""
+        source = self.source
+        if source is None:
+            return None
+        parts = pool_parts("both", self.development, source)
+        loss, scaling = task_loss(source.targets, source.train, None, self.placement)
+        classes = source.targets.classes
+        unknown = -1 if classes else math.nan
+        known = [
+            source.targets.values[rows] if store is source.store else np.full(len(rows), unknown)
+            for store, rows in parts
+        ]
+        target = as_target(np.concatenate(known), classes, self.placement)
+        rows = Labelled(Images(parts, self.placement.device), scaling.scale(target))
+        return Task(rows, self._source_head(loss, dropout=0.0), loss)
+
+    def source_task(self) -> Task:
+        """Every labelled image of the source; its head is the target's where one learns both."""
+        source, finetune = self.source, self.spec.method.finetune
+        assert source is not None
+        rows, head, loss, scaling = _labelled(source), None, self.loss, self.scaling
+        if not (isinstance(self.spec, Study) and _one_head(self.spec, self.development, source)):
+            loss, scaling = task_loss(source.targets, rows, finetune.class_weights, self.placement)
+            head = self._source_head(loss, dropout=finetune.dropout)
+        others = labelled_rows(source.store, source.targets, rows, self.placement)
+        return Task(Labelled(others.images, scaling.scale(others.target)), head, loss)
+
+    def _source_head(self, loss: TaskLoss, *, dropout: float) -> nn.Module:
+        return build_head(self.encoder.width, loss.outputs, dropout=dropout, seed=seed_for(self.spec.seed, "source"))

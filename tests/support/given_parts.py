@@ -1,0 +1,51 @@
+"""Parts of an objective without data: networks from seeds, and a source task where a test wants one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from ctlr.encoders import build_encoder, build_head, projection_head
+from ctlr.encoders.base import Encoder
+from ctlr.methods.base import Task
+from ctlr.methods.losses import TaskLoss
+from ctlr.specs import EncoderSpec
+
+__all__ = ["GivenParts", "parts_of"]
+
+
+@dataclass
+class GivenParts:
+    """`ctlr.methods.base.Parts` whose rows nobody looks at: a test hands the batches over by itself."""
+
+    encoder: Encoder
+    head: nn.Module
+    loss: TaskLoss
+    source: Task | None = None
+
+    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
+        return projection_head(self.encoder.width, outputs, seed=len(purpose))
+
+    def pool(self, images: str = "both") -> None:
+        pass
+
+    def pool_with_source_labels(self) -> Task | None:
+        return self.source
+
+    def source_task(self) -> Task:
+        assert self.source is not None
+        return self.source
+
+
+def parts_of(classes: int = 0, ndim: int = 2, *, source_classes: int | None = None) -> GivenParts:
+    """A small CNN and its head; a source task has a head of its own."""
+    encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=ndim, seed=0)
+
+    def head(outputs: int) -> nn.Module:
+        return build_head(encoder.width, max(1, outputs), dropout=0.0, seed=0)
+
+    source = None
+    if source_classes is not None:
+        source = Task(None, head(source_classes), TaskLoss(classes=source_classes))
+    return GivenParts(encoder, head(classes), TaskLoss(classes=classes), source)
