@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ctlr.encoders import build_encoder, build_head, projection_head
+from ctlr.encoders import build_encoder, build_head, patch_decoder, projection_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Task
 from ctlr.methods.losses import TaskLoss
@@ -23,14 +23,18 @@ class GivenParts:
     head: nn.Module
     loss: TaskLoss
     source: Task | None = None
+    shape: tuple[int, ...] = (1, 32, 32)
 
-    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
-        return projection_head(self.encoder.width, outputs, seed=len(purpose))
+    def projection(self, outputs: int, purpose: str = "projection", inputs: int | None = None) -> nn.Module:
+        return projection_head(inputs or self.encoder.width, outputs, seed=len(purpose), hidden=self.encoder.width)
+
+    def decoder(self) -> nn.Module:
+        return patch_decoder(self.encoder, self.shape, seed=0)
 
     def pool(self, images: str = "both") -> None:
         pass
 
-    def pool_with_source_labels(self) -> Task | None:
+    def pool_with_source_labels(self, images: str = "both") -> Task | None:
         return self.source
 
     def source_task(self) -> Task:
@@ -48,4 +52,4 @@ def parts_of(classes: int = 0, ndim: int = 2, *, source_classes: int | None = No
     source = None
     if source_classes is not None:
         source = Task(None, head(source_classes), TaskLoss(classes=source_classes))
-    return GivenParts(encoder, head(classes), TaskLoss(classes=classes), source)
+    return GivenParts(encoder, head(classes), TaskLoss(classes=classes), source, (1, *[32] * ndim))

@@ -11,6 +11,7 @@ from ctlr.config._parts import SECTIONS, Parts
 from ctlr.config._transfers import (
     baselines_have_a_shared_task,
     methods_have_their_source,
+    methods_learn_their_task,
     shape_of,
     sources_fit_the_encoder,
     sources_keep_the_target_secret,
@@ -258,6 +259,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     transfers_differ,
     sources_keep_the_target_secret,
     methods_have_their_source,
+    methods_learn_their_task,
     sources_fit_the_encoder,
     _encoders_fit_the_data,
     _shapes_fit_the_kind,

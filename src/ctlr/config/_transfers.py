@@ -15,6 +15,7 @@ from ctlr.specs import METHODS, AnyDataset, DatasetSpec, DataTask, layer_role, s
 __all__ = [
     "baselines_have_a_shared_task",
     "methods_have_their_source",
+    "methods_learn_their_task",
     "shape_of",
     "sources_fit_the_encoder",
     "sources_keep_the_target_secret",
@@ -98,6 +99,17 @@ def methods_have_their_source(parts: Parts) -> Iterator[Fault]:
                 f"`methods.{named}` learns from a source, and this transfer has none. "
                 f"Add `source: {{data: …, task: …}}` or remove `{named}`.",
             )
+
+
+def methods_learn_their_task(parts: Parts) -> Iterator[Fault]:
+    """A method of classes does not learn numbers."""
+    for transfer in parts.transfers.values():
+        task = parts.tasks.get(transfer.target.task)
+        for label, method in parts.running(transfer) if task else ():
+            if task is not None and task.kind not in method.task_kinds:
+                kinds = " or ".join(method.task_kinds)
+                told = f"{method.method} learns a {kinds}, and the task {transfer.target.task!r} is a {task.kind}"
+                yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
 
 
 def baselines_have_a_shared_task(parts: Parts) -> Iterator[Fault]:

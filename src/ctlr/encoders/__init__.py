@@ -15,14 +15,15 @@ from ctlr.encoders.alexnet import alexnet
 from ctlr.encoders.base import Encoder, freeze_blocks, replace_batch_norms, seeded
 from ctlr.encoders.copying import copy_blocks
 from ctlr.encoders.densenet import densenet121
-from ctlr.encoders.heads import build_head, projection_head
+from ctlr.encoders.heads import build_head, patch_decoder, projection_head
 from ctlr.encoders.resnet import resnet
 from ctlr.encoders.sfcn import sfcn
 from ctlr.encoders.small_cnn import small_cnn
 from ctlr.encoders.vgg import vgg
 from ctlr.errors import ConfigError
 
-__all__ = ["ENCODERS", "Encoder", "build_encoder", "build_head", "copy_blocks", "freeze_blocks", "projection_head"]
+__all__ = ["ENCODERS", "Encoder", "build_encoder", "build_head", "copy_blocks", "freeze_blocks", "patch_decoder",
+           "projection_head"]  # fmt: skip
 
 ENCODERS: Mapping[str, Callable[..., Encoder]] = MappingProxyType(
     {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+import math
+from collections.abc import Sequence
 
-from ctlr.encoders.base import seeded
+import torch
+from torch import Tensor, nn
 
-__all__ = ["build_head", "projection_head"]
+from ctlr.encoders.base import Encoder, seeded
+
+__all__ = ["build_head", "patch_decoder", "projection_head"]
 
 
 def build_head(width: int, outputs: int, *, dropout: float, seed: int) -> nn.Sequential:
@@ -28,19 +32,66 @@ def build_head(width: int, outputs: int, *, dropout: float, seed: int) -> nn.Seq
     return nn.Sequential(nn.Dropout(dropout), linear)
 
 
-def projection_head(width: int, outputs: int, *, seed: int) -> nn.Sequential:
+def projection_head(width: int, outputs: int, *, seed: int, hidden: int | None = None) -> nn.Sequential:
     """The head behind which SimCLR contrasts views (Chen et al. 2020, sec. 4.2): (B, width) -> (B, outputs).
 
-    Linear to as many units as there are features, batch norm (so B >= 2 in training), ReLU, linear.
-    Thrown away after pretraining.
+    Linear to the hidden units, batch norm (so B >= 2 in training), ReLU, linear. Thrown away after pretraining.
 
     Args:
-        width: Of the encoder, and of the hidden layer.
+        width: Of what it takes, such as the encoder's features.
         outputs: Dimension in which cosines are taken.
         seed: Of the weights.
+        hidden: Units between; by default as many as it takes.
     """
+    hidden = hidden or width
     with seeded(seed):
         return nn.Sequential(
             # The norm's own offset makes a bias superfluous.
-            nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Linear(width, outputs)
+            nn.Linear(width, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True),
+            nn.Linear(hidden, outputs),
         )  # fmt: skip
+
+
+class PatchDecoder(nn.Module):
+    """From the maps of an encoder's last block to images: each place of a map draws the box of the image above it.
+
+    Args:
+        width: Channels of the maps.
+        channels: Of the images.
+        sides: Of the images.
+        map_sides: Of the maps.
+    """
+
+    def __init__(self, width: int, channels: int, sides: Sequence[int], map_sides: Sequence[int]) -> None:
+        super().__init__()
+        self.sides = tuple(sides)
+        self.box = tuple(math.ceil(side / places) for side, places in zip(sides, map_sides, strict=True))
+        self.channels = channels
+        self.linear = nn.Linear(width, channels * math.prod(self.box))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, width, *S') -> (B, channels, *S)."""
+        places, n = maps.shape[2:], len(self.box)
+        boxes = self.linear(maps.movedim(1, -1)).unflatten(-1, (self.channels, *self.box))  # (B, *S', C, *box)
+        order = [pair for axis in range(n) for pair in (1 + axis, 2 + n + axis)]
+        whole = boxes.permute(0, 1 + n, *order)  # (B, C, S'1, box1, S'2, box2, ...)
+        images: Tensor = whole.reshape(len(maps), self.channels, *(p * b for p, b in zip(places, self.box, strict=True)))
+        for axis, side in enumerate(self.sides):
+            images = images.narrow(2 + axis, 0, side)
+        return images
+
+
+def patch_decoder(encoder: Encoder, shape: Sequence[int], *, seed: int) -> PatchDecoder:
+    """A decoder for what leaves an encoder's last block.
+
+    Args:
+        encoder: In any mode; left as it is.
+        shape: (C, *S) of an image.
+        seed: Of the weights.
+    """
+    mode, parameter = encoder.training, next(encoder.parameters())
+    with torch.no_grad():
+        maps = encoder.eval()(torch.zeros(1, *shape, device=parameter.device), stop=len(encoder.blocks))
+    encoder.train(mode)
+    with seeded(seed):
+        return PatchDecoder(maps.shape[1], shape[0], shape[1:], maps.shape[2:])

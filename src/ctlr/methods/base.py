@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ctlr.encoders.base import Encoder
     from ctlr.methods.losses import TaskLoss
 
-__all__ = ["Batch", "Objective", "Parts", "Rows", "Task", "predict_outputs", "random_views"]
+__all__ = ["Batch", "Objective", "Parts", "Pool", "Rows", "Task", "predict_outputs", "random_views"]
 
+Pool = Literal["source", "target", "both"]
+"""Whose images."""
 Rows = Any
 """Images, perhaps with targets, that the loop cuts into batches; a method hands them on as they are."""
 
@@ -53,8 +55,12 @@ class Objective:
     rows: Mapping[str, Rows] = MappingProxyType({})
     """Rows of each batch, but for the labelled ones of the task that is learned."""
 
+    step: int = 0
+    """Steps of the stage that are behind; the loop says it before each step."""
     done: float = 0.0
-    """Share of the stage's steps that are behind; the loop says it before each step."""
+    """The same as a share of all of them."""
+    predicts_with: tuple[Encoder, nn.Module] | None = None
+    """Encoder and head that predict, where they are not those that learn: followers of them."""
 
     encoder: Encoder
 
@@ -103,14 +109,23 @@ class Parts(Protocol):
     def loss(self) -> TaskLoss:
         """Of the same."""
 
-    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
-        """(B, width) -> (B, outputs): linear, batch norm, ReLU, linear; each purpose has weights of its own."""
+    def projection(self, outputs: int, purpose: str = "projection", inputs: int | None = None) -> nn.Module:
+        """(B, inputs) -> (B, outputs): linear, batch norm, ReLU, linear; each purpose has weights of its own.
 
-    def pool(self, images: Literal["source", "target", "both"] = "both") -> Rows:
+        Args:
+            outputs: Width.
+            purpose: Draws the weights.
+            inputs: By default the encoder's width.
+        """
+
+    def decoder(self) -> nn.Module:
+        """What leaves the encoder's last block, (B, width, *S'), -> (B, C, *S) images: one linear layer."""
+
+    def pool(self, images: Pool = "both") -> Rows:
         """Images without labels."""
 
-    def pool_with_source_labels(self) -> Task | None:
-        """Images of both with the source task's labels; None where there is no source."""
+    def pool_with_source_labels(self, images: Pool = "both") -> Task | None:
+        """The same with the source task's labels; None where there is no source."""
 
     def source_task(self) -> Task:
         """Every labelled image of the source."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,10 @@ class SimCLRSpec(ContrastSpec):
     """Width of the projection head's output."""
     pool: Literal["source", "target", "both"] = "both"
     """Whose images are contrasted; the target's validation and test images never are."""
+    misleading: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("method.temperature", "method.pool", "pretrain.batch_size", "pretrain.views"),
+        "changes what the contrastive loss measures, so that the losses of two trials cannot be compared",
+    )
 
     def pretrain_objective(self, parts: Parts) -> SimCLR:
         """Views of the pool."""

@@ -215,6 +215,8 @@ class MethodSpec(Value):
     """Options that a search of the pretraining alone must not set, by their address or its beginning, with why."""
     pretrains: ClassVar[bool] = False
     """Whether its finetuning begins from pretrained weights."""
+    task_kinds: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    """Kinds of target tasks that it can learn."""
     needs_views: ClassVar[bool] = False
     """Whether its pretraining contrasts random views, and learns nothing without them."""
     reads_pool_while_finetuning: ClassVar[bool] = False
@@ -341,6 +343,16 @@ METHODS: Table[type[MethodSpec]] = Table(
         "simclr": "ctlr.methods.simclr:SimCLRSpec",
         "vat": "ctlr.methods.vat:VATSpec",
         "pooled": "ctlr.methods.pooled:PooledSpec",
+        "byol": "ctlr.methods.byol:BYOLSpec",
+        "simsiam": "ctlr.methods.simsiam:SimSiamSpec",
+        "barlow_twins": "ctlr.methods.barlow_twins:BarlowTwinsSpec",
+        "vicreg": "ctlr.methods.vicreg:VICRegSpec",
+        "mae": "ctlr.methods.mae:MAESpec",
+        "y_aware": "ctlr.methods.y_aware:YAwareSpec",
+        "pi_model": "ctlr.methods.pi_model:PiModelSpec",
+        "mean_teacher": "ctlr.methods.mean_teacher:MeanTeacherSpec",
+        "pseudo_label": "ctlr.methods.pseudo_label:PseudoLabelSpec",
+        "fixmatch": "ctlr.methods.fixmatch:FixMatchSpec",
         "linear": "ctlr.shallow.baselines:LinearSpec",
         "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
         "nearest": "ctlr.shallow.baselines:NearestSpec",

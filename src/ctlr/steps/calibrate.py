@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,9 @@ from torch import nn
 from ctlr.cost import Size, known_sizes, planned_images, rate_key, watched_images
 from ctlr.data.listing import Listing
 from ctlr.data.preprocess import preprocess_some
-from ctlr.encoders import build_encoder, build_head, projection_head
+from ctlr.encoders import build_encoder, build_head, patch_decoder, projection_head
 from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Objective, Task, predict_outputs
+from ctlr.methods.base import Objective, Pool, Task, predict_outputs
 from ctlr.methods.losses import TaskLoss
 from ctlr.plan import Plan
 from ctlr.specs import PretrainSpec, Study, finetune_stages
@@ -131,7 +130,8 @@ def _objective(
     spec: Study | PretrainSpec, encoder: Encoder, head: nn.Module, rows: Labelled, placement: Placement
 ) -> tuple[Objective, Labelled]:
     """What a step trains, and what it trains on: features where frozen blocks are passed once."""
-    parts = _NoiseParts(encoder, head, TaskLoss(classes=0), rows)
+    options = spec.target.data.preprocess
+    parts = _NoiseParts(encoder, head, TaskLoss(classes=0), rows, (options.channels, *options.shape))
     if spec.stage_name == "pretrain":
         return spec.method.pretrain_objective(parts), rows
     if spec.method.reads_pool_while_finetuning:
@@ -148,16 +148,21 @@ class _NoiseParts:
     head: nn.Module
     loss: TaskLoss
     rows: Labelled
+    shape: tuple[int, ...]
 
-    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
+    def projection(self, outputs: int, purpose: str = "projection", inputs: int | None = None) -> nn.Module:
         """A projection head."""
-        return projection_head(self.encoder.width, outputs, seed=0)
+        return projection_head(inputs or self.encoder.width, outputs, seed=0, hidden=self.encoder.width)
 
-    def pool(self, images: Literal["source", "target", "both"] = "both") -> Labelled:
+    def decoder(self) -> nn.Module:
+        """A linear decoder of patches."""
+        return patch_decoder(self.encoder, self.shape, seed=0)
+
+    def pool(self, images: Pool = "both") -> Labelled:
         """The noise."""
         return self.rows
 
-    def pool_with_source_labels(self) -> None:
+    def pool_with_source_labels(self, images: Pool = "both") -> None:
         """None: a head beside costs next to nothing."""
 
     def source_task(self) -> Task:

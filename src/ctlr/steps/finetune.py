@@ -172,7 +172,7 @@ def target_training(
     encoder = _starting_encoder(study, development.store, weights, continued=head_weights is not None)
     placement = place(encoder, study.compute, device, development.store.arrays.shape)
     loss, scaling = target_loss(study, development, source, placement)
-    head = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
+    head: nn.Module = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
     if head_weights is not None:
         head.load_state_dict(head_weights)
     train = labelled_rows(development.store, development.targets, development.train, placement)
@@ -185,6 +185,7 @@ def target_training(
         parts = DataParts(study, development, source, placement, encoder, head, loss, scaling)
         objective = study.method.finetune_objective(parts)
         streams = {"labelled": train, **objective.rows}
+        encoder, head = objective.predicts_with or (encoder, head)
     else:
         prepared = prepare(encoder, head, loss, spec, train, validation, placement)
         objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation

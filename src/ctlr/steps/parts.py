@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 from ctlr.data.development import Development, SourceData
-from ctlr.encoders import build_head, projection_head
+from ctlr.encoders import build_head, patch_decoder, projection_head
 from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Task
+from ctlr.methods.base import Pool, Task
 from ctlr.methods.losses import TaskLoss
 from ctlr.specs import PretrainSpec, Study
 from ctlr.steps.assembly import Scaling, as_target, labelled_rows, pool_parts, seed_for, task_loss
@@ -74,20 +73,27 @@ class DataParts:
     loss: TaskLoss
     scaling: Scaling
 
-    def projection(self, outputs: int, purpose: str = "projection") -> nn.Module:
-        """A projection head."""
-        return projection_head(self.encoder.width, outputs, seed=seed_for(self.spec.seed, purpose))
+    def projection(self, outputs: int, purpose: str = "projection", inputs: int | None = None) -> nn.Module:
+        """A projection head, its hidden layer as wide as the encoder."""
+        width, seed = self.encoder.width, seed_for(self.spec.seed, purpose)
+        return projection_head(inputs or width, outputs, seed=seed, hidden=width)
 
-    def pool(self, images: Literal["source", "target", "both"] = "both") -> Labelled:
+    def decoder(self) -> nn.Module:
+        """A linear decoder of patches."""
+        return patch_decoder(
+            self.encoder, self.development.store.arrays.shape, seed=seed_for(self.spec.seed, "decoder")
+        )
+
+    def pool(self, images: Pool = "both") -> Labelled:
         """Images without labels."""
         return Labelled(Images(pool_parts(images, self.development, self.source), self.placement.device))
 
-    def pool_with_source_labels(self) -> Task | None:
-        """Images of both, with the source task's labels where they are known."""
+    def pool_with_source_labels(self, images: Pool = "both") -> Task | None:
+        """The same with the source task's labels where they are known."""
         source = self.source
         if source is None:
             return None
-        parts = pool_parts("both", self.development, source)
+        parts = pool_parts(images, self.development, source)
         loss, scaling = task_loss(source.targets, source.train, None, self.placement)
         classes = source.targets.classes
         unknown = -1 if classes else math.nan

@@ -191,7 +191,8 @@ class _Loop:
         with closing(self.stepper.batches()) as batches:
             for step, named in enumerate(batches):
                 rate = self.set_rate(step)
-                self.objective.done = (self.fitted.epochs + step / self.stepper.steps) / self.epochs
+                self.objective.step = self.fitted.epochs * self.stepper.steps + step
+                self.objective.done = self.objective.step / (self.epochs * self.stepper.steps)
                 total += self.stepper.step(named)
                 self.fitted.samples += sum(len(batch.images) for batch in named.values())
         loss = float(total) / self.stepper.steps
