@@ -35,12 +35,10 @@ from terminal import until
 
 from ctlr.errors import ClusterError
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.functions import FunctionLauncher
-from ctlr.tuning.katib import RIGHTS, KatibSearch, connect, run_on_katib
-from ctlr.tuning.katib.connection import Connection
-from ctlr.tuning.local import Limits, run_experiment
+from ctlr.tuning.engine import Limits, RemoteOutcome, run_experiment, run_remotely
+from ctlr.tuning.katib import RIGHTS, Connection, KatibSearch, connect, run_on_katib
+from ctlr.tuning.launchers import FunctionLauncher
 from ctlr.tuning.manifest import parse_experiment
-from ctlr.tuning.remote import RemoteOutcome, run_remotely
 
 pytestmark = [
     pytest.mark.cluster,
@@ -218,7 +216,9 @@ def test_a_kind_of_job_that_the_cluster_lacks_is_named(katib: bool, space: str) 
         "apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob",
         "spec": {"pytorchReplicaSpecs": {"Master": {"template": {"metadata": {"name": "${trialParameters.x}"}}}}},
     }  # fmt: skip
-    with pytest.raises(ClusterError, match=r"does not know the kind of the trial's job: .*Install what brings PyTorchJob"):
+    with pytest.raises(
+        ClusterError, match=r"does not know the kind of the trial's job: .*Install what brings PyTorchJob"
+    ):
         run(experiment, space, timeout=18)
 
 
