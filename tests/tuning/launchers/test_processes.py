@@ -86,9 +86,12 @@ def test_a_gigabyte_of_output_fills_neither_the_disk_nor_the_memory(tmp_path: Pa
 
 def script(code: str) -> str:
     """What a Python script prints, with the tests' helpers at hand."""
-    folder = str(Path(small_search.__file__).parent)
+    places = [str(Path(small_search.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     run = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": folder}, stdout=subprocess.PIPE, check=True
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+        stdout=subprocess.PIPE,
+        check=True,
     )
     return run.stdout.decode()
 
