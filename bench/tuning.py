@@ -143,7 +143,7 @@ def _warm_trial() -> float:
     from ctlr.plan import make_plan
     from ctlr.specs import Trial
     from ctlr.trials import WarmLauncher
-    from ctlr.tuning.launch import Ended
+    from ctlr.tuning.launchers import Ended
     from ctlr.tuning.request import TrialJob
     from ctlr.workspace import Workspace
 
@@ -177,8 +177,8 @@ def _growth(algorithm: str) -> float:
 def _run(algorithm: str, trials: int) -> list[float]:
     """Run an experiment whose trials are calls; the moments at which they ended."""
     from ctlr.specs import AlgorithmSpec, Experiment, Objective, Parameter, TrialCommand
-    from ctlr.tuning.functions import FunctionLauncher
-    from ctlr.tuning.local import run_experiment
+    from ctlr.tuning.engine import run_experiment
+    from ctlr.tuning.launchers import FunctionLauncher
 
     experiment = Experiment(
         name="overhead",

@@ -27,18 +27,17 @@ from ctlr.plan import make_plan
 from ctlr.pool import run_jobs
 from ctlr.specs import Experiment, Trial
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.functions import FunctionLauncher
-from ctlr.tuning.launch import Launcher
-from ctlr.tuning.local import run_experiment
-from ctlr.tuning.processes import ProcessLauncher
+from ctlr.tuning.engine import run_experiment
+from ctlr.tuning.launchers import FunctionLauncher, Launcher, ProcessLauncher
 from ctlr.tuning.request import TrialJob, TrialResult
 from ctlr.workspace import Workspace
 
 HOME = Path(ctlr.__file__).parent
 AIMED_AT = {
     str(HOME / name) for name in (
-        "crew.py", "pool.py", "trials.py", "interrupts.py", "tuning/loop.py", "tuning/local.py", "tuning/processes.py",
-        "tuning/programs.py", "tuning/guard.py", "tuning/functions.py",
+        "crew.py", "pool.py", "trials.py", "interrupts.py", "tuning/engine/loop.py", "tuning/engine/local.py",
+        "tuning/launchers/processes.py", "tuning/launchers/programs.py", "tuning/launchers/guard.py",
+        "tuning/launchers/functions.py",
     )
 } | {contextlib.__file__}  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -9,7 +9,7 @@ from tiny_bench import Bench
 
 from ctlr.specs import Trial
 from ctlr.trials import WarmLauncher, placed
-from ctlr.tuning.launch import Ended, Reported
+from ctlr.tuning.launchers import Ended, Reported
 from ctlr.tuning.options import with_options
 from ctlr.tuning.request import TrialJob
 

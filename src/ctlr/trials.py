@@ -15,7 +15,7 @@ from ctlr.crew import Crew, Event, Job, Perform
 from ctlr.errors import CtlrError
 from ctlr.interrupts import held
 from ctlr.specs import StoredArrays, Trial
-from ctlr.tuning.launch import Ended, Reported
+from ctlr.tuning.launchers import Ended, Reported
 from ctlr.tuning.request import TrialJob, TrialResult
 from ctlr.workspace import Workspace, disk_faults_named
 
@@ -99,7 +99,7 @@ class Done:
 
 
 class WarmLauncher:
-    """Runs trials of studies in worker processes that outlive them; a `ctlr.tuning.launch.Launcher`.
+    """Runs trials of studies in worker processes that outlive them; a `ctlr.tuning.launchers.Launcher`.
 
     A trial begins where its predecessor in the same worker ended: Python, torch and the stored arrays' table are there.
     Trials for which there is no idle worker wait for one.

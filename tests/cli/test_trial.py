@@ -14,7 +14,7 @@ from ctlr.cli.app import cli
 from ctlr.cli.trial import metric_line, read_request
 from ctlr.errors import ConfigError
 from ctlr.specs import Collector
-from ctlr.tuning.collect import MetricsReader
+from ctlr.tuning.launchers import MetricsReader
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z( [\w-]+=[+-]?\d+(\.\d+)?(e[+-]?\d+)?)+")
 

@@ -16,7 +16,7 @@ from plain_manifest import PROGRAM
 from power_cut import benchmark_file
 from terminal import Running, ctlr
 
-from ctlr.tuning.journal import read_journal
+from ctlr.tuning.engine import read_journal
 
 SIGNALS = int(os.environ.get("CTLR_SIGNALS", "1"))
 MANY = PROGRAM.replace("maxTrialCount: 3", "maxTrialCount: 100000")

@@ -35,12 +35,10 @@ from terminal import until
 
 from ctlr.errors import ClusterError
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.functions import FunctionLauncher
-from ctlr.tuning.katib import RIGHTS, KatibSearch, connect, run_on_katib
-from ctlr.tuning.katib.connection import Connection
-from ctlr.tuning.local import Limits, run_experiment
+from ctlr.tuning.engine import Limits, RemoteOutcome, run_experiment, run_remotely
+from ctlr.tuning.katib import RIGHTS, Connection, KatibSearch, connect, run_on_katib
+from ctlr.tuning.launchers import FunctionLauncher
 from ctlr.tuning.manifest import parse_experiment
-from ctlr.tuning.remote import RemoteOutcome, run_remotely
 
 pytestmark = [
     pytest.mark.cluster,

@@ -1,6 +1,7 @@
-"""The table behind `ctlr.tuning.jobs`: what a batch/v1 Job is made of, read off the models of the `kubernetes` package.
+"""The table behind `ctlr.tuning.manifest.jobs`: what a batch/v1 Job is made of, read off the models of the package
+`kubernetes`.
 
-    python tests/support/job_types.py > src/ctlr/tuning/job_types.json
+    python tests/support/job_types.py > src/ctlr/tuning/manifest/job_types.json
 
 The file is of kubernetes 34.1, the API (v0.34) that Katib 0.19 is built with.
 """

@@ -17,13 +17,12 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from ctlr.specs import Experiment, Trial, TrialReport
-from ctlr.tuning.collect import MetricsReader, Tally, metric_names
-from ctlr.tuning.ending import MAX_TRIALS, Verdict, completed
-from ctlr.tuning.journal import Completion
+from ctlr.tuning.engine import MAX_TRIALS, Completion, status_document
+from ctlr.tuning.engine.ending import Verdict, completed
+from ctlr.tuning.launchers import MetricsReader, Tally, metric_names
 from ctlr.tuning.manifest import parse_experiment, rendered_spec
-from ctlr.tuning.samplers import Sampler, make_sampler
-from ctlr.tuning.status import status_document
-from ctlr.tuning.suggestion import NUMBER, seed_of
+from ctlr.tuning.samplers import Sampler, make_sampler, seed_of
+from ctlr.tuning.service import NUMBER
 
 __all__ = ["KatibDouble"]
 

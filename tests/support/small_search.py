@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ctlr.specs import AlgorithmSpec, Collector, Experiment, Objective, Parameter, TrialCommand
-from ctlr.tuning.local import Limits, Outcome, run_experiment
-from ctlr.tuning.processes import ProcessLauncher
+from ctlr.tuning.engine import Limits, Outcome, run_experiment
+from ctlr.tuning.launchers import ProcessLauncher
 
 Place = Callable[..., Outcome]
 

@@ -14,10 +14,9 @@ from ctlr.cli.search_end import show_search
 from ctlr.cli.show import show
 from ctlr.report.tuning_page import build_experiment_page
 from ctlr.specs import Experiment
+from ctlr.tuning.engine import RemoteOutcome
 from ctlr.tuning.katib import run_on_katib, submit_to_katib
-from ctlr.tuning.manifest import read_experiment
-from ctlr.tuning.remote import RemoteOutcome
-from ctlr.tuning.template import without_gpus
+from ctlr.tuning.manifest import read_experiment, without_gpus
 from ctlr.workspace import Workspace
 
 __all__ = ["Cluster", "search_on_katib"]

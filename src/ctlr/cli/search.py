@@ -22,13 +22,9 @@ from ctlr.interrupts import held
 from ctlr.report.tuning_page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.collect import metric_names
-from ctlr.tuning.journal import read_journal
-from ctlr.tuning.launch import Launcher
-from ctlr.tuning.local import Limits, run_experiment
+from ctlr.tuning.engine import Limits, read_journal, run_experiment, status_document
+from ctlr.tuning.launchers import Launcher, ProcessLauncher, metric_names
 from ctlr.tuning.manifest import read_experiment
-from ctlr.tuning.processes import ProcessLauncher
-from ctlr.tuning.status import status_document
 from ctlr.workspace import Workspace
 
 __all__ = ["run_search"]

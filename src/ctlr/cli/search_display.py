@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from ctlr.specs import Experiment, Trial, TrialReport
-from ctlr.tuning.stopping import better
+from ctlr.tuning.engine import better
 
 __all__ = ["SearchDisplay", "short"]
 

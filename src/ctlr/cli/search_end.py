@@ -11,7 +11,7 @@ import click
 from ctlr.cli.search_display import short
 from ctlr.cli.show import show, show_rows
 from ctlr.specs import Experiment
-from ctlr.tuning.local import Outcome
+from ctlr.tuning.engine import Outcome
 
 __all__ = ["show_search"]
 

@@ -78,7 +78,7 @@ def read_request(arguments: Sequence[str], folder: Path, environment: Mapping[st
 
 
 def _request(params: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> TrialRequest:
-    from ctlr.tuning.processes import TRIAL_NAME
+    from ctlr.tuning.launchers import TRIAL_NAME
     from ctlr.tuning.request import TrialRequest
 
     checkpoint = params["checkpoint_dir"]

@@ -100,7 +100,7 @@ def tune(
         cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep, gpus=device != "cpu")
         return search_on_katib(file, workspace, cluster, output=output)
     from ctlr.cli.search import run_search
-    from ctlr.tuning.local import Limits
+    from ctlr.tuning.engine import Limits
 
     limits = Limits(workers=workers, max_trials=max_trials, goal=goal, max_seconds=max_seconds)
     return run_search(file, workspace, limits=limits, resume=resume, device=device, output=output)

@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 
 from ctlr.errors import require
 from ctlr.specs import PlatformSpec
-from ctlr.tuning.katib.connection import RIGHTS, Right, connect, pod_namespace
+from ctlr.tuning.katib import RIGHTS, Right, connect
+from ctlr.tuning.katib.connection import pod_namespace
 from ctlr.tuning.katib.faults import INJECTION
 
 __all__ = ["CHECKED_RIGHTS", "Finding", "examine_cluster"]

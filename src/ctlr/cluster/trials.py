@@ -24,9 +24,9 @@ from ctlr.specs import (
     dns_name,
     fingerprint,
 )
-from ctlr.tuning.algorithms import ALGORITHMS, broken_settings
+from ctlr.tuning.engine import Outcome
 from ctlr.tuning.katib import run_on_katib
-from ctlr.tuning.local import Outcome
+from ctlr.tuning.manifest import ALGORITHMS, broken_settings
 from ctlr.tuning.request import TrialJob
 
 __all__ = ["TRIALS", "KatibBench", "katib_manifest"]

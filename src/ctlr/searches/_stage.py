@@ -30,8 +30,7 @@ from ctlr.specs import (
 )
 from ctlr.steps.keys import RECIPE
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.local import Limits, Outcome, run_experiment
-from ctlr.tuning.narrow import narrowed, within
+from ctlr.tuning.engine import Limits, Outcome, narrowed, run_experiment, within
 from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
 from ctlr.workspace import Workspace, write_aside

@@ -11,9 +11,9 @@ import pytest
 
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Parameter, Proposal, Trial
-from ctlr.tuning.algorithms import ALGORITHMS
+from ctlr.tuning.manifest import ALGORITHMS
 from ctlr.tuning.samplers import SAMPLERS, make_sampler
-from ctlr.tuning.space import Space
+from ctlr.tuning.samplers.space import Space
 
 SETTINGS: dict[str, dict[str, str]] = {
     "bayesianoptimization": {"n_initial_points": "5"},

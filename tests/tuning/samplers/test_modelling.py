@@ -18,7 +18,7 @@ from ctlr.specs import Parameter
 from ctlr.tuning.samplers import make_sampler
 from ctlr.tuning.samplers.acquisition import ACQUISITIONS, Lattice
 from ctlr.tuning.samplers.gaussian_process import GaussianProcess, Kernel, _Loss, fit
-from ctlr.tuning.space import Space
+from ctlr.tuning.samplers.space import Space
 
 BRANIN = [
     Parameter(name="x", kind="double", low="-5", high="10"),

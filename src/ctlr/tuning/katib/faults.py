@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ctlr.specs import Trial
+from ctlr.tuning.engine import Fault
 from ctlr.tuning.katib.connection import Connection
-from ctlr.tuning.remote import Fault
 
 __all__ = ["INJECTION", "explain_experiment", "explain_trials"]
 

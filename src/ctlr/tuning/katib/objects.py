@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctlr.specs import Experiment, Trial, TrialStatus, fingerprint
-from ctlr.tuning.collect import how_it_is_read
-from ctlr.tuning.journal import Completion
-from ctlr.tuning.suggestion import LABEL, NUMBER
+from ctlr.tuning.engine import Completion
+from ctlr.tuning.launchers import how_it_is_read
+from ctlr.tuning.service import LABEL, NUMBER
 
 __all__ = ["COUNTS", "FINGERPRINT", "Owner", "Roll", "completion_of", "content_fingerprint", "experiment_document",
            "started_of"]  # fmt: skip

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from ctlr.specs import Experiment, Trial, TrialReport
+from ctlr.tuning.engine import Policy, RemoteOutcome, run_remotely
 from ctlr.tuning.katib.connection import Connection, connect
 from ctlr.tuning.katib.search import WATCH_SECONDS, KatibSearch
-from ctlr.tuning.remote import Policy, RemoteOutcome, run_remotely
 
 __all__ = ["run_on_katib", "submit_to_katib"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from ctlr.errors import ClusterError, ConfigError
 from ctlr.interrupts import check
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.ending import MAX_TRIALS
+from ctlr.tuning.engine import MAX_TRIALS, Fault, State
 from ctlr.tuning.katib.connection import (
     ConflictError,
     Connection,
@@ -32,7 +32,6 @@ from ctlr.tuning.katib.objects import (
 )
 from ctlr.tuning.katib.owner import own_pod, owner_of
 from ctlr.tuning.katib.patience import Pauses, patiently
-from ctlr.tuning.remote import Fault, State
 
 __all__ = ["PATIENCE_SECONDS", "WATCH_SECONDS", "KatibSearch"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.samplers.base import Sampler
+from ctlr.tuning.samplers.base import Sampler, seed_of
 from ctlr.tuning.samplers.bayesian import BayesianSampler
 from ctlr.tuning.samplers.covariance import CovarianceSampler
 from ctlr.tuning.samplers.evolving import GENERATION, MEMBER, PARENT, EvolutionarySampler, PopulationSampler
@@ -14,7 +14,7 @@ from ctlr.tuning.samplers.exploring import GridSampler, RandomSampler, SobolSamp
 from ctlr.tuning.samplers.hyperband import HyperbandSampler
 from ctlr.tuning.samplers.tpe import TreeParzenSampler
 
-__all__ = ["GENERATION", "MEMBER", "PARENT", "SAMPLERS", "Sampler", "make_sampler"]
+__all__ = ["GENERATION", "MEMBER", "PARENT", "SAMPLERS", "Sampler", "make_sampler", "seed_of"]
 
 SAMPLERS: Mapping[str, type[Sampler]] = {
     "grid": GridSampler,

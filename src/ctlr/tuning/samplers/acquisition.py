@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import erfcx, log_ndtr
 
 from ctlr.tuning.samplers.gaussian_process import GaussianProcess
-from ctlr.tuning.space import Space
+from ctlr.tuning.samplers.space import Space
 
 __all__ = ["ACQUISITIONS", "Acquisition", "Lattice", "best_places"]
 

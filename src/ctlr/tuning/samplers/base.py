@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from ctlr.specs import Experiment, Proposal, Trial
-from ctlr.tuning.algorithms import SettingValue, read_settings
-from ctlr.tuning.space import Point, Space
+from ctlr.specs import Experiment, Proposal, Trial, fingerprint
+from ctlr.tuning.manifest import SettingValue, read_settings
+from ctlr.tuning.samplers.space import Point, Space
 
-__all__ = ["History", "Record", "Sampler", "Suggestion"]
+__all__ = ["History", "Record", "Sampler", "Suggestion", "seed_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,3 +181,9 @@ class Sampler(ABC):
         value = self._settings[name]
         assert isinstance(value, int)
         return value
+
+
+def seed_of(experiment: Experiment) -> int:
+    """`random_state`, or a number that stays the same for an experiment's name."""
+    written = experiment.algorithm.settings.get("random_state")
+    return int(fingerprint(experiment.name), 16) % 2**31 if written is None else int(written)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.base import History, Record, Sampler, Suggestion
-from ctlr.tuning.space import Point
+from ctlr.tuning.samplers.space import Point
 
 __all__ = ["CovarianceSampler"]
 

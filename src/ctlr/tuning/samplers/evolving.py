@@ -13,7 +13,7 @@ import numpy as np
 
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.base import History, Record, Sampler, Suggestion
-from ctlr.tuning.space import Dimension, Point
+from ctlr.tuning.samplers.space import Dimension, Point
 
 __all__ = ["GENERATION", "MEMBER", "PARENT", "EvolutionarySampler", "PopulationSampler"]
 

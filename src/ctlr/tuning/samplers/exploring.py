@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.base import History, Sampler, Suggestion
-from ctlr.tuning.space import Point
+from ctlr.tuning.samplers.space import Point
 
 __all__ = ["GridSampler", "RandomSampler", "SobolSampler"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.base import History, Record, Sampler, Suggestion
-from ctlr.tuning.space import Point, Space
+from ctlr.tuning.samplers.space import Point, Space
 
 __all__ = ["HyperbandSampler", "Rung", "brackets"]
 

@@ -13,7 +13,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ctlr.tuning.samplers.base import Record
-from ctlr.tuning.space import Dimension, Point, Space
+from ctlr.tuning.samplers.space import Dimension, Point, Space
 
 __all__ = ["ParzenModel"]
 

@@ -1,0 +1,41 @@
+"""What runs a search: here, trial by trial, or where another engine does.
+
+local.py      a search on this machine
+loop.py       propose, start, listen, decide
+asking.py     what the sampler is asked, and what it may know
+journal.py    every event as a line, so that a killed run goes on where it was
+resuming.py   begun, gone on with, or found ended
+stopping.py   when a trial stops before its end
+ending.py     when a search ends, and with which of Katib's words
+status.py     its state in Katib's shape
+remote.py     a search that another engine runs: what such an engine offers, and how one is followed
+narrow.py     from coarse to fine: the space of a next search
+"""
+
+from ctlr.tuning.engine.ending import MAX_TRIALS
+from ctlr.tuning.engine.journal import Completion, read_journal
+from ctlr.tuning.engine.local import Limits, Outcome, run_experiment
+from ctlr.tuning.engine.narrow import narrowed, within
+from ctlr.tuning.engine.remote import Fault, Policy, RemoteOutcome, SearchBackend, State, run_remotely
+from ctlr.tuning.engine.status import best_trial, status_document
+from ctlr.tuning.engine.stopping import better
+
+__all__ = [
+    "MAX_TRIALS",
+    "Completion",
+    "Fault",
+    "Limits",
+    "Outcome",
+    "Policy",
+    "RemoteOutcome",
+    "SearchBackend",
+    "State",
+    "best_trial",
+    "better",
+    "narrowed",
+    "read_journal",
+    "run_experiment",
+    "run_remotely",
+    "status_document",
+    "within",
+]

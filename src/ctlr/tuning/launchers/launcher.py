@@ -1,0 +1,80 @@
+"""What runs trials: the port that the engine speaks to, and its events.
+
+A launcher starts programs (`processes.ProcessLauncher`), calls a function (`functions.FunctionLauncher`) or keeps warm
+workers; the engine (`engine.run_experiment`) proposes, listens and decides. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ctlr.specs import Trial
+
+__all__ = ["Ended", "Launcher", "Reported"]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A running trial has reported metrics.
+
+    Attributes:
+        number: Of the trial.
+        metrics: By name. A value that is no number is NaN: the engine fails a trial whose objective is not finite.
+        seconds: Since the trial started.
+    """
+
+    number: int
+    metrics: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial has ended; nothing more comes from it.
+
+    Attributes:
+        number: Of the trial.
+        ok: Whether it ran to its end by itself and without a fault.
+        reason: Of the fault, in one line.
+        tail: The last lines that it printed.
+        seconds: How long it ran.
+        stopped: It ended because `stop` was called.
+    """
+
+    number: int
+    ok: bool
+    reason: str = ""
+    tail: str = ""
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+class Launcher(Protocol):
+    """Run trials.
+
+    Contract: `start` never waits for a trial and never raises for one that cannot run, which is an `Ended` with its
+    reason. Every trial started brings exactly one `Ended`, after all of its `Reported`. Whoever makes a launcher
+    closes it; the engine ends the trials that it has started. The engine holds signals back (`ctlr.interrupts`); they
+    act in `wait`, at a moment when the launcher has taken nothing that it has not told.
+    """
+
+    def start(self, trial: Trial, parent: Trial | None = None) -> None:
+        """Start a trial.
+
+        Args:
+            trial: Its number is not running.
+            parent: The trial whose checkpoint it carries on from (population-based training).
+        """
+
+    def wait(self, seconds: float | None) -> list[Reported | Ended]:
+        """Block until something has happened, or the time is over, and tell what; None waits for ever.
+
+        With no trial running it returns at once.
+        """
+
+    def stop(self, number: int) -> None:
+        """End a running trial and all that it started; `Ended(stopped=True)` follows. Unknown numbers are ignored."""
+
+    def close(self) -> None:
+        """End everything; no event follows."""

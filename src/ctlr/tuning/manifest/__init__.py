@@ -1,0 +1,35 @@
+"""A search as a Katib Experiment (kubeflow.org/v1beta1): read, checked by every rule of Katib's webhook, written.
+
+experiment.py   the manifest from its first field to its last
+fields.py       a mapping read field by field, its faults noted
+rules.py        what a search space must be, by itself and for its algorithm
+algorithms.py   which algorithms there are, and what each can be told
+collectors.py   where a trial's metrics stand
+template.py     which program a trial runs, and how its values get into it
+jobs.py         the job around that program, by the table of `job_types.json`
+wrapping.py     what Katib's webhook makes of its command
+"""
+
+from ctlr.tuning.manifest.algorithms import (
+    ALGORITHMS,
+    STOPPING_RULES,
+    SettingValue,
+    broken_settings,
+    read_settings,
+)
+from ctlr.tuning.manifest.experiment import parse_experiment, read_experiment, write_experiment
+from ctlr.tuning.manifest.template import render, rendered_spec, without_gpus
+
+__all__ = [
+    "ALGORITHMS",
+    "STOPPING_RULES",
+    "SettingValue",
+    "broken_settings",
+    "parse_experiment",
+    "read_experiment",
+    "read_settings",
+    "render",
+    "rendered_spec",
+    "without_gpus",
+    "write_experiment",
+]

@@ -1,0 +1,218 @@
+"""The trial template of a manifest: which program a trial runs, and how a trial's values get into it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ctlr.config import KeyPath
+from ctlr.errors import ConfigError, nearest
+from ctlr.specs import Experiment, Trial, TrialCommand
+from ctlr.tuning.manifest.fields import Fields
+from ctlr.tuning.manifest.jobs import check_job, command_of, primary_container
+from ctlr.tuning.manifest.wrapping import PLACE, check_wrapped
+
+__all__ = ["read_template", "render", "rendered_spec", "without_gpus"]
+
+_GPU = re.compile(r"^nvidia\.com/|^amd\.com/gpu|^gpu\.intel\.com/")
+"""Resources of GPUs, and labels and taints of nodes that have some."""
+_META = re.compile(r"\$\{trialSpec\.(?:(Name|Namespace|Kind|APIVersion)|(Annotations|Labels)\[(.+)\])\}")
+
+
+def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], TrialCommand]:
+    """The references of a manifest's trial template, and the program of its primary container; faults are noted.
+
+    Args:
+        spec: Of the Experiment.
+        values: What categorical and discrete parameters may be, by name.
+    """
+    nothing = TrialCommand(image="", command=())
+    if not spec.need("trialTemplate", "Write what a trial runs below it."):
+        return {}, nothing
+    template = spec.mapping("trialTemplate")
+    template.only(
+        "retain", "trialSpec", "configMap", "trialParameters", "primaryPodLabels", "primaryContainerName",
+        "successCondition", "failureCondition",
+    )  # fmt: skip
+    template.flag("retain")
+    template.need("primaryContainerName", "Write the name of the container that trains.")
+    if "configMap" in template:
+        template.fault("configMap", "a template in a ConfigMap stands on a cluster only. Write it below `trialSpec`.")
+        return {}, nothing
+    if not template.need("trialSpec", "Write the job of a trial below it."):
+        return {}, nothing
+    job = template.mapping("trialSpec")
+    parameters = [name for entry in spec.items("parameters") if (name := entry.text("name"))]
+    references = _references(template, job, parameters)
+    check_job(template, job)
+    container = primary_container(template, job)
+    if container is None:
+        return references, nothing
+    kind = spec.mapping("metricsCollectorSpec").mapping("collector").data.get("kind", "StdOut")
+    check_wrapped(container, kind, {name: values.get(reference, ()) for name, reference in references.items()})
+    return references, command_of(container)
+
+
+def _references(template: Fields, job: Fields, parameters: Sequence[str]) -> dict[str, str]:
+    references: dict[str, str] = {}
+    template.need("trialParameters", "Write `- {name: …, reference: …}` for each parameter below it.")
+    for entry in template.items("trialParameters"):
+        entry.only("name", "reference", "description")
+        entry.text("description")
+        name, reference = entry.text("name"), entry.text("reference")
+        for key in ("name", "reference"):
+            entry.need(key, f"Write `{key}: …`.")
+        if "{" in name or "}" in name:
+            entry.fault("name", f"must not contain {{ or }}; got {name!r}. Rename it.")
+        elif name in references:
+            entry.fault("name", f"each has a name of its own; got {name!r} again. Rename one of them.")
+        elif reference in references.values():
+            entry.fault("reference", f"a parameter is referred to once; got {reference!r} again. Use the first name.")
+        elif reference:
+            _check_reference(entry, job, reference, parameters)
+            references[name] = reference
+    _check_places(template, job, references)
+    for parameter in parameters:
+        if parameter not in references.values():
+            rule = f"the parameter {parameter!r} is referred to by none, and Katib then starts no trial"
+            template.fault("trialParameters", f"{rule}. Write `- {{name: …, reference: {parameter}}}`.")
+    return references
+
+
+def _check_reference(entry: Fields, job: Fields, reference: str, parameters: Sequence[str]) -> None:
+    if not reference.startswith("${"):
+        if reference not in parameters:
+            entry.fault("reference", f"no parameter is called {reference!r}. {nearest(reference, parameters)}")
+        return
+    match = _META.fullmatch(reference)
+    if match is None:
+        known = "${trialSpec.Name}, .Namespace, .Kind, .APIVersion, .Annotations[…] and .Labels[…]"
+        entry.fault("reference", f"must be a parameter or one of {known}; got {reference!r}. Write one of them.")
+    elif match[2] and match[3] not in job.mapping("metadata").mapping(match[2].lower()).data:
+        entry.fault("reference", f"the trialSpec has no such {match[2].lower()[:-1]}; got {reference!r}. Add it there.")
+
+
+def _check_places(template: Fields, job: Fields, references: Mapping[str, str]) -> None:
+    """Places and references must match both ways."""
+    used = set()
+    for where, text in _texts(job.data, job.where):
+        for name in PLACE.findall(text):
+            used.add(name)
+            if name not in references:
+                message = f"no trialParameter is called {name!r}. {nearest(name, references)}"
+                template.document.fault(where, message)
+    for index, entry in enumerate(template.items("trialParameters")):
+        name = entry.text("name")
+        if name in references and name not in used:
+            where = (*template.where, "trialParameters", index, "name")
+            rule = f"the trialSpec has no place ${{trialParameters.{name}}}"
+            template.document.fault(where, f"{rule}. Write it into the command, or remove the parameter.")
+
+
+def _texts(node: Any, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(node, str):
+        yield where, node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield (*where, key), key
+            yield from _texts(value, (*where, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _texts(value, (*where, index))
+
+
+def render(experiment: Experiment, trial: Trial) -> tuple[list[str], dict[str, str], str]:
+    """What a trial runs: its values stand in their places, `$(NAME)` is the container's variable of that name.
+
+    Returns:
+        Program and arguments, environment, working folder (empty where the manifest names none).
+
+    Raises:
+        ConfigError: The trial lacks the value of a parameter.
+    """
+    fill = _filler(experiment, trial)
+    environment: dict[str, str] = {}
+    for name, value in experiment.trial.environment.items():
+        environment[name] = _expand(fill(value), environment)
+    argv = [_expand(fill(part), environment) for part in experiment.trial.command]
+    return argv, environment, fill(experiment.trial.working_dir)
+
+
+def rendered_spec(experiment: Experiment, trial: Trial) -> dict[str, Any]:
+    """The whole trialSpec of a trial, named and placed as Katib does it.
+
+    Raises:
+        ConfigError: The trial lacks the value of a parameter.
+    """
+    fill = _filler(experiment, trial)
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {fill(key): filled(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [filled(value) for value in node]
+        return fill(node) if isinstance(node, str) else node
+
+    spec: dict[str, Any] = filled(_job_of(experiment))
+    spec["metadata"] = {**(spec.get("metadata") or {}), "name": trial.name, "namespace": _namespace(experiment)}
+    return spec
+
+
+def without_gpus(experiment: Experiment) -> Experiment:
+    """The same search with trials on processors: no GPU, none of its nodes, and CTLR's image for processors."""
+
+    def kept(node: Any) -> Any:
+        if isinstance(node, list):
+            return [kept(each) for each in node if not (isinstance(each, dict) and _GPU.search(str(each.get("key"))))]
+        if isinstance(node, dict):
+            return {key: kept(value) for key, value in node.items() if not _GPU.search(key)}
+        return node.replace("ctlr/ctlr-gpu:", "ctlr/ctlr-cpu:") if isinstance(node, str) else node
+
+    manifest = copy.deepcopy(experiment.manifest)
+    template = manifest["spec"]["trialTemplate"]
+    template["trialSpec"] = kept(template["trialSpec"])
+    image = experiment.trial.image.replace("ctlr/ctlr-gpu:", "ctlr/ctlr-cpu:")
+    trial = experiment.trial.model_copy(update={"image": image})
+    return experiment.model_copy(update={"manifest": manifest, "trial": trial})
+
+
+def _filler(experiment: Experiment, trial: Trial) -> Callable[[str], str]:
+    values = {name: _value(experiment, trial, reference) for name, reference in experiment.references.items()}
+    return lambda text: PLACE.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def _value(experiment: Experiment, trial: Trial, reference: str) -> str:
+    match = _META.fullmatch(reference)
+    if match is None:
+        if reference not in trial.assignments:
+            raise ConfigError(f"{trial.name}: each parameter needs a value; {reference!r} has none. Propose it anew.")
+        return trial.assignments[reference]
+    job = _job_of(experiment)
+    if match[2]:
+        return str(job["metadata"][match[2].lower()][match[3]])
+    return {
+        "Name": trial.name,
+        "Namespace": _namespace(experiment),
+        "Kind": str(job.get("kind", "")),
+        "APIVersion": str(job.get("apiVersion", "")),
+    }[match[1]]
+
+
+def _job_of(experiment: Experiment) -> Mapping[str, Any]:
+    job: Mapping[str, Any] = experiment.manifest["spec"]["trialTemplate"]["trialSpec"]
+    return job
+
+
+def _namespace(experiment: Experiment) -> str:
+    return experiment.namespace or "default"
+
+
+def _expand(text: str, environment: Mapping[str, str]) -> str:
+    """Kubernetes' own substitution: `$(NAME)`, and `$$` for a dollar sign; unknown names stay."""
+    return re.sub(
+        r"\$(?:\$|\(([^)]*)\))",
+        lambda match: "$" if match[0] == "$$" else environment.get(match[1], match[0]),
+        text,
+    )
