@@ -35,6 +35,7 @@ from ctlr.specs._data import (
     TorchvisionSpec,
     ViewsSpec,
 )
+from ctlr.specs._encoders import ENCODERS, EncoderPart, EncoderSpec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -51,10 +52,7 @@ from ctlr.specs._experiments import (
 )
 from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._methods import (
-    BLOCKS,
-    ENCODERS,
     ComputeSpec,
-    EncoderSpec,
     FinetuneSpec,
     FitSpec,
     MeanSpec,
@@ -83,7 +81,6 @@ from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = [
     "BASELINES",
-    "BLOCKS",
     "DATASETS",
     "DIGITS",
     "ENCODERS",
@@ -105,6 +102,7 @@ __all__ = [
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
+    "EncoderPart",
     "EncoderSpec",
     "Exclusion",
     "Experiment",

@@ -8,13 +8,8 @@ from pydantic import Field
 
 from ctlr.specs._baselines import AnyMethod, UnchangedSpec
 from ctlr.specs._data import DataTask, SplitSpec
-from ctlr.specs._methods import (
-    ComputeSpec,
-    EncoderSpec,
-    FinetuneSpec,
-    PretrainedMethod,
-    SelfferSpec,
-)
+from ctlr.specs._encoders import EncoderSpec
+from ctlr.specs._methods import ComputeSpec, FinetuneSpec, PretrainedMethod, SelfferSpec
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = ["PretrainSpec", "Study", "placeless"]
