@@ -38,7 +38,7 @@ def rows(names: Iterable[str] = specs.ENCODERS) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     try:
         return [
-            row(name, ndim, side) for name in names for ndim in specs.ENCODERS[name] for side in SIDES[ndim]
+            row(name, ndim, side) for name in names for ndim in specs.ENCODERS[name].dimensions for side in SIDES[ndim]
         ]  # fmt: skip
     finally:
         torch.set_num_threads(threads)

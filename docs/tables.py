@@ -1,7 +1,8 @@
 """Write the tables of the guide that repeat what the code says: `python docs/tables.py` brings every page up to date.
 
 A page marks the place of a table with `<!-- table: NAME -->` and `<!-- /table -->`. NAME is a part of the schema that
-`ctlr schema` prints (`SplitSpec`; `FinetuneSpec beyond FitSpec` leaves out what both have alike), or `encoders`.
+`ctlr schema` prints (`SplitSpec`; `FinetuneSpec beyond FitSpec` leaves out what both have alike), `encoders`, or
+`what encoders are`.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def refreshed(text: str) -> str:
 
 
 def _table(name: str) -> str:
-    rows = _encoder_rows() if name == "encoders" else _option_rows(*name.split(" beyond "))
+    others = {"encoders": _encoder_rows, "what encoders are": _encoder_words}
+    rows = others[name]() if name in others else _option_rows(*name.split(" beyond "))
     return "\n".join([f"<!-- table: {name} -->", *rows, "<!-- /table -->"])
 
 
@@ -147,13 +149,22 @@ def _range(field: Mapping[str, Any]) -> str:
 def _encoder_rows() -> Iterator[str]:
     yield "| Encoder | Images | Blocks | Features | Weights |"
     yield "|---|---|---:|---:|---:|"
-    for name, dimensions in ENCODERS.items():
-        for ndim in dimensions:
+    for name, part in ENCODERS.items():
+        for ndim in part.dimensions:
             channels = 1 if ndim == 3 else 3
             with torch.device("meta"):  # shapes are enough
                 encoder = build_encoder(EncoderSpec(name=name), channels=channels, ndim=ndim, seed=0)
             weights = sum(parameter.numel() for parameter in encoder.parameters())
             yield f"| `{name}` | {ndim}-D | {len(encoder.blocks)} | {encoder.width} | {weights:,} |"
+
+
+def _encoder_words() -> Iterator[str]:
+    yield "| Encoder | What it is | `width` | `norm: group` | Published weights |"
+    yield "|---|---|---|---|---|"
+    for name, part in ENCODERS.items():
+        scaled = ", ".join(f"{ndim}-D" for ndim in part.scaled_in) or "–"
+        norms = "yes" if part.has_norms else "–"
+        yield f"| `{name}` | {part.about} | {scaled} | {norms} | {part.published or '–'} |"
 
 
 if __name__ == "__main__":

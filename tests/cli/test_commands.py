@@ -322,7 +322,7 @@ def test_the_doctor_says_which_layers_run_in_which_precision(
     place: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
-    monkeypatch.setattr("ctlr.cli.doctor.SHOWN", ("small_cnn",))
+    monkeypatch.setattr("ctlr.cli.doctor.SHOWN", 1)
     monkeypatch.setattr("ctlr.training.placement.cpu_multiplies_bf16", lambda: True)
     # The third convolution of the small CNN sees maps of side 8 at 32^3.
     monkeypatch.setattr("ctlr.training.selftest.judge", lambda layer, _: fault if layer.entering[1] == 8 else "")

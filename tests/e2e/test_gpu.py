@@ -20,7 +20,7 @@ from ctlr.training.selftest import BOUND
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
-EVERY = [(name, ndim) for name, ndims in ENCODERS.items() for ndim in ndims]
+EVERY = [(name, ndim) for name, part in ENCODERS.items() for ndim in part.dimensions]
 ALL_METHODS = TINY.replace(
     "vat: {}", "vat: {}, pooled: {}, linear_probe: {method: supervised, finetune: {strategy: linear_probe}}"
 )

@@ -8,13 +8,9 @@ import torch
 from torch import nn
 
 from ctlr import specs
-from ctlr.encoders import ENCODERS, build_encoder, freeze_blocks
+from ctlr.encoders import build_encoder, freeze_blocks
 from ctlr.encoders.base import replace_batch_norms
 from ctlr.errors import ConfigError
-
-
-def test_the_table_has_the_names_that_a_benchmark_may_use() -> None:
-    assert list(ENCODERS) == list(specs.ENCODERS)
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,22 @@ from functools import cache
 
 import pytest
 import torch
+from light import usual_width
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ctlr import specs
 from ctlr.encoders import Encoder, build_encoder, freeze_blocks
 
-CASES = [pytest.param(name, ndim, id=f"{name}-{ndim}d") for name, ndims in specs.ENCODERS.items() for ndim in ndims]
+CASES = [
+    pytest.param(name, ndim, id=f"{name}-{ndim}d") for name, part in specs.ENCODERS.items() for ndim in part.dimensions
+]
 every_encoder = pytest.mark.parametrize(("name", "ndim"), CASES)
 
 
 def build(name: str, ndim: int, *, channels: int = 1, seed: int = 0, **options: object) -> Encoder:
     """An encoder; large ones for volumes at a quarter of their width: the same layers, a sixteenth of the work."""
-    width = 0.25 if ndim == 3 and name != "small_cnn" else 1.0
-    spec = specs.EncoderSpec.model_validate({"name": name, "width": width, **options})
+    spec = specs.EncoderSpec.model_validate({"name": name, "width": usual_width(name, ndim), **options})
     return build_encoder(spec, channels=channels, ndim=ndim, seed=seed)
 
 
@@ -135,7 +137,7 @@ def test_half_precision_gives_nearly_the_same_features_in_float32(name: str, ndi
     assert (features - expected).norm() < 0.05 * expected.norm()
 
 
-GROUPED = [case for case in CASES if case.values[0] != "alexnet"]  # it has no norm layers
+GROUPED = [case for case in CASES if specs.ENCODERS[case.values[0]].has_norms]
 
 
 @pytest.mark.parametrize(("name", "ndim"), GROUPED)
@@ -147,7 +149,7 @@ def test_group_norm_leaves_an_image_alone_with_itself(name: str, ndim: int) -> N
     torch.testing.assert_close(encoder(batch)[:1], encoder(batch[:1]), rtol=1e-3, atol=1e-4)
 
 
-SCALED = [case for case in CASES if case.values[1] == 3 or case.values[0] == "small_cnn"]
+SCALED = [case for case in CASES if case.values[1] in specs.ENCODERS[case.values[0]].scaled_in]
 
 
 @pytest.mark.parametrize(("name", "ndim"), SCALED)
@@ -156,3 +158,12 @@ def test_half_the_width_has_half_the_features_and_about_a_quarter_of_the_weights
     assert half.width == whole.width // 2
     ratio = sum(p.numel() for p in half.parameters()) / sum(p.numel() for p in whole.parameters())
     assert ratio == pytest.approx(0.25, abs=0.02)
+
+
+@every_encoder
+def test_what_the_table_says_is_so(name: str, ndim: int) -> None:
+    part, encoder = specs.ENCODERS[name], shared(name, ndim)
+    assert part.about
+    assert len(encoder.blocks) == part.blocks
+    assert part.has_norms == any(isinstance(module, _BatchNorm) for module in encoder.modules())
+    assert part.published or not encoder.published

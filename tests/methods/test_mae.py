@@ -5,11 +5,10 @@ import torch
 from given_parts import parts_of
 from torch import Tensor, nn
 
-from ctlr.encoders import ENCODERS, build_encoder, patch_decoder
+from ctlr.encoders import build_encoder, patch_decoder
 from ctlr.methods.base import Batch
 from ctlr.methods.mae import MAE, MAESpec, hidden_patches
-from ctlr.specs import ENCODERS as DIMENSIONS
-from ctlr.specs import EncoderSpec
+from ctlr.specs import ENCODERS, EncoderSpec
 
 
 def test_the_share_of_patches_is_hidden_whole_and_others_in_each_image() -> None:
@@ -50,7 +49,7 @@ def test_only_what_was_hidden_counts_as_its_mean_squared_error(wrong_where_hidde
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_decoder_of_every_encoder_draws_an_image(name: str) -> None:
-    for ndim in DIMENSIONS[name]:
+    for ndim in ENCODERS[name].dimensions:
         encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=ndim, seed=0)
         shape = (1, *[33] * ndim)
         decoder = patch_decoder(encoder, shape, seed=0)

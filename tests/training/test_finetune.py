@@ -19,7 +19,7 @@ from ctlr.methods.base import Batch, Objective
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT, VATSpec
-from ctlr.specs import BLOCKS, ENCODERS, EncoderSpec, FinetuneSpec, ViewsSpec, epochs_needed, finetune_stages
+from ctlr.specs import ENCODERS, EncoderSpec, FinetuneSpec, ViewsSpec, epochs_needed, finetune_stages
 from ctlr.training.checkpoint import check_encoder, encoder_record
 from ctlr.training.finetune import l2_sp, prepare, train_groups
 from ctlr.training.fit import Fitted, Validation, fit
@@ -445,7 +445,7 @@ def test_what_never_moves_is_computed_once(options: dict[str, object], start: in
     assert prepared.objective.start == start
 
 
-@pytest.mark.parametrize("n_blocks", sorted(set(BLOCKS.values())))
+@pytest.mark.parametrize("n_blocks", sorted({part.blocks for part in ENCODERS.values()}))
 @pytest.mark.parametrize(
     "strategy", ["full", "discriminative", "linear_probe", "probe_then_full", "gradual", "chain_thaw"]
 )
@@ -477,7 +477,7 @@ def test_more_layers_or_stages_than_there_can_be_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "ndim"), [(name, ndim) for name, dimensions in ENCODERS.items() for ndim in dimensions]
+    ("name", "ndim"), [(name, ndim) for name, part in ENCODERS.items() for ndim in part.dimensions]
 )
 def test_the_groups_of_every_encoder_are_its_blocks_and_the_head(name: str, ndim: int) -> None:
     with torch.device("meta"):  # shapes are enough
@@ -485,7 +485,7 @@ def test_the_groups_of_every_encoder_are_its_blocks_and_the_head(name: str, ndim
         head = build_head(encoder.width, 1, dropout=0.0, seed=0)
     objective = Supervised(encoder, head, TaskLoss(classes=0))
     groups = layer_groups(objective)
-    assert len(groups) == BLOCKS[name] + 1
+    assert len(groups) == ENCODERS[name].blocks + 1
     assert [id(p) for group in groups for p in group] == [id(p) for p in objective.networks.parameters()]
     assert all(groups)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from faulty_kernel import faulty_bf16, seen_on_epyc
+from light import usual_width
 from torch import Tensor, nn
 
 from ctlr.encoders import build_encoder
@@ -38,8 +39,8 @@ SMALLER = (16, 17, 20)
 
 
 def cases() -> Iterator[tuple[str, int, int, str]]:
-    for name, ndims in ENCODERS.items():
-        for ndim in ndims:
+    for name, part in ENCODERS.items():
+        for ndim in part.dimensions:
             for side in (*(SMALLER if name == "small_cnn" else ()), *SIDES):
                 yield name, ndim, side, "auto"
     # Where `auto` is float32 the rest of the way is walked too.
@@ -89,8 +90,7 @@ def error(found: Tensor, right: Tensor) -> float:
 def test_on_a_soiled_heap_every_layer_gives_the_same_numbers_twice_and_float32s(
     name: str, ndim: int, side: int, precision: str
 ) -> None:
-    width = 0.25 if ndim == 3 and name != "small_cnn" else 1.0
-    encoder = build_encoder(EncoderSpec(name=name, width=width), channels=1, ndim=ndim, seed=0)
+    encoder = build_encoder(EncoderSpec(name=name, width=usual_width(name, ndim)), channels=1, ndim=ndim, seed=0)
     weights = copy.deepcopy(encoder.state_dict())
     step(encoder, ndim, side, precision, 0x80)
     first = {name: weight.grad.clone() for name, weight in encoder.named_parameters()}

@@ -21,8 +21,8 @@ from ctlr.errors import ClusterError, ConfigError
 __all__ = ["doctor", "examine"]
 
 NEEDED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "nibabel", "isal", "safetensors", "pydantic")
-SHOWN = ("small_cnn", "sfcn", "resnet18")
-"""Encoders of which it is said which of their layers run in which precision."""
+SHOWN = 3
+"""Encoders for volumes, the lightest, of which it is said which of their layers run in which precision."""
 SHOWN_SIDE = 32
 """Voxels a side of the volumes that they then read, the side of a new benchmark's."""
 ROOM_BYTES = 2 * 2**30
@@ -115,14 +115,14 @@ def _processor() -> Iterator[tuple[str, bool, str, str, bool]]:
 def _precision() -> Iterator[tuple[str, bool, str, str, bool]]:
     """What `precision: auto` comes to on this CPU, after a test of every convolution."""
     from ctlr.encoders import build_encoder
-    from ctlr.specs import ComputeSpec, EncoderSpec
+    from ctlr.specs import ENCODERS, ComputeSpec, EncoderSpec
     from ctlr.training import placement
 
     if not placement.cpu_multiplies_bf16():
         yield "precision", True, "float32 on the CPU: this processor does not multiply bf16 in hardware", "", False
         return
     shape = (1, SHOWN_SIDE, SHOWN_SIDE, SHOWN_SIDE)
-    for name in SHOWN:
+    for name in [name for name, part in ENCODERS.items() if 3 in part.dimensions][:SHOWN]:
         encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=3, seed=0)
         found = placement.place(encoder, ComputeSpec(), "cpu", shape)
         told = f"{found.name}{'' if found.faulty else f', all {found.convolutions} convolutions'}"

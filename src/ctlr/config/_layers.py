@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctlr.config._document import KeyPath
-from ctlr.specs import BLOCKS, LayerRole, layer_label
+from ctlr.specs import ENCODERS, LayerRole, layer_label
 
 __all__ = ["LAYER_TRANSFER", "layer_faults", "layer_methods"]
 
@@ -33,7 +33,7 @@ def layer_faults(entry: Mapping[str, Any], encoders: Mapping[str, Mapping[str, A
     for key in _DECIDED.keys() & finetune.keys() if isinstance(finetune, dict) else ():
         yield ("finetune", key), "each network of a layer transfer has its own. Remove it."
     names = [_name(key, encoder) for key, encoder in encoders.items()]
-    counts = {name: BLOCKS[name] for name in names if name in BLOCKS}
+    counts = {name: ENCODERS[name].blocks for name in names if name in ENCODERS}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in counts.items())
         yield (), f"its encoders need one number of blocks; these have: {told}. Give each a benchmark of its own."
@@ -43,7 +43,8 @@ def layer_methods(
     entry: Mapping[str, Any], encoders: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(label, entry) of each network, as if it stood in the file; none where no encoder is known."""
-    depth = max((BLOCKS.get(_name(key, encoder), 0) for key, encoder in encoders.items()), default=0)
+    names = [_name(key, encoder) for key, encoder in encoders.items()]
+    depth = max((ENCODERS[name].blocks for name in names if name in ENCODERS), default=0)
     finetune = entry.get("finetune")
     shared = finetune if isinstance(finetune, dict) else {}
     roles = [

@@ -22,7 +22,6 @@ from ctlr.config._transfers import (
 from ctlr.errors import nearest
 from ctlr.specs import (
     BASELINES,
-    BLOCKS,
     ENCODERS,
     METHODS,
     CohortSpec,
@@ -112,15 +111,16 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
         for label, encoder in parts.encoders.items():
             if data is None or encoder is None:
                 continue
-            ndim = len(data.preprocess.shape)
-            if ndim in ENCODERS[encoder.name]:
-                if ndim == 2 and encoder.width != 1 and encoder.name != "small_cnn":
+            ndim, part = len(data.preprocess.shape), ENCODERS[encoder.name]
+            if ndim in part.dimensions:
+                if encoder.width != 1 and ndim not in part.scaled_in:
+                    whose = f", {part.published}'s" if part.published else ""
                     yield (
                         ("encoders", label, "width"),
-                        f"{encoder.name} has one width in 2-D, torchvision's; got {encoder.width:g}. Leave it out.",
+                        f"{encoder.name} has one width in {ndim}-D{whose}; got {encoder.width:g}. Leave it out.",
                     )
                 continue
-            fitting = ", ".join(sorted(known for known, dimensions in ENCODERS.items() if ndim in dimensions))
+            fitting = ", ".join(sorted(known for known, other in ENCODERS.items() if ndim in other.dimensions))
             yield (
                 ("encoders", label),
                 f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {shape_of(data)}. "
@@ -173,16 +173,17 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
                 "Lower it, or raise `n_copied`.",
             )
         for name in sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None}):
-            if method.finetune.strategy == "linear_probe" and n_copied < BLOCKS[name]:
+            n_blocks = ENCODERS[name].blocks
+            if method.finetune.strategy == "linear_probe" and n_copied < n_blocks:
                 yield (
                     (*where, "n_copied"),
-                    f"a linear probe freezes all {BLOCKS[name]} blocks of {name}; {n_copied} are copied, the others "
+                    f"a linear probe freezes all {n_blocks} blocks of {name}; {n_copied} are copied, the others "
                     "would keep random weights. Leave it out.",
                 )
-            if n_copied > BLOCKS[name]:
+            if n_copied > n_blocks:
                 yield (
                     (*where, "n_copied"),
-                    f"{name} has {BLOCKS[name]} blocks; got {n_copied}. Lower it, or leave it out to copy all.",
+                    f"{name} has {n_blocks} blocks; got {n_copied}. Lower it, or leave it out to copy all.",
                 )
 
 

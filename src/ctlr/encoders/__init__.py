@@ -1,44 +1,30 @@
-"""Encoders turn images into features; one family a file.
+"""Encoders turn images into features; one home each, and a line in `ctlr.specs.ENCODERS`.
 
-The table says which there are; `ctlr.specs.ENCODERS` says on which numbers of dimensions.
 torchvision is imported only when one of its networks is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from types import MappingProxyType
+import pkgutil
 
 from ctlr import specs
-from ctlr.encoders.alexnet import alexnet
 from ctlr.encoders.base import Encoder, freeze_blocks, replace_batch_norms, seeded
 from ctlr.encoders.copying import copy_blocks
-from ctlr.encoders.densenet import densenet121
 from ctlr.encoders.heads import build_head, patch_decoder, projection_head
-from ctlr.encoders.resnet import resnet
-from ctlr.encoders.sfcn import sfcn
-from ctlr.encoders.small_cnn import small_cnn
-from ctlr.encoders.vgg import vgg
+from ctlr.encoders.published import load_published, read_published
 from ctlr.errors import ConfigError
 
-__all__ = ["ENCODERS", "Encoder", "build_encoder", "build_head", "copy_blocks", "freeze_blocks", "patch_decoder",
-           "projection_head"]  # fmt: skip
-
-ENCODERS: Mapping[str, Callable[..., Encoder]] = MappingProxyType(
-    {
-        "small_cnn": small_cnn,
-        "sfcn": sfcn,
-        "resnet18": partial(resnet, depth=18),
-        "resnet34": partial(resnet, depth=34),
-        "resnet50": partial(resnet, depth=50),
-        "vgg11": partial(vgg, depth=11),
-        "vgg16": partial(vgg, depth=16),
-        "densenet121": densenet121,
-        "alexnet": alexnet,
-    }
-)
-"""Name -> builder, called with `channels`, `ndim` and (by default 1) `width`."""
+__all__ = [
+    "Encoder",
+    "build_encoder",
+    "build_head",
+    "copy_blocks",
+    "freeze_blocks",
+    "load_published",
+    "patch_decoder",
+    "projection_head",
+    "read_published",
+]
 
 
 def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: int) -> Encoder:
@@ -53,15 +39,28 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
     Raises:
         ConfigError: The encoder does not take so many dimensions or such a width.
     """
-    allowed = specs.ENCODERS[spec.name]
-    if ndim not in allowed:
-        takes = " and ".join(f"{n}-D" for n in allowed)
-        known = ", ".join(name for name, ndims in specs.ENCODERS.items() if ndim in ndims)
+    part = specs.ENCODERS[spec.name]
+    _check_fit(spec, part, ndim)
+    build = pkgutil.resolve_name(part.build)
+    with seeded(seed):
+        encoder: Encoder = build(channels=channels, ndim=ndim, width=spec.width)
+    if spec.norm == "group":
+        replace_batch_norms(encoder)
+        encoder.published = {}
+    return encoder
+
+
+def _check_fit(spec: specs.EncoderSpec, part: specs.EncoderPart, ndim: int) -> None:
+    if ndim not in part.dimensions:
+        takes = " and ".join(f"{n}-D" for n in part.dimensions)
+        known = ", ".join(name for name, other in specs.ENCODERS.items() if ndim in other.dimensions)
         raise ConfigError(
             f"Encoder {spec.name} takes {takes} images; these are {ndim}-D. For {ndim}-D there are: {known}."
         )
-    with seeded(seed):
-        encoder = ENCODERS[spec.name](channels=channels, ndim=ndim, width=spec.width)
-    if spec.norm == "group":
-        replace_batch_norms(encoder)
-    return encoder
+    if spec.width != 1 and ndim not in part.scaled_in:
+        kind = "pictures" if ndim == 2 else "volumes"
+        others = ", ".join(name for name, other in specs.ENCODERS.items() if ndim in other.scaled_in)
+        raise ConfigError(
+            f"`width` must be 1 for {spec.name} on {kind}; got {spec.width:g}. "
+            f"Leave it out, or take the encoder {others}."
+        )

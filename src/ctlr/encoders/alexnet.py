@@ -20,20 +20,16 @@ class AlexNet(Encoder):
 
 
 def alexnet(*, channels: int, ndim: int = 2, width: float = 1.0) -> AlexNet:
-    """Build AlexNet: 256 features, averaged over space where the original flattens a fixed 6 x 6 grid.
-
-    Raises:
-        ConfigError: A width other than 1.
-    """
-    layers = list(picture_network("alexnet", channels=channels, width=width).get_submodule("features").children())
+    """Build AlexNet: 256 features, averaged over space where the original flattens a fixed 6 x 6 grid."""
+    network = picture_network("alexnet", channels=channels)
     blocks: list[list[nn.Module]] = []
-    for layer in layers:
+    for layer in network.get_submodule("features").children():
         if isinstance(layer, nn.Conv2d):
             blocks.append([])
         blocks[-1].append(layer)
     blocks[-1][-1] = _LastPooling(3, stride=2)
     encoder = AlexNet([nn.Sequential(*block) for block in blocks], 256)
-    allocate(encoder)
+    allocate(encoder, network)
     return encoder
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import ClassVar, Literal, Self
@@ -38,6 +38,8 @@ class Encoder(nn.Module):
     Attributes:
         frozen: Indices of the blocks that do not learn.
         keeps_statistics: Whether the batch norms of all blocks keep their running averages and normalise by them.
+        published: What each part that has weights is called in the files that `load_published` reads; empty: there
+            are none.
     """
 
     channels_last: ClassVar[bool]
@@ -51,6 +53,7 @@ class Encoder(nn.Module):
         self.width = width
         self.frozen: frozenset[int] = frozenset()
         self.keeps_statistics = False
+        self.published: Mapping[str, str] = {}
 
     def forward(self, images: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Run `blocks[start:stop]`, and pool if `stop` is None.
@@ -72,6 +75,11 @@ class Encoder(nn.Module):
             return maps
         # Half-precision maps are averaged into float32: rounding the average would cost what averaging won.
         return maps.mean(dim=tuple(range(2, maps.ndim)), dtype=torch.promote_types(maps.dtype, torch.float32))
+
+    @staticmethod
+    def published_today(name: str) -> str:
+        """What a tensor of an older published file is called in newer ones."""
+        return name
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, frozen blocks excepted: their batch-norm statistics stay."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +27,11 @@ class DenseNet2d(Encoder):
     channels_last = True
     bf16 = True
 
+    @staticmethod
+    def published_today(name: str) -> str:
+        """torchvision's file of 2017 writes `norm.1` for `norm1`; its own loader renames them too."""
+        return re.sub(r"\b(norm|conv)\.([12])\b", r"\1\2", name)
+
 
 class DenseNet3d(Encoder):
     """Stem and four dense blocks, each with the transition or last norm that follows it."""
@@ -36,25 +43,20 @@ class DenseNet3d(Encoder):
 
 
 def densenet121(*, channels: int, ndim: int, width: float = 1.0) -> Encoder:
-    """Build a DenseNet-121: 1024 features.
-
-    Raises:
-        ConfigError: A width other than 1 on pictures.
-    """
-    encoder = _pictures(channels, width) if ndim == 2 else _volumes(channels, width)
+    """Build a DenseNet-121: 1024 features."""
+    encoder = _pictures(channels) if ndim == 2 else _volumes(channels, width)
     init_convolutions(encoder, "fan_in")
     return encoder
 
 
-def _pictures(channels: int, width: float) -> DenseNet2d:
-    parts = dict(
-        picture_network("densenet121", channels=channels, width=width).get_submodule("features").named_children()
-    )
+def _pictures(channels: int) -> DenseNet2d:
+    network = picture_network("densenet121", channels=channels)
+    parts = dict(network.get_submodule("features").named_children())
     stem = nn.Sequential(*(parts[name] for name in ("conv0", "norm0", "relu0", "pool0")))
     dense = [nn.Sequential(parts[f"denseblock{n}"], parts[f"transition{n}"]) for n in (1, 2, 3)]
     last = nn.Sequential(parts["denseblock4"], parts["norm5"], nn.ReLU(inplace=True))
     encoder = DenseNet2d([stem, *dense, last], _FEATURES)
-    allocate(encoder)
+    allocate(encoder, network)
     return encoder
 
 

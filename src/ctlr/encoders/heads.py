@@ -75,7 +75,9 @@ class PatchDecoder(nn.Module):
         boxes = self.linear(maps.movedim(1, -1)).unflatten(-1, (self.channels, *self.box))  # (B, *S', C, *box)
         order = [pair for axis in range(n) for pair in (1 + axis, 2 + n + axis)]
         whole = boxes.permute(0, 1 + n, *order)  # (B, C, S'1, box1, S'2, box2, ...)
-        images: Tensor = whole.reshape(len(maps), self.channels, *(p * b for p, b in zip(places, self.box, strict=True)))
+        images: Tensor = whole.reshape(
+            len(maps), self.channels, *(p * b for p, b in zip(places, self.box, strict=True))
+        )
         for axis, side in enumerate(self.sides):
             images = images.narrow(2 + axis, 0, side)
         return images

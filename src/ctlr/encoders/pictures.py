@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ctlr.encoders.base import Encoder
 from ctlr.encoders.torchvision_cpu import load_torchvision
-from ctlr.errors import ConfigError
 
 __all__ = ["allocate", "picture_network"]
 
 
-def picture_network(name: str, *, channels: int, width: float) -> nn.Module:
+def picture_network(name: str, *, channels: int) -> nn.Module:
     """Lay out a network of `torchvision.models` on the meta device, where it takes no memory.
 
     The encoder picks its parts, which `allocate` then makes real; the classifier, 120 million weights in
@@ -20,15 +20,7 @@ def picture_network(name: str, *, channels: int, width: float) -> nn.Module:
     Args:
         name: As torchvision calls it.
         channels: Of the input; the first convolution is made to fit.
-        width: Must be 1: torchvision's networks have no multiplier.
-
-    Raises:
-        ConfigError: Another width.
     """
-    if width != 1:
-        raise ConfigError(
-            f"`width` must be 1 for {name} on pictures; got {width:g}. Leave it out, or take the encoder small_cnn."
-        )
     with torch.device("meta"):
         network: nn.Module = getattr(load_torchvision().models, name)(weights=None)
         first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
@@ -37,10 +29,17 @@ def picture_network(name: str, *, channels: int, width: float) -> nn.Module:
     return network
 
 
-def allocate(module: nn.Module) -> None:
-    """Give a module from the meta device memory and torch's default initial values."""
-    module.to_empty(device="cpu")
-    for part in module.modules():
+def allocate(encoder: Encoder, network: nn.Module) -> None:
+    """Give an encoder memory and torch's default initial values.
+
+    Args:
+        encoder: On the meta device.
+        network: Whose parts it picked; what they are called there is what `load_published` looks for.
+    """
+    encoder.to_empty(device="cpu")
+    names = {part: name for name, part in network.named_modules()}
+    encoder.published = {own: names[part] for own, part in encoder.named_modules() if part in names}
+    for part in encoder.modules():
         reset = getattr(part, "reset_parameters", None)
         if reset is not None:
             reset()

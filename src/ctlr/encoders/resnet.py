@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from ctlr.encoders.base import Encoder, StemPooling3d, init_convolutions, scaled
 from ctlr.encoders.pictures import allocate, picture_network
 
-__all__ = ["ResNet2d", "ResNet3d", "resnet"]
+__all__ = ["ResNet2d", "ResNet3d", "resnet18", "resnet34", "resnet50"]
 
 _STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 _CHANNELS = (64, 128, 256, 512)
@@ -32,25 +34,24 @@ class ResNet3d(Encoder):
     bf16 = True
 
 
-def resnet(*, depth: int, channels: int, ndim: int, width: float = 1.0) -> Encoder:
-    """Build a ResNet: 512 features (2048 at depth 50).
-
-    Raises:
-        ConfigError: A width other than 1 on pictures.
-    """
-    encoder = _pictures(depth, channels, width) if ndim == 2 else _volumes(depth, channels, width)
+def _resnet(depth: int, *, channels: int, ndim: int, width: float = 1.0) -> Encoder:
+    """Build a ResNet: 512 features (2048 at depth 50)."""
+    encoder = _pictures(depth, channels) if ndim == 2 else _volumes(depth, channels, width)
     init_convolutions(encoder, "fan_out")
     return encoder
 
 
-def _pictures(depth: int, channels: int, width: float) -> ResNet2d:
-    network = picture_network(f"resnet{depth}", channels=channels, width=width)
+resnet18, resnet34, resnet50 = partial(_resnet, 18), partial(_resnet, 34), partial(_resnet, 50)
+
+
+def _pictures(depth: int, channels: int) -> ResNet2d:
+    network = picture_network(f"resnet{depth}", channels=channels)
     parts = dict(network.named_children())
     stem = nn.Sequential(*(parts[name] for name in ("conv1", "bn1", "relu", "maxpool")))
     encoder = ResNet2d(
         [stem, *(parts[f"layer{n}"] for n in range(1, 5))], _CHANNELS[-1] * (_EXPANSION if depth >= 50 else 1)
     )
-    allocate(encoder)
+    allocate(encoder, network)
     return encoder
 
 

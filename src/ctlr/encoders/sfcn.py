@@ -36,4 +36,8 @@ def sfcn(*, channels: int, ndim: int = 3, width: float = 1.0) -> SFCN:
         for inputs, outputs in pairwise(sizes)
     ]
     top = nn.Sequential(nn.Conv3d(sizes[-1], last, 1), nn.BatchNorm3d(last), nn.ReLU())
-    return SFCN([*blocks, top], last)
+    encoder = SFCN([*blocks, top], last)
+    encoder.published = {
+        f"blocks.{n}.{part}": f"feature_extractor.conv_{n}.{part}" for n in range(6) for part in (0, 1)
+    }
+    return encoder

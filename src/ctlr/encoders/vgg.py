@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
 from ctlr.encoders.base import Encoder, init_convolutions, scaled
 from ctlr.encoders.pictures import allocate, picture_network
 
-__all__ = ["VGG2d", "VGG3d", "vgg"]
+__all__ = ["VGG2d", "VGG3d", "vgg11", "vgg16"]
 
 _CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3)}
 _CHANNELS = (64, 128, 256, 512, 512)
@@ -31,28 +33,25 @@ class VGG3d(Encoder):
     bf16 = True
 
 
-def vgg(*, depth: int, channels: int, ndim: int, width: float = 1.0) -> Encoder:
-    """Build a VGG: 512 features, averaged over space where the original flattens a fixed 7 x 7 grid.
-
-    Raises:
-        ConfigError: A width other than 1 on pictures.
-    """
-    encoder = _pictures(depth, channels, width) if ndim == 2 else _volumes(depth, channels, width)
+def _vgg(depth: int, *, channels: int, ndim: int, width: float = 1.0) -> Encoder:
+    """Build a VGG: 512 features, averaged over space where the original flattens a fixed 7 x 7 grid."""
+    encoder = _pictures(depth, channels) if ndim == 2 else _volumes(depth, channels, width)
     init_convolutions(encoder, "fan_out")
     return encoder
 
 
-def _pictures(depth: int, channels: int, width: float) -> VGG2d:
-    layers = list(
-        picture_network(f"vgg{depth}_bn", channels=channels, width=width).get_submodule("features").children()
-    )
+vgg11, vgg16 = partial(_vgg, 11), partial(_vgg, 16)
+
+
+def _pictures(depth: int, channels: int) -> VGG2d:
+    network = picture_network(f"vgg{depth}_bn", channels=channels)
     stages: list[list[nn.Module]] = [[]]
-    for layer in layers:
+    for layer in network.get_submodule("features").children():
         stages[-1].append(layer)
         if isinstance(layer, nn.MaxPool2d):
             stages.append([])
     encoder = VGG2d([nn.Sequential(*stage) for stage in stages if stage], _CHANNELS[-1])
-    allocate(encoder)
+    allocate(encoder, network)
     return encoder
 
 

@@ -24,6 +24,7 @@ from ctlr.specs._data import (
     TorchvisionSpec,
     ViewsSpec,
 )
+from ctlr.specs._encoders import ENCODERS, EncoderPart, EncoderSpec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -41,13 +42,10 @@ from ctlr.specs._experiments import (
 from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._methods import (
     BASELINES,
-    BLOCKS,
-    ENCODERS,
     FLOOR,
     METHODS,
     AnyMethod,
     ComputeSpec,
-    EncoderSpec,
     FinetuneSpec,
     FitSpec,
     MethodSpec,
@@ -69,7 +67,6 @@ from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = [
     "BASELINES",
-    "BLOCKS",
     "DATASETS",
     "DIGITS",
     "ENCODERS",
@@ -92,6 +89,7 @@ __all__ = [
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
+    "EncoderPart",
     "EncoderSpec",
     "Exclusion",
     "Experiment",

@@ -1,4 +1,4 @@
-"""Encoders, methods and their training: how it is learned."""
+"""Methods and their training: how it is learned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from ctlr.errors import nearest
 from ctlr.specs._data import ViewsSpec
 from ctlr.specs._tables import Table, one_of
 from ctlr.specs._value import Value
@@ -17,50 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
-    "BLOCKS",
-    "ENCODERS",
     "FLOOR",
     "METHODS",
     "AnyMethod",
     "ComputeSpec",
-    "EncoderSpec",
     "FinetuneSpec",
     "FitSpec",
     "MethodSpec",
     "Pretraining",
 ]
-
-ENCODERS: dict[str, tuple[int, ...]] = {
-    "small_cnn": (2, 3), "sfcn": (3,), "resnet18": (2, 3), "resnet34": (2, 3), "resnet50": (2, 3),
-    "vgg11": (2, 3), "vgg16": (2, 3), "densenet121": (2, 3), "alexnet": (2,),
-}  # fmt: skip
-"""Every encoder, with the numbers of spatial dimensions that it takes."""
-
-BLOCKS: dict[str, int] = {
-    "small_cnn": 4, "sfcn": 6, "resnet18": 5, "resnet34": 5, "resnet50": 5, "vgg11": 5, "vgg16": 5, "densenet121": 5,
-    "alexnet": 5,
-}  # fmt: skip
-"""How many blocks each encoder has, the units of copying and freezing; known here without torch."""
-
-
-class EncoderSpec(Value):
-    """Which encoder turns images into features."""
-
-    label: str = ""
-    """Filled from the key in the file."""
-    name: str
-    norm: Literal["batch", "group"] = "batch"
-    width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Multiplies the number of channels of every block (3-D encoders and small_cnn)."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.name not in ENCODERS:
-            raise ValueError(f"unknown encoder {self.name!r}. {nearest(self.name, ENCODERS)}")
-        if self.name == "alexnet" and self.norm == "group":
-            raise ValueError("`norm: group` needs norm layers to replace; alexnet has none. Leave `norm` out")
-        return self
-
 
 ENOUGH_TO_CHOOSE = 100
 """Subjects that an epoch is chosen on, unless a file says otherwise; with fewer the last one is kept."""

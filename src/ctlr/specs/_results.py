@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ctlr.specs._methods import EncoderSpec
+from ctlr.specs._encoders import EncoderSpec
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ctlr.specs._methods import BLOCKS, FinetuneSpec
+from ctlr.specs._encoders import ENCODERS
+from ctlr.specs._methods import FinetuneSpec
 
 __all__ = ["FinetuneStage", "epochs_needed", "finetune_stages", "misfits"]
 
@@ -58,7 +59,7 @@ def misfits(spec: FinetuneSpec, encoder: str) -> Iterator[tuple[str, str]]:
         spec: Of the finetuning.
         encoder: By name.
     """
-    n_blocks = BLOCKS[encoder]
+    n_blocks = ENCODERS[encoder].blocks
     if spec.n_frozen > n_blocks:
         told = f"{encoder} has {n_blocks} blocks; got {spec.n_frozen}"
         yield "n_frozen", f"{told}. Lower it; all of them is `strategy: linear_probe`."

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from ctlr.specs._data import DataTask, SplitSpec
-from ctlr.specs._methods import AnyMethod, ComputeSpec, EncoderSpec, FinetuneSpec, FitSpec, Pretraining
+from ctlr.specs._encoders import EncoderSpec
+from ctlr.specs._methods import AnyMethod, ComputeSpec, FinetuneSpec, FitSpec, Pretraining
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = ["PretrainSpec", "Study", "placeless"]

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ctlr.specs._data import DataTask, SplitSpec
-from ctlr.specs._methods import ComputeSpec, EncoderSpec
+from ctlr.specs._encoders import EncoderSpec
+from ctlr.specs._methods import ComputeSpec
 from ctlr.specs._studies import PretrainSpec, Study, placeless
 from ctlr.specs._value import Value, fingerprint
 

@@ -1,0 +1,112 @@
+"""Weights that others have published, from files that their user has; nothing is downloaded."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ctlr.encoders.base import Encoder
+from ctlr.errors import ConfigError
+
+__all__ = ["load_published", "read_published"]
+
+_SHOWN = 3
+
+
+def read_published(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a `.safetensors` file, or of a `state_dict` that torch saved (`.pth`, `.pt`).
+
+    The latter may lie under the key `state_dict` of a larger mapping. Tensors and plain values alone are unpickled
+    (`weights_only`), so that a file cannot run code.
+
+    Raises:
+        ConfigError: The file is of neither kind, or holds no tensors.
+    """
+    try:
+        found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        raise ConfigError(
+            f"no weights can be read ({type(error).__name__}). Give a `state_dict` that torch saved, or safetensors.",
+            place=str(path),
+        ) from error
+    found = found.get("state_dict", found) if isinstance(found, dict) else None
+    named = found.items() if isinstance(found, dict) else ()
+    tensors = {name: tensor for name, tensor in named if isinstance(tensor, Tensor)}
+    if not tensors:
+        raise ConfigError("the file holds no tensors by name. Give a `state_dict`.", place=str(path))
+    return tensors
+
+
+@torch.no_grad()
+def load_published(encoder: Encoder, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Give an encoder published weights and batch-norm statistics; those of the classifier are left out.
+
+    A first convolution for colours is made one for grey by the sum over its channels, as timm does
+    (`adapt_input_conv`): convolutions are linear, so it gives what the original gives for a grey picture written as
+    red, green and blue.
+
+    Args:
+        encoder: Changed in place, unless an error is raised.
+        tensors: By the names that the publisher gave them; a prefix `module.` (of `DataParallel`) is dropped.
+
+    Returns:
+        Names of the tensors that have no place in the encoder, in the publisher's order.
+
+    Raises:
+        ConfigError: There are no published weights for such an encoder; tensors are missing, or of another shape.
+    """
+    if not encoder.published:
+        raise ConfigError(
+            "no published weights fit such an encoder. Take one whose line in the guide says whose weights it loads, "
+            "with batch norm and in the dimensions of those."
+        )
+    given = {encoder.published_today(name.removeprefix("module.")): name for name in tensors}
+    wanted = {own: _published_name(encoder, own) for own in encoder.state_dict()}
+    # Files older than PyTorch 0.4.1 do not count the batches; no encoder uses the count.
+    wanted = {own: name for own, name in wanted.items() if name in given or not own.endswith(".num_batches_tracked")}
+    missing = [name for name in wanted.values() if name not in given]
+    if missing:
+        raise ConfigError(f"{_some(missing)} missing among the weights. Are they another network's?")
+    first = next(iter(wanted))
+    weights = {own: tensors[given[name]] for own, name in wanted.items()}
+    weights[first] = _fit_colours(weights[first], channels=encoder.state_dict()[first].shape[1])
+    _check_shapes(encoder, weights, wanted)
+    encoder.load_state_dict(weights, strict=False)
+    used = set(wanted.values())
+    return [name for today, name in given.items() if today not in used]
+
+
+def _published_name(encoder: Encoder, own: str) -> str:
+    """Of one of the encoder's tensors."""
+    part, _, tensor = own.rpartition(".")
+    return f"{encoder.published[part]}.{tensor}"
+
+
+def _fit_colours(weight: Tensor, channels: int) -> Tensor:
+    """(O, 3, *K) -> (O, 1, *K) where the encoder takes one channel; others as they are."""
+    return weight.sum(1, keepdim=True) if channels == 1 and weight.shape[1:2] == (3,) else weight
+
+
+def _check_shapes(encoder: Encoder, weights: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
+    own = encoder.state_dict()
+    unlike = [name for name, tensor in weights.items() if tensor.shape != own[name].shape]
+    if unlike:
+        name = unlike[0]
+        given, needed = list(weights[name].shape), list(own[name].shape)
+        raise ConfigError(
+            f"{_some([names[name] for name in unlike])} of another shape than the encoder's: "
+            f"{names[name]} has {given}, the encoder {needed}. "
+            "Are they another network's, or of other channels or `width`?"
+        )
+
+
+def _some(names: list[str]) -> str:
+    """`a, b, c and 5 more are`."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more} {'is' if len(names) == 1 else 'are'}"

@@ -1,0 +1,114 @@
+"""Encoders: the table of those that there are, and the choice of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ctlr.errors import ConfigError, nearest
+from ctlr.specs._value import Value
+
+__all__ = ["ENCODERS", "EncoderPart", "EncoderSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderPart:
+    """What an encoder says of itself; files, messages, plans and pages know nothing else of it, and need no torch."""
+
+    about: str
+    """What it is, and the paper; a line of the guide."""
+    build: str
+    """`module:name` of what makes it: called with `channels`, `ndim` and `width`, it returns an `encoders.Encoder`."""
+    blocks: int
+    """How many it has, the units of copying and freezing."""
+    dimensions: tuple[int, ...] = (2, 3)
+    """Numbers of spatial dimensions that it takes."""
+    scaled_in: tuple[int, ...] = (2, 3)
+    """Those in which `width` multiplies its channels; in the others it has one width."""
+    has_norms: bool = True
+    """Whether there are batch norms for `norm: group` to replace."""
+    published: str = ""
+    """Whose network it is where it has one width, and whose weights `encoders.load_published` reads; else empty."""
+
+    def __post_init__(self) -> None:
+        if self.blocks < 3:
+            raise ConfigError(f"`blocks >= 3` must hold for an encoder; got {self.blocks}.")
+        if not self.dimensions or not set(self.scaled_in) <= set(self.dimensions):
+            told = f"{list(self.scaled_in)} and {list(self.dimensions)}"
+            raise ConfigError(f"`scaled_in` must lie among the `dimensions` of an encoder, one at least; got {told}.")
+        if not all(self.build.partition(":")):
+            raise ConfigError(f"`build` must be `module:name`; got {self.build!r}.")
+
+
+ENCODERS: Mapping[str, EncoderPart] = MappingProxyType({
+    "small_cnn": EncoderPart(
+        build="ctlr.encoders.small_cnn:small_cnn", blocks=4,
+        about="four blocks with 8, 16, 32 and 32 channels, each halving every side: for processors without a GPU",
+    ),
+    "sfcn": EncoderPart(
+        build="ctlr.encoders.sfcn:sfcn", blocks=6, dimensions=(3,), scaled_in=(3,), published="the authors",
+        about="the simple fully convolutional network for brain age (Peng et al. 2021, Medical Image Analysis "
+        "68:101871) without its classifier of age bins",
+    ),
+    "resnet18": EncoderPart(
+        build="ctlr.encoders.resnet:resnet18", blocks=5, scaled_in=(3,), published="torchvision",
+        about="He et al. 2016; the same with 3-D kernels for volumes (Hara et al. 2018)",
+    ),
+    "resnet34": EncoderPart(
+        build="ctlr.encoders.resnet:resnet34", blocks=5, scaled_in=(3,), published="torchvision",
+        about="as `resnet18`, deeper",
+    ),
+    "resnet50": EncoderPart(
+        build="ctlr.encoders.resnet:resnet50", blocks=5, scaled_in=(3,), published="torchvision",
+        about="as `resnet34`, of bottlenecks",
+    ),
+    "vgg11": EncoderPart(
+        build="ctlr.encoders.vgg:vgg11", blocks=5, scaled_in=(3,), published="torchvision",
+        about="Simonyan & Zisserman 2015, with norm layers; averaged over space instead of flattened",
+    ),
+    "vgg16": EncoderPart(
+        build="ctlr.encoders.vgg:vgg16", blocks=5, scaled_in=(3,), published="torchvision",
+        about="as `vgg11`, deeper",
+    ),
+    "densenet121": EncoderPart(
+        build="ctlr.encoders.densenet:densenet121", blocks=5, scaled_in=(3,), published="torchvision",
+        about="Huang et al. 2017",
+    ),
+    "alexnet": EncoderPart(
+        build="ctlr.encoders.alexnet:alexnet", blocks=5, dimensions=(2,), scaled_in=(), has_norms=False,
+        published="torchvision", about="Krizhevsky 2014; averaged over space instead of flattened",
+    ),
+    "squeezenet1_1": EncoderPart(
+        build="ctlr.encoders.squeezenet:squeezenet1_1", blocks=5, dimensions=(2,), scaled_in=(), has_norms=False,
+        published="torchvision", about="Iandola et al. 2016, version 1.1: a small network",
+    ),
+    "efficientnet_lite0": EncoderPart(
+        build="ctlr.encoders.efficientnet_lite:efficientnet_lite0", blocks=5, dimensions=(2,), scaled_in=(2,),
+        published="efficientnet-lite-pytorch",
+        about="Tan & Le 2019, without squeeze-and-excitation and with ReLU6: a network for phones",
+    ),
+})  # fmt: skip
+"""Every encoder by name, the light ones first."""
+
+
+class EncoderSpec(Value):
+    """Which encoder turns images into features."""
+
+    label: str = ""
+    """Filled from the key in the file."""
+    name: str
+    norm: Literal["batch", "group"] = "batch"
+    width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Multiplies the number of channels of every block; the table of encoders says where there are several widths."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.name not in ENCODERS:
+            raise ValueError(f"unknown encoder {self.name!r}. {nearest(self.name, ENCODERS)}")
+        if self.norm == "group" and not ENCODERS[self.name].has_norms:
+            raise ValueError(f"`norm: group` needs norm layers to replace; {self.name} has none. Leave `norm` out")
+        return self
