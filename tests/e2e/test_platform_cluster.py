@@ -241,7 +241,7 @@ def test_a_benchmark_runs_on_a_read_only_root_to_its_report(applied: str) -> Non
 TUNED = (
     TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}").replace("[6, 10]", "[6]")
     .replace("seeds: [0]", "seeds: [1]")  # no study that another test leaves in the workspace
-    + "tuning: {experiments: {scratch: rate.yaml, supervised: rate.yaml}, trials: 2, parallel: 1}\n"
+    + "tuning: {experiments: {scratch: rate.yaml, supervised: rate.yaml}, trials: 2, parallel: 1, share: false}\n"
 )  # fmt: skip
 
 
