@@ -41,7 +41,7 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
     """
     part = specs.ENCODERS[spec.name]
     _check_fit(spec, part, ndim)
-    build = pkgutil.resolve_name(part.build)
+    build = pkgutil.resolve_name(part.build) if isinstance(part.build, str) else part.build
     with seeded(seed):
         encoder: Encoder = build(channels=channels, ndim=ndim, width=spec.width)
     if spec.norm == "group":

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from ctlr.errors import ConfigError, nearest
+from ctlr.specs._tables import Table
 from ctlr.specs._value import Value
 
-__all__ = ["ENCODERS", "EncoderPart", "EncoderSpec"]
+if TYPE_CHECKING:
+    from ctlr.encoders.base import Encoder
+
+__all__ = ["ENCODERS", "AnyEncoder", "EncoderPart", "EncoderSpec", "encoder_kind"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +25,8 @@ class EncoderPart:
 
     about: str
     """What it is, and the paper; a line of the guide."""
-    build: str
-    """`module:name` of what makes it: called with `channels`, `ndim` and `width`, it returns an `encoders.Encoder`."""
+    build: str | Callable[..., Encoder]
+    """What makes it, or its `module:name`: called with `channels`, `ndim` and `width` it returns an encoder."""
     blocks: int
     """How many it has, the units of copying and freezing."""
     dimensions: tuple[int, ...] = (2, 3)
@@ -34,17 +38,24 @@ class EncoderPart:
     published: str = ""
     """Whose network it is where it has one width, and whose weights `encoders.load_published` reads; else empty."""
 
+    plugin: str = ""
+    """Hash of the file that it comes from; empty for a built-in one."""
+
     def __post_init__(self) -> None:
         if self.blocks < 3:
             raise ConfigError(f"`blocks >= 3` must hold for an encoder; got {self.blocks}.")
         if not self.dimensions or not set(self.scaled_in) <= set(self.dimensions):
             told = f"{list(self.scaled_in)} and {list(self.dimensions)}"
             raise ConfigError(f"`scaled_in` must lie among the `dimensions` of an encoder, one at least; got {told}.")
-        if not all(self.build.partition(":")):
+        if isinstance(self.build, str) and not all(self.build.partition(":")):
             raise ConfigError(f"`build` must be `module:name`; got {self.build!r}.")
 
 
-ENCODERS: Mapping[str, EncoderPart] = MappingProxyType({
+def _in_file(module: ModuleType) -> dict[str, EncoderPart]:
+    return {name: part for name, part in getattr(module, "ENCODERS", {}).items() if isinstance(part, EncoderPart)}
+
+
+ENCODERS: Table[EncoderPart] = Table("encoder", {
     "small_cnn": EncoderPart(
         build="ctlr.encoders.small_cnn:small_cnn", blocks=4,
         about="four blocks with 8, 16, 32 and 32 channels, each halving every side: for processors without a GPU",
@@ -91,7 +102,7 @@ ENCODERS: Mapping[str, EncoderPart] = MappingProxyType({
         published="efficientnet-lite-pytorch",
         about="Tan & Le 2019, without squeeze-and-excitation and with ReLU6: a network for phones",
     ),
-})  # fmt: skip
+}, "ctlr.encoders", _in_file)  # fmt: skip
 """Every encoder by name, the light ones first."""
 
 
@@ -112,3 +123,32 @@ class EncoderSpec(Value):
         if self.norm == "group" and not ENCODERS[self.name].has_norms:
             raise ValueError(f"`norm: group` needs norm layers to replace; {self.name} has none. Leave `norm` out")
         return self
+
+
+class PluginEncoderSpec(EncoderSpec):
+    """An encoder of others: the hash of its file is part of what it is."""
+
+    plugin: str
+
+    @model_validator(mode="after")
+    def _is_the_same(self) -> Self:
+        if self.plugin != (now := ENCODERS[self.name].plugin):
+            raise ValueError(f"the file of encoder {self.name!r} has changed: it was {self.plugin} and is {now}")
+        return self
+
+
+def encoder_kind(name: str) -> tuple[type[EncoderSpec], dict[str, str]]:
+    """The class of an encoder's options, and what it takes beside them."""
+    plugin = ENCODERS[name].plugin if name in ENCODERS else ""
+    return (PluginEncoderSpec, {"plugin": plugin}) if plugin else (EncoderSpec, {})
+
+
+def _read(data: Any) -> Any:
+    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+        return data
+    kind, _ = encoder_kind(data["name"])
+    return kind.model_validate(data)
+
+
+AnyEncoder = Annotated[SerializeAsAny[EncoderSpec], BeforeValidator(_read)]
+"""An encoder's options, with the hash of its file where it is not built in."""

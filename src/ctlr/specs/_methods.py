@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from ctlr.specs._data import ViewsSpec
-from ctlr.specs._tables import Table, one_of
+from ctlr.specs._tables import Table, classes_in, one_of
 from ctlr.specs._value import Value
 
 if TYPE_CHECKING:
@@ -323,6 +323,8 @@ METHODS: Table[type[MethodSpec]] = Table(
         "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
         "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
     },
+    "ctlr.methods",
+    classes_in(MethodSpec, "method"),
 )
 """Every method, each in a file of its own."""
 FLOOR = "mean"
