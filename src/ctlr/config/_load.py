@@ -12,19 +12,17 @@ from pydantic import BaseModel, ValidationError
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._document import Document, KeyPath, read_document
 from ctlr.config._explain import explain
-from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Parts, Transfer
-from ctlr.config._published import missing_files
+from ctlr.config._parts import METHOD_KINDS, SECTIONS, Parts, Transfer
 from ctlr.config._rules import broken_rules
 from ctlr.config._unfold import Methods, merged, unfolded
 from ctlr.errors import nearest
 from ctlr.specs import (
+    DATASETS,
     ENCODERS,
-    PUBLISHED,
     DatasetSpec,
     EncoderSpec,
     MethodSpec,
     TaskSpec,
-    TorchvisionSpec,
     Value,
 )
 
@@ -161,18 +159,18 @@ class _Binder:
 
     def _dataset(self, key: str, entry: dict[str, Any]) -> DatasetSpec | None:
         where = ("datasets", key)
-        if not self._known("kind", DATASET_KINDS, where, "kind", entry):
+        if not self._known("kind", DATASETS, where, "kind", entry):
             return None
-        model = DATASET_KINDS[entry["kind"]]
+        model = DATASETS[entry["kind"]]
         entry = self._named("datasets", key, entry)
         if model.ndim == 2:
             entry = merged({"preprocess": {"shape": [32, 32]}}, entry)
-        if key in self._away():
-            return self._value(model, entry, where)
-        if model is TorchvisionSpec:
-            entry = self._published(entry, where)
-        elif "root" in model.model_fields and "root" in entry:
-            entry["root"] = self._placed(entry["root"], Path.is_dir, "folder", (*where, "root"))
+        root = entry.get("root")
+        if model.in_folder() and isinstance(root, str) and key not in self._away():
+            place = self.folder.absolute() / Path(root).expanduser()
+            if fault := model.fault_of_root(entry, place):
+                self.document.fault((*where, "root"), fault)
+            entry = {**entry, "root": str(place)}
         return self._value(model, entry, where)
 
     def _away(self) -> Collection[str]:
@@ -180,17 +178,6 @@ class _Binder:
         platform = self.data.get("platform")
         roots = platform.get("roots") if isinstance(platform, dict) else None
         return roots if isinstance(roots, dict) else ()
-
-    def _published(self, entry: dict[str, Any], where: KeyPath) -> dict[str, Any]:
-        """The entry with an absolute root; files that are missing there are named."""
-        name, root = entry.get("set"), entry.get("root")
-        if not isinstance(root, str):
-            return entry
-        place = self.folder.absolute() / Path(root).expanduser()
-        missing = missing_files(name, place) if isinstance(name, str) and name in PUBLISHED else ""
-        if missing:
-            self.document.fault((*where, "root"), f"{name!r} {missing}")
-        return {**entry, "root": str(place)}
 
     def _task(self, key: str, entry: dict[str, Any]) -> TaskSpec | None:
         return self._value(TaskSpec, self._named("tasks", key, entry), ("tasks", key))

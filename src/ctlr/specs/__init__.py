@@ -16,25 +16,15 @@ from ctlr.specs._baselines import (
     UnchangedSpec,
     shares_task,
 )
-from ctlr.specs._collections import DIGITS, PUBLISHED, PublishedSet
-from ctlr.specs._data import (
-    DATASETS,
-    METRICS,
-    AnyDataset,
-    BidsSpec,
-    CohortSpec,
-    CollectionSpec,
-    DatasetSpec,
-    DataTask,
-    DigitsSpec,
-    ImagesSpec,
-    LeakSpec,
-    PreprocessSpec,
-    SplitSpec,
-    TaskSpec,
-    TorchvisionSpec,
-    ViewsSpec,
-)
+from ctlr.specs._data import METRICS, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec
+from ctlr.specs._datasets import DATASETS, AnyDataset
+from ctlr.specs._datasets.base import DatasetSpec, PreprocessSpec
+from ctlr.specs._datasets.bids import BidsSpec
+from ctlr.specs._datasets.cohort import CohortSpec
+from ctlr.specs._datasets.collection import CollectionSpec
+from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
+from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -162,6 +152,7 @@ __all__ = [
     "layer_label",
     "layer_role",
     "misfits",
+    "missing_files",
     "shares_task",
     "transfers_to_score",
 ]

@@ -72,9 +72,7 @@ class Study(Value):
 
 def placeless(end: DataTask) -> DataTask:
     """The same end of a transfer without the folder that its images lie in."""
-    if "root" not in type(end.data).model_fields:
-        return end
-    return end.model_copy(update={"data": end.data.model_copy(update={"root": ""})})
+    return end.model_copy(update={"data": end.data.at("")})
 
 
 class PretrainSpec(Value):
