@@ -63,6 +63,9 @@ class DatasetSpec(Value):
     meant_for: ClassVar[str] = "images like those it was trained on"
     """What a model that was trained on it is for, as its card says."""
 
+    starter: ClassVar[str] = ""
+    """Opening of a benchmark file to start from, down to its transfers; `$name` and `$root` are filled in."""
+
     @property
     def people(self) -> str:
         """Where equal subject ids of two datasets are one subject for certain, or for certain two: datasets with the

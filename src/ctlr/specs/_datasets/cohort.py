@@ -10,6 +10,25 @@ from ctlr.specs._datasets.base import DatasetSpec
 
 __all__ = ["CohortSpec"]
 
+_STARTER = """\
+# ctlr run $name.yaml
+#
+# A synthetic brain-MRI cohort, so that nothing has to be downloaded: can the age of a brain be learned from few
+# labelled subjects, and does it help to learn their sex first, or to look at unlabelled images?
+name: $name
+description: Age from T1-weighted MRI, few labelled subjects; sex and unlabelled images as the source.
+
+datasets:
+  cohort: {kind: cohort, subjects: 400, seed: 7, preprocess: {spacing: 6, shape: [32, 32, 32]}}
+
+tasks:
+  age: {target: age, kind: regression}
+  sex: {target: sex, kind: classification}
+
+transfers: # source: what may help (leave it out if there is nothing); target: what is wanted
+  - {source: {data: cohort, task: sex}, target: {data: cohort, task: age}}
+"""
+
 
 class CohortSpec(DatasetSpec):
     """A synthetic T1 cohort, grown by CTLR from the MNI152 template and written as BIDS into the workspace."""
@@ -35,6 +54,7 @@ class CohortSpec(DatasetSpec):
     raised_by: ClassVar[str] = "subjects"
     brains: ClassVar[bool] = True
     public: ClassVar[bool] = True
+    starter: ClassVar[str] = _STARTER
     meant_for: ClassVar[str] = "trying CTLR out: the images are synthetic, and nothing follows for real brains"
 
     @property
