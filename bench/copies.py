@@ -90,7 +90,7 @@ def _found(folder: Path) -> Iterator[Row]:
     """How many copies each change hides from the search, and how many people it takes for one another."""
     import nibabel as nib
 
-    from ctlr.data.cohort import write_cohort
+    from ctlr.data.kinds.cohort.growing import write_cohort
     from ctlr.data.neighbours import find_copies
     from ctlr.data.preprocess import preprocess
     from ctlr.specs import BidsSpec, CohortSpec, DigitsSpec, PreprocessSpec

@@ -30,10 +30,11 @@ from nibabel import orientations
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ctlr.data import bids
-from ctlr.data.cohort import Cohort
+from ctlr.data.kinds import bids
+from ctlr.data.kinds.cohort.growing import Cohort
 from ctlr.data.listing import IndexedImage
-from ctlr.data.preprocess import preprocess, volume_row
+from ctlr.data.preprocess import preprocess
+from ctlr.data.rows import volume_row
 from ctlr.data.store import ArrayStore, ArrayWriter, ImageRecord, write_table
 from ctlr.specs import BidsSpec, CohortSpec, PreprocessSpec, StoredArrays
 from ctlr.workspace import Workspace

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from ctlr.config import (
-    TEMPLATES,
     BenchmarkConfig,
     json_schema,
     load,
@@ -535,7 +534,7 @@ def test_rules_hold_for_benchmarks_made_in_python(plain: Path) -> None:
         BenchmarkConfig.model_validate_json(json.dumps(content))
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
+@pytest.mark.parametrize("kind", ["cohort", "bids", "images"])
 def test_a_template_loads_as_it_stands(tmp_path: Path, kind: str) -> None:
     (tmp_path / "my data").mkdir()
     path = tmp_path / "fresh.yaml"

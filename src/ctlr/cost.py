@@ -14,8 +14,6 @@ from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.specs import (
     AnyMethod,
-    CohortSpec,
-    CollectionSpec,
     DatasetSpec,
     EncoderSpec,
     FitSpec,
@@ -106,7 +104,7 @@ def rate_key(
     shape = "x".join(map(str, (data.preprocess.channels, *data.preprocess.shape)))
     kind = method.method if method is not None else ""
     net = f"{encoder.name}*{encoder.width:g}" if encoder is not None else ""
-    source = str(getattr(data, "kind", "")) if stage == "preprocess" else ""
+    source = data.kind if stage == "preprocess" else ""
     return " ".join(filter(None, (stage, source, kind, net, shape)))
 
 
@@ -117,7 +115,7 @@ def costs(
 
     Args:
         plan: What is to be done.
-        sizes: By dataset; those of cohorts and published sets are known without.
+        sizes: By dataset; those whose specs say them are known without.
         seconds_per_image: By `rate_key`: seconds / images of earlier steps. Where a rate is missing, so are seconds.
         left: Identities of the specs that are not finished; None for all.
 
@@ -132,9 +130,9 @@ def costs(
 
 
 def known_sizes(plan: Plan) -> dict[str, Size]:
-    """Of cohorts and published sets, whose specs say them."""
-    known = [data for data in plan.datasets if isinstance(data, CohortSpec | CollectionSpec)]
-    return {data.name: Size(subjects=data.subjects, images=data.subjects) for data in known}
+    """Of datasets whose specs say them."""
+    known = {data.name: data.known_subjects for data in plan.datasets}
+    return {name: Size(subjects=count, images=count) for name, count in known.items() if count is not None}
 
 
 def _cost(planned: list[_Step], seconds_per_image: Mapping[str, float], left: Container[str] | None) -> Cost:

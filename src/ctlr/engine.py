@@ -16,8 +16,8 @@ from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
 from ctlr.specs import (
-    AnyDataset,
     Checkpoint,
+    DatasetSpec,
     PretrainSpec,
     StoredArrays,
     Study,
@@ -76,7 +76,7 @@ def check_device(device: str) -> None:
 
 
 def preprocess_all(
-    datasets: Sequence[AnyDataset], workspace: Workspace, *, workers: int, on_event: Callable[[Event], None]
+    datasets: Sequence[DatasetSpec], workspace: Workspace, *, workers: int, on_event: Callable[[Event], None]
 ) -> dict[str, StoredArrays]:
     """Preprocess every dataset that is not stored yet; another process that is at it is waited for.
 

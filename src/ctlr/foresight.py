@@ -15,14 +15,14 @@ from pathlib import Path
 
 from ctlr.config import BenchmarkConfig
 from ctlr.cost import RUN, Size, search_identity
-from ctlr.data import bids, imagefolder
 from ctlr.data.identity import remembered_identity
 from ctlr.data.listing import Listing
+from ctlr.data.reader import reader_of
 from ctlr.engine import Arrays, jobs_left
 from ctlr.errors import CtlrError
 from ctlr.plan import Plan
 from ctlr.pool import Job, Perform, run_jobs
-from ctlr.specs import BidsSpec, DataTask, ImagesSpec, PretrainSpec, SearchResult, StoredArrays, Study, TransferSpec
+from ctlr.specs import DataTask, PretrainSpec, SearchResult, StoredArrays, Study, TransferSpec
 from ctlr.workspace import Workspace
 
 __all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "work_left"]
@@ -33,16 +33,13 @@ _SPECS: dict[str, type[Study | PretrainSpec | TransferSpec]] = {
 
 
 def listings(plan: Plan) -> dict[str, Listing]:
-    """Images of the plan's folders, by dataset; cohorts and published sets have none.
+    """Images of the plan's datasets, by name; those that are made or read as a whole have none.
 
     Raises:
         DataError: A dataset cannot be listed.
     """
-    found = {}
-    for dataset in plan.datasets:
-        if isinstance(dataset, BidsSpec | ImagesSpec):
-            found[dataset.name] = bids.index(dataset) if isinstance(dataset, BidsSpec) else imagefolder.index(dataset)
-    return found
+    found = {dataset.name: reader_of(dataset).listing() for dataset in plan.datasets}
+    return {name: listing for name, listing in found.items() if listing is not None}
 
 
 def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:

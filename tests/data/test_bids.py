@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ctlr.data.bids import index, mask_beside
+from ctlr.data.kinds.bids import index, mask_beside
 from ctlr.errors import DataError
 from ctlr.specs import BidsSpec
 

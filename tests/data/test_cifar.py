@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published import noise, write_cifar10
 
-from ctlr.data.cifar import read_batch
+from ctlr.data.kinds.torchvision.cifar import read_batch
 from ctlr.errors import DataError
 
 FILE = "cifar-10-batches-py/data_batch_1"

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ctlr.data.cohort import ORIENTATIONS, SITES, Cohort, draw_subject, sex_loadings, write_cohort
-from ctlr.data.synthesis import Nuisance, Renderer, Traits, bspline_weights
-from ctlr.data.template import load_template, notice
+from ctlr.data.kinds.cohort.growing import ORIENTATIONS, SITES, Cohort, draw_subject, sex_loadings, write_cohort
+from ctlr.data.kinds.cohort.synthesis import Nuisance, Renderer, Traits, bspline_weights
+from ctlr.data.kinds.cohort.template import load_template, notice
 from ctlr.errors import DataError
 from ctlr.specs import CohortSpec
 
@@ -226,7 +226,7 @@ def test_the_template_is_probabilities_and_ends_in_zeros() -> None:
 
 def test_the_template_comes_from_the_maps_that_nilearn_ships() -> None:
     pytest.importorskip("nilearn", reason="needs nilearn's copy of MNI152")
-    from ctlr.data.template.derive import derive
+    from ctlr.data.kinds.cohort.template.derive import derive
 
     stored, made = load_template(), derive()
     np.testing.assert_allclose(made["maps"][0] / 255, stored.t1, atol=1.01 / 255)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from published import idx, write_cifar10, write_emnist
 
-from ctlr.config import missing_files
-from ctlr.data.collection import files_of, read_collection
+from ctlr.data.kinds.choosing import Collection
+from ctlr.data.kinds.digits import DigitsReader
+from ctlr.data.kinds.torchvision import TorchvisionReader
 from ctlr.data.preprocess import preprocess
 from ctlr.data.store import ArrayStore
 from ctlr.errors import DataError
-from ctlr.specs import PUBLISHED, DigitsSpec, PreprocessSpec, TorchvisionSpec
+from ctlr.specs import PUBLISHED, CollectionSpec, DigitsSpec, PreprocessSpec, TorchvisionSpec, missing_files
 from ctlr.workspace import Workspace
 
 SMALL = PreprocessSpec(shape=(16, 16), normalise="none")
@@ -22,6 +23,10 @@ def cifar(root: Path, **options: object) -> TorchvisionSpec:
 
 def emnist(root: Path, **options: object) -> TorchvisionSpec:
     return TorchvisionSpec.model_validate({"set": "emnist-balanced", "root": str(root), "preprocess": SMALL, **options})
+
+
+def read_collection(spec: CollectionSpec) -> Collection:
+    return (DigitsReader if isinstance(spec, DigitsSpec) else TorchvisionReader)(spec).collection()
 
 
 # ---------------------------------------------------------------- choosing
@@ -89,7 +94,7 @@ def test_both_domains_of_the_digits_have_one_content_so_that_the_gate_sees_them(
 )
 def test_the_number_of_pictures_is_known_without_reading(options: dict[str, object], subjects: int) -> None:
     spec = DigitsSpec.model_validate(options)
-    assert spec.subjects == subjects
+    assert spec.known_subjects == subjects
     assert len(read_collection(spec).listing.images) == subjects
 
 
@@ -161,7 +166,7 @@ def test_emnist_wants_the_archive_or_its_four_files(tmp_path: Path) -> None:
     assert f"put it, as it is, into {tmp_path}/EMNIST/raw" in message
     write_emnist(tmp_path, "gz")
     assert missing_files("emnist-balanced", tmp_path) == ""
-    assert all(name.endswith(".gz") for name in files_of(emnist(tmp_path))[1])
+    assert all(name.endswith(".gz") for name in TorchvisionReader(emnist(tmp_path)).files()[1])
 
 
 def test_files_without_a_class_that_is_asked_for_are_refused(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from ctlr.data.digits import read_digits, textured
+from ctlr.data.kinds.digits.reading import read_digits, textured
 from ctlr.specs import DIGITS
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from published import emnist_files, idx, write_emnist
 
-from ctlr.data.emnist import read_part
+from ctlr.data.kinds.torchvision.emnist import read_part
 from ctlr.errors import DataError
 from ctlr.specs import PUBLISHED
 
@@ -75,7 +75,7 @@ def test_what_unpacks_to_more_than_the_set_holds_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = emnist_files()
-    monkeypatch.setattr("ctlr.data.emnist._MAX_BYTES", 1000)
+    monkeypatch.setattr("ctlr.data.kinds.torchvision.emnist._MAX_BYTES", 1000)
     (tmp_path / "EMNIST/raw").mkdir(parents=True)
     (tmp_path / f"{IMAGES}.gz").write_bytes(gzip.compress(idx(held[IMAGES])))
     with pytest.raises(DataError, match="more than 1000 bytes"):

@@ -17,7 +17,7 @@ from tiny_bench import Bench
 
 from ctlr.config import load
 from ctlr.data.gate import Gate
-from ctlr.data.identity import cohort_of
+from ctlr.data.kinds.cohort import cohort_of
 from ctlr.data.preprocess import preprocess
 from ctlr.errors import LeakageError
 from ctlr.plan import make_plan

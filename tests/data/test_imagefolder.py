@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ctlr.data.imagefolder import index
+from ctlr.data.kinds.images import index
 from ctlr.errors import DataError
 from ctlr.specs import ImagesSpec
 

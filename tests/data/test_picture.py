@@ -11,8 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ctlr.data.picture import read_picture
+from ctlr.data import picture
 from ctlr.errors import DataError
+
+
+def read_picture(path: Path, *, shape: tuple[int, int], channels: int) -> tuple[np.ndarray, str, tuple[int, int]]:
+    image = picture.read_picture(path)
+    return picture.fitted(image, shape=shape, channels=channels), picture.picture_digest(image), image.size
 
 
 def _save(path: Path, pixels: np.ndarray, **options: object) -> Path:

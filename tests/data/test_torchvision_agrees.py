@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from published import write_cifar10, write_emnist
 
-from ctlr.data.cifar import read_batch
-from ctlr.data.emnist import read_part
+from ctlr.data.kinds.torchvision.cifar import read_batch
+from ctlr.data.kinds.torchvision.emnist import read_part
 from ctlr.encoders.torchvision_cpu import load_torchvision
 from ctlr.specs import PUBLISHED
 

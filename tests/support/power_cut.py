@@ -213,7 +213,7 @@ def cuts(folder: Path, number: int, seed: int, *changes: tuple[str, str]) -> Ite
     import sklearn.metrics  # noqa: F401
     import torch
 
-    import ctlr.data.cohort
+    import ctlr.data.kinds.cohort.growing
     import ctlr.engine
     import ctlr.report.contents
     import ctlr.searches

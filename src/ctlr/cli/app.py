@@ -254,7 +254,7 @@ def report(workspace: Path, output: str) -> None:
 def cohort(out: Path, subjects: int, seed: int, spacing: float, workers: int | None) -> None:
     """Write a synthetic BIDS cohort of T1 images, aged 20 to 80, grown from the MNI152 template."""
     from ctlr.cli.show import counting
-    from ctlr.data.cohort import write_cohort
+    from ctlr.data.kinds.cohort.growing import write_cohort
     from ctlr.specs import CohortSpec
 
     spec = CohortSpec(name=out.name, subjects=subjects, seed=seed, spacing=spacing)

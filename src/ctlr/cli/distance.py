@@ -10,7 +10,7 @@ import rich_click as click
 from ctlr.cli.options import output_option, workspace_option
 
 if TYPE_CHECKING:
-    from ctlr.specs import AnyDataset, StoredArrays, TaskSpec
+    from ctlr.specs import DatasetSpec, StoredArrays, TaskSpec
     from ctlr.transferability.distance import ClassDistances, Classes
     from ctlr.workspace import Workspace
 
@@ -88,7 +88,7 @@ def distance(
         show(_plain(found) | ({"figures": [str(path) for path in drawn]} if drawn else {}), output)
 
 
-def _dataset(place: str, side: int, channels: int) -> tuple[AnyDataset, TaskSpec]:
+def _dataset(place: str, side: int, channels: int) -> tuple[DatasetSpec, TaskSpec]:
     """What a place on the command line names, and the task whose classes are told apart."""
     from ctlr.errors import DataError
     from ctlr.specs import ImagesSpec, PreprocessSpec, TaskSpec
@@ -107,7 +107,7 @@ def _dataset(place: str, side: int, channels: int) -> tuple[AnyDataset, TaskSpec
     return dataset, TaskSpec(target="class", kind="classification")
 
 
-def _of_benchmark(file: Path, name: str) -> tuple[AnyDataset, TaskSpec]:
+def _of_benchmark(file: Path, name: str) -> tuple[DatasetSpec, TaskSpec]:
     from ctlr.config import load
     from ctlr.errors import ConfigError, nearest
 
@@ -122,7 +122,7 @@ def _of_benchmark(file: Path, name: str) -> tuple[AnyDataset, TaskSpec]:
     return config.datasets[name], min(tasks, key=lambda task: task.kind != "classification")
 
 
-def _stored(dataset: AnyDataset, task: TaskSpec, workspace: Workspace) -> tuple[Classes, StoredArrays]:
+def _stored(dataset: DatasetSpec, task: TaskSpec, workspace: Workspace) -> tuple[Classes, StoredArrays]:
     """The images of a dataset, preprocessed, as one row of numbers each."""
     import numpy as np
 

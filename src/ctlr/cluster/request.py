@@ -10,7 +10,7 @@ from typing import Any
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan, make_plan
-from ctlr.specs import BidsSpec, PretrainSpec, Study, fingerprint
+from ctlr.specs import PretrainSpec, Study, fingerprint
 
 __all__ = ["Request", "pods_of", "request_of"]
 
@@ -147,17 +147,16 @@ def _with_roots(config: BenchmarkConfig) -> BenchmarkConfig:
             raise ConfigError(f"platform.roots: there is no dataset {name!r}. {nearest(name, config.datasets)}")
     datasets = {}
     for name, data in config.datasets.items():
-        if "root" not in type(data).model_fields:
+        if not data.in_folder():
             datasets[name] = data
             continue
         if name not in roots:
-            kind = "BIDS folder" if isinstance(data, BidsSpec) else "files"
             raise ConfigError(
-                f"datasets.{name}: pods do not see this machine's folders. Copy its {kind} to the volume "
+                f"datasets.{name}: pods do not see this machine's folders. Copy its {data.lies_as} to the volume "
                 f"{config.platform.volume!r} and say where they lie there: "
                 f"`--set platform.roots.{name}=data/{name}`, below the workspace."
             )
-        datasets[name] = data.model_copy(update={"root": roots[name]})
+        datasets[name] = data.at(roots[name])
     return config.model_copy(update={"datasets": datasets})
 
 

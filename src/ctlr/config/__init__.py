@@ -5,12 +5,10 @@ from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
-from ctlr.config._published import missing_files
-from ctlr.config._templates import TEMPLATES, template
+from ctlr.config._templates import template
 from ctlr.config._tuning import TuningSpec
 
 __all__ = [
-    "TEMPLATES",
     "BenchmarkConfig",
     "Document",
     "End",
@@ -23,7 +21,6 @@ __all__ = [
     "dotted",
     "json_schema",
     "load",
-    "missing_files",
     "public_dump",
     "read_document",
     "resolved_yaml",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -13,9 +14,9 @@ from ctlr.config._rules import broken_rules
 from ctlr.config._tuning import TuningSpec
 from ctlr.specs import (
     AnyDataset,
+    AnyEncoder,
     AnyMethod,
     ComputeSpec,
-    EncoderSpec,
     FinetuneSpec,
     FitSpec,
     LeakSpec,
@@ -25,6 +26,7 @@ from ctlr.specs import (
     Value,
     dns_name,
     fingerprint,
+    use_files,
 )
 
 __all__ = ["BenchmarkConfig", "Frame", "ReportSpec", "TrackingSpec", "TrainingSpec"]
@@ -56,6 +58,11 @@ def _server(text: str) -> str:
             "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment"
         )
     return text
+
+
+def _loaded(files: tuple[str, ...]) -> tuple[str, ...]:
+    use_files(map(Path, files))
+    return files
 
 
 class TrackingSpec(Value):
@@ -93,6 +100,9 @@ class Frame(Value):
     """Of the benchmark: letters a-z, digits and '-'."""
     description: str = ""
     """What it asks, for the report's first lines."""
+    plugins: Annotated[tuple[str, ...], AfterValidator(_loaded)] = ()
+    """Files of Python code beside this one with methods, encoders or kinds of data of your own; see the page on adding
+    one."""
     sample_sizes: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1), AfterValidator(_distinct)]
     """Labelled training subjects of the target, one point of the learning curve each; those who validate come on top:
     20 + 20."""
@@ -119,7 +129,7 @@ class BenchmarkConfig(Frame):
     tasks: dict[str, TaskSpec]
     transfers: tuple[Transfer, ...]
     """What is learned where, and what may help: the target, and the source where there is one."""
-    encoders: dict[str, EncoderSpec]
+    encoders: dict[str, AnyEncoder]
     methods: dict[str, AnyMethod]
 
     @model_validator(mode="after")
@@ -134,9 +144,11 @@ class BenchmarkConfig(Frame):
         return fingerprint(self.model_dump_json(exclude=_INCIDENTAL))
 
 
-_INCIDENTAL: dict[str, Any] = {"description": True, "leaks": True, "tracking": True, "report": True, "platform": True,
-                               "datasets": {"__all__": {"root"}},
-                               "tuning": {"experiments", "warm_start"}}  # fmt: skip
+_INCIDENTAL: dict[str, Any] = {
+    **dict.fromkeys(("description", "plugins", "leaks", "tracking", "report", "platform"), True),
+    "datasets": {"__all__": {"root"}},
+    "tuning": {"experiments", "warm_start"},
+}
 
 
 def parts_of(config: BenchmarkConfig) -> Parts:

@@ -13,13 +13,15 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._layers import LAYER_TRANSFER
-from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Transfer
-from ctlr.specs import BASELINES, ENCODERS, EncoderSpec, TaskSpec, Value
+from ctlr.config._parts import METHOD_KINDS, SECTIONS, Transfer
+from ctlr.specs import BASELINES, DATASETS, ENCODERS, EncoderSpec, TaskSpec, Value
 
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
-_ORDER = ("name", "description", "datasets", "tasks", "transfers", "encoders", "methods", "baselines", "sample_sizes",
-          "seeds", "split", "leaks", "compute", "tuning", "tracking", "report", "platform")  # fmt: skip
+_ORDER = (
+    "name", "description", "plugins", "datasets", "tasks", "transfers", "encoders", "methods", "baselines",
+    "sample_sizes", "seeds", "split", "leaks", "compute", "tuning", "tracking", "report", "platform",
+)  # fmt: skip
 
 
 def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
@@ -69,13 +71,17 @@ _Representer.add_representer(type(None), lambda writer, _: writer.represent_scal
 def _plain(config: BenchmarkConfig) -> dict[str, Any]:
     """Plain data in the order of a file; keys are names, so names are not repeated inside."""
     data = config.model_dump(mode="json")
+    data["plugins"] = [Path(file).name for file in config.plugins]
+    if not data["plugins"]:
+        del data["plugins"]
     for section, field in SECTIONS.items():
         for entry in data[section].values():
             del entry[field]
+            entry.pop("plugin", None)  # its file says it
     for entry in data["methods"].values():
         if not METHOD_KINDS[entry["method"]].trains_network:
             del entry["finetune"]  # no method of its kind may have one
-    return {key: data[key] for key in _ORDER}
+    return {key: data[key] for key in _ORDER if key in data}
 
 
 def _flow_short_lists(value: Any) -> Any:
@@ -100,7 +106,7 @@ _SWEEP: dict[str, Any] = {
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a benchmark file as a person writes it, for editors."""
-    datasets, methods = DATASET_KINDS.values(), METHOD_KINDS.values()
+    datasets, methods = DATASETS.values(), METHOD_KINDS.values()
     models: list[type[Value]] = [Frame, TrainingSpec, Transfer, TaskSpec, EncoderSpec, *datasets, *methods]
     _, schema = models_json_schema([(model, "validation") for model in models])
     definitions: dict[str, Any] = schema["$defs"]
@@ -154,7 +160,7 @@ def _sections() -> dict[str, Any]:
     own_method = {
         "oneOf": [{"allOf": [ref(model.__name__), {"required": ["method"]}]} for model in METHOD_KINDS.values()]
     }
-    datasets = {"oneOf": [ref(model.__name__) for model in DATASET_KINDS.values()]}
+    datasets = {"oneOf": [ref(model.__name__) for model in DATASETS.values()]}
     methods = {key: {"anyOf": [ref(model.__name__), nothing]} for key, model in METHOD_KINDS.items()}
     methods[LAYER_TRANSFER] = {"anyOf": [_networks(ref("FitSpec"), ref("FinetuneSpec")), nothing]}
     encoders: dict[str, Any] = {key: {"anyOf": [ref("EncoderSpec"), nothing]} for key in ENCODERS}

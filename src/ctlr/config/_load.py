@@ -12,20 +12,20 @@ from pydantic import BaseModel, ValidationError
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._document import Document, KeyPath, read_document
 from ctlr.config._explain import explain
-from ctlr.config._parts import DATASET_KINDS, METHOD_KINDS, SECTIONS, Parts, Transfer
-from ctlr.config._published import missing_files
+from ctlr.config._parts import METHOD_KINDS, SECTIONS, Parts, Transfer
 from ctlr.config._rules import broken_rules
 from ctlr.config._unfold import Methods, merged, unfolded
-from ctlr.errors import nearest
+from ctlr.errors import ConfigError, nearest
 from ctlr.specs import (
+    DATASETS,
     ENCODERS,
-    PUBLISHED,
     DatasetSpec,
     EncoderSpec,
     MethodSpec,
     TaskSpec,
-    TorchvisionSpec,
     Value,
+    encoder_kind,
+    use_files,
 )
 
 __all__ = ["load"]
@@ -60,6 +60,7 @@ class _Binder:
 
     def bind(self) -> BenchmarkConfig:
         self._refuse_unknown_sections()
+        self._use_plugins()
         self.methods = unfolded(self.document, self._section("methods"), self._section("encoders"))
         self._shape_tuning()
         frame = self._value(Frame, {key: self.data[key] for key in Frame.model_fields if key in self.data}, ())
@@ -92,6 +93,24 @@ class _Binder:
         for key in self.data:
             if key not in known:
                 self.document.fault((key,), f"unknown key. {nearest(key, known)}")
+
+    def _use_plugins(self) -> None:
+        """Load the files of parts, before anything asks for a part by its name; their places become absolute."""
+        files = self.data.get("plugins")
+        if not isinstance(files, list):
+            return
+        for index, file in enumerate(files):
+            where: KeyPath = ("plugins", index)
+            if not isinstance(file, str) or Path(file).name != file or Path(file).suffix != ".py":
+                rule = "must be the name of a file of Python code that lies beside this one"
+                self.document.fault(where, f"{rule}; got {file!r}. Write e.g. my_methods.py.")
+                continue
+            files[index] = self._placed(file, Path.is_file, "file", where)
+            try:
+                use_files([Path(files[index])])
+            except ConfigError as error:
+                self.document.fault(where, f"{error}")
+        self.document.raise_faults()  # names of parts mean nothing without their files
 
     def _shape_tuning(self) -> None:
         """A lone manifest becomes a list, its path absolute, and a number among the settings the text that it is."""
@@ -161,18 +180,18 @@ class _Binder:
 
     def _dataset(self, key: str, entry: dict[str, Any]) -> DatasetSpec | None:
         where = ("datasets", key)
-        if not self._known("kind", DATASET_KINDS, where, "kind", entry):
+        if not self._known("kind", DATASETS, where, "kind", entry):
             return None
-        model = DATASET_KINDS[entry["kind"]]
+        model = DATASETS[entry["kind"]]
         entry = self._named("datasets", key, entry)
         if model.ndim == 2:
             entry = merged({"preprocess": {"shape": [32, 32]}}, entry)
-        if key in self._away():
-            return self._value(model, entry, where)
-        if model is TorchvisionSpec:
-            entry = self._published(entry, where)
-        elif "root" in model.model_fields and "root" in entry:
-            entry["root"] = self._placed(entry["root"], Path.is_dir, "folder", (*where, "root"))
+        root = entry.get("root")
+        if model.in_folder() and isinstance(root, str) and key not in self._away():
+            place = self.folder.absolute() / Path(root).expanduser()
+            if fault := model.fault_of_root(entry, place):
+                self.document.fault((*where, "root"), fault)
+            entry = {**entry, "root": str(place)}
         return self._value(model, entry, where)
 
     def _away(self) -> Collection[str]:
@@ -181,17 +200,6 @@ class _Binder:
         roots = platform.get("roots") if isinstance(platform, dict) else None
         return roots if isinstance(roots, dict) else ()
 
-    def _published(self, entry: dict[str, Any], where: KeyPath) -> dict[str, Any]:
-        """The entry with an absolute root; files that are missing there are named."""
-        name, root = entry.get("set"), entry.get("root")
-        if not isinstance(root, str):
-            return entry
-        place = self.folder.absolute() / Path(root).expanduser()
-        missing = missing_files(name, place) if isinstance(name, str) and name in PUBLISHED else ""
-        if missing:
-            self.document.fault((*where, "root"), f"{name!r} {missing}")
-        return {**entry, "root": str(place)}
-
     def _task(self, key: str, entry: dict[str, Any]) -> TaskSpec | None:
         return self._value(TaskSpec, self._named("tasks", key, entry), ("tasks", key))
 
@@ -199,7 +207,9 @@ class _Binder:
         where = ("encoders", key)
         if not self._known("encoder", ENCODERS, where, "name", entry):
             return None
-        return self._value(EncoderSpec, {"name": key, **self._named("encoders", key, entry)}, where)
+        entry = {"name": key, **self._named("encoders", key, entry)}
+        kind, beside = encoder_kind(entry["name"])
+        return self._value(kind, entry | beside, where)
 
     def _method(self, label: str, key: str, entry: dict[str, Any], training: Mapping[str, Any]) -> MethodSpec | None:
         where = ("methods", key)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from ctlr.config._tuning import TuningSpec
-from ctlr.specs import DATASETS, METHODS, DatasetSpec, EncoderSpec, MethodSpec, SplitSpec, TaskSpec, Value
+from ctlr.specs import METHODS, DatasetSpec, EncoderSpec, MethodSpec, SplitSpec, TaskSpec, Value
 
-__all__ = ["DATASET_KINDS", "METHOD_KINDS", "SECTIONS", "End", "Parts", "Transfer"]
+__all__ = ["METHOD_KINDS", "SECTIONS", "End", "Parts", "Transfer"]
 
-DATASET_KINDS = cast("Mapping[str, type[DatasetSpec]]", DATASETS)
 METHOD_KINDS = METHODS
 
 SECTIONS = {"datasets": "name", "tasks": "name", "encoders": "label", "methods": "label"}

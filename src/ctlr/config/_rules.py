@@ -24,8 +24,6 @@ from ctlr.specs import (
     BASELINES,
     ENCODERS,
     METHODS,
-    CohortSpec,
-    CollectionSpec,
     EncoderSpec,
     MethodSpec,
 )
@@ -147,7 +145,7 @@ def _pictures_have_classes_only(parts: Parts) -> Iterator[Fault]:
         for side, end in (("source", transfer.source), ("target", transfer.target)):
             task = parts.tasks.get(end.task) if end else None
             data = parts.datasets.get(end.data) if end else None
-            if end is None or task is None or data is None or data.ndim != 2:
+            if end is None or task is None or data is None or not data.classes_only:
                 continue
             if task.target != "class" or task.kind != "classification":
                 yield (
@@ -208,23 +206,23 @@ def _test_set_is_a_share_or_a_number(parts: Parts) -> Iterator[Fault]:
 
 
 def _sizes_fit_the_data(parts: Parts) -> Iterator[Fault]:
-    """Only for cohorts that CTLR grows and published sets: their number is known before anything is read."""
+    """Only of datasets whose number of subjects is known before anything is read."""
     if parts.split is None or not parts.sample_sizes:
         return
     largest, test = max(parts.sample_sizes), parts.split.test
     held = parts.split.n_validation(largest)
     for name in sorted({transfer.target.data for transfer in parts.transfers.values()}):
         data = parts.datasets.get(name)
-        if not isinstance(data, CohortSpec | CollectionSpec):
+        if data is None or data.known_subjects is None:
             continue
-        remedy = f"raise `datasets.{name}.{'subjects' if isinstance(data, CohortSpec) else 'per_class'}`"
-        n_test = round(test * data.subjects) if test < 1 else round(test)
+        remedy = f", or raise `datasets.{name}.{data.raised_by}`" if data.raised_by else ""
+        n_test = round(test * data.known_subjects) if test < 1 else round(test)
         needed = largest + held + n_test
-        if needed > data.subjects:
+        if needed > data.known_subjects:
             yield (
                 ("sample_sizes", parts.sample_sizes.index(largest)),
                 f"{largest} to train, {held} to validate and {n_test} to test need {needed} subjects; "
-                f"{name!r} has {data.subjects}. Lower it, or {remedy}.",
+                f"{name!r} has {data.known_subjects}. Lower it{remedy}.",
             )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import cast
 
 from ctlr.config._document import KeyPath
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import End, Parts
 from ctlr.errors import nearest
-from ctlr.specs import METHODS, AnyDataset, DatasetSpec, DataTask, layer_role, shares_task
+from ctlr.specs import METHODS, DatasetSpec, DataTask, layer_role, shares_task
 
 __all__ = [
     "baselines_have_a_shared_task",
@@ -133,7 +132,7 @@ def _shared(parts: Parts, index: int) -> bool:
         data, task = (parts.datasets.get(end.data), parts.tasks.get(end.task)) if end else (None, None)
         if data is None or task is None:
             return False
-        ends.append(DataTask(data=cast("AnyDataset", data), task=task))
+        ends.append(DataTask(data=data, task=task))
     return shares_task(*ends)
 
 

@@ -13,36 +13,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ctlr.errors import DataError
 
-__all__ = ["fitted", "read_picture"]
+__all__ = ["fitted", "picture_digest", "read_picture"]
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
 """Grey modes of more than 8 bits -> the value that becomes 1."""
 
 
-def read_picture(
-    path: Path, *, shape: Sequence[int], channels: int
-) -> tuple[NDArray[np.float32], str, tuple[int, int]]:
-    """Read a picture, cut its middle to the proportions of `shape`, and resize that with anti-aliasing.
-
-    Pictures are turned as their EXIF tag says, transparent pixels are black, grey ones are repeated for three
-    channels. 8 and 16 bits become 0-1; 32-bit values stay as they are.
-
-    Args:
-        path: The file.
-        shape: (height, width).
-        channels: 1 (luma of coloured pictures) or 3.
-
-    Returns:
-        (channels, height, width), the SHA-256 of the size and the decoded pixels, which is the same for one
-        picture in two lossless formats, and the upright picture's (width, height).
-
-    Raises:
-        DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
-    """
-    image = _decode(path)
-    digest = hashlib.sha256(f"{image.width} {image.height} {image.mode} ".encode() + image.tobytes()).hexdigest()
-    return fitted(image, shape=shape, channels=channels), digest, image.size
+def picture_digest(image: Image.Image) -> str:
+    """SHA-256 of the size and the decoded pixels, which is the same for one picture in two lossless formats."""
+    return hashlib.sha256(f"{image.width} {image.height} {image.mode} ".encode() + image.tobytes()).hexdigest()
 
 
 def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArray[np.float32]:
@@ -74,8 +54,14 @@ def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArra
     return np.ascontiguousarray(np.broadcast_to(values, (channels, height, width)))
 
 
-def _decode(path: Path) -> Image.Image:
-    """The upright picture in mode RGB, or F with 16 bits brought to 0-1."""
+def read_picture(path: Path) -> Image.Image:
+    """Read a picture: turned as its EXIF tag says, in mode RGB, or F with 16 bits brought to 0-1.
+
+    Transparent pixels are black; 32-bit values stay as they are.
+
+    Raises:
+        DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ctlr import __version__
-from ctlr.data.bids import mask_beside
 from ctlr.data.identity import RULES
-from ctlr.data.imagefolder import ENDINGS
+from ctlr.data.kinds.bids import mask_beside
+from ctlr.data.kinds.images import ENDINGS
 from ctlr.data.listing import IndexedImage
 from ctlr.data.normalise import decode, value_range
-from ctlr.data.preprocess import picture_row, volume_row
+from ctlr.data.rows import picture_row, volume_row
 from ctlr.data.store import ArrayStore
 from ctlr.errors import DataError
 from ctlr.specs import Coverage, DataTask, Preparation

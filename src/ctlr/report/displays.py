@@ -88,7 +88,7 @@ def metric_label(task: TaskSpec) -> str:
 
 def gap_name(section: Section) -> str:
     """What predicted minus true is called."""
-    brain = section.target.data.kind in ("bids", "cohort") and section.task.target.lower() == "age"
+    brain = section.target.data.brains and section.task.target.lower() == "age"
     return "Brain-age gap" if brain else "Prediction gap"
 
 

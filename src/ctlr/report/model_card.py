@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,6 @@ from ctlr.report.views import View
 from ctlr.specs import METRICS, DataTask, ModelCard
 
 __all__ = ["best_method", "model_card", "model_records"]
-
-_USES: Mapping[str, str] = {
-    "bids": "research on brain images preprocessed the same way, of people like those it was trained on",
-    "cohort": "trying CTLR out: the images are synthetic, and nothing follows for real brains",
-    "images": "pictures like those it was trained on",
-    "digits": "trying CTLR out: the set is small and its pictures are much alike",
-    "torchvision": "comparing methods: the pictures are small, and much alike inside a class",
-}
 
 
 def model_card(views: Sequence[View], *, title: str, root: Path) -> str:
@@ -104,7 +96,7 @@ def _card(view: View, root: Path) -> str:
            if section.source and cell[0].result.study.source else ""),
         "", "### Intended use", "",
         f"Predicting {markdown(section.task.name)} (column {markdown(section.task.target)}); meant for "
-        f"{_USES[section.target.data.kind]}. It is no medical device: no decision about a person may rest on it.",
+        f"{section.target.data.meant_for}. It is no medical device: no decision about a person may rest on it.",
         "", "### Preparation of images", "", *_preparation(root / chosen.path / "model.json"),
         "", "### Performance on the test set", "", *_performance(view, method), "",
         "### Limits", "", *_limits(view, method), "",

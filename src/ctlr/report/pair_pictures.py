@@ -15,9 +15,8 @@ from ctlr.transferability.pictures import read_pictures
 __all__ = ["PairPictures", "pair_pictures"]
 
 _SHOWN = ("explained-variance", "components-by-class", "tsne-by-class")
-_PUBLISHED = ("cohort", "digits", "torchvision")
-"""Kinds of datasets whose images are public or synthetic. Of others no eigen-image is drawn: with few subjects it is
-nearly a picture of one, and a report travels."""
+"""Of datasets that are not public no eigen-image is drawn: with few subjects it is nearly a picture of one, and a
+report travels."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,6 @@ def _drawn(scores: TransferScores, root: Path, prefix: str) -> tuple[Panel, ...]
     one = scores.source.data.name == scores.target.data.name
     source, target = (end.task.name if one else end.data.name for end in ends)
     found = distance_drawings(read_pictures(root / scores.pictures), source=source, target=target, prefix=prefix)
-    public = all(end.data.kind in _PUBLISHED for end in ends)
+    public = all(end.data.public for end in ends)
     shown = ("eigen-images", *_SHOWN) if public else _SHOWN
     return tuple(found[name] for name in shown if name in found)

@@ -5,26 +5,16 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 """
 
 from ctlr.specs._baselines import shares_task
-from ctlr.specs._collections import DIGITS, PUBLISHED, PublishedSet
-from ctlr.specs._data import (
-    DATASETS,
-    METRICS,
-    AnyDataset,
-    BidsSpec,
-    CohortSpec,
-    CollectionSpec,
-    DatasetSpec,
-    DataTask,
-    DigitsSpec,
-    ImagesSpec,
-    LeakSpec,
-    PreprocessSpec,
-    SplitSpec,
-    TaskSpec,
-    TorchvisionSpec,
-    ViewsSpec,
-)
-from ctlr.specs._encoders import ENCODERS, EncoderPart, EncoderSpec
+from ctlr.specs._data import METRICS, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec
+from ctlr.specs._datasets import DATASETS, AnyDataset
+from ctlr.specs._datasets.base import DatasetSpec, PreprocessSpec
+from ctlr.specs._datasets.bids import BidsSpec
+from ctlr.specs._datasets.cohort import CohortSpec
+from ctlr.specs._datasets.collection import CollectionSpec
+from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
+from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
+from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -56,6 +46,7 @@ from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._results import Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
+from ctlr.specs._tables import PLUGINS, Plugin, Table, named_files, use_files
 from ctlr.specs._transfers import (
     TRANSFER_SCORES,
     ClassTable,
@@ -73,10 +64,12 @@ __all__ = [
     "FLOOR",
     "METHODS",
     "METRICS",
+    "PLUGINS",
     "PUBLISHED",
     "TRANSFER_SCORES",
     "AlgorithmSpec",
     "AnyDataset",
+    "AnyEncoder",
     "AnyMethod",
     "BidsSpec",
     "Checkpoint",
@@ -104,6 +97,7 @@ __all__ = [
     "Objective",
     "Parameter",
     "PlatformSpec",
+    "Plugin",
     "Preparation",
     "PreprocessSpec",
     "PretrainSpec",
@@ -116,6 +110,7 @@ __all__ = [
     "StoredArrays",
     "Study",
     "StudyResult",
+    "Table",
     "TaskSpec",
     "TolerationSpec",
     "TorchvisionSpec",
@@ -128,12 +123,16 @@ __all__ = [
     "Value",
     "ViewsSpec",
     "dns_name",
+    "encoder_kind",
     "epochs_needed",
     "finetune_stages",
     "fingerprint",
     "layer_label",
     "layer_role",
     "misfits",
+    "missing_files",
+    "named_files",
     "shares_task",
     "transfers_to_score",
+    "use_files",
 ]

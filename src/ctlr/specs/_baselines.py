@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctlr.specs._data import CollectionSpec, DataTask, ImagesSpec
+from ctlr.specs._data import DataTask
 
 __all__ = ["shares_task"]
 
@@ -17,13 +17,9 @@ def shares_task(source: DataTask | None, target: DataTask) -> bool:
     first, second = source.data.preprocess, target.data.preprocess
     alike = (first.shape, first.channels) == (second.shape, second.channels)
     asked = [(end.task.target, end.task.kind) for end in (source, target)]
-    return alike and asked[0] == asked[1] and _classes(source) == _classes(target) != ()
+    return alike and asked[0] == asked[1] and _classes(source) == _classes(target) != frozenset()
 
 
-def _classes(end: DataTask) -> frozenset[str] | tuple[()] | None:
-    """Names; None where the column decides, and empty where nothing can be said beforehand."""
-    if end.task.classes is not None:
-        return frozenset(end.task.classes)
-    if isinstance(end.data, CollectionSpec):
-        return frozenset(end.data.classes or end.data.held())
-    return () if isinstance(end.data, ImagesSpec) else None
+def _classes(end: DataTask) -> frozenset[str] | None:
+    """Names that the task keeps, or else as `DatasetSpec.known_classes` has them."""
+    return end.data.known_classes if end.task.classes is None else frozenset(end.task.classes)

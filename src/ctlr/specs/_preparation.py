@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, Self
 
-from ctlr.specs._data import PreprocessSpec
+from ctlr.specs._datasets.base import PreprocessSpec
 from ctlr.specs._value import Value
 
 __all__ = ["Coverage", "Preparation"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ctlr.specs._encoders import EncoderSpec
+from ctlr.specs._encoders import AnyEncoder
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
@@ -142,7 +142,7 @@ class StudyResult(Value):
 class ModelCard(Value):
     """What a model's weights mean: all that is needed to build it again and to use it."""
 
-    encoder: EncoderSpec
+    encoder: AnyEncoder
     channels: int
     ndim: int
     shape: tuple[int, ...]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from ctlr.specs._data import DataTask, SplitSpec
-from ctlr.specs._encoders import EncoderSpec
+from ctlr.specs._encoders import AnyEncoder
 from ctlr.specs._methods import AnyMethod, ComputeSpec, FinetuneSpec, FitSpec, Pretraining
 from ctlr.specs._value import Value, dns_name, fingerprint
 
@@ -28,7 +28,7 @@ class Study(Value):
     source: DataTask | None = None
     """None for methods that use no source."""
     method: AnyMethod
-    encoder: EncoderSpec
+    encoder: AnyEncoder
     n_train: Annotated[int, Field(ge=1)]
     """Labelled target subjects."""
     n_reserved: Annotated[int, Field(ge=1)]
@@ -73,9 +73,7 @@ class Study(Value):
 
 def placeless(end: DataTask) -> DataTask:
     """The same end of a transfer without the folder that its images lie in."""
-    if "root" not in type(end.data).model_fields:
-        return end
-    return end.model_copy(update={"data": end.data.model_copy(update={"root": ""})})
+    return end.model_copy(update={"data": end.data.at("")})
 
 
 class PretrainSpec(Value):
@@ -84,7 +82,7 @@ class PretrainSpec(Value):
     source: DataTask | None
     target: DataTask
     method: AnyMethod
-    encoder: EncoderSpec
+    encoder: AnyEncoder
     n_reserved: int
     seed: int
     split: SplitSpec

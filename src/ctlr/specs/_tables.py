@@ -121,7 +121,7 @@ class Table(Mapping[str, T], Generic[T]):
 def stamped(part: Any, plugin: Plugin) -> Any:
     """The part with the hash of its file among its values: identities and stored results then hold it."""
     if isinstance(part, type) and issubclass(part, Value):
-        stamp: Any = Literal[plugin.sha256]  # type: ignore[valid-type]
+        stamp: Any = Literal[plugin.sha256]
         return create_model(part.__name__, __base__=part, __module__=part.__module__, plugin=(stamp, plugin.sha256))
     return replace(part, plugin=plugin.sha256)
 
@@ -163,7 +163,7 @@ def _module(file: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 (whatever the user's code raises is told with its place)
+    except Exception as error:
         del sys.modules[name]
         raise ConfigError(_told(path, error)) from error
     return module
@@ -184,7 +184,9 @@ def _loaded(entry: EntryPoint) -> Any:
         return entry.load()
     except Exception as error:
         name = _package(entry).name
-        raise ConfigError(f"{name}: {entry.value} does not load: {type(error).__name__}: {error}. Remove it.") from error
+        raise ConfigError(
+            f"{name}: {entry.value} does not load: {type(error).__name__}: {error}. Remove it."
+        ) from error
 
 
 def _package(entry: EntryPoint) -> Plugin:

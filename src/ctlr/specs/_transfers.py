@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ctlr.specs._data import DataTask, SplitSpec
-from ctlr.specs._encoders import EncoderSpec
+from ctlr.specs._encoders import AnyEncoder
 from ctlr.specs._methods import ComputeSpec
 from ctlr.specs._studies import PretrainSpec, Study, placeless
 from ctlr.specs._value import Value, fingerprint
@@ -66,7 +66,7 @@ class TransferScores(Value):
     """Neither says where its images lie."""
     n_train: int
     seed: int
-    encoder: EncoderSpec | None = None
+    encoder: AnyEncoder | None = None
     """None for distances between images."""
     pretraining: str = ""
     """Identity of the pretraining that was scored; empty for distances between images."""

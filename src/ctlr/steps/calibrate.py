@@ -60,7 +60,7 @@ def measure(plan: Plan, sizes: Mapping[str, Size], device: str = "cpu") -> dict[
 
     Args:
         plan: What is to be done.
-        sizes: By dataset; those of cohorts and published sets are known without.
+        sizes: By dataset; those whose specs say them are known without.
         device: cpu or cuda.
     """
     sizes = known_sizes(plan) | dict(sizes)

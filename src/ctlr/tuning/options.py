@@ -78,7 +78,7 @@ def parse_validation(text: str) -> Resampling:
 def known_options(study: Study) -> dict[str, Path]:
     """Every option that a search can set for a study: address, and where it stands in the study."""
     method = type(study.method)
-    own = {"label", "method", "finetune", "pretrain"}
+    own = {"label", "method", "finetune", "pretrain", "plugin"}
     found = {f"method.{name}": ("method", *path) for name, path in _leaves(method, leave_out=own)}
     for stage in ("pretrain", "finetune"):
         if stage in method.model_fields and method.trains_network:
@@ -86,7 +86,7 @@ def known_options(study: Study) -> dict[str, Path]:
             assert model is not None
             unused = {"refit"} if method.pretrains else {"refit", *_UNFROZEN}
             found |= {f"{stage}.{name}": ("method", stage, *path) for name, path in _leaves(model, leave_out=unused)}
-    leaves = _leaves(type(study.encoder), leave_out={"label", "name"})
+    leaves = _leaves(type(study.encoder), leave_out={"label", "name", "plugin"})
     return found | {f"encoder.{name}": ("encoder", *path) for name, path in leaves}
 
 

@@ -19,8 +19,8 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from ctlr import __version__
-from ctlr.data.synthesis import Nuisance, Renderer, Site, Traits
-from ctlr.data.template import notice
+from ctlr.data.kinds.cohort.synthesis import Nuisance, Renderer, Site, Traits
+from ctlr.data.kinds.cohort.template import notice
 from ctlr.durable import flush_folder
 from ctlr.errors import DataError
 from ctlr.specs import CohortSpec

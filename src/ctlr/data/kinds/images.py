@@ -8,16 +8,27 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
+from ctlr.data.reader import FileReader
 from ctlr.errors import DataError
 from ctlr.specs import ImagesSpec
 
-__all__ = ["ENDINGS", "index"]
+__all__ = ["ENDINGS", "ImagesReader", "index"]
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File names that count as pictures, in lower case."""
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
+
+
+class ImagesReader(FileReader):
+    """Reads the pictures of a folder."""
+
+    spec: ImagesSpec
+
+    def index(self) -> Listing:
+        """List the pictures."""
+        return index(self.spec)
 
 
 def index(spec: ImagesSpec) -> Listing:

@@ -14,14 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
-from ctlr.data.tsv import number, read_table
+from ctlr.data.reader import FileReader
+from ctlr.data.tsv import read_table
 from ctlr.errors import DataError
 from ctlr.specs import BidsSpec
 
-__all__ = ["index", "mask_beside", "number"]
+__all__ = ["BidsReader", "index", "mask_beside"]
 
 _ENDINGS = (".nii.gz", ".nii")
 _UNITS = re.compile(r"[A-Za-z0-9 ./^%*µ°²³-]{1,20}")
+
+
+class BidsReader(FileReader):
+    """Reads the volumes of a BIDS folder."""
+
+    spec: BidsSpec
+
+    def index(self) -> Listing:
+        """List the T1-weighted images."""
+        return index(self.spec)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Derive the embedded template from the MNI152 maps that nilearn ships.
 
-Run where nilearn is installed (CTLR itself does not need it): `python -m ctlr.data.template.derive`.
+Run where nilearn is installed (CTLR itself does not need it): `python -m ctlr.data.kinds.cohort.template.derive`.
 It rewrites `maps.npz` beside this file. See NOTICE for the maps' origin and licence.
 """
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from ctlr.data.template import Template, load_template
+from ctlr.data.kinds.cohort.template import Template, load_template
 
 __all__ = ["FIELD_OF_VIEW", "Nuisance", "Renderer", "Site", "Traits", "bspline_weights"]
 

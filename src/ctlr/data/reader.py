@@ -1,0 +1,153 @@
+"""What reads a kind of data: the promises, and what all kinds share whose images lie in files of their own."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ctlr.data.listing import IndexedImage, Listing
+from ctlr.specs import DatasetSpec
+from ctlr.workspace import Workspace
+
+if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
+    from PIL import Image
+
+    from ctlr.data.nifti import Volume
+    from ctlr.data.rows import Row
+
+__all__ = ["FileReader", "Images", "Progress", "Reader", "reader_of"]
+
+Progress = Callable[[int, int], None]
+"""Told (done, in all)."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """A dataset that is ready to be read."""
+
+    listing: Listing
+    """Its images in the order in which they are stored."""
+    row: Callable[[IndexedImage], Row]
+    """Reads and preprocesses one of them, from any thread; raises DataError, without the file's name."""
+
+
+class Reader(Protocol):
+    """Reads a dataset of one kind. It is made of its spec, and of the listing where that is known already.
+
+    Contract: what is read depends on the content of `files` and on the spec's options alone, neither on where the
+    dataset lies nor on what it is called. No message and no listing tells a folder above it. Loading the module and
+    all methods but `open` take neither torch nor, as `ctlr plan` waits for them, numpy.
+    """
+
+    def listing(self) -> Listing | None:
+        """What the dataset holds, by names and tables alone; read once, however often it is asked for.
+
+        None where images would have to be opened or made for it: the spec says `known_subjects` then.
+
+        Raises:
+            DataError: The dataset cannot be listed. Faults of single images are part of the listing instead.
+        """
+        ...
+
+    def files(self) -> tuple[Path, list[str]]:
+        """Folder and files, relative to it, whose content decides what is read; no file where the spec alone does.
+
+        Raises:
+            DataError: One is missing.
+        """
+        ...
+
+    def content(self, digests: Mapping[str, str]) -> tuple[str, ...]:
+        """All that decides the stored images, as texts that become their fingerprint.
+
+        Args:
+            digests: Of each of `files`.
+        """
+        ...
+
+    def open(self, workspace: Workspace, *, workers: int = 1, progress: Progress | None = None) -> Images:
+        """Make the images ready.
+
+        Args:
+            workspace: Keeps what has to be made for it.
+            workers: Threads.
+            progress: Called while images are made.
+
+        Raises:
+            DataError: The dataset cannot be used.
+        """
+        ...
+
+
+def reader_of(dataset: DatasetSpec, listing: Listing | None = None) -> Reader:
+    """What reads a dataset, found by its kind.
+
+    Args:
+        dataset: Which one.
+        listing: Of it, where it is known already.
+    """
+    made = pkgutil.resolve_name(dataset.reader) if isinstance(dataset.reader, str) else dataset.reader
+    return cast("Reader", made(dataset, listing))
+
+
+class FileReader:
+    """Reads images that lie in files of their own below a root.
+
+    A kind adds `index`; where its files are neither NIfTI volumes nor pictures, `volume` or `picture` too.
+    """
+
+    def __init__(self, spec: DatasetSpec, listing: Listing | None = None) -> None:
+        self.spec = spec
+        self._listing = listing
+
+    def index(self) -> Listing:
+        """List the images."""
+        raise NotImplementedError
+
+    def volume(self, path: Path) -> Volume:
+        """Read a volume, or a mask of the brain."""
+        from ctlr.data.nifti import read_volume
+
+        return read_volume(path)
+
+    def picture(self, path: Path) -> Image.Image:
+        """Read a picture: upright, in mode RGB, L or F."""
+        from ctlr.data.picture import read_picture
+
+        return read_picture(path)
+
+    def listing(self) -> Listing:
+        """As it was given, or indexed."""
+        if self._listing is None:
+            self._listing = self.index()
+        return self._listing
+
+    def files(self) -> tuple[Path, list[str]]:
+        """Images and masks."""
+        listing = self.listing()
+        return listing.root, [file for image in listing.images for file in (image.file, image.mask) if file]
+
+    def content(self, digests: Mapping[str, str]) -> tuple[str, ...]:
+        """The options, each image with its cells, and what keeps others out."""
+        listing = self.listing()
+        images = [
+            [image.subject, image.session, image.file, digests[image.file], digests.get(image.mask or "", ""),
+             sorted(image.columns.items())]
+            for image in listing.images
+        ]  # fmt: skip
+        others = [[str(fault) for fault in listing.faults], listing.units]
+        return self.spec.model_dump_json(exclude={"name", "root"}), json.dumps(images), json.dumps(others)
+
+    def open(self, workspace: Workspace, *, workers: int = 1, progress: Progress | None = None) -> Images:
+        """Files need no more than their listing."""
+        from ctlr.data.rows import picture_row, volume_row
+
+        listing, options = self.listing(), self.spec.preprocess
+        if self.spec.ndim == 2:
+            return Images(listing, partial(picture_row, root=listing.root, options=options, read=self.picture))
+        return Images(listing, partial(volume_row, root=listing.root, options=options, read=self.volume))

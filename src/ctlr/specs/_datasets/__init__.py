@@ -1,0 +1,33 @@
+"""Kinds of data: one home each, and the table that names them.
+
+A home says what a benchmark file may write of its kind and answers what the rest of CTLR asks of it (`base`); what
+reads it is named there and lies in `ctlr.data.kinds`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from ctlr.specs._datasets.base import DatasetSpec
+from ctlr.specs._tables import Table, classes_in, one_of
+
+__all__ = ["DATASETS", "AnyDataset"]
+
+DATASETS: Table[type[DatasetSpec]] = Table(
+    "kind",
+    {
+        "bids": "ctlr.specs._datasets.bids:BidsSpec",
+        "images": "ctlr.specs._datasets.images:ImagesSpec",
+        "cohort": "ctlr.specs._datasets.cohort:CohortSpec",
+        "torchvision": "ctlr.specs._datasets.torchvision:TorchvisionSpec",
+        "digits": "ctlr.specs._datasets.digits:DigitsSpec",
+    },
+    "ctlr.data",
+    classes_in(DatasetSpec, "kind"),
+)
+"""By `kind`."""
+
+AnyDataset = Annotated[SerializeAsAny[DatasetSpec], BeforeValidator(one_of(DATASETS, "kind"))]
+"""A dataset of any kind in the table; it is written with all options of its kind."""

@@ -1,0 +1,107 @@
+"""What every kind of data has in common, and what the rest of CTLR asks of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from ctlr.specs._value import Value
+
+__all__ = ["DatasetSpec", "PreprocessSpec"]
+
+
+class PreprocessSpec(Value):
+    """How one dataset's images become one array."""
+
+    shape: Annotated[tuple[Annotated[int, Field(ge=8, le=1024)], ...], Field(min_length=2, max_length=3)] = (32, 32, 32)
+    """Voxels or pixels a side after cropping and padding: three numbers for volumes, two for pictures."""
+    spacing: Annotated[float, Field(gt=0)] = 6.0
+    """Edge of a voxel in mm after resampling; not used for pictures."""
+    normalise: Literal["zscore", "percentile", "none"] = "zscore"
+    """Per image: zscore of the voxels inside the brain (mask or foreground), or 1st-99th percentile onto 0-1."""
+    dtype: Literal["float16", "uint8"] = "float16"
+    """How values are stored; uint8 keeps the range -4..4 (zscore) or 0..1 in 256 steps."""
+    channels: Literal[1, 3] = 1
+    """Channels of pictures; grey ones are repeated."""
+    on_bad_subject: Literal["stop", "exclude"] = "stop"
+    """What an unusable image does: stop the run, or be listed and left out."""
+
+
+class DatasetSpec(Value):
+    """A source of subjects with images; each kind of data is a subclass, listed in `DATASETS`.
+
+    A kind adds `kind: Literal["its name"] = "its name"`, its options, and `reader`. All else that is asked of it stands
+    below, with the answer of a folder of volumes of which nothing is known beforehand. Its options decide its
+    fingerprint in the order in which they stand: later ones go to the end.
+    """
+
+    name: str = ""
+    """Filled from the key in the file."""
+    preprocess: PreprocessSpec = PreprocessSpec()
+    if TYPE_CHECKING:  # a field here would come before those of `CollectionSpec`, and change fingerprints
+        kind: str
+
+    reader: ClassVar[Any]
+    """What reads it, a `ctlr.data.reader.Reader`: its class, or `module:class`, loaded only when something is read."""
+    ndim: ClassVar[int] = 3
+    """Sides of an image: 3 for volumes, 2 for pictures."""
+    apart: ClassVar[bool] = False
+    """Whether the way it came about rules out that one image lies in it twice: no copy is looked for inside it then."""
+    classes_only: ClassVar[bool] = False
+    """Whether nothing is told of an image but its class, in a column `class`."""
+    raised_by: ClassVar[str] = ""
+    """Option that raises `known_subjects`."""
+    lies_as: ClassVar[str] = "files"
+    """What lies in its folder, to end `Copy its`."""
+    brains: ClassVar[bool] = False
+    """Whether its images show brains: what is predicted above the true age is then called so."""
+    public: ClassVar[bool] = False
+    """Whether a report may show what its images have in common: they are published, or show nobody."""
+    meant_for: ClassVar[str] = "images like those it was trained on"
+    """What a model that was trained on it is for, as its card says."""
+
+    starter: ClassVar[str] = ""
+    """Opening of a benchmark file to start from, down to its transfers; `$name` and `$root` are filled in."""
+
+    @property
+    def people(self) -> str:
+        """Where equal subject ids of two datasets are one subject for certain, or for certain two: datasets with the
+        same word share their subjects, others do not. Empty where only the tables can tell."""
+        return ""
+
+    @property
+    def known_subjects(self) -> int | None:
+        """Subjects, each with one image, where their number is known before anything is read."""
+        return None
+
+    @property
+    def known_classes(self) -> frozenset[str] | None:
+        """Names of its classes where they are known before anything is read; empty where nothing can be said of them.
+        None where the column decides: one name then means the same classes in all datasets."""
+        return None
+
+    @classmethod
+    def in_folder(cls) -> bool:
+        """Whether it lies in a folder, which its option `root` names."""
+        return "root" in cls.model_fields
+
+    @classmethod
+    def fault_of_root(cls, options: Mapping[str, Any], place: Path) -> str:
+        """Why a place cannot be its `root`, with the remedy; empty where it can.
+
+        Args:
+            options: As the user wrote them, `root` a text and all others not checked yet.
+            place: The absolute path of that `root`.
+        """
+        return "" if place.is_dir() else f"there is no folder {options['root']!r}. Relative ones start at this file."
+
+    def at(self, root: str) -> Self:
+        """The same dataset in another folder; as it is where it lies in none."""
+        return self.model_copy(update={"root": root}) if self.in_folder() else self
+
+    def to_time(self, count: int) -> Self | None:
+        """What is preprocessed to time some of its images; None where it is read as a whole, too long for a trial."""
+        return self

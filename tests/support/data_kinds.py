@@ -1,0 +1,79 @@
+"""A small dataset of each kind, made on the fly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from npy_kind import NpySpec
+from PIL import Image
+from published import write_emnist
+
+from ctlr.specs import (
+    BidsSpec,
+    CohortSpec,
+    DatasetSpec,
+    DigitsSpec,
+    ImagesSpec,
+    PreprocessSpec,
+    TorchvisionSpec,
+)
+
+__all__ = ["EXAMPLES", "FLAT", "SOLID"]
+
+FLAT = PreprocessSpec(shape=(16, 16), channels=3, normalise="percentile", dtype="uint8")
+SOLID = PreprocessSpec(shape=(16, 16, 16), spacing=3.0, on_bad_subject="exclude")
+
+
+def _bids(folder: Path) -> BidsSpec:
+    """Two subjects with an image, in files whose bytes no library decides, and one without."""
+    rng = np.random.default_rng(0)
+    for number in (1, 2):
+        path = folder / f"sub-{number}/ses-1/anat/sub-{number}_ses-1_desc-preproc_T1w.nii"
+        path.parent.mkdir(parents=True)
+        voxels = rng.integers(1, 1000, (16, 16, 16)).astype(np.int16)
+        path.write_bytes(nib.Nifti1Image(voxels, np.diag([3.0, 3.0, 3.0, 1.0])).to_bytes())
+    (folder / "participants.tsv").write_text("participant_id\tage\n1\t20\n2\t30\n3\t40\n")
+    (folder / "participants.json").write_text('{"age": {"Units": "years"}}')
+    return BidsSpec(name="scans", root=str(folder), session="1", desc="preproc", mask=False, preprocess=SOLID)
+
+
+def _images(folder: Path) -> ImagesSpec:
+    rng = np.random.default_rng(0)
+    for file in ("train/cat/1.bmp", "train/dog/2.bmp", "test/cat/3.bmp"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / file)
+    return ImagesSpec(name="pictures", root=str(folder), preprocess=FLAT)
+
+
+def _cohort(folder: Path) -> CohortSpec:
+    return CohortSpec(name="grown", subjects=3, seed=5, spacing=8.0, overlap=0.25, preprocess=SOLID)
+
+
+def _torchvision(folder: Path) -> TorchvisionSpec:
+    write_emnist(folder)
+    return TorchvisionSpec(
+        name="letters", set="emnist-balanced", root=str(folder), classes=("A", "B"), per_class=4, preprocess=FLAT
+    )
+
+
+def _digits(folder: Path) -> DigitsSpec:
+    return DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT)
+
+
+def _npy(folder: Path) -> NpySpec:
+    rng = np.random.default_rng(0)
+    for number in (1, 2, 3):
+        np.save(folder / f"sub-{number}.npy", rng.integers(1, 1000, (16, 16, 16)).astype(np.int16))
+    table = {f"sub-{number}": {"age": str(20 + number)} for number in (1, 2, 3)}
+    (folder / "subjects.json").write_text(json.dumps(table))
+    return NpySpec(name="arrays", root=str(folder), preprocess=SOLID)
+
+
+EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
+    "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits, "npy": _npy,
+}  # fmt: skip
+"""By kind: fills an empty folder where the dataset lies in one."""
