@@ -46,6 +46,8 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
     _check_tuning(config)
     recorded, notices = _with_records(config)
     portable, manifests = _with_manifests(_with_roots(recorded))
+    manifests |= {Path(file).name: Path(file).read_text() for file in config.plugins}
+    portable = portable.model_copy(update={"plugins": tuple(Path(file).name for file in config.plugins)})
     arguments: dict[str, Any] = {
         "benchmark": portable.model_dump_json(exclude={"platform"}),
         "workspace": config.platform.workspace,
@@ -53,6 +55,8 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
         "workers": config.platform.processes,
     }
     if study:
+        if config.plugins:
+            raise ConfigError("plugins: their files travel with a whole benchmark alone. Submit without `--study`.")
         return Request(
             pipeline="transfer", arguments=arguments | {"study": study}, pods=_pods_of_one(plan, study), notices=notices
         )

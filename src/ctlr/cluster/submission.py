@@ -1,7 +1,7 @@
 """A submitted benchmark in the workspace: what its steps hand to one another beside the results themselves.
 
 submissions/<id>/benchmark.json     the benchmark, folders and manifests placed in the volume
-submissions/<id>/manifests/         Katib manifests of a tuned benchmark
+submissions/<id>/manifests/         Katib manifests of a tuned benchmark, and files with parts of one's own
 submissions/<id>/arrays/<name>      stored arrays of a dataset, or why there are none
 submissions/<id>/searches/<group>   what a group of searches found
 submissions/<id>/faults/<name>      why a pretraining failed
@@ -104,26 +104,40 @@ def submitted(benchmark: str, manifests: Mapping[str, str], workspace: Workspace
 
     Args:
         benchmark: `BenchmarkConfig` as JSON; datasets' folders lie below the workspace, and manifests go by name.
-        manifests: Katib manifests by that name.
+        manifests: Katib manifests by that name, and the benchmark's plug-ins by theirs.
         workspace: Where to.
 
     Raises:
         ConfigError: The benchmark breaks a rule, or a manifest is missing.
     """
-    try:
-        config = BenchmarkConfig.model_validate_json(benchmark)
-    except ValidationError as error:
-        faults = "\n".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ConfigError(f"The benchmark breaks a rule: {faults}\nSubmit its file with `ctlr submit`.") from error
-    name = f"{config.name}-{fingerprint(benchmark, json.dumps(dict(manifests), sort_keys=True))[:10]}"
+    plain = _mapping(benchmark)
+    digest = fingerprint(benchmark, json.dumps(dict(manifests), sort_keys=True))
+    name = f"{dns_name(str(plain.get('name')), 40)}-{digest[:10]}"
     folder = workspace.folder(KIND, name)
     with disk_faults_named(folder):
         (folder / "manifests").mkdir(parents=True, exist_ok=True)
     for file, text in manifests.items():
         write_aside(folder / "manifests" / Path(file).name, text.encode())
+    # Their files have to lie there before anything asks for their parts.
+    if plugins := plain.get("plugins"):
+        benchmark = json.dumps(plain | {"plugins": [str(folder / "manifests" / Path(file).name) for file in plugins]})
+    try:
+        config = BenchmarkConfig.model_validate_json(benchmark)
+    except ValidationError as error:
+        faults = "\n".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ConfigError(f"The benchmark breaks a rule: {faults}\nSubmit its file with `ctlr submit`.") from error
     placed = _placed(config, workspace.root, folder / "manifests", manifests)
     write_aside(folder / "benchmark.json", placed.model_dump_json().encode())
     return Submission(workspace, name)
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """A text's JSON object, of which nothing has been checked yet; empty where it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _placed(config: BenchmarkConfig, root: Path, folder: Path, manifests: Mapping[str, str]) -> BenchmarkConfig:

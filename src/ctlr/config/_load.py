@@ -107,9 +107,10 @@ class _Binder:
                 continue
             files[index] = self._placed(file, Path.is_file, "file", where)
             try:
-                use_files([Path(files[index])])
+                if Path(files[index]).is_file():
+                    use_files([Path(files[index])])
             except ConfigError as error:
-                self.document.fault(where, f"{error}")
+                self.document.fault(where, str(error))
         self.document.raise_faults()  # names of parts mean nothing without their files
 
     def _shape_tuning(self) -> None:

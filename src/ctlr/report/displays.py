@@ -23,7 +23,7 @@ from ctlr.report.tables import (
     ScoreRow,
     SplitRow,
 )
-from ctlr.specs import METHODS, METRICS, StudyResult, TaskSpec
+from ctlr.specs import METRICS, StudyResult, TaskSpec
 
 __all__ = [
     "METRIC_WORDS",
@@ -154,7 +154,7 @@ def _count(value: int) -> str:
 def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table:
     """Every method in words, in the given order of labels."""
     methods = {result.study.method.label: result.study.method for result in results}
-    words = {label: (METHODS[methods[label].method].__doc__ or "").splitlines()[0] for label in order}
+    words = {label: methods[label].about() for label in order}
     views = {label: methods[label].views_words for label in order}
     refits = {label: "yes" if methods[label].finetune.refit else "no" for label in order}
     return Table(

@@ -66,7 +66,7 @@ class Table(Mapping[str, T], Generic[T]):
         self._places: dict[str, T | str] = dict(builtin)
         self._group, self._parts_in = group, parts_in
         self._plugins: dict[str, Plugin] = {}
-        self._asked: tuple[str, ...] | None = None
+        self._asked: tuple[tuple[str, Plugin], ...] | None = None
 
     def __getitem__(self, name: str) -> T:
         place = self._places.get(name)
@@ -95,7 +95,7 @@ class Table(Mapping[str, T], Generic[T]):
 
     def _look_further(self) -> None:
         """Take in what packages and files bring."""
-        files = named_files()
+        files = tuple((file, plugin_of(Path(file))) for file in named_files())
         if self._asked == files:
             return
         self._asked = files
@@ -104,10 +104,9 @@ class Table(Mapping[str, T], Generic[T]):
         self._plugins.clear()
         for entry in entry_points(group=self._group):
             self._add(entry.name, _loaded(entry), _package(entry))
-        for file in files:
-            module = _module(file)
-            for name, part in self._parts_in(module).items():
-                self._add(name, part, plugin_of(Path(file)))
+        for file, plugin in files:
+            for name, part in self._parts_in(_module(file, plugin)).items():
+                self._add(name, part, plugin)
 
     def _add(self, name: str, part: Any, plugin: Plugin) -> None:
         if name in self._places:
@@ -122,7 +121,10 @@ def stamped(part: Any, plugin: Plugin) -> Any:
     """The part with the hash of its file among its values: identities and stored results then hold it."""
     if isinstance(part, type) and issubclass(part, Value):
         stamp: Any = Literal[plugin.sha256]
-        return create_model(part.__name__, __base__=part, __module__=part.__module__, plugin=(stamp, plugin.sha256))
+        return create_model(
+            part.__name__, __base__=part, __module__=part.__module__, __doc__=part.__doc__,
+            plugin=(stamp, plugin.sha256),
+        )  # fmt: skip
     return replace(part, plugin=plugin.sha256)
 
 
@@ -138,7 +140,7 @@ def use_files(files: Iterable[Path]) -> None:
     known, files = list(named_files()), list(files)
     os.environ[PLUGINS] = os.pathsep.join(dict.fromkeys([*known, *(str(file.absolute()) for file in files)]))
     for file in files:
-        _module(str(file.absolute()))
+        _module(str(file.absolute()), plugin_of(file))
 
 
 def named_files() -> tuple[str, ...]:
@@ -147,18 +149,27 @@ def named_files() -> tuple[str, ...]:
 
 
 def plugin_of(file: Path) -> Plugin:
-    """A file as the place where parts come from."""
-    return Plugin(file.name, fingerprint(file.read_text())[:16])
+    """A file as the place where parts come from.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return Plugin(file.name, fingerprint(file.read_text())[:16])
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file.name}: cannot be read as Python code ({error}). Put it beside the benchmark."
+        ) from error
 
 
 @cache
-def _module(file: str) -> ModuleType:
-    """The module of a file, executed once a process."""
+def _module(file: str, plugin: Plugin) -> ModuleType:
+    """The module of a file, executed once a process and version."""
     path = Path(file)
-    name = f"ctlr_plugin_{path.stem}_{fingerprint(file)[:8]}"
+    name = f"ctlr_plugin_{path.stem}_{fingerprint(file, plugin.sha256)[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ConfigError(f"{path.name}: is no file of Python code. Name one beside the benchmark, e.g. my_methods.py.")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

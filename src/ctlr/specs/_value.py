@@ -43,6 +43,11 @@ class Value(BaseModel):
         defer_build=True,
     )
 
+    @classmethod
+    def about(cls) -> str:
+        """The first line of what it says of itself."""
+        return next(iter((cls.__doc__ or "").strip().splitlines()), "")
+
     def identity(self) -> str:
         """Digest of the content, in field order; 24 hexadecimal digits."""
         return fingerprint(self.model_dump_json())
