@@ -28,7 +28,9 @@ def head(net: Encoder, outputs: int) -> nn.Module:
 def with_views(kind: type[MethodSpec]) -> MethodSpec:
     """A method with its defaults, its images seen through views."""
     stages = {name: {"views": {}} for name in ("pretrain", "finetune") if name in kind.model_fields}
-    return kind.model_validate(stages)
+    for name in stages.keys() & {"pretrain"}:
+        stages[name] |= {"batch_size": kind.model_fields[name].default.batch_size}
+    return kind.model_validate(stages | dict(kind.example))
 
 
 def objective_of(name: str, classes: int, ndim: int) -> Objective:
@@ -48,8 +50,8 @@ def batches(classes: int, ndim: int) -> dict[str, Batch]:
     rng = torch.Generator().manual_seed(1)
     images = torch.randn(6, 1, *[32] * ndim, generator=rng)
     target = torch.tensor([0, 1, 2, 0, 1, -1]) if classes else torch.tensor([0.5, -1, 1, 0, 2, math.nan])
-    others = Batch(images + 1, torch.tensor([0, 1, 0, 1, -1, -1]))
-    return {"labelled": Batch(images, target), "pool": others, "source": others}
+    others = Batch(images + 1, torch.tensor([0, -1, 1, 0, -1, 1]))
+    return {"labelled": Batch(images, target), "pool": others, "source": others, "task0": others, "task1": others}
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -40,6 +41,12 @@ class GivenParts:
     def source_task(self) -> Task:
         assert self.source is not None
         return self.source
+
+    def source_tasks(self, columns: Mapping[str, str]) -> list[Task]:
+        def head(outputs: int) -> nn.Module:
+            return build_head(self.encoder.width, outputs, dropout=0.0, seed=outputs)
+
+        return [Task(None, head(2), TaskLoss(classes=2)) for _ in range(1 + len(columns))]
 
 
 def parts_of(classes: int = 0, ndim: int = 2, *, source_classes: int | None = None) -> GivenParts:

@@ -44,6 +44,7 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
     """
     plan = make_plan(config)
     _check_tuning(config)
+    _check_files(config)
     recorded, notices = _with_records(config)
     portable, manifests = _with_manifests(_with_roots(recorded))
     manifests |= {Path(file).name: Path(file).read_text() for file in config.plugins}
@@ -141,6 +142,17 @@ def _check_tuning(config: BenchmarkConfig) -> None:
             "tuning.warm_start: names a workspace of this machine, which pods do not see. Remove it: searches that the "
             "cluster's workspace holds already are not repeated."
         )
+
+
+def _check_files(config: BenchmarkConfig) -> None:
+    inside = f"{config.platform.workspace}/"
+    for label, method in config.methods.items():
+        for option in method.files:
+            if not (path := getattr(method, option)).startswith(inside):
+                raise ConfigError(
+                    f"methods.{label}.{option}: pods do not see this machine's files. Copy it to the volume "
+                    f"{config.platform.volume!r} and name it there, e.g. {inside}weights/{Path(path).name}."
+                )
 
 
 def _with_roots(config: BenchmarkConfig) -> BenchmarkConfig:

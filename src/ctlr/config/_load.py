@@ -22,6 +22,7 @@ from ctlr.specs import (
     DatasetSpec,
     EncoderSpec,
     MethodSpec,
+    PlatformSpec,
     TaskSpec,
     Value,
     encoder_kind,
@@ -201,6 +202,12 @@ class _Binder:
         roots = platform.get("roots") if isinstance(platform, dict) else None
         return roots if isinstance(roots, dict) else ()
 
+    def _cluster_workspace(self) -> str:
+        """Where the workspace lies in a cluster's pods."""
+        platform = self.data.get("platform")
+        named = platform.get("workspace") if isinstance(platform, dict) else None
+        return named if isinstance(named, str) else PlatformSpec().workspace
+
     def _task(self, key: str, entry: dict[str, Any]) -> TaskSpec | None:
         return self._value(TaskSpec, self._named("tasks", key, entry), ("tasks", key))
 
@@ -221,6 +228,9 @@ class _Binder:
             self.document.fault((*where, "finetune"), f"{label} trains no network on the target. Remove it.")
             return None
         entry = {"method": key, **self._named("methods", label, entry)}
+        for option in model.files:
+            if not str(entry.get(option)).startswith(f"{self._cluster_workspace()}/"):  # pods see it, we do not
+                entry[option] = self._placed(entry.get(option), Path.is_file, "file", (*where, option))
         return self._value(model, merged(_defaults(model, training, entry), entry), where)
 
     def _known(self, what: str, table: Collection[str], where: KeyPath, field: str, entry: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from ctlr.config._transfers import (
     shape_of,
     sources_fit_the_encoder,
     sources_keep_the_target_secret,
+    targets_are_new_to_the_weights,
     transfers_differ,
     transfers_name_their_methods,
     transfers_name_what_exists,
@@ -239,7 +240,7 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
         if manifests is None:
             yield where, f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest."
             continue
-        staged = parts.tuning.order == "source_then_target" and method is not None and method.pretrains
+        staged = parts.tuning.order == "source_then_target" and method is not None and method.pretraining is not None
         if method is not None and len(manifests) != 1 + staged:
             needs = "two manifests, its pretraining's first" if staged else "one manifest"
             yield (*where, label), f"with `order: {parts.tuning.order}` it needs {needs}; got {len(manifests)}."
@@ -259,6 +260,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     sources_keep_the_target_secret,
     methods_have_their_source,
     methods_learn_their_task,
+    targets_are_new_to_the_weights,
     sources_fit_the_encoder,
     _encoders_fit_the_data,
     _shapes_fit_the_kind,

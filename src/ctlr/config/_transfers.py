@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from ctlr.config._document import KeyPath
 from ctlr.config._layers import LAYER_TRANSFER
@@ -18,6 +19,7 @@ __all__ = [
     "shape_of",
     "sources_fit_the_encoder",
     "sources_keep_the_target_secret",
+    "targets_are_new_to_the_weights",
     "transfers_differ",
     "transfers_name_their_methods",
     "transfers_name_what_exists",
@@ -69,6 +71,11 @@ def sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
         source, target = transfer.source, transfer.target
         if source is None or source.data != target.data:
             continue
+        wanted = parts.tasks.get(target.task)
+        for label, method in parts.running(transfer):
+            if wanted is not None and wanted.target in method.source_columns:
+                told = f"{wanted.target!r} is what the target asks of the same subjects, beyond the labelled ones"
+                yield ("methods", label, "columns"), f"{told}. Remove it from `columns`."
         first, second = parts.tasks.get(source.task), parts.tasks.get(target.task)
         if first is None or second is None or first.target != second.target:
             continue
@@ -109,6 +116,19 @@ def methods_learn_their_task(parts: Parts) -> Iterator[Fault]:
                 kinds = " or ".join(method.task_kinds)
                 told = f"{method.method} learns a {kinds}, and the task {transfer.target.task!r} is a {task.kind}"
                 yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
+
+
+def targets_are_new_to_the_weights(parts: Parts) -> Iterator[Fault]:
+    """Weights that have seen a cohort are not tested on it."""
+    for transfer in parts.transfers.values():
+        data = parts.datasets.get(transfer.target.data)
+        names = {transfer.target.data, Path(getattr(data, "root", "")).name} - {""}
+        for label, method in parts.running(transfer):
+            for cohort in method.seen_cohorts:
+                if cohort.casefold() in {name.casefold() for name in names}:
+                    told = f"the weights were trained on {cohort!r}, and {transfer.target.data!r} is it"
+                    remedy = "Take other weights, or name other `methods` in that transfer"
+                    yield ("methods", label), f"{told}: its test subjects would not be new. {remedy}."
 
 
 def baselines_have_a_shared_task(parts: Parts) -> Iterator[Fault]:

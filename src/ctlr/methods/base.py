@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -129,6 +129,13 @@ class Parts(Protocol):
 
     def source_task(self) -> Task:
         """Every labelled image of the source."""
+
+    def source_tasks(self, columns: Mapping[str, str]) -> Sequence[Task]:
+        """The source's labelled images with its own task and with other columns of its table; each has a head.
+
+        Args:
+            columns: What each asks for: classification or regression.
+        """
 
 
 def predict_outputs(encoder: Encoder, head: nn.Module, images: Tensor, start: int = 0) -> Tensor:

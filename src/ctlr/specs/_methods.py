@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
@@ -12,6 +12,9 @@ from ctlr.specs._tables import Table, classes_in, one_of
 from ctlr.specs._value import Value
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ctlr.encoders.base import Encoder
     from ctlr.methods.base import Objective, Parts
 
 __all__ = [
@@ -179,6 +182,10 @@ class MethodSpec(Value):
     """Options that a search of the pretraining alone must not set, by their address or its beginning, with why."""
     pretrains: ClassVar[bool] = False
     """Whether its finetuning begins from pretrained weights."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Options that name a file; where it lies, from the benchmark's folder on, does not say what the method is."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Options that it cannot do without, as one would write them to try it out."""
     task_kinds: ClassVar[tuple[str, ...]] = ("classification", "regression")
     """Kinds of target tasks that it can learn."""
     needs_views: ClassVar[bool] = False
@@ -218,6 +225,16 @@ class MethodSpec(Value):
         """Whether it looks at the source, where there is one."""
         learned = self.pretraining
         return self.reads_source_while_finetuning or (learned is not None and learned.images != "target")
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Columns of the source's table that it learns beside the source task's own."""
+        return ()
+
+    @property
+    def seen_cohorts(self) -> tuple[str, ...]:
+        """Cohorts that it has learned from already; where one of them is the target, its test subjects are not new."""
+        return ()
 
     @property
     def images_beside(self) -> int:
@@ -267,6 +284,14 @@ class MethodSpec(Value):
         """The method whose pretraining it begins from, or stands as; None where there is none."""
         return self if self.pretraining is not None else None
 
+    def starting_weights(self, encoder: Encoder) -> dict[str, Tensor] | None:
+        """Weights that its finetuning begins from without a pretraining; None where there are none.
+
+        Args:
+            encoder: With its first weights; may be changed.
+        """
+        return None
+
     def following(self, leader: MethodSpec) -> Self:
         """The method after a search has changed the one whose pretraining it shares."""
         return self
@@ -303,6 +328,7 @@ METHODS: Table[type[MethodSpec]] = Table(
         "mean": "ctlr.methods.mean:MeanSpec",
         "scratch": "ctlr.methods.scratch:ScratchSpec",
         "supervised": "ctlr.methods.supervised:SupervisedSpec",
+        "pretrained": "ctlr.methods.pretrained:PretrainedSpec",
         "selffer": "ctlr.methods.selffer:SelfferSpec",
         "simclr": "ctlr.methods.simclr:SimCLRSpec",
         "vat": "ctlr.methods.vat:VATSpec",
@@ -313,6 +339,8 @@ METHODS: Table[type[MethodSpec]] = Table(
         "vicreg": "ctlr.methods.vicreg:VICRegSpec",
         "mae": "ctlr.methods.mae:MAESpec",
         "y_aware": "ctlr.methods.y_aware:YAwareSpec",
+        "reptile": "ctlr.methods.meta:ReptileSpec",
+        "maml": "ctlr.methods.meta:MAMLSpec",
         "pi_model": "ctlr.methods.pi_model:PiModelSpec",
         "mean_teacher": "ctlr.methods.mean_teacher:MeanTeacherSpec",
         "pseudo_label": "ctlr.methods.pseudo_label:PseudoLabelSpec",

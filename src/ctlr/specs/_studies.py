@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -62,13 +63,15 @@ class Study(Value):
 
     def identity(self) -> str:
         """Fingerprint without labels and folders: a study is the same under another name and on another machine."""
-        return fingerprint(self.model_dump_json(exclude=_UNIDENTIFYING))
+        unidentifying = _UNIDENTIFYING | {"method": {"label", *self.method.files}}
+        return fingerprint(self.model_dump_json(exclude=unidentifying))
 
     def without_folders(self) -> Study:
-        """The same study for records that may travel: no dataset says where it lies."""
-        return self.model_copy(
-            update={"target": placeless(self.target), "source": self.source and placeless(self.source)}
-        )
+        """The same study for records that may travel: neither a dataset nor a file says where it lies."""
+        names = {option: Path(getattr(self.method, option)).name for option in self.method.files}
+        method = self.method.model_copy(update=names) if names else self.method
+        source = self.source and placeless(self.source)
+        return self.model_copy(update={"target": placeless(self.target), "source": source, "method": method})
 
 
 def placeless(end: DataTask) -> DataTask:

@@ -23,7 +23,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.errors import TrainingError
 from ctlr.methods.base import predict_outputs
 from ctlr.methods.losses import TaskLoss
-from ctlr.specs import Checkpoint, DataTask, PretrainSpec, Study, TransferSpec, fingerprint
+from ctlr.specs import Checkpoint, DataTask, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
 from ctlr.steps.keys import Arrays
 from ctlr.training.fit import Fitted, Validation
 from ctlr.training.images import Images, Labelled
@@ -207,17 +207,16 @@ def finetuning_source(
     return source_of(study, arrays, workspace, development)
 
 
-def first_encoder(spec: Study | PretrainSpec, store: ArrayStore, purpose: str = "encoder") -> Encoder:
+def first_encoder(spec: Study | PretrainSpec, arrays: StoredArrays, purpose: str = "encoder") -> Encoder:
     """The encoder with its first weights, which depend on the seed alone: every method starts from the same ones.
 
-    Another purpose draws other weights.
+    Args:
+        spec: Names it.
+        arrays: Images of the shape that it takes.
+        purpose: Another one draws other weights.
     """
-    return build_encoder(
-        spec.encoder,
-        channels=store.arrays.shape[0],
-        ndim=len(store.arrays.shape) - 1,
-        seed=seed_for(spec.seed, purpose),
-    )
+    channels, *spatial = arrays.shape
+    return build_encoder(spec.encoder, channels=channels, ndim=len(spatial), seed=seed_for(spec.seed, purpose))
 
 
 def labelled_rows(store: ArrayStore, targets: Targets, rows: npt.NDArray[np.int64], placement: Placement) -> Labelled:

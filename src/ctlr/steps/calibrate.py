@@ -169,6 +169,10 @@ class _NoiseParts:
         """The noise, learned by the target's head."""
         return Task(self.rows, None, self.loss)
 
+    def source_tasks(self, columns: Mapping[str, str]) -> list[Task]:
+        """The noise, as often as there are tasks."""
+        return [Task(self.rows, build_head(self.encoder.width, 1, dropout=0.0, seed=0), self.loss)] * (1 + len(columns))
+
 
 def _forward(encoder: Encoder, head: nn.Module, noise: npt.NDArray[np.float32], placement: Placement) -> float:
     """Seconds to predict one image."""

@@ -81,11 +81,11 @@ def finetune(
 
 
 def pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> dict[str, Tensor] | None:
-    """The encoder's weights that a study begins from; None for a method without pretraining."""
+    """The encoder's weights that a study begins from: of its pretraining, or of a file; None for those of the seed."""
     spec = PretrainSpec.of(study)
-    if spec is None:
-        return None
-    return encoder_weights(spec, arrays, workspace)
+    if spec is not None:
+        return encoder_weights(spec, arrays, workspace)
+    return study.method.starting_weights(first_encoder(study, arrays[study.target.data.name]))
 
 
 @dataclass(frozen=True)
@@ -200,12 +200,12 @@ def _starting_encoder(
     """The encoder that a study begins with: pretrained, or its lower blocks alone; a continued one is whole."""
     n_copied = study.method.finetune.n_copied
     if weights is None or n_copied is None or continued:
-        encoder = first_encoder(study, store)
+        encoder = first_encoder(study, store.arrays)
         if weights is not None:
             encoder.load_state_dict(weights)
         return encoder
     # Not the weights that pretraining began with: the lower blocks were learned below those.
-    encoder = first_encoder(study, store, "blocks above the copied ones")
+    encoder = first_encoder(study, store.arrays, "blocks above the copied ones")
     copy_blocks(encoder, weights, n_copied)
     return encoder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy.typing as npt
 from torch import nn
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.targets import Targets, read_targets
 from ctlr.encoders import build_head, patch_decoder, projection_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Pool, Task
 from ctlr.methods.losses import TaskLoss
-from ctlr.specs import PretrainSpec, Study
+from ctlr.specs import PretrainSpec, Study, TaskSpec
 from ctlr.steps.assembly import Scaling, as_target, labelled_rows, pool_parts, seed_for, task_loss
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement
@@ -116,5 +118,23 @@ class DataParts:
         others = labelled_rows(source.store, source.targets, rows, self.placement)
         return Task(Labelled(others.images, scaling.scale(others.target)), head, loss)
 
-    def _source_head(self, loss: TaskLoss, *, dropout: float) -> nn.Module:
-        return build_head(self.encoder.width, loss.outputs, dropout=dropout, seed=seed_for(self.spec.seed, "source"))
+    def source_tasks(self, columns: Mapping[str, str]) -> list[Task]:
+        """The source's labelled images with its own task, and with each of the columns."""
+        source, end = self.source, self.spec.source
+        assert source is not None
+        assert end is not None
+        found = {"source": source.targets}
+        for column, kind in columns.items():
+            task = TaskSpec.model_validate({"name": column, "target": column, "kind": kind})
+            found[f"source {column}"] = read_targets(source.store.table, task, end.data.name)
+        return [self._learned(source, targets, purpose) for purpose, targets in found.items()]
+
+    def _learned(self, source: SourceData, targets: Targets, purpose: str) -> Task:
+        rows = _labelled(source)
+        loss, scaling = task_loss(targets, rows[targets.known[rows]], None, self.placement)
+        images = labelled_rows(source.store, targets, rows, self.placement)
+        head = self._source_head(loss, dropout=0.0, purpose=purpose)
+        return Task(Labelled(images.images, scaling.scale(images.target)), head, loss)
+
+    def _source_head(self, loss: TaskLoss, *, dropout: float, purpose: str = "source") -> nn.Module:
+        return build_head(self.encoder.width, loss.outputs, dropout=dropout, seed=seed_for(self.spec.seed, purpose))

@@ -99,7 +99,7 @@ def source_model(
         WorkspaceError: The weights are missing or damaged, or an older version kept no scaling of the source's target.
     """
     assert spec.source is not None
-    encoder = first_encoder(spec, store)
+    encoder = first_encoder(spec, store.arrays)
     encoder.load_state_dict(encoder_weights(spec, arrays, workspace))
     folder = workspace.folder("pretrained", pretrain_key(spec, arrays))
     tensors, meta = read_tensors(folder / "head.safetensors")
@@ -176,7 +176,7 @@ def source_training(
         source: Of the source task, where there is one.
         device: cpu or cuda.
     """
-    encoder = first_encoder(spec, development.store)
+    encoder = first_encoder(spec, development.store.arrays)
     placement = place(encoder, spec.compute, device, development.store.arrays.shape)
     known, end = {"source": (source, spec.source), "target": (development, spec.target), None: (None, None)}[
         spec.learns.labels

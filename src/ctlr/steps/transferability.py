@@ -144,7 +144,7 @@ def _features_and_outputs(
     spec: PretrainSpec, development: Development, arrays: Arrays, workspace: Workspace, device: str
 ) -> tuple[Floats, Floats | None]:
     """(N, width) features of the target's training images, and (N, Z) raw outputs of the source's head."""
-    encoder = first_encoder(spec, development.store)
+    encoder = first_encoder(spec, development.store.arrays)
     encoder.load_state_dict(encoder_weights(spec, arrays, workspace))
     encoder.eval()
     # Few images, once: rounded features would save nothing, and differ between processors.
