@@ -1,5 +1,7 @@
 """What a GPU computes, beside a CPU and beside itself. First run on an NVIDIA H100: docs/running.md."""
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from ctlr.encoders import build_encoder, build_head
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import ENCODERS, ComputeSpec, EncoderSpec, FitSpec, StudyResult, ViewsSpec
+from ctlr.specs import ENCODERS, METHODS, ComputeSpec, EncoderSpec, FitSpec, StudyResult, ViewsSpec
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import place
@@ -21,9 +23,14 @@ from ctlr.training.selftest import BOUND
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
 EVERY = [(name, ndim) for name, part in ENCODERS.items() for ndim in part.dimensions]
-ALL_METHODS = TINY.replace(
-    "vat: {}", "vat: {}, pooled: {}, linear_probe: {method: supervised, finetune: {strategy: linear_probe}}"
-)
+NETWORKS = {
+    name: dict(kind.example)
+    for name, kind in METHODS.items()
+    if kind.trains_network and not kind.files and "regression" in kind.task_kinds
+}
+"""Every method that learns a number, with the options that it cannot do without."""
+PROBE = {"linear_probe": {"method": "supervised", "finetune": {"strategy": "linear_probe"}}}
+ALL_METHODS = re.sub("^methods: .*$", f"methods: {json.dumps(NETWORKS | PROBE)}", TINY, flags=re.MULTILINE)
 
 
 TUNING = """\
@@ -134,7 +141,7 @@ def results(folder: Path) -> list[StudyResult]:
 
 def test_every_method_runs_on_a_gpu_and_gives_the_same_numbers_twice(runs: Mapping[str, Path]) -> None:
     first, again = results(runs["gpu"]), results(runs["again"])
-    assert len(first) == 14
+    assert len(first) == 2 * (len(NETWORKS) + 2)  # the probe, and the mean
     for one, other in zip(first, again, strict=True):
         assert one.device.startswith("cuda bf16 channels_last_3d")
         assert one.scores == other.scores, one.study.method.label
