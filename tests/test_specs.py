@@ -1,11 +1,13 @@
 import math
 import re
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from ctlr.methods.meta import MAMLSpec
 from ctlr.methods.scratch import ScratchSpec
 from ctlr.methods.simclr import SimCLRSpec
 from ctlr.methods.supervised import SupervisedSpec
@@ -47,6 +49,12 @@ def a_study(**changes: object) -> Study:
         seed=0,
     )
     return base.model_copy(update=changes)
+
+
+def test_values_that_hold_mappings_are_told_apart_and_found_again() -> None:
+    kinds: list[Literal["classification", "regression"]] = ["classification", "regression"]
+    first, other = (MAMLSpec(columns={"sex": kind}) for kind in kinds)
+    assert {first: 1, other: 2}[MAMLSpec(columns={"sex": "classification"})] == 1
 
 
 def test_a_fingerprint_is_the_head_of_sha256() -> None:

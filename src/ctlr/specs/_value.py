@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 
 from pydantic import BaseModel, ConfigDict
@@ -42,6 +43,13 @@ class Value(BaseModel):
         use_attribute_docstrings=True,
         defer_build=True,
     )
+
+    def __hash__(self) -> int:
+        """Of the content, mappings among it too."""
+        try:
+            return hash(tuple(self.__dict__.values()))
+        except TypeError:
+            return hash(json.dumps(self.model_dump(mode="json"), sort_keys=True))
 
     @classmethod
     def about(cls) -> str:
