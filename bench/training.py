@@ -80,11 +80,11 @@ def rates(
 
     bare = objective()
     placement = place(bare.encoder, ComputeSpec(), device, (1, side, side, side))
-    placement.put(bare)
+    placement.put(bare.networks)
     ready = images.to(device).contiguous(memory_format=placement.memory_format)
     values = target.to(device)
-    optimiser = torch.optim.AdamW(bare.parameters())
-    bare.train()
+    optimiser = torch.optim.AdamW(bare.networks.parameters())
+    bare.networks.train()
 
     def bare_epoch() -> float:
         began = time.perf_counter()

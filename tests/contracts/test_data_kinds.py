@@ -31,7 +31,7 @@ TASK = TaskSpec(name="kind", target="class", kind="classification")
 
 @pytest.fixture(autouse=True)
 def strangers_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DATASETS, "npy", NpySpec)  # type: ignore[arg-type]
+    monkeypatch.setitem(DATASETS, "npy", NpySpec)
 
 
 def made(kind: str, folder: Path) -> DatasetSpec:

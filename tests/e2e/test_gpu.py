@@ -143,7 +143,7 @@ def test_every_method_runs_on_a_gpu_and_gives_the_same_numbers_twice(runs: Mappi
     first, again = results(runs["gpu"]), results(runs["again"])
     assert len(first) == 2 * (len(NETWORKS) + 2)  # the probe, and the mean
     for one, other in zip(first, again, strict=True):
-        assert one.device.startswith("cuda bf16 channels_last_3d")
+        assert one.device.startswith("cuda bf16 channels_last_3d") == one.study.method.trains_network
         assert one.scores == other.scores, one.study.method.label
 
 

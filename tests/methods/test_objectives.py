@@ -1,5 +1,6 @@
 """The contract that every objective passes, and what is special to each."""
 
+import json
 import math
 from collections.abc import Mapping
 
@@ -30,7 +31,7 @@ def with_views(kind: type[MethodSpec]) -> MethodSpec:
     stages = {name: {"views": {}} for name in ("pretrain", "finetune") if name in kind.model_fields}
     for name in stages.keys() & {"pretrain"}:
         stages[name] |= {"batch_size": kind.model_fields[name].default.batch_size}
-    return kind.model_validate(stages | dict(kind.example))
+    return kind.model_validate_json(json.dumps(stages | dict(kind.example)))
 
 
 def objective_of(name: str, classes: int, ndim: int) -> Objective:

@@ -14,7 +14,7 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -48,7 +48,7 @@ class Plugin:
     sha256: str
 
 
-class Table(Mapping[str, T], Generic[T]):
+class Table(MutableMapping[str, T], Generic[T]):
     """The parts of a kind by name; a part's module is loaded when it is first asked for.
 
     Args:
@@ -76,6 +76,13 @@ class Table(Mapping[str, T], Generic[T]):
         if isinstance(place, str):
             place = self._places[name] = cast("T", pkgutil.resolve_name(place))
         return place
+
+    def __setitem__(self, name: str, part: T | str) -> None:
+        """Add a part in this process alone: workers and pods do not have it."""
+        self._places[name] = part
+
+    def __delitem__(self, name: str) -> None:
+        del self._places[name]
 
     def __contains__(self, name: object) -> bool:
         if name not in self._places:
