@@ -2,6 +2,7 @@
 
 `python bench/encoders.py`, which chooses the encoders' memory formats, compares settings instead and runs by itself.
 `python -m bench statistics` has no rival either: it simulates what intervals and verdicts promise.
+`python -m bench expert` compares scores instead of speed: CTLR's, and those of plain PyTorch scripts (docs/by-hand.md).
 `python -m bench gpu` needs a GPU (`make gpu`).
 """
 
@@ -32,6 +33,8 @@ def main() -> int:
     """
     if sys.argv[1:] == ["statistics"]:
         return importlib.import_module("bench.statistics").main()
+    if sys.argv[1:2] == ["expert"]:
+        return importlib.import_module("bench.expert.compare").main(sys.argv[2:])
     failed = []
     print(f"{'':78s} {'CTLR':>9s} {'other':>9s} {'ratio':>7s} {'target':>7s}")
     for name in sys.argv[1:] or BENCHES:
