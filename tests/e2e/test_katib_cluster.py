@@ -218,7 +218,9 @@ def test_a_kind_of_job_that_the_cluster_lacks_is_named(katib: bool, space: str) 
         "apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob",
         "spec": {"pytorchReplicaSpecs": {"Master": {"template": {"metadata": {"name": "${trialParameters.x}"}}}}},
     }  # fmt: skip
-    with pytest.raises(ClusterError, match=r"does not know the kind of the trial's job: .*Install what brings PyTorchJob"):
+    with pytest.raises(
+        ClusterError, match=r"does not know the kind of the trial's job: .*Install what brings PyTorchJob"
+    ):
         run(experiment, space, timeout=18)
 
 

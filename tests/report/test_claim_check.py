@@ -8,24 +8,24 @@ import pytest
 
 from ctlr.report.check_cells import chance
 from ctlr.report.claim_check import checks
+from ctlr.report.contests import Contest, contests, load
 from ctlr.report.displays import gains_table
 from ctlr.report.formats import to_csv, to_latex, to_markdown
 from ctlr.report.headline import answer
 from ctlr.report.power import Spread, detectable_gain
-from ctlr.report.sections import Section, load, sections
 from ctlr.report.statistics import Gain, VarianceParts
 from ctlr.report.tables import Rows, compute
 
 
 @pytest.fixture(scope="module")
-def section(age: Any) -> Section:
-    (found,) = sections(load(age.results, age.root))
+def contest(age: Any) -> Contest:
+    (found,) = contests(load(age.results, age.root))
     return found
 
 
 @pytest.fixture(scope="module")
-def rows(section: Section) -> Rows:
-    return compute(section, level=0.95)
+def rows(contest: Contest) -> Rows:
+    return compute(contest, level=0.95)
 
 
 def gain(mean: float, *, seeds: int = 3, variance: float = 0.1) -> Gain:
@@ -62,14 +62,14 @@ def test_one_seed_is_not_checked_and_does_not_count() -> None:
     assert checks(table, 0, 0.95) == [alone[0], None, alone[1]]
 
 
-def test_a_difference_that_never_varies_is_sure(section: Section) -> None:
+def test_a_difference_that_never_varies_is_sure(contest: Contest) -> None:
     (same,) = checks([gain(0.0, variance=0.0)], 0, 0.95)
     assert same is not None
     assert (same.false, same.detectable) == (1.0, 0.0)
 
 
-def test_each_claim_has_its_probability_and_each_other_row_what_it_would_show(section: Section, rows: Rows) -> None:
-    table = gains_table(section, rows)
+def test_each_claim_has_its_probability_and_each_other_row_what_it_would_show(contest: Contest, rows: Rows) -> None:
+    table = gains_table(contest, rows)
     assert table.columns[-2:] == ("False", "Would be seen")
     for row, cells in zip(sorted(rows.gains, key=lambda row: row.n_train), table.rows, strict=True):
         false, seen = cells[-2:]
@@ -84,8 +84,8 @@ def test_each_claim_has_its_probability_and_each_other_row_what_it_would_show(se
         assert "Would be seen" in written
 
 
-def test_the_file_has_both_probabilities_and_both_gains(section: Section, rows: Rows) -> None:
-    lines = list(csv.DictReader(io.StringIO(to_csv(gains_table(section, rows)))))
+def test_the_file_has_both_probabilities_and_both_gains(contest: Contest, rows: Rows) -> None:
+    lines = list(csv.DictReader(io.StringIO(to_csv(gains_table(contest, rows)))))
     for line in lines:
         claimed = line["verdict"] in ("gain", "negative transfer")
         assert bool(line["false_claim"]) is bool(line["false_claim_alone"]) is claimed
@@ -95,13 +95,13 @@ def test_the_file_has_both_probabilities_and_both_gains(section: Section, rows: 
 
 
 def test_the_answer_says_how_likely_the_least_certain_claim_is_false_and_what_would_have_been_seen(
-    section: Section, rows: Rows
+    contest: Contest, rows: Rows
 ) -> None:
-    notes = " ".join(answer(section, rows).notes).replace("\u00a0", " ")
+    notes = " ".join(answer(contest, rows).notes).replace("\u00a0", " ")
     standing = [row for row in rows.gains if row.stands and row.check]
     worst = max(standing, key=lambda row: row.check.false if row.check else 0)
     assert worst.check is not None
-    where = f"‘{worst.method}’ at {section.labelled(worst.n_train)}"
+    where = f"‘{worst.method}’ at {contest.labelled(worst.n_train)}"
     said = f"Of these {len(standing)} claims the least certain, {where}, is false with a"
     assert f"{said} probability of {chance(worst.check.false)}.".replace("\u00a0", " ") in notes
     unseen = max(row.check.detectable for row in rows.gains if row.n_train == 100 and row.check and not row.stands)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from ctlr.report.contests import Contest, contests, load
 from ctlr.report.formats import to_csv
 from ctlr.report.layer_curves import layer_plot, layer_rows, layer_table, layer_view
 from ctlr.report.page import build_report
-from ctlr.report.sections import Section, load, sections
 from ctlr.report.tables import Rows, compute
 from ctlr.specs import (
     AnyMethod,
@@ -50,19 +50,19 @@ def transfer(digits_of: Callable[..., Any], tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="module")
-def computed(transfer: Any) -> tuple[Section, Rows]:
-    (section,) = sections(load(transfer.results, transfer.root))
-    return section, compute(section, level=0.95)
+def computed(transfer: Any) -> tuple[Contest, Rows]:
+    (contest,) = contests(load(transfer.results, transfer.root))
+    return contest, compute(contest, level=0.95)
 
 
-def test_each_network_stands_on_its_curve_with_its_score(computed: tuple[Section, Rows]) -> None:
+def test_each_network_stands_on_its_curve_with_its_score(computed: tuple[Contest, Rows]) -> None:
     rows = layer_rows(*computed)
     found = {family: [r.estimate.mean for r in rows if r.role.family == family] for family in ACCURACY}
     assert found == {family: pytest.approx(shares) for family, shares in ACCURACY.items()}
     assert [row.role.n_blocks for row in rows] == [1, 2, 3, 4] * 4
 
 
-def test_findings_say_at_which_depths_a_curve_leaves_base_b(computed: tuple[Section, Rows]) -> None:
+def test_findings_say_at_which_depths_a_curve_leaves_base_b(computed: tuple[Contest, Rows]) -> None:
     view = layer_view(*computed)
     assert view is not None
     kept, moving, *target = view.findings
@@ -75,14 +75,14 @@ def test_findings_say_at_which_depths_a_curve_leaves_base_b(computed: tuple[Sect
 
 def test_one_seed_tells_no_curve_from_base_b(transfer: Any) -> None:
     alone = [result for result in transfer.results if result.study.seed == 0]
-    (section,) = sections(load(alone, transfer.root))
-    found = layer_view(section, compute(section, level=0.95))
+    (contest,) = contests(load(alone, transfer.root))
+    found = layer_view(contest, compute(contest, level=0.95))
     assert found is not None
     assert all(finding.endswith(": not tested against base B (one seed).") for finding in found.findings)
-    assert "(over subjects only)" in layer_table(section, compute(section, level=0.95)).caption
+    assert "(over subjects only)" in layer_table(contest, compute(contest, level=0.95)).caption
 
 
-def test_the_drawing_names_every_curve_and_its_base_in_words(computed: tuple[Section, Rows]) -> None:
+def test_the_drawing_names_every_curve_and_its_base_in_words(computed: tuple[Contest, Rows]) -> None:
     rows = layer_rows(*computed)
     drawn = layer_plot(rows, None, label="Balanced accuracy", better="higher", name="layers", labelled="24 + 24")
     assert "AnB (from the source, kept): 0.600 with 1, 0.600 with 2, 0.500 with 3, 0.300 with 4" in drawn.alt
@@ -92,7 +92,7 @@ def test_the_drawing_names_every_curve_and_its_base_in_words(computed: tuple[Sec
     )
 
 
-def test_the_table_has_one_record_a_network(computed: tuple[Section, Rows]) -> None:
+def test_the_table_has_one_record_a_network(computed: tuple[Contest, Rows]) -> None:
     table = layer_table(*computed)
     records = list(csv.DictReader(io.StringIO(to_csv(table))))
     last = next(r for r in records if r["curve"] == "AnB" and r["copied_blocks"] == "4")
@@ -109,8 +109,8 @@ def test_a_method_with_a_name_of_its_own_belongs_to_no_layer_transfer(
     misnamed = network(LayerRole("A", 2, moving=True)).model_copy(update={"label": "A3B"})
     methods = (ScratchSpec(label="scratch"), own, misnamed)
     benchmark = digits_of(tmp_path, [(method, 0.6) for method in methods], seeds=(0,))
-    (section,) = sections(load(benchmark.results, tmp_path))
-    assert layer_view(section, compute(section, level=0.95)) is None
+    (contest,) = contests(load(benchmark.results, tmp_path))
+    assert layer_view(contest, compute(contest, level=0.95)) is None
 
 
 def test_the_page_draws_the_networks_in_their_own_section_alone(transfer: Any, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from transfer_study import PAIRS, distances_of, scores_of
 
+from ctlr.report.contests import Contest, contests, load
 from ctlr.report.page import build_report
 from ctlr.report.pair_plots import score_plot
 from ctlr.report.pair_tables import distance_table, scores_beside_gains
 from ctlr.report.pair_view import PairView, pair_view
 from ctlr.report.pairs import PairGain, foretold, pair_gains, pair_names, races
-from ctlr.report.sections import Section, load, sections
 from ctlr.report.tables import Rows, compute
 from ctlr.specs import TransferScores
 
@@ -24,17 +24,17 @@ WRONG = (-1.0, -0.4, -0.2, -0.6)
 
 @dataclass(frozen=True)
 class Computed:
-    """A section with its rows."""
+    """A contest with its rows."""
 
-    section: Section
+    contest: Contest
     rows: Rows
 
 
 @pytest.fixture(scope="module")
 def views(four_pairs: Any) -> list[Computed]:
     return [
-        Computed(section, compute(section, level=0.95))
-        for section in sections(load(four_pairs.results, four_pairs.root))
+        Computed(contest, compute(contest, level=0.95))
+        for contest in contests(load(four_pairs.results, four_pairs.root))
     ]
 
 
@@ -92,7 +92,7 @@ def test_names_leave_out_what_all_pairs_share() -> None:
 
 def test_one_seed_tests_no_pair(four_pairs: Any) -> None:
     alone = [result for result in four_pairs.results if result.study.seed == 0]
-    found = [Computed(each, compute(each, level=0.95)) for each in sections(load(alone, four_pairs.root))]
+    found = [Computed(each, compute(each, level=0.95)) for each in contests(load(alone, four_pairs.root))]
     view = seen(found, [])
     assert view.verdict == "One seed supports no verdict, so no gain is called one."
     assert {(row[-2].text, row[-2].note, row[-1].text) for row in view.tables["pairs"].rows} == {
@@ -214,7 +214,7 @@ def test_a_pair_without_a_score_is_left_out_of_that_score_alone(four_pairs: Any,
 
 def test_gains_in_years_and_in_shares_are_not_compared(age: Any, digits: Any) -> None:
     loaded = [item for benchmark in (age, digits) for item in load(benchmark.results, benchmark.root)]
-    found = [Computed(each, compute(each, level=0.95)) for each in sections(loaded)]
+    found = [Computed(each, compute(each, level=0.95)) for each in contests(loaded)]
     studies = {result.study.target.task.name: result.study for result in (age.results[-1], digits.results[-1])}
     measured = [distances_of(study, 20.0) for study in studies.values()]
     groups = races(pair_gains(found, level=0.95), measured)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ctlr.report import diagnostic_plots, plots
+from ctlr.report.contests import Contest, contests, load
 from ctlr.report.diagnostics import Gap, calibration, confusion, roc
 from ctlr.report.plots import LINE, spread, styles
-from ctlr.report.sections import Section, load, sections
 from ctlr.report.svg import SERIES, SURFACE, Panel, variable
 from ctlr.report.tables import Rows, compute
 
@@ -19,14 +19,14 @@ BLUE = SERIES[1]
 
 @pytest.fixture(scope="module")
 def rows(age: Any) -> Rows:
-    (section,) = sections(load(age.results, age.root))
-    return compute(section, level=0.95)
+    (contest,) = contests(load(age.results, age.root))
+    return compute(contest, level=0.95)
 
 
 @pytest.fixture(scope="module")
-def classes(digits: Any) -> Section:
-    (section,) = sections(load(digits.results, digits.root))
-    return section
+def classes(digits: Any) -> Contest:
+    (contest,) = contests(load(digits.results, digits.root))
+    return contest
 
 
 def twice(n_train: int) -> str:
@@ -43,8 +43,8 @@ def forest(rows: Rows) -> Panel:
     return plots.forest(rows.gains, style=STYLE, label="MAE (years)", baseline="scratch", name="forest", labelled=twice)
 
 
-def every(rows: Rows, section: Section) -> list[Panel]:
-    cell, gap = section.cells["supervised", 60], rows.gaps[0].gap
+def every(rows: Rows, contest: Contest) -> list[Panel]:
+    cell, gap = contest.cells["supervised", 60], rows.gaps[0].gap
     curve = roc(cell)
     assert curve is not None
     common = {"colour": BLUE, "limits": (15.0, 85.0), "label": "age (years)"}
@@ -62,21 +62,21 @@ def every(rows: Rows, section: Section) -> list[Panel]:
     ]
 
 
-def test_every_drawing_is_well_formed_and_says_in_words_what_it_shows(rows: Rows, classes: Section) -> None:
+def test_every_drawing_is_well_formed_and_says_in_words_what_it_shows(rows: Rows, classes: Contest) -> None:
     for panel in every(rows, classes):
         root = ElementTree.fromstring(panel.svg)
         assert (root.get("role"), root.get("aria-label")) == ("img", panel.alt)
         assert len(panel.alt) > 30
 
 
-def test_drawings_take_all_colours_from_the_page(rows: Rows, classes: Section) -> None:
+def test_drawings_take_all_colours_from_the_page(rows: Rows, classes: Contest) -> None:
     for panel in every(rows, classes):
         assert "#010" not in panel.svg  # a placeholder that was not replaced
         assert not re.search(r"(?:fill|stroke): #(?!7f8b99)", panel.svg)
         assert "var(--ink)" in panel.svg
 
 
-def test_drawings_refer_to_nothing_outside_and_carry_no_date(rows: Rows, classes: Section) -> None:
+def test_drawings_refer_to_nothing_outside_and_carry_no_date(rows: Rows, classes: Contest) -> None:
     for panel in every(rows, classes):
         assert not re.search(r"https?:|xmlns|<metadata|font-family|<style|<\?xml|DOCTYPE", panel.svg)
 

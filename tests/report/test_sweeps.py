@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from ctlr.report.sections import Section, load, sections
+from ctlr.report.contests import Contest, contests, load
 from ctlr.report.sweep_plot import sweep_plot
 from ctlr.report.sweep_view import sweep_view
 from ctlr.report.sweeps import Sweep, option_words, sweeps
@@ -12,23 +12,23 @@ from ctlr.specs import FinetuneSpec, FitSpec, SupervisedSpec
 
 
 @pytest.fixture(scope="module")
-def found(four_pairs: Any) -> list[Section]:
-    return sections(load(four_pairs.results, four_pairs.root))
+def found(four_pairs: Any) -> list[Contest]:
+    return contests(load(four_pairs.results, four_pairs.root))
 
 
 @pytest.fixture(scope="module")
-def first(found: list[Section]) -> tuple[Section, Rows]:
+def first(found: list[Contest]) -> tuple[Contest, Rows]:
     return found[0], compute(found[0], level=0.95)
 
 
 @pytest.fixture(scope="module")
-def sweep(first: tuple[Section, Rows]) -> Sweep:
+def sweep(first: tuple[Contest, Rows]) -> Sweep:
     (only,) = sweeps(*first)
     return only
 
 
 @pytest.fixture(scope="module")
-def shown(four_pairs: Any, found: list[Section]) -> list[View]:
+def shown(four_pairs: Any, found: list[Contest]) -> list[View]:
     style = method_styles(found)
     return [view(each, style, four_pairs.root, level=0.95, name_encoder=False) for each in found[:2]]
 
@@ -63,7 +63,7 @@ def test_comparisons_are_adjusted_for_one_another(sweep: Sweep) -> None:
 
 def test_one_seed_compares_nothing(four_pairs: Any) -> None:
     alone = [result for result in four_pairs.results if result.study.seed == 0]
-    found = sections(load(alone, four_pairs.root))
+    found = contests(load(alone, four_pairs.root))
     shown = [view(each, method_styles(found), four_pairs.root, level=0.95, name_encoder=False) for each in found[:1]]
     seen = sweep_view(shown)
     assert seen is not None
@@ -101,9 +101,9 @@ def test_of_a_large_sweep_the_chosen_method_is_drawn(shown: list[View]) -> None:
 
 
 def test_w_is_judged_among_settings_that_are_alike_in_what_else_makes_a_way_of_finetuning(
-    four_pairs: Any, first: tuple[Section, Rows]
+    four_pairs: Any, first: tuple[Contest, Rows]
 ) -> None:
-    section, rows = first
+    contest, rows = first
     frozen = FinetuneSpec(lr=0.001, n_frozen=2)
     results = [
         result.model_copy(
@@ -113,9 +113,9 @@ def test_w_is_judged_among_settings_that_are_alike_in_what_else_makes_a_way_of_f
         )
         if result.study.method.label == "w1-lr0.001"
         else result
-        for result in section.results
+        for result in contest.results
     ]
-    (only,) = sweeps(Section(**vars(section) | {"results": tuple(results)}), rows)
+    (only,) = sweeps(Contest(**vars(contest) | {"results": tuple(results)}), rows)
     # What has w = 1 is frozen or gradual, so nothing tells what w = 1 itself would do.
     assert {setting.options["w"] for setting in only.ladder("w", 48)} == {0.3, 0.5}
     assert [(c.option, c.plain) for c in only.comparisons] == [("w", False), ("strategy", False), ("lr", False)]
@@ -128,31 +128,31 @@ def test_a_drawing_has_a_line_for_each_combination_of_the_other_options(sweep: S
     assert "w = 0.3, strategy full, lr = 0.001: +0.258 (" in drawn.alt
 
 
-def test_methods_that_differ_in_more_than_their_finetuning_are_no_sweep(first: tuple[Section, Rows]) -> None:
-    section, rows = first
+def test_methods_that_differ_in_more_than_their_finetuning_are_no_sweep(first: tuple[Contest, Rows]) -> None:
+    contest, rows = first
     longer = SupervisedSpec(label="w0.5-lr0.001", pretrain=FitSpec(epochs=7), finetune=FinetuneSpec(w=0.5))
     results = [
         result.model_copy(update={"study": result.study.model_copy(update={"method": longer})})
         if result.study.method.label == longer.label
         else result
-        for result in section.results
+        for result in contest.results
         if result.study.method.label in ("scratch", "w1-lr0.001", longer.label)
     ]
-    assert sweeps(Section(**vars(section) | {"results": tuple(results)}), rows) == []
+    assert sweeps(Contest(**vars(contest) | {"results": tuple(results)}), rows) == []
 
 
-def test_a_method_that_tuning_gave_other_options_at_each_size_is_none_of_a_sweep(first: tuple[Section, Rows]) -> None:
-    section, rows = first
-    last = section.results[-1]
+def test_a_method_that_tuning_gave_other_options_at_each_size_is_none_of_a_sweep(first: tuple[Contest, Rows]) -> None:
+    contest, rows = first
+    last = contest.results[-1]
     tuned = last.study.method.model_copy(update={"finetune": FinetuneSpec(lr=0.5)})
     more = last.model_copy(update={"study": last.study.model_copy(update={"method": tuned})})
-    (found,) = sweeps(Section(**vars(section) | {"results": (*section.results, more)}), rows)
+    (found,) = sweeps(Contest(**vars(contest) | {"results": (*contest.results, more)}), rows)
     assert last.study.method.label not in {setting.method for setting in found.settings}
 
 
 def test_methods_of_different_kinds_are_no_sweep(age: Any) -> None:
-    (section,) = sections(load(age.results, age.root))
-    assert sweeps(section, compute(section, level=0.95)) == []
+    (contest,) = contests(load(age.results, age.root))
+    assert sweeps(contest, compute(contest, level=0.95)) == []
 
 
 def test_options_in_words() -> None:

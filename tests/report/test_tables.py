@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctlr.errors import DataError
-from ctlr.report.sections import Done, Section, load, sections
+from ctlr.report.contests import Contest, Done, contests, load
 from ctlr.report.tables import GainRow, Rows, compute
 from ctlr.specs import StudyResult
 
@@ -17,9 +17,9 @@ MAE = {
 }  # fmt: skip
 
 
-def computed(benchmark: Any, **options: Any) -> tuple[Section, Rows]:
-    (section,) = sections(load(benchmark.results, benchmark.root))
-    return section, compute(section, **{"level": 0.95} | options)
+def computed(benchmark: Any, **options: Any) -> tuple[Contest, Rows]:
+    (contest,) = contests(load(benchmark.results, benchmark.root))
+    return contest, compute(contest, **{"level": 0.95} | options)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,8 @@ def test_a_correction_needs_validation_subjects_that_differ(new_benchmark: Calla
 
 def test_counts_tell_subjects_and_failures(age: Any) -> None:
     failed = [age.results[0].model_copy(update={"status": "failed", "reason": "NaN"}), *age.results[1:]]
-    (section,) = sections(load(failed, age.root))
-    first = compute(section, level=0.95).counts[0]
+    (contest,) = contests(load(failed, age.root))
+    first = compute(contest, level=0.95).counts[0]
     assert (first.n_train, first.validation, first.test, first.seeds) == (20, 20, 100, 3)
     assert (first.finished, first.failed) == (11, 1)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ctlr.report.contests import Contest, contests, load
 from ctlr.report.displays import methods_table
-from ctlr.report.sections import Section, load, sections
 from ctlr.report.tables import compute
 from ctlr.report.training import training_notes, training_rows, training_table
 from ctlr.report.views import method_styles, view
@@ -16,15 +16,15 @@ from ctlr.specs import FinetuneSpec, StudyResult, ViewsSpec
 MIRROR = ViewsSpec(rotate=0, translate=0, scale=0, warp=0, flip=0.5)
 
 
-def section_of(benchmark: Any) -> Section:
-    (found,) = sections(load(benchmark.results, benchmark.root))
+def section_of(benchmark: Any) -> Contest:
+    (found,) = contests(load(benchmark.results, benchmark.root))
     return found
 
 
 def notes_of(benchmark: Any) -> list[str]:
-    section = section_of(benchmark)
-    gaps = compute(section, level=0.95).gaps
-    return training_notes(section, training_rows(section, gaps))
+    contest = section_of(benchmark)
+    gaps = compute(contest, level=0.95).gaps
+    return training_notes(contest, training_rows(contest, gaps))
 
 
 def changed(benchmark: Any, method: str, **values: object) -> Any:
@@ -132,9 +132,9 @@ def test_the_methods_table_says_views_and_refit_of_each(age: Any) -> None:
 
 
 def test_notes_stand_under_the_answer_and_the_table_beside_the_splits(age: Any) -> None:
-    section = section_of(with_finetune(age, "simclr", FinetuneSpec(views=MIRROR)))
-    styles = method_styles([section])
-    found = view(section, styles, age.root, level=0.95, name_encoder=False)
+    contest = section_of(with_finetune(age, "simclr", FinetuneSpec(views=MIRROR)))
+    styles = method_styles([contest])
+    found = view(contest, styles, age.root, level=0.95, name_encoder=False)
     assert any(note.startswith("Unfair unless meant") for note in found.answer.notes)
     assert len(found.tables["training"].rows) == 9
     assert found.tables["scores"].columns == ("Method", "n = 20 + 20", "n = 50 + 50", "n = 100 + 100")

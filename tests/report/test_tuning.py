@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from ctlr.report import tuning
+from ctlr.report.contests import contests, load
 from ctlr.report.importance import importance
 from ctlr.report.search_stages import best_so_far, course, join_rounds, search_records
-from ctlr.report.sections import load, sections
 from ctlr.report.selection import selection_rows
 from ctlr.report.tuning import Spread
 from ctlr.report.tuning_tables import choices_table, failures_table, ledger_table, range_words
@@ -209,7 +209,7 @@ def test_the_lead_is_paired_over_validation_subjects(searching: Any, tmp_path: P
     search = searching.search(searching.study("scratch", 20), searching.stage(tried))
     for trial in tried:  # the same subjects are hard for both: every error shrinks by the same share
         searching.write_validation(tmp_path / search.path / trial.name, trial.value, 40)
-    (row,) = selection_rows([search], sections(load(age.results, age.root)), tmp_path, level=0.95)
+    (row,) = selection_rows([search], contests(load(age.results, age.root)), tmp_path, level=0.95)
     assert (row.best, row.runner_up, row.metric) == (6, 7, "mae")
     assert row.gain is not None
     assert row.gain.mean == pytest.approx(1.0)
@@ -233,7 +233,7 @@ def test_a_metric_that_grows_is_better_when_large(searching: Any, tmp_path: Path
     study = next(r.study for r in digits.results if r.study.method.label == "scratch" and r.study.n_train == 20)
     tried = [searching.trial(0, 0.65), searching.trial(1, 0.5)]
     search = searching.search(study, searching.stage(tried, objective=highest))
-    found = sections(load(digits.results, digits.root))
+    found = contests(load(digits.results, digits.root))
     (row,) = selection_rows([search], found, tmp_path, level=0.95)
     assert (row.best, row.runner_up) == (0.65, 0.5)
     assert row.gap == pytest.approx(0.05, abs=0.005)
@@ -247,8 +247,8 @@ def test_an_encoder_that_was_tuned_stays_in_its_section(age: Any) -> None:
         )
         for result in age.results
     ]  # fmt: skip
-    (section,) = sections(load(results, age.root))
-    assert section.sizes == (20, 50, 100)
+    (contest,) = contests(load(results, age.root))
+    assert contest.sizes == (20, 50, 100)
 
 
 # ---------------------------------------------------------------- importance

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from ctlr.report.contests import Done, contests, load
 from ctlr.report.formats import to_csv
-from ctlr.report.sections import Done, load, sections
 from ctlr.report.tuning_share import ShareRow, share_rows, share_table, share_words
 from ctlr.report.tuning_views import tuning_view
 from ctlr.specs import StudyResult
@@ -24,7 +24,7 @@ def at_defaults(age: Any, retrained: Any) -> list[StudyResult | Done]:
 
 @pytest.fixture(scope="module")
 def rows(age: Any, at_defaults: list[StudyResult | Done]) -> list[ShareRow]:
-    return share_rows(sections(load(age.results, age.root)), at_defaults, level=0.95)
+    return share_rows(contests(load(age.results, age.root)), at_defaults, level=0.95)
 
 
 def test_the_gain_of_tuning_stands_beside_the_gain_over_scratch_with_and_without_it(rows: list[ShareRow]) -> None:
@@ -76,7 +76,7 @@ def test_a_study_that_failed_with_the_options_in_the_file_is_told(
 ) -> None:
     failed = StudyResult(study=searching.study("simclr", 20), status="failed", reason="the loss became nan")
     view = tuning_view(
-        [searching.typical(age.root, "scratch", 20)], sections(load(age.results, age.root)), {}, age.root,
+        [searching.typical(age.root, "scratch", 20)], contests(load(age.results, age.root)), {}, age.root,
         budget="trials", validation="holdout", level=0.95, at_defaults=[*at_defaults, failed],
     )  # fmt: skip
     assert "share" in view.tables
@@ -84,4 +84,4 @@ def test_a_study_that_failed_with_the_options_in_the_file_is_told(
 
 
 def test_without_such_studies_there_is_no_table(age: Any) -> None:
-    assert share_rows(sections(load(age.results, age.root)), [], level=0.95) == []
+    assert share_rows(contests(load(age.results, age.root)), [], level=0.95) == []

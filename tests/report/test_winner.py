@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from ctlr.report.contests import Contest, contests, load
 from ctlr.report.headline import answer
 from ctlr.report.model_card import model_card
-from ctlr.report.sections import Section, load, sections
 from ctlr.report.statistics import Estimate, Gain, VarianceParts, Verdict
 from ctlr.report.tables import GainRow, Rows, ScoreRow
 from ctlr.report.views import method_styles, view
@@ -40,64 +40,64 @@ def rows(scores: dict[str, float], gains: list[GainRow], over: list[GainRow], n_
 
 
 @pytest.fixture(scope="module")
-def section(beside: Any) -> Section:
-    (found,) = sections(load(beside.results, beside.root))
+def contest(beside: Any) -> Contest:
+    (found,) = contests(load(beside.results, beside.root))
     return found
 
 
-def first_sentence(section: Section, found: Rows) -> str:
-    return answer(section, found).text.replace("\u00a0", " ").partition(". ")[0]
+def first_sentence(contest: Contest, found: Rows) -> str:
+    return answer(contest, found).text.replace("\u00a0", " ").partition(". ")[0]
 
 
-def test_the_first_sentence_says_who_wins_over_scratch_and_over_the_best_baseline(section: Section) -> None:
+def test_the_first_sentence_says_who_wins_over_scratch_and_over_the_best_baseline(contest: Contest) -> None:
     scores = {"mean": 14.4, "scratch": 14.3, "supervised": 9.6, "linear": 12.1, "nearest": 13.0}
     found = rows(scores, [gain("supervised", 20, 4.7, 3.1, 6.2)], [gain("supervised", 20, 2.5, 0.9, 4.0)])
-    assert first_sentence(section, found) == (
+    assert first_sentence(contest, found) == (
         "‘supervised’ has the lowest MAE, 9.6 years, at 20 + 20 labelled subjects (training + validation): 4.7 "
         "(95 % interval 3.1 to 6.2) better than training from scratch; the best baseline, ‘linear’, has 12.1: "
         "‘supervised’ is 2.5 (95 % interval 0.9 to 4.0) better"
     )
 
 
-def test_a_baseline_that_is_as_good_is_said_to_be(section: Section) -> None:
+def test_a_baseline_that_is_as_good_is_said_to_be(contest: Contest) -> None:
     scores = {"mean": 14.4, "scratch": 14.3, "supervised": 9.6, "linear": 9.9}
     found = rows(scores, [gain("supervised", 20, 4.7, 3.1, 6.2)], [gain("supervised", 20, 0.3, -0.4, 1.0)])
-    assert first_sentence(section, found).endswith("the best baseline, ‘linear’, has 9.9: no measurable difference")
+    assert first_sentence(contest, found).endswith("the best baseline, ‘linear’, has 9.9: no measurable difference")
 
 
-def test_a_baseline_that_wins_is_the_first_word(section: Section) -> None:
+def test_a_baseline_that_wins_is_the_first_word(contest: Contest) -> None:
     scores = {"mean": 14.4, "scratch": 12.3, "supervised": 12.0, "nearest": 10.1}
     found = rows(scores, [gain("supervised", 20, 0.3, -1, 1)], [gain("supervised", 20, -1.9, -2.8, -1.0)])
-    assert first_sentence(section, found) == (
+    assert first_sentence(contest, found) == (
         "A baseline, ‘nearest’, has the lowest MAE, 10.1 years, at 20 + 20 labelled subjects (training + validation); "
         "the best method, ‘supervised’, has 12.0: ‘supervised’ is 1.9 (95 % interval 1.0 to 2.8) worse"
     )
 
 
-def test_one_seed_tells_nothing(section: Section) -> None:
+def test_one_seed_tells_nothing(contest: Contest) -> None:
     scores = {"mean": 14.4, "scratch": 14.3, "supervised": 9.6, "linear": 12.1}
     one = [gain("supervised", 20, 4.7, 3.1, 6.2, n_seeds=1)]
-    said = first_sentence(section, rows(scores, one, one))
+    said = first_sentence(contest, rows(scores, one, one))
     assert "whether better than training from scratch, one seed cannot tell" in said
     assert said.endswith("one seed tells no difference")
 
 
-def test_scratch_may_win_too(section: Section) -> None:
+def test_scratch_may_win_too(contest: Contest) -> None:
     scores = {"mean": 14.4, "scratch": 12.3, "supervised": 12.5, "linear": 13.1}
     found = rows(scores, [gain("supervised", 20, -0.2, -1, 1)], [gain("scratch", 20, 0.8, -0.1, 1.0)])
-    assert first_sentence(section, found) == (
+    assert first_sentence(contest, found) == (
         "‘scratch’ has the lowest MAE, 12.3 years, at 20 + 20 labelled subjects (training + validation): no "
         "transfer is better than training from scratch; the best baseline, ‘linear’, has 13.1: no measurable difference"
     )
 
 
-def test_where_the_mean_wins_nothing_has_learned(section: Section) -> None:
+def test_where_the_mean_wins_nothing_has_learned(contest: Contest) -> None:
     found = rows({"mean": 10.0, "scratch": 12.3, "linear": 13.1}, [], [])
-    assert first_sentence(section, found).startswith("Nothing has learned: ‘mean’, which sees no image, has the lowest")
+    assert first_sentence(contest, found).startswith("Nothing has learned: ‘mean’, which sees no image, has the lowest")
 
 
 def test_baselines_stand_in_the_tables_and_in_no_verdict_over_scratch(beside: Any) -> None:
-    found = sections(load(beside.results, beside.root))
+    found = contests(load(beside.results, beside.root))
     seen = view(found[0], method_styles(found), beside.root, level=0.95, name_encoder=False)
     assert [row[0].text for row in seen.tables["scores"].rows] == [
         "mean", "linear", "nearest", "scratch", "supervised", "simclr",
@@ -112,7 +112,7 @@ def test_baselines_stand_in_the_tables_and_in_no_verdict_over_scratch(beside: An
     assert "**Difference to the best baseline, linear:** +0.1" in card
 
 
-def test_sizes_of_which_the_same_is_to_be_said_share_a_sentence(section: Section) -> None:
+def test_sizes_of_which_the_same_is_to_be_said_share_a_sentence(contest: Contest) -> None:
     scores = {"mean": 14.4, "scratch": 14.3, "supervised": 10.0, "linear": 9.6}
     first, second, third = (
         rows(scores | {"supervised": best}, [], [gain("supervised", n, -0.4, -1.1, high)], n)
@@ -122,7 +122,7 @@ def test_sizes_of_which_the_same_is_to_be_said_share_a_sentence(section: Section
         first, scores=[*first.scores, *second.scores, *third.scores], references=dict.fromkeys((20, 50, 100), "linear"),
         over_references=[*first.over_references, *second.over_references, *third.over_references],
     )  # fmt: skip
-    said = winners(section, found).replace("\u00a0", " ")
+    said = winners(contest, found).replace("\u00a0", " ")
     assert said.startswith(
         "A baseline, ‘linear’, has the lowest MAE, 9.6 years, at 20 + 20 and 50 + 50 labelled subjects (training + "
         "validation); the best method, ‘supervised’, has 10.0 and 9.8: no measurable difference. A baseline, ‘linear’, "

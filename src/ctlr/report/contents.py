@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctlr.report import displays
+from ctlr.report.contests import Done, contests, load
 from ctlr.report.costs import StepRow, duration, step_rows, steps_table, time_rows, time_table
 from ctlr.report.formats import Cell, Table, listed
 from ctlr.report.pair_view import TRANSFER_TERMS, PairView, pair_view
 from ctlr.report.plots import Style
-from ctlr.report.sections import Done, load, sections
 from ctlr.report.svg import variable
 from ctlr.report.sweep_view import SweepView, sweep_view
 from ctlr.report.tuning import Budget
@@ -87,10 +87,10 @@ def contents(
     """
     loaded = load(results, root)
     known = [item.result if isinstance(item, Done) else item for item in loaded]
-    found = sections(loaded)
+    found = contests(loaded)
     styles = method_styles(found)
-    several = len({section.encoder for section in found}) > 1
-    views = [view(section, styles, root, level=level, name_encoder=several) for section in found]
+    several = len({contest.encoder for contest in found}) > 1
+    views = [view(contest, styles, root, level=level, name_encoder=several) for contest in found]
     pairs = pair_view(views, transfers, root, bootstrap=bootstrap, level=level)
     steps = step_rows(known)
     tables = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ctlr.report.contests import Done
 from ctlr.report.predictions import Predictions
-from ctlr.report.sections import Done
 from ctlr.report.statistics import calibration_rows, roc_rows
 from ctlr.training.metrics import GapCorrection, brain_age_gap, fit_gap_correction
 

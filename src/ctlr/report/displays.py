@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ctlr.report.check_cells import check_record, detectable_cell, false_cell
+from ctlr.report.contests import Contest
 from ctlr.report.formats import Cell, Table, Tone, decimals, number
 from ctlr.report.power import POWER
-from ctlr.report.sections import Section
 from ctlr.report.statistics import Estimate, Gain
 from ctlr.report.tables import (
     DIRECTIONS,
@@ -86,9 +86,9 @@ def metric_label(task: TaskSpec) -> str:
     return capital(metric_words(task.headline, task))
 
 
-def gap_name(section: Section) -> str:
+def gap_name(contest: Contest) -> str:
     """What predicted minus true is called."""
-    brain = section.target.data.kind in ("bids", "cohort") and section.task.target.lower() == "age"
+    brain = contest.target.data.kind in ("bids", "cohort") and contest.task.target.lower() == "age"
     return "Brain-age gap" if brain else "Prediction gap"
 
 
@@ -107,7 +107,7 @@ def interval_words(estimates: Sequence[Estimate], level: float) -> str:
 
 
 def score_digits(scores: Sequence[ScoreRow]) -> int:
-    """Digits after the point of every score of a section."""
+    """Digits after the point of every score of a contest."""
     return decimals(row.estimate.mean for row in scores)
 
 
@@ -118,32 +118,32 @@ def gain_digits(rows: Rows) -> int:
     return digits + any(round(end, digits) == 0 for end in ends)
 
 
-def _factors(section: Section) -> dict[str, str]:
-    source = section.source
+def _factors(contest: Contest) -> dict[str, str]:
+    source = contest.source
     return {
-        "data": section.target.data.name, "target": section.task.name,
-        "source": f"{source.data.name}.{source.task.name}" if source else "", "encoder": section.encoder.label,
+        "data": contest.target.data.name, "target": contest.task.name,
+        "source": f"{source.data.name}.{source.task.name}" if source else "", "encoder": contest.encoder.label,
     }  # fmt: skip
 
 
-def _name(stem: str, section: Section) -> str:
-    return f"{stem}-{section.slug}"
+def _name(stem: str, contest: Contest) -> str:
+    return f"{stem}-{contest.slug}"
 
 
 # ---------------------------------------------------------------- what was compared
 
 
-def counts_table(section: Section, counts: Sequence[CountRow]) -> Table:
+def counts_table(contest: Contest, counts: Sequence[CountRow]) -> Table:
     """Subjects, seeds and studies by size."""
     return Table(
-        name=_name("data", section), caption=f"Subjects and studies: {section.title}.",
+        name=_name("data", contest), caption=f"Subjects and studies: {contest.title}.",
         columns=("Labelled subjects, n (training + validation)", "Test", "Seeds", "Studies finished", "Studies failed"),
         rows=tuple(
-            (Cell(section.labelled(r.n_train)), Cell(_count(r.test)), Cell(f"{r.seeds}"),
+            (Cell(contest.labelled(r.n_train)), Cell(_count(r.test)), Cell(f"{r.seeds}"),
              Cell(f"{r.finished}"), Cell(f"{r.failed}", tone="negative" if r.failed else ""))
             for r in counts
         ),
-        records=tuple(_factors(section) | vars(r) for r in counts),
+        records=tuple(_factors(contest) | vars(r) for r in counts),
     )  # fmt: skip
 
 
@@ -178,56 +178,56 @@ def percent(level: float) -> str:
     return f"{100 * level:g}\u00a0%"
 
 
-def scores_table(section: Section, rows: Rows) -> Table:
+def scores_table(contest: Contest, rows: Rows) -> Table:
     """Method by size: mean over the seeds and interval."""
     scores = rows.scores
     digits = score_digits(scores)
     found = {(row.method, row.n_train): row.estimate for row in scores}
-    pick = min if METRICS[section.task.headline] == "min" else max
+    pick = min if METRICS[contest.task.headline] == "min" else max
     best = {n: pick(e.mean for (_, size), e in found.items() if size == n) for _, n in found}
 
     def cell(method: str, n: int) -> Cell:
         estimate = found.get((method, n))
         if estimate is None:
             return Cell("–", tone="muted")
-        quiet = method == section.floor or method in section.references
+        quiet = method == contest.floor or method in contest.references
         tone: Tone = "best" if estimate.mean == best[n] else "muted" if quiet else ""
         return Cell(number(estimate.mean, digits), interval(estimate, digits), tone)
 
-    better = "lower" if METRICS[section.task.headline] == "min" else "higher"
+    better = "lower" if METRICS[contest.task.headline] == "min" else "higher"
     return Table(
-        name=_name("scores", section),
-        caption=f"{metric_label(section.task)} on the test set by number of labelled subjects n (training + "
+        name=_name("scores", contest),
+        caption=f"{metric_label(contest.task)} on the test set by number of labelled subjects n (training + "
         f"validation); {better} is better. Mean over the seeds, with its "
         f"{interval_words([row.estimate for row in scores], rows.level)}.",
-        columns=("Method", *(f"n = {section.labelled(n)}" for n in section.sizes)),
-        rows=tuple((Cell(m), *(cell(m, n) for n in section.sizes)) for m in section.methods),
+        columns=("Method", *(f"n = {contest.labelled(n)}" for n in contest.sizes)),
+        rows=tuple((Cell(m), *(cell(m, n) for n in contest.sizes)) for m in contest.methods),
         records=tuple(
-            _factors(section)
-            | {"method": row.method, "n_train": row.n_train, "labelled": section.labelled(row.n_train),
-               "metric": section.task.headline}
+            _factors(contest)
+            | {"method": row.method, "n_train": row.n_train, "labelled": contest.labelled(row.n_train),
+               "metric": contest.task.headline}
             | row.estimate.record
             for row in scores
         ),
     )  # fmt: skip
 
 
-def gains_table(section: Section, rows: Rows) -> Table:
+def gains_table(contest: Contest, rows: Rows) -> Table:
     """Paired difference to the baseline with interval and verdict."""
     digits = gain_digits(rows)
     ordered = sorted(rows.gains, key=lambda row: row.n_train)
 
     def line(row: GainRow) -> tuple[Cell, ...]:
         return (
-            Cell(row.method), Cell(section.labelled(row.n_train)),
+            Cell(row.method), Cell(contest.labelled(row.n_train)),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
             verdict_cell(row.gain, stands=row.stands), Cell(p_words(row.p_holm)),
             false_cell(row), detectable_cell(row, digits),
         )  # fmt: skip
 
     return Table(
-        name=_name("gains", section),
-        caption=f"Gain over {section.baseline} in {metric_label(section.task)} with its "
+        name=_name("gains", contest),
+        caption=f"Gain over {contest.baseline} in {metric_label(contest.task)} with its "
         f"{interval_words([row.gain for row in ordered], rows.level)}, paired by seed and subject; positive is better. "
         f"p is adjusted for {n_tested(rows.gains)} comparisons (Holm). False: probability that the claim is false. "
         f"Would be seen: the gain that these seeds and test subjects show with a chance of {percent(POWER)}, among all "
@@ -235,9 +235,9 @@ def gains_table(section: Section, rows: Rows) -> Table:
         columns=("Method", "n", "Gain", "Verdict", "p", "False", "Would be seen"),
         rows=tuple(map(line, ordered)),
         records=tuple(
-            _factors(section)
-            | {"method": row.method, "baseline": section.baseline, "n_train": row.n_train,
-               "metric": section.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
+            _factors(contest)
+            | {"method": row.method, "baseline": contest.baseline, "n_train": row.n_train,
+               "metric": contest.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
                "se": row.gain.se, "freedom": row.gain.freedom,
                "p": row.gain.p, "p_holm": row.p_holm, "verdict": VERDICTS[row.direction],
                "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
@@ -248,7 +248,7 @@ def gains_table(section: Section, rows: Rows) -> Table:
     )  # fmt: skip
 
 
-def references_table(section: Section, rows: Rows) -> Table:
+def references_table(contest: Contest, rows: Rows) -> Table:
     """Paired difference of each method to the best baseline of its size."""
     digits = gain_digits(rows)
     ordered = sorted(rows.over_references, key=lambda row: row.n_train)
@@ -258,22 +258,22 @@ def references_table(section: Section, rows: Rows) -> Table:
 
     def line(row: GainRow) -> tuple[Cell, ...]:
         return (
-            Cell(row.method), Cell(section.labelled(row.n_train)), Cell(rows.references[row.n_train]),
+            Cell(row.method), Cell(contest.labelled(row.n_train)), Cell(rows.references[row.n_train]),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
             verdict_cell(row.gain, stands=row.stands, words=words), Cell(p_words(row.p_holm)),
         )  # fmt: skip
 
     return Table(
-        name=_name("baselines", section),
+        name=_name("baselines", contest),
         caption=f"Difference to the best baseline of each size (by its mean on the test set) in "
-        f"{metric_label(section.task)} with its {percent(rows.level)} interval, paired by seed and subject; positive "
+        f"{metric_label(contest.task)} with its {percent(rows.level)} interval, paired by seed and subject; positive "
         f"means that the method is better. p is adjusted for these {n_tested(ordered)} comparisons (Holm).",
         columns=("Method", "n", "Best baseline", "Difference", "Verdict", "p"),
         rows=tuple(map(line, ordered)),
         records=tuple(
-            _factors(section)
+            _factors(contest)
             | {"method": row.method, "baseline": rows.references[row.n_train], "n_train": row.n_train,
-               "metric": section.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
+               "metric": contest.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
                "p": row.gain.p, "p_holm": row.p_holm, "verdict": words[row.direction],
                "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
                "n_subjects": row.gain.n_subjects}
@@ -307,60 +307,60 @@ _BEFORE_REFIT = (
 )
 
 
-def splits_table(section: Section, splits: Sequence[SplitRow]) -> Table:
+def splits_table(contest: Contest, splits: Sequence[SplitRow]) -> Table:
     """Train, validation and test side by side."""
     digits = decimals(v for row in splits for v in (row.train, row.validation, row.test) if v is not None)
     return Table(
-        name=_name("splits", section),
-        caption=f"{metric_label(section.task)} on training, validation and test subjects, means over the seeds. The "
+        name=_name("splits", contest),
+        caption=f"{metric_label(contest.task)} on training, validation and test subjects, means over the seeds. The "
         "gap says how much worse the test set is than the training set."
         + (_BEFORE_REFIT if any(row.refit for row in splits) else ""),
         columns=("Method", "n", "Train", "Validation", "Test", "Gap"),
         rows=tuple(
-            (Cell(r.method), Cell(section.labelled(r.n_train)),
+            (Cell(r.method), Cell(contest.labelled(r.n_train)),
              *(Cell(number(getattr(r, s), digits), "before the refit" if r.refit and s == "validation" else "")
                for s in SPLITS),
              Cell(number(r.gap, digits, sign=True)))
             for r in splits
         ),
-        records=tuple(_factors(section) | {"metric": section.task.headline} | vars(r) for r in splits),
+        records=tuple(_factors(contest) | {"metric": contest.task.headline} | vars(r) for r in splits),
     )  # fmt: skip
 
 
-def metrics_table(section: Section, metrics: Sequence[MetricRow]) -> Table:
+def metrics_table(contest: Contest, metrics: Sequence[MetricRow]) -> Table:
     """Every metric on the test set."""
     names = [name for name in METRICS if any(name in row.values for row in metrics)]
     digits = {name: decimals(row.values[name] for row in metrics if name in row.values) for name in names}
     return Table(
-        name=_name("metrics", section), caption="Every metric on the test set, means over the seeds.",
+        name=_name("metrics", contest), caption="Every metric on the test set, means over the seeds.",
         columns=("Method", "n", *(capital(METRIC_WORDS[name]) for name in names)),
         rows=tuple(
-            (Cell(r.method), Cell(section.labelled(r.n_train)),
+            (Cell(r.method), Cell(contest.labelled(r.n_train)),
              *(Cell(number(r.values.get(m), digits[m])) for m in names))
             for r in metrics
         ),
         records=tuple(
-            _factors(section) | {"method": r.method, "n_train": r.n_train, "seeds": r.seeds} | r.values for r in metrics
+            _factors(contest) | {"method": r.method, "n_train": r.n_train, "seeds": r.seeds} | r.values for r in metrics
         ),
     )  # fmt: skip
 
 
-def gap_table(section: Section, gaps: Sequence[GapRow]) -> Table:
+def gap_table(contest: Contest, gaps: Sequence[GapRow]) -> Table:
     """Mean and slope of the gap, uncorrected and corrected."""
-    target = section.task.name
+    target = contest.task.name
     return Table(
-        name=_name("gap", section),
-        caption=f"{gap_name(section)} (predicted minus true {target}) on the test set, means over the seeds. The "
+        name=_name("gap", contest),
+        caption=f"{gap_name(contest)} (predicted minus true {target}) on the test set, means over the seeds. The "
         f"correction is a line on {target} fitted on the validation subjects.",
         columns=("Method", "n", "Mean", f"Slope on {target}", "Mean, corrected", "Slope, corrected"),
         rows=tuple(
-            (Cell(r.method), Cell(section.labelled(r.n_train)), Cell(number(r.gap.mean, 2, sign=True)),
+            (Cell(r.method), Cell(contest.labelled(r.n_train)), Cell(number(r.gap.mean, 2, sign=True)),
              Cell(number(r.gap.slope, 2, sign=True)), Cell(number(r.gap.corrected_mean, 2, sign=True)),
              Cell(number(r.gap.corrected_slope, 2, sign=True)))
             for r in gaps
         ),
         records=tuple(
-            _factors(section)
+            _factors(contest)
             | {"method": r.method, "n_train": r.n_train, "mean": r.gap.mean, "slope": r.gap.slope,
                "mean_corrected": r.gap.corrected_mean, "slope_corrected": r.gap.corrected_slope}
             for r in gaps

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctlr.report.check_words import claim_words
+from ctlr.report.contests import Contest
 from ctlr.report.displays import METRIC_WORDS, gain_digits, interval, percent, score_digits, unit
 from ctlr.report.formats import listed, number
-from ctlr.report.sections import Section
 from ctlr.report.tables import GainRow, Rows
 from ctlr.report.winner import winners
 from ctlr.specs import METRICS
@@ -22,77 +22,77 @@ MOST_NAMED, NAMED = 4, 3
 
 @dataclass(frozen=True)
 class Answer:
-    """What a section found."""
+    """What a contest found."""
 
     text: str
     notes: tuple[str, ...]
     """What weakens it."""
 
 
-def answer(section: Section, rows: Rows) -> Answer:
+def answer(contest: Contest, rows: Rows) -> Answer:
     """Say who gains over the baseline, where, and by how much; or that nobody does."""
-    if not section.cells:
+    if not contest.cells:
         return Answer("No study finished, so there is nothing to compare.", ())
     if not rows.scores:
         return Answer(
-            f"No method has a defined {METRIC_WORDS[section.task.headline]}: there is nothing to compare.", ()
+            f"No method has a defined {METRIC_WORDS[contest.task.headline]}: there is nothing to compare.", ()
         )
-    if section.baseline is None or not any(method == section.baseline for method, _ in section.cells):
-        text = f"No training from scratch finished, so no gain can be given. {_best(section, rows)}"
-    elif not section.contenders:
-        text = f"Only training from scratch was run, so there is nothing to hold it against. {_best(section, rows)}"
+    if contest.baseline is None or not any(method == contest.baseline for method, _ in contest.cells):
+        text = f"No training from scratch finished, so no gain can be given. {_best(contest, rows)}"
+    elif not contest.contenders:
+        text = f"Only training from scratch was run, so there is nothing to hold it against. {_best(contest, rows)}"
     elif not rows.gains:
-        text = f"No method finished beside ‘{section.baseline}’, so no gain can be given. {_best(section, rows)}"
+        text = f"No method finished beside ‘{contest.baseline}’, so no gain can be given. {_best(contest, rows)}"
     elif not any(row.gain.tested for row in rows.gains):
-        text = f"One seed supports no verdict, so no gain is called one. {_best(section, rows)}"
+        text = f"One seed supports no verdict, so no gain is called one. {_best(contest, rows)}"
     else:
-        text = _gains(section, rows)
-    return Answer(f"{winners(section, rows)} {text}".strip(), tuple(_notes(section, rows)))
+        text = _gains(contest, rows)
+    return Answer(f"{winners(contest, rows)} {text}".strip(), tuple(_notes(contest, rows)))
 
 
-def _sizes(section: Section, sizes: Sequence[int]) -> str:
+def _sizes(contest: Contest, sizes: Sequence[int]) -> str:
     """`20 + 20, 50 + 50 and 100 + 100`."""
-    return listed([section.labelled(size) for size in sizes])
+    return listed([contest.labelled(size) for size in sizes])
 
 
-def _gains(section: Section, rows: Rows) -> str:
+def _gains(contest: Contest, rows: Rows) -> str:
     """One clause a size; neighbouring sizes at which nothing stands share one."""
-    nobody = "no method differs" if len(section.contenders) > 1 else f"‘{section.contenders[0]}’ does not differ"
+    nobody = "no method differs" if len(contest.contenders) > 1 else f"‘{contest.contenders[0]}’ does not differ"
     sizes = sorted({row.n_train for row in rows.gains if row.gain.tested})
-    found = [(size, _at(section, rows, size)) for size in sizes]
+    found = [(size, _at(contest, rows, size)) for size in sizes]
     if not any(words for _, words in found):
         return (
-            f"Nothing wins: at {_sizes(section, sizes)} labelled subjects (training + validation) {nobody} measurably "
+            f"Nothing wins: at {_sizes(contest, sizes)} labelled subjects (training + validation) {nobody} measurably "
             "from training from scratch."
         )
     first = next(size for size, words in found if words)
     clauses: list[str] = []
     for words, group in itertools.groupby(found, key=lambda item: item[1]):
         where = [size for size, _ in group]
-        clause = f"at {_sizes(section, where)}{'' if clauses else ' labelled subjects (training + validation),'} "
+        clause = f"at {_sizes(contest, where)}{'' if clauses else ' labelled subjects (training + validation),'} "
         clause += words or f"{nobody} measurably from scratch"
         clauses.append(f"{clause} against training from scratch" if first in where else clause)
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _at(section: Section, rows: Rows, size: int) -> str:
+def _at(contest: Contest, rows: Rows, size: int) -> str:
     """What stands at one size; empty when nothing does."""
     standing = [row for row in rows.gains if row.n_train == size and row.stands]
     gains = sorted((row for row in standing if row.direction == "gain"), key=lambda row: -row.gain.mean)
     losses = sorted((row for row in standing if row.direction == "negative"), key=lambda row: row.gain.mean)
-    return ", while ".join(_phrase(section, rows, group) for group in (gains, losses) if group)
+    return ", while ".join(_phrase(contest, rows, group) for group in (gains, losses) if group)
 
 
-def _phrase(section: Section, rows: Rows, group: Sequence[GainRow]) -> str:
+def _phrase(contest: Contest, rows: Rows, group: Sequence[GainRow]) -> str:
     """`‘a’ lowers MAE by 1.2 years (95 % interval 0.3 to 2.1) and ‘b’ by 0.9 (0.1 to 1.7)`."""
-    falls = (METRICS[section.task.headline] == "min") == (group[0].direction == "gain")
-    digits, measure = gain_digits(rows), _unit(section)
+    falls = (METRICS[contest.task.headline] == "min") == (group[0].direction == "gain")
+    digits, measure = gain_digits(rows), _unit(contest)
     words = []
     shown = group if len(group) <= MOST_NAMED else group[:NAMED]
     for index, row in enumerate(shown):
         low, high = sorted((abs(row.gain.low), abs(row.gain.high)))
-        verb = f" {'lowers' if falls else 'raises'} {METRIC_WORDS[section.task.headline]}" if index == 0 else ""
+        verb = f" {'lowers' if falls else 'raises'} {METRIC_WORDS[contest.task.headline]}" if index == 0 else ""
         amount = f"{number(abs(row.gain.mean), digits)}{measure if index == 0 else ''}"
         label = f"{percent(rows.level)} interval " if index == 0 else ""
         harm = "; negative transfer" if row.direction == "negative" else ""
@@ -104,37 +104,37 @@ def _phrase(section: Section, rows: Rows, group: Sequence[GainRow]) -> str:
     return listed(words)
 
 
-def _unit(section: Section) -> str:
+def _unit(contest: Contest) -> str:
     """` years`, where the metric has the target's unit and that is known."""
-    measure = unit(section.task)
-    return f" {measure}" if measure and section.task.headline in ("mae", "rmse") else ""
+    measure = unit(contest.task)
+    return f" {measure}" if measure and contest.task.headline in ("mae", "rmse") else ""
 
 
-def _best(section: Section, rows: Rows) -> str:
+def _best(contest: Contest, rows: Rows) -> str:
     """The best mean at the largest size, without a claim."""
     largest = max(row.n_train for row in rows.scores)
-    pick = min if METRICS[section.task.headline] == "min" else max
+    pick = min if METRICS[contest.task.headline] == "min" else max
     best = pick((row for row in rows.scores if row.n_train == largest), key=lambda row: row.estimate.mean)
     digits = score_digits(rows.scores)
-    value = f"{METRIC_WORDS[section.task.headline]} {number(best.estimate.mean, digits)}{_unit(section)}"
+    value = f"{METRIC_WORDS[contest.task.headline]} {number(best.estimate.mean, digits)}{_unit(contest)}"
     ends = f"{percent(rows.level)} interval {interval(best.estimate, digits)}"
-    where = f"{section.labelled(largest)} labelled subjects (training + validation)"
+    where = f"{contest.labelled(largest)} labelled subjects (training + validation)"
     return f"At {where} ‘{best.method}’ reaches {value} ({ends})."
 
 
-def _notes(section: Section, rows: Rows) -> list[str]:
-    notes = [*_against_the_mean(section, rows), *_hints(section, rows)]
-    notes += claim_words(rows.gains, gain_digits(rows), _unit(section), section.labelled) if rows.gains else []
-    finished = sorted({size for _, size in section.cells})
-    unpaired = [size for size in finished if (section.baseline, size) not in section.cells]
+def _notes(contest: Contest, rows: Rows) -> list[str]:
+    notes = [*_against_the_mean(contest, rows), *_hints(contest, rows)]
+    notes += claim_words(rows.gains, gain_digits(rows), _unit(contest), contest.labelled) if rows.gains else []
+    finished = sorted({size for _, size in contest.cells})
+    unpaired = [size for size in finished if (contest.baseline, size) not in contest.cells]
     if unpaired and rows.gains:
         notes.append(
-            f"At {_sizes(section, unpaired)} ‘{section.baseline}’ has no finished study, so no gain can be given there."
+            f"At {_sizes(contest, unpaired)} ‘{contest.baseline}’ has no finished study, so no gain can be given there."
         )
     untested = sorted({row.n_train for row in rows.gains if not row.gain.tested})
     if untested:
         notes.append(
-            f"At {_sizes(section, untested)} there is a single seed: its intervals tell of other test subjects, not "
+            f"At {_sizes(contest, untested)} there is a single seed: its intervals tell of other test subjects, not "
             "of other training runs, and nothing is tested. List five seeds or more."
         )
     failed = sum(count.failed for count in rows.counts)
@@ -144,20 +144,20 @@ def _notes(section: Section, rows: Rows) -> list[str]:
     return notes
 
 
-def _against_the_mean(section: Section, rows: Rows) -> list[str]:
+def _against_the_mean(contest: Contest, rows: Rows) -> list[str]:
     """Sizes at which nobody, and winners who do not, beat a predictor that never sees an image."""
-    word = "mean" if section.task.kind == "regression" else "most frequent class"
+    word = "mean" if contest.task.kind == "regression" else "most frequent class"
     sizes = sorted({row.n_train for row in rows.over_mean if row.gain.tested})
     beaten = {(row.method, row.n_train) for row in rows.over_mean if row.direction == "gain"}
     hopeless = [size for size in sizes if not any(n == size for _, n in beaten)]
     notes = []
     if hopeless:
         notes.append(
-            f"At {_sizes(section, hopeless)} no method is measurably better than predicting the training set’s {word}."
+            f"At {_sizes(contest, hopeless)} no method is measurably better than predicting the training set’s {word}."
         )
     winners = [row for row in rows.gains if row.stands and row.direction == "gain"]
     notes += [
-        f"‘{row.method}’ at {section.labelled(row.n_train)} gains over scratch, yet is not measurably better than that "
+        f"‘{row.method}’ at {contest.labelled(row.n_train)} gains over scratch, yet is not measurably better than that "
         f"{word}."
         for row in winners
         if row.n_train in sizes and row.n_train not in hopeless and (row.method, row.n_train) not in beaten
@@ -165,7 +165,7 @@ def _against_the_mean(section: Section, rows: Rows) -> list[str]:
     return notes
 
 
-def _hints(section: Section, rows: Rows) -> list[str]:
+def _hints(contest: Contest, rows: Rows) -> list[str]:
     hints = [row for row in rows.gains if row.gain.shown and not row.stands]
     if not hints:
         return []
@@ -175,6 +175,6 @@ def _hints(section: Section, rows: Rows) -> list[str]:
         ]
     words = {"gain": "gain", "negative": "loss"}
     names = listed(
-        [f"the {words[row.direction]} of ‘{row.method}’ at {section.labelled(row.n_train)}" for row in hints]
+        [f"the {words[row.direction]} of ‘{row.method}’ at {contest.labelled(row.n_train)}" for row in hints]
     )
     return [f"Taken alone, {names} would count; among {len(rows.gains)} comparisons that is not enough."]

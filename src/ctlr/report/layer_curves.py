@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
+from ctlr.report.contests import Contest
 from ctlr.report.displays import VERDICTS, interval, interval_words, metric_label, score_digits
 from ctlr.report.formats import Cell, Table, listed, number
 from ctlr.report.plots import Style, label_ends
-from ctlr.report.sections import Section
 from ctlr.report.statistics import Estimate
 from ctlr.report.svg import MUTED, SERIES, SURFACE, Panel, canvas, panel
 from ctlr.report.tables import GainRow, Rows
@@ -46,7 +46,7 @@ class LayerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerView:
-    """What the page shows of a section's layer transfer."""
+    """What the page shows of a contest's layer transfer."""
 
     panels: tuple[Panel, ...]
     """One a sample size."""
@@ -54,15 +54,15 @@ class LayerView:
     """A sentence a curve, at the largest size."""
 
 
-def layer_roles(section: Section) -> dict[str, LayerRole]:
+def layer_roles(contest: Contest) -> dict[str, LayerRole]:
     """Label -> place, of the methods that belong to a layer transfer."""
-    methods = {result.study.method.label: result.study.method for result in section.results}
+    methods = {result.study.method.label: result.study.method for result in contest.results}
     return {label: role for label, method in methods.items() if (role := layer_role(method)) is not None}
 
 
-def layer_rows(section: Section, rows: Rows) -> list[LayerRow]:
+def layer_rows(contest: Contest, rows: Rows) -> list[LayerRow]:
     """The networks' scores and gains: by size, then curve, then number of copied blocks."""
-    roles = layer_roles(section)
+    roles = layer_roles(contest)
     gains = {(row.method, row.n_train): row for row in rows.gains}
     found = [
         LayerRow(role=roles[row.method], n_train=row.n_train, estimate=row.estimate,
@@ -73,19 +73,19 @@ def layer_rows(section: Section, rows: Rows) -> list[LayerRow]:
     return sorted(found, key=lambda row: (row.n_train, order.index(row.role.family), row.role.n_blocks))
 
 
-def layer_view(section: Section, rows: Rows) -> LayerView | None:
-    """Draw a section's layer transfer; None where it has none."""
-    found = layer_rows(section, rows)
+def layer_view(contest: Contest, rows: Rows) -> LayerView | None:
+    """Draw a contest's layer transfer; None where it has none."""
+    found = layer_rows(contest, rows)
     if not found:
         return None
-    base = _base(section, rows)
-    better = "lower" if METRICS[section.task.headline] == "min" else "higher"
+    base = _base(contest, rows)
+    better = "lower" if METRICS[contest.task.headline] == "min" else "higher"
     sizes = sorted({row.n_train for row in found})
     return LayerView(
         panels=tuple(
             layer_plot(
-                [row for row in found if row.n_train == size], base.get(size), label=metric_label(section.task),
-                better=better, name=f"{section.slug}-layers-{size}", labelled=section.labelled(size),
+                [row for row in found if row.n_train == size], base.get(size), label=metric_label(contest.task),
+                better=better, name=f"{contest.slug}-layers-{size}", labelled=contest.labelled(size),
             )
             for size in sizes
         ),
@@ -93,8 +93,8 @@ def layer_view(section: Section, rows: Rows) -> LayerView | None:
     )  # fmt: skip
 
 
-def _base(section: Section, rows: Rows) -> dict[int, Estimate]:
-    return {row.n_train: row.estimate for row in rows.scores if row.method == section.baseline}
+def _base(contest: Contest, rows: Rows) -> dict[int, Estimate]:
+    return {row.n_train: row.estimate for row in rows.scores if row.method == contest.baseline}
 
 
 def _findings(rows: Sequence[LayerRow]) -> list[str]:
@@ -118,9 +118,9 @@ def _findings(rows: Sequence[LayerRow]) -> list[str]:
     return found
 
 
-def layer_table(section: Section, rows: Rows) -> Table:
+def layer_table(contest: Contest, rows: Rows) -> Table:
     """Curve by number of copied blocks, one line each; gains over base B in the records."""
-    found = layer_rows(section, rows)
+    found = layer_rows(contest, rows)
     digits = score_digits(rows.scores)
     cells = {(row.n_train, row.role.n_blocks, row.role.family): row for row in found}
     lines = sorted({(row.n_train, row.role.n_blocks) for row in found})
@@ -131,29 +131,29 @@ def layer_table(section: Section, rows: Rows) -> Table:
             return Cell("–", tone="muted")
         return Cell(number(row.estimate.mean, digits), interval(row.estimate, digits))
 
-    better = "lower" if METRICS[section.task.headline] == "min" else "higher"
+    better = "lower" if METRICS[contest.task.headline] == "min" else "higher"
     return Table(
-        name=f"layers-{section.slug}",
-        caption=f"{metric_label(section.task)} on the test set by number of copied blocks; {better} is better. Mean "
+        name=f"layers-{contest.slug}",
+        caption=f"{metric_label(contest.task)} on the test set by number of copied blocks; {better} is better. Mean "
         f"over the seeds, with its {interval_words([row.estimate for row in found], rows.level)}.",
         columns=("n", "Copied blocks", *FAMILIES), headers=2,
         rows=tuple(
-            (Cell(section.labelled(n)), Cell(str(blocks)), *(cell(n, blocks, family) for family in FAMILIES))
+            (Cell(contest.labelled(n)), Cell(str(blocks)), *(cell(n, blocks, family) for family in FAMILIES))
             for n, blocks in lines
         ),
-        records=tuple(_record(section, row) for row in found),
+        records=tuple(_record(contest, row) for row in found),
     )  # fmt: skip
 
 
-def _record(section: Section, row: LayerRow) -> dict[str, object]:
+def _record(contest: Contest, row: LayerRow) -> dict[str, object]:
     gain = row.gain.gain if row.gain is not None else None
-    source = section.source
+    source = contest.source
     return {
-        "data": section.target.data.name, "target": section.task.name,
-        "source": f"{source.data.name}.{source.task.name}" if source else "", "encoder": section.encoder.label,
+        "data": contest.target.data.name, "target": contest.task.name,
+        "source": f"{source.data.name}.{source.task.name}" if source else "", "encoder": contest.encoder.label,
         "curve": row.role.family, "copied_from": "source" if row.role.origin == "A" else "target",
         "copied_blocks": row.role.n_blocks, "moving": "yes" if row.role.moving else "no", "n_train": row.n_train,
-        "metric": section.task.headline, **row.estimate.record, "gain": gain and gain.mean,
+        "metric": contest.task.headline, **row.estimate.record, "gain": gain and gain.mean,
         "gain_low": gain and gain.low, "gain_high": gain and gain.high, "p_holm": row.gain and row.gain.p_holm,
         "verdict": VERDICTS[row.gain.direction] if row.gain is not None else "",
     }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ctlr.report.contests import Done
 from ctlr.report.displays import (
     METRIC_WORDS,
     VERDICTS,
@@ -17,7 +18,6 @@ from ctlr.report.displays import (
     score_digits,
 )
 from ctlr.report.formats import decimals, markdown, number
-from ctlr.report.sections import Done
 from ctlr.report.tables import SplitRow
 from ctlr.report.views import View
 from ctlr.specs import METRICS, DataTask, ModelCard
@@ -52,15 +52,15 @@ def model_records(views: Sequence[View]) -> list[dict[str, Any]]:
     """The best seed of every trained method at the largest size, by validation; one of each transfer is `best`."""
     return [
         {
-            "source": _name(view.section.source) if cell[0].result.study.source else "",
-            "target": _name(view.section.target), "encoder": view.section.encoder.label, "method": method,
-            "n_train": size, "seed": done.result.study.seed, "metric": view.section.task.headline,
-            "validation": done.result.scores.get("validation", {}).get(view.section.task.headline),
+            "source": _name(view.contest.source) if cell[0].result.study.source else "",
+            "target": _name(view.contest.target), "encoder": view.contest.encoder.label, "method": method,
+            "n_train": size, "seed": done.result.study.seed, "metric": view.contest.task.headline,
+            "validation": done.result.scores.get("validation", {}).get(view.contest.task.headline),
             "best": method == best_method(view), "path": done.result.path,
         }
         for view in views
-        for (method, size), cell in view.section.cells.items()
-        if size == view.detail_size and method != view.section.floor
+        for (method, size), cell in view.contest.cells.items()
+        if size == view.detail_size and method != view.contest.floor
         for done in [_best_seed(view, cell)]
     ]  # fmt: skip
 
@@ -71,12 +71,12 @@ def _name(end: DataTask | None) -> str:
 
 def best_method(view: View) -> str | None:
     """Label of the trained method with the best validation score at the largest size."""
-    apart = (view.section.floor, *view.section.references)
+    apart = (view.contest.floor, *view.contest.references)
     rows = [row for row in view.rows.splits if row.n_train == view.detail_size and row.method not in apart]
     scored = [row for row in rows if row.validation is not None]
     if not scored:
         return rows[0].method if rows else None
-    pick = min if METRICS[view.section.task.headline] == "min" else max
+    pick = min if METRICS[view.contest.task.headline] == "min" else max
     return pick(scored, key=_validation).method
 
 
@@ -89,22 +89,22 @@ def _card(view: View, root: Path) -> str:
     method = best_method(view)
     if method is None:
         return ""
-    section, size = view.section, view.detail_size
-    cell = section.cells[method, size]
+    contest, size = view.contest, view.detail_size
+    cell = contest.cells[method, size]
     chosen = _best_seed(view, cell).result
     lines = [
         f"## {markdown(view.heading)}", "",
         f"- **Method:** {markdown(method)}, chosen by its validation score at {view.detail} labelled subjects "
         "(training + validation)",
-        f"- **Encoder:** {markdown(section.encoder.name)}, {cell[0].result.parameters:,} trained parameters",
+        f"- **Encoder:** {markdown(contest.encoder.name)}, {cell[0].result.parameters:,} trained parameters",
         f"- **Weights:** `{chosen.path}/model.safetensors` in the workspace, the best of "
         f"{len(cell)} by validation",
-        f"- **Trained on:** {_learned_from(view, method)} labelled subjects of '{markdown(section.target.data.name)}'"
-        + (f", after '{markdown(section.source.task.name)}' of '{markdown(section.source.data.name)}'"
-           if section.source and cell[0].result.study.source else ""),
+        f"- **Trained on:** {_learned_from(view, method)} labelled subjects of '{markdown(contest.target.data.name)}'"
+        + (f", after '{markdown(contest.source.task.name)}' of '{markdown(contest.source.data.name)}'"
+           if contest.source and cell[0].result.study.source else ""),
         "", "### Intended use", "",
-        f"Predicting {markdown(section.task.name)} (column {markdown(section.task.target)}); meant for "
-        f"{_USES[section.target.data.kind]}. It is no medical device: no decision about a person may rest on it.",
+        f"Predicting {markdown(contest.task.name)} (column {markdown(contest.task.target)}); meant for "
+        f"{_USES[contest.target.data.kind]}. It is no medical device: no decision about a person may rest on it.",
         "", "### Preparation of images", "", *_preparation(root / chosen.path / "model.json"),
         "", "### Performance on the test set", "", *_performance(view, method), "",
         "### Limits", "", *_limits(view, method), "",
@@ -114,14 +114,14 @@ def _card(view: View, root: Path) -> str:
 
 def _learned_from(view: View, method: str) -> str:
     """Training subjects and those who chose the epoch; after a refit, both train."""
-    result = view.section.cells[method, view.detail_size][0].result
+    result = view.contest.cells[method, view.detail_size][0].result
     if result.study.method.finetune.refit:
         return f"{result.labelled} (training + validation, both trained on after the refit)"
     return f"{result.study.n_train} (and {result.labelled_validation} chose the epoch)"
 
 
 def _best_seed(view: View, cell: Sequence[Done]) -> Done:
-    metric = view.section.task.headline
+    metric = view.contest.task.headline
     sign = 1 if METRICS[metric] == "max" else -1
     return max(cell, key=lambda done: sign * done.result.chosen_by.get(metric, float("-inf") * sign))
 
@@ -161,7 +161,7 @@ def _performance(view: View, method: str) -> list[str]:
     rows, here = view.rows, (method, view.detail_size)
     digits = score_digits(rows.scores)
     lines = [
-        f"- **{metric_label(view.section.task)}:** {number(row.estimate.mean, digits)} ("
+        f"- **{metric_label(view.contest.task)}:** {number(row.estimate.mean, digits)} ("
         f"{interval_words([row.estimate], rows.level)} {interval(row.estimate, digits)}); "
         f"{row.estimate.n_subjects} test subjects, {row.estimate.n_seeds} seeds"
         for row in rows.scores
@@ -169,7 +169,7 @@ def _performance(view: View, method: str) -> list[str]:
     ]
     digits = gain_digits(rows)
     lines += [
-        f"- **Gain over {markdown(view.section.baseline or '')}:** {number(row.gain.mean, digits, sign=True)} "
+        f"- **Gain over {markdown(view.contest.baseline or '')}:** {number(row.gain.mean, digits, sign=True)} "
         f"({interval(row.gain, digits, sign=True)}); verdict: {VERDICTS[row.direction]}"
         for row in rows.gains
         if (row.method, row.n_train) == here
@@ -186,15 +186,15 @@ def _performance(view: View, method: str) -> list[str]:
         for row in rows.metrics
         if (row.method, row.n_train) == here
         for name, value in row.values.items()
-        if name != view.section.task.headline
+        if name != view.contest.task.headline
     ]
     return [*lines, f"- **Other metrics:** {', '.join(others)}"] if others else lines
 
 
 def _limits(view: View, method: str) -> list[str]:
-    lines, name = [f"- {note}" for note in view.answer.notes], markdown(view.section.task.name)
+    lines, name = [f"- {note}" for note in view.answer.notes], markdown(view.contest.task.name)
     lines += [
-        f"- {gap_name(view.section)}: slope {number(row.gap.slope, 2, sign=True)} on {name}; "
+        f"- {gap_name(view.contest)}: slope {number(row.gap.slope, 2, sign=True)} on {name}; "
         "where it is negative, predictions lean towards the middle. Correct gaps before comparing people."
         for row in view.rows.gaps
         if (row.method, row.n_train) == (method, view.detail_size) and row.gap.slope is not None

@@ -42,14 +42,14 @@ Names = Mapping[Pair, str]
 
 def _factors(each: PairGain) -> dict[str, object]:
     return {
-        "source": each.pair[0], "target": each.pair[1], "encoder": each.section.encoder.label,
-        "metric": each.section.task.headline, "n_train": each.row.n_train,
+        "source": each.pair[0], "target": each.pair[1], "encoder": each.contest.encoder.label,
+        "metric": each.contest.task.headline, "n_train": each.row.n_train,
     }  # fmt: skip
 
 
 def pair_label(each: PairGain, names: Names, *, encoders: bool) -> str:
     """Name of a pair, with the encoder where there are several."""
-    return names[each.pair] + (f", {each.section.encoder.label}" if encoders else "")
+    return names[each.pair] + (f", {each.contest.encoder.label}" if encoders else "")
 
 
 def _digits(gains: Sequence[PairGain]) -> dict[str, int]:
@@ -57,19 +57,19 @@ def _digits(gains: Sequence[PairGain]) -> dict[str, int]:
     ends: dict[str, list[float]] = {}
     for each in gains:
         gain = each.row.gain
-        ends.setdefault(each.section.task.headline, []).extend([gain.mean, gain.low, gain.high])
+        ends.setdefault(each.contest.task.headline, []).extend([gain.mean, gain.low, gain.high])
     return {metric: decimals(values) for metric, values in ends.items()}
 
 
 def pair_gains_table(gains: Sequence[PairGain], names: Names, *, level: float) -> Table:
     """Gain over scratch of every pair, with a verdict for all pairs taken together."""
     digits = _digits(gains)
-    encoders = len({each.section.encoder.label for each in gains}) > 1
+    encoders = len({each.contest.encoder.label for each in gains}) > 1
 
     def line(each: PairGain) -> tuple[Cell, ...]:
-        row, places = each.row, digits[each.section.task.headline]
+        row, places = each.row, digits[each.contest.task.headline]
         return (
-            Cell(pair_label(each, names, encoders=encoders)), Cell(each.section.labelled(row.n_train)),
+            Cell(pair_label(each, names, encoders=encoders)), Cell(each.contest.labelled(row.n_train)),
             Cell(row.method, f"best of {each.candidates} on validation" if each.candidates > 1 else ""),
             Cell(number(row.gain.mean, places, sign=True), interval(row.gain, places, sign=True)),
             verdict_cell(row.gain, stands=row.stands), Cell(p_words(row.p_holm)),
@@ -94,7 +94,7 @@ def pair_gains_table(gains: Sequence[PairGain], names: Names, *, level: float) -
 
 
 def _metrics(gains: Sequence[PairGain]) -> str:
-    return " or ".join(dict.fromkeys(METRIC_WORDS[each.section.task.headline] for each in gains))
+    return " or ".join(dict.fromkeys(METRIC_WORDS[each.contest.task.headline] for each in gains))
 
 
 def scores_beside_gains(races: Sequence[Race], names: Names, *, level: float) -> Table:

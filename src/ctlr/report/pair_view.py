@@ -104,7 +104,7 @@ _BY_VALIDATION = ", of each pair, kind and size by the method that is best on va
 
 
 def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
-    encoders = len({each.section.encoder.label for each in gains}) > 1
+    encoders = len({each.contest.encoder.label for each in gains}) > 1
     standing = {way: [g for g in gains if g.row.stands and g.row.direction == way] for way in ("gain", "negative")}
     counts = [len(standing[way]) or "none" for way in ("gain", "negative")]
     tested = n_tested([each.row for each in gains])
@@ -117,7 +117,7 @@ def _verdict(gains: Sequence[PairGain], names: Mapping[Pair, str]) -> str:
     words += f"gains: {counts[0]}; negative transfer: {counts[1]}."
     if not standing["negative"]:
         return words
-    where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.section.labelled(g.row.n_train)} (‘{g.row.method}’)"
+    where = [f"{pair_label(g, names, encoders=encoders)} at n = {g.contest.labelled(g.row.n_train)} (‘{g.row.method}’)"
              for g in standing["negative"]]  # fmt: skip
     return f"{words} It is negative for {listed(where)}."
 
@@ -198,7 +198,7 @@ def _panels(found: Sequence[Race], rows: Sequence[Foretold], names: Mapping[Pair
         largest[race.encoder, race.metric, target] = race  # sizes ascend
     drawn = []
     for number_, race in enumerate(largest.values()):
-        label = f"Gain, {metric_label(race.gains[0].section.task)}"
+        label = f"Gain, {metric_label(race.gains[0].contest.task)}"
         panels = [
             score_plot(row, names, label=label, name=f"pairs-{number_}-{row.score}")
             for row in rows

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ctlr.report.contests import Contest
 from ctlr.report.foretelling import LeftOut, RankCorrelation, leave_one_out, rank_correlation
-from ctlr.report.sections import Section
 from ctlr.report.statistics import holm
 from ctlr.report.tables import GainRow, Rows
 from ctlr.specs import METRICS, TRANSFER_SCORES, DataTask, TransferScores
@@ -34,10 +34,10 @@ _WITH_UNIT = ("mae", "rmse")
 
 
 class Computed(Protocol):
-    """A section with its rows."""
+    """A contest with its rows."""
 
     @property
-    def section(self) -> Section:
+    def contest(self) -> Contest:
         """Studies of one transfer."""
 
     @property
@@ -73,7 +73,7 @@ class PairGain:
     """What one way of pretraining gained on one pair at one size."""
 
     pair: Pair
-    section: Section = field(repr=False)
+    contest: Contest = field(repr=False)
     kind: str
     """The method's own name."""
     candidates: int
@@ -92,26 +92,26 @@ def pair_gains(views: Sequence[Computed], *, level: float) -> list[PairGain]:
         views: Sections of a report.
         level: Of the verdicts, all pairs taken together.
     """
-    found = [gain for view in views if view.section.source is not None for gain in _of_section(view)]
+    found = [gain for view in views if view.contest.source is not None for gain in _of_contest(view)]
     adjusted = holm([each.row.gain.p for each in found])
     return [_adjusted(each, p, level) for each, p in zip(found, adjusted, strict=True)]
 
 
-def _of_section(view: Computed) -> list[PairGain]:
-    section = view.section
-    assert section.source is not None
-    sign = 1.0 if METRICS[section.task.headline] == "max" else -1.0
+def _of_contest(view: Computed) -> list[PairGain]:
+    contest = view.contest
+    assert contest.source is not None
+    sign = 1.0 if METRICS[contest.task.headline] == "max" else -1.0
     validation = {
         (row.method, row.n_train): sign * row.validation for row in view.rows.splits if row.validation is not None
     }
     groups: dict[tuple[int, str], list[GainRow]] = {}
     for row in sorted(view.rows.gains, key=lambda row: row.n_train):
-        study = section.cells[row.method, row.n_train][0].result.study
+        study = contest.cells[row.method, row.n_train][0].result.study
         if study.source is not None:
             groups.setdefault((row.n_train, study.method.method), []).append(row)
     return [
         PairGain(
-            pair=pair_of(section.source, section.target), section=section, kind=kind, candidates=len(rows),
+            pair=pair_of(contest.source, contest.target), contest=contest, kind=kind, candidates=len(rows),
             row=max(rows, key=lambda row: validation.get((row.method, row.n_train), -math.inf)),
         )
         for (_, kind), rows in groups.items()
@@ -144,7 +144,7 @@ class Race:
     @property
     def labelled(self) -> str:
         """The size in words, `20 + 20`."""
-        return self.gains[0].section.labelled(self.n_train)
+        return self.gains[0].contest.labelled(self.n_train)
 
 
 def races(gains: Sequence[PairGain], transfers: Sequence[TransferScores]) -> list[Race]:
@@ -154,10 +154,10 @@ def races(gains: Sequence[PairGain], transfers: Sequence[TransferScores]) -> lis
     """
     groups: dict[tuple[str, str, str, int], list[PairGain]] = {}
     for each in gains:
-        task = each.section.task
+        task = each.contest.task
         target = each.pair[1] if task.headline in _WITH_UNIT else ""
         if each.kind == _SCORED:
-            key = (each.section.encoder.label, task.headline, target, each.row.n_train)
+            key = (each.contest.encoder.label, task.headline, target, each.row.n_train)
             groups.setdefault(key, []).append(each)
     found = []
     for (encoder, metric, _, n_train), group in groups.items():
@@ -177,7 +177,7 @@ def races(gains: Sequence[PairGain], transfers: Sequence[TransferScores]) -> lis
 
 def _scores(gain: PairGain, transfers: Sequence[TransferScores]) -> dict[str, list[float]]:
     """One value a seed: of the pretrainings that the method began from, and of the pair's images."""
-    cell = gain.section.cells[gain.row.method, gain.row.n_train]
+    cell = gain.contest.cells[gain.row.method, gain.row.n_train]
     pretrainings = {done.result.pretraining for done in cell}
     found: dict[str, list[float]] = {}
     for each in transfers:

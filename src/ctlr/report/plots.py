@@ -67,7 +67,7 @@ def learning_curves(
     """Score over the number of labelled subjects, one line a method, with intervals.
 
     Args:
-        rows: Of one section.
+        rows: Of one contest.
         style: By method.
         label: Of the metric, with its unit.
         better: `lower` or `higher`.
@@ -176,7 +176,7 @@ def forest(
     """Gain over the baseline with its interval, grouped by size; hollow points are no verdict.
 
     Args:
-        rows: Of one section, at least one.
+        rows: Of one contest, at least one.
         style: By method.
         label: Of the metric, with its unit.
         baseline: What the gain is over.

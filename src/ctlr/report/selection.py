@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ctlr.errors import DataError
+from ctlr.report.contests import Contest, Done
 from ctlr.report.diagnostics import known_mean
 from ctlr.report.predictions import Predictions, read_predictions
 from ctlr.report.search_stages import Line, Tried, join_rounds, metric_of, value_of
-from ctlr.report.sections import Done, Section
 from ctlr.report.statistics import Gain, Outcome, paired_gain
 from ctlr.report.tables import bin_edges
 from ctlr.report.tuning import by_line
@@ -41,33 +41,33 @@ class SelectionRow:
 
 
 def selection_rows(
-    searches: Sequence[SearchResult], sections: Sequence[Section], root: Path, *, level: float
+    searches: Sequence[SearchResult], contests: Sequence[Contest], root: Path, *, level: float
 ) -> list[SelectionRow]:
     """Best against runner-up on validation, and best against the test set, by line and size.
 
     Args:
         searches: By method and size; those that tried nothing have no row.
-        sections: Of the studies that were trained anew with what was chosen.
+        contests: Of the studies that were trained anew with what was chosen.
         root: Of the workspace, for the trials' validation predictions.
         level: Share of intervals that hold the true value.
     """
     return [
-        _selection(search, sections, root, level=level)
+        _selection(search, contests, root, level=level)
         for group in by_line(searches).values()
         for search in group
         if search.stages
     ]
 
 
-def _selection(search: SearchResult, sections: Sequence[Section], root: Path, *, level: float) -> SelectionRow:
+def _selection(search: SearchResult, contests: Sequence[Contest], root: Path, *, level: float) -> SelectionRow:
     last = join_rounds(search.stages)[-1]
     metric = metric_of(last.objective) if last.stage != "pretrain" else None
     best, runner_up = [*last.ranked[:2], None, None][:2]
-    section, cell = _retrained(search, sections)
+    contest, cell = _retrained(search, contests)
     gain = None
     if metric is not None and best is not None and runner_up is not None:
         sides = [_outcome(search, tried, root) for tried in (best, runner_up)]
-        edges = bin_edges(section, search.study.n_train) if section is not None and metric == "f1_bins" else None
+        edges = bin_edges(contest, search.study.n_train) if contest is not None and metric == "f1_bins" else None
         gain = _gain(*sides, metric=metric, bins=edges, level=level)
     test = known_mean([done.result.scores.get("test", {}).get(metric or "") for done in cell])
     value = None if best is None else value_of(best)
@@ -79,12 +79,12 @@ def _selection(search: SearchResult, sections: Sequence[Section], root: Path, *,
     )  # fmt: skip
 
 
-def _retrained(search: SearchResult, sections: Sequence[Section]) -> tuple[Section | None, Sequence[Done]]:
+def _retrained(search: SearchResult, contests: Sequence[Contest]) -> tuple[Contest | None, Sequence[Done]]:
     """The studies that were trained with what a search chose: equal but for seeds and options."""
-    for section in sections:
-        for done in section.cells.get((search.study.method.label, search.study.n_train), ()):
+    for contest in contests:
+        for done in contest.cells.get((search.study.method.label, search.study.n_train), ()):
             if Line.of(done.result.study) == Line.of(search.study):
-                return section, section.cells[search.study.method.label, search.study.n_train]
+                return contest, contest.cells[search.study.method.label, search.study.n_train]
     return None, ()
 
 

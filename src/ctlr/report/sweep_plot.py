@@ -44,8 +44,8 @@ def sweep_plot(sweep: Sweep, size: int, *, name: str) -> Panel:
         axes.set_xticks(range(len(values)), [value_words(value) for value in values])
         axes.set_xlim(-0.5, len(values) - 0.5)
         axes.grid(axis="x", visible=False)
-        axes.set_xlabel(f"{option} (n = {sweep.section.labelled(size)})")
-        axes.set_ylabel(f"Gain, {metric_label(sweep.section.task)}")
+        axes.set_xlabel(f"{option} (n = {sweep.contest.labelled(size)})")
+        axes.set_ylabel(f"Gain, {metric_label(sweep.contest.task)}")
         return panel(axes, name=name, alt=_in_words(sweep, size))
 
 
@@ -94,4 +94,4 @@ def _in_words(sweep: Sweep, size: int) -> str:
         f"{number(gain.mean, digits, sign=True)} ({interval(gain, digits, sign=True)})"
         for setting, gain in gains
     ]
-    return f"Gain over scratch at n = {sweep.section.labelled(size)}. {'; '.join(lines)}."
+    return f"Gain over scratch at n = {sweep.contest.labelled(size)}. {'; '.join(lines)}."

@@ -24,7 +24,7 @@ _WORDS: Mapping[Direction, str] = {"gain": "better", "none": "none", "negative":
 
 @dataclass(frozen=True)
 class SweepFigures:
-    """One sweep of one section."""
+    """One sweep of one contest."""
 
     heading: str
     findings: tuple[Answer, ...]
@@ -50,7 +50,7 @@ class SweepView:
 
 
 def sweep_view(views: Sequence[View]) -> SweepView | None:
-    """Draw the sweeps of all sections; None where no two methods differ in their finetuning alone."""
+    """Draw the sweeps of all contests; None where no two methods differ in their finetuning alone."""
     found = [(view.heading, view.rows.level, sweep) for view in views for sweep in view.sweeps]
     if not found:
         return None
@@ -97,7 +97,7 @@ def _finding(sweep: Sweep, size: int, level: float) -> Answer:
     chosen = sweep.chosen(size)
     digits = _digits(sweep)
     named = listed([option_words(name, value) for name, value in chosen.options.items()])
-    text = f"At n = {sweep.section.labelled(size)} validation subjects chose ‘{chosen.method}’ ({named}). "
+    text = f"At n = {sweep.contest.labelled(size)} validation subjects chose ‘{chosen.method}’ ({named}). "
     text += "Its gain over scratch on the test set "
     text += f"is {_amount(chosen.gain, digits, percent(level) + ' interval ')}."
     own = [comparison for comparison in sweep.comparisons if comparison.chosen.gain.n_train == size]
@@ -147,10 +147,10 @@ def _figures(heading: str, level: float, sweep: Sweep, index: int) -> SweepFigur
 
 
 def _factors(sweep: Sweep) -> dict[str, object]:
-    section = sweep.section
-    source = f"{section.source.data.name}.{section.source.task.name}" if section.source else ""
-    return {"data": section.target.data.name, "target": section.task.name, "source": source,
-            "encoder": section.encoder.label}  # fmt: skip
+    contest = sweep.contest
+    source = f"{contest.source.data.name}.{contest.source.task.name}" if contest.source else ""
+    return {"data": contest.target.data.name, "target": contest.task.name, "source": source,
+            "encoder": contest.encoder.label}  # fmt: skip
 
 
 def _choices_table(sweep: Sweep, level: float, index: int) -> Table:
@@ -158,7 +158,7 @@ def _choices_table(sweep: Sweep, level: float, index: int) -> Table:
 
     def line(c: Comparison) -> tuple[Cell, ...]:
         return (
-            Cell(c.option), Cell(sweep.section.labelled(c.chosen.gain.n_train)),
+            Cell(c.option), Cell(sweep.contest.labelled(c.chosen.gain.n_train)),
             Cell(option_words(c.option, c.chosen.options[c.option])),
             Cell(option_words(c.option, c.other.options[c.option]), "plain" if c.plain else "runner-up"),
             Cell(number(c.gain.mean, digits, sign=True), interval(c.gain, digits, sign=True)),
@@ -166,9 +166,9 @@ def _choices_table(sweep: Sweep, level: float, index: int) -> Table:
         )  # fmt: skip
 
     return Table(
-        name=f"choices-{sweep.section.slug}-{index}",
+        name=f"choices-{sweep.contest.slug}-{index}",
         caption="Chosen on validation subjects, against the best setting with the plain value and with the "
-        f"runner-up's, in {metric_label(sweep.section.task)} on the test set with its {percent(level)} interval; p "
+        f"runner-up's, in {metric_label(sweep.contest.task)} on the test set with its {percent(level)} interval; p "
         f"is adjusted for {sum(c.gain.tested for c in sweep.comparisons)} comparisons (Holm).",
         columns=("Option", "n", "Chosen", "Against", "Gain", "Verdict", "p"), headers=1,
         rows=tuple(map(line, sweep.comparisons)),
@@ -193,7 +193,7 @@ def _settings_table(sweep: Sweep, level: float, index: int) -> Table:
         row = setting.gain
         best = setting is chosen[row.n_train]
         return (
-            Cell(setting.method), Cell(sweep.section.labelled(row.n_train)),
+            Cell(setting.method), Cell(sweep.contest.labelled(row.n_train)),
             *(Cell(value_words(value)) for value in setting.options.values()),
             Cell(number(abs(setting.validation), places), tone="best" if best else ""),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
@@ -201,8 +201,8 @@ def _settings_table(sweep: Sweep, level: float, index: int) -> Table:
         )  # fmt: skip
 
     return Table(
-        name=f"settings-{sweep.section.slug}-{index}",
-        caption=f"Every setting: mean validation score, and gain over scratch in {metric_label(sweep.section.task)} on "
+        name=f"settings-{sweep.contest.slug}-{index}",
+        caption=f"Every setting: mean validation score, and gain over scratch in {metric_label(sweep.contest.task)} on "
         f"the test set with its {percent(level)} interval. The best validation score of a size stands out.",
         columns=("Method", "n", *sweep.options, "Validation", "Gain", "Verdict"), headers=1,
         rows=tuple(map(line, sweep.settings)),

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ctlr.report.contests import Contest
 from ctlr.report.layer_curves import layer_roles
-from ctlr.report.sections import Section
 from ctlr.report.statistics import Gain, holm
 from ctlr.report.tables import GainRow, Rows, gains_between
 from ctlr.specs import METRICS, FinetuneSpec, MethodSpec, fingerprint
@@ -60,9 +60,9 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A section's methods that share all but their finetuning's options."""
+    """A contest's methods that share all but their finetuning's options."""
 
-    section: Section = field(repr=False)
+    contest: Contest = field(repr=False)
     options: tuple[str, ...]
     """Those that differ, `w` and `strategy` first."""
     settings: tuple[Setting, ...]
@@ -109,7 +109,7 @@ def value_words(value: Option) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def sweeps(section: Section, rows: Rows) -> list[Sweep]:
+def sweeps(contest: Contest, rows: Rows) -> list[Sweep]:
     """Find groups of methods that differ in scalar options of their finetuning only, and compare within them.
 
     For each option that differs, the value with the best mean validation score is chosen among settings that are alike
@@ -118,21 +118,21 @@ def sweeps(section: Section, rows: Rows) -> list[Sweep]:
     are paired by seed and subject.
 
     Args:
-        section: Studies of one transfer.
+        contest: Studies of one transfer.
         rows: Its numbers.
     """
     groups: dict[str, dict[str, MethodSpec]] = {}
-    for label, method in _methods(section).items():
+    for label, method in _methods(contest).items():
         groups.setdefault(_family(method), {})[label] = method
-    found = [_sweep(section, rows, methods) for methods in groups.values() if len(methods) > 1]
+    found = [_sweep(contest, rows, methods) for methods in groups.values() if len(methods) > 1]
     return [sweep for sweep in found if sweep is not None]
 
 
-def _methods(section: Section) -> dict[str, MethodSpec]:
+def _methods(contest: Contest) -> dict[str, MethodSpec]:
     """Those that use the source; a method that tuning gave other options at each size is none of a sweep."""
     found: dict[str, dict[str, MethodSpec]] = {}
-    roles = layer_roles(section)
-    for result in section.results:
+    roles = layer_roles(contest)
+    for result in contest.results:
         method = result.study.method
         if result.study.source is not None and method.label not in roles:
             found.setdefault(method.label, {})[method.finetune.identity()] = method
@@ -145,11 +145,11 @@ def _family(method: MethodSpec) -> str:
     return fingerprint(method.model_dump_json(exclude={"label": True, "finetune": apart}))
 
 
-def _sweep(section: Section, rows: Rows, methods: Mapping[str, MethodSpec]) -> Sweep | None:
+def _sweep(contest: Contest, rows: Rows, methods: Mapping[str, MethodSpec]) -> Sweep | None:
     options = {label: _options(method.finetune) for label, method in methods.items()}
     names = [name for name in next(iter(options.values())) if len({given[name] for given in options.values()}) > 1]
     names.sort(key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
-    sign = 1.0 if METRICS[section.task.headline] == "max" else -1.0
+    sign = 1.0 if METRICS[contest.task.headline] == "max" else -1.0
     scored = {(row.method, row.n_train): row.validation for row in rows.splits}
     settings = []
     for gain in sorted((row for row in rows.gains if row.method in methods), key=lambda row: row.n_train):
@@ -158,7 +158,7 @@ def _sweep(section: Section, rows: Rows, methods: Mapping[str, MethodSpec]) -> S
         settings.append(Setting(options=given, validation=-math.inf if score is None else sign * score, gain=gain))
     if not names or len({setting.method for setting in settings}) < 2:
         return None
-    sweep = Sweep(section=section, options=tuple(names), settings=tuple(settings), comparisons=())
+    sweep = Sweep(contest=contest, options=tuple(names), settings=tuple(settings), comparisons=())
     return Sweep(**vars(sweep) | {"comparisons": tuple(_compared(sweep, rows))})
 
 
@@ -176,7 +176,7 @@ def _best(settings: Sequence[Setting]) -> Setting:
 def _compared(sweep: Sweep, rows: Rows) -> list[Comparison]:
     pairs = [pair for size in sweep.sizes for option in sweep.options for pair in _opponents(sweep, option, size)]
     gains = gains_between(
-        sweep.section, [(chosen.method, other.method, chosen.gain.n_train) for _, chosen, other, _ in pairs], rows
+        sweep.contest, [(chosen.method, other.method, chosen.gain.n_train) for _, chosen, other, _ in pairs], rows
     )
     known = [(*pair, gain) for pair, gain in zip(pairs, gains, strict=True) if gain is not None]
     adjusted = holm([gain.p for *_, gain in known])

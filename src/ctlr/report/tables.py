@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.report.claim_check import Check, checks
+from ctlr.report.contests import Contest, Done
 from ctlr.report.diagnostics import Gap, gap, known_mean
-from ctlr.report.sections import Done, Section
 from ctlr.report.statistics import (
     Estimate,
     Gain,
@@ -84,9 +84,9 @@ class GainRow:
     gain: Gain
     """Positive is better, whichever way the metric runs."""
     p_holm: float
-    """Adjusted for every comparison of the section; NaN where nothing is tested (one seed)."""
+    """Adjusted for every comparison of the contest; NaN where nothing is tested (one seed)."""
     stands: bool
-    """Whether the verdict also holds with all comparisons of the section taken together."""
+    """Whether the verdict also holds with all comparisons of the contest taken together."""
     check: Check | None = None
     """How likely a claim is false, and what would have been seen; None where nothing is tested."""
 
@@ -132,7 +132,7 @@ class GapRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """All rows of a section."""
+    """All rows of a contest."""
 
     level: float
     """Share of intervals that hold the true value."""
@@ -147,50 +147,50 @@ class Rows:
     gaps: list[GapRow]
     """Of a regression; empty for classes."""
     references: Mapping[int, str] = field(default_factory=dict)
-    """The best of the section's references at each size, by its mean over the seeds."""
+    """The best of the contest's references at each size, by its mean over the seeds."""
     over_references: list[GainRow] = field(default_factory=list)
     """The baseline and all others against the best reference of their size: a family of its own."""
 
 
-def compute(section: Section, *, level: float) -> Rows:
-    """Compute a section's rows; methods in its order, sizes ascending.
+def compute(contest: Contest, *, level: float) -> Rows:
+    """Compute a contest's rows; methods in its order, sizes ascending.
 
     Args:
-        section: Studies of one transfer.
+        contest: Studies of one transfer.
         level: Share of intervals that hold the true value.
 
     Raises:
         DataError: Studies were tested on different subjects.
     """
-    others = [label for label in section.methods if label not in (section.floor, *section.references)]
-    scores = _scores(section, level)
-    references = _best_references(section, scores)
-    regression = section.task.kind == "regression"
+    others = [label for label in contest.methods if label not in (contest.floor, *contest.references)]
+    scores = _scores(contest, level)
+    references = _best_references(contest, scores)
+    regression = contest.task.kind == "regression"
     return Rows(
         level=level,
-        counts=[_counts(section, size) for size in section.sizes],
+        counts=[_counts(contest, size) for size in contest.sizes],
         scores=scores,
-        gains=_gains(section, section.contenders, section.baseline, level),
-        over_mean=_gains(section, others, section.floor, level),
+        gains=_gains(contest, contest.contenders, contest.baseline, level),
+        over_mean=_gains(contest, others, contest.floor, level),
         references=references,
-        over_references=_over_references(section, others, references, level),
-        splits=[_splits(section, method, size) for method, size in _cells(section)],
-        metrics=[_metrics(section, method, size) for method, size in _cells(section)],
+        over_references=_over_references(contest, others, references, level),
+        splits=[_splits(contest, method, size) for method, size in _cells(contest)],
+        metrics=[_metrics(contest, method, size) for method, size in _cells(contest)],
         gaps=[
-            GapRow(method=method, n_train=size, gap=gap(section.cells[method, size]))
-            for method, size in _cells(section)
+            GapRow(method=method, n_train=size, gap=gap(contest.cells[method, size]))
+            for method, size in _cells(contest)
             if regression and method in others
         ],
     )
 
 
-def _cells(section: Section) -> list[tuple[str, int]]:
-    return [(method, n) for method in section.methods for n in section.sizes if (method, n) in section.cells]
+def _cells(contest: Contest) -> list[tuple[str, int]]:
+    return [(method, n) for method in contest.methods for n in contest.sizes if (method, n) in contest.cells]
 
 
-def _counts(section: Section, size: int) -> CountRow:
-    done = [study for study in section.done if study.result.study.n_train == size]
-    results = [result for result in section.results if result.study.n_train == size]
+def _counts(contest: Contest, size: int) -> CountRow:
+    done = [study for study in contest.done if study.result.study.n_train == size]
+    results = [result for result in contest.results if result.study.n_train == size]
 
     def subjects(split: str) -> int:
         return max((len(set(d.predictions[split].subjects)) for d in done if split in d.predictions), default=0)
@@ -218,14 +218,14 @@ def _outcomes(cell: Sequence[Done]) -> list[Outcome]:
     ]
 
 
-def _scores(section: Section, level: float) -> list[ScoreRow]:
-    metric = section.task.headline
+def _scores(contest: Contest, level: float) -> list[ScoreRow]:
+    metric = contest.task.headline
     found = {
         (method, size): estimate
-        for method, size in _cells(section)
+        for method, size in _cells(contest)
         if (
             estimate := mean_score(
-                _outcomes(section.cells[method, size]), metric, bins=bin_edges(section, size), level=level
+                _outcomes(contest.cells[method, size]), metric, bins=bin_edges(contest, size), level=level
             )
         )
     }
@@ -236,30 +236,30 @@ def _scores(section: Section, level: float) -> list[ScoreRow]:
     ]
 
 
-def _best_references(section: Section, scores: Sequence[ScoreRow]) -> dict[int, str]:
+def _best_references(contest: Contest, scores: Sequence[ScoreRow]) -> dict[int, str]:
     """By the test set: whoever claims to be better than the luckiest of several claims it in earnest."""
-    pick = min if METRICS[section.task.headline] == "min" else max
-    known = {size: [row for row in scores if row.n_train == size] for size in section.sizes}
-    of_size = {size: [row for row in rows if row.method in section.references] for size, rows in known.items()}
+    pick = min if METRICS[contest.task.headline] == "min" else max
+    known = {size: [row for row in scores if row.n_train == size] for size in contest.sizes}
+    of_size = {size: [row for row in rows if row.method in contest.references] for size, rows in known.items()}
     return {size: pick(rows, key=lambda row: row.estimate.mean).method for size, rows in of_size.items() if rows}
 
 
 def _over_references(
-    section: Section, methods: Sequence[str], references: Mapping[int, str], level: float
+    contest: Contest, methods: Sequence[str], references: Mapping[int, str], level: float
 ) -> list[GainRow]:
-    best = {("the best baseline", size): section.cells[label, size] for size, label in references.items()}
-    beside = replace(section, cells={**section.cells, **best})
+    best = {("the best baseline", size): contest.cells[label, size] for size, label in references.items()}
+    beside = replace(contest, cells={**contest.cells, **best})
     return _gains(beside, methods, "the best baseline", level)
 
 
-def _gains(section: Section, methods: Sequence[str], against: str | None, level: float) -> list[GainRow]:
+def _gains(contest: Contest, methods: Sequence[str], against: str | None, level: float) -> list[GainRow]:
     found = {
         (method, size): gain
-        for method, size in _cells(section)
-        if method in methods and against is not None and (against, size) in section.cells
-        if (gain := _gain(section, method, against, size, level))
+        for method, size in _cells(contest)
+        if method in methods and against is not None and (against, size) in contest.cells
+        if (gain := _gain(contest, method, against, size, level))
     }
-    together = gains_together(list(found.values()), section.task.headline, level=level)
+    together = gains_together(list(found.values()), contest.task.headline, level=level)
     return verdicts([(method, size, gain) for (method, size), gain in zip(found, together, strict=True)], level)
 
 
@@ -275,54 +275,54 @@ def verdicts(gains: Sequence[tuple[str, int, Gain]], level: float) -> list[GainR
     ]
 
 
-def gains_over_scratch(section: Section, *, level: float) -> list[GainRow]:
-    """Every method's gains over the training from scratch, of a section that is not looked at otherwise."""
-    return _gains(section, section.contenders, section.baseline, level)
+def gains_over_scratch(contest: Contest, *, level: float) -> list[GainRow]:
+    """Every method's gains over the training from scratch, of a contest that is not looked at otherwise."""
+    return _gains(contest, contest.contenders, contest.baseline, level)
 
 
-def gains_between(section: Section, pairs: Sequence[tuple[str, str, int]], rows: Rows) -> list[Gain | None]:
+def gains_between(contest: Contest, pairs: Sequence[tuple[str, str, int]], rows: Rows) -> list[Gain | None]:
     """What methods gain over others at a size, taken together as one table.
 
     Args:
-        section: Studies of one transfer.
+        contest: Studies of one transfer.
         pairs: (method, other, size) of each comparison.
-        rows: Of the section.
+        rows: Of the contest.
 
     Returns:
         One a pair; None where no seed has both.
     """
-    cells = section.cells
-    return gains_of(section, [(cells[m, size], cells[other, size], size) for m, other, size in pairs], rows.level)
+    cells = contest.cells
+    return gains_of(contest, [(cells[m, size], cells[other, size], size) for m, other, size in pairs], rows.level)
 
 
 def gains_of(
-    section: Section, pairs: Sequence[tuple[Sequence[Done], Sequence[Done], int]], level: float
+    contest: Contest, pairs: Sequence[tuple[Sequence[Done], Sequence[Done], int]], level: float
 ) -> list[Gain | None]:
-    """What studies gain over others of the section's target at a size, as `gains_between` those of its methods."""
-    found = [_paired(section, own, other, size, level) for own, other, size in pairs]
+    """What studies gain over others of the contest's target at a size, as `gains_between` those of its methods."""
+    found = [_paired(contest, own, other, size, level) for own, other, size in pairs]
     known = [gain for gain in found if gain is not None]
-    together = iter(gains_together(known, section.task.headline, level=level))
+    together = iter(gains_together(known, contest.task.headline, level=level))
     return [None if gain is None else next(together) for gain in found]
 
 
-def _gain(section: Section, method: str, other: str, size: int, level: float) -> Gain | None:
-    return _paired(section, section.cells[method, size], section.cells[other, size], size, level)
+def _gain(contest: Contest, method: str, other: str, size: int, level: float) -> Gain | None:
+    return _paired(contest, contest.cells[method, size], contest.cells[other, size], size, level)
 
 
-def _paired(section: Section, own: Sequence[Done], other: Sequence[Done], size: int, level: float) -> Gain | None:
+def _paired(contest: Contest, own: Sequence[Done], other: Sequence[Done], size: int, level: float) -> Gain | None:
     return paired_gain(
-        _outcomes(own), _outcomes(other), section.task.headline, bins=bin_edges(section, size), level=level
+        _outcomes(own), _outcomes(other), contest.task.headline, bins=bin_edges(contest, size), level=level
     )
 
 
-def bin_edges(section: Section, size: int) -> NDArray[np.float64] | None:
+def bin_edges(contest: Contest, size: int) -> NDArray[np.float64] | None:
     """Inner edges of the target's bins for `f1_bins`: quintiles of the training targets of all seeds."""
     trains = [
         study.predictions["train"].truth
-        for study in section.done
+        for study in contest.done
         if study.result.study.n_train == size and "train" in study.predictions
     ]
-    if section.task.headline != "f1_bins" or not trains:
+    if contest.task.headline != "f1_bins" or not trains:
         return None
     return np.unique(np.quantile(np.concatenate(trains), (0.2, 0.4, 0.6, 0.8)))
 
@@ -330,13 +330,13 @@ def bin_edges(section: Section, size: int) -> NDArray[np.float64] | None:
 # ---------------------------------------------------------------- means over seeds
 
 
-def _splits(section: Section, method: str, size: int) -> SplitRow:
-    metric = section.task.headline
+def _splits(contest: Contest, method: str, size: int) -> SplitRow:
+    metric = contest.task.headline
     means = {
-        split: known_mean([done.result.scores.get(split, {}).get(metric) for done in section.cells[method, size]])
+        split: known_mean([done.result.scores.get(split, {}).get(metric) for done in contest.cells[method, size]])
         for split in SPLITS
     }
-    cell = [done.result for done in section.cells[method, size]]
+    cell = [done.result for done in contest.cells[method, size]]
     refit = any("before_refit" in result.scores for result in cell)
     if refit:
         means["validation"] = known_mean([result.chosen_by.get(metric) for result in cell])
@@ -348,8 +348,8 @@ def _splits(section: Section, method: str, size: int) -> SplitRow:
     )  # fmt: skip
 
 
-def _metrics(section: Section, method: str, size: int) -> MetricRow:
-    cell = section.cells[method, size]
+def _metrics(contest: Contest, method: str, size: int) -> MetricRow:
+    cell = contest.cells[method, size]
     values = {name: known_mean([done.result.scores.get("test", {}).get(name) for done in cell]) for name in METRICS}
     known = {name: value for name, value in values.items() if value is not None}
     return MetricRow(method=method, n_train=size, seeds=len(cell), values=known)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctlr.report.contests import Contest, Done
 from ctlr.report.formats import Cell, Table, number
 from ctlr.report.predictions import Predictions
-from ctlr.report.sections import Done, Section
 from ctlr.report.tables import GapRow
 from ctlr.specs import layer_role
 
@@ -57,20 +57,20 @@ class TrainingRow:
         return tuple(found)
 
 
-def training_rows(section: Section, gaps: Sequence[GapRow]) -> list[TrainingRow]:
-    """A row for each method and size that has trained something, in the order of the section.
+def training_rows(contest: Contest, gaps: Sequence[GapRow]) -> list[TrainingRow]:
+    """A row for each method and size that has trained something, in the order of the contest.
 
     Args:
-        section: Studies of one transfer.
+        contest: Studies of one transfer.
         gaps: Of its cells, where the task is a regression.
     """
     slopes = {(row.method, row.n_train): row.gap.slope for row in gaps}
     return [
         _row(method, size, cell, slopes.get((method, size)))
-        for method in section.methods
-        for size in section.sizes
-        if method != section.floor
-        and (cell := section.cells.get((method, size)))
+        for method in contest.methods
+        for size in contest.sizes
+        if method != contest.floor
+        and (cell := contest.cells.get((method, size)))
         and all(done.result.epochs for done in cell)
     ]
 
@@ -96,14 +96,14 @@ def _nearly_constant(test: Predictions) -> bool:
 # ---------------------------------------------------------------- sentences
 
 
-def training_notes(section: Section, rows: Sequence[TrainingRow]) -> list[str]:
+def training_notes(contest: Contest, rows: Sequence[TrainingRow]) -> list[str]:
     """What is unfair unless meant, then who learned little or not to the end, and which option to change."""
-    return [*_unlike(section), *dict.fromkeys(_advice(section, rows).values())]
+    return [*_unlike(contest), *dict.fromkeys(_advice(contest, rows).values())]
 
 
-def _unlike(section: Section) -> Iterator[str]:
+def _unlike(contest: Contest) -> Iterator[str]:
     """Methods of one table that see their labelled images, or use their labels, in different ways."""
-    methods = {result.study.method.label: result.study.method for result in section.results}
+    methods = {result.study.method.label: result.study.method for result in contest.results}
     trained = {label: method for label, method in methods.items() if method.trains_network}
     views = {label: method.views_by_stage.get("finetune") for label, method in trained.items()}
     seen = {label: each.words if each else "none" for label, each in views.items()}
@@ -127,7 +127,7 @@ def _groups(values: dict[str, str]) -> str:
     return "; ".join(f"{value}: {', '.join(labels)}" for value, labels in groups.items())
 
 
-def _advice(section: Section, rows: Sequence[TrainingRow]) -> dict[str, str]:
+def _advice(contest: Contest, rows: Sequence[TrainingRow]) -> dict[str, str]:
     """A sentence for each method that learned little, or not to the end.
 
     Those that have nothing but their last epoch against them share one, if they are many.
@@ -139,11 +139,11 @@ def _advice(section: Section, rows: Sequence[TrainingRow]) -> dict[str, str]:
     late = {method: signs[LAST] for method, signs in told.items() if set(signs) == {LAST}}
     found = {}
     for method, signs in told.items():
-        words = ", and ".join(f"{_sign(sign, rows)} at n = {_sizes(section, rows)}" for sign, rows in signs.items())
-        place = _place(section, method)
+        words = ", and ".join(f"{_sign(sign, rows)} at n = {_sizes(contest, rows)}" for sign, rows in signs.items())
+        place = _place(contest, method)
         found[method] = f"‘{method}’ {words}: raise `{place}.epochs`, or `{place}.lr`."
     if len(late) >= MANY:
-        groups = _groups({method: f"n = {_sizes(section, rows)}" for method, rows in late.items()})
+        groups = _groups({method: f"n = {_sizes(contest, rows)}" for method, rows in late.items()})
         found |= dict.fromkeys(
             late,
             f"{len(late)} methods were best in their last epoch ({groups}): raise `training.finetune.epochs`, or "
@@ -152,8 +152,8 @@ def _advice(section: Section, rows: Sequence[TrainingRow]) -> dict[str, str]:
     return found
 
 
-def _sizes(section: Section, rows: Sequence[TrainingRow]) -> str:
-    return ", ".join(section.labelled(row.n_train) for row in rows)
+def _sizes(contest: Contest, rows: Sequence[TrainingRow]) -> str:
+    return ", ".join(contest.labelled(row.n_train) for row in rows)
 
 
 def _sign(sign: str, rows: Sequence[TrainingRow]) -> str:
@@ -164,29 +164,29 @@ def _sign(sign: str, rows: Sequence[TrainingRow]) -> str:
     return f"{sign} (slope of the gap {' to '.join(ends)})"
 
 
-def _place(section: Section, method: str) -> str:
+def _place(contest: Contest, method: str) -> str:
     """Where the finetuning of a method stands in the benchmark's file."""
-    spec = next(result.study.method for result in section.results if result.study.method.label == method)
+    spec = next(result.study.method for result in contest.results if result.study.method.label == method)
     return f"methods.{'layer_transfer' if layer_role(spec) is not None else method}.finetune"
 
 
 # ---------------------------------------------------------------- table
 
 
-def training_table(section: Section, rows: Sequence[TrainingRow]) -> Table:
+def training_table(contest: Contest, rows: Sequence[TrainingRow]) -> Table:
     """Best epochs and signs of too little training, by method and size."""
-    notes = _advice(section, rows)
+    notes = _advice(contest, rows)
     return Table(
-        name=f"training-{section.slug}",
+        name=f"training-{contest.slug}",
         caption="Training: the epoch that was best on validation subjects, and what says that more of it may help.",
         columns=("Method", "n", "Best epoch", "Of", "Sign of too little training"),
         rows=tuple(
-            (Cell(row.method), Cell(section.labelled(row.n_train)), Cell(", ".join(map(str, row.best_epochs))),
+            (Cell(row.method), Cell(contest.labelled(row.n_train)), Cell(", ".join(map(str, row.best_epochs))),
              Cell(str(row.epochs)), Cell("; ".join(_sign(sign, [row]) for sign in row.signs) or "–"))
             for row in rows
         ),
         records=tuple(
-            {"method": row.method, "n_train": row.n_train, "labelled": section.labelled(row.n_train),
+            {"method": row.method, "n_train": row.n_train, "labelled": contest.labelled(row.n_train),
              "epochs": row.epochs, "best_epochs": " ".join(map(str, row.best_epochs)), "best_is_last": row.at_end,
              "slope": row.slope, "constant": "yes" if row.constant else "no", "advice": notes.get(row.method, "")}
             for row in rows

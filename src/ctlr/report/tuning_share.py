@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ctlr.report.check_cells import check_record, false_cell
+from ctlr.report.contests import Contest, Done
 from ctlr.report.displays import METRIC_WORDS, VERDICTS, interval, p_words, percent, verdict_cell
 from ctlr.report.formats import Cell, Table, decimals, listed, number
 from ctlr.report.search_stages import Line
-from ctlr.report.sections import Done, Section
 from ctlr.report.statistics import Gain
 from ctlr.report.tables import GainRow, gains_of, verdicts
 from ctlr.report.tuning_tables import Naming
@@ -37,12 +37,12 @@ class ShareRow:
 
 
 def share_rows(
-    sections: Sequence[Section], at_defaults: Sequence[StudyResult | Done], *, level: float
+    contests: Sequence[Contest], at_defaults: Sequence[StudyResult | Done], *, level: float
 ) -> list[ShareRow]:
-    """One row a method and size of which both ways have finished; a method without a source has one for all sections.
+    """One row a method and size of which both ways have finished; a method without a source has one for all contests.
 
     Args:
-        sections: Of tuned studies.
+        contests: Of tuned studies.
         at_defaults: The same studies with the options in the file.
         level: Share of intervals that hold the true value.
     """
@@ -51,27 +51,27 @@ def share_rows(
         if isinstance(item, Done):
             before.setdefault((Line.of(item.result.study), item.result.study.n_train), []).append(item)
     found: dict[tuple[Line, int], ShareRow] = {}
-    for section in sections:
-        for row in _rows(section, before, level):
+    for contest in contests:
+        for row in _rows(contest, before, level):
             found.setdefault((row.line, row.tuning.n_train), row)
     adjusted = verdicts([(row.tuning.method, row.tuning.n_train, row.tuning.gain) for row in found.values()], level)
     return [replace(row, tuning=tuning) for row, tuning in zip(found.values(), adjusted, strict=True)]
 
 
-def _rows(section: Section, before: Cells, level: float) -> list[ShareRow]:
+def _rows(contest: Contest, before: Cells, level: float) -> list[ShareRow]:
     def untuned(cell: Sequence[Done], size: int) -> Sequence[Done]:
         return before.get((Line.of(cell[0].result.study), size), ()) if cell else ()
 
-    tunable = (section.baseline, *section.contenders)
-    cells = [(key, cell) for key, cell in section.cells.items() if key[0] in tunable]
-    at_scratch = {size: cell for (method, size), cell in cells if method == section.baseline}
-    rivals = [(each, () if each[0][0] == section.baseline else at_scratch.get(each[0][1], ())) for each in cells]
-    tuning = _gains(section, [(cell, untuned(cell, n), n) for (_, n), cell in cells], level)
-    over = _gains(section, [(cell, other, n) for ((_, n), cell), other in rivals], level)
-    over_before = _gains(section, [(untuned(cell, n), untuned(other, n), n) for ((_, n), cell), other in rivals], level)
+    tunable = (contest.baseline, *contest.contenders)
+    cells = [(key, cell) for key, cell in contest.cells.items() if key[0] in tunable]
+    at_scratch = {size: cell for (method, size), cell in cells if method == contest.baseline}
+    rivals = [(each, () if each[0][0] == contest.baseline else at_scratch.get(each[0][1], ())) for each in cells]
+    tuning = _gains(contest, [(cell, untuned(cell, n), n) for (_, n), cell in cells], level)
+    over = _gains(contest, [(cell, other, n) for ((_, n), cell), other in rivals], level)
+    over_before = _gains(contest, [(untuned(cell, n), untuned(other, n), n) for ((_, n), cell), other in rivals], level)
     return [
         ShareRow(
-            line=Line.of(cell[0].result.study), metric=section.task.headline,
+            line=Line.of(cell[0].result.study), metric=contest.task.headline,
             tuning=GainRow(method=method, n_train=size, gain=gain, p_holm=gain.p, stands=False),
             over_scratch=over_scratch, over_scratch_before=over_scratch_before,
         )
@@ -83,10 +83,10 @@ def _rows(section: Section, before: Cells, level: float) -> list[ShareRow]:
 
 
 def _gains(
-    section: Section, pairs: Sequence[tuple[Sequence[Done], Sequence[Done], int]], level: float
+    contest: Contest, pairs: Sequence[tuple[Sequence[Done], Sequence[Done], int]], level: float
 ) -> list[Gain | None]:
     """One a pair; None where a side has no study."""
-    found = iter(gains_of(section, [pair for pair in pairs if pair[0] and pair[1]], level))
+    found = iter(gains_of(contest, [pair for pair in pairs if pair[0] and pair[1]], level))
     return [next(found) if own and other else None for own, other, _ in pairs]
 
 

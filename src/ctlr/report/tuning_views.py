@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctlr.report import parameter_plots, tuning, tuning_plots, tuning_tables
+from ctlr.report.contests import Contest, Done
 from ctlr.report.displays import capital
 from ctlr.report.formats import Table
 from ctlr.report.importance import importance
 from ctlr.report.plots import Style
 from ctlr.report.search_stages import Line, StageTrials, course, join_rounds, search_records, value_of, window
-from ctlr.report.sections import Done, Section
 from ctlr.report.selection import selection_rows
 from ctlr.report.svg import INK, Panel
 from ctlr.report.tuning import Budget
@@ -92,7 +92,7 @@ class TuningView:
 
 def tuning_view(
     searches: Sequence[SearchResult],
-    sections: Sequence[Section],
+    contests: Sequence[Contest],
     style: Mapping[str, Style],
     root: Path,
     *,
@@ -105,7 +105,7 @@ def tuning_view(
 
     Args:
         searches: At least one.
-        sections: Of the studies that were trained with what was chosen.
+        contests: Of the studies that were trained with what was chosen.
         style: By method; methods without a result may be missing.
         root: Of the workspace, for the trials' validation predictions.
         budget: What every search was given the same of.
@@ -117,7 +117,7 @@ def tuning_view(
     ledger = tuning.ledger_rows(searches)
     spread = tuning.spread_rows(ledger)
     lost = tuning.lost_rows(searches)
-    selection = selection_rows(searches, sections, root, level=level)
+    selection = selection_rows(searches, contests, root, level=level)
     labelled = {search.study.n_train: search.study.labelled for search in searches}
     tables = {
         "ledger": tuning_tables.ledger_table(ledger, labelled),
@@ -125,7 +125,7 @@ def tuning_view(
         "selection": tuning_tables.selection_table(selection, level=level, labelled=labelled),
         "failed": tuning_tables.failures_table(lost, labelled),
     } | ({"spread": tuning_tables.spread_table(spread, labelled)} if spread else {})
-    share = share_rows(sections, at_defaults, level=level)
+    share = share_rows(contests, at_defaults, level=level)
     if share:
         tables["share"] = share_table(share, level=level)
     size = max((s.study.n_train for s in searches if s.stages), default=0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from ctlr.report.contests import Done
 from ctlr.report.displays import capital, metric_words
 from ctlr.report.formats import listed
 from ctlr.report.search_stages import Line, metric_of
-from ctlr.report.sections import Done
 from ctlr.report.tuning import LIMIT, Budget, LedgerRow, SpreadRow
 from ctlr.report.tuning_tables import share_words
 from ctlr.specs import Objective, SearchResult, Study, StudyResult, TaskSpec

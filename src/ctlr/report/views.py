@@ -1,4 +1,4 @@
-"""What the page shows of one section: its answer, tables and drawings."""
+"""What the page shows of one contest: its answer, tables and drawings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ctlr.report import diagnostic_plots, displays
+from ctlr.report.contests import Contest, Done
 from ctlr.report.diagnostics import calibration, confusion, roc
 from ctlr.report.formats import Table
 from ctlr.report.headline import Answer, answer
 from ctlr.report.layer_curves import LayerView, layer_roles, layer_table, layer_view
 from ctlr.report.plots import History, Style, forest, history_plot, learning_curves, styles
 from ctlr.report.predictions import read_history
-from ctlr.report.sections import Done, Section
 from ctlr.report.svg import Panel
 from ctlr.report.sweeps import Sweep, sweeps
 from ctlr.report.tables import Rows, compute
@@ -38,9 +38,9 @@ class MethodPanels:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A section, ready for the page."""
+    """A contest, ready for the page."""
 
-    section: Section
+    contest: Contest
     rows: Rows
     answer: Answer
     heading: str
@@ -66,9 +66,9 @@ class View:
     @property
     def words(self) -> Mapping[str, str]:
         """Words that the page puts into its sentences."""
-        task = self.section.task
+        task = self.contest.task
         return {
-            "gap": displays.gap_name(self.section),
+            "gap": displays.gap_name(self.contest),
             "floor": "mean" if task.kind == "regression" else "class shares",
             "interval": f"{displays.percent(self.rows.level)} interval",
         }
@@ -76,49 +76,49 @@ class View:
     @property
     def detail(self) -> str:
         """`detail_size` in words."""
-        return self.section.labelled(self.detail_size) if self.detail_size else ""
+        return self.contest.labelled(self.detail_size) if self.detail_size else ""
 
     @property
     def many_classes(self) -> bool:
         """Whether there are more than two."""
-        return any(len(done.predictions["test"].classes) > 2 for done in self.section.done)
+        return any(len(done.predictions["test"].classes) > 2 for done in self.contest.done)
 
     @property
     def slug(self) -> str:
         """Anchor on the page."""
-        return self.section.slug
+        return self.contest.slug
 
     @property
     def contents(self) -> list[tuple[str, str]]:
         """(anchor, words) of the subsections that there are."""
-        regression = self.section.task.kind == "regression"
+        regression = self.contest.task.kind == "regression"
         found = [("scores", "Scores")]
-        if self.section.baseline:
+        if self.contest.baseline:
             found.append(("gains", "Gain over scratch"))
         if self.rows.over_references:
             found.append(("baselines", "Against the best baseline"))
         if self.layers is not None:
             found.append(("layers", "Layer transfer"))
         if self.methods:
-            found.append(("predictions", displays.gap_name(self.section) if regression else "ROC and calibration"))
+            found.append(("predictions", displays.gap_name(self.contest) if regression else "ROC and calibration"))
         return [*found, ("splits", "Train, validation, test")]
 
 
-def method_styles(sections: Sequence[Section]) -> dict[str, Style]:
+def method_styles(contests: Sequence[Contest]) -> dict[str, Style]:
     """One look a method throughout the report."""
-    labels = dict.fromkeys(label for section in sections for label in section.methods)
-    baselines = [label for label in labels if any(section.baseline == label for section in sections)]
-    floors = [label for label in labels if any(section.floor == label for section in sections)]
-    references = [label for label in labels if any(label in section.references for section in sections)]
+    labels = dict.fromkeys(label for contest in contests for label in contest.methods)
+    baselines = [label for label in labels if any(contest.baseline == label for contest in contests)]
+    floors = [label for label in labels if any(contest.floor == label for contest in contests)]
+    references = [label for label in labels if any(label in contest.references for contest in contests)]
     apart = (*baselines, *floors, *references)
     return styles([label for label in labels if label not in apart], baselines, floors, references)
 
 
-def view(section: Section, style: Mapping[str, Style], root: Path, *, level: float, name_encoder: bool) -> View:
-    """Compute and draw a section.
+def view(contest: Contest, style: Mapping[str, Style], root: Path, *, level: float, name_encoder: bool) -> View:
+    """Compute and draw a contest.
 
     Args:
-        section: Studies of one transfer.
+        contest: Studies of one transfer.
         style: By method.
         root: Of the workspace, for the histories.
         level: Share of intervals that hold the true value.
@@ -127,30 +127,30 @@ def view(section: Section, style: Mapping[str, Style], root: Path, *, level: flo
     Raises:
         DataError: Studies were tested on different subjects, or a history is damaged.
     """
-    rows = compute(section, level=level)
-    swept = tuple(sweeps(section, rows))
-    hidden = {*layer_roles(section), *_undrawn(swept)}
-    apart = (section.floor, *section.references)
-    size = max((n for method, n in section.cells if method not in apart), default=0)
+    rows = compute(contest, level=level)
+    swept = tuple(sweeps(contest, rows))
+    hidden = {*layer_roles(contest), *_undrawn(swept)}
+    apart = (contest.floor, *contest.references)
+    size = max((n for method, n in contest.cells if method not in apart), default=0)
     cells = {
-        method: section.cells[method, size]
-        for method in section.methods
-        if (method, size) in section.cells and method not in apart and method not in hidden
+        method: contest.cells[method, size]
+        for method in contest.methods
+        if (method, size) in contest.cells and method not in apart and method not in hidden
     }
-    panels = _regression_panels if section.task.kind == "regression" else _classification_panels
-    label = displays.metric_label(section.task)
-    trained = training_rows(section, rows.gaps)
-    found = answer(section, rows)
-    tables = _tables(section, rows) | ({"training": training_table(section, trained)} if trained else {})
+    panels = _regression_panels if contest.task.kind == "regression" else _classification_panels
+    label = displays.metric_label(contest.task)
+    trained = training_rows(contest, rows.gaps)
+    found = answer(contest, rows)
+    tables = _tables(contest, rows) | ({"training": training_table(contest, trained)} if trained else {})
     return View(
-        section=section, rows=rows, heading=_heading(section, name_encoder),
-        answer=Answer(found.text, (*found.notes, *training_notes(section, trained))),
-        setting=_setting(section), tables=tables,
-        curves=_curves(section, rows, style, label, hidden) if rows.scores else None,
-        forest=_forest(section, rows, style, label) if rows.gains else None,
-        layers=layer_view(section, rows), sweeps=swept, detail_size=size,
-        methods=panels(section, rows, cells, style) if cells else (),
-        histories=_histories(section, cells, style, root, label),
+        contest=contest, rows=rows, heading=_heading(contest, name_encoder),
+        answer=Answer(found.text, (*found.notes, *training_notes(contest, trained))),
+        setting=_setting(contest), tables=tables,
+        curves=_curves(contest, rows, style, label, hidden) if rows.scores else None,
+        forest=_forest(contest, rows, style, label) if rows.gains else None,
+        layers=layer_view(contest, rows), sweeps=swept, detail_size=size,
+        methods=panels(contest, rows, cells, style) if cells else (),
+        histories=_histories(contest, cells, style, root, label),
     )  # fmt: skip
 
 
@@ -163,34 +163,34 @@ def _undrawn(swept: Sequence[Sweep]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _tables(section: Section, rows: Rows) -> dict[str, Table]:
-    found = {"data": displays.counts_table(section, rows.counts)}
+def _tables(contest: Contest, rows: Rows) -> dict[str, Table]:
+    found = {"data": displays.counts_table(contest, rows.counts)}
     if rows.scores:
         found |= {
-            "scores": displays.scores_table(section, rows), "metrics": displays.metrics_table(section, rows.metrics),
-            "splits": displays.splits_table(section, rows.splits),
+            "scores": displays.scores_table(contest, rows), "metrics": displays.metrics_table(contest, rows.metrics),
+            "splits": displays.splits_table(contest, rows.splits),
         }  # fmt: skip
     if rows.gains:
-        found["gains"] = displays.gains_table(section, rows)
+        found["gains"] = displays.gains_table(contest, rows)
     if rows.over_references:
-        found["references"] = displays.references_table(section, rows)
-    if layer_roles(section) and rows.scores:
-        found["layers"] = layer_table(section, rows)
+        found["references"] = displays.references_table(contest, rows)
+    if layer_roles(contest) and rows.scores:
+        found["layers"] = layer_table(contest, rows)
     if rows.gaps:
-        found["gap"] = displays.gap_table(section, rows.gaps)
+        found["gap"] = displays.gap_table(contest, rows.gaps)
     return found
 
 
-def _heading(section: Section, name_encoder: bool) -> str:
-    encoder = f", encoder {section.encoder.label or section.encoder.name}" if name_encoder else ""
-    return f"{section.title[0].upper()}{section.title[1:]}{encoder}"
+def _heading(contest: Contest, name_encoder: bool) -> str:
+    encoder = f", encoder {contest.encoder.label or contest.encoder.name}" if name_encoder else ""
+    return f"{contest.title[0].upper()}{contest.title[1:]}{encoder}"
 
 
-def _setting(section: Section) -> str:
-    words = f"Predict {_task(section.target)}."
-    if section.source is not None:
-        words += f" Transfer comes from {_task(section.source)}."
-    encoder = section.encoder
+def _setting(contest: Contest) -> str:
+    words = f"Predict {_task(contest.target)}."
+    if contest.source is not None:
+        words += f" Transfer comes from {_task(contest.source)}."
+    encoder = contest.encoder
     named = f"{encoder.label} ({encoder.name})" if encoder.label not in ("", encoder.name) else encoder.name
     return f"{words} Encoder: {named}."
 
@@ -202,18 +202,18 @@ def _task(end: DataTask) -> str:
 # ---------------------------------------------------------------- drawings
 
 
-def _curves(section: Section, rows: Rows, style: Mapping[str, Style], label: str, hidden: Collection[str]) -> Panel:
-    better = "lower" if METRICS[section.task.headline] == "min" else "higher"
+def _curves(contest: Contest, rows: Rows, style: Mapping[str, Style], label: str, hidden: Collection[str]) -> Panel:
+    better = "lower" if METRICS[contest.task.headline] == "min" else "higher"
     plain = [row for row in rows.scores if row.method not in hidden]
     return learning_curves(
-        plain, style=style, label=label, better=better, name=f"{section.slug}-curves", labelled=section.labelled
+        plain, style=style, label=label, better=better, name=f"{contest.slug}-curves", labelled=contest.labelled
     )
 
 
-def _forest(section: Section, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
+def _forest(contest: Contest, rows: Rows, style: Mapping[str, Style], label: str) -> Panel:
     return forest(
-        rows.gains, style=style, label=label, baseline=section.baseline or "", name=f"{section.slug}-forest",
-        labelled=section.labelled,
+        rows.gains, style=style, label=label, baseline=contest.baseline or "", name=f"{contest.slug}-forest",
+        labelled=contest.labelled,
     )  # fmt: skip
 
 
@@ -221,19 +221,19 @@ Cells = Mapping[str, Sequence[Done]]
 
 
 def _regression_panels(
-    section: Section, rows: Rows, cells: Cells, style: Mapping[str, Style]
+    contest: Contest, rows: Rows, cells: Cells, style: Mapping[str, Style]
 ) -> tuple[MethodPanels, ...]:
     size = next(iter(cells.values()))[0].result.study.n_train
     gaps = {row.method: row.gap for row in rows.gaps if row.n_train == size}
-    measure = displays.unit(section.task)
-    label = f"{section.task.name} ({measure})" if measure else section.task.name
+    measure = displays.unit(contest.task)
+    label = f"{contest.task.name} ({measure})" if measure else contest.task.name
     truths = np.concatenate([gap.truth for gap in gaps.values()])
     both = np.concatenate([truths, *[gap.prediction for gap in gaps.values()]])
     errors = [values for gap in gaps.values() for values in (gap.gap, gap.corrected) if values is not None]
     reach = 1.05 * float(np.abs(np.concatenate(errors)).max()) or 1.0
     found = []
     for index, (method, gap) in enumerate(gaps.items()):
-        name, colour = f"{section.slug}-{index}", style[method].colour
+        name, colour = f"{contest.slug}-{index}", style[method].colour
         panels = [
             diagnostic_plots.prediction_plot(gap, colour=colour, limits=_limits(both), label=label, name=f"{name}-p")
         ]
@@ -255,11 +255,11 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
 
 
 def _classification_panels(
-    section: Section, rows: Rows, cells: Cells, style: Mapping[str, Style]
+    contest: Contest, rows: Rows, cells: Cells, style: Mapping[str, Style]
 ) -> tuple[MethodPanels, ...]:
     found = []
     for index, (method, cell) in enumerate(cells.items()):
-        name, colour = f"{section.slug}-{index}", style[method].colour
+        name, colour = f"{contest.slug}-{index}", style[method].colour
         size = cell[0].result.study.n_train
         scores = next(row.values for row in rows.metrics if (row.method, row.n_train) == (method, size))
         curve = roc(cell)
@@ -277,9 +277,9 @@ def _classification_panels(
 
 
 def _histories(
-    section: Section, cells: Cells, style: Mapping[str, Style], root: Path, label: str
+    contest: Contest, cells: Cells, style: Mapping[str, Style], root: Path, label: str
 ) -> tuple[MethodPanels, ...]:
-    column = f"validation_{section.task.headline}"
+    column = f"validation_{contest.task.headline}"
     found = []
     for index, (method, cell) in enumerate(cells.items()):
         curves: list[History] = []
@@ -288,7 +288,7 @@ def _histories(
             if "epoch" in history and column in history:
                 curves.append((history["epoch"], history[column], done.result.best_epoch))
         if curves:
-            name = f"{section.slug}-{index}-h"
+            name = f"{contest.slug}-{index}-h"
             panel = history_plot(curves, colour=style[method].colour, label=label, name=name)
             found.append(MethodPanels(method, (panel,)))
     return tuple(found)

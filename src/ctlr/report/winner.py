@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Sequence
 
+from ctlr.report.contests import Contest
 from ctlr.report.displays import METRIC_WORDS, gain_digits, percent, score_digits, unit
 from ctlr.report.formats import listed, number
-from ctlr.report.sections import Section
 from ctlr.report.tables import GainRow, Rows
 from ctlr.specs import METRICS
 
@@ -17,57 +17,57 @@ MOST = 3
 """So many sizes have a sentence each; of more, the smallest and the largest."""
 
 
-def winners(section: Section, rows: Rows) -> str:
+def winners(contest: Contest, rows: Rows) -> str:
     """One sentence a size, or for sizes of which the same is to be said; empty where no baseline finished."""
     sizes = sorted(rows.references)
     shown = sizes if len(sizes) <= MOST else [sizes[0], sizes[-1]]
-    alike = [list(group) for _, group in itertools.groupby(shown, key=lambda size: _gist(section, rows, size))]
-    return " ".join(_at(section, rows, group, first=group is alike[0]) for group in alike)
+    alike = [list(group) for _, group in itertools.groupby(shown, key=lambda size: _gist(contest, rows, size))]
+    return " ".join(_at(contest, rows, group, first=group is alike[0]) for group in alike)
 
 
-def _gist(section: Section, rows: Rows, size: int) -> Hashable:
+def _gist(contest: Contest, rows: Rows, size: int) -> Hashable:
     """What sizes share that one sentence speaks of: a baseline has the same score, and the same method is as good."""
-    best, rival, values = _best(section, rows, size)
-    if best not in section.references or rival is None:
+    best, rival, values = _best(contest, rows, size)
+    if best not in contest.references or rival is None:
         return size
     row = _row(rows.over_references, rival, size)
     return (best, rival, values[best]) if row is not None and row.gain.tested and not row.stands else size
 
 
-def _best(section: Section, rows: Rows, size: int) -> tuple[str, str | None, dict[str, str]]:
+def _best(contest: Contest, rows: Rows, size: int) -> tuple[str, str | None, dict[str, str]]:
     """Who has the best score, the best method, and everybody's score as it is shown."""
     means = {row.method: row.estimate.mean for row in rows.scores if row.n_train == size}
-    pick = min if METRICS[section.task.headline] == "min" else max
+    pick = min if METRICS[contest.task.headline] == "min" else max
     best = pick(means, key=lambda method: means[method])
-    trained = [method for method in means if method != section.floor and method not in section.references]
+    trained = [method for method in means if method != contest.floor and method not in contest.references]
     rival = pick(trained, key=lambda method: means[method]) if trained else None
     digits = score_digits(rows.scores)
     return best, rival, {method: number(mean, digits) for method, mean in means.items()}
 
 
-def _at(section: Section, rows: Rows, sizes: Sequence[int], *, first: bool) -> str:
+def _at(contest: Contest, rows: Rows, sizes: Sequence[int], *, first: bool) -> str:
     size = sizes[0]
-    best, rival, values = _best(section, rows, size)
-    where = listed([section.labelled(each) for each in sizes])
+    best, rival, values = _best(contest, rows, size)
+    where = listed([contest.labelled(each) for each in sizes])
     place = f"at {where}{' labelled subjects (training + validation)' if first else ''}"
-    word = "lowest" if METRICS[section.task.headline] == "min" else "highest"
-    measure = f" {unit(section.task)}" if unit(section.task) and section.task.headline in ("mae", "rmse") else ""
-    wins = f"has the {word} {METRIC_WORDS[section.task.headline]}, {values[best]}{measure}, {place}"
-    if best == section.floor:
+    word = "lowest" if METRICS[contest.task.headline] == "min" else "highest"
+    measure = f" {unit(contest.task)}" if unit(contest.task) and contest.task.headline in ("mae", "rmse") else ""
+    wins = f"has the {word} {METRIC_WORDS[contest.task.headline]}, {values[best]}{measure}, {place}"
+    if best == contest.floor:
         return f"Nothing has learned: ‘{best}’, which sees no image, {wins}."
-    if best in section.references:
+    if best in contest.references:
         told = f"A baseline, ‘{best}’, {wins}"
         if rival is None:
             return f"{told}."
-        theirs = listed([_best(section, rows, each)[2][rival] for each in sizes])
+        theirs = listed([_best(contest, rows, each)[2][rival] for each in sizes])
         return f"{told}; the best method, ‘{rival}’, has {theirs}: {_difference(rows, rival, size, first)}."
     label = rows.references[size]
     other = f"the best baseline, ‘{label}’, has {values[label]}: {_difference(rows, best, size, first)}"
-    return f"‘{best}’ {wins}: {_over_scratch(section, rows, best, size, first)}; {other}."
+    return f"‘{best}’ {wins}: {_over_scratch(contest, rows, best, size, first)}; {other}."
 
 
-def _over_scratch(section: Section, rows: Rows, method: str, size: int, first: bool) -> str:
-    if method == section.baseline:
+def _over_scratch(contest: Contest, rows: Rows, method: str, size: int, first: bool) -> str:
+    if method == contest.baseline:
         return "no transfer is better than training from scratch"
     row = _row(rows.gains, method, size)
     if row is None:

@@ -59,10 +59,10 @@ def terms(views: Sequence[View], *, level: float) -> list[tuple[str, str]]:
         ("False", _FALSE),
         ("Would be seen", _SEEN),
         ("The mean predictor", _MEAN),
-        *([("Baselines", _BASELINES)] if any(view.section.references for view in views) else []),
+        *([("Baselines", _BASELINES)] if any(view.contest.references for view in views) else []),
         ("Train, validation, test", _SPLITS),
     ]
-    kinds = {view.section.task.kind for view in views}
+    kinds = {view.contest.task.kind for view in views}
     if "regression" in kinds:
         found.append(("Gap, slope and correction", _GAP))
     if "classification" in kinds:

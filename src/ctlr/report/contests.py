@@ -1,4 +1,4 @@
-"""Study results sorted into the sections of a report: one for each source, target and encoder."""
+"""Study results sorted into contests: one for each source, target and encoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ctlr.errors import DataError
 from ctlr.report.predictions import Predictions, read_predictions
 from ctlr.specs import DataTask, EncoderSpec, StudyResult, TaskSpec, dns_name
 
-__all__ = ["Done", "Section", "load", "sections"]
+__all__ = ["Contest", "Done", "contests", "load"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Done:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
-    """One transfer on one encoder. Methods that use no source stand in every section of their target."""
+class Contest:
+    """One transfer on one encoder, and who took part. Methods that use no source stand in every contest of their target."""
 
     slug: str
     target: DataTask
@@ -32,9 +32,9 @@ class Section:
     results: tuple[StudyResult, ...]
     """Failed ones too."""
     cells: Mapping[tuple[str, int], tuple[Done, ...]] = field(repr=False)
-    name_data: bool = False
-    """Whether the title names the datasets in any case: another section has the same tasks."""
     """(method, n_train) -> finished studies in order of seed; no cell is empty."""
+    name_data: bool = False
+    """Whether the title names the datasets in any case: another contest has the same tasks."""
 
     @property
     def task(self) -> TaskSpec:
@@ -122,7 +122,7 @@ def load(results: Sequence[StudyResult], root: Path) -> list[StudyResult | Done]
     return loaded
 
 
-def sections(loaded: Sequence[StudyResult | Done]) -> list[Section]:
+def contests(loaded: Sequence[StudyResult | Done]) -> list[Contest]:
     """Group by target, encoder and source, in the order of the results."""
     targets: dict[tuple[str, str], list[StudyResult | Done]] = {}
     common: dict[str, list[StudyResult | Done]] = {}
@@ -139,19 +139,19 @@ def sections(loaded: Sequence[StudyResult | Done]) -> list[Section]:
         beside = [key for key in targets if key[0] == target] or [(target, "")]
         targets |= {key: [*items, *targets.get(key, [])] for key in beside}
     found = [
-        _section([item for item in group if _result(item).study.source in (None, source)], source)
+        _contest([item for item in group if _result(item).study.source in (None, source)], source)
         for group in targets.values()
         for source in _sources(group)
     ]
     return _with_slugs(_with_titles(found))
 
 
-def _with_titles(found: Sequence[Section]) -> list[Section]:
-    """Name the datasets where sections of one encoder would have the same title."""
-    titles = [(section.title, section.encoder.label) for section in found]
+def _with_titles(found: Sequence[Contest]) -> list[Contest]:
+    """Name the datasets where contests of one encoder would have the same title."""
+    titles = [(contest.title, contest.encoder.label) for contest in found]
     return [
-        replace(section, name_data=True) if titles.count(title) > 1 else section
-        for section, title in zip(found, titles, strict=True)
+        replace(contest, name_data=True) if titles.count(title) > 1 else contest
+        for contest, title in zip(found, titles, strict=True)
     ]
 
 
@@ -165,7 +165,7 @@ def _result(item: StudyResult | Done) -> StudyResult:
     return item.result if isinstance(item, Done) else item
 
 
-def _section(items: Sequence[StudyResult | Done], source: DataTask | None) -> Section:
+def _contest(items: Sequence[StudyResult | Done], source: DataTask | None) -> Contest:
     study = _result(next((item for item in items if _result(item).study.method.has_encoder), items[0])).study
     cells: dict[tuple[str, int], list[Done]] = {}
     for item in items:
@@ -173,18 +173,18 @@ def _section(items: Sequence[StudyResult | Done], source: DataTask | None) -> Se
             cells.setdefault((item.result.study.method.label, item.result.study.n_train), []).append(item)
     ordered = {key: tuple(sorted(cell, key=lambda done: done.result.study.seed)) for key, cell in cells.items()}
     slug = dns_name(f"{study.target.task.name}{f'-from-{source.task.name}' if source else ''}-{study.encoder.label}")
-    return Section(
+    return Contest(
         slug=slug, target=study.target, source=source, encoder=study.encoder,
         results=tuple(_result(item) for item in items), cells=ordered,
     )  # fmt: skip
 
 
-def _with_slugs(found: Sequence[Section]) -> list[Section]:
-    """Number the sections whose names are the same (two datasets with a task `age`)."""
-    slugs = [section.slug for section in found]
+def _with_slugs(found: Sequence[Contest]) -> list[Contest]:
+    """Number the contests whose names are the same (two datasets with a task `age`)."""
+    slugs = [contest.slug for contest in found]
     return [
-        Section(**vars(section) | {"slug": f"{section.slug}-{slugs[:index].count(section.slug) + 1}"})
-        if slugs.count(section.slug) > 1
-        else section
-        for index, section in enumerate(found)
+        Contest(**vars(contest) | {"slug": f"{contest.slug}-{slugs[:index].count(contest.slug) + 1}"})
+        if slugs.count(contest.slug) > 1
+        else contest
+        for index, contest in enumerate(found)
     ]

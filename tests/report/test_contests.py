@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from ctlr.report.sections import Section, load, sections
+from ctlr.report.contests import Contest, contests, load
 from ctlr.specs import EncoderSpec, ScratchSpec, StudyResult
 
 
-def grouped(benchmark: Any) -> list[Section]:
-    return sections(load(benchmark.results, benchmark.root))
+def grouped(benchmark: Any) -> list[Contest]:
+    return contests(load(benchmark.results, benchmark.root))
 
 
 def changed(result: StudyResult, **study: Any) -> StudyResult:
@@ -17,14 +17,14 @@ def changed(result: StudyResult, **study: Any) -> StudyResult:
 
 
 def test_one_transfer_is_one_section_with_the_mean_and_the_baseline_first(new_benchmark: Callable[..., Any]) -> None:
-    (section,) = grouped(
+    (contest,) = grouped(
         new_benchmark(methods=("simclr", "supervised", "scratch", "mean"), sizes=(50, 20), seeds=(1, 0))
     )
-    assert section.methods == ("mean", "scratch", "simclr", "supervised")
-    assert section.contenders == ("simclr", "supervised")
-    assert (section.sizes, section.seeds) == ((20, 50), (0, 1))
-    assert [done.result.study.seed for done in section.cells["scratch", 20]] == [0, 1]
-    assert (section.title, section.slug) == ("age, transfer from sex", "age-from-sex-small")
+    assert contest.methods == ("mean", "scratch", "simclr", "supervised")
+    assert contest.contenders == ("simclr", "supervised")
+    assert (contest.sizes, contest.seeds) == ((20, 50), (0, 1))
+    assert [done.result.study.seed for done in contest.cells["scratch", 20]] == [0, 1]
+    assert (contest.title, contest.slug) == ("age, transfer from sex", "age-from-sex-small")
 
 
 def test_two_sources_are_two_sections_that_share_the_baseline(new_benchmark: Callable[..., Any]) -> None:
@@ -40,7 +40,7 @@ def test_two_sources_are_two_sections_that_share_the_baseline(new_benchmark: Cal
 def test_two_encoders_are_two_sections(new_benchmark: Callable[..., Any]) -> None:
     benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
     benchmark.results[1] = changed(benchmark.results[1], encoder=EncoderSpec(label="big", name="sfcn"))
-    assert [section.slug for section in grouped(benchmark)] == ["age-small", "age-big"]
+    assert [contest.slug for contest in grouped(benchmark)] == ["age-small", "age-big"]
 
 
 def test_what_has_no_encoder_stands_beside_every_encoder(new_benchmark: Callable[..., Any]) -> None:
@@ -48,7 +48,7 @@ def test_what_has_no_encoder_stands_beside_every_encoder(new_benchmark: Callable
     big = EncoderSpec(label="big", name="sfcn")
     benchmark.results += [changed(result, encoder=big) for result in benchmark.results[2:]]
     first, second = grouped(benchmark)
-    assert [section.encoder.label for section in (first, second)] == ["small", "big"]
+    assert [contest.encoder.label for contest in (first, second)] == ["small", "big"]
     assert first.methods == second.methods == ("mean", "linear", "scratch", "supervised")
     assert (first.references, first.contenders) == (("linear",), ("supervised",))
     assert first.cells["linear", 20] == second.cells["linear", 20]
@@ -59,7 +59,7 @@ def test_sections_of_the_same_name_are_numbered(new_benchmark: Callable[..., Any
     target = benchmark.results[1].study.target
     elsewhere = target.model_copy(update={"data": target.data.model_copy(update={"name": "clinic"})})
     benchmark.results[1] = changed(benchmark.results[1], target=elsewhere)
-    assert [section.slug for section in grouped(benchmark)] == ["age-small-1", "age-small-2"]
+    assert [contest.slug for contest in grouped(benchmark)] == ["age-small-1", "age-small-2"]
 
 
 @pytest.mark.parametrize(("labels", "baseline"), [(("tuned", "plain"), "tuned"), (("tuned", "scratch"), "scratch")])
@@ -75,10 +75,10 @@ def test_the_baseline_is_called_scratch_or_is_the_first_that_trains_from_scratch
 def test_failed_studies_are_in_the_section_but_in_no_cell(new_benchmark: Callable[..., Any]) -> None:
     benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
     benchmark.fail(benchmark.results.pop().study, "NaN loss")
-    (section,) = grouped(benchmark)
-    assert len(section.results) == 2
-    assert [len(cell) for cell in section.cells.values()] == [1]
+    (contest,) = grouped(benchmark)
+    assert len(contest.results) == 2
+    assert [len(cell) for cell in contest.cells.values()] == [1]
 
 
 def test_without_studies_there_is_no_section() -> None:
-    assert sections(load([], Path())) == []
+    assert contests(load([], Path())) == []
