@@ -11,10 +11,10 @@ from ctlr.cost import n_test
 from ctlr.errors import ConfigError
 from ctlr.outcome.pilot import contest_key, pilot_contests
 from ctlr.plan import Plan
-from ctlr.report.contests import Contest, contests
-from ctlr.report.displays import unit
-from ctlr.report.power import Design, Spread, detectable_gain, holm_level, seeds_needed, subjects_needed
-from ctlr.report.tables import gains_over_scratch
+from ctlr.report.numbers.contests import Contest, contests
+from ctlr.report.numbers.rows import gains_over_scratch
+from ctlr.report.statistics.power import Design, Spread, detectable_gain, holm_level, seeds_needed, subjects_needed
+from ctlr.report.wording import unit
 from ctlr.specs import StudyResult, Value
 
 __all__ = ["Detectable", "Foretold", "foretell"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ctlr.plan import Plan
-from ctlr.report.contests import Contest, contests, load
+from ctlr.report.numbers.contests import Contest, contests, load
 from ctlr.specs import DataTask, Study, StudyResult
 
 __all__ = ["contest_key", "pilot_contests"]
