@@ -28,5 +28,5 @@ def standalone(panel: Panel) -> str:
 @cache
 def _light_colours() -> dict[str, str]:
     """Colours by variable, as the page's style sheet sets them first."""
-    style = (Path(__file__).parent / "templates" / "style.css").read_text()
+    style = (Path(__file__).parent / "style.css").read_text()
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", style[: style.index("}")]))
