@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from ctlr.report.claim_check import comparison
-from ctlr.report.claims import false_claims
-from ctlr.report.statistics import Gain, VarianceParts, gains_together
+from ctlr.report.statistics.claim_check import comparison
+from ctlr.report.statistics.claims import false_claims
+from ctlr.report.statistics.estimates import Gain, VarianceParts, gains_together
 
 EDGES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 1.0)
 SUBJECTS = 100

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ctlr.report.variance import average, ends_inside, half_width, lone, of_others, variance_parts
+from ctlr.report.statistics.variance import average, ends_inside, half_width, lone, of_others, variance_parts
 
 __all__ = ["SCENARIOS", "Scenario", "Shares", "main", "shares", "simulate"]
 

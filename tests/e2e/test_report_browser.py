@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from finished_bench import finished
 
 from ctlr.report.page import build_report
 
@@ -122,15 +124,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sys.modules[spec.name] = synthetic
     spec.loader.exec_module(synthetic)
     root = tmp_path_factory.mktemp("browser")
-    results = (
-        synthetic.age_benchmark(root, methods=synthetic.METHODS, sizes=(20, 100)).results
-        + synthetic.digits_benchmark(root).results
-    )
-    return build_report(
-        results, title="Brain age from few scans", description="Does pretraining help?", root=root, out=root / "out",
-        command="ctlr run brain-age.yaml", config_yaml="name: brain-age\n" + "x" * 300, environment={"ctlr": "0.1.0"},
-        excluded=["cohort: the file is truncated"], wall_seconds=283.0, bootstrap=200,
+    both = synthetic.age_benchmark(root, methods=synthetic.METHODS, sizes=(20, 100))
+    both.results += synthetic.digits_benchmark(root).results
+    whole = finished(
+        both, name="Brain age from few scans", environment={"ctlr": "0.1.0"}, seconds=283.0,
+        excluded=("cohort: the file is truncated",),
     )  # fmt: skip
+    wide = whole.config.model_copy(update={"datasets": {"x" * 300: whole.config.datasets["cohort"]}})
+    return build_report(replace(whole, config=wide), root / "out")
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])

@@ -1,85 +1,46 @@
-from collections.abc import Callable
+"""The table of sections, and what the page makes of a new line in it."""
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from finished_bench import finished
 
-from ctlr.methods.scratch import ScratchSpec
-from ctlr.report.sections import Section, load, sections
-from ctlr.specs import EncoderSpec, StudyResult
-
-
-def grouped(benchmark: Any) -> list[Section]:
-    return sections(load(benchmark.results, benchmark.root))
-
-
-def changed(result: StudyResult, **study: Any) -> StudyResult:
-    return result.model_copy(update={"study": result.study.model_copy(update=study)})
+from ctlr.report import sections
+from ctlr.report.findings import Findings
+from ctlr.report.page import build_report
+from ctlr.report.section import Section
+from ctlr.report.theme.formats import Cell, Table
 
 
-def test_one_transfer_is_one_section_with_the_mean_and_the_baseline_first(new_benchmark: Callable[..., Any]) -> None:
-    (section,) = grouped(
-        new_benchmark(methods=("simclr", "supervised", "scratch", "mean"), sizes=(50, 20), seeds=(1, 0))
-    )
-    assert section.methods == ("mean", "scratch", "simclr", "supervised")
-    assert section.contenders == ("simclr", "supervised")
-    assert (section.sizes, section.seeds) == ((20, 50), (0, 1))
-    assert [done.result.study.seed for done in section.cells["scratch", 20]] == [0, 1]
-    assert (section.title, section.slug) == ("age, transfer from sex", "age-from-sex-small")
+def test_every_folder_with_a_section_stands_in_a_table() -> None:
+    listed = {say.__module__ for say in (*sections.SECTIONS, *sections.OF_A_TRANSFER)}
+    folders = Path(sections.__file__).parent.glob("*/section.py")
+    assert listed == {f"ctlr.report.{file.parent.name}.section" for file in folders}
 
 
-def test_two_sources_are_two_sections_that_share_the_baseline(new_benchmark: Callable[..., Any]) -> None:
-    benchmark = new_benchmark(methods=("scratch", "supervised", "simclr"), sizes=(20,), seeds=(0,))
-    other = benchmark.results[2].study.source
-    other = other.model_copy(update={"task": other.task.model_copy(update={"name": "site", "target": "site"})})
-    benchmark.results[2] = changed(benchmark.results[2], source=other)
-    first, second = grouped(benchmark)
-    assert (first.methods, second.methods) == (("scratch", "supervised"), ("scratch", "simclr"))
-    assert (first.slug, second.slug) == ("age-from-sex-small", "age-from-site-small")
-
-
-def test_two_encoders_are_two_sections(new_benchmark: Callable[..., Any]) -> None:
-    benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
-    benchmark.results[1] = changed(benchmark.results[1], encoder=EncoderSpec(label="big", name="sfcn"))
-    assert [section.slug for section in grouped(benchmark)] == ["age-small", "age-big"]
-
-
-def test_what_has_no_encoder_stands_beside_every_encoder(new_benchmark: Callable[..., Any]) -> None:
-    benchmark = new_benchmark(methods=("mean", "linear", "scratch", "supervised"), sizes=(20,), seeds=(0,))
-    big = EncoderSpec(label="big", name="sfcn")
-    benchmark.results += [changed(result, encoder=big) for result in benchmark.results[2:]]
-    first, second = grouped(benchmark)
-    assert [section.encoder.label for section in (first, second)] == ["small", "big"]
-    assert first.methods == second.methods == ("mean", "linear", "scratch", "supervised")
-    assert (first.references, first.contenders) == (("linear",), ("supervised",))
-    assert first.cells["linear", 20] == second.cells["linear", 20]
-
-
-def test_sections_of_the_same_name_are_numbered(new_benchmark: Callable[..., Any]) -> None:
-    benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
-    target = benchmark.results[1].study.target
-    elsewhere = target.model_copy(update={"data": target.data.model_copy(update={"name": "clinic"})})
-    benchmark.results[1] = changed(benchmark.results[1], target=elsewhere)
-    assert [section.slug for section in grouped(benchmark)] == ["age-small-1", "age-small-2"]
-
-
-@pytest.mark.parametrize(("labels", "baseline"), [(("tuned", "plain"), "tuned"), (("tuned", "scratch"), "scratch")])
-def test_the_baseline_is_called_scratch_or_is_the_first_that_trains_from_scratch(
-    new_benchmark: Callable[..., Any], labels: tuple[str, ...], baseline: str
+def test_a_new_section_is_one_line_in_the_table(
+    monkeypatch: pytest.MonkeyPatch, new_benchmark: Any, tmp_path: Path
 ) -> None:
-    benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
-    pairs = zip(benchmark.results, labels, strict=True)
-    benchmark.results = [changed(result, method=ScratchSpec(label=label)) for result, label in pairs]
-    assert grouped(benchmark)[0].baseline == baseline
+    def scanners(found: Findings) -> Iterator[Section]:
+        table = Table(
+            name="scanners", caption="Scanners.", columns=("Reason", "Images"), rows=((Cell("A"), Cell("3")),),
+            records=({"scanner": "A"},),
+        )  # fmt: skip
+        yield Section(
+            anchor="scanners", heading="Scanners", template="missing/excluded.html.j2", shows=table, tables=(table,),
+            summary=(f"{len(found.results)} studies, one scanner.",), files={"scanners.txt": "A"},
+        )  # fmt: skip
 
+    def silent(found: Findings) -> Iterator[Section]:
+        yield from ()
 
-def test_failed_studies_are_in_the_section_but_in_no_cell(new_benchmark: Callable[..., Any]) -> None:
-    benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0, 1))
-    benchmark.fail(benchmark.results.pop().study, "NaN loss")
-    (section,) = grouped(benchmark)
-    assert len(section.results) == 2
-    assert [len(cell) for cell in section.cells.values()] == [1]
-
-
-def test_without_studies_there_is_no_section() -> None:
-    assert sections(load([], Path())) == []
+    monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, scanners, silent))
+    benchmark = new_benchmark(methods=("scratch",), sizes=(20,), seeds=(0,))
+    text = build_report(finished(benchmark), tmp_path).read_text()
+    assert '<li><a href="#scanners">Scanners</a></li>\n</ol>' in text
+    assert "<h3>Over all transfers</h3>\n<ul>\n<li>1 studies, one scanner.</li>" in text
+    assert "<caption>Scanners.</caption>" in text
+    assert (tmp_path / "tables" / "scanners.csv").read_text() == "scanner\nA\n"
+    assert (tmp_path / "scanners.txt").read_text() == "A"

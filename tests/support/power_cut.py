@@ -97,7 +97,7 @@ def inline() -> Iterator[None]:
     with (
         mock.patch("ctlr.pool.Crew", InlineCrew),
         mock.patch("ctlr.trials.Crew", InlineCrew),
-        mock.patch("ctlr.report.svg.inline", return_value="<svg/>"),
+        mock.patch("ctlr.report.theme.svg.inline", return_value="<svg/>"),
     ):
         yield
 
@@ -215,7 +215,7 @@ def cuts(folder: Path, number: int, seed: int, *changes: tuple[str, str]) -> Ite
 
     import ctlr.data.kinds.cohort.growing
     import ctlr.engine
-    import ctlr.report.contents
+    import ctlr.report.sections
     import ctlr.searches
     import ctlr.steps.trial
     import ctlr.tracking  # noqa: F401

@@ -11,7 +11,7 @@ from ctlr.cli.show import show, show_rows
 from ctlr.config import BenchmarkConfig
 from ctlr.outcome.detection import Foretold, foretell
 from ctlr.plan import Plan
-from ctlr.report.displays import METRIC_WORDS
+from ctlr.report.wording import METRIC_WORDS
 
 __all__ = ["detected", "say_detected"]
 

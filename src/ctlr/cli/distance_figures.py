@@ -35,9 +35,9 @@ def write_figures(
         ConfigError: There are fewer than two components.
         WorkspaceError: The folder cannot be written.
     """
-    from ctlr.report.distance_plots import MOST_CLASSES, distance_drawings
-    from ctlr.report.formats import records_csv
-    from ctlr.report.standalone import standalone
+    from ctlr.report.distances.drawings import MOST_CLASSES, distance_drawings
+    from ctlr.report.theme.formats import records_csv
+    from ctlr.report.theme.standalone import standalone
     from ctlr.transferability.pictures import pictures_of
     from ctlr.workspace import disk_faults_named, write_aside
 

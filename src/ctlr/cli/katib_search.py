@@ -12,7 +12,7 @@ from ctlr.cli.manifests import check_manifest
 from ctlr.cli.search_display import SearchDisplay
 from ctlr.cli.search_end import show_search
 from ctlr.cli.show import show
-from ctlr.report.tuning_page import build_experiment_page
+from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment
 from ctlr.tuning.engine import RemoteOutcome
 from ctlr.tuning.katib import run_on_katib, submit_to_katib

@@ -94,7 +94,7 @@ def _study(params: dict[str, Any]) -> tuple[Study, LeakSpec]:
 def _write(out: Path, curve: RateCurve, found: RateSuggestions) -> None:
     """`lr-find.csv`, a row a step, and `lr-find.svg`."""
     from ctlr.report.rate_curve import rate_curve
-    from ctlr.report.standalone import standalone
+    from ctlr.report.theme.standalone import standalone
     from ctlr.workspace import write_aside
 
     columns = (curve.rates.tolist(), curve.losses.tolist(), curve.smoothed.tolist())

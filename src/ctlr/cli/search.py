@@ -19,7 +19,7 @@ from ctlr.cli.trial_records import TrialRecord, TrialRecords
 from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
 from ctlr.interrupts import held
-from ctlr.report.tuning_page import build_experiment_page
+from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
 from ctlr.tuning.engine import Limits, read_journal, run_experiment, status_document

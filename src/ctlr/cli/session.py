@@ -7,6 +7,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,6 @@ from ctlr.engine import (
     check_device,
     collect,
     collect_at_defaults,
-    collect_transfers,
     default_workers,
     gate,
     jobs_left,
@@ -27,12 +27,14 @@ from ctlr.engine import (
     run_studies,
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
+from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import Event, Job
-from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferScores, TransferSpec
+from ctlr.report.finished import Finished
+from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferSpec
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Remembered", "last_run", "report_again", "run_benchmark"]
@@ -130,14 +132,14 @@ def run_benchmark(
             run.write(workspace)
             gate(plan, arrays, workspace)
             with _Clock(run, workspace, began) as clock:
-                known, lost = run.searches, list[StudyResult]()
+                known = run.searches
                 if config.tuning is not None:
                     from ctlr.searches import run_searches, tuned_plan
 
                     run.searches = run_searches(
                         config, plan, arrays, workspace, workers=crew, device=device, on_event=display
                     )
-                    plan, lost = tuned_plan(plan, run.searches)
+                    plan, _ = tuned_plan(plan, run.searches)
                 jobs = jobs_left(plan, arrays, workspace)
                 clock.idle = not jobs and run.searches == known
                 display.expect({job.id: _readable(job) for job in jobs})
@@ -146,18 +148,18 @@ def run_benchmark(
                     _record(collect_at_defaults(plan, arrays, workspace), recorder, "ok", AT_DEFAULTS)
                     follow = _follower(display, recorder, plan)
                     run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
-                    results = [*collect(plan, arrays, workspace), *lost]
-                    at_defaults = collect_at_defaults(plan, arrays, workspace)
-                    _record(results, recorder, "failed")
-                    _record(at_defaults, recorder, "failed", AT_DEFAULTS)
-        page = _report(run, results, collect_transfers(plan, arrays, workspace), arrays, workspace, at_defaults)
+                    finished = _finished(run, arrays, workspace)
+                    _record(finished.results, recorder, "failed")
+                    _record(finished.at_defaults, recorder, "failed", AT_DEFAULTS)
+        finished = replace(finished, seconds=run.seconds)
+        page = write_report(finished)
         if jobs:
             took = time.monotonic() - began if run.searches == known else 0.0
             note_rates(plan, arrays, workspace, workers=crew, since=since, seconds=took)
-    _print(config, results, page, output, at_defaults)
+    _print(finished, page, output)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; run again to record what is missing.")
-    return sum(result.status == "failed" for result in (*results, *at_defaults))
+    return sum(result.status == "failed" for result in (*finished.results, *finished.at_defaults))
 
 
 class _Clock:
@@ -210,21 +212,16 @@ def report_again(root: Path, *, output: str) -> None:
         for name, identity in run.arrays.items()
         if workspace.has("arrays", identity)
     }
-    plan, results, transfers = make_plan(run.config), list[StudyResult](), list[TransferScores]()
-    at_defaults = list[StudyResult]()
-    if len(arrays) == len(plan.datasets) and len(run.searches) == len(plan.searches):
-        lost = list[StudyResult]()
-        if plan.searches:
-            from ctlr.searches import tuned_plan
-
-            plan, lost = tuned_plan(plan, run.searches)
-        results = [*collect(plan, arrays, workspace), *lost]
-        at_defaults = collect_at_defaults(plan, arrays, workspace)
-        transfers = collect_transfers(plan, arrays, workspace)
-    if not results:
+    finished = _finished(run, arrays, workspace)
+    if not finished.results:
         raise ConfigError(f"No study of {run.config.name} is finished in {root}. Go on with `ctlr resume -w {root}`.")
-    page = _report(run, results, transfers, arrays, workspace, at_defaults)
-    _print(run.config, results, page, output, at_defaults)
+    _print(finished, write_report(finished), output)
+
+
+def _finished(run: Remembered, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> Finished:
+    return read_finished(
+        run.config, workspace, arrays, run.searches, environment=environment(run.folder), seconds=run.seconds
+    )
 
 
 def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Remembered:
@@ -253,45 +250,29 @@ def _scored(spec: TransferSpec) -> str:
     return f"score {source} to {target} {made}"
 
 
-def _report(
-    run: Remembered,
-    results: Sequence[StudyResult],
-    transfers: Sequence[TransferScores],
-    arrays: dict[str, StoredArrays],
-    workspace: Workspace,
-    at_defaults: Sequence[StudyResult],
-) -> Path:
-    """Write the report, unless the one that stands there says the same."""
-    return write_report(
-        run.config, results, arrays, run.searches, workspace, origin=environment(run.folder), seconds=run.seconds,
-        transfers=transfers, at_defaults=at_defaults,
-    )  # fmt: skip
-
-
-def _print(
-    config: BenchmarkConfig, results: Sequence[StudyResult], page: Path, output: str, at_defaults: Sequence[StudyResult]
-) -> None:
+def _print(finished: Finished, page: Path, output: str) -> None:
     """Results to stdout, and where the report is."""
+    name, trained = finished.config.name, (*finished.results, *finished.at_defaults)
     if output != "table":
         summary: dict[str, Any] = {
-            "benchmark": config.name,
+            "benchmark": name,
             "report": str(page),
-            "failed": sum(result.status == "failed" for result in (*results, *at_defaults)),
-            "results": [result.record() for result in results],
+            "failed": sum(result.status == "failed" for result in trained),
+            "results": [result.record() for result in finished.results],
         }
         show(summary, output)
         return
     for path in sorted((page.parent / "tables").glob("scores*.csv")):
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        show_rows(f"{config.name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
+        show_rows(f"{name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
     advice = dict[str, None]()  # two transfers may share a method
     for path in sorted((page.parent / "tables").glob("training-*.csv")):
         with path.open(newline="") as file:
             advice |= dict.fromkeys(row["advice"] for row in csv.DictReader(file) if row["advice"])
     for sentence in advice:
         click.echo(sentence, err=True)
-    for result in (*results, *at_defaults):
+    for result in trained:
         if result.status == "failed":
             click.echo(f"{result.study.id} failed: {result.reason}", err=True)
     click.echo(f"Report: {page}")

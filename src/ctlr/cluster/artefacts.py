@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ctlr.report.predictions import read_predictions
+from ctlr.report.numbers.predictions import read_predictions
 from ctlr.specs import StudyResult
 
 __all__ = ["Artefact", "ConfusionArtefact", "MetricsArtefact", "confusion_counts", "describe", "log_numbers",

@@ -9,12 +9,12 @@ from pathlib import Path
 from ctlr.config import BenchmarkConfig
 from ctlr.cost import n_test
 from ctlr.errors import ConfigError
-from ctlr.outcome.pilot import pilot_sections, section_key
+from ctlr.outcome.pilot import contest_key, pilot_contests
 from ctlr.plan import Plan
-from ctlr.report.displays import unit
-from ctlr.report.power import Design, Spread, detectable_gain, holm_level, seeds_needed, subjects_needed
-from ctlr.report.sections import Section, sections
-from ctlr.report.tables import gains_over_scratch
+from ctlr.report.numbers.contests import Contest, contests
+from ctlr.report.numbers.rows import gains_over_scratch
+from ctlr.report.statistics.power import Design, Spread, detectable_gain, holm_level, seeds_needed, subjects_needed
+from ctlr.report.wording import unit
 from ctlr.specs import StudyResult, Value
 
 __all__ = ["Detectable", "Foretold", "foretell"]
@@ -75,41 +75,41 @@ def foretell(
         ConfigError: There is nothing to gain over.
         DataError: Predictions in the workspace do not fit together.
     """
-    laid_out = sections([StudyResult(study=study, status="failed") for study in plan.studies])
-    planned = [section for section in laid_out if section.baseline and section.contenders]
+    laid_out = contests([StudyResult(study=study, status="failed") for study in plan.studies])
+    planned = [contest for contest in laid_out if contest.baseline and contest.contenders]
     if not planned:
         raise ConfigError("`--detect` asks for gains over training from scratch; `methods` has nothing else. Add one.")
-    seen = {section_key(section): section for section in pilot_sections(plan, root)}
+    seen = {contest_key(contest): contest for contest in pilot_contests(plan, root)}
     return [
-        row for section in planned for row in _rows(config, section, seen.get(section_key(section)), subjects, gain)
+        row for contest in planned for row in _rows(config, contest, seen.get(contest_key(contest)), subjects, gain)
     ]
 
 
 def _rows(
-    config: BenchmarkConfig, section: Section, pilot: Section | None, subjects: Mapping[str, int], gain: float
+    config: BenchmarkConfig, contest: Contest, pilot: Contest | None, subjects: Mapping[str, int], gain: float
 ) -> list[Foretold]:
     gains = [] if pilot is None else gains_over_scratch(pilot, level=config.report.confidence)
-    comparisons = len(section.contenders) * len(section.sizes)
+    comparisons = len(contest.contenders) * len(contest.sizes)
     rows = []
-    for size in section.sizes:
+    for size in contest.sizes:
         spreads = [Spread.of(row.gain.parts) for row in gains if row.n_train == size and row.gain.tested]
         row = Foretold(
-            transfer=section.title, encoder=section.encoder.label, n_train=size, metric=section.task.headline,
-            unit=unit(section.task), comparisons=comparisons, seen=None, seeds=len(section.seeds),
+            transfer=contest.title, encoder=contest.encoder.label, n_train=size, metric=contest.task.headline,
+            unit=unit(contest.task), comparisons=comparisons, seen=None, seeds=len(contest.seeds),
         )  # fmt: skip
         if spreads and pilot is not None:
             spread = replace(Spread.mean(spreads), lent=2.0 if comparisons > 1 else 1.0)
-            tested = _test_subjects(config, section, pilot, spread.design.subjects, subjects)
+            tested = _test_subjects(config, contest, pilot, spread.design.subjects, subjects)
             row = _foretold(row, spread, tested, gain, config.report.confidence, len(spreads))
         rows.append(row)
     return rows
 
 
 def _test_subjects(
-    config: BenchmarkConfig, section: Section, pilot: Section, seen: int, subjects: Mapping[str, int]
+    config: BenchmarkConfig, contest: Contest, pilot: Contest, seen: int, subjects: Mapping[str, int]
 ) -> int:
     """Of the benchmark: those that were seen, where the pilot's split was the same."""
-    data = section.target.data.name
+    data = contest.target.data.name
     if pilot.results[0].study.split == config.split or data not in subjects:
         return seen
     return n_test(config.split, subjects[data])

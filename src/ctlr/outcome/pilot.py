@@ -7,15 +7,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ctlr.plan import Plan
-from ctlr.report.sections import Section, load, sections
+from ctlr.report.numbers.contests import Contest, contests, load
 from ctlr.specs import DataTask, Study, StudyResult
 
-__all__ = ["pilot_sections", "section_key"]
+__all__ = ["contest_key", "pilot_contests"]
 
 Cell = tuple[str, ...]
 
 
-def pilot_sections(plan: Plan, root: Path) -> list[Section]:
+def pilot_contests(plan: Plan, root: Path) -> list[Contest]:
     """Finished studies of a benchmark, whatever their seeds; also those of a cut-down copy of its file.
 
     Copies may have other seeds, sample sizes, test subjects or precision: of those that were run, the one with the most
@@ -43,12 +43,12 @@ def pilot_sections(plan: Plan, root: Path) -> list[Section]:
     chosen: dict[Cell, list[StudyResult]] = {}
     for (cell, _), results in largest.items():  # of one name with several options, those with the most seeds
         chosen[cell] = max(chosen.get(cell, []), results, key=len)
-    return sections(load([result for results in chosen.values() for result in results], root))
+    return contests(load([result for results in chosen.values() for result in results], root))
 
 
-def section_key(section: Section) -> tuple[str, str, str]:
-    """What tells sections of one benchmark apart."""
-    return _end(section.target), _end(section.source), section.encoder.label
+def contest_key(contest: Contest) -> tuple[str, str, str]:
+    """What tells contests of one benchmark apart."""
+    return _end(contest.target), _end(contest.source), contest.encoder.label
 
 
 def _cell(study: Study, *, named: bool) -> Cell:

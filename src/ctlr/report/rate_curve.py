@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from ctlr.report.svg import MUTED, SERIES, Panel, canvas, panel
+from ctlr.report.theme.svg import MUTED, SERIES, Panel, canvas, panel
 
 __all__ = ["rate_curve"]
 

@@ -1,190 +1,52 @@
-"""Study results sorted into the sections of a report: one for each source, target and encoder."""
+"""The sections of a report, in the order of the page.
+
+A section is a folder with its rows, words, drawings and template, and a line here. It says itself whether it has
+something to say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from ctlr.report.answer.section import answer
+from ctlr.report.baselines.section import baselines
+from ctlr.report.compared.section import compared
+from ctlr.report.cost.section import cost
+from ctlr.report.gains.section import gains
+from ctlr.report.layers.section import layers
+from ctlr.report.missing.section import excluded, failed
+from ctlr.report.model_card.section import model_card
+from ctlr.report.pairs.section import pairs
+from ctlr.report.predictions.section import predictions
+from ctlr.report.provenance.section import provenance
+from ctlr.report.reading.section import reading
+from ctlr.report.scores.section import scores
+from ctlr.report.section import Part, Saying
+from ctlr.report.sweeps.section import sweeps
+from ctlr.report.training.section import training
+from ctlr.report.transfer.section import transfers
+from ctlr.report.tuning.section import tuning
 
-from ctlr.errors import DataError
-from ctlr.report.predictions import Predictions, read_predictions
-from ctlr.specs import DataTask, EncoderSpec, StudyResult, TaskSpec, dns_name
+__all__ = ["OF_A_TRANSFER", "SECTIONS"]
 
-__all__ = ["Done", "Section", "load", "sections"]
+OF_A_TRANSFER: tuple[Part, ...] = (
+    scores,
+    gains,
+    baselines,
+    layers,
+    predictions,
+    training,
+)
 
-
-@dataclass(frozen=True)
-class Done:
-    """A finished study with its predictions by split."""
-
-    result: StudyResult
-    predictions: Mapping[str, Predictions]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """One transfer on one encoder. Methods that use no source stand in every section of their target."""
-
-    slug: str
-    target: DataTask
-    source: DataTask | None
-    encoder: EncoderSpec
-    results: tuple[StudyResult, ...]
-    """Failed ones too."""
-    cells: Mapping[tuple[str, int], tuple[Done, ...]] = field(repr=False)
-    name_data: bool = False
-    """Whether the title names the datasets in any case: another section has the same tasks."""
-    """(method, n_train) -> finished studies in order of seed; no cell is empty."""
-
-    @property
-    def task(self) -> TaskSpec:
-        """The target task."""
-        return self.target.task
-
-    @property
-    def title(self) -> str:
-        """`age, transfer from sex`, with datasets where source and target differ in them."""
-        target, source = self.target, self.source
-        if source is None:
-            return f"{target.task.name} ({target.data.name})" if self.name_data else target.task.name
-        if source.data.name == target.data.name and not self.name_data:
-            return f"{target.task.name}, transfer from {source.task.name}"
-        return f"{target.task.name} ({target.data.name}), transfer from {source.task.name} ({source.data.name})"
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Labels: the mean predictor, references, the baseline, then the others in the order of the benchmark."""
-        first = dict.fromkeys(label for label in (self.floor, *self.references, self.baseline) if label)
-        return tuple(first | dict.fromkeys(result.study.method.label for result in self.results))
-
-    @property
-    def contenders(self) -> tuple[str, ...]:
-        """Methods that are held against the baseline."""
-        apart = (self.baseline, self.floor, *self.references)
-        return tuple(label for label in self.methods if label not in apart)
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """Labels of what trains no network on the target and stands beside the methods: the benchmark's `baselines`."""
-        studies = [result.study for result in self.results]
-        return tuple(dict.fromkeys(study.method.label for study in studies if study.method.role == "baseline"))
-
-    @property
-    def baseline(self) -> str | None:
-        """Label of the training from scratch."""
-        return self._first("scratch")
-
-    @property
-    def floor(self) -> str | None:
-        """Label of the mean or majority predictor."""
-        return self._first("mean")
-
-    def _first(self, method: str) -> str | None:
-        labels = dict.fromkeys(r.study.method.label for r in self.results if r.study.method.method == method)
-        return method if method in labels else next(iter(labels), None)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Every n_train, ascending."""
-        return tuple(sorted({result.study.n_train for result in self.results}))
-
-    def labelled(self, size: int) -> str:
-        """Labelled subjects behind n_train in words, training and validation ones: `20 + 20`."""
-        found = [result for result in self.results if result.study.n_train == size]
-        return next((result for result in found if result.n_validation is not None), found[0]).labelled
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Every seed, ascending."""
-        return tuple(sorted({result.study.seed for result in self.results}))
-
-    @property
-    def done(self) -> tuple[Done, ...]:
-        """Every finished study."""
-        return tuple(study for cell in self.cells.values() for study in cell)
-
-
-def load(results: Sequence[StudyResult], root: Path) -> list[StudyResult | Done]:
-    """Read the predictions of the finished studies below `root`.
-
-    A study whose predictions cannot be read has failed, with that as its reason: the others go on.
-    """
-    loaded: list[StudyResult | Done] = []
-    for result in results:
-        if result.status == "failed":
-            loaded.append(result)
-            continue
-        try:
-            file = root / result.path / "predictions.csv"
-            loaded.append(Done(result, read_predictions(file, result.study.target.task.kind)))
-        except DataError as error:
-            loaded.append(result.model_copy(update={"status": "failed", "reason": error.reason}))
-    return loaded
-
-
-def sections(loaded: Sequence[StudyResult | Done]) -> list[Section]:
-    """Group by target, encoder and source, in the order of the results."""
-    targets: dict[tuple[str, str], list[StudyResult | Done]] = {}
-    common: dict[str, list[StudyResult | Done]] = {}
-    for item in loaded:
-        study = _result(item).study
-        target = study.target.identity()
-        if not study.method.has_encoder:
-            common.setdefault(target, []).append(item)
-            continue
-        # By its label: tuning may have given an encoder other options at each size.
-        targets.setdefault((target, study.encoder.label or study.encoder.identity()), []).append(item)
-    for target, items in common.items():
-        # What has no encoder was run once and stands beside every one of them.
-        beside = [key for key in targets if key[0] == target] or [(target, "")]
-        targets |= {key: [*items, *targets.get(key, [])] for key in beside}
-    found = [
-        _section([item for item in group if _result(item).study.source in (None, source)], source)
-        for group in targets.values()
-        for source in _sources(group)
-    ]
-    return _with_slugs(_with_titles(found))
-
-
-def _with_titles(found: Sequence[Section]) -> list[Section]:
-    """Name the datasets where sections of one encoder would have the same title."""
-    titles = [(section.title, section.encoder.label) for section in found]
-    return [
-        replace(section, name_data=True) if titles.count(title) > 1 else section
-        for section, title in zip(found, titles, strict=True)
-    ]
-
-
-def _sources(group: Sequence[StudyResult | Done]) -> list[DataTask | None]:
-    """Every source, in order of appearance; None alone where no method uses one."""
-    found = {source.identity(): source for item in group if (source := _result(item).study.source) is not None}
-    return list(found.values()) or [None]
-
-
-def _result(item: StudyResult | Done) -> StudyResult:
-    return item.result if isinstance(item, Done) else item
-
-
-def _section(items: Sequence[StudyResult | Done], source: DataTask | None) -> Section:
-    study = _result(next((item for item in items if _result(item).study.method.has_encoder), items[0])).study
-    cells: dict[tuple[str, int], list[Done]] = {}
-    for item in items:
-        if isinstance(item, Done):
-            cells.setdefault((item.result.study.method.label, item.result.study.n_train), []).append(item)
-    ordered = {key: tuple(sorted(cell, key=lambda done: done.result.study.seed)) for key, cell in cells.items()}
-    slug = dns_name(f"{study.target.task.name}{f'-from-{source.task.name}' if source else ''}-{study.encoder.label}")
-    return Section(
-        slug=slug, target=study.target, source=source, encoder=study.encoder,
-        results=tuple(_result(item) for item in items), cells=ordered,
-    )  # fmt: skip
-
-
-def _with_slugs(found: Sequence[Section]) -> list[Section]:
-    """Number the sections whose names are the same (two datasets with a task `age`)."""
-    slugs = [section.slug for section in found]
-    return [
-        Section(**vars(section) | {"slug": f"{section.slug}-{slugs[:index].count(section.slug) + 1}"})
-        if slugs.count(section.slug) > 1
-        else section
-        for index, section in enumerate(found)
-    ]
+SECTIONS: tuple[Saying, ...] = (
+    answer,
+    compared,
+    transfers(OF_A_TRANSFER),
+    sweeps,
+    pairs,
+    tuning,
+    cost,
+    failed,
+    excluded,
+    reading,
+    provenance,
+    model_card,
+)

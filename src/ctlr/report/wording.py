@@ -1,70 +1,181 @@
-"""What a reader has to know to read a report, in plain words; only what this report uses."""
+"""Numbers made readable, the same in every section: metrics, intervals, verdicts, digits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from ctlr.report.displays import percent
-from ctlr.report.views import View
+from ctlr.report.numbers.contests import Contest
+from ctlr.report.numbers.rows import DIRECTIONS, Direction, GainRow, Rows, ScoreRow
+from ctlr.report.statistics.estimates import Estimate, Gain
+from ctlr.report.theme.formats import Cell, decimals, number
+from ctlr.specs import TaskSpec
 
-__all__ = ["terms"]
+__all__ = [
+    "METRIC_WORDS",
+    "VERDICTS",
+    "Answer",
+    "capital",
+    "chance",
+    "check_record",
+    "detectable_cell",
+    "factors",
+    "false_cell",
+    "gain_digits",
+    "gap_name",
+    "interval",
+    "interval_words",
+    "metric_label",
+    "metric_words",
+    "n_tested",
+    "p_words",
+    "percent",
+    "score_digits",
+    "table_name",
+    "unit",
+    "verdict_cell",
+]
 
-_N = """Labelled target subjects: those that a model was trained on + those that validated it, who chose the epoch (and
-whatever was tuned): n = 20 + 20 needs 40 labels. With `refit` both were trained on in the end. The sets are nested: for
-the same seed, who is in n = 20 + 20 is also in n = 50 + 50. The test subjects are the same everywhere."""
-_SEED = "One repetition of everything: other training subjects, other initial weights, other views."
-_INTERVAL = """Where the true value plausibly lies: had the benchmark been repeated with other test subjects and seeds,
-about {share} of such intervals would hold it. Its width comes from how much subjects and seeds vary, with Student’s t
-for how well each is known; the rows of a table tell one another how much seeds vary. With one seed it speaks of test
-subjects only."""
-_GAIN = """The difference to training from scratch, on the same test subjects and seeds, signed so that positive is
-better. Pairing makes it sharper than comparing two intervals of the score table by eye."""
-_VERDICT = """gain: the interval lies above zero. negative transfer: it lies below, the method does harm. none: it holds
-zero, so no difference was shown, which is not the same as showing that there is none. not tested: a single seed cannot
-tell a method from a lucky run; five seeds or more can."""
-_P = """The chance of a difference this large if there were none, adjusted for the number of comparisons (Holm 1979). A
-verdict marked ‘taken alone’ would not survive that adjustment: among many comparisons some look good by luck. The
-answer at the top counts only verdicts that survive."""
-_FALSE = """The probability that the true difference is zero or of the other sign, though a gain or a loss is claimed.
-It is judged from all comparisons of the table together: the more of them look like noise, the less is believed of the
-best one (Scott & Berger 2006). Half of the unadjusted p, in the file as false_claim_alone, is the same for a comparison
-that stands alone; most published claims in medical imaging exceed 5 % (Christodoulou et al. 2025)."""
-_SEEN = """The smallest true gain that so many seeds and test subjects, which vary as much as they did here, show with a
-chance of 80 %: among all comparisons of the table, and below it were it the only one. A smaller gain may be there
-and was not seen. ‘ctlr plan --detect’ says beforehand what a gain needs."""
-_MEAN = """Predicts the training set’s mean, or its most frequent class, without looking at an image. A method that does
-not beat it has learned nothing."""
-_BASELINES = """Models that train no network on the target: plain ones that learned from the training and the validation
-labels, and the source’s model as it is where source and target ask the same. Each method is held against the one with
-the best mean of its size on the test set, which flatters that one: ‘better’ is earned, ‘worse’ may be a little luck."""
-_SPLITS = """Training subjects teach, validation subjects choose the epoch, test subjects are read once, at the end. A
-large gap between train and test is overfitting."""
-_GAP = """Predicted minus true; for age, positive means that the brain looks older than it is. Models draw predictions
-towards the middle, which gives the gap a negative slope on the truth. The correction is a line fitted on the validation
-subjects and taken off the test subjects’ gaps (Beheshti et al. 2019)."""
-_CLASSES = """AUC: the chance that an image of the class is ranked above one of another; 0.5 is guessing. ECE: how far
-confidence is from the share that is right, on average; 0 is honest (Guo et al. 2017)."""
+METRIC_WORDS: Mapping[str, str] = {
+    "mae": "MAE", "rmse": "RMSE", "r": "r", "r2": "R²", "f1_bins": "F1 of bins", "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy", "precision": "precision", "recall": "recall", "f1": "F1",
+    "roc_auc": "ROC-AUC", "brier": "Brier score", "ece": "ECE", "log_loss": "log loss",
+}  # fmt: skip
+"""How metrics are written inside a sentence."""
+_UNITS = {"age": "years"}
+_WITH_UNIT = ("mae", "rmse")
+VERDICTS: Mapping[Direction, str] = {verdict_direction: verdict for verdict, verdict_direction in DIRECTIONS.items()}
+"""Directions in words."""
 
 
-def terms(views: Sequence[View], *, level: float) -> list[tuple[str, str]]:
-    """Terms and their meaning, in the order of the page."""
-    share = percent(level)
-    found = [
-        ("n", _N),
-        ("Seed", _SEED),
-        (f"{share} interval", _INTERVAL.format(share=share)),
-        ("Gain", _GAIN),
-        ("Verdict", _VERDICT),
-        ("p, and ‘taken alone’", _P),
-        ("False", _FALSE),
-        ("Would be seen", _SEEN),
-        ("The mean predictor", _MEAN),
-        *([("Baselines", _BASELINES)] if any(view.section.references for view in views) else []),
-        ("Train, validation, test", _SPLITS),
-    ]
-    kinds = {view.section.task.kind for view in views}
-    if "regression" in kinds:
-        found.append(("Gap, slope and correction", _GAP))
-    if "classification" in kinds:
-        found.append(("AUC and ECE", _CLASSES))
-    return found
+@dataclass(frozen=True)
+class Answer:
+    """What was found, in a sentence or more."""
+
+    text: str
+    notes: tuple[str, ...]
+    """What weakens or details it."""
+
+
+def unit(task: TaskSpec) -> str:
+    """Unit of a regression's target, as far as its name tells; else empty."""
+    return _UNITS.get(task.target.lower(), "") if task.kind == "regression" else ""
+
+
+def capital(text: str) -> str:
+    """Capitalise the first letter of a word or sentence; a symbol (r) stays as it is."""
+    return text[0].upper() + text[1:] if len(text) > 1 else text
+
+
+def metric_words(metric: str, task: TaskSpec) -> str:
+    """A metric with its unit, inside a sentence: `MAE (years)`, `balanced accuracy`."""
+    name = METRIC_WORDS[metric]
+    return f"{name} ({unit(task)})" if metric in _WITH_UNIT and unit(task) else name
+
+
+def metric_label(task: TaskSpec) -> str:
+    """The headline metric with its unit, to open a line with: `MAE (years)`, `Balanced accuracy`."""
+    return capital(metric_words(task.headline, task))
+
+
+def gap_name(contest: Contest) -> str:
+    """What predicted minus true is called."""
+    brain = contest.target.data.brains and contest.task.target.lower() == "age"
+    return "Brain-age gap" if brain else "Prediction gap"
+
+
+def interval(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
+    """`0.3 to 2.1`; a dash where nothing could be resampled."""
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        return "–"
+    return f"{number(estimate.low, digits, sign=sign)} to {number(estimate.high, digits, sign=sign)}"
+
+
+def interval_words(estimates: Sequence[Estimate], level: float) -> str:
+    """`95 % interval`, and what it leaves out where there is a single seed."""
+    single = [estimate for estimate in estimates if estimate.n_seeds == 1]
+    where = "" if len(single) == len(estimates) else " where there is one seed"
+    return f"{percent(level)} interval" + (f" ({single[0].resampled}{where})" if single else "")
+
+
+def score_digits(scores: Sequence[ScoreRow]) -> int:
+    """Digits after the point of every score of a contest."""
+    return decimals(row.estimate.mean for row in scores)
+
+
+def gain_digits(rows: Rows) -> int:
+    """Those of the scores, or one more where an interval's end would otherwise read as zero."""
+    digits = score_digits(rows.scores)
+    ends = [end for row in rows.gains if row.gain.shown for end in (row.gain.low, row.gain.high)]
+    return digits + any(round(end, digits) == 0 for end in ends)
+
+
+def factors(contest: Contest) -> dict[str, str]:
+    """What the records of a contest's tables begin with."""
+    source = contest.source
+    return {
+        "data": contest.target.data.name, "target": contest.task.name,
+        "source": f"{source.data.name}.{source.task.name}" if source else "", "encoder": contest.encoder.label,
+    }  # fmt: skip
+
+
+def table_name(stem: str, contest: Contest) -> str:
+    """Stem of a table's files."""
+    return f"{stem}-{contest.slug}"
+
+
+def percent(level: float) -> str:
+    """`95 %`, on one line."""
+    return f"{100 * level:g}\u00a0%"
+
+
+def n_tested(rows: Sequence[GainRow]) -> int:
+    """How many comparisons p is adjusted for."""
+    return sum(row.gain.tested for row in rows)
+
+
+def verdict_cell(gain: Gain, *, stands: bool, words: Mapping[Direction, str] = VERDICTS) -> Cell:
+    """A verdict, and what limits it: all comparisons taken together, or a single seed."""
+    direction = DIRECTIONS[gain.verdict]
+    limit = "one seed" if gain.n_seeds == 1 else "taken alone" if gain.shown and not stands else ""
+    return Cell(words[direction], limit, "muted" if direction == "untested" else direction)
+
+
+def p_words(value: float) -> str:
+    """A p-value for reading: three digits below 0.1; a dash where nothing was tested."""
+    if math.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def false_cell(row: GainRow) -> Cell:
+    """How likely a claim is false; a dash where nothing is claimed."""
+    if row.check is None or not row.gain.shown:
+        return Cell("–", tone="muted")
+    return Cell(chance(row.check.false))
+
+
+def detectable_cell(row: GainRow, digits: int) -> Cell:
+    """The gain that would have been seen where none was, and were it the only comparison; a dash beside what stands."""
+    if row.check is None or row.stands:
+        return Cell("–", tone="muted")
+    return Cell(number(row.check.detectable, digits), f"{number(row.check.detectable_alone, digits)} alone")
+
+
+def check_record(row: GainRow) -> dict[str, object]:
+    """What a table's file says of a claim and of what would have been seen."""
+    check, claimed = row.check, row.gain.shown
+    return {
+        "false_claim": check.false if check and claimed else None,
+        "false_claim_alone": check.false_alone if check and claimed else None,
+        "detectable": check.detectable if check else None,
+        "detectable_alone": check.detectable_alone if check else None,
+    }
+
+
+def chance(value: float) -> str:
+    """A probability in per cent: one digit after the point below 10 %."""
+    if value < 0.001:
+        return "< 0.1\u00a0%"
+    return f"{100 * value:.{1 if value < 0.1 else 0}f}\u00a0%"

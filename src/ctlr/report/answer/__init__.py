@@ -1,0 +1,1 @@
+"""The answer in plain words, at the top."""

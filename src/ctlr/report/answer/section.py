@@ -1,0 +1,51 @@
+"""The answer at the top: each transfer in plain words, what holds over all of them, the benchmark at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ctlr.report.answer import headline
+from ctlr.report.findings import Findings, View
+from ctlr.report.section import Section
+from ctlr.report.theme.formats import duration, listed
+from ctlr.report.training.advice import training_notes, training_rows
+from ctlr.report.wording import Answer
+
+__all__ = ["answer", "answer_of"]
+
+
+def answer(found: Findings) -> Iterator[Section]:
+    """Always there, also where nothing finished."""
+    yield Section(
+        anchor="answer", heading="Answer", template="answer/answer.html.j2",
+        shows={"answers": [(view.heading, answer_of(view)) for view in found.views], "facts": _facts(found)},
+    )  # fmt: skip
+
+
+def answer_of(view: View) -> Answer:
+    """What a contest found, and what weakens it."""
+    found = headline.answer(view.contest, view.rows)
+    notes = training_notes(view.contest, training_rows(view.contest, view.rows.gaps))
+    return Answer(found.text, (*found.notes, *notes))
+
+
+def _facts(found: Findings) -> list[tuple[str, str]]:
+    """(what, number) of the benchmark at a glance."""
+    results, seconds = found.results, found.finished.seconds
+    studies = [result.study for result in results]
+    finished = sum(result.status == "ok" for result in results)
+    tested = sorted({count.test for view in found.views for count in view.rows.counts if count.test})
+    sizes = list({r.study.n_train: r.labelled for r in sorted(results, key=lambda r: r.study.n_train)}.values())
+    facts = [("Studies finished", f"{finished} of {len(results)}")]
+    if studies:
+        facts += [
+            ("Methods", str(len({study.method.label for study in studies}))),
+            (
+                "Labelled subjects, training + validation",
+                ", ".join(sizes) if len(sizes) < 4 else f"{sizes[0]} to {sizes[-1]}",
+            ),
+            ("Seeds", str(len({study.seed for study in studies}))),
+        ]
+    if tested:
+        facts.append(("Test subjects", listed(tested)))
+    return [*facts, ("Wall-clock time", duration(seconds))] if seconds else facts

@@ -1,0 +1,1 @@
+"""Gains over the best baseline."""

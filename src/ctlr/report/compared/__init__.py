@@ -1,0 +1,1 @@
+"""What was compared: subjects, studies, methods."""

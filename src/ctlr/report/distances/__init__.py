@@ -1,0 +1,1 @@
+"""Drawings of two datasets side by side."""

@@ -1,0 +1,1 @@
+"""Gains over training from scratch."""

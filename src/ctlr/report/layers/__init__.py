@@ -1,0 +1,1 @@
+"""A layer transfer: which layers of a network serve another task."""

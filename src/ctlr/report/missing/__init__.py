@@ -1,0 +1,1 @@
+"""What is in no table: failed studies, excluded images."""

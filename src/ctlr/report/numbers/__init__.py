@@ -1,0 +1,1 @@
+"""What sections share: studies sorted into contests, and their rows. Nothing is formatted yet."""

@@ -1,0 +1,1 @@
+"""Everything needed to get the numbers again."""

@@ -1,0 +1,1 @@
+"""Scores by number of labelled subjects."""

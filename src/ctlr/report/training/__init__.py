@@ -1,0 +1,1 @@
+"""Train, validation and test; whether methods were trained alike, and long enough."""

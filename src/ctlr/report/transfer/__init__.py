@@ -1,0 +1,1 @@
+"""One transfer, of parts that have folders of their own."""

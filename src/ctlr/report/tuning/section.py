@@ -1,0 +1,204 @@
+"""What the page shows of a benchmark's searches: sentences, tables and drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ctlr.report.findings import Findings
+from ctlr.report.numbers.contests import load
+from ctlr.report.section import Section
+from ctlr.report.theme.formats import Table, records_csv
+from ctlr.report.theme.styles import Style
+from ctlr.report.theme.svg import INK, Panel
+from ctlr.report.tuning import course_plots, rows, tables
+from ctlr.report.tuning.selection import selection_rows
+from ctlr.report.tuning.share import share_rows, share_table, share_words
+from ctlr.report.tuning.stage_figures import StageFigures, stage_figures
+from ctlr.report.tuning.stages import Line, course, join_rounds, search_records
+from ctlr.report.tuning.words import (
+    ambiguous,
+    budget_words,
+    failures,
+    failures_at_defaults,
+    objective_label,
+    searched,
+    title,
+)
+from ctlr.report.wording import capital
+from ctlr.specs import SearchResult, TaskSpec, dns_name
+
+__all__ = ["MethodFigures", "ProgressPair", "TuningView", "tuning", "tuning_view"]
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """Drawings of one search."""
+
+    label: str
+    heading: str
+    stages: tuple[StageFigures, ...]
+
+
+@dataclass(frozen=True)
+class ProgressPair:
+    """All methods at one size: best so far by trials, and by device seconds."""
+
+    heading: str
+    panels: tuple[Panel, Panel]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningView:
+    """The tuning section, ready for the page."""
+
+    searched: str
+    """One sentence or two: what was searched and how."""
+    budget: str
+    flagged: bool
+    """Whether methods are not compared at the same cost."""
+    tables: Mapping[str, Table]
+    share: str
+    """What tuning itself gained; empty where no study was trained with the options in the file too."""
+    failures: tuple[str, ...]
+    """Searches that chose nothing and studies that failed with the options in the file, and why."""
+    progress: tuple[ProgressPair, ...]
+    methods: tuple[MethodFigures, ...]
+    detail: str
+    """The size whose searches are drawn one by one: the largest."""
+
+
+def tuning(found: Findings) -> Iterator[Section]:
+    """Nothing where nothing was tuned."""
+    if found.finished.searches:
+        view = tuning_view(found)
+        yield Section(
+            anchor="tuning", heading="Tuning", template="tuning/tuning.html.j2", style="tuning/tuning.css", shows=view,
+            tables=tuple(view.tables.values()),
+            files={"trials.csv": records_csv(search_records(found.finished.searches))},
+        )  # fmt: skip
+
+
+def tuning_view(found: Findings) -> TuningView:
+    """Compute and draw what searches, of which there is at least one, tried and chose."""
+    finished, searches = found.finished, found.finished.searches
+    looks = {search.study.method.label: Style(INK, "o") for search in searches} | dict(found.styles)
+    labelled = {search.study.n_train: search.study.labelled for search in searches}
+    at_defaults = load(finished.at_defaults, finished.root)
+    ledger = rows.ledger_rows(searches)
+    spread = rows.spread_rows(ledger)
+    share = share_rows(found.contests, at_defaults, level=finished.level)
+    size = max((s.study.n_train for s in searches if s.stages), default=0)
+    return TuningView(
+        searched=searched(searches, ledger, budget=finished.budget, validation=finished.validation),
+        budget=budget_words(spread, finished.budget, labelled),
+        flagged=any(row.exceeds(finished.budget) for row in spread),
+        tables=_tables(found, labelled)
+        | ({"spread": tables.spread_table(spread, labelled)} if spread else {})
+        | ({"share": share_table(share, level=finished.level)} if share else {}),
+        share=share_words(share) if share else "",
+        failures=(*failures(searches), *failures_at_defaults(at_defaults)),
+        progress=tuple(_progress(searches, looks)), detail=labelled.get(size, "0"),
+        methods=tuple(
+            _method(search, looks, number, ambiguous(searches))
+            for number, search in enumerate(s for s in searches if s.study.n_train == size and s.stages)
+        ),
+    )  # fmt: skip
+
+
+def _tables(found: Findings, labelled: Mapping[int, str]) -> dict[str, Table]:
+    searches, level = found.finished.searches, found.finished.level
+    selection = selection_rows(searches, found.contests, found.finished.root, level=level)
+    return {
+        "ledger": tables.ledger_table(rows.ledger_rows(searches), labelled),
+        "chosen": tables.choices_table(rows.choice_rows(searches), labelled),
+        "selection": tables.selection_table(selection, level=level, labelled=labelled),
+        "failed": tables.failures_table(rows.lost_rows(searches), labelled),
+    }
+
+
+# ---------------------------------------------------------------- methods side by side
+
+
+def _progress(searches: Sequence[SearchResult], style: Mapping[str, Style]) -> list[ProgressPair]:
+    """One pair a transfer, encoder and size; methods without a source stand beside every source."""
+    lines = {id(search): Line.of(search.study) for search in searches}
+    groups: dict[tuple[Line, int], list[SearchResult]] = {}
+    for search in searches:
+        line = lines[id(search)]
+        beside = {each.source for each in lines.values() if _end(each) == _end(line)}
+        for source in [line.source] if line.source else sorted(beside - {""}) or [""]:
+            key = line._replace(method="", source=source)
+            groups.setdefault((key, search.study.n_train), []).append(search)
+    several = len({line for line, _ in groups}) > 1
+    pairs = []
+    for number, ((line, _), group) in enumerate(groups.items()):
+        panels = _pair(group, style, f"tuning-{number}")
+        if panels is not None:
+            where = f"{line.transfer}, {line.encoder}, " if several else ""
+            pairs.append(ProgressPair(f"{where}n = {group[0].study.labelled}", panels))
+    return pairs
+
+
+def _end(line: Line) -> Line:
+    """What is predicted, by which encoder."""
+    return line._replace(method="", source="")
+
+
+def _pair(group: Sequence[SearchResult], style: Mapping[str, Style], name: str) -> tuple[Panel, Panel] | None:
+    curves = {search.study.method.label: found for search in group if (found := _course(search))}
+    if not curves:
+        return None
+    search = next(search for search in group if search.study.method.label in curves)
+    objective = search.stages[-1].objective
+    shared = {
+        "style": style, "label": objective_label(objective, search.study.target.task),
+        "better": "lower" if objective.direction == "minimize" else "higher",
+    }  # fmt: skip
+    by_trials = {method: [(trials, best) for trials, _, best in found] for method, found in curves.items()}
+    by_seconds = {method: [(seconds, best) for _, seconds, best in found] for method, found in curves.items()}
+    return (
+        course_plots.progress_plot(by_trials, across="Trials", whole=True, name=f"{name}-t", **shared),  # type: ignore[arg-type]
+        course_plots.progress_plot(by_seconds, across="Device seconds", whole=False, name=f"{name}-s", **shared),  # type: ignore[arg-type]
+    )
+
+
+def _course(search: SearchResult) -> list[tuple[float, float, float]]:
+    """(trials charged, device seconds charged, best so far) after each trial of the last stage, once there is a best.
+
+    What came before the last stage is charged at its beginning.
+    """
+    if not search.stages:
+        return []
+    *before, last = join_rounds(search.stages)
+    if last.stage == "pretrain":
+        return []
+    trials = sum(len(stage.tried) / stage.shared_by for stage in before)
+    seconds = search.pretrain_seconds / search.pretrain_shared_by
+    seconds += sum(each.trial.seconds / stage.shared_by for stage in before for each in stage.tried)
+    return course(last, trials=trials, seconds=seconds)
+
+
+# ---------------------------------------------------------------- one by one
+
+
+def _method(search: SearchResult, style: Mapping[str, Style], number: int, more: bool) -> MethodFigures:
+    label = search.study.method.label
+    task = search.study.target.task
+    return MethodFigures(
+        label, title(search.study, more),
+        tuple(
+            stage_figures(
+                stage, heading=capital(tables.STAGE_WORDS[stage.stage]), colour=style[label].colour,
+                label=objective_label(stage.objective, task if stage.stage != "pretrain" else _source_task(search)),
+                name=dns_name(f"tuning-{number}-{stage.stage}"),
+            )
+            for stage in join_rounds(search.stages)
+            if stage.tried
+        ),
+    )  # fmt: skip
+
+
+def _source_task(search: SearchResult) -> TaskSpec:
+    source = search.study.source
+    return source.task if source is not None else search.study.target.task

@@ -1,0 +1,117 @@
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finished_bench import finished
+
+from ctlr.report.page import build_report
+from ctlr.specs import SearchResult
+
+SECRETS = ("sub-JANE01", "jane.roe", "/home/", "TAIL")
+METHODS = ("scratch", "supervised")
+
+
+def build(age: Any, searches: list[SearchResult], out: Path, **options: Any) -> Path:
+    return build_report(finished(age, searches=tuple(searches), seconds=10.0, **options), out)
+
+
+@pytest.fixture(scope="module")
+def searches(age: Any) -> list[SearchResult]:
+    return [age.typical_search(method, size) for method in METHODS for size in (20, 100)]
+
+
+@pytest.fixture
+def small(new_benchmark: Callable[..., Any]) -> Any:
+    """Two methods at one size, one seed."""
+    return new_benchmark(methods=METHODS, sizes=(20,), seeds=(0,), n_test=20)
+
+
+@pytest.fixture(scope="module")
+def tuned(age: Any, searches: list[SearchResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(age, searches, tmp_path_factory.mktemp("tuned"))
+
+
+def test_the_section_stands_between_results_and_cost(read: Callable[[Path], Any], tuned: Path) -> None:
+    text = tuned.read_text()
+    parts = ("Train, validation and test", "Tuning", "What it cost", "Chosen options", "How sure the choice is",
+             "Best so far", "Search by search", "Time and cost")  # fmt: skip
+    places = [text.index(f">{part}</h") for part in parts]
+    assert places == sorted(places)
+    page = read(tuned)
+    assert "tpe searched the options of the finetuning" in page.text
+    assert "The budget was set in trials. Every method was given the same." in page.text
+    assert "shared by 3 searches" in page.text
+    assert "Before them, the trials of tuning took 7 min 56 s of device time." in page.text
+    assert "1 failed" in page.text
+    assert not re.search(r"url\(http|@import|https?://", text)
+
+
+def test_without_searches_nothing_of_it_is_on_the_page(small: Any, tmp_path: Path) -> None:
+    text = build(small, [], tmp_path).read_text()
+    assert "#tuning" not in text
+    assert 'id="tuning' not in text
+    assert ".warning" not in text
+    assert not (tmp_path / "trials.csv").exists()
+    assert not list((tmp_path / "tables").glob("tuning*"))
+
+
+def test_an_uneven_budget_is_flagged_in_words(read: Callable[[Path], Any], small: Any, tmp_path: Path) -> None:
+    searches = [small.typical_search(method, 20) for method in METHODS]
+    page = build(small, searches, tmp_path, budget="seconds")
+    assert '<p class="warning">The budget was set in device seconds. Uneven budget' in page.read_text()
+    assert "For information: in trials they differ by at most 0.0 %." in read(page).text
+
+
+def test_its_tables_and_trials_lie_beside_it(tuned: Path) -> None:
+    names = {file.name for file in (tuned.parent / "tables").glob("tuning-*")}
+    stems = ("ledger", "spread", "chosen", "selection", "failed")
+    assert names == {f"tuning-{stem}.{suffix}" for stem in stems for suffix in ("csv", "md", "tex")}
+    with (tuned.parent / "trials.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 4 * 20
+    assert {row["status"] for row in rows} == {"Succeeded", "Failed", "EarlyStopped"}
+    assert {"finetune.lr", "finetune.n_frozen", "finetune.optimiser"} <= set(rows[0])
+    with (tuned.parent / "tables" / "tuning-selection.csv").open() as stream:
+        row = next(csv.DictReader(stream))
+    assert float(row["lead_low"]) < float(row["lead"]) < float(row["lead_high"])
+    assert float(row["gap"]) == pytest.approx(float(row["test"]) - float(row["best"]), abs=1e-4)
+
+
+def test_equal_searches_give_equal_bytes(small: Any, tmp_path: Path) -> None:
+    searches = [small.typical_search("supervised", 20)]
+    first, second = (build(small, searches, tmp_path / name).parent for name in ("first", "second"))
+    files = sorted(file.relative_to(first) for file in first.rglob("*") if file.is_file())
+    assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
+
+
+def test_a_search_that_found_nothing_is_told_with_its_reason(
+    read: Callable[[Path], Any], small: Any, searching: Any, tmp_path: Path
+) -> None:
+    lost = [searching.trial(n, None, reason="killed for memory") for n in range(3)]
+    found = [
+        searching.search(searching.study("scratch", 20), searching.stage(lost)),
+        searching.search(searching.study("supervised", 20), reason="pretrain failed: no images"),
+    ]
+    page = read(build(small, found, tmp_path))
+    assert "‘scratch’ at n = 20 + 20 chose nothing: tuning found nothing: every trial failed" in page.text
+    assert "‘supervised’ at n = 20 + 20 chose nothing: pretrain failed: no images" in page.text
+    assert page.text.count("killed for memory") == 3
+
+
+def test_stages_and_rounds_are_drawn_one_by_one(
+    read: Callable[[Path], Any], small: Any, searching: Any, tmp_path: Path
+) -> None:
+    def stage(kind: str, number: int) -> Any:
+        return searching.stage([searching.trial(n, 9.0 - n / number) for n in range(4)], stage=kind, round=number)
+
+    search = searching.search(
+        searching.study("supervised", 20), *(stage(kind, n) for kind in ("pretrain", "finetune") for n in (1, 2))
+    )
+    page = read(build(small, [search], tmp_path))
+    assert "Pretraining: 8 succeeded" in page.text
+    assert "Finetuning: 8 succeeded" in page.text
+    assert "in 2 rounds from coarse to fine: 16 trials a search" in page.text
+    assert "There is a single method, so there is no budget to compare." in page.text
