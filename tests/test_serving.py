@@ -13,7 +13,7 @@ import pytest
 from clinic import AFFINE, CLINIC, volume_file, write_clinic
 from PIL import Image
 
-from ctlr.cli.session import run_benchmark
+from ctlr.cli.session import run_and_print
 from ctlr.config import load
 from ctlr.data.store import ArrayStore
 from ctlr.engine import preprocess_all
@@ -75,7 +75,7 @@ class Trained:
 
 def train(file: Path) -> Trained:
     config = load(file)
-    run_benchmark(config, file.parent, file.parent / "workspace", workers=1, device="cpu", output="json")
+    run_and_print(config, file.parent, file.parent / "workspace", workers=1, device="cpu", output="json")
     (data,) = config.datasets.values()
     return Trained(Path(data.root), Workspace(file.parent / "workspace"), config.name)  # type: ignore[union-attr]
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ctlr.cluster.steps import trained_plan, trained_results
 from ctlr.cluster.submission import Submission, submitted
-from ctlr.engine import collect_at_defaults, collect_transfers
 from ctlr.errors import CtlrError
+from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.reporting import write_report
-from ctlr.specs import StudyResult
+from ctlr.report.finished import Finished
 from ctlr.workspace import Workspace
 
 __all__ = ["report_benchmark"]
@@ -39,21 +38,16 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
     """
     try:
         run = submitted(benchmark, manifests, Workspace(workspace))
-        results, searches = trained_results(run)
-        arrays = run.arrays()
+        origin = environment(run.folder)
+        finished = read_finished(run.config, run.workspace, run.arrays(), run.searches(), environment=origin)
     except CtlrError as error:  # an earlier task has failed for it
         return _nothing(page, error.reason)
-    if not results:
+    if not finished.results:
         return _nothing(page, "No study is finished.")
-    origin = environment(run.folder)
-    plan, _ = trained_plan(run)
-    at_defaults = collect_at_defaults(plan, arrays, run.workspace)
-    report = write_report(
-        run.config, results, arrays, searches, run.workspace, origin=origin, seconds=0,
-        transfers=collect_transfers(plan, arrays, run.workspace), at_defaults=at_defaults,
-    )  # fmt: skip
+    report = write_report(finished)
     Path(page).write_bytes(report.read_bytes())
-    _record(run, results, at_defaults, origin)
+    _record(run, finished)
+    results = finished.results
     failed = sum(result.status == "failed" for result in results)
     missing = len(run.plan.studies) - len(results)
     log.info("%s: %d studies, %d failed, %d not finished; %s", run.name, len(results), failed, missing, report)
@@ -61,14 +55,12 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
             "path": str(report.relative_to(run.workspace.root))}  # fmt: skip
 
 
-def _record(
-    run: Submission, results: list[StudyResult], at_defaults: list[StudyResult], origin: Mapping[str, str]
-) -> None:
-    recorder = Recorder(make_tracker(run.config, run.workspace), run.config, run.workspace, origin)
+def _record(run: Submission, finished: Finished) -> None:
+    recorder = Recorder(make_tracker(run.config, run.workspace), run.config, run.workspace, finished.environment)
     with recorder:
-        for result in results:
+        for result in finished.results:
             recorder.put(result)
-        for result in at_defaults:
+        for result in finished.at_defaults:
             recorder.put(result, AT_DEFAULTS)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; submit again to record what is missing.")

@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctlr.cluster.submission import Submission, submitted
-from ctlr.engine import check_device, collect, gate, jobs_left, note_failure, preprocess_all, run_step
+from ctlr.engine import check_device, gate, jobs_left, note_failure, preprocess_all, run_step
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError, nearest
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job
 from ctlr.specs import (
     Checkpoint,
     PretrainSpec,
-    SearchResult,
     StoredArrays,
     Study,
     StudyResult,
@@ -38,8 +37,6 @@ __all__ = [
     "pretrain_encoder",
     "schedule_training",
     "score_pair",
-    "trained_plan",
-    "trained_results",
 ]
 
 log = logging.getLogger("ctlr")
@@ -124,7 +121,7 @@ def schedule_training(workspace: str, submission: str, *, study: str = "") -> di
     arrays = run.arrays()
     gate(run.plan, arrays, run.workspace)
     _check_searches(run)
-    plan, _ = trained_plan(run)
+    plan = _trained_plan(run)
     if study:
         plan = _narrowed(plan, study)
     work: dict[str, dict[str, str]] = {PRETRAININGS: {}, SCORES: {}, STUDIES: {}, FLOORS: {}}
@@ -207,22 +204,13 @@ def evaluate_study(workspace: str, submission: str, name: str, *, device: str) -
     return StudyResult.model_validate_json(outcome.answer)
 
 
-def trained_results(run: Submission) -> tuple[list[StudyResult], list[SearchResult]]:
-    """Results of a submission's studies as far as they are there, and of its searches."""
-    searches = run.searches()
-    if len(searches) < len(run.plan.searches):
-        return [], searches  # nothing of a tuned benchmark is to be reported with options as they were before
-    plan, lost = trained_plan(run)
-    return [*collect(plan, run.arrays(), run.workspace), *lost], searches
-
-
-def trained_plan(run: Submission) -> tuple[Plan, list[StudyResult]]:
-    """The plan with what its searches found, and the studies that are lost since theirs found nothing."""
+def _trained_plan(run: Submission) -> Plan:
+    """The plan with what its searches found."""
     if not run.plan.searches:
-        return run.plan, []
+        return run.plan
     from ctlr.searches import tuned_plan
 
-    return tuned_plan(run.plan, run.searches())
+    return tuned_plan(run.plan, run.searches())[0]
 
 
 def _fixed_pretrainings(plan: Plan) -> dict[str, str]:

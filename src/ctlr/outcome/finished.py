@@ -1,0 +1,56 @@
+"""What stands of a benchmark in a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ctlr.config import BenchmarkConfig
+from ctlr.engine import collect, collect_at_defaults, collect_transfers
+from ctlr.plan import make_plan
+from ctlr.report.finished import Finished
+from ctlr.specs import SearchResult, StoredArrays, StudyResult
+from ctlr.workspace import Workspace
+
+__all__ = ["read_finished"]
+
+
+def read_finished(
+    config: BenchmarkConfig,
+    workspace: Workspace,
+    arrays: Mapping[str, StoredArrays],
+    searches: Sequence[SearchResult] = (),
+    *,
+    environment: Mapping[str, str],
+    seconds: float = 0.0,
+) -> Finished:
+    """Read a benchmark as far as it has been run.
+
+    There is no result as long as images are not stored or searches have not ended: nothing of a tuned benchmark is to
+    be reported with options as they were before.
+
+    Args:
+        config: The benchmark.
+        workspace: Where results lie.
+        arrays: Stored arrays by the dataset's name.
+        searches: What tuning found.
+        environment: Versions, commit and machine, as `ctlr.outcome.provenance.environment` gives them.
+        seconds: That the runs have taken; 0 when unknown.
+    """
+    found = Finished(
+        config=config, root=workspace.root, results=(), searches=tuple(searches), environment=environment,
+        seconds=seconds,
+        excluded=tuple(f"{name}: {each.reason}" for name, stored in arrays.items() for each in stored.excluded),
+    )  # fmt: skip
+    plan, lost = make_plan(config), list[StudyResult]()
+    if len(arrays) < len(plan.datasets) or len(searches) < len(plan.searches):
+        return found
+    if plan.searches:
+        from ctlr.searches import tuned_plan  # brings the samplers, which are slow to load
+
+        plan, lost = tuned_plan(plan, searches)
+    return replace(
+        found, results=(*collect(plan, arrays, workspace), *lost),
+        transfers=tuple(collect_transfers(plan, arrays, workspace)),
+        at_defaults=tuple(collect_at_defaults(plan, arrays, workspace)),
+    )  # fmt: skip

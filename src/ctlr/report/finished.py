@@ -1,0 +1,71 @@
+"""A benchmark as far as it has been run: all that a report is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ctlr import __version__
+from ctlr.config import BenchmarkConfig, resolved_yaml
+from ctlr.specs import SearchResult, StudyResult, TransferScores, fingerprint
+
+__all__ = ["Budget", "Finished"]
+
+Budget = Literal["trials", "seconds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A benchmark, what came of it, and where that was made. `ctlr.outcome.finished` reads it from a workspace."""
+
+    config: BenchmarkConfig
+    root: Path
+    """Of the workspace; what results name by its path lies below."""
+    results: tuple[StudyResult, ...]
+    """Every study, failed ones too."""
+    searches: tuple[SearchResult, ...] = ()
+    """What tuning tried and chose; their trials' validation predictions lie below `root`."""
+    transfers: tuple[TransferScores, ...] = ()
+    """What scores and distances said of each pair of source and target."""
+    at_defaults: tuple[StudyResult, ...] = ()
+    """Of tuned studies with the options in the file: what tuning is worth is measured against them."""
+    excluded: tuple[str, ...] = ()
+    """Why each image that was left out is bad."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Package versions, git commit, platform."""
+    seconds: float = 0.0
+    """Of the whole run on the clock; 0 when unknown."""
+
+    @property
+    def command(self) -> str:
+        """That made the results."""
+        return f"ctlr run {self.config.name}.yaml"
+
+    @property
+    def yaml(self) -> str:
+        """The resolved configuration, without what names a person or a place."""
+        return resolved_yaml(self.config, public=True)
+
+    @property
+    def level(self) -> float:
+        """Share of intervals that hold the true value."""
+        return self.config.report.confidence
+
+    @property
+    def budget(self) -> Budget:
+        """What every search was given the same of."""
+        return "seconds" if self.config.tuning is not None and self.config.tuning.trials is None else "trials"
+
+    @property
+    def validation(self) -> str:
+        """How trials were judged: holdout, kfold:K or repeats:R."""
+        return self.config.tuning.validation if self.config.tuning is not None else "holdout"
+
+    def identity(self) -> str:
+        """The same for equal reports."""
+        values = (*self.results, *self.searches, *self.transfers, *self.at_defaults)
+        about = (json.dumps(dict(self.environment)), str(round(self.seconds)))
+        return fingerprint(__version__, self.yaml, *about, *(value.model_dump_json() for value in values))
