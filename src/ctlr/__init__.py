@@ -9,9 +9,7 @@
 What stands in `__all__` is public; each name is loaded when it is first used, so that importing ctlr is quick.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as typing has it, which would be most of the time that importing this takes
 if TYPE_CHECKING:
     from ctlr import serving, space
     from ctlr.api import Benchmark, BenchmarkFile, Best, Estimated, Preview, Progress, Tuned, load, open, tune
@@ -56,6 +54,8 @@ _MODULES = ("serving", "space")
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _MODULES:
