@@ -120,8 +120,8 @@ class Best:
             "labelled subjects (training + validation)": self.labelled,
             f"{self.metric}, validation": "" if self.validation is None else f"{self.validation:.4g}{unit}",
             f"{self.metric}, test": f"{self.score}{unit}" if self.score else "",
-            "gain over scratch": f"{self.gain}: {self.gain.verdict}" if self.gain else "",
-            "over the best baseline": f"{over}: {over.verdict}" if (over := self.over_baseline) else "",
+            "gain over scratch": f"{self.gain}; verdict: {self.gain.verdict}" if self.gain else "",
+            "over the best baseline": f"{over}; verdict: {over.verdict}" if (over := self.over_baseline) else "",
             "model": str(self.model or ""),
         }  # fmt: skip
         return [{"": name, "value": value} for name, value in rows.items() if value]

@@ -118,6 +118,9 @@ class BenchmarkFile:
             warnings.warn(f"{ran.fault} Run again to record what is missing.", UserWarning, stacklevel=2)
         return Benchmark(ran.finished)
 
+    def __repr__(self) -> str:
+        return f"<ctlr.BenchmarkFile {self.name!r}: {self.file}>"
+
     def _repr_html_(self) -> str:
         config = self.config
         rows: list[tuple[str, Iterable[object]]] = [

@@ -112,6 +112,10 @@ class Preview:
             f"Estimated time: {time}.\n{done}"
         )
 
+    def __repr__(self) -> str:
+        studies = len(self.plan.trained)
+        return f"<ctlr.Preview {self.config.name!r}: {studies} studies, {self.summary['steps_left']} steps left>"
+
     def _repr_html_(self) -> str:
         return table(f"{self.config.name}: what a run does", self.rows) + paragraphs(*self.words.splitlines())
 

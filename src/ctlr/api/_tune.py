@@ -101,6 +101,10 @@ class Tuned:
             for each in self.trials
         ]  # fmt: skip
 
+    def __repr__(self) -> str:
+        found = f"best {self.value:.4g} with {self.best}" if self.optimum is not None else "none has a value"
+        return f"<ctlr.Tuned: {len(self.trials)} trials, {found}>"
+
     def _repr_html_(self) -> str:
         sign = 1 if self.experiment.objective.direction == "minimize" else -1
         good = sorted((row for row in self._rows if row["value"] is not None), key=lambda row: sign * row["value"])
