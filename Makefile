@@ -11,7 +11,7 @@ UV      = bin/uv pip install --quiet --constraint constraints.txt
 # Workers start often: each would compile all that it loads.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench gpu pipelines clean images deploy kind-up kind-down e2e
+.PHONY: help setup demo test check docs bench gpu pipelines clean images deploy kind-up kind-down e2e
 help:            ## show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 12
 
@@ -35,6 +35,9 @@ check: setup     ## check style, types and the import rule
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup      ## build the guide and the API reference as a site: site/index.html
+	$(BIN)/mkdocs build --strict
 
 bench: setup     ## measure speed beside peers, as ratios in one run
 	$(PYTHON) -m venv $(VENV)-bench
@@ -86,4 +89,4 @@ kind-down:       ## delete the cluster in Docker, with all that it holds
 	kind delete cluster --name ctlr
 
 clean:           ## remove the virtual environments and caches
-	rm -rf $(VENV) $(VENV)-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-bench site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

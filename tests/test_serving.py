@@ -13,7 +13,8 @@ import pytest
 from clinic import AFFINE, CLINIC, volume_file, write_clinic
 from PIL import Image
 
-from ctlr.cli.session import run_benchmark
+import ctlr
+from ctlr.cli.session import run_and_print
 from ctlr.config import load
 from ctlr.data.store import ArrayStore
 from ctlr.engine import preprocess_all
@@ -75,7 +76,7 @@ class Trained:
 
 def train(file: Path) -> Trained:
     config = load(file)
-    run_benchmark(config, file.parent, file.parent / "workspace", workers=1, device="cpu", output="json")
+    run_and_print(config, file.parent, file.parent / "workspace", workers=1, device="cpu", output="json")
     (data,) = config.datasets.values()
     return Trained(Path(data.root), Workspace(file.parent / "workspace"), config.name)  # type: ignore[union-attr]
 
@@ -111,6 +112,13 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 # ---------------------------------------------------------------- files
+
+
+def test_the_best_method_of_an_opened_workspace_predicts_likewise(clinic: Trained) -> None:
+    best = ctlr.open(clinic.workspace.root).best()
+    assert best.model == clinic.folder
+    files = sorted(clinic.data.glob("sub-*/anat/*_T1w.nii.gz"))[:3]
+    np.testing.assert_array_equal(best.predict(files), predict_files(clinic.folder, files))
 
 
 def test_volumes_are_predicted_as_their_study_predicted_them(clinic: Trained) -> None:

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -175,7 +176,7 @@ class Crew:
         process = context.Process(
             target=_work, args=(theirs, number, self._start, self._arguments, str(self._log)), daemon=True
         )
-        with _deaf_to_interrupts():
+        with _deaf_to_interrupts(), _without_main():
             process.start()
             theirs.close()
             self._workers.append(_Worker(number, process, ours))
@@ -229,6 +230,21 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Have a process that starts in the block not run the program's main module, which a spawned one does.
+
+    A script that starts a run without `if __name__ == "__main__":` would start it again in every worker. What workers
+    perform is importable by its name, so that they need nothing of it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _death(code: int | None) -> str:

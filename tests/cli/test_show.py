@@ -1,16 +1,9 @@
-import io
 import json
 
 import pytest
-from rich.console import Console
 from ruamel.yaml import YAML
 
-from ctlr.cli import show as module
-from ctlr.cli.show import Display, show, show_rows
-from ctlr.pool import Event, Job
-
-LONG = Job("long", "study", "")
-REASON = "the loss became nan " * 20
+from ctlr.cli.show import show, show_rows
 
 
 def test_json_and_yaml_read_back_to_the_same_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,45 +20,3 @@ def test_rows_for_a_program_are_not_cut(capsys: pytest.CaptureFixture[str]) -> N
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == title
     assert any("x" * 120 in line and "0.1235" in line for line in lines)
-
-
-def test_each_step_is_a_line_of_its_own_however_long(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display() as display:
-        display.expect({"long": "a-study", "other": "another"})
-        display(Event(LONG, "started"))
-        display(Event(LONG, "progress", 1, 2, "loss=0.5"))
-        display(Event(LONG, "failed", text=REASON))
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err == f"[1/2] a-study FAILED: {REASON}\n"
-
-
-def test_a_step_beside_the_count_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display() as display:
-        display(Event(Job("preprocess x", "preprocess", ""), "finished", text="30 images"))
-        display.expect({})
-    assert capsys.readouterr().err == "preprocess x 0.0 s, 30 images\nEverything is finished already.\n"
-
-
-def test_the_users_own_terminal_is_told_the_place(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display() as display:
-        display.expect({"long": "a-study"})
-        display(Event(LONG, "failed", text="OSError", told="OSError: '/scans' is gone"))
-    assert capsys.readouterr().err == "[1/1] a-study FAILED: OSError: '/scans' is gone\n"
-
-
-def test_a_terminal_shows_what_runs_and_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = io.StringIO()
-    monkeypatch.setattr(
-        module, "Console", lambda **options: Console(file=screen, force_terminal=True, width=100, highlight=False)
-    )
-    with Display() as display:
-        display.expect({"long": "a-study", "other": "another"})
-        display(Event(LONG, "started"))
-        display(Event(LONG, "progress", 7, 40, "train_loss=0.25"))
-        display(Event(Job("other", "study", ""), "finished"))
-    shown = screen.getvalue()
-    assert "[1/2] another 0.0 s" in shown
-    assert "1 of 2 steps done" in shown
-    assert "7/40" in shown
-    assert "train_loss=0.25" in shown

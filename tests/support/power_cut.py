@@ -29,7 +29,7 @@ from unittest import mock
 
 from tiny_bench import search_of
 
-from ctlr.cli.session import run_benchmark
+from ctlr.cli.session import run_and_print
 from ctlr.config import load
 from ctlr.crew import Event, Job
 from ctlr.errors import CtlrError
@@ -116,7 +116,7 @@ def result(file: Path, workspace: Path) -> list[dict[str, Any]]:
     """Run what is left of the benchmark; its records without what a clock or a key says."""
     out = io.StringIO()
     with inline(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        run_benchmark(load(file), file.parent, workspace, workers=1, device="cpu", output="json")
+        run_and_print(load(file), file.parent, workspace, workers=1, device="cpu", output="json")
     records = json.loads(out.getvalue())["results"]
     return [{key: value for key, value in record.items() if not key.startswith("seconds")} for record in records]
 

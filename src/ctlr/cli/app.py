@@ -128,14 +128,15 @@ def cli() -> None:
 @_output
 def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
     """Check a benchmark file or an Experiment manifest: every fault at once, with its line."""
+    from ctlr.api import load
     from ctlr.cli.kinds import is_experiment
     from ctlr.cli.show import show
-    from ctlr.config import load, public_dump
+    from ctlr.config import public_dump
 
     if is_experiment(file):
         _check_manifest(file, overrides, output)
         return
-    config = load(file, overrides)
+    config = load(file, overrides=overrides).config
     if config.tuning is not None:
         from ctlr.plan import make_plan
         from ctlr.searches import check_manifests
@@ -177,11 +178,11 @@ def plan(
     output: str,
 ) -> None:
     """Show what a run would do: studies, shared steps, estimated time; with `--detect`, what it would show."""
-    from ctlr.cli.preview import preview
-    from ctlr.config import load
+    from ctlr.api import load
+    from ctlr.cli.preview import show_preview
 
-    wanted = None if detect is None else (detect, file)
-    preview(load(file, overrides), workspace, workers, device, output, measured=False, detect=wanted)
+    found = load(file, overrides=overrides).plan(workspace, workers=workers, device=device)
+    show_preview(found, workspace, output, detect=None if detect is None else (detect, file))
 
 
 @cli.command()
@@ -200,15 +201,15 @@ def run(
     output: str,
 ) -> int:
     """Run a benchmark and write its report. What is finished already is not done again."""
-    from ctlr.config import load
+    from ctlr.api import load
 
-    config = load(file, overrides)
+    benchmark = load(file, overrides=overrides)
     if dry_run:
-        from ctlr.cli.preview import preview
+        from ctlr.cli.preview import show_preview
 
-        preview(config, workspace, workers, device, output, measured=True)
+        show_preview(benchmark.plan(workspace, workers=workers, device=device, measured=True), workspace, output)
         return 0
-    return _run(config, file.parent, workspace, workers, device, output)
+    return _run(benchmark.config, file.parent, workspace, workers, device, output)
 
 
 @cli.command()
@@ -217,17 +218,17 @@ def run(
 @_output
 def resume(workspace: Path, workers: int | None, device: str, output: str) -> int:
     """Go on with the benchmark that was run last in a workspace."""
-    from ctlr.cli.session import last_run
+    from ctlr.outcome.remembered import last_run
 
     last = last_run(workspace)
     return _run(last.config, last.folder, workspace, workers, device, output)
 
 
 def _run(config: BenchmarkConfig, folder: Path, workspace: Path, workers: int | None, device: str, output: str) -> int:
-    from ctlr.cli.session import run_benchmark
+    from ctlr.cli.session import run_and_print
 
     try:
-        failed = run_benchmark(config, folder, workspace, workers=workers, device=device, output=output)
+        failed = run_and_print(config, folder, workspace, workers=workers, device=device, output=output)
     except KeyboardInterrupt:
         resume = shlex.join(["ctlr", "resume", "--workspace", str(workspace)])
         click.echo(f"Finished steps are safe. Go on from the last epoch with: {resume}", err=True)
@@ -240,9 +241,11 @@ def _run(config: BenchmarkConfig, folder: Path, workspace: Path, workers: int | 
 @_output
 def report(workspace: Path, output: str) -> None:
     """Write the report of the benchmark that was run last, from the studies that are finished."""
-    from ctlr.cli.session import report_again
+    from ctlr import api
+    from ctlr.cli.session import show_finished
 
-    report_again(workspace, output=output)
+    benchmark = api.open(workspace)
+    show_finished(benchmark.finished, benchmark.report(), output)
 
 
 @cli.command()

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import check_manifest
-from ctlr.cli.search_display import SearchDisplay
 from ctlr.cli.search_end import show_search
 from ctlr.cli.show import show
+from ctlr.display import SearchDisplay
 from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment
 from ctlr.tuning.engine import RemoteOutcome

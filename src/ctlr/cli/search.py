@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import StudyTrials, trial_arguments
-from ctlr.cli.search_display import SearchDisplay
 from ctlr.cli.search_end import show_search
 from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
+from ctlr.display import SearchDisplay
 from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
 from ctlr.interrupts import held

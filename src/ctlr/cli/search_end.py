@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ctlr.cli.search_display import short
 from ctlr.cli.show import show, show_rows
+from ctlr.display import short
 from ctlr.specs import Experiment
 from ctlr.tuning.engine import Outcome
 

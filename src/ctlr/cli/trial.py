@@ -160,7 +160,7 @@ def prepare(studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec) -> 
     Raises:
         DataError, ConfigError, LeakageError: The data cannot be used so.
     """
-    from ctlr.cli.show import Display
+    from ctlr.display import Display
     from ctlr.engine import default_workers, gate, preprocess_all
     from ctlr.plan import Plan
 

@@ -1,0 +1,183 @@
+"""What a run would do: the plan with its shared steps and an estimate of the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctlr.api._frames import frame
+from ctlr.api._html import paragraphs, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ctlr.config import BenchmarkConfig
+    from ctlr.cost import Cost
+    from ctlr.plan import Plan
+    from ctlr.specs import MethodSpec, SearchResult
+
+__all__ = ["Preview", "preview"]
+
+_BRIEF = ("preprocess", "score", "fit")
+"""Stages of a few seconds: without a rate they are left out of the time of a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a run would do; `BenchmarkFile.plan` makes one."""
+
+    config: BenchmarkConfig
+    """The benchmark."""
+    plan: Plan
+    """Its studies, pretrainings and searches as values; with what searches have found, where they have ended."""
+    steps: tuple[Cost, ...]
+    """Steps of one kind together, what is left and what is done of them."""
+    workers: int
+    """Processes that would share the work."""
+    estimated_seconds: float | None
+    """Of the whole run, at most; 0 where nothing is left, None where no earlier run shows what an image costs here."""
+    subjects: Mapping[str, int]
+    """By dataset, as far as they are known before images are read."""
+
+    @property
+    def costs(self) -> pd.DataFrame:
+        """One row a kind of step.
+
+        Columns: `stage` (preprocess, tune, pretrain, score, fit, finetune, defaults), `data`, `method`, `encoder`,
+        `steps` (that are left), `done` (that the workspace holds), `images` (through the loss or through preprocessing;
+        NaN where not known), `seconds` (of one worker; NaN where no earlier step has shown a rate).
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        columns = ("stage", "data", "method", "encoder", "steps", "done", "images", "seconds")
+        return frame([step.model_dump(mode="json") for step in self.steps], columns)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The whole in numbers, as `ctlr plan --output json` prints them."""
+        plan, config = self.plan, self.config
+        sizes = [{"n_train": size, "n_validation": config.split.n_validation(size)} for size in config.sample_sizes]
+        return {
+            "benchmark": config.name,
+            "datasets": [data.name for data in plan.datasets],
+            "studies": len(plan.studies),
+            "searches": len(plan.searches),
+            "studies_at_defaults": len(plan.at_defaults),
+            "shared_pretrainings": len(plan.pretrainings),
+            "transfer_scores": len(plan.transfers),
+            "workers": self.workers,
+            "steps_done": sum(row.done for row in self.steps),
+            "steps_left": sum(row.steps for row in self.steps),
+            "estimated_seconds": self.estimated_seconds,
+            "sizes": sizes,
+            "methods": {label: _trained(method) for label, method in config.methods.items()},
+        }
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The kinds of steps for people: unknown numbers are `?`."""
+        return [_row(cost) for cost in self.steps]
+
+    @property
+    def words(self) -> str:
+        """The whole in sentences, one a line."""
+        plan, seconds = self.plan, self.estimated_seconds
+        time = (
+            "nothing is left to do"
+            if seconds == 0
+            else "no earlier run shows what an image costs here; `ctlr run --dry-run` measures it"
+            if seconds is None
+            else f"at most about {max(1, math.ceil(seconds / 60))} min with {self.workers} workers"
+        )
+        searches = f"{len(plan.searches)} searches come first. " if plan.searches else ""
+        finished = sum(row.done for row in self.steps)
+        planned = finished + sum(row.steps for row in self.steps)
+        done = f"{finished} of {planned} steps are finished in the workspace; what is left is counted above."
+        again = (
+            f"{len(plan.at_defaults)} of them train every method with the options in the file too, for tuning's share "
+            "of its gain; `tuning.share: false` leaves them out. "
+            if plan.at_defaults
+            else ""
+        )
+        scores = f", and {len(plan.transfers)} steps score the transfers" if plan.transfers else ""
+        split = self.config.split
+        sizes = ", ".join(f"{size} + {split.n_validation(size)}" for size in self.config.sample_sizes)
+        return (
+            f"Labelled subjects, n (training + validation): {sizes}.\n"
+            f"{searches}{len(plan.trained)} studies share {len(plan.pretrainings)} pretrainings{scores}. {again}"
+            f"Estimated time: {time}.\n{done}"
+        )
+
+    def __repr__(self) -> str:
+        studies = len(self.plan.trained)
+        return f"<ctlr.Preview {self.config.name!r}: {studies} studies, {self.summary['steps_left']} steps left>"
+
+    def _repr_html_(self) -> str:
+        return table(f"{self.config.name}: what a run does", self.rows) + paragraphs(*self.words.splitlines())
+
+
+def preview(config: BenchmarkConfig, root: Path, *, workers: int | None, device: str, measured: bool) -> Preview:
+    """Look at what a benchmark's run would do; see `BenchmarkFile.plan`."""
+    from ctlr.cost import RUN, costs, known_sizes
+    from ctlr.engine import default_workers, known_rates
+    from ctlr.foresight import listings, measure_together, sizes, stored_arrays, work_left
+    from ctlr.plan import make_plan
+
+    plan = make_plan(config)
+    found = listings(plan)
+    known = sizes(plan, found)
+    rates = known_rates(root)
+    stored, searches = stored_arrays(plan, found, root), _searches(config, root)
+    plan, left = work_left(config, plan, searches, stored, root)
+    crew = workers or default_workers(device, config.compute.threads)
+    if measured:
+        rates = measure_together(plan, known, found, workers=crew, device=device) | rates
+    rows = costs(plan, known, rates, left)
+    return Preview(
+        config=config, plan=plan, steps=tuple(rows), workers=crew,
+        estimated_seconds=_total(rows, crew, rates.get(RUN, 0.0)),
+        subjects={name: size.subjects for name, size in (known_sizes(plan) | known).items()},
+    )  # fmt: skip
+
+
+def _searches(config: BenchmarkConfig, root: Path) -> list[SearchResult]:
+    """What the searches of the benchmark's last run found."""
+    if config.tuning is None:
+        return []
+    from ctlr.errors import ConfigError, WorkspaceError
+    from ctlr.outcome.remembered import last_run
+
+    try:
+        last = last_run(root)
+    except (ConfigError, WorkspaceError):
+        return []
+    return last.searches if last.config.identity() == config.identity() else []
+
+
+def _total(rows: Sequence[Cost], workers: int, outside: float) -> float | None:
+    """Seconds of the whole run; steps of a few seconds at the most are left out where their rate is unknown."""
+    rows = [row for row in rows if row.steps]
+    if not rows:
+        return 0.0
+    known = [row.seconds for row in rows if row.stage not in _BRIEF or row.seconds is not None]
+    if any(seconds is None for seconds in known):
+        return None
+    return round(outside + sum(seconds for seconds in known if seconds is not None) / workers, 1)
+
+
+def _trained(method: MethodSpec) -> dict[str, Any]:
+    """Views by stage, null where there are none, and whether it is refitted."""
+    views = {stage: views and views.words for stage, views in method.views_by_stage.items()}
+    return {"views": views, "refit": method.finetune.refit}
+
+
+def _row(cost: Cost) -> dict[str, Any]:
+    return {
+        "step": cost.stage, "data": cost.data, "method": cost.method, "encoder": cost.encoder,
+        "done": cost.done, "to do": cost.steps, "images": "?" if cost.images is None else cost.images,
+        "minutes of one worker": "?" if cost.seconds is None else f"{cost.seconds / 60:.1f}",
+    }  # fmt: skip
