@@ -249,7 +249,8 @@ def one_thread() -> Iterator[None]:
 
 
 def test_a_record_says_nothing_of_where_the_data_lie() -> None:
-    from ctlr.specs import BidsSpec, DataTask, EncoderSpec, ScratchSpec, TaskSpec
+    from ctlr.methods.scratch import ScratchSpec
+    from ctlr.specs import BidsSpec, DataTask, EncoderSpec, TaskSpec
 
     end = DataTask(
         data=BidsSpec(name="mri", root="/home/jane/scans"), task=TaskSpec(name="age", target="age", kind="regression")
