@@ -130,7 +130,7 @@ def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
     """Check a benchmark file or an Experiment manifest: every fault at once, with its line."""
     from ctlr.cli.kinds import is_experiment
     from ctlr.cli.show import show
-    from ctlr.config import load, public_dump
+    from ctlr.config import load, plugins_of, public_dump
 
     if is_experiment(file):
         _check_manifest(file, overrides, output)
@@ -141,7 +141,12 @@ def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
         from ctlr.searches import check_manifests
 
         check_manifests(config, make_plan(config))
-    show(public_dump(config) if output != "table" else f"{file}: ok", output)
+    if output != "table":
+        show(public_dump(config), output)
+        return
+    for plugin, parts in plugins_of(config).items():
+        click.echo(f"plug-in {plugin.name} (sha256 {plugin.sha256}): {', '.join(parts) or 'nothing of it is used'}")
+    click.echo(f"{file}: ok")
 
 
 def _check_manifest(file: Path, overrides: tuple[str, ...], output: str) -> None:

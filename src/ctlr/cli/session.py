@@ -32,7 +32,16 @@ from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import Event, Job
-from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferScores, TransferSpec
+from ctlr.specs import (
+    PretrainSpec,
+    SearchResult,
+    StoredArrays,
+    Study,
+    StudyResult,
+    TransferScores,
+    TransferSpec,
+    plugin_of,
+)
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Remembered", "last_run", "report_again", "run_benchmark"]
@@ -69,6 +78,7 @@ class Remembered:
             "config": self.config.model_dump(mode="json"), "folder": str(self.folder.absolute()),
             "seconds": self.seconds, "arrays": self.arrays,
             "searches": [search.model_dump(mode="json") for search in self.searches],
+            "plugins": {file: plugin_of(Path(file)).sha256 for file in self.config.plugins},
         }  # fmt: skip
         write_aside(workspace.root / "last.json", json.dumps(values, indent=1).encode())
 
@@ -86,6 +96,12 @@ def last_run(root: Path) -> Remembered:
     Workspace(root)
     try:
         values = json.loads(path.read_text())
+        for file, sha256 in values.get("plugins", {}).items():
+            if plugin_of(Path(file)).sha256 != sha256:
+                raise ConfigError(
+                    f"{Path(file).name} has changed since that run. Go on with `ctlr run FILE --workspace {root}`, "
+                    "which does anew what its parts have a share in."
+                )
         config = BenchmarkConfig.model_validate_json(json.dumps(values["config"]))
         searches = [SearchResult.model_validate_json(json.dumps(search)) for search in values["searches"]]
         return Remembered(config, Path(values["folder"]), values["seconds"], values["arrays"], searches)
@@ -123,7 +139,7 @@ def run_benchmark(
     with workspace.locked():
         run = _remember(config, folder, workspace)
         click.echo(f"{config.name}: {len(plan.studies)} studies, {crew} workers, workspace {root}", err=True)
-        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(folder))
+        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, folder))
         with Display() as display:
             arrays = preprocess_all(plan.datasets, workspace, workers=crew, on_event=display)
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
@@ -263,8 +279,8 @@ def _report(
 ) -> Path:
     """Write the report, unless the one that stands there says the same."""
     return write_report(
-        run.config, results, arrays, run.searches, workspace, origin=environment(run.folder), seconds=run.seconds,
-        transfers=transfers, at_defaults=at_defaults,
+        run.config, results, arrays, run.searches, workspace, seconds=run.seconds,
+        origin=environment(run.config, run.folder), transfers=transfers, at_defaults=at_defaults,
     )  # fmt: skip
 
 

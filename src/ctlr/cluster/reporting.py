@@ -45,7 +45,7 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
         return _nothing(page, error.reason)
     if not results:
         return _nothing(page, "No study is finished.")
-    origin = environment(run.folder)
+    origin = environment(run.config, run.folder)
     plan, _ = trained_plan(run)
     at_defaults = collect_at_defaults(plan, arrays, run.workspace)
     report = write_report(

@@ -5,6 +5,7 @@ from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
+from ctlr.config._plugins import plugins_of
 from ctlr.config._templates import template
 from ctlr.config._tuning import TuningSpec
 
@@ -21,6 +22,7 @@ __all__ = [
     "dotted",
     "json_schema",
     "load",
+    "plugins_of",
     "public_dump",
     "read_document",
     "resolved_yaml",
