@@ -17,6 +17,7 @@ import rich_click as click
 from ctlr import __version__
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
+from ctlr.cli.explain import explain
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.remote import cancel, logs, status, submit
@@ -308,5 +309,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, logs, lr_find, status, submit, suggest, trial, tune):
+for command in (cancel, distance, doctor, explain, logs, lr_find, status, submit, suggest, trial, tune):
     cli.add_command(command)

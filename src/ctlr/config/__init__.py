@@ -6,6 +6,7 @@ from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
 from ctlr.config._plugins import plugins_of
+from ctlr.config._reference import Option, options_of, parts, schema_parts
 from ctlr.config._templates import template
 from ctlr.config._tuning import TuningSpec
 
@@ -14,6 +15,7 @@ __all__ = [
     "Document",
     "End",
     "KeyPath",
+    "Option",
     "ReportSpec",
     "TrackingSpec",
     "TrainingSpec",
@@ -22,9 +24,12 @@ __all__ = [
     "dotted",
     "json_schema",
     "load",
+    "options_of",
+    "parts",
     "plugins_of",
     "public_dump",
     "read_document",
     "resolved_yaml",
+    "schema_parts",
     "template",
 ]
