@@ -155,7 +155,7 @@ def _source(part: Any) -> Iterator[str]:
 
 
 def _file_of(module: str) -> str:
-    """Where a module lies, without loading it or the package around it: they may bring torch, for which nobody waits."""
+    """Where a module lies, without loading it or its package: they may bring torch, for which nobody waits."""
     import importlib.util
 
     top, *below = module.split(".")
