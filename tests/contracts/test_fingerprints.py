@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from ctlr.config import load
 from ctlr.data.preprocess import preprocess
+from ctlr.methods.supervised import SupervisedSpec
 from ctlr.plan import make_plan
 from ctlr.specs import (
     AnyDataset,
@@ -26,7 +27,6 @@ from ctlr.specs import (
     ImagesSpec,
     PretrainSpec,
     Study,
-    SupervisedSpec,
     TaskSpec,
     TorchvisionSpec,
 )

@@ -20,6 +20,7 @@ from ctlr.cli.doctor import doctor
 from ctlr.cli.explain import explain
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
+from ctlr.cli.plugins import plugins
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
@@ -309,5 +310,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, explain, logs, lr_find, status, submit, suggest, trial, tune):
+for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, status, submit, suggest, trial, tune):
     cli.add_command(command)
