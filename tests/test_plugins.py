@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shutil
@@ -330,17 +331,11 @@ def entries(package: Path, **groups: str) -> None:
 
     text = "\n".join(f"[ctlr.{group}]\n{line}" for group, line in groups.items())
     (package / "others-1.2.dist-info" / "entry_points.txt").write_text(text)
+    importlib.invalidate_caches()
     _plugins._code.cache_clear()
     for table in (METHODS, ENCODERS, DATASETS):
-        table._files = None
+        table._sources = None
     use_files([])
-
-
-@pytest.fixture(autouse=True)
-def looked_at_again() -> Iterator[None]:
-    yield
-    for table in (METHODS, ENCODERS, DATASETS):
-        table._files = None
 
 
 def test_a_package_brings_parts_by_its_entry_points(package: Path, file: Path) -> None:

@@ -17,6 +17,7 @@ from ctlr.errors import ConfigError, nearest
 __all__ = ["explain"]
 
 INDENT = "  "
+HARD_SPACE = "\N{NO-BREAK SPACE}"
 SECTIONS = {"methods": "method", "encoders": "encoder", "datasets": "kind of data"}
 """By the section of a benchmark file: what its entries are."""
 PARTS = {"training": "TrainingSpec", "tasks": "TaskSpec", "transfers": "Transfer"}
@@ -48,8 +49,10 @@ def _listed() -> Iterator[str]:
         for name, part in table.items():
             about = part.about if isinstance(part, EncoderPart) else part.about()
             plugin = table.origin(name)
-            mark = f" [plug-in {plugin.name}]" if plugin else ""
-            yield from _wrapped(f"{name:{width}}  {about}{mark}", INDENT, INDENT + " " * (width + 2))
+            mark = f" [plug-in {plugin.name}]".replace(" ", HARD_SPACE) if plugin else ""
+            yield from _wrapped(
+                f"{name:{width}}  {about} {mark.lstrip(HARD_SPACE)}", INDENT, INDENT + " " * (width + 2)
+            )
         yield ""
     yield "Sections of a benchmark file"
     yield from _wrapped(", ".join(_sections()), INDENT, INDENT)
@@ -232,4 +235,5 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 def _wrapped(text: str, first: str = INDENT, others: str = INDENT * 2) -> list[str]:
     width = min(110, shutil.get_terminal_size((110, 24)).columns)
-    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+    lines = textwrap.wrap(text, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+    return [line.replace(HARD_SPACE, " ") for line in lines]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -53,7 +54,7 @@ class Table(Mapping[str, T], Generic[T]):
         self._parts_in, self._fault_of = parts_in, fault_of
         self._plugins: dict[str, Plugin] = {}
         self._looked: tuple[Any, ...] = ()
-        self._files: tuple[tuple[str, Plugin], ...] | None = None
+        self._sources: tuple[Any, ...] | None = None
 
     def __getitem__(self, name: str) -> T:
         if name not in self:
@@ -82,21 +83,22 @@ class Table(Mapping[str, T], Generic[T]):
 
     def _look_further(self) -> None:
         """Take in what packages and files bring, unless that is done."""
-        looked = (named_files(), loads())
+        looked = (named_files(), loads(), *sys.path)
         if looked == self._looked:
             return
+        entries = tuple(sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)))
         files = tuple((file, plugin_of(Path(file))) for file in named_files())
-        if self._files != files:
-            found = self._found(files)
+        if self._sources != (entries, files):
+            found = self._found(entries, files)
             for name in self._plugins:
                 del self._places[name]
             self._places |= {name: part for name, (part, _) in found.items()}
             self._plugins = {name: plugin for name, (_, plugin) in found.items()}
-        self._looked, self._files = looked, files
+        self._looked, self._sources = looked, (entries, files)
 
-    def _found(self, files: tuple[tuple[str, Plugin], ...]) -> dict[str, tuple[T, Plugin]]:
+    def _found(self, entries: Iterable[EntryPoint], files: Iterable[tuple[str, Plugin]]) -> dict[str, tuple[T, Plugin]]:
         found: dict[str, tuple[T, Plugin]] = {}
-        for name, part, plugin in self._others(files):
+        for name, part, plugin in self._others(entries, files):
             if fault := self._fault_of(name, part):
                 raise ConfigError(f"{place_of(part) or plugin.name}: {fault}")
             if name in found or name in self.builtin:
@@ -108,8 +110,10 @@ class Table(Mapping[str, T], Generic[T]):
             found[name] = (stamped(part, plugin), plugin)
         return found
 
-    def _others(self, files: tuple[tuple[str, Plugin], ...]) -> Iterator[tuple[str, Any, Plugin]]:
-        for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)):
+    def _others(
+        self, entries: Iterable[EntryPoint], files: Iterable[tuple[str, Plugin]]
+    ) -> Iterator[tuple[str, Any, Plugin]]:
+        for entry in entries:
             yield entry.name, _loaded(entry), package_of(entry)
         for file, plugin in files:
             for name, part in self._parts_in(module_of(file, plugin)):
