@@ -101,7 +101,7 @@ def run_benchmark(
     with workspace.locked():
         run = _remember(config, folder, workspace)
         watcher.begin(config.name, len(plan.studies), crew, root)
-        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(folder))
+        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, folder))
         with watcher:
             arrays = preprocess_all(plan.datasets, workspace, workers=crew, on_event=watcher)
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
@@ -194,7 +194,12 @@ def _record(
 
 def _finished(run: Remembered, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> Finished:
     return read_finished(
-        run.config, workspace, arrays, run.searches, environment=environment(run.folder), seconds=run.seconds
+        run.config,
+        workspace,
+        arrays,
+        run.searches,
+        environment=environment(run.config, run.folder),
+        seconds=run.seconds,
     )
 
 

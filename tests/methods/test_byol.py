@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from given_parts import parts_of
 
+from ctlr.contracts import parts_to_try
 from ctlr.methods.byol import BYOL, BYOLSpec, distance
 
 
@@ -21,7 +21,7 @@ def test_the_distance_is_that_of_the_papers_equation_2() -> None:
 
 
 def test_the_slow_copy_moves_by_a_share_that_comes_to_nought_and_never_by_a_gradient() -> None:
-    objective = BYOL(BYOLSpec(momentum=0.9), parts_of())
+    objective = BYOL(BYOLSpec(momentum=0.9), parts_to_try())
     weight, slow = next(objective.encoder.parameters()), next(objective.slow_encoder.buffers())
     assert not list(objective.slow_encoder.parameters())
     before = slow.clone()

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from given_parts import parts_of
 
+from ctlr.contracts import parts_to_try
 from ctlr.methods.base import Batch
 from ctlr.methods.consistency import prediction_difference, ramp
 from ctlr.methods.fixmatch import FixMatch, FixMatchSpec, confident_loss
@@ -31,12 +31,12 @@ def test_opposed_certainties_differ_by_1_and_a_regressions_values_by_their_squar
 
 
 def test_two_equal_views_agree() -> None:
-    objective = PiModel(PiModelSpec(views=STILL), parts_of(3))
+    objective = PiModel(PiModelSpec(views=STILL), parts_to_try(3))
     assert objective.unlabelled_loss(IMAGES, torch.Generator()).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_the_teacher_is_the_student_after_a_step_and_then_its_average() -> None:
-    objective = MeanTeacher(MeanTeacherSpec(momentum=0.99), parts_of())
+    objective = MeanTeacher(MeanTeacherSpec(momentum=0.99), parts_to_try())
     weight, slow = next(objective.encoder.parameters()), next(objective.teacher.buffers())
     with torch.no_grad():
         weight += 1
@@ -52,13 +52,13 @@ def test_the_teacher_is_the_student_after_a_step_and_then_its_average() -> None:
 
 
 def test_the_teacher_is_what_predicts() -> None:
-    objective = MeanTeacher(MeanTeacherSpec(), parts_of())
+    objective = MeanTeacher(MeanTeacherSpec(), parts_to_try())
     assert objective.predicts_with == (objective.teacher, objective.teacher_head)
     assert objective.teacher.state_dict().keys() == objective.encoder.state_dict().keys()
 
 
 def test_guesses_count_from_the_beginning_on_and_wholly_at_the_end() -> None:
-    objective = PseudoLabel(PseudoLabelSpec(begin=0.2, end=0.6), parts_of(4))
+    objective = PseudoLabel(PseudoLabelSpec(begin=0.2, end=0.6), parts_to_try(4))
     for parameter in objective.head.parameters():
         torch.nn.init.zeros_(parameter)  # every class as likely: a guess costs ln 4
     costs = []
@@ -79,6 +79,6 @@ def test_labelled_and_unlabelled_losses_add_up_by_the_weight() -> None:
     batches = {"labelled": Batch(IMAGES, torch.tensor([0, 1, 2, 0, 1, 2])), "pool": Batch(IMAGES)}
     totals = []
     for weight in (0.0, 1.0, 3.0):
-        objective = FixMatch(FixMatchSpec(weight=weight, threshold=0.0), parts_of(3))
+        objective = FixMatch(FixMatchSpec(weight=weight, threshold=0.0), parts_to_try(3))
         totals.append(objective(batches, torch.Generator().manual_seed(0)).item())
     assert totals[2] - totals[0] == pytest.approx(3 * (totals[1] - totals[0]), rel=1e-4)

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from given_parts import parts_of
 from torch import Tensor, nn
 
+from ctlr.contracts import parts_to_try
 from ctlr.encoders import build_encoder, patch_decoder
 from ctlr.methods.base import Batch
 from ctlr.methods.mae import MAE, MAESpec, hidden_patches
@@ -39,7 +39,7 @@ class Drawn(nn.Module):
 
 @pytest.mark.parametrize(("wrong_where_hidden", "expected"), [(False, 0.0), (True, 9.0)])
 def test_only_what_was_hidden_counts_as_its_mean_squared_error(wrong_where_hidden: bool, expected: float) -> None:
-    objective = MAE(MAESpec(), parts_of())
+    objective = MAE(MAESpec(), parts_to_try())
     images = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     hidden = hidden_patches(4, (32, 32), 4, 0.6, torch.Generator().manual_seed(3))
     objective.decoder = Drawn(images, hidden if wrong_where_hidden else ~hidden, 3.0)

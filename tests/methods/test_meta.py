@@ -4,9 +4,9 @@ import copy
 
 import pytest
 import torch
-from given_parts import parts_of
 from torch import nn
 
+from ctlr.contracts import parts_to_try
 from ctlr.methods.base import Batch
 from ctlr.methods.meta import MAMLSpec, Meta, ReptileSpec
 
@@ -31,7 +31,7 @@ def by_hand(objective: Meta, name: str) -> tuple[nn.Module, float, list[torch.Te
 @pytest.mark.parametrize("kind", [MAMLSpec, ReptileSpec])
 def test_the_gradient_is_that_of_a_copy_that_sgd_has_adapted(kind: type[MAMLSpec] | type[ReptileSpec]) -> None:
     spec = kind.model_validate({"columns": COLUMNS, "inner_lr": 0.05})
-    objective = Meta(spec, parts_of())
+    objective = Meta(spec, parts_to_try())
     drawn = f"task{int(torch.randint(2, (), generator=torch.Generator().manual_seed(3)))}"
     network, cost, gradients = by_hand(objective, drawn)
     batch = Batch(IMAGES, CODES)

@@ -1,21 +1,22 @@
 """The contract that every objective passes, and what is special to each."""
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
-from given_parts import GivenParts, parts_of
 from torch import Tensor, nn
 
+from ctlr.contracts import GivenParts, methods, parts_to_try
+from ctlr.contracts.methods import batches
 from ctlr.encoders import build_encoder, build_head
 from ctlr.encoders.base import Encoder
-from ctlr.methods.base import Batch, Objective, Task
+from ctlr.methods.base import Batch, Task
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.pooled import Pooled, PooledSpec
 from ctlr.methods.vat import VAT, VATSpec, batch_statistics_kept, with_rms
-from ctlr.specs import METHODS, EncoderSpec, FinetuneSpec, MethodSpec, ViewsSpec
+from ctlr.specs import METHODS, EncoderSpec, FinetuneSpec, ViewsSpec
 
 
 def encoder(ndim: int = 2) -> Encoder:
@@ -26,75 +27,30 @@ def head(net: Encoder, outputs: int) -> nn.Module:
     return build_head(net.width, outputs, dropout=0.0, seed=0)
 
 
-def with_views(kind: type[MethodSpec]) -> MethodSpec:
-    """A method with its defaults, its images seen through views."""
-    stages = {name: {"views": {}} for name in ("pretrain", "finetune") if name in kind.model_fields}
-    for name in stages.keys() & {"pretrain"}:
-        stages[name] |= {"batch_size": kind.model_fields[name].default.batch_size}
-    return kind.model_validate_json(json.dumps(stages | dict(kind.example)))
-
-
-def objective_of(name: str, classes: int, ndim: int) -> Objective:
-    kind, _, stage = name.partition(" ")
-    spec, parts = with_views(METHODS[kind]), parts_of(classes, ndim, source_classes=2)
-    return spec.pretrain_objective(parts) if stage == "pretrain" else spec.finetune_objective(parts)
-
-
-OBJECTIVES = [
-    *(f"{name} pretrain" for name, kind in METHODS.items() if with_views(kind).pretraining),
-    *(f"{name} finetune" for name, kind in METHODS.items() if kind.reads_pool_while_finetuning),
-]
+CASES = [case for name in METHODS if methods.objectives_of(name) for case in methods.cases_of(name, Path())]
 """Whatever the table has."""
 
 
-def batches(classes: int, ndim: int) -> dict[str, Batch]:
-    rng = torch.Generator().manual_seed(1)
-    images = torch.randn(6, 1, *[32] * ndim, generator=rng)
-    target = torch.tensor([0, 1, 2, 0, 1, -1]) if classes else torch.tensor([0.5, -1, 1, 0, 2, math.nan])
-    others = Batch(images + 1, torch.tensor([0, -1, 1, 0, -1, 1]))
-    return {"labelled": Batch(images, target), "pool": others, "source": others, "task0": others, "task1": others}
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("promise", methods.ONCE, ids=lambda promise: promise.__name__)
+def test_a_method_keeps_its_promise(promise: Callable[[methods.Case], None], name: str) -> None:
+    promise(next(methods.cases_of(name, Path())))
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("classes", [0, 3])
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_an_objective_is_a_finite_scalar_that_moves_its_encoder(name: str, classes: int, ndim: int) -> None:
-    objective = objective_of(name, classes, ndim)
-    loss = objective(batches(classes, ndim), torch.Generator().manual_seed(0))
-    assert loss.shape == ()
-    assert torch.isfinite(loss)
-    loss.backward()
-    gradients = [parameter.grad for parameter in objective.encoder.parameters()]
-    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.classes}-{case.ndim}d")
+def test_an_objective_is_a_finite_scalar_that_moves_its_encoder(case: methods.Case) -> None:
+    methods.loss_is_a_finite_scalar_that_moves_the_encoder(case)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_same_generator_gives_the_same_loss_and_torchs_own_is_left_alone(name: str) -> None:
-    def once(seed: int) -> Tensor:
-        return objective_of(name, 0, 2)(batches(0, 2), torch.Generator().manual_seed(seed)).detach()
-
-    before = torch.get_rng_state()
-    first, again, other = once(0), once(0), once(1)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_an_objective_takes_the_batches_that_it_names_and_no_other(name: str) -> None:
-    class Watched(dict[str, Batch]):
-        def __init__(self, values: Mapping[str, Batch]) -> None:
-            super().__init__(values)
-            self.read: set[str] = set()
-
-        def __getitem__(self, key: str) -> Batch:
-            self.read.add(key)
-            return super().__getitem__(key)
-
-    objective = objective_of(name, 0, 2)
-    watched = Watched(batches(0, 2))
-    objective(watched, torch.Generator().manual_seed(0))
-    assert watched.read == set(objective.streams)
+@pytest.mark.parametrize("name", dict.fromkeys(case.name for case in CASES))
+def test_another_seed_gives_another_loss_where_views_are_drawn(name: str) -> None:
+    case = next(methods.cases_of(name, Path()))
+    for one, other in zip(case.objectives(), case.objectives(), strict=True):
+        losses = [
+            objective(case.batches(), torch.Generator().manual_seed(seed))
+            for seed, (_, objective) in enumerate((one, other))
+        ]
+        assert not torch.equal(*losses)
 
 
 class Slope(Encoder):
@@ -198,5 +154,5 @@ def test_virtual_adversarial_training_sees_labelled_images_through_the_views_of_
     losses = []
     for views, seen in ((mirrored, given), (None, flipped)):
         spec = VATSpec(weight=0, consistency=0, finetune=FinetuneSpec(views=views))
-        losses.append(VAT(spec, parts_of())(seen, torch.Generator().manual_seed(0)).item())
+        losses.append(VAT(spec, parts_to_try())(seen, torch.Generator().manual_seed(0)).item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)

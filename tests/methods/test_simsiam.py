@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from given_parts import parts_of
 from torch import nn
 
+from ctlr.contracts import parts_to_try
 from ctlr.methods.base import Batch
 from ctlr.methods.simsiam import SimSiam, SimSiamSpec
 from ctlr.specs import FitSpec, ViewsSpec
@@ -14,13 +14,13 @@ IMAGES = torch.randn(6, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 def test_views_that_are_predicted_exactly_cost_minus_1() -> None:
-    objective = SimSiam(SimSiamSpec(pretrain=FitSpec(views=STILL)), parts_of())
+    objective = SimSiam(SimSiamSpec(pretrain=FitSpec(views=STILL)), parts_to_try())
     objective.predictor = nn.Identity()
     assert objective({"pool": Batch(IMAGES)}, torch.Generator()).item() == pytest.approx(-1, abs=1e-5)
 
 
 def test_no_gradient_reaches_the_encoder_past_the_predictor() -> None:
-    objective = SimSiam(SimSiamSpec(), parts_of())
+    objective = SimSiam(SimSiamSpec(), parts_to_try())
     objective.predictor = nn.Linear(64, 64)
     nn.init.zeros_(objective.predictor.weight)  # a prediction that does not depend on the image
     objective({"pool": Batch(IMAGES)}, torch.Generator().manual_seed(0)).backward()

@@ -2,23 +2,18 @@
 
 import json
 import shutil
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clinic import CLINIC, PEOPLE, write_clinic
-from kfp import local
-from kfp.dsl.base_component import BaseComponent
-from pipelines.benchmark import benchmark_pipeline
+from cloud import Cloud
 from pipelines.transfer import transfer_pipeline
 from terminal import ctlr
 from tiny_bench import search_of
 
-from ctlr.cluster.request import Request, request_of
+from ctlr.cluster.request import request_of
 from ctlr.config import BenchmarkConfig, load
 from ctlr.plan import make_plan
 
@@ -26,36 +21,6 @@ FILE = CLINIC.replace("[4, 6]", "[4]").replace("baselines: []", "baselines: [lin
     "methods: {scratch: {}, supervised: {}}",
     "methods: {scratch: {}, supervised: {}, doomed: {method: scratch, finetune: {lr: 1.0e+30, clip: null}}}",
 ) + "platform: {roots: {clinic: data/clinic}, trials: local}\n"  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """What stands in for a cluster: a volume, and a store of artefacts."""
-
-    volume: Path
-    store: Path
-
-    def run(self, request: Request, pipeline: BaseComponent = benchmark_pipeline) -> list[str]:
-        """Run a pipeline; the names of the tasks that worked."""
-        before = set(self.store.rglob("executor_output.json"))
-        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(self.store), raise_on_error=False)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "You may be attemping to run a task that uses custom")
-            pipeline(**{**request.arguments, "workspace": str(self.volume)})
-        made = set(self.store.rglob("executor_output.json")) - before
-        return sorted(path.parent.name for path in made)
-
-    def results(self) -> dict[str, dict[str, Any]]:
-        """Results of studies by id, failed ones too."""
-        places = [*self.volume.glob("studies/*/result.json"), *self.volume.glob("failed/*.json")]
-        values = [json.loads(path.read_text()) for path in places]
-        return {label(value): value for value in values}
-
-
-def label(result: Mapping[str, Any]) -> str:
-    """A study by method, size and seed."""
-    study = result["study"]
-    return f"{study['method']['label']} n{study['n_train']} s{study['seed']}"
 
 
 @pytest.fixture(scope="module")
@@ -176,13 +141,3 @@ def test_bad_data_are_refused_by_a_task_that_is_not_retried_and_the_report_says_
     (page,) = empty.store.rglob("report/page")
     assert "There is nothing to report" in page.read_text()
     assert empty.results() == {}
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """kfp.local says much, and sets up logging of its own."""
-    import logging
-
-    handlers = list(logging.getLogger().handlers)
-    yield
-    logging.getLogger().handlers[:] = handlers

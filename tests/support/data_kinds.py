@@ -8,11 +8,11 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from npy_kind import NpySpec
 from PIL import Image
 from published import write_emnist
 
 from ctlr.specs import (
+    DATASETS,
     BidsSpec,
     CohortSpec,
     DatasetSpec,
@@ -64,13 +64,13 @@ def _digits(folder: Path) -> DigitsSpec:
     return DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT)
 
 
-def _npy(folder: Path) -> NpySpec:
+def _npy(folder: Path) -> DatasetSpec:
     rng = np.random.default_rng(0)
     for number in (1, 2, 3):
         np.save(folder / f"sub-{number}.npy", rng.integers(1, 1000, (16, 16, 16)).astype(np.int16))
     table = {f"sub-{number}": {"age": str(20 + number)} for number in (1, 2, 3)}
     (folder / "subjects.json").write_text(json.dumps(table))
-    return NpySpec(name="arrays", root=str(folder), preprocess=SOLID)
+    return DATASETS["npy"].model_validate({"name": "arrays", "root": str(folder), "preprocess": SOLID})
 
 
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from given_parts import GivenParts
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from ctlr.contracts import GivenParts
 from ctlr.encoders import build_encoder, build_head
 from ctlr.errors import ConfigError
 from ctlr.methods.base import Batch, Objective

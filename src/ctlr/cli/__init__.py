@@ -1,4 +1,4 @@
-"""The command line: `ctlr check|plan|run|resume|report|tune|trial|suggest|cohort|doctor|init|schema`.
+"""The command line: `ctlr check|plan|run|resume|report|tune|trial|suggest|cohort|doctor|init|schema|explain|plugins`.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 config or usage, 3 some studies failed,
 4 the cluster cannot be reached or refuses, 130 interrupted. Commands import what

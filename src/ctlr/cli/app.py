@@ -17,8 +17,10 @@ import rich_click as click
 from ctlr import __version__
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
+from ctlr.cli.explain import explain
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
+from ctlr.cli.plugins import plugins
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
@@ -131,7 +133,7 @@ def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
     from ctlr.api import load
     from ctlr.cli.kinds import is_experiment
     from ctlr.cli.show import show
-    from ctlr.config import public_dump
+    from ctlr.config import plugins_of, public_dump
 
     if is_experiment(file):
         _check_manifest(file, overrides, output)
@@ -142,7 +144,12 @@ def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
         from ctlr.searches import check_manifests
 
         check_manifests(config, make_plan(config))
-    show(public_dump(config) if output != "table" else f"{file}: ok", output)
+    if output != "table":
+        show(public_dump(config), output)
+        return
+    for plugin, parts in plugins_of(config).items():
+        click.echo(f"plug-in {plugin.name} (sha256 {plugin.sha256}): {', '.join(parts) or 'nothing of it is used'}")
+    click.echo(f"{file}: ok")
 
 
 def _check_manifest(file: Path, overrides: tuple[str, ...], output: str) -> None:
@@ -306,5 +313,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, logs, lr_find, status, submit, suggest, trial, tune):
+for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, status, submit, suggest, trial, tune):
     cli.add_command(command)

@@ -38,7 +38,7 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
     """
     try:
         run = submitted(benchmark, manifests, Workspace(workspace))
-        origin = environment(run.folder)
+        origin = environment(run.config, run.folder)
         finished = read_finished(run.config, run.workspace, run.arrays(), run.searches(), environment=origin)
     except CtlrError as error:  # an earlier task has failed for it
         return _nothing(page, error.reason)

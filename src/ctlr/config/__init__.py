@@ -5,6 +5,8 @@ from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
 from ctlr.config._parts import End, Transfer
+from ctlr.config._plugins import plugins_of
+from ctlr.config._reference import Option, options_of, parts, schema_parts
 from ctlr.config._templates import template
 from ctlr.config._tuning import TuningSpec
 
@@ -13,6 +15,7 @@ __all__ = [
     "Document",
     "End",
     "KeyPath",
+    "Option",
     "ReportSpec",
     "TrackingSpec",
     "TrainingSpec",
@@ -21,8 +24,12 @@ __all__ = [
     "dotted",
     "json_schema",
     "load",
+    "options_of",
+    "parts",
+    "plugins_of",
     "public_dump",
     "read_document",
     "resolved_yaml",
+    "schema_parts",
     "template",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,19 +109,23 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a benchmark file as a person writes it, for editors."""
     datasets, methods = DATASETS.values(), METHOD_KINDS.values()
     models: list[type[Value]] = [Frame, TrainingSpec, Transfer, TaskSpec, EncoderSpec, *datasets, *methods]
-    _, schema = models_json_schema([(model, "validation") for model in models])
+    places, schema = models_json_schema([(model, "validation") for model in models])
+    # Not the classes' names: where two are called the same, each gets a longer one.
+    names: dict[Any, str] = {model: ref["$ref"].rpartition("/")[2] for (model, _), ref in places.items()}
     definitions: dict[str, Any] = schema["$defs"]
     filled = (
         {TaskSpec: "name", EncoderSpec: "label"} | dict.fromkeys(datasets, "name") | dict.fromkeys(methods, "label")
     )
     for model, field in filled.items():
-        del definitions[model.__name__]["properties"][field]
+        properties = definitions[names[model]]["properties"]
+        del properties[field]
+        properties.pop("plugin", None)  # its file says it
     for model in datasets:
-        definitions[model.__name__].setdefault("required", []).append("kind")
+        definitions[names[model]].setdefault("required", []).append("kind")
     for model in methods:
-        definitions[model.__name__]["properties"]["sweep"] = _SWEEP
+        definitions[names[model]]["properties"]["sweep"] = _SWEEP
         if not model.trains_network:
-            del definitions[model.__name__]["properties"]["finetune"]
+            del definitions[names[model]]["properties"]["finetune"]
     definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
     definitions["EncoderSpec"]["required"] = []
     frame = definitions.pop("Frame")
@@ -136,7 +141,7 @@ def json_schema() -> dict[str, Any]:
         "title": "CTLR benchmark",
         "type": "object",
         "additionalProperties": False,
-        "properties": {**frame["properties"], **_sections()},
+        "properties": {**frame["properties"], **_sections(names)},
         "required": [*frame["required"], "datasets", "tasks", "transfers", "encoders", "methods"],
         "$defs": definitions,
     }
@@ -151,17 +156,17 @@ def _networks(pretrain: dict[str, str], finetune: dict[str, str]) -> dict[str, A
     }
 
 
-def _sections() -> dict[str, Any]:
+def _sections(names: Mapping[Any, str]) -> dict[str, Any]:
     def ref(name: str) -> dict[str, str]:
         return {"$ref": f"#/$defs/{name}"}
 
     nothing = {"type": "null"}
     own_encoder = {"allOf": [ref("EncoderSpec"), {"required": ["name"]}]}
     own_method = {
-        "oneOf": [{"allOf": [ref(model.__name__), {"required": ["method"]}]} for model in METHOD_KINDS.values()]
+        "oneOf": [{"allOf": [ref(names[model]), {"required": ["method"]}]} for model in METHOD_KINDS.values()]
     }
-    datasets = {"oneOf": [ref(model.__name__) for model in DATASETS.values()]}
-    methods = {key: {"anyOf": [ref(model.__name__), nothing]} for key, model in METHOD_KINDS.items()}
+    datasets = {"oneOf": [ref(names[model]) for model in DATASETS.values()]}
+    methods = {key: {"anyOf": [ref(names[model]), nothing]} for key, model in METHOD_KINDS.items()}
     methods[LAYER_TRANSFER] = {"anyOf": [_networks(ref("FitSpec"), ref("FinetuneSpec")), nothing]}
     encoders: dict[str, Any] = {key: {"anyOf": [ref("EncoderSpec"), nothing]} for key in ENCODERS}
     some = {"type": "object", "minProperties": 1}

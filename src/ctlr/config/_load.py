@@ -26,6 +26,7 @@ from ctlr.specs import (
     TaskSpec,
     Value,
     encoder_kind,
+    parts_of_others,
     use_files,
 )
 
@@ -110,6 +111,7 @@ class _Binder:
             try:
                 if Path(files[index]).is_file():
                     use_files([Path(files[index])])
+                    parts_of_others()
             except ConfigError as error:
                 self.document.fault(where, str(error))
         self.document.raise_faults()  # names of parts mean nothing without their files

@@ -8,16 +8,18 @@ import subprocess
 from pathlib import Path
 
 from ctlr import __version__
+from ctlr.config import BenchmarkConfig, plugins_of
 
 __all__ = ["environment"]
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "nibabel", "isal", "safetensors", "pydantic")
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Package versions, the git commit of a folder, platform and processor.
+def environment(config: BenchmarkConfig, folder: Path) -> dict[str, str]:
+    """Package versions, hashes of plug-ins, the git commit of a folder, platform and processor.
 
     Args:
+        config: The benchmark; names its plug-ins.
         folder: Of the benchmark file; `git_commit` is left out where it is no repository.
     """
     found = {"ctlr": __version__, "python": platform.python_version()}
@@ -26,6 +28,7 @@ def environment(folder: Path) -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
+    found |= {f"plug-in {plugin.name}": f"sha256 {plugin.sha256}" for plugin in plugins_of(config)}
     commit = _git(folder, "rev-parse", "HEAD")
     if commit:
         found["git_commit"] = commit + (" with uncommitted changes" if _git(folder, "status", "--porcelain") else "")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, WorkspaceError
-from ctlr.specs import SearchResult
+from ctlr.specs import SearchResult, plugin_of
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Remembered", "last_run"]
@@ -45,6 +45,7 @@ class Remembered:
             "config": self.config.model_dump(mode="json"), "folder": str(self.folder.absolute()),
             "seconds": self.seconds, "arrays": self.arrays,
             "searches": [search.model_dump(mode="json") for search in self.searches],
+            "plugins": {file: plugin_of(Path(file)).sha256 for file in self.config.plugins},
         }  # fmt: skip
         write_aside(workspace.root / "last.json", json.dumps(values, indent=1).encode())
 
@@ -53,7 +54,7 @@ def last_run(root: Path) -> Remembered:
     """The run that a workspace saw last.
 
     Raises:
-        ConfigError: There was none.
+        ConfigError: There was none, or a file of its parts has changed since.
         WorkspaceError: Another version wrote it.
     """
     path = root / "last.json"
@@ -62,6 +63,12 @@ def last_run(root: Path) -> Remembered:
     Workspace(root)
     try:
         values = json.loads(path.read_text())
+        for file, sha256 in values.get("plugins", {}).items():
+            if plugin_of(Path(file)).sha256 != sha256:
+                raise ConfigError(
+                    f"{Path(file).name} has changed since that run. Go on with `ctlr run FILE --workspace {root}`, "
+                    "which does anew what its parts have a share in."
+                )
         config = BenchmarkConfig.model_validate_json(json.dumps(values["config"]))
         searches = [SearchResult.model_validate_json(json.dumps(search)) for search in values["searches"]]
         return Remembered(config, Path(values["folder"]), values["seconds"], values["arrays"], searches)

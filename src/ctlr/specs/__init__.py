@@ -41,12 +41,14 @@ from ctlr.specs._methods import (
     MethodSpec,
     Pretraining,
 )
+from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
+from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._results import Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
-from ctlr.specs._tables import PLUGINS, Plugin, Table, named_files, use_files
+from ctlr.specs._tables import Table
 from ctlr.specs._transfers import (
     TRANSFER_SCORES,
     ClassTable,
@@ -64,6 +66,7 @@ __all__ = [
     "FLOOR",
     "METHODS",
     "METRICS",
+    "PART_TABLES",
     "PLUGINS",
     "PUBLISHED",
     "TRANSFER_SCORES",
@@ -132,6 +135,9 @@ __all__ = [
     "misfits",
     "missing_files",
     "named_files",
+    "parts_of_others",
+    "place_of",
+    "plugin_of",
     "shares_task",
     "transfers_to_score",
     "use_files",

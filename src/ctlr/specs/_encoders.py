@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -51,8 +51,16 @@ class EncoderPart:
             raise ConfigError(f"`build` must be `module:name`; got {self.build!r}.")
 
 
-def _in_file(module: ModuleType) -> dict[str, EncoderPart]:
-    return {name: part for name, part in getattr(module, "ENCODERS", {}).items() if isinstance(part, EncoderPart)}
+def _in_file(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """What a file names `ENCODERS`; it may import the table of that name."""
+    found = getattr(module, "ENCODERS", {})
+    yield from found.items() if isinstance(found, dict) else ()
+
+
+def _fault(name: str, part: Any) -> str:
+    if not isinstance(part, EncoderPart):
+        return f"the encoder {name!r} must be an `EncoderPart`; got {part!r}."
+    return "" if part.about else f"the encoder {name!r} must say in `about` what it is. Add a line."
 
 
 ENCODERS: Table[EncoderPart] = Table("encoder", {
@@ -102,7 +110,7 @@ ENCODERS: Table[EncoderPart] = Table("encoder", {
         published="efficientnet-lite-pytorch",
         about="Tan & Le 2019, without squeeze-and-excitation and with ReLU6: a network for phones",
     ),
-}, "ctlr.encoders", _in_file)  # fmt: skip
+}, "ctlr.encoders", _in_file, _fault)  # fmt: skip
 """Every encoder by name, the light ones first."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from ctlr.specs._data import ViewsSpec
-from ctlr.specs._tables import Table, classes_in, one_of
+from ctlr.specs._tables import Table, classes_in, fault_of_class, one_of
 from ctlr.specs._value import Value
 
 if TYPE_CHECKING:
@@ -353,6 +353,7 @@ METHODS: Table[type[MethodSpec]] = Table(
     },
     "ctlr.methods",
     classes_in(MethodSpec, "method"),
+    fault_of_class(MethodSpec, "method"),
 )
 """Every method, each in a file of its own."""
 FLOOR = "mean"

@@ -1,21 +1,16 @@
 """Tables of parts by name: built-in ones, then those of installed packages and of the files that a benchmark names.
 
 A package of others names its parts as entry points; a file is Python code beside the benchmark, and its classes are
-parts. Each such part is known by the hash of its file, which is among its values: what another version has made is not
-taken for its own.
+parts.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import linecache
-import os
 import pkgutil
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -25,68 +20,54 @@ from typing import Any, Generic, Literal, TypeVar, cast
 from pydantic import ValidationInfo, create_model
 
 from ctlr.errors import ConfigError, nearest
-from ctlr.specs._value import Value, fingerprint
+from ctlr.specs._plugins import Plugin, loads, module_of, named_files, package_of, place_of, plugin_of
+from ctlr.specs._value import Value
 
-__all__ = ["PLUGINS", "Plugin", "Table", "classes_in", "named_files", "one_of", "plugin_of", "use_files"]
+__all__ = ["Table", "classes_in", "fault_of_class", "one_of"]
 
 T = TypeVar("T")
 
-PLUGINS = "CTLR_PLUGINS"
-"""Variable of the environment that names files with parts, so that worker processes load them too."""
 
-
-@dataclass(frozen=True)
-class Plugin:
-    """Where a part of others comes from.
-
-    Attributes:
-        name: Of the file, or of the package with its version.
-        sha256: Of the file that defines the part, 16 hexadecimal digits.
-    """
-
-    name: str
-    sha256: str
-
-
-class Table(MutableMapping[str, T], Generic[T]):
+class Table(Mapping[str, T], Generic[T]):
     """The parts of a kind by name; a part's module is loaded when it is first asked for.
 
     Args:
         what: What they are, in a message.
         builtin: Name -> the part, or `module:attribute`.
         group: Entry points that name more.
-        parts_in: What a file's module holds of the kind, by name.
+        parts_in: What a file's module holds of the kind, with its names.
+        fault_of: Why something cannot be the part of a name, with the remedy; empty where it can.
     """
 
     def __init__(
-        self, what: str, builtin: Mapping[str, T | str], group: str, parts_in: Callable[[ModuleType], Mapping[str, T]]
+        self,
+        what: str,
+        builtin: Mapping[str, T | str],
+        group: str,
+        parts_in: Callable[[ModuleType], Iterable[tuple[str, Any]]],
+        fault_of: Callable[[str, Any], str],
     ) -> None:
         self.what = what
         self.builtin = tuple(builtin)
+        self.group = group
         self._places: dict[str, T | str] = dict(builtin)
-        self._group, self._parts_in = group, parts_in
+        self._parts_in, self._fault_of = parts_in, fault_of
         self._plugins: dict[str, Plugin] = {}
-        self._asked: tuple[tuple[str, Plugin], ...] | None = None
+        self._looked: tuple[Any, ...] = ()
+        self._sources: tuple[Any, ...] | None = None
 
     def __getitem__(self, name: str) -> T:
-        place = self._places.get(name)
-        if place is None:
-            self._look_further()
-            place = self._places[name]
+        if name not in self:
+            raise KeyError(name)
+        place = self._places[name]
         if isinstance(place, str):
             place = self._places[name] = cast("T", pkgutil.resolve_name(place))
         return place
 
-    def __setitem__(self, name: str, part: T | str) -> None:
-        """Add a part in this process alone: workers and pods do not have it."""
-        self._places[name] = part
-
-    def __delitem__(self, name: str) -> None:
-        del self._places[name]
-
     def __contains__(self, name: object) -> bool:
-        if name not in self._places:
-            self._look_further()
+        if name in self.builtin:
+            return True
+        self._look_further()
         return name in self._places
 
     def __iter__(self) -> Iterator[str]:
@@ -101,29 +82,45 @@ class Table(MutableMapping[str, T], Generic[T]):
         return self._plugins.get(name) if name in self else None
 
     def _look_further(self) -> None:
-        """Take in what packages and files bring."""
-        files = tuple((file, plugin_of(Path(file))) for file in named_files())
-        if self._asked == files:
+        """Take in what packages and files bring, unless that is done."""
+        looked = (named_files(), loads(), *sys.path)
+        if looked == self._looked:
             return
-        self._asked = files
-        for name in self._plugins:
-            del self._places[name]
-        self._plugins.clear()
-        for entry in entry_points(group=self._group):
-            self._add(entry.name, _loaded(entry), _package(entry))
+        entries = tuple(sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)))
+        files = tuple((file, plugin_of(Path(file))) for file in named_files())
+        if self._sources != (entries, files):
+            found = self._found(entries, files)
+            for name in self._plugins:
+                del self._places[name]
+            self._places |= {name: part for name, (part, _) in found.items()}
+            self._plugins = {name: plugin for name, (_, plugin) in found.items()}
+        self._looked, self._sources = looked, (entries, files)
+
+    def _found(self, entries: Iterable[EntryPoint], files: Iterable[tuple[str, Plugin]]) -> dict[str, tuple[T, Plugin]]:
+        found: dict[str, tuple[T, Plugin]] = {}
+        for name, part, plugin in self._others(entries, files):
+            if fault := self._fault_of(name, part):
+                raise ConfigError(f"{place_of(part) or plugin.name}: {fault}")
+            if name in found or name in self.builtin:
+                first = f"of {found[name][1].name}" if name in found else "built in"
+                place = place_of(part) or plugin.name
+                raise ConfigError(
+                    f"{place}: there is a {self.what} {name!r} already, {first}. Rename one of them."
+                )  # fmt: skip
+            found[name] = (stamped(part, plugin), plugin)
+        return found
+
+    def _others(
+        self, entries: Iterable[EntryPoint], files: Iterable[tuple[str, Plugin]]
+    ) -> Iterator[tuple[str, Any, Plugin]]:
+        for entry in entries:
+            yield entry.name, _loaded(entry), package_of(entry)
         for file, plugin in files:
-            for name, part in self._parts_in(_module(file, plugin)).items():
-                self._add(name, part, plugin)
-
-    def _add(self, name: str, part: Any, plugin: Plugin) -> None:
-        if name in self._places:
-            other = self._plugins.get(name)
-            first = f"of {other.name}" if other else "built in"
-            raise ConfigError(f"{plugin.name}: there is a {self.what} {name!r} already, {first}. Rename one of them.")
-        self._places[name] = stamped(part, plugin)
-        self._plugins[name] = plugin
+            for name, part in self._parts_in(module_of(file, plugin)):
+                yield name, part, plugin
 
 
+@cache  # one class a part and version: values of two classes would never be equal
 def stamped(part: Any, plugin: Plugin) -> Any:
     """The part with the hash of its file among its values: identities and stored results then hold it."""
     if isinstance(part, type) and issubclass(part, Value):
@@ -135,83 +132,15 @@ def stamped(part: Any, plugin: Plugin) -> Any:
     return replace(part, plugin=plugin.sha256)
 
 
-# ---------------------------------------------------------------- files and packages
-
-
-def use_files(files: Iterable[Path]) -> None:
-    """Load parts from these files too, here and in every process that this one starts.
-
-    Raises:
-        ConfigError: A file does not load; names it, the line and what is wrong.
-    """
-    known, files = list(named_files()), list(files)
-    os.environ[PLUGINS] = os.pathsep.join(dict.fromkeys([*known, *(str(file.absolute()) for file in files)]))
-    for file in files:
-        _module(str(file.absolute()), plugin_of(file))
-
-
-def named_files() -> tuple[str, ...]:
-    """Files with parts that this process was told of."""
-    return tuple(filter(None, os.environ.get(PLUGINS, "").split(os.pathsep)))
-
-
-def plugin_of(file: Path) -> Plugin:
-    """A file as the place where parts come from.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
-    try:
-        return Plugin(file.name, fingerprint(file.read_text())[:16])
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file.name}: cannot be read as Python code ({error}). Put it beside the benchmark."
-        ) from error
-
-
-@cache
-def _module(file: str, plugin: Plugin) -> ModuleType:
-    """The module of a file, executed once a process and version."""
-    path = Path(file)
-    name = f"ctlr_plugin_{path.stem}_{fingerprint(file, plugin.sha256)[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise ConfigError(_told(path, error)) from error
-    return module
-
-
-def _told(path: Path, error: Exception) -> str:
-    """`my_methods.py, line 7: NameError: name 'x' is not defined`, with the line's text."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
-    text = linecache.getline(str(path), line).strip() if line else ""
-    first = next(iter(str(error).splitlines()), "")
-    where = f"{path.name}, line {line}" if line else path.name
-    return f"{where}: {type(error).__name__}: {first}" + (f" ({text})" if text else "")
-
-
 def _loaded(entry: EntryPoint) -> Any:
     try:
         return entry.load()
     except Exception as error:
-        name = _package(entry).name
+        name = package_of(entry).name
         raise ConfigError(
-            f"{name}: {entry.value} does not load: {type(error).__name__}: {error}. Remove it."
+            f"{name}: its entry point {entry.name} = {entry.value} does not load: {type(error).__name__}: {error}. "
+            "Mend the package, or uninstall it."
         ) from error
-
-
-def _package(entry: EntryPoint) -> Plugin:
-    name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
-    found = importlib.util.find_spec(entry.module)
-    text = Path(found.origin).read_text() if found and found.origin else ""
-    return Plugin(name, fingerprint(name, text)[:16])
 
 
 # ---------------------------------------------------------------- values of any part
@@ -237,15 +166,39 @@ def one_of(table: Table[Any], key: str) -> Any:
     return read
 
 
-def classes_in(base: type[Value], key: str) -> Callable[[ModuleType], Mapping[str, Any]]:
+def classes_in(base: type[Value], key: str) -> Callable[[ModuleType], Iterator[tuple[str, Any]]]:
     """What finds a file's classes of a kind, by the value of the field that names them."""
 
-    def find(module: ModuleType) -> dict[str, Any]:
-        found = {}
+    def find(module: ModuleType) -> Iterator[tuple[str, Any]]:
         for part in vars(module).values():
             own = isinstance(part, type) and issubclass(part, base) and part.__module__ == module.__name__
             if own and isinstance(name := getattr(part.model_fields.get(key), "default", None), str):
-                found[name] = part
-        return found
+                yield name, part
 
     return find
+
+
+def fault_of_class(base: type[Value], key: str, needed: str = "") -> Callable[[str, Any], str]:
+    """What says why something cannot be a part of a name.
+
+    Args:
+        base: Class that it is one of.
+        key: Field that names it.
+        needed: Attribute of the class that it cannot do without.
+    """
+
+    def fault(name: str, part: Any) -> str:
+        if not (isinstance(part, type) and issubclass(part, base)):
+            return f"{name!r} must be a class that inherits from `{base.__name__}`; got {part!r}."
+        own = getattr(part.model_fields.get(key), "default", None)
+        if own != name:
+            return f'{part.__name__} must say its name: `{key}: Literal["{name}"] = "{name}"`; got {own!r}.'
+        if not (part.__doc__ or "").strip():
+            return f"{part.__name__} needs a docstring, whose first line says what it is wherever it is listed. Add it."
+        if "plugin" in part.model_fields:
+            return f"{part.__name__} must have no option `plugin`: the hash of its file goes by that name. Rename it."
+        if needed and not hasattr(part, needed):
+            return f"{part.__name__} must name its `{needed}`. Add it: `{needed}: ClassVar[…] = …`."
+        return ""
+
+    return fault

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, SerializeAsAny
 
 from ctlr.specs._datasets.base import DatasetSpec
-from ctlr.specs._tables import Table, classes_in, one_of
+from ctlr.specs._tables import Table, classes_in, fault_of_class, one_of
 
 __all__ = ["DATASETS", "AnyDataset"]
 
@@ -26,6 +26,7 @@ DATASETS: Table[type[DatasetSpec]] = Table(
     },
     "ctlr.data",
     classes_in(DatasetSpec, "kind"),
+    fault_of_class(DatasetSpec, "kind", needed="reader"),
 )
 """By `kind`."""
 

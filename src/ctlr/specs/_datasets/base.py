@@ -66,6 +66,14 @@ class DatasetSpec(Value):
     starter: ClassVar[str] = ""
     """Opening of a benchmark file to start from, down to its transfers; `$name` and `$root` are filled in."""
 
+    @classmethod
+    def example(cls, folder: Path) -> Self | None:
+        """A small dataset of the kind, written into an empty folder where it lies in one: to try the kind on.
+
+        Of five subjects, say, and the same bytes each time. None: nobody has written one.
+        """
+        return None if cls.in_folder() else cls.model_validate({"name": "example"})
+
     @property
     def people(self) -> str:
         """Where equal subject ids of two datasets are one subject for certain, or for certain two: datasets with the

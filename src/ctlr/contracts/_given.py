@@ -1,4 +1,4 @@
-"""Parts of an objective without data: networks from seeds, and a source task where a test wants one."""
+"""Parts of an objective without data: networks from seeds, and a source task where one is wanted."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ctlr.methods.base import Task
 from ctlr.methods.losses import TaskLoss
 from ctlr.specs import EncoderSpec
 
-__all__ = ["GivenParts", "parts_of"]
+__all__ = ["GivenParts", "parts_to_try"]
 
 
 @dataclass
 class GivenParts:
-    """`ctlr.methods.base.Parts` whose rows nobody looks at: a test hands the batches over by itself."""
+    """`ctlr.methods.base.Parts` whose rows nobody looks at: whoever tries an objective hands its batches over."""
 
     encoder: Encoder
     head: nn.Module
@@ -27,29 +27,35 @@ class GivenParts:
     shape: tuple[int, ...] = (1, 32, 32)
 
     def projection(self, outputs: int, purpose: str = "projection", inputs: int | None = None) -> nn.Module:
+        """A seed for each length of the purpose."""
         return projection_head(inputs or self.encoder.width, outputs, seed=len(purpose), hidden=self.encoder.width)
 
     def decoder(self) -> nn.Module:
+        """Of images with the given shape."""
         return patch_decoder(self.encoder, self.shape, seed=0)
 
     def pool(self, images: str = "both") -> None:
-        pass
+        """No rows."""
 
     def pool_with_source_labels(self, images: str = "both") -> Task | None:
+        """The source, if any."""
         return self.source
 
     def source_task(self) -> Task:
+        """The source."""
         assert self.source is not None
         return self.source
 
     def source_tasks(self, columns: Mapping[str, str]) -> list[Task]:
+        """Two classes each."""
+
         def head(outputs: int) -> nn.Module:
             return build_head(self.encoder.width, outputs, dropout=0.0, seed=outputs)
 
         return [Task(None, head(2), TaskLoss(classes=2)) for _ in range(1 + len(columns))]
 
 
-def parts_of(classes: int = 0, ndim: int = 2, *, source_classes: int | None = None) -> GivenParts:
+def parts_to_try(classes: int = 0, ndim: int = 2, *, source_classes: int | None = None) -> GivenParts:
     """A small CNN and its head; a source task has a head of its own."""
     encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=ndim, seed=0)
 

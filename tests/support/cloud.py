@@ -1,0 +1,46 @@
+"""What stands in for a cluster: the benchmark's pipeline run by kfp.local, without a container."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kfp import local
+from kfp.dsl.base_component import BaseComponent
+from pipelines.benchmark import benchmark_pipeline
+
+from ctlr.cluster.request import Request
+
+__all__ = ["Cloud", "label"]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What stands in for a cluster: a volume, and a store of artefacts."""
+
+    volume: Path
+    store: Path
+
+    def run(self, request: Request, pipeline: BaseComponent = benchmark_pipeline) -> list[str]:
+        """Run a pipeline; the names of the tasks that worked."""
+        before = set(self.store.rglob("executor_output.json"))
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(self.store), raise_on_error=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "You may be attemping to run a task that uses custom")
+            pipeline(**{**request.arguments, "workspace": str(self.volume)})
+        made = set(self.store.rglob("executor_output.json")) - before
+        return sorted(path.parent.name for path in made)
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Results of studies by id, failed ones too."""
+        places = [*self.volume.glob("studies/*/result.json"), *self.volume.glob("failed/*.json")]
+        values = [json.loads(path.read_text()) for path in places]
+        return {label(value): value for value in values}
+
+
+def label(result: Mapping[str, Any]) -> str:
+    """A study by method, size and seed."""
+    study = result["study"]
+    return f"{study['method']['label']} n{study['n_train']} s{study['seed']}"
