@@ -100,7 +100,7 @@ BROKEN = {
         METHOD.replace("self.encoder(", "self.encoder.requires_grad_(False)("),
         "the loss of its pretraining depends on no weight",
     ),
-    "an error": (METHOD.replace(".square()", ".squared()"), "own.py, line 33: AttributeError: 'Tensor' object has no"),
+    "an error": (METHOD.replace(".square()", ".squared()"), "own.py, line 32: AttributeError: 'Tensor' object has no"),
     "other batches": (METHOD.replace('("pool",)', '("pool", "source")'), "must be what a call reads: ['pool']"),
     "blocks": (ENCODER.replace("blocks=4", "blocks=3"), "own.py, line 11: it says 3 blocks and has 4."),
     "norms": (

@@ -26,7 +26,7 @@ def check_parts(plugin: str) -> int:
     """
     from ctlr.contracts import check_part
 
-    broken = 0
+    broken, told = 0, ""
     for what, name in _parts_of(plugin):
         click.echo(f"{name} ({what})")
         with tempfile.TemporaryDirectory(prefix="ctlr-") as folder:
@@ -34,7 +34,9 @@ def check_parts(plugin: str) -> int:
                 click.echo(f"  {'broken' if found.fault else 'holds '}  {found.promise}")
                 if found.fault:
                     broken += 1
-                    click.echo(f"          {found.place + ': ' if found.place else ''}{found.fault}")
+                    fault = f"{found.place + ': ' if found.place else ''}{found.fault}"
+                    click.echo(f"          {'as above' if fault == told else fault}")
+                    told = fault
         click.echo()
     click.echo(f"{broken} broken" if broken else "All promises are kept.")
     return 1 if broken else 0

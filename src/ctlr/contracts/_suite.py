@@ -68,6 +68,8 @@ def check_part(what: str, name: str, folder: Path) -> Iterator[Finding]:
         else:
             found = Finding(promised(promise))
         yield found
+        if found.fault and promise is data.there_is_an_example:
+            return  # all others need it
 
 
 def _tried(words: str, attempt: Callable[[], None], place: str, home: str) -> Finding:
