@@ -275,8 +275,8 @@ def cohort(out: Path, subjects: int, seed: int, spacing: float, workers: int | N
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--kind", type=click.Choice(["cohort", "bids", "images"]), default="bids", show_default=True,
-              help="What the images come from.")  # fmt: skip
+@click.option("--kind", default="bids", show_default=True,
+              help="What the images come from: `bids`, `images`, `cohort`, or a kind of yours.")  # fmt: skip
 def init(file: Path, kind: str) -> None:
     """Write a commented benchmark file to start from."""
     from ctlr.config import template

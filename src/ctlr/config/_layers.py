@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctlr.config._document import KeyPath
-from ctlr.specs import ENCODERS, LayerRole, layer_label
+from ctlr.specs import ENCODERS, METHODS, LayerRole, layer_label
 
 __all__ = ["LAYER_TRANSFER", "layer_faults", "layer_methods"]
 
@@ -50,10 +50,10 @@ def layer_methods(
     roles = [
         LayerRole(origin, n, moving) for origin in ("A", "B") for moving in (False, True) for n in range(1, depth + 1)
     ]
+    methods = {kind.layer_origin: name for name, kind in METHODS.items() if kind.layer_origin}
     for role in roles:
         decided = _DECIDED | {"n_copied": role.n_blocks, "n_frozen": 0 if role.moving else role.n_blocks}
-        method = "supervised" if role.origin == "A" else "selffer"
-        yield layer_label(role), {**entry, "method": method, "finetune": {**shared, **decided}}
+        yield layer_label(role), {**entry, "method": methods[role.origin], "finetune": {**shared, **decided}}
 
 
 def _name(key: str, encoder: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ class SelfferSpec(LabelledPretraining):
     method: Literal["selffer"] = "selffer"
     pretrain: FitSpec = FitSpec()
     """Of the first network, on the study's own labelled training subjects."""
+    layer_origin: ClassVar[Literal["A", "B", ""]] = "B"
     control: ClassVar[str] = "a selffer is the control of another method at equal options, so it is not searched"
 
     @property

@@ -33,6 +33,8 @@ class SupervisedSpec(LabelledPretraining):
 
     method: Literal["supervised"] = "supervised"
     pretrain: FitSpec = FitSpec()
+    leaves_head: ClassVar[bool] = True
+    layer_origin: ClassVar[Literal["A", "B", ""]] = "A"
 
     @property
     def pretraining(self) -> Pretraining:

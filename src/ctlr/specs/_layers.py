@@ -38,8 +38,7 @@ def layer_label(role: LayerRole) -> str:
 def layer_role(method: MethodSpec) -> LayerRole | None:
     """The place of a method whose label and options both say so; None for any other."""
     n_copied, n_frozen = method.finetune.n_copied, method.finetune.n_frozen
-    learned = method.pretraining.labels if method.pretraining else None
-    if n_copied is None or n_frozen not in (0, n_copied) or learned is None:
+    if n_copied is None or n_frozen not in (0, n_copied) or not method.layer_origin:
         return None
-    role = LayerRole("A" if learned == "source" else "B", n_copied, n_frozen == 0)
+    role = LayerRole(method.layer_origin, n_copied, n_frozen == 0)
     return role if method.label == layer_label(role) else None

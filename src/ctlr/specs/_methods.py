@@ -188,6 +188,11 @@ class MethodSpec(Value):
     """Options that it cannot do without, as one would write them to try it out."""
     task_kinds: ClassVar[tuple[str, ...]] = ("classification", "regression")
     """Kinds of target tasks that it can learn."""
+    leaves_head: ClassVar[bool] = False
+    """Whether its pretraining leaves a head of the source's task: features and predictions of the target's images are
+    scored then, and its gains are what such scores are held against."""
+    layer_origin: ClassVar[Literal["A", "B", ""]] = ""
+    """Whose blocks it gives to a layer transfer: those of a network that learned the source (A), or the target (B)."""
     needs_views: ClassVar[bool] = False
     """Whether its pretraining contrasts random views, and learns nothing without them."""
     reads_pool_while_finetuning: ClassVar[bool] = False

@@ -103,8 +103,8 @@ def transfers_to_score(studies: Iterable[Study]) -> tuple[TransferSpec, ...]:
     for study in sorted(transferring, key=lambda study: (-study.n_train, study.seed)):
         spec = _of(study)
         pairs.setdefault((spec.source.identity(), spec.target.identity()), spec)
-        needed = PretrainSpec.of(study) if study.method.pretrains else None
-        if needed is not None and needed.learns.labels == "source":
+        needed = PretrainSpec.of(study) if study.method.leaves_head else None
+        if needed is not None:
             pretrained.setdefault(needed.identity(), spec.model_copy(update={"pretraining": needed}))
     return (*pairs.values(), *pretrained.values()) if len(pairs) > 1 else ()
 

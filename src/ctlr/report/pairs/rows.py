@@ -13,7 +13,7 @@ from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import GainRow, Rows
 from ctlr.report.pairs.foretelling import LeftOut, RankCorrelation, leave_one_out, rank_correlation
 from ctlr.report.statistics.estimates import holm
-from ctlr.specs import METRICS, TRANSFER_SCORES, DataTask, TransferScores
+from ctlr.specs import METHODS, METRICS, TRANSFER_SCORES, DataTask, TransferScores
 
 __all__ = [
     "Computed",
@@ -28,8 +28,6 @@ __all__ = [
     "races",
 ]
 
-_SCORED = "supervised"
-"""Features and predictions are scored of supervised pretrainings, so their gains are what scores are held against."""
 _WITH_UNIT = ("mae", "rmse")
 
 
@@ -156,7 +154,7 @@ def races(gains: Sequence[PairGain], transfers: Sequence[TransferScores]) -> lis
     for each in gains:
         task = each.contest.task
         target = each.pair[1] if task.headline in _WITH_UNIT else ""
-        if each.kind == _SCORED:
+        if METHODS[each.kind].leaves_head:
             key = (each.contest.encoder.label, task.headline, target, each.row.n_train)
             groups.setdefault(key, []).append(each)
     found = []
