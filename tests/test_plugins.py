@@ -16,7 +16,15 @@ from tiny_bench import TINY
 
 from ctlr.cluster.request import request_of
 from ctlr.cluster.submission import submitted
-from ctlr.config import BenchmarkConfig, load, plugins_of, public_dump, resolved_yaml
+from ctlr.config import (
+    BenchmarkConfig,
+    json_schema,
+    load,
+    plugins_of,
+    public_dump,
+    resolved_yaml,
+    schema_parts,
+)
 from ctlr.errors import ConfigError
 from ctlr.outcome.provenance import environment
 from ctlr.plan import make_plan
@@ -179,6 +187,17 @@ def test_the_check_and_provenance_say_who_brings_what_in_which_version(file: Pat
 def test_a_file_that_brings_nothing_to_the_benchmark_is_named_as_such(file: Path) -> None:
     file.write_text(TINY.replace("name: tiny", "name: own\nplugins: [my_parts.py]"))
     assert "nothing of it is used" in call("check", file.name, folder=file.parent).out
+
+
+def test_the_schema_has_its_options_and_a_class_may_be_called_as_a_built_in_one(file: Path) -> None:
+    (file.parent / "my_parts.py").write_text(PARTS.replace("AlignSpec", "SimCLRSpec"))
+    load(file)
+    schema = json_schema()
+    names = schema_parts(schema)
+    assert names["method", "align"] != names["method", "simclr"]
+    assert {"weight", "pool", "pretrain"} <= set(schema["$defs"][names["method", "align"]]["properties"])
+    assert not any("plugin" in part["properties"] for part in schema["$defs"].values())
+    assert "half_cnn" in schema["$defs"]["EncoderSpec"]["properties"]["name"]["enum"]
 
 
 # ---------------------------------------------------------------- runs

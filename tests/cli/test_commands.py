@@ -18,8 +18,8 @@ from ctlr import __version__
 from ctlr.cli.app import cli
 
 COMMANDS = (
-    "cancel", "check", "cohort", "completion", "distance", "doctor", "init", "logs", "lr-find", "plan", "report",
-    "resume", "run", "schema", "status", "submit", "suggest", "trial", "tune",
+    "cancel", "check", "cohort", "completion", "distance", "doctor", "explain", "init", "logs", "lr-find", "plan",
+    "plugins", "report", "resume", "run", "schema", "status", "submit", "suggest", "trial", "tune",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}
