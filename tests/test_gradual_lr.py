@@ -63,7 +63,7 @@ def test_every_pair_has_its_two_rates_with_five_ratios_and_three_seeds(config: B
 def test_the_plan_counts_what_its_opening_says(config: BenchmarkConfig) -> None:
     plan = make_plan(config)
     assert (len(plan.studies), len(plan.pretrainings)) == (150, 12)
-    assert {data.name: data.subjects for data in config.datasets.values()} == {
+    assert {data.name: data.known_subjects for data in config.datasets.values()} == {
         "letters-1": 11200, "photos-1": 12000, "letters-2": 7400, "photos-2": 7400,
     }  # fmt: skip
 

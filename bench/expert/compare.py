@@ -25,7 +25,7 @@ from ctlr.data.development import open_development, open_source
 from ctlr.data.preprocess import preprocess
 from ctlr.data.splits import rows_of
 from ctlr.plan import make_plan
-from ctlr.report.statistics import holm
+from ctlr.report.statistics.estimates import holm
 from ctlr.specs import DataTask, StoredArrays, Study, StudyResult
 from ctlr.steps.assembly import seed_for
 from ctlr.steps.keys import study_key
