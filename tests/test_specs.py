@@ -145,7 +145,8 @@ def test_each_kind_is_read_back_as_itself(table: dict[str, type[Value]], union: 
     needed = {"root": "somewhere", "set": "cifar10"}
     for name, kind in table.items():
         options = {field: needed[field] for field in needed if field in kind.model_fields}
-        value = kind.model_validate_json(json.dumps(options | (dict(METHODS[name].example) if table is METHODS else {})))
+        example = METHODS[name].example if table is METHODS else {}
+        value = kind.model_validate_json(json.dumps(options | dict(example)))
         assert type(adapter.validate_json(adapter.dump_json(value))) is kind
 
 
