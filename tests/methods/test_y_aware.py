@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ctlr.methods.losses import nt_xent
-from ctlr.methods.y_aware import kernel, y_aware_nt_xent
+from ctlr.methods.losses import nt_xent, y_aware_nt_xent
+from ctlr.methods.y_aware import kernel
 
 
 def test_labels_a_sigma_apart_are_alike_by_the_root_of_1_over_e() -> None:

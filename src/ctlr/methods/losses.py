@@ -9,7 +9,7 @@ from ctlr.methods.lazily import F, torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["TaskLoss", "divergence", "nt_xent"]
+__all__ = ["TaskLoss", "divergence", "nt_xent", "y_aware_nt_xent"]
 
 
 def nt_xent(views: Tensor, temperature: float) -> Tensor:
@@ -28,6 +28,23 @@ def nt_xent(views: Tensor, temperature: float) -> Tensor:
     similarity = similarity.masked_fill(torch.eye(2 * pairs, dtype=torch.bool, device=views.device), -1e9)
     partner = torch.arange(2 * pairs, device=views.device).roll(pairs)
     return F.cross_entropy(similarity, partner)
+
+
+def y_aware_nt_xent(views: Tensor, likeness: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of the softmax over all other views against normalised likeness (Dufumier et al. 2021, eq. 2).
+
+    Args:
+        views: (2B, D) unit rows; rows i and i + B show the same image.
+        likeness: (B, B) of the images.
+        temperature: Divides the cosine; > 0.
+
+    Returns:
+        Scalar mean, in nats; with the identity as likeness it is NT-Xent.
+    """
+    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
+    logits = (views @ views.T / temperature).masked_fill(itself, -1e9)
+    weights = likeness.repeat(2, 2).masked_fill(itself, 0.0)
+    return -(weights / weights.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
 
 
 class TaskLoss:

@@ -10,12 +10,13 @@ from pydantic import Field
 from ctlr.methods.base import Batch, Objective, Parts, random_views
 from ctlr.methods.contrast import ContrastSpec
 from ctlr.methods.lazily import F, torch
+from ctlr.methods.losses import y_aware_nt_xent
 from ctlr.specs import FitSpec, ViewsSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["YAware", "YAwareSpec", "kernel", "y_aware_nt_xent"]
+__all__ = ["YAware", "YAwareSpec", "kernel"]
 
 
 class YAwareSpec(ContrastSpec):
@@ -52,26 +53,24 @@ class YAware(Objective):
         self.encoder = parts.encoder
         self.projection = parts.projection(spec.projection)
         self.spec = spec
-        labelled = parts.pool_with_source_labels(spec.pool)
-        self.rows = {"pool": labelled.rows if labelled else parts.pool(spec.pool)}
+        known = parts.pool_with_source_labels(spec.pool)
+        self.rows = {"pool": known.rows if known else parts.pool(spec.pool)}
 
     def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Loss of the pool's batch."""
         batch = batches["pool"]
         features = self.encoder(random_views(torch.cat([batch.images] * 2), self.spec.pretrain.views, rng))
         labels = torch.full((len(batch.images),), torch.nan) if batch.target is None else batch.target
+        like = kernel(labels.to(features.device), self.spec.sigma)
         with torch.autocast(batch.images.device.type, enabled=False):
             views = F.normalize(self.projection(features.float()), dim=1)
-            return y_aware_nt_xent(views, kernel(labels.to(views.device), self.spec.sigma), self.spec.temperature)
+            return y_aware_nt_xent(views, like, self.spec.temperature)
 
 
 def kernel(labels: Tensor, sigma: float) -> Tensor:
-    """(B, B) likeness of labels in 0..1, of each to itself 1, of an unknown one to others 0.
+    """(B, B) likeness in 0..1, of each to itself 1, of an unknown one to others 0; `sigma` in standard deviations.
 
-    Args:
-        labels: (B,) float standardised, NaN where unknown: exp(-(a - b)^2 / 2 sigma^2); or int64 codes, -1 where
-            unknown: equal or not.
-        sigma: In standard deviations.
+    Of (B,) float labels, NaN where unknown, exp(-(a - b)^2 / 2 sigma^2); of int64 codes, -1 where unknown, equal or not.
     """
     first, second = labels[:, None], labels[None]
     if labels.is_floating_point():
@@ -79,20 +78,3 @@ def kernel(labels: Tensor, sigma: float) -> Tensor:
     else:
         like = ((first == second) & (first >= 0)).float()
     return like.fill_diagonal_(1.0)
-
-
-def y_aware_nt_xent(views: Tensor, likeness: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of the softmax over all other views against normalised likeness (Dufumier et al. 2021, eq. 2).
-
-    Args:
-        views: (2B, D) unit rows; rows i and i + B show the same image.
-        likeness: (B, B) of the images.
-        temperature: Divides the cosine; > 0.
-
-    Returns:
-        Scalar mean, in nats; with the identity as likeness it is NT-Xent.
-    """
-    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
-    logits = (views @ views.T / temperature).masked_fill(itself, -1e9)
-    weights = likeness.repeat(2, 2).masked_fill(itself, 0.0)
-    return -(weights / weights.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
