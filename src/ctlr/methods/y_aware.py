@@ -70,7 +70,7 @@ class YAware(Objective):
 def kernel(labels: Tensor, sigma: float) -> Tensor:
     """(B, B) likeness in 0..1, of each to itself 1, of an unknown one to others 0; `sigma` in standard deviations.
 
-    Of (B,) float labels, NaN where unknown, exp(-(a - b)^2 / 2 sigma^2); of int64 codes, -1 where unknown, equal or not.
+    Of (B,) floats, NaN where unknown, exp(-(a - b)^2 / 2 sigma^2); of int64 codes, -1 where unknown, equal or not.
     """
     first, second = labels[:, None], labels[None]
     if labels.is_floating_point():
