@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Batch, Objective, Parts, random_views
-from ctlr.methods.contrast import ContrastSpec
+from ctlr.methods.base import Batch, Parts
+from ctlr.methods.contrast import Contrast, ContrastSpec
 from ctlr.methods.lazily import torch
 from ctlr.specs import FitSpec, ViewsSpec
 
@@ -35,24 +35,19 @@ class BarlowTwinsSpec(ContrastSpec):
         return BarlowTwins(self, parts)
 
 
-class BarlowTwins(Objective):
+class BarlowTwins(Contrast):
     """Distance of the views' cross-correlation matrix from the identity."""
 
-    streams = ("pool",)
-
     def __init__(self, spec: BarlowTwinsSpec, parts: Parts) -> None:
-        self.encoder = parts.encoder
-        self.projection = parts.projection(spec.projection)
+        super().__init__(spec, parts)
         self.redundancy = spec.redundancy
-        self.views = spec.pretrain.views
-        self.rows = {"pool": parts.pool(spec.pool)}
 
     def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Loss of the pool's batch."""
         images = batches["pool"].images
-        features = self.encoder(random_views(torch.cat([images, images]), self.views, rng))
+        projected = self.projected(images, rng)
         with torch.autocast(images.device.type, enabled=False):
-            first, second = self.projection(features.float()).chunk(2)
+            first, second = projected.chunk(2)
             return redundancy_loss(first, second, self.redundancy)
 
 

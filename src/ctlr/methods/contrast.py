@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+from ctlr.methods.base import Objective, Parts, random_views
+from ctlr.methods.lazily import torch
 from ctlr.specs import MethodSpec, Pretraining
 
-__all__ = ["ContrastSpec", "UnlabelledPretraining"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Contrast", "ContrastSpec", "UnlabelledPretraining"]
 
 
 class UnlabelledPretraining(MethodSpec):
@@ -40,3 +45,24 @@ class ContrastSpec(UnlabelledPretraining):
     """Learn from random views of unlabelled images, then finetune."""
 
     needs_views: ClassVar[bool] = True
+    if TYPE_CHECKING:
+        projection: int
+
+
+class Contrast(Objective):
+    """Two views of each image of the pool, behind a projection head that is thrown away afterwards."""
+
+    streams = ("pool",)
+
+    def __init__(self, spec: ContrastSpec, parts: Parts) -> None:
+        self.encoder = parts.encoder
+        self.projection = parts.projection(spec.projection)
+        self.views = spec.views_by_stage["pretrain"]
+        self.rows = {"pool": parts.pool(spec.pool)}
+
+    def projected(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """(B, C, *S) -> (2B, D) float32; rows i and i + B show the same image."""
+        features = self.encoder(random_views(torch.cat([images, images]), self.views, rng))
+        with torch.autocast(images.device.type, enabled=False):
+            projected: Tensor = self.projection(features.float())
+        return projected

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Batch, Objective, Parts, random_views
-from ctlr.methods.contrast import ContrastSpec
+from ctlr.methods.base import Batch, Parts
+from ctlr.methods.contrast import Contrast, ContrastSpec
 from ctlr.methods.lazily import F, torch
 from ctlr.methods.losses import nt_xent
 from ctlr.specs import FitSpec, ViewsSpec
@@ -40,25 +40,16 @@ class SimCLRSpec(ContrastSpec):
         return SimCLR(self, parts)
 
 
-class SimCLR(Objective):
-    """Contrast two views of each unlabelled image with all other views of the batch.
-
-    The projection head that the loss is computed behind is thrown away afterwards.
-    """
-
-    streams = ("pool",)
+class SimCLR(Contrast):
+    """Contrast two views of each unlabelled image with all other views of the batch."""
 
     def __init__(self, spec: SimCLRSpec, parts: Parts) -> None:
-        self.encoder = parts.encoder
-        self.projection = parts.projection(spec.projection)
+        super().__init__(spec, parts)
         self.temperature = spec.temperature
-        self.views = spec.pretrain.views
-        self.rows = {"pool": parts.pool(spec.pool)}
 
     def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """NT-Xent of the pool's batch."""
         images = batches["pool"].images
-        both = random_views(torch.cat([images, images]), self.views, rng)
-        features = self.encoder(both)
+        projected = self.projected(images, rng)
         with torch.autocast(images.device.type, enabled=False):
-            return nt_xent(F.normalize(self.projection(features.float()), dim=1), self.temperature)
+            return nt_xent(F.normalize(projected, dim=1), self.temperature)

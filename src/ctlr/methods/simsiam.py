@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Batch, Objective, Parts, random_views
-from ctlr.methods.contrast import ContrastSpec
+from ctlr.methods.base import Batch, Parts
+from ctlr.methods.contrast import Contrast, ContrastSpec
 from ctlr.methods.lazily import F, torch
 from ctlr.specs import FitSpec, ViewsSpec
 
@@ -33,23 +33,17 @@ class SimSiamSpec(ContrastSpec):
         return SimSiam(self, parts)
 
 
-class SimSiam(Objective):
+class SimSiam(Contrast):
     """Negative cosine between a prediction and the other view's projection, which no gradient flows into."""
 
-    streams = ("pool",)
-
     def __init__(self, spec: SimSiamSpec, parts: Parts) -> None:
-        self.encoder = parts.encoder
-        self.projection = parts.projection(spec.projection)
+        super().__init__(spec, parts)
         self.predictor = parts.projection(spec.projection, "predictor", inputs=spec.projection)
-        self.views = spec.pretrain.views
-        self.rows = {"pool": parts.pool(spec.pool)}
 
     def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Mean of both directions, in -1..1 (eq. 2 and 4)."""
         images = batches["pool"].images
-        features = self.encoder(random_views(torch.cat([images, images]), self.views, rng))
+        projected = self.projected(images, rng)
         with torch.autocast(images.device.type, enabled=False):
-            projected = self.projection(features.float())
             predicted = self.predictor(projected)
             return -F.cosine_similarity(predicted, projected.detach().roll(len(images), 0), dim=1).mean()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Batch, Objective, Parts, random_views
-from ctlr.methods.contrast import ContrastSpec
+from ctlr.methods.base import Batch, Parts
+from ctlr.methods.contrast import Contrast, ContrastSpec
 from ctlr.methods.lazily import F, torch
 from ctlr.specs import FitSpec, ViewsSpec
 
@@ -39,23 +39,19 @@ class VICRegSpec(ContrastSpec):
         return VICReg(self, parts)
 
 
-class VICReg(Objective):
+class VICReg(Contrast):
     """Weighted sum of three terms (the paper's eq. 6)."""
 
-    streams = ("pool",)
-
     def __init__(self, spec: VICRegSpec, parts: Parts) -> None:
-        self.encoder = parts.encoder
-        self.projection = parts.projection(spec.projection)
+        super().__init__(spec, parts)
         self.spec = spec
-        self.rows = {"pool": parts.pool(spec.pool)}
 
     def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Loss of the pool's batch."""
         images = batches["pool"].images
-        features = self.encoder(random_views(torch.cat([images, images]), self.spec.pretrain.views, rng))
+        projected = self.projected(images, rng)
         with torch.autocast(images.device.type, enabled=False):
-            first, second = self.projection(features.float()).chunk(2)
+            first, second = projected.chunk(2)
             total = self.spec.invariance_weight * F.mse_loss(first, second)
             total = total + self.spec.variance_weight * (variance(first) + variance(second))
             return total + self.spec.covariance_weight * (covariance(first) + covariance(second))
