@@ -60,7 +60,7 @@ def _row(name: str, work: Callable[[], float], limit: float) -> Iterator[dict[st
 def _start(needed: str) -> float:
     """Median seconds from the process's start to the first line of work."""
     executor = "import kfp.dsl.executor_main; " if importlib.util.find_spec("kfp") else ""
-    code = f"{executor}import ctlr.cluster.steps, ctlr.cluster.artefacts{needed}"
+    code = f"{executor}import ctlr.cluster.workers, ctlr.cluster.artefacts{needed}"
     return statistics.median(_seconds_of([sys.executable, "-c", code]) for _ in range(REPEATS))
 
 
@@ -71,10 +71,11 @@ def _seconds_of(words: list[str]) -> float:
 
 
 def _plan() -> float:
-    """Median seconds of the plan task's work."""
+    """Median seconds until a task has placed a benchmark in the workspace and laid it out."""
     from ctlr.cluster.request import request_of
-    from ctlr.cluster.steps import plan_benchmark
+    from ctlr.cluster.submission import submitted
     from ctlr.config import load
+    from ctlr.workspace import Workspace
 
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
@@ -83,6 +84,6 @@ def _plan() -> float:
         request = request_of(load(file))
         for number in range(REPEATS):
             began = time.perf_counter()
-            plan_benchmark(f"{folder}/{number}", request.arguments["benchmark"], {})
+            submitted("thousand", request.arguments["benchmark"], {}, Workspace(f"{folder}/{number}"))
             seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)

@@ -1,7 +1,7 @@
-"""Score a study on its test set."""
+"""Give every study's scores."""
 
 from kfp import dsl
-from kfp.dsl import ClassificationMetrics, Input, Metrics, Model, Output
+from kfp.dsl import Dataset, Markdown, Metrics, Output
 
 from components import IMAGE
 
@@ -10,14 +10,15 @@ from components import IMAGE
 def evaluate(
     workspace: str,
     submission: str,
-    study: str,
-    device: str,
+    run: str,
+    studies: Output[Dataset],
+    scores: Output[Markdown],
     metrics: Output[Metrics],
-    confusion: Output[ClassificationMetrics],
-    model: Input[Model] = None,
 ):
-    """Open the test set, the only step that does."""
-    from ctlr.cluster.artefacts import log_scores
-    from ctlr.cluster.steps import evaluate_study
+    """Do what was lost on the way; then list all studies with their scores and models in one table."""
+    from ctlr.cluster.artefacts import log_numbers, log_studies
+    from ctlr.cluster.workers import evaluate_benchmark
 
-    log_scores(metrics, confusion, evaluate_study(workspace, submission, study, device=device), workspace)
+    facts, results = evaluate_benchmark(workspace, submission, run)
+    log_studies(studies, scores, results, workspace)
+    log_numbers(metrics, facts)

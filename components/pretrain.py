@@ -1,24 +1,15 @@
-"""Pretrain an encoder."""
+"""Pretrain the encoders that searches start from."""
 
 from kfp import dsl
-from kfp.dsl import Metrics, Model, Output
+from kfp.dsl import Metrics, Output
 
 from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def pretrain(
-    workspace: str,
-    submission: str,
-    pretraining: str,
-    device: str,
-    encoder: Output[Model],
-    metrics: Output[Metrics],
-):
-    """Train the encoder that several studies begin from."""
-    from ctlr.cluster.artefacts import describe, log_numbers
-    from ctlr.cluster.steps import pretrain_encoder
+def pretrain(workspace: str, submission: str, run: str, did: Output[Metrics]):
+    """Claim one pretraining after the other until none is left."""
+    from ctlr.cluster.artefacts import log_numbers
+    from ctlr.cluster.workers import work
 
-    facts = pretrain_encoder(workspace, submission, pretraining, device=device)
-    describe(encoder, facts)
-    log_numbers(metrics, facts)
+    log_numbers(did, work(workspace, submission, run, "pretrain"))

@@ -1,25 +1,15 @@
-"""Search a method's options."""
+"""Search methods' options."""
 
 from kfp import dsl
-from kfp.dsl import Markdown, Metrics, Output
+from kfp.dsl import Metrics, Output
 
 from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def tune(
-    workspace: str,
-    submission: str,
-    searches: str,
-    platform: str,
-    found: Output[Markdown],
-    metrics: Output[Metrics],
-):
-    """Run the searches that share a pretraining, as Katib Experiments or in this pod."""
-    from ctlr.cluster.artefacts import log_numbers, tabulate
-    from ctlr.cluster.tuning import tune_searches
-    from ctlr.specs import PlatformSpec
+def tune(workspace: str, submission: str, run: str, did: Output[Metrics]):
+    """Claim one search after the other until none is left: as Katib Experiments, or in this pod."""
+    from ctlr.cluster.artefacts import log_numbers
+    from ctlr.cluster.workers import work
 
-    facts = tune_searches(workspace, submission, searches, platform=PlatformSpec.model_validate_json(platform))
-    tabulate(found, facts)
-    log_numbers(metrics, facts)
+    log_numbers(did, work(workspace, submission, run, "tune"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from clinic import CLINIC, PEOPLE, write_clinic
 
+from ctlr.claims import time_there
 from ctlr.config import load
 from ctlr.engine import (
     check_device,
@@ -17,7 +18,7 @@ from ctlr.engine import (
     known_rates,
     note_rates,
     preprocess_all,
-    run_studies,
+    run_jobs_left,
 )
 from ctlr.errors import ConfigError, DataError, LeakageError, WorkspaceError
 from ctlr.plan import Plan, make_plan
@@ -178,7 +179,10 @@ def broken(clinic: Clinic) -> Clinic:
 def run(clinic: Clinic) -> list[Event]:
     events: list[Event] = []
     jobs = jobs_left(clinic.plan, clinic.arrays, clinic.workspace)
-    run_studies(jobs, clinic.plan, clinic.arrays, clinic.workspace, workers=1, device="cpu", on_event=events.append)
+    run_jobs_left(
+        jobs, clinic.arrays, clinic.workspace, workers=1, device="cpu", since=time_there(clinic.workspace.root),
+        on_event=events.append,
+    )  # fmt: skip
     return events
 
 
@@ -211,7 +215,7 @@ def test_damaged_arrays_stop_the_run_and_say_what_to_remove(broken: Clinic) -> N
 
 
 def test_nothing_to_do_starts_no_worker(clinic: Clinic) -> None:
-    run_studies([], clinic.plan, clinic.arrays, clinic.workspace, workers=1, device="cpu", on_event=lambda event: None)
+    run_jobs_left([], clinic.arrays, clinic.workspace, workers=1, device="cpu", since=0, on_event=lambda event: None)
     assert not (clinic.workspace.root / "failed").exists()
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from own_parts import FILE, PARTS
 from terminal import call, ctlr
-from tiny_bench import TINY
+from tiny_bench import TINY, search_of
 
 from ctlr.cluster.request import request_of
 from ctlr.cluster.submission import submitted
@@ -27,77 +28,10 @@ from ctlr.config import (
 )
 from ctlr.errors import ConfigError
 from ctlr.outcome.provenance import environment
+from ctlr.outcome.remembered import last_run
 from ctlr.plan import make_plan
 from ctlr.specs import DATASETS, ENCODERS, METHODS, PLUGINS, AnyMethod, MethodSpec, Study
 from ctlr.workspace import Workspace
-
-PARTS = '''\
-"""Parts of one's own."""
-
-from __future__ import annotations
-
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
-
-from ctlr.methods.base import Objective, random_views
-from ctlr.methods.contrast import ContrastSpec
-from ctlr.methods.lazily import F, torch
-from ctlr.specs import CohortSpec, EncoderPart, FitSpec, ViewsSpec
-
-
-class AlignSpec(ContrastSpec):
-    """Pull two views of an image together and push the batch apart (Wang & Isola 2020), then finetune."""
-
-    method: Literal["align"] = "align"
-    pretrain: FitSpec = FitSpec(batch_size=32, views=ViewsSpec())
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Of uniformity."""
-    pool: Literal["source", "target", "both"] = "both"
-    """Whose images."""
-
-    def pretrain_objective(self, parts):
-        return Align(self, parts)
-
-
-class Align(Objective):
-    streams = ("pool",)
-
-    def __init__(self, spec, parts):
-        self.encoder, self.projection, self.spec = parts.encoder, parts.projection(32), spec
-        self.rows = {"pool": parts.pool(spec.pool)}
-
-    def __call__(self, batches, rng):
-        images = batches["pool"].images
-        both = random_views(torch.cat([images, images]), self.spec.pretrain.views, rng)
-        rows = F.normalize(self.projection(self.encoder(both).float()), dim=1)
-        first, second = rows.chunk(2)
-        apart = torch.pdist(rows).square().mul(-2).exp().mean().log()
-        return (first - second).square().sum(1).mean() + self.spec.weight * apart
-
-
-def _build(*, channels, ndim, width):
-    from ctlr.encoders.small_cnn import small_cnn
-
-    return small_cnn(channels=channels, ndim=ndim, width=width / 2)
-
-
-ENCODERS = {"half_cnn": EncoderPart(about="half of the small CNN", build=_build, blocks=4)}
-
-
-class GrownSpec(CohortSpec):
-    """The synthetic cohort under another name."""
-
-    kind: Literal["grown"] = "grown"
-'''
-
-FILE = (
-    TINY.replace("name: tiny", "name: own\nplugins: [my_parts.py]")
-    .replace("kind: cohort", "kind: grown")
-    .replace("encoders: {small_cnn: {}}", "encoders: {half_cnn: {}}")
-    .replace("simclr: {}, vat: {}", "align: {pretrain: {batch_size: 8}}")
-    .replace("[6, 10]", "[6]")
-)
 
 
 @pytest.fixture(autouse=True)
@@ -243,15 +177,29 @@ def test_a_file_travels_with_a_submission(file: Path, tmp_path: Path, monkeypatc
     for name in ("my_parts.py", "own.yaml"):
         (tmp_path / name).unlink()
     monkeypatch.setenv(PLUGINS, "")  # a pod of its own
-    arrived = submitted(request.arguments["benchmark"], request.arguments["manifests"], Workspace(tmp_path / "volume"))
+    sent = (request.arguments[key] for key in ("submission", "benchmark", "manifests"))
+    arrived = submitted(*sent, Workspace(tmp_path / "volume"))
     assert [study.identity() for study in arrived.plan.studies] == [s.identity() for s in make_plan(config).studies]
     assert arrived.config.identity() == config.identity()
 
 
-def test_one_study_alone_is_not_submitted_with_files(file: Path) -> None:
+def test_files_travel_with_one_study_alone(file: Path) -> None:
     config = load(file)
-    with pytest.raises(ConfigError, match="travel with a whole benchmark alone"):
-        request_of(config, study=study_of(config, "align").id)
+    request = request_of(config, study=study_of(config, "align").id)
+    assert request.arguments["manifests"] == {"my_parts.py": PARTS}
+
+
+def test_its_options_are_tuned_like_all_others(file: Path) -> None:
+    folder = file.parent
+    (folder / "weight.yaml").write_text(search_of("weight", "0.5", "2"))
+    (folder / "rate.yaml").write_text(search_of("lr"))
+    tuning = "{experiments: {scratch: rate.yaml, supervised: rate.yaml, align: weight.yaml}, trials: 2, order: joint}"
+    file.write_text(FILE + f"tuning: {tuning}\n")
+    done = call("run", "own.yaml", "--workers", "2", folder=folder)
+    assert done.code == 0, done.err
+    (found,) = [each for each in last_run(folder / "workspace").searches if each.study.method.label == "align"]
+    assert 0.5 <= float(found.assignments["weight"]) <= 2
+    assert [trial.status for stage in found.stages for trial in stage.trials] == ["Succeeded"] * 2
 
 
 # ---------------------------------------------------------------- what breaks them

@@ -93,3 +93,37 @@ def test_values_cross_as_json_alone(run) -> None:
     text = json.dumps({"ä": [1, None]})
     outcomes, _ = run(Job("a", "echo", text))
     assert outcomes["a"].answer == text
+
+
+def test_what_other_runs_have_done_or_are_at_is_left_to_them(tmp_path: Path) -> None:
+    """The need of `after` is taken at first, then done elsewhere: in one look, after `after` was passed over."""
+    looks: list[str] = []
+
+    def elsewhere(job: Job) -> Outcome | None:
+        looks.append(job.id)
+        done = job.id == "failed" or (job.id == "slow" and looks.count("slow") > 2)
+        return (Outcome(reason="nan") if job.id == "failed" else Outcome(answer="theirs")) if done else None
+
+    jobs = (
+        Job("after", "echo", "ours", needs=("slow",)), Job("slow", "echo", "", cost=0),
+        Job("failed", "echo", ""), Job("doomed", "echo", "", needs=("failed",)), Job("free", "echo", "ours"),
+    )  # fmt: skip
+    events: list[Event] = []
+    outcomes = run_jobs(
+        jobs, start=start, arguments=(), workers=1, log=tmp_path, on_event=events.append, elsewhere=elsewhere,
+        taken=lambda job: job.id == "slow",
+    )  # fmt: skip
+    assert {name: outcome.answer or outcome.reason for name, outcome in outcomes.items()} == {
+        "after": "ours", "slow": "theirs", "failed": "nan", "doomed": "echo failed: nan", "free": "ours",
+    }  # fmt: skip
+    assert [event.job.id for event in events if event.state == "started"] == ["free", "after"]
+
+
+def test_a_job_that_another_run_was_quicker_to_take_is_looked_at_again(tmp_path: Path) -> None:
+    events: list[Event] = []
+    outcomes = run_jobs(
+        [Job("a", "taken once", str(tmp_path / "mark"))], start=start, arguments=(), workers=1, log=tmp_path,
+        on_event=events.append, taken=lambda job: False,
+    )  # fmt: skip
+    assert outcomes["a"].answer == "at last"
+    assert [event.state for event in events] == ["started", "taken", "started", "finished"]

@@ -74,8 +74,9 @@ def search(
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> list[SearchResult]:  # fmt: skip
     return run_searches(
-        config, plan, bench.arrays, workspace or bench.workspace, workers=workers, device="cpu", on_event=on_event
-    )
+        config, plan, bench.arrays, workspace or bench.workspace, workers=workers, device="cpu", since=0,
+        on_event=on_event,
+    )  # fmt: skip
 
 
 def outcomes(searches: Sequence[SearchResult]) -> list[object]:

@@ -423,6 +423,27 @@ def test_a_server_records_like_the_workspace(
     assert {path.name for path in tmp_path.iterdir()} == {"workspace.json"}
 
 
+def test_a_run_that_was_begun_for_us_is_the_one_above_ours(
+    server: str, store: Store, tmp_path: Path, config: BenchmarkConfig, studies: list[Study], folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Kubeflow's plug-in for MLflow begins a run a task and says which in MLFLOW_RUN_ID."""
+    client = store.mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+    experiment = client.create_experiment("pipelines")
+    above = client.create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", above)
+    for _ in range(2):  # the second one finds what the first has recorded
+        tracker = MlflowTracker(server, Workspace(tmp_path))
+        ours = begin(tracker, config)
+        log(tracker, result_of(studies[0]), folder)
+        tracker.finish("finished")
+    runs = {run.info.run_id: run for run in client.search_runs([experiment])}
+    assert len(runs) == 3
+    assert runs[ours].data.tags["mlflow.parentRunId"] == above
+    (study,) = [run for name, run in runs.items() if name not in (above, ours)]
+    assert study.data.tags["mlflow.parentRunId"] == ours
+
+
 def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path, config: BenchmarkConfig) -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         port = server.server_port

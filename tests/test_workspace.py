@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctlr.durable import LIST
-from ctlr.errors import WorkspaceError
+from ctlr.errors import TakenOver, WorkspaceError
 from ctlr.workspace import FORMAT, Workspace, disk_faults_named, write_aside
 
 
@@ -120,11 +121,67 @@ def test_a_step_that_does_not_resume_starts_empty(workspace: Workspace) -> None:
         assert list(folder.iterdir()) == []
 
 
-def test_a_result_made_again_replaces_the_one_before(workspace: Workspace) -> None:
-    for text in ("old", "new"):
+def test_a_result_that_is_there_stays_when_a_late_one_comes(workspace: Workspace) -> None:
+    for text in ("first", "late"):
         with workspace.publish("arrays", "a1") as folder:
             (folder / text).write_text(text)
-    assert {path.name for path in workspace.folder("arrays", "a1").iterdir()} == {"new", LIST}
+    assert {path.name for path in workspace.folder("arrays", "a1").iterdir()} == {"first", LIST}
+    assert [path.name for path in (workspace.root / "arrays").iterdir()] == ["a1"]
+
+
+def test_a_damaged_result_is_replaced(workspace: Workspace) -> None:
+    for text in ("old", "new"):
+        with workspace.publish("arrays", "a1") as folder:
+            (folder / "x").write_text(text)
+        if text == "old":
+            (workspace.folder("arrays", "a1") / "x").write_text("")
+    assert (workspace.folder("arrays", "a1") / "x").read_text() == "new"
+    assert [path.name for path in (workspace.root / "arrays").iterdir()] == ["a1"]
+
+
+def wake_too_late(workspace: Workspace, *, resumable: bool) -> None:
+    """While a worker is frozen its claim goes, and another one does its step."""
+    with workspace.publish("studies", "a1", resumable=resumable) as folder:
+        (folder / "x").write_text("the first one's")
+        (workspace.root / "claims" / "studies-a1").unlink()
+        program = f"""
+from ctlr.workspace import Workspace
+with Workspace({str(workspace.root)!r}).publish("studies", "a1", resumable={resumable}) as folder:
+    (folder / "x").write_text("the second one's")
+"""
+        subprocess.run([sys.executable, "-c", program], check=True)
+        (folder / "y").write_text("written after waking")
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_what_a_frozen_worker_makes_after_its_step_was_taken_over_is_dropped(
+    workspace: Workspace, resumable: bool
+) -> None:
+    with pytest.raises(TakenOver, match="another worker has taken this step over"):
+        wake_too_late(workspace, resumable=resumable)
+    result = workspace.folder("studies", "a1")
+    assert {path.name: path.read_text() for path in result.iterdir() if path.name != LIST} == {"x": "the second one's"}
+    assert [path.name for path in result.parent.iterdir()] == ["a1"]
+    assert workspace.has("studies", "a1")
+
+
+def test_an_attempt_of_an_older_version_is_gone_on_with(workspace: Workspace) -> None:
+    left = workspace.root / "finetuned" / "a1.partial"
+    left.mkdir(parents=True)
+    (left / "checkpoint").write_text("epoch 3")
+    with workspace.publish("finetuned", "a1", resumable=True) as folder:
+        assert (folder / "checkpoint").read_text() == "epoch 3"
+    assert [path.name for path in left.parent.iterdir()] == ["a1"]
+
+
+def test_a_folder_that_others_fill_too_keeps_its_name(workspace: Workspace) -> None:
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt), workspace.publish(
+            "searches", "a1", resumable=True, shared=True
+        ) as folder, (folder / "journal").open("a") as journal:  # fmt: skip
+            journal.write("x")
+            raise KeyboardInterrupt
+    assert (workspace.root / "searches" / "a1.partial" / "journal").read_text() == "xx"
 
 
 def test_a_killed_process_leaves_no_result(workspace: Workspace) -> None:
@@ -144,40 +201,71 @@ with Workspace({str(workspace.root)!r}).publish("arrays", "a1") as folder:
     assert not Workspace(workspace.root).has("arrays", "a1")
 
 
-def test_two_runs_at_once_are_refused_with_the_number_of_the_first(workspace: Workspace) -> None:
-    program = f"""
+OTHER_RUN = """
 import sys
 from ctlr.errors import WorkspaceError
 from ctlr.workspace import Workspace
 try:
-    with Workspace({str(workspace.root)!r}).locked():
-        print("got it")
+    with Workspace(sys.argv[1]).working(join="join" in sys.argv) as leads:
+        print("leads" if leads else "helps", flush=True)
+        if "stay" in sys.argv:
+            sys.stdin.read()
 except WorkspaceError as error:
     print(error)
 """
 
-    def other() -> str:
-        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
-    with workspace.locked():
-        assert f"in use by another run (process {os.getpid()} on {socket.gethostname()})" in other()
-    assert other() == "got it\n"
+def other_run(workspace: Workspace, *words: str) -> str:
+    command = [sys.executable, "-c", OTHER_RUN, str(workspace.root), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout.strip()
 
 
-def test_the_lock_of_a_killed_run_is_free(workspace: Workspace) -> None:
-    program = f"""
-import time
-from ctlr.workspace import Workspace
-with Workspace({str(workspace.root)!r}).locked():
-    print("locked", flush=True)
-    time.sleep(60)
-"""
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+def test_a_second_run_is_refused_with_the_number_of_the_first_unless_it_joins(workspace: Workspace) -> None:
+    with workspace.working() as leads:
+        assert leads
+        assert other_run(workspace) == (
+            f"{workspace.root} is in use by another run (process {os.getpid()} on {socket.gethostname()}). "
+            "Wait for it to end, work beside it with `--join`, or name another --workspace."
+        )
+        assert other_run(workspace, "join") == "helps"
+        assert workspace.is_led()
+    assert not workspace.is_led()
+    assert other_run(workspace) == "leads"
+    assert other_run(workspace, "join") == "leads"
+
+
+def test_the_place_of_a_killed_run_is_free(workspace: Workspace) -> None:
+    command = [sys.executable, "-c", OTHER_RUN, str(workspace.root), "stay"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.kill()
-    with workspace.locked():
-        assert (workspace.root / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
+    with workspace.working() as leads:
+        assert leads
+
+
+def test_an_older_ctlr_and_this_one_keep_each_other_out(workspace: Workspace) -> None:
+    """The older one locks `lock` for itself alone, and refuses a format that it does not know."""
+    (workspace.root / "workspace.json").write_text('{"format": 1}')
+    with (workspace.root / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.write("process 7 on there")
+        lock.flush()
+        assert other_run(workspace, "join").startswith(
+            f"{workspace.root} is in use by a run of an older CTLR (process 7 on there). Wait for it to end"
+        )
+    with workspace.working(), (workspace.root / "lock").open("a+") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert json.loads((workspace.root / "workspace.json").read_text()) == {"format": 2}
+
+
+def test_when_a_run_began_is_told_by_the_file_systems_clock(workspace: Workspace) -> None:
+    assert workspace.began() == 0
+    with workspace.working():
+        began = workspace.began()
+    (workspace.root / "later").touch()
+    assert 0 < began <= (workspace.root / "later").stat().st_mtime
 
 
 def test_a_pseudonym_is_the_same_within_a_workspace_only(workspace: Workspace, tmp_path: Path) -> None:

@@ -8,10 +8,14 @@ import functools
 import json
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.context
+import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import os
+import secrets
 import signal
 import sys
+import threading
 import time
 import traceback
 import types
@@ -21,11 +25,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ctlr.errors import CtlrError, WorkspaceError
+from ctlr.claims import give_all_back
+from ctlr.errors import CtlrError, TakenOver, WorkspaceError
 from ctlr.interrupts import check, held, wakeup
 from ctlr.workspace import disk_faults_named
 
-__all__ = ["Crew", "Event", "Job", "Perform"]
+__all__ = ["Crew", "Event", "Job", "Perform", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Job:
         payload: JSON.
         needs: Ids of jobs that come first; when one of them fails, so does this.
         cost: Larger ones start earlier.
+        makes: Family and identity of the result that it leaves in the workspace; None for none that others may make.
     """
 
     id: str
@@ -45,11 +51,12 @@ class Job:
     payload: str
     needs: tuple[str, ...] = ()
     cost: float = 0.0
+    makes: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happens to a job: started, progress (done of total), finished, failed or stopped.
+    """What happens to a job: started, progress (done of total), finished, failed or stopped; taken: others are at it.
 
     Attributes:
         job: Whose event it is.
@@ -74,6 +81,9 @@ Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], 
 
 _LEAVE_SECONDS = 5.0
 """Workers that are asked to leave and have not after so long are killed."""
+_FORKS = sys.platform == "linux"
+_starting = threading.Lock()
+"""One process starts at a time: for that moment the main module is another one."""
 _OUT_OF_MEMORY = "out of memory; lower `batch_size` or --workers"
 
 
@@ -170,13 +180,14 @@ class Crew:
 
     def _hire(self) -> _Worker:
         number = min(set(range(self._limit)) - {worker.number for worker in self._workers})
-        # spawn: a forked child would share torch's threads and locks with its parent.
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_work, args=(theirs, number, self._start, self._arguments, str(self._log)), daemon=True
+            target=_work,
+            args=(theirs, number, self._start, self._arguments, str(self._log), dict(os.environ)),
+            daemon=True,
         )
-        with _deaf_to_interrupts(), _without_main():
+        with _starting, _deaf_to_interrupts(), _without_main():
             process.start()
             theirs.close()
             self._workers.append(_Worker(number, process, ours))
@@ -196,11 +207,32 @@ class Crew:
         return _ended(worker, "failed", _death(worker.process.exitcode))
 
 
+def prepare() -> None:
+    """Have what workers need loaded meanwhile, by the process that they are forked from; returns at once."""
+    if _FORKS:
+        with _deaf_to_interrupts():
+            _context()
+            multiprocessing.forkserver.ensure_running()
+
+
+def _context() -> Any:
+    """How workers start: forked from a process that has loaded what they need, and no more.
+
+    Not from this one, whose threads and locks they would share. Where forks of loaded libraries are unsafe (macOS), or
+    unknown (Windows), each worker loads all by itself.
+    """
+    if not _FORKS:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ctlr.preloaded"])
+    return context
+
+
 def _event(message: list[Any], worker: _Worker) -> Event | None:
     match message:
         case ["progress", int(done), int(total), dict(row)] if worker.job is not None:
             return Event(worker.job, "progress", done, total, _numbers(row), row)
-        case ["finished" | "stopped" as state, str(text)]:
+        case ["finished" | "stopped" | "taken" as state, str(text)]:
             return _ended(worker, state, text)
         case ["failed", str(reason), str(told)]:
             return _ended(worker, "failed", reason, told)
@@ -263,10 +295,18 @@ class _Stopped(Exception):
 
 
 def _work(
-    connection: Connection, number: int, start: Callable[..., Perform], arguments: tuple[Any, ...], log: str
+    connection: Connection,
+    number: int,
+    start: Callable[..., Perform],
+    arguments: tuple[Any, ...],
+    log: str,
+    environment: Mapping[str, str],
 ) -> None:
     """A worker's life."""
     _die_with_parent()
+    os.environ.clear()
+    os.environ.update(environment)  # what it was forked from began with an older one
+    signal.signal(signal.SIGTERM, _leave)
 
     @functools.cache
     def perform() -> Perform:
@@ -279,6 +319,13 @@ def _work(
                     progress = functools.partial(_progress, connection, name)
                     connection.send_bytes(json.dumps(_attempt(perform, kind, payload, progress, Path(log))).encode())
             # A wish to stop that comes after its job has ended is void.
+
+
+def _leave(number: int, frame: types.FrameType | None) -> None:
+    """End by the signal that came; what was claimed is free for others at once."""
+    give_all_back()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _progress(connection: Connection, name: str, done: int, total: int, row: Mapping[str, float]) -> None:
@@ -298,6 +345,8 @@ def _attempt(perform: Callable[[], Perform], kind: str, payload: str, progress: 
         return ["stopped", ""]
     except BrokenPipeError:
         raise
+    except TakenOver as error:
+        return ["taken", error.reason]
     except WorkspaceError as error:
         return ["fault", str(error)]
     except CtlrError as error:
@@ -305,7 +354,13 @@ def _attempt(perform: Callable[[], Perform], kind: str, payload: str, progress: 
     except MemoryError:
         return ["failed", _OUT_OF_MEMORY, ""]
     except Exception as error:  # noqa: BLE001 (a study's failure is a value, whatever raised it)
-        return _unexpected(error, log / f"{kind}-{os.getpid()}.log")
+        return _unexpected(error, log / f"{kind}-{_name_here()}.log")
+
+
+@functools.cache
+def _name_here() -> str:
+    """Of this worker: process ids are alike in every pod that shares the workspace."""
+    return secrets.token_hex(4)
 
 
 def _unexpected(error: Exception, log: Path) -> list[str]:
@@ -328,10 +383,18 @@ def _unexpected(error: Exception, log: Path) -> list[str]:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to end this process when its parent is killed: an orphan would write beside the next run."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        parent = multiprocessing.parent_process()
-        if parent is None or os.getppid() != parent.pid:  # it was killed before we asked
-            os._exit(1)
+    """Ask Linux to end this process when its parent is killed: an orphan would write beside the next run.
+
+    A forked worker's parent is the process that loads; that one ends with ours, as soon as no worker keeps the pipe
+    open by which it notices.
+    """
+    if sys.platform != "linux":
+        return
+    if isinstance(multiprocessing.process.current_process(), multiprocessing.context.ForkServerProcess):
+        os.close(multiprocessing.forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
+    pr_set_pdeathsig = 1
+    before = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() != before or not parent.is_alive():  # it was killed before we asked
+        os._exit(1)

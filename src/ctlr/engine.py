@@ -1,4 +1,4 @@
-"""The laptop engine: walks a plan with worker processes on one machine."""
+"""The engine: walks a plan with worker processes of this machine, beside other runs that walk the same one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ctlr.cost import RUN, Size, fitted_images, rate_key
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, TakenOver
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
 from ctlr.specs import (
@@ -25,7 +25,6 @@ from ctlr.specs import (
     TransferScores,
     TransferSpec,
 )
-from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import pretrain_key, study_key, transfer_key
 from ctlr.workspace import Workspace, write_aside
 
@@ -38,12 +37,10 @@ __all__ = [
     "gate",
     "jobs_left",
     "known_rates",
-    "note_failure",
     "note_rates",
     "preprocess_all",
+    "run_jobs_left",
     "run_pretrainings",
-    "run_step",
-    "run_studies",
 ]
 
 Arrays = Mapping[str, StoredArrays]
@@ -93,7 +90,7 @@ def preprocess_all(
         def progress(done: int, total: int, job: Job = job) -> None:
             on_event(Event(job, "progress", done, total))
 
-        with exclusively(workspace, "arrays", "all"):
+        with workspace.exclusively("arrays", "all"):
             arrays[dataset.name] = preprocess(dataset, workspace, workers=workers, progress=progress)
         on_event(Event(job, "finished", text=_stock(arrays[dataset.name])))
     return arrays
@@ -118,37 +115,53 @@ def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
     Gate(plan, arrays, workspace).check()
 
 
-def run_studies(
+def run_jobs_left(
     jobs: Sequence[Job],
-    plan: Plan,
     arrays: Arrays,
     workspace: Workspace,
     *,
     workers: int,
     device: str,
+    since: float,
     on_event: Callable[[Event], None],
-) -> None:
-    """Do what is left of a plan.
+) -> dict[str, Outcome]:
+    """Do what is left of a plan, each job once among all runs that are at it.
 
-    A study that fails leaves `failed/<key>.json`; it is tried again by the next run.
+    What fails leaves its reason below `failed/`; it is tried again by the next run.
 
     Args:
         jobs: What `jobs_left` found.
-        plan: Where they come from.
         arrays: Stored arrays by the dataset's name.
         workspace: Where results go.
         workers: Processes at most.
-        device: cpu, cuda (one study a GPU) or cuda:N.
-        on_event: Told what happens.
+        device: cpu, cuda (one job a GPU) or cuda:N.
+        since: When the run began, by the clock of the workspace's file system: what failed before is tried again.
+        on_event: Told what happens, of jobs that other runs do as well.
+
+    Returns:
+        What came of each job, by id; whatever it raises, and the death of its process, is the outcome's reason.
+
+    Raises:
+        WorkspaceError: The workspace can take no more (full disk).
     """
-    keys = {f"study {study_key(study, arrays)}": study for study in plan.trained}
+    if not jobs:
+        return {}
 
     def note(event: Event) -> None:
-        if event.job.kind == "study" and event.state == "failed":
-            note_failure(keys[event.job.id], arrays, workspace, event.text)
+        if event.state == "failed" and _done_elsewhere(event.job, workspace, since) is None:
+            _note_failure(event.job, event.text, arrays, workspace)
         on_event(event)
 
-    _run(jobs, arrays, workspace, workers, device, note)
+    return run_jobs(
+        jobs,
+        start=start_worker,
+        arguments=(str(workspace.root), {name: value.model_dump_json() for name, value in arrays.items()}, device),
+        workers=workers,
+        log=workspace.root / "logs",
+        on_event=note,
+        elsewhere=lambda job: _done_elsewhere(job, workspace, since),
+        taken=lambda job: workspace.is_claimed(*_made_by(job)),
+    )
 
 
 def run_pretrainings(
@@ -158,50 +171,58 @@ def run_pretrainings(
     *,
     workers: int,
     device: str,
+    since: float,
     on_event: Callable[[Event], None],
 ) -> dict[str, str]:
-    """Do those pretrainings that are not finished; return the reasons of those that failed, by key."""
+    """Do those pretrainings that are not finished; return the reasons of those that failed, by key.
+
+    Arguments as of `run_jobs_left`.
+    """
     jobs = {}
     for spec in specs:
         key = pretrain_key(spec, arrays)
         if not workspace.has("pretrained", key):
             name = f"pretrain {spec.method.method} {spec.encoder.name} s{spec.seed} {key[:6]}"
-            jobs[key] = Job(name, "pretrain", spec.model_dump_json())
-    outcomes = _run(list(jobs.values()), arrays, workspace, workers, device, on_event)
+            jobs[key] = Job(name, "pretrain", spec.model_dump_json(), makes=("pretrained", key))
+    outcomes = run_jobs_left(
+        list(jobs.values()), arrays, workspace, workers=workers, device=device, since=since, on_event=on_event
+    )
     return {key: outcomes[job.id].reason for key, job in jobs.items() if not outcomes[job.id].ok}
 
 
-def run_step(
-    job: Job, arrays: Arrays, workspace: Workspace, *, device: str, on_event: Callable[[Event], None]
-) -> Outcome:
-    """Do one job by itself: of kind pretrain, score, finetune, evaluate, or study for the last two in one.
-
-    Whatever the job raises, and the death of its process, is the outcome's reason.
-
-    Raises:
-        WorkspaceError: The workspace can take no more (full disk).
-    """
-    return _run([job], arrays, workspace, 1, device, on_event)[job.id]
+def _made_by(job: Job) -> tuple[str, str]:
+    assert job.makes is not None
+    return job.makes
 
 
-def _run(
-    jobs: Sequence[Job],
-    arrays: Arrays,
-    workspace: Workspace,
-    workers: int,
-    device: str,
-    on_event: Callable[[Event], None],
-) -> dict[str, Outcome]:
-    if not jobs:
-        return {}
-    return run_jobs(
-        jobs,
-        start=start_worker,
-        arguments=(str(workspace.root), {name: value.model_dump_json() for name, value in arrays.items()}, device),
-        workers=workers,
-        log=workspace.root / "logs",
-        on_event=on_event,
-    )
+def _done_elsewhere(job: Job, workspace: Workspace, since: float) -> Outcome | None:
+    """What came of a job that another run has done."""
+    kind, key = _made_by(job)
+    if workspace.has(kind, key):
+        return Outcome(answer=(workspace.folder(kind, key) / "result.json").read_text())
+    note = _failure_note(job, workspace)
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        if note.stat().st_mtime >= since:
+            return Outcome(reason=str(json.loads(note.read_text())["reason"]))
+    return None
+
+
+def _failure_note(job: Job, workspace: Workspace) -> Path:
+    kind, key = _made_by(job)
+    return workspace.root / "failed" / (f"{key}.json" if kind == "studies" else f"{kind}-{key}.json")
+
+
+def _note_failure(job: Job, reason: str, arrays: Arrays, workspace: Workspace) -> None:
+    """Leave a failed job's reason where `collect` finds a study's, and other runs find all."""
+    text = json.dumps({"reason": reason})
+    if job.kind == "study":
+        study = Study.model_validate_json(job.payload)
+        content = arrays[study.target.data.name].fingerprint
+        result = StudyResult(study=study.without_folders(), status="failed", reason=reason, arrays=content)
+        text = result.model_dump_json(indent=1)
+    note = _failure_note(job, workspace)
+    note.parent.mkdir(exist_ok=True)
+    write_aside(note, text.encode())
 
 
 def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
@@ -209,11 +230,11 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
     jobs: dict[str, Job] = {}
 
     def pretraining(spec: PretrainSpec | None) -> tuple[str, ...]:
-        if spec is None or workspace.has("pretrained", pretrain_key(spec, arrays)):
+        if spec is None or workspace.has("pretrained", key := pretrain_key(spec, arrays)):
             return ()
-        name = f"pretrain {pretrain_key(spec, arrays)}"
+        name = f"pretrain {key}"
         # Several studies wait for it, so that it goes before all of them.
-        jobs.setdefault(name, Job(name, "pretrain", spec.model_dump_json(), cost=1e12))
+        jobs.setdefault(name, Job(name, "pretrain", spec.model_dump_json(), cost=1e12, makes=("pretrained", key)))
         return (name,)
 
     for study in plan.trained:
@@ -222,12 +243,12 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
             continue
         needs = pretraining(PretrainSpec.of(study))
         cost = study.n_train * (study.method.finetune.epochs if study.method.trains_network else 1)
-        jobs[key] = Job(f"study {key}", "study", study.model_dump_json(), needs, cost)
+        jobs[key] = Job(f"study {key}", "study", study.model_dump_json(), needs, cost, makes=("studies", key))
     for transfer in plan.transfers:
         key = transfer_key(transfer, arrays)
         if not workspace.has("transfers", key):
             needs = pretraining(transfer.pretraining)
-            jobs[key] = Job(f"score {key}", "score", transfer.model_dump_json(), needs)
+            jobs[key] = Job(f"score {key}", "score", transfer.model_dump_json(), needs, makes=("transfers", key))
     return list(jobs.values())
 
 
@@ -249,30 +270,37 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
     where = f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" and torch.cuda.is_available() else device
 
     def perform(kind: str, payload: str, progress: Callable[[int, int, Mapping[str, float]], None]) -> str:
+        result: Checkpoint | TransferScores | StudyResult
         if kind == "pretrain":
             spec = PretrainSpec.model_validate_json(payload)
-            return pretrain(spec, arrays, workspace, device=where, progress=progress).model_dump_json()
-        if kind == "score":
+            with _alone(workspace, "pretrained", pretrain_key(spec, arrays)):
+                result = pretrain(spec, arrays, workspace, device=where, progress=progress)
+        elif kind == "score":
             transfer = TransferSpec.model_validate_json(payload)
-            return score_transfer(transfer, arrays, workspace, device=where).model_dump_json()
-        study = Study.model_validate_json(payload)
-        if kind == "finetune":
-            return finetune(study, arrays, workspace, device=where, progress=progress).model_dump_json()
-        if kind == "study" and study.method.trains_network:
-            finetune(study, arrays, workspace, device=where, progress=progress)
-        return evaluate(study, arrays, workspace, device=where).model_dump_json()
+            with _alone(workspace, "transfers", transfer_key(transfer, arrays)):
+                result = score_transfer(transfer, arrays, workspace, device=where)
+        else:
+            study = Study.model_validate_json(payload)
+            with _alone(workspace, "studies", study_key(study, arrays)):
+                if study.method.trains_network:
+                    finetune(study, arrays, workspace, device=where, progress=progress)
+                result = evaluate(study, arrays, workspace, device=where)
+        return result.model_dump_json()
 
     return perform
 
 
-def note_failure(study: Study, arrays: Arrays, workspace: Workspace, reason: str) -> None:
-    """Leave a failed study's reason where `collect` finds it."""
-    result = StudyResult(
-        study=study.without_folders(), status="failed", reason=reason, arrays=arrays[study.target.data.name].fingerprint
-    )
-    path = workspace.root / "failed" / f"{study_key(study, arrays)}.json"
-    path.parent.mkdir(exist_ok=True)
-    write_aside(path, result.model_dump_json(indent=1).encode())
+@contextlib.contextmanager
+def _alone(workspace: Workspace, kind: str, identity: str) -> Iterator[None]:
+    """Leave a result to whoever is at it already.
+
+    Raises:
+        TakenOver: Somebody is.
+    """
+    with workspace.claimed(kind, identity) as free:
+        if not free:
+            raise TakenOver("another worker is at it")
+        yield
 
 
 def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResult]:

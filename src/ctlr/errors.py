@@ -5,6 +5,7 @@ CtlrError                 exit code 1
 ├── DataError             a file, subject or table cannot be used
 │   └── LeakageError      two sides of a split share a subject or image
 ├── WorkspaceError        the workspace is locked, foreign or full
+│   └── TakenOver         another worker has gone on with this one's step
 ├── TrainingError         a study cannot go on (NaN loss, constant predictions)
 ├── MissingExtraError     an optional package is not installed          (exit code 2)
 └── ClusterError          a cluster cannot be reached, or refuses       (exit code 4)
@@ -27,6 +28,7 @@ __all__ = [
     "DataError",
     "LeakageError",
     "MissingExtraError",
+    "TakenOver",
     "TrainingError",
     "WorkspaceError",
     "nearest",
@@ -68,6 +70,10 @@ class LeakageError(DataError):
 
 class WorkspaceError(CtlrError):
     """The workspace is locked by another run, written by another version, or full."""
+
+
+class TakenOver(WorkspaceError):
+    """Another worker has gone on with this one's step: it was silent for too long, and its result is dropped."""
 
 
 class TrainingError(CtlrError):

@@ -10,7 +10,10 @@ from typing import Any
 from ctlr.crew import Crew, Event, Job, Perform
 from ctlr.interrupts import held
 
-__all__ = ["Event", "Job", "Outcome", "Perform", "run_jobs"]
+__all__ = ["LOOK_SECONDS", "Event", "Job", "Outcome", "Perform", "run_jobs"]
+
+LOOK_SECONDS = 1.0
+"""Between two looks at jobs that other runs are at."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,19 @@ def run_jobs(
     workers: int,
     log: Path,
     on_event: Callable[[Event], None],
+    elsewhere: Callable[[Job], Outcome | None] | None = None,
+    taken: Callable[[Job], bool] = lambda job: False,
 ) -> dict[str, Outcome]:
     """Run jobs in worker processes, each as soon as what it needs is done.
+
+    Other runs may be at the same jobs: one that is taken is passed over until it is done, or free again.
 
     Args:
         jobs: In any order; a need that is not among them counts as done.
         start, arguments, workers, log: See `Crew`.
         on_event: Told what happens, in this process.
+        elsewhere: What came of a job that another run has done; None while none has.
+        taken: Whether another run is at a job now.
 
     Returns:
         An outcome for each job.
@@ -49,15 +58,16 @@ def run_jobs(
         WorkspaceError: The workspace can take no more (full disk): going on would fail every job.
         KeyboardInterrupt: Passed on after every worker has ended.
     """
-    board = _Board(jobs, on_event)
+    board = _Board(jobs, on_event, elsewhere, taken)
     crew = Crew(start, arguments, workers, log)
     with held():  # signals act where the crew listens
         try:
             while not board.finished:
                 while crew.has_room and (job := board.take()) is not None:
                     crew.give(job)
-                for event in crew.listen():
-                    board.note(event)
+                if not board.finished:
+                    for event in crew.listen(LOOK_SECONDS if board.passed_over else None):
+                        board.note(event)
         finally:
             crew.dismiss()
     return board.outcomes
@@ -66,11 +76,19 @@ def run_jobs(
 class _Board:
     """Which jobs wait, run and are done."""
 
-    def __init__(self, jobs: Sequence[Job], on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        on_event: Callable[[Event], None],
+        elsewhere: Callable[[Job], Outcome | None] | None,
+        taken: Callable[[Job], bool],
+    ) -> None:
         self.waiting = {job.id: job for job in sorted(jobs, key=lambda job: -job.cost)}
         self.running: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
-        self.on_event = on_event
+        self.on_event, self.elsewhere, self.taken = on_event, elsewhere, taken
+        self.passed_over = False
+        """Whether a job could start, were others not at it."""
 
     @property
     def finished(self) -> bool:
@@ -78,14 +96,28 @@ class _Board:
         return not self.waiting and not self.running
 
     def take(self) -> Job | None:
-        """The dearest job that can start now, started."""
-        pending = self.waiting.keys() | self.running
-        job = next((job for job in self.waiting.values() if pending.isdisjoint(job.needs)), None)
-        if job is not None:
-            del self.waiting[job.id]
-            self.running.add(job.id)
-            self.on_event(Event(job, "started"))
-        return job
+        """The dearest job that can start now, started; those that others have done meanwhile are settled."""
+        while True:
+            self.passed_over, before = False, len(self.outcomes)
+            for job in list(self.waiting.values()):
+                if job.id not in self.waiting or not self._is_ready(job):
+                    continue
+                outcome = self.elsewhere(job) if self.elsewhere is not None else None
+                if outcome is not None:
+                    del self.waiting[job.id]
+                    self._settle(job, outcome)
+                elif self.taken(job):
+                    self.passed_over = True
+                else:
+                    del self.waiting[job.id]
+                    self.running.add(job.id)
+                    self.on_event(Event(job, "started"))
+                    return job
+            if len(self.outcomes) == before:  # else what needed those that are settled may start now
+                return None
+
+    def _is_ready(self, job: Job) -> bool:
+        return not any(need in self.waiting or need in self.running for need in job.needs)
 
     def note(self, event: Event) -> None:
         """Pass on what happened; a failed job fails what needed it."""
@@ -93,6 +125,10 @@ class _Board:
             self.on_event(event)
             return
         self.running.remove(event.job.id)
+        if event.state == "taken":
+            self.waiting[event.job.id] = event.job
+            self.on_event(event)
+            return
         done = event.state == "finished"
         self._settle(event.job, Outcome(answer=event.text) if done else Outcome(reason=event.text), event.told)
 

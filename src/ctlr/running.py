@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from ctlr.config import BenchmarkConfig
+from ctlr.crew import prepare
 from ctlr.engine import (
     check_device,
     collect,
@@ -22,7 +23,7 @@ from ctlr.engine import (
     jobs_left,
     note_rates,
     preprocess_all,
-    run_studies,
+    run_jobs_left,
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.outcome.finished import read_finished
@@ -31,12 +32,15 @@ from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.remembered import Remembered, last_run
 from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
-from ctlr.pool import Event, Job
+from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
-from ctlr.specs import PretrainSpec, StoredArrays, Study, StudyResult, TransferSpec
+from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferSpec
 from ctlr.workspace import Workspace
 
 __all__ = ["Ran", "Watcher", "read_benchmark", "run_benchmark"]
+
+_PATIENCE = 5
+"""Looks at the run that is to be joined."""
 
 
 class Watcher(Protocol):
@@ -70,8 +74,15 @@ class Ran:
 
 
 def run_benchmark(
-    config: BenchmarkConfig, folder: Path, root: Path, *, workers: int | None, device: str, watcher: Watcher
-) -> Ran:
+    config: BenchmarkConfig,
+    folder: Path,
+    root: Path,
+    *,
+    workers: int | None,
+    device: str,
+    watcher: Watcher,
+    join: bool = False,
+) -> Ran | None:
     """Run what is not finished yet, track it, write the report.
 
     Args:
@@ -81,15 +92,20 @@ def run_benchmark(
         workers: Processes at most; None for as many as there is room for.
         device: cpu, cuda or cuda:N.
         watcher: Told what happens.
+        join: Work beside the run that is under way in the workspace, perhaps on another machine. Where there is none,
+            or it ends before its work is done, this run takes its place.
+
+    Returns:
+        None where the run that was joined writes the report.
 
     Raises:
-        ConfigError: There is no such device, or a manifest or a dataset does not fit the benchmark.
+        ConfigError: There is no such device, a manifest or a dataset does not fit the benchmark, or the run that is to
+            be joined is another benchmark's.
         DataError: A dataset cannot be used.
         LeakageError: Two sides of a split share a subject or an image.
         WorkspaceError: The workspace is in use, foreign or full.
         KeyboardInterrupt: Passed on once every worker has ended; finished steps are safe.
     """
-    began, since = time.monotonic(), time.time()
     check_device(device)
     plan = make_plan(config)
     if config.tuning is not None:
@@ -97,33 +113,50 @@ def run_benchmark(
 
         check_manifests(config, plan)
     workspace = Workspace(root)
-    crew = workers or default_workers(device, config.compute.threads)
-    with workspace.locked():
-        run = _remember(config, folder, workspace)
-        watcher.begin(config.name, len(plan.studies), crew, root)
-        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, folder))
+    if not (workspace.root / "studies").exists():  # there is work, whatever it is: workers load while images are stored
+        prepare()
+    run = _Run(config, folder, workspace, plan, workers or default_workers(device, config.compute.threads), device)
+    while True:
+        with workspace.working(join=join) as leads:
+            if leads:
+                return run.lead(watcher)
+            done = run.help(watcher)
+        if done:
+            return None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A benchmark on its way."""
+
+    config: BenchmarkConfig
+    folder: Path
+    workspace: Workspace
+    plan: Plan
+    workers: int
+    device: str
+
+    def lead(self, watcher: Watcher) -> Ran:
+        """Do what is left, beside those who join; track it all, write the report."""
+        config, workspace, began = self.config, self.workspace, time.monotonic()
+        run, since = _remember(config, self.folder, workspace), workspace.began()
+        watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
+        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, self.folder))
         with watcher:
-            arrays = preprocess_all(plan.datasets, workspace, workers=crew, on_event=watcher)
+            arrays = self._stored(watcher)
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
             run.write(workspace)
-            gate(plan, arrays, workspace)
+            gate(self.plan, arrays, workspace)
             with _Clock(run, workspace, began) as clock:
                 known = run.searches
-                if config.tuning is not None:
-                    from ctlr.searches import run_searches, tuned_plan
-
-                    run.searches = run_searches(
-                        config, plan, arrays, workspace, workers=crew, device=device, on_event=watcher
-                    )
-                    plan, _ = tuned_plan(plan, run.searches)
+                plan, run.searches = self._tuned(arrays, since, watcher)
                 jobs = jobs_left(plan, arrays, workspace)
                 clock.idle = not jobs and run.searches == known
                 watcher.expect({job.id: _readable(job) for job in jobs})
                 with recorder:
                     _record(collect(plan, arrays, workspace), recorder, "ok")
                     _record(collect_at_defaults(plan, arrays, workspace), recorder, "ok", AT_DEFAULTS)
-                    follow = _follower(watcher, recorder, plan)
-                    run_studies(jobs, plan, arrays, workspace, workers=crew, device=device, on_event=follow)
+                    self._do(jobs, arrays, since, _follower(watcher, recorder, plan))
                     finished = _finished(run, arrays, workspace)
                     _record(finished.results, recorder, "failed")
                     _record(finished.at_defaults, recorder, "failed", AT_DEFAULTS)
@@ -131,8 +164,46 @@ def run_benchmark(
         page = write_report(finished)
         if jobs:
             took = time.monotonic() - began if run.searches == known else 0.0
-            note_rates(plan, arrays, workspace, workers=crew, since=since, seconds=took)
-    return Ran(finished=finished, page=page, fault=recorder.error)
+            note_rates(plan, arrays, workspace, workers=self.workers, since=since, seconds=took)
+        return Ran(finished=finished, page=page, fault=recorder.error)
+
+    def help(self, watcher: Watcher) -> bool:
+        """Do what nobody else is at, until nothing is left; says whether the run that leads is there to report it."""
+        config, workspace = self.config, self.workspace
+        _check_joins(config, workspace)
+        since = workspace.began()
+        watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
+        with watcher:
+            arrays = self._stored(watcher)
+            gate(self.plan, arrays, workspace)
+            plan, _ = self._tuned(arrays, since, watcher)
+            jobs = jobs_left(plan, arrays, workspace)
+            watcher.expect({job.id: _readable(job) for job in jobs})
+            self._do(jobs, arrays, since, watcher)
+        return workspace.is_led()
+
+    def _stored(self, watcher: Watcher) -> dict[str, StoredArrays]:
+        return preprocess_all(self.plan.datasets, self.workspace, workers=self.workers, on_event=watcher)
+
+    def _tuned(
+        self, arrays: Mapping[str, StoredArrays], since: float, watcher: Watcher
+    ) -> tuple[Plan, list[SearchResult]]:
+        if self.config.tuning is None:
+            return self.plan, []
+        from ctlr.searches import run_searches, tuned_plan
+
+        found = run_searches(
+            self.config, self.plan, arrays, self.workspace, workers=self.workers, device=self.device, since=since,
+            on_event=watcher,
+        )  # fmt: skip
+        return tuned_plan(self.plan, found)[0], found
+
+    def _do(
+        self, jobs: Sequence[Job], arrays: Mapping[str, StoredArrays], since: float, on_event: Callable[[Event], None]
+    ) -> None:
+        run_jobs_left(
+            jobs, arrays, self.workspace, workers=self.workers, device=self.device, since=since, on_event=on_event
+        )
 
 
 def read_benchmark(root: Path) -> Finished:
@@ -200,6 +271,22 @@ def _finished(run: Remembered, arrays: Mapping[str, StoredArrays], workspace: Wo
         run.searches,
         environment=environment(run.config, run.folder),
         seconds=run.seconds,
+    )
+
+
+def _check_joins(config: BenchmarkConfig, workspace: Workspace) -> None:
+    """Refuse to join the run of another benchmark; one that has just begun may not have said yet whose it is."""
+    name = "another benchmark"
+    for _ in range(_PATIENCE):
+        with contextlib.suppress(ConfigError, WorkspaceError):
+            last = last_run(workspace.root).config
+            if last.identity() == config.identity():
+                return
+            name = repr(last.name)
+        time.sleep(LOOK_SECONDS)
+    raise ConfigError(
+        f"{workspace.root} is in use by a run of {name}, which has other work than {config.name!r}. Join it with its "
+        "own file and the same `--set`, or name another --workspace."
     )
 
 

@@ -1,11 +1,13 @@
 """The workspace: the folder that holds what steps made, under the identity of what it was made from.
 
-    workspace.json              format version
-    lock                        held by the run under way
-    key                         secret of the subjects' pseudonyms (mode 0600; never leaves the folder)
-    <kind>/<identity>/          a finished result, e.g. arrays/…, pretrained/…, studies/…, with the list of its files
-    <kind>/<identity>.partial/  one under way; renamed into place when it is finished
-    data/                       yours, where a cluster's volume holds datasets beside the results
+    workspace.json                      format version
+    began                               when the last run began
+    lock                                shared by the runs under way; an older CTLR wants it for itself
+    claims/<kind>-<identity>            whose worker is at a result now (`ctlr.claims`)
+    key                                 secret of the subjects' pseudonyms (mode 0600; never leaves the folder)
+    <kind>/<identity>/                  a finished result, e.g. arrays/…, studies/…, with the list of its files
+    <kind>/<identity>.<attempt>.partial/  one under way; renamed into place when it is finished
+    data/                               yours, where a cluster's volume holds datasets beside the results
 
 A finished folder is complete: it appears by one rename, after all that is in it is on the disk. One whose files are not
 what its list says counts as absent.
@@ -22,17 +24,19 @@ import json
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from ctlr.claims import NO_LOCKS, claimed, exclusively, holder_of, is_claimed
 from ctlr.durable import flush, flush_folder, is_whole, list_files
-from ctlr.errors import WorkspaceError
+from ctlr.errors import TakenOver, WorkspaceError
 
 __all__ = ["FORMAT", "Workspace", "disk_faults_named", "write_aside"]
 
-FORMAT = 1
-"""Version of the workspace's layout; another one is refused."""
+FORMAT = 2
+"""Version of the workspace's layout; another one is refused, but for those in `READABLE`."""
+READABLE = (1, FORMAT)
+"""Format 1 knows no claims, so that its CTLR must not work beside this one: the next run makes it 2."""
 
 NO_STRANGERS = {"lock", "data", "lost+found"}
 """What may lie in a folder that becomes a workspace; a new volume's file system brings the last."""
@@ -59,6 +63,7 @@ def disk_faults_named(place: Path) -> Iterator[None]:
 
 
 _PARTIAL = ".partial"
+_TAKEN_OVER = "another worker has taken this step over, since this one was silent for too long"
 _KEY_BYTES = 32
 
 
@@ -123,7 +128,7 @@ class Workspace:
             found = json.loads(marker.read_text())["format"]
         except (ValueError, KeyError, TypeError) as error:
             raise WorkspaceError(f"{marker} cannot be read. Restore it, or name a new workspace.") from error
-        if found != FORMAT:
+        if found not in READABLE:
             raise WorkspaceError(
                 f"{self.root} has workspace format {found}; this CTLR writes format {FORMAT}. "
                 "Use the CTLR that wrote it, or name a new workspace."
@@ -137,59 +142,109 @@ class Workspace:
         """Whether that result is finished, and all of it is there: what is damaged is made again."""
         return is_whole(self.folder(kind, identity))
 
+    def claimed(self, kind: str, identity: str) -> contextlib.AbstractContextManager[bool]:
+        """Claim a result for a block without waiting; says whether nobody else is at it."""
+        return claimed(self.root, kind, identity)
+
+    def is_claimed(self, kind: str, identity: str) -> bool:
+        """Whether somebody is at a result now."""
+        return is_claimed(self.root, kind, identity)
+
     @contextlib.contextmanager
-    def publish(self, kind: str, identity: str, *, resumable: bool = False) -> Iterator[Path]:
+    def exclusively(self, kind: str, identity: str) -> Iterator[None]:
+        """Claim a result for the block; wait for whoever is at it, and look then whether it is there."""
+        with disk_faults_named(self.root), exclusively(self.root, kind, identity):
+            yield
+
+    @contextlib.contextmanager
+    def publish(self, kind: str, identity: str, *, resumable: bool = False, shared: bool = False) -> Iterator[Path]:
         """Yield a folder to fill; it takes its final name when the block ends without an error and all is on the disk.
+
+        Nobody else fills one for the same result meanwhile. Should the claim be lost all the same (a machine that was
+        frozen for a minute), the folder is gone, and what the block has made with it; a result that is there stays.
 
         Args:
             kind: Family of results, e.g. `arrays`.
             identity: Of what it is made from.
             resumable: Keep what an interrupted attempt left (checkpoints) instead of starting empty.
+            shared: Processes that hold no claim fill it too (trials of a search), so that every attempt's has one name.
+
+        Raises:
+            TakenOver: Another worker has gone on with it.
         """
         final = self.folder(kind, identity)
-        partial = final.with_name(f"{final.name}{_PARTIAL}")
+        attempt = "" if shared else f".{secrets.token_hex(4)}"
+        partial = final.with_name(f"{final.name}{attempt}{_PARTIAL}")
         first = not final.parent.exists()
-        with disk_faults_named(final):
-            if not resumable:
-                shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True, exist_ok=True)
-            for aside in [*partial.rglob(".*.aside")]:  # of an attempt that was killed while it wrote
-                aside.unlink()
+        with self.exclusively(kind, identity), disk_faults_named(final):
+            final.parent.mkdir(exist_ok=True)
+            _begin(partial, _attempts(final), resumable=resumable)
             try:
                 yield partial
-            except BaseException:
+                list_files(partial)
+                flush_folder(partial)
+            except BaseException as error:
+                if isinstance(error, Exception) and not partial.exists():
+                    raise TakenOver(_TAKEN_OVER) from error
                 if not resumable:
                     shutil.rmtree(partial, ignore_errors=True)
                 raise
-            list_files(partial)
-            flush_folder(partial)
-            if final.exists():
-                shutil.rmtree(final)
-            partial.replace(final)
+            _finish(partial, final)
             flush(final.parent)
             if first:
                 flush(self.root)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other runs out while the block runs.
+    def shared(self) -> Iterator[None]:
+        """Work in the workspace for the block, beside all others that know claims.
 
         Raises:
-            WorkspaceError: Another process holds the lock; names it.
+            WorkspaceError: An older CTLR is at work here, which knows none; names its process.
         """
         with disk_faults_named(self.root), (self.root / "lock").open("a+") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
                 raise WorkspaceError(
-                    f"{self.root} is in use by another run ({file.read().strip() or 'unknown process'}). "
+                    f"{self.root} is in use by a run of an older CTLR ({file.read().strip() or 'unknown process'}). "
                     "Wait for it to end, or name another --workspace."
                 ) from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+            write_aside(self.root / "workspace.json", json.dumps({"format": FORMAT}).encode())
             yield
+
+    @contextlib.contextmanager
+    def working(self, *, join: bool = False) -> Iterator[bool]:
+        """Keep other runs out while the block runs, but those that join; says whether this one leads.
+
+        Args:
+            join: Work beside the run that leads, where there is one.
+
+        Raises:
+            WorkspaceError: Another run leads; names its process.
+        """
+        with self.shared(), self.claimed("runs", "lead") as leads:
+            if not leads and not join:
+                raise WorkspaceError(
+                    f"{self.root} is in use by another run ({holder_of(self.root, 'runs', 'lead')}). Wait for it "
+                    "to end, work beside it with `--join`, or name another --workspace."
+                )
+            if leads:
+                write_aside(self.root / "began", b"")
+            yield leads
+
+    def is_led(self) -> bool:
+        """Whether a run leads here now."""
+        return self.is_claimed("runs", "lead")
+
+    def began(self) -> float:
+        """When the last run began, by the clock of the workspace's file system; 0 where none has."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.root / "began").stat().st_mtime
+        return 0.0
 
     def pseudonym(self, subject: str) -> str:
         """Keyed hash of a subject id: 12 hexadecimal digits that only this workspace's key can make again."""
@@ -210,3 +265,44 @@ class Workspace:
                 aside.unlink()
                 flush(self.root)
         return path.read_bytes()
+
+
+def _attempts(final: Path) -> list[Path]:
+    """What earlier attempts at a result have left, the last one first."""
+    found = [*final.parent.glob(f"{final.name}.*{_PARTIAL}"), final.with_name(f"{final.name}{_PARTIAL}")]
+    ages = {}
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):
+            ages[path] = path.stat().st_mtime
+    return sorted(ages, key=lambda path: -ages[path])
+
+
+def _begin(partial: Path, left: list[Path], *, resumable: bool) -> None:
+    """Make a folder to fill: the last attempt's, under a name that its worker does not know, or an empty one."""
+    for path in left:
+        if path == partial and resumable:
+            continue
+        if resumable and not partial.exists():
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(partial)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    partial.mkdir(exist_ok=True)
+    for aside in [*partial.rglob(".*.aside")]:  # of an attempt that was killed while it wrote
+        aside.unlink()
+
+
+def _finish(partial: Path, final: Path) -> None:
+    """Give a filled folder its name, unless the result is there: somebody may be reading it, and it is the same."""
+    if final.exists() and not is_whole(final):
+        damaged = final.with_name(f".{final.name}.{secrets.token_hex(4)}.damaged")
+        final.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    try:
+        partial.rename(final)
+    except FileNotFoundError as error:
+        raise TakenOver(_TAKEN_OVER) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        shutil.rmtree(partial, ignore_errors=True)

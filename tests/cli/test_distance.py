@@ -1,13 +1,12 @@
 """`ctlr distance` on small pictures."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from terminal import Finished, call
 
 DIGITS = Path(__file__).parents[2] / "benchmarks" / "gradual-lr-digits.yaml"
 
@@ -25,11 +24,8 @@ def draw(root: Path, **shades: int) -> Path:
     return root
 
 
-def ctlr(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ctlr", "distance", *words, "--side", "16", "--channels", "1"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def ctlr(folder: Path, *words: str) -> Finished:
+    return call("distance", *words, "--side", "16", "--channels", "1", folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +38,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_nearest_class_of_each_is_found(folders: Path) -> None:
     done = ctlr(folders, "source", "target", "--components", "5", "-o", "json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
     assert found["nearest_source_class"] == {"broad": "wide", "thin": "narrow"}
     assert (found["images_per_class"], found["components"]) == (10, 5)
     table = np.array(found["distance"])
@@ -54,16 +50,16 @@ def test_the_nearest_class_of_each_is_found(folders: Path) -> None:
 
 def test_people_get_a_table_with_the_nearest_marked(folders: Path) -> None:
     done = ctlr(folders, "source", "target", "--components", "5")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("*") == 3  # two classes, and the legend
-    assert "10 images a class, 5 components" in done.stdout
+    assert done.code == 0, done.err
+    assert done.out.count("*") == 3  # two classes, and the legend
+    assert "10 images a class, 5 components" in done.out
 
 
 def test_datasets_of_a_benchmark_are_named_by_their_file(folders: Path) -> None:
     names = [f"{DIGITS}:{name}" for name in ("plain-low", "plain-high", "textured-high")]
     done = [ctlr(folders, names[0], other, "--components", "20", "-o", "json") for other in names[1:]]
-    assert [each.returncode for each in done] == [0, 0], done[0].stderr
-    near, far = (json.loads(each.stdout) for each in done)
+    assert [each.code for each in done] == [0, 0], done[0].err
+    near, far = (json.loads(each.out) for each in done)
     assert (near["source_classes"], far["target_classes"]) == (list("01234"), list("56789"))
     assert far["mean"] > 1.5 * near["mean"]
 
@@ -81,16 +77,16 @@ def test_what_cannot_be_measured_is_told_in_one_line(
     folders: Path, words: tuple[str, ...], status: int, told: str
 ) -> None:
     done = ctlr(folders, *words)
-    assert done.returncode == status
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == status
+    assert told in done.err
+    assert "Traceback" not in done.err
 
 
 def test_figures_are_drawn_with_their_points_and_are_the_same_each_time(folders: Path) -> None:
     words = ("source", "target", "--components", "5", "-o", "json")
     done = [ctlr(folders, *words, "--figures", name) for name in ("first", "second")]
-    assert [each.returncode for each in done] == [0, 0], done[0].stderr
-    drawn = [Path(path).name for path in json.loads(done[0].stdout)["figures"]]
+    assert [each.code for each in done] == [0, 0], done[0].err
+    drawn = [Path(path).name for path in json.loads(done[0].out)["figures"]]
     assert {"eigen-images.svg", "components-by-class.svg", "tsne-by-domain.svg", "points.csv"} <= set(drawn)
     for name in drawn:
         assert (folders / "first" / name).read_bytes() == (folders / "second" / name).read_bytes()
@@ -101,5 +97,5 @@ def test_figures_are_drawn_with_their_points_and_are_the_same_each_time(folders:
 
 def test_one_component_cannot_be_drawn(folders: Path) -> None:
     done = ctlr(folders, "source", "target", "--components", "1", "--figures", "none")
-    assert done.returncode == 2
-    assert "pictures need two components" in done.stderr
+    assert done.code == 2
+    assert "pictures need two components" in done.err

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from terminal import Finished, ctlr
+from terminal import Finished, call
 
 from ctlr.config import load
 from ctlr.methods.supervised import SupervisedSpec
@@ -48,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     folder = tmp_path_factory.mktemp("study")
     shutil.copy(BENCHMARK, folder)
     overrides = [word for setting in CUT for word in ("--set", setting)]
-    return folder, ctlr("run", BENCHMARK.name, "--workers", "2", "-o", "json", *overrides, folder=folder)
+    return folder, call("run", BENCHMARK.name, "--workers", "2", "-o", "json", *overrides, folder=folder)
 
 
 def test_one_command_leads_to_the_report(finished: tuple[Path, Finished]) -> None:

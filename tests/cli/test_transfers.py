@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from shapes import SHAPES, write_shapes
-from terminal import Finished, ctlr
+from terminal import Finished, call
 
 from ctlr.specs import TransferScores
 
@@ -41,15 +41,15 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     text = SHAPES.replace("sample_sizes: [6, 8]", "sample_sizes: [8]").replace("seeds: [0, 1]", "seeds: [0]")
     text = text.replace("supervised: {}", SWEEP)
     (folder / "shapes.yaml").write_text(text)
-    planned = ctlr("plan", "shapes.yaml", "-o", "json", folder=folder)
-    first = ctlr("run", "shapes.yaml", "--workers", "1", "-o", "json", folder=folder)
+    planned = call("plan", "shapes.yaml", "-o", "json", folder=folder)
+    first = call("run", "shapes.yaml", "--workers", "1", "-o", "json", folder=folder)
     lost = next(
         path.parent
         for path in sorted(folder.glob("workspace/transfers/*/result.json"))
         if not TransferScores.model_validate_json(path.read_text()).pretraining
     )
     shutil.rmtree(lost)
-    return Day(folder, planned, first, ctlr("resume", "--workers", "1", "-o", "json", folder=folder))
+    return Day(folder, planned, first, call("resume", "--workers", "1", "-o", "json", folder=folder))
 
 
 def test_the_plan_counts_what_scores_transfers(day: Day) -> None:

@@ -2,11 +2,10 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from terminal import Finished, call
 from tiny_bench import TINY, search_of
 
 TUNING = """\
@@ -17,14 +16,12 @@ tuning:
 """
 
 
-def ctlr(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ctlr", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+def ctlr(folder: Path, *words: str) -> Finished:
+    return call(*words, folder=folder)
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     folder = tmp_path_factory.mktemp("tuned")
     text = TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}")
     (folder / "tiny.yaml").write_text(text.replace("sample_sizes: [6, 10]", "sample_sizes: [6]") + TUNING)
@@ -32,12 +29,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Comp
     return folder, ctlr(folder, "run", "tiny.yaml", "--workers", "1", "-o", "json")
 
 
-def test_every_method_is_tuned_and_then_trained(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_every_method_is_tuned_and_then_trained(ran: tuple[Path, Finished]) -> None:
     folder, done = ran
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
     assert {result["method"] for result in found["results"]} == {"mean", "scratch", "supervised"}
-    assert "tune scratch age small_cnn n6 (finetune)" in done.stderr
+    assert "tune scratch age small_cnn n6 (finetune)" in done.err
     reports = folder / "workspace" / "reports" / "tiny"
     with (reports / "trials.csv").open(newline="") as file:
         assert [row["method"] for row in csv.DictReader(file)] == ["scratch"] * 2 + ["supervised"] * 2
@@ -46,10 +43,10 @@ def test_every_method_is_tuned_and_then_trained(ran: tuple[Path, subprocess.Comp
 
 
 def test_the_report_tells_tunings_share_and_the_results_are_those_of_tuned_methods(
-    ran: tuple[Path, subprocess.CompletedProcess[str]],
+    ran: tuple[Path, Finished],
 ) -> None:
     folder, done = ran
-    assert len(json.loads(done.stdout)["results"]) == 3
+    assert len(json.loads(done.out)["results"]) == 3
     reports = folder / "workspace" / "reports" / "tiny"
     with (reports / "tables" / "tuning-share.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -64,53 +61,53 @@ def test_the_report_tells_tunings_share_and_the_results_are_those_of_tuned_metho
     assert 'id="tuning-share"' in (reports / "report.html").read_text()
 
 
-def test_a_second_run_searches_nothing_again(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_second_run_searches_nothing_again(ran: tuple[Path, Finished]) -> None:
     folder, _ = ran
     page = folder / "workspace" / "reports" / "tiny" / "report.html"
     before = page.read_bytes()
     again = ctlr(folder, "run", "tiny.yaml", "--workers", "1")
-    assert again.returncode == 0, again.stderr
-    assert "Everything is finished already." in again.stderr
-    assert "tune " not in again.stderr
+    assert again.code == 0, again.err
+    assert "Everything is finished already." in again.err
+    assert "tune " not in again.err
     assert page.read_bytes() == before
 
 
-def test_the_report_can_be_written_again(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_the_report_can_be_written_again(ran: tuple[Path, Finished]) -> None:
     folder, _ = ran
     reports = folder / "workspace" / "reports" / "tiny"
     before = (reports / "trials.csv").read_bytes()
     (reports / "identity").unlink()
     again = ctlr(folder, "report")
-    assert again.returncode == 0, again.stderr
+    assert again.code == 0, again.err
     assert (reports / "trials.csv").read_bytes() == before
 
 
-def test_the_plan_counts_searches(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_the_plan_counts_searches(ran: tuple[Path, Finished]) -> None:
     folder, _ = ran
     shown = ctlr(folder, "plan", "tiny.yaml", "-o", "json")
-    assert shown.returncode == 0, shown.stderr
-    plan = json.loads(shown.stdout)
+    assert shown.code == 0, shown.err
+    plan = json.loads(shown.out)
     assert plan["searches"] == 2
     assert {step["steps"] for step in plan["costs"]} == {0}  # all has ended
     shown = ctlr(folder, "plan", "tiny.yaml", "-o", "json", "--workspace", "another")
-    plan = json.loads(shown.stdout)
+    plan = json.loads(shown.out)
     tuned = {cost["method"]: cost["images"] for cost in plan["costs"] if cost["stage"] == "tune"}
     assert tuned == {"scratch": 2 * 3 * 6, "supervised": 2 * 3 * 6}
     again = {cost["method"]: (cost["steps"], cost["images"]) for cost in plan["costs"] if cost["stage"] == "defaults"}
     assert again == {"scratch": (1, 3 * 6), "supervised": (1, 3 * 6)}
     assert plan["studies_at_defaults"] == 2
-    text = ctlr(folder, "plan", "tiny.yaml").stdout
+    text = ctlr(folder, "plan", "tiny.yaml").out
     assert "2 of them train every method with the options in the file too" in text
 
 
 def test_a_manifest_that_does_not_fit_is_told_before_anything_is_done(
-    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+    ran: tuple[Path, Finished], tmp_path: Path
 ) -> None:
     folder, _ = ran
     (tmp_path / "tiny.yaml").write_text((folder / "tiny.yaml").read_text())
     (tmp_path / "rate.yaml").write_text(search_of("method.temperature"))
     for command in ("check", "run"):
         done = ctlr(tmp_path, command, "tiny.yaml")
-        assert done.returncode == 2
-        assert "rate.yaml, as `tuning.experiments.scratch`: `method.temperature`" in done.stderr
+        assert done.code == 2
+        assert "rate.yaml, as `tuning.experiments.scratch`: `method.temperature`" in done.err
     assert not (tmp_path / "workspace").exists()

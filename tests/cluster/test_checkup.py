@@ -112,6 +112,22 @@ def test_a_healthy_cluster_has_no_fault(cluster: Cluster) -> None:
     assert found["priority of trials"].found == "ctlr-trial is -10"
 
 
+ARGO = "/api/v1/namespaces/kubeflow/configmaps/workflow-controller-configmap"
+OF_KUBEFLOW = "spec:\n  templateDefaults:\n    retryStrategy:\n      limit: '2'\n      retryPolicy: OnError\n"
+"""As Kubeflow Pipelines 2.17.0 installs it."""
+
+
+@pytest.mark.parametrize(
+    ("defaults", "ok"),
+    [(OF_KUBEFLOW, False), (OF_KUBEFLOW.replace("OnError", "Always"), True), ("", True), ("[", True)],
+)
+def test_a_policy_by_which_lost_pods_stay_lost_is_told(cluster: Cluster, defaults: str, ok: bool) -> None:
+    assert "lost pods" not in examined()  # who may not see it is told nothing
+    cluster.answers[ARGO] = 200, {"data": {"workflowDefaults": defaults}}
+    found = examined()["lost pods"]
+    assert (found.ok, found.optional) == (ok, True)
+
+
 def test_a_right_that_is_missing_is_named_with_its_verb(cluster: Cluster) -> None:
     cluster.denied = {("create", "experiments"), ("get", "pods/log")}
     found = examined()

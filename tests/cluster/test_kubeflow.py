@@ -45,11 +45,12 @@ def test_a_submitted_run_holds_the_pipeline_its_arguments_and_its_platform(serve
     config = load(file)
     parameters = run["runtime_config"]["parameters"]
     assert json.loads(parameters["benchmark"]) == config.model_dump(mode="json", exclude={"platform"})
-    assert parameters["device"] == "cuda"
+    assert json.loads(parameters["platform"])["gpu"] == "nvidia.com/gpu"
+    assert parameters["submission"].startswith("tiny-")
     spec = run["pipeline_spec"]
     executors = spec["pipeline_spec"]["deploymentSpec"]["executors"]
-    assert executors["exec-finetune"]["container"]["image"] == "registry/ctlr-gpu:1"
-    assert executors["exec-finetune"]["container"]["resources"]["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert executors["exec-train"]["container"]["image"] == "registry/ctlr-gpu:1"
+    assert executors["exec-train"]["container"]["resources"]["accelerator"]["resourceType"] == "nvidia.com/gpu"
     placed = spec["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert placed["exec-plan"]["pvcMount"][0]["mountPath"] == "/workspace"
 
@@ -115,6 +116,20 @@ def test_a_run_that_does_not_exist_is_named(server: KfpServer, tmp_path: Path) -
     done = call("status", "run-77", "--host", server.host, folder=tmp_path)
     assert done.code == 4
     assert "knows no run 'run-77'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("version", "code"), [("2.5.0", 4), ("2.15.2", 4), ("2.16.0", 0), ("3.0.0", 0), ("unknown", 0)]
+)
+def test_a_server_that_is_too_old_is_refused_before_anything_is_sent(
+    server: KfpServer, file: Path, version: str, code: int
+) -> None:
+    server.version = version
+    done = call("submit", str(file), "--host", server.host, folder=file.parent)
+    assert done.code == code
+    assert bool(server.runs) == (code == 0)
+    if code:
+        assert f"is {version}. CTLR needs 2.16 or newer" in done.err
 
 
 @pytest.mark.parametrize("status", [401, 403])

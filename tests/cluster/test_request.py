@@ -13,6 +13,7 @@ from terminal import call
 from tiny_bench import TINY, search_of
 
 from ctlr.cluster.kubeflow import pipeline_documents
+from ctlr.cluster.platform import Workers
 from ctlr.cluster.request import request_of
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError
@@ -25,22 +26,50 @@ def loaded(folder: Path, text: str) -> BenchmarkConfig:
     return load(folder / "bench.yaml")
 
 
-def test_pods_are_distinct_steps_not_studies_times_steps(tmp_path: Path) -> None:
-    # 5 lines (mean, scratch, supervised, simclr, vat) x 2 sizes; one pretraining serves both sizes.
-    assert request_of(loaded(tmp_path, TINY)).pods == {
-        "plan": 1, "preprocess": 1, "tune": 0, "schedule": 1, "pretrain": 2, "score": 0, "finetune": 8, "evaluate": 10,
-        "report": 1,
-    }  # fmt: skip
+def test_pods_are_two_a_worker_however_many_studies_there_are(tmp_path: Path) -> None:
+    for seeds in (1, 100):
+        request = request_of(loaded(tmp_path, TINY.replace("seeds: [0]", f"seeds: {list(range(seeds))}")))
+        assert request.workers == Workers(pretrain=0, tune=0, train=2)
+        assert request.pods == {
+            "preprocess": 2, "plan": 2, "train": 4, "evaluate": 2, "report": 2, "pipeline": 2,
+        }  # fmt: skip
 
 
-def test_a_single_study_takes_its_own_pods(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2, 4, 7])
+@pytest.mark.parametrize("trials", ["katib", "local"])
+@pytest.mark.parametrize("order", ["target_only", "source_then_target"])
+def test_a_benchmark_takes_at_most_ten_pods_and_four_a_worker(
+    tmp_path: Path, workers: int, trials: str, order: str
+) -> None:
+    (tmp_path / "rate.yaml").write_text(search_of("lr"))
+    (tmp_path / "first.yaml").write_text(search_of("pretrain.lr"))
+    files = "[first.yaml, rate.yaml]" if order == "source_then_target" else "rate.yaml"
+    text = TINY.replace("simclr: {}, vat: {}", "simclr: {}").replace("seeds: [0]", f"seeds: {list(range(20))}")
+    experiments = f"{{scratch: rate.yaml, supervised: {files}, simclr: {files}}}"
+    text += f"tuning: {{experiments: {experiments}, trials: 4, order: {order}}}\n"
+    request = request_of(loaded(tmp_path, text + f"platform: {{workers: {workers}, trials: {trials}}}\n"))
+    ours = {name: count for name, count in request.pods.items() if name not in ("suggestion", "trial")}
+    assert sum(ours.values()) <= 10 + 4 * workers
+    assert request.workers.train == workers
+    assert request.workers.tune >= 1
+    if trials == "katib":
+        # three methods x two sizes, and a stage for each of two pretrainings
+        assert request.pods["suggestion"] == (8 if order == "source_then_target" else 6)
+        assert request.pods["trial"] == 24
+    else:
+        assert "trial" not in request.pods
+
+
+def test_a_single_study_takes_one_worker(tmp_path: Path) -> None:
     config = loaded(tmp_path, TINY)
-    by_label = {study.method.label: study for study in make_plan(config).studies}
-    pods = request_of(config, study=by_label["simclr"].id).pods
-    assert {name: n for name, n in pods.items() if n} == dict.fromkeys(
-        ("plan", "preprocess", "schedule", "pretrain", "finetune", "evaluate", "report"), 1
-    )
-    assert request_of(config, study=by_label["mean"].id).pods["finetune"] == 0
+    study = make_plan(config).studies[-1]
+    request = request_of(config, study=study.id)
+    assert request.workers == Workers(pretrain=0, tune=0, train=1)
+    assert request.arguments["study"] == study.id
+
+
+def test_there_are_no_more_workers_than_studies(tmp_path: Path) -> None:
+    assert request_of(loaded(tmp_path, TINY + "platform: {workers: 500}\n")).workers.train == 10
 
 
 def test_an_unknown_study_is_told_with_the_nearest(tmp_path: Path) -> None:
@@ -51,15 +80,11 @@ def test_an_unknown_study_is_told_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_thousand_studies_are_planned_at_once_and_sent_by_the_same_pipeline(tmp_path: Path) -> None:
-    text = TINY.replace("seeds: [0]", f"seeds: {list(range(100))}")
-    config = loaded(tmp_path, text)
+    config = loaded(tmp_path, TINY.replace("seeds: [0]", f"seeds: {list(range(100))}"))
     assert len(make_plan(config).studies) == 1000
-    request = request_of(config)
-    assert sum(request.pods.values()) == 4 + 200 + 800 + 1000
-    assert (
-        len(json.dumps(dict(request.arguments)))
-        < len(json.dumps(dict(request_of(loaded(tmp_path, TINY)).arguments))) + 1000
-    )
+    request, small = request_of(config), request_of(loaded(tmp_path, TINY))
+    assert request.workers == small.workers
+    assert len(json.dumps(dict(request.arguments))) < len(json.dumps(dict(small.arguments))) + 1000
 
 
 def test_a_folder_of_this_machine_is_refused_with_the_remedy(tmp_path: Path) -> None:
@@ -102,13 +127,7 @@ def test_manifests_travel_by_their_content(tmp_path: Path) -> None:
     assert name.endswith("-rate.yaml")
     assert sent == search_of("lr")
     assert json.loads(request.arguments["benchmark"])["tuning"]["experiments"] == {"scratch": [name]}
-    assert (request.pods["tune"], request.pods["trial"]) == (2, 4)  # two sizes, two trials each
-    # Two sizes, with what was found and with the options in the file; the mean predictor is evaluated beside them.
-    assert (request.pods["finetune"], request.pods["evaluate"]) == (4, 6)
-    without = request_of(
-        loaded(tmp_path, text + "tuning: {experiments: {scratch: rate.yaml}, trials: 2, share: false}\n")
-    )
-    assert (without.pods["finetune"], without.pods["evaluate"]) == (2, 4)
+    assert (request.pods["suggestion"], request.pods["trial"]) == (2, 4)  # two sizes, two trials each
     assert str(tmp_path) not in json.dumps(dict(request.arguments))
 
 
@@ -123,7 +142,7 @@ def test_the_dry_run_needs_no_cluster_and_counts_pods(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     done = call("submit", "tiny.yaml", "--dry-run", "-o", "json", folder=tmp_path)
     assert done.code == 0
-    assert json.loads(done.out)["total"] == 24
+    assert json.loads(done.out)["total"] == 14
 
 
 @pytest.mark.parametrize(
@@ -164,10 +183,10 @@ def test_whatever_a_platform_says_is_read_back_by_the_reader_of_kubeflow(
         platform = PlatformSpec(image=image, labels=labels, volume=volume, gpu=gpu)
     except ValidationError:
         return
-    text = pipeline_documents("transfer", platform)
+    text = pipeline_documents(platform, Workers(pretrain=0, tune=0, train=1))
     pipeline, placed = yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    container = pipeline["deploymentSpec"]["executors"]["exec-finetune"]["container"]
+    container = pipeline["deploymentSpec"]["executors"]["exec-train"]["container"]
     assert container["image"] == image
-    settings_of = placed["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-finetune"]
+    settings_of = placed["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
     assert settings_of.get("podMetadata", {"labels": {}})["labels"] == labels
     assert settings_of["pvcMount"][0]["constant"] == volume

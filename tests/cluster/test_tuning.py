@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,18 +12,19 @@ from typing import Any
 import pytest
 from katib_double import KatibDouble
 from kube_api import KubeApi, Node, serving
+from own_parts import FILE, PARTS
 from tiny_bench import TINY, Bench, search_of
 
 from ctlr.cluster import trial
 from ctlr.cluster.request import Request, request_of
-from ctlr.cluster.steps import plan_benchmark, preprocess_dataset, schedule_training
 from ctlr.cluster.submission import Submission
-from ctlr.cluster.tuning import search_groups, tune_searches
+from ctlr.cluster.workers import plan_benchmark, preprocess_datasets, work
 from ctlr.config import BenchmarkConfig, load
+from ctlr.engine import jobs_left
 from ctlr.errors import ConfigError
 from ctlr.plan import make_plan
-from ctlr.searches import run_searches
-from ctlr.specs import PlatformSpec, SearchResult
+from ctlr.searches import run_searches, tuned_plan
+from ctlr.specs import PLUGINS, PlatformSpec, SearchResult
 from ctlr.tuning.katib import connect
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.workspace import Workspace
@@ -32,7 +35,7 @@ tuning:
   trials: 2
   parallel: 1
 """
-SPACE = "lab"
+SPACE, RUN = "lab", "5b1f"
 Choices = dict[str, tuple[dict[str, str], list[float]]]
 
 
@@ -52,33 +55,36 @@ def laptop(config: BenchmarkConfig, bench: Bench, tmp_path_factory: pytest.TempP
     for kind in ("arrays", "cohorts"):
         (workspace.root / kind).symlink_to(bench.workspace.root / kind)
     found = run_searches(
-        config, make_plan(config), bench.arrays, workspace, workers=1, device="cpu", on_event=lambda event: None
-    )
+        config, make_plan(config), bench.arrays, workspace, workers=1, device="cpu", since=0,
+        on_event=lambda event: None,
+    )  # fmt: skip
     return choices(found)
 
 
-def planned(request: Request, workspace: Workspace) -> tuple[str, list[str]]:
-    """The submission's id and its groups of searches, the images stored."""
-    root = str(workspace.root)
-    submission, names = plan_benchmark(root, request.arguments["benchmark"], request.arguments["manifests"])
-    for dataset in names["datasets"]:
-        assert preprocess_dataset(root, submission, dataset, workers=1)["status"] == "ok"
-    return submission, names["searches"]
+def planned(request: Request, workspace: Workspace, platform: PlatformSpec | None = None) -> str:
+    """The submission's id, the images stored."""
+    submission, benchmark, manifests = (request.arguments[key] for key in ("submission", "benchmark", "manifests"))
+    sent = (str(workspace.root), submission, RUN)
+    place = (platform or PlatformSpec()).model_dump_json()
+    assert preprocess_datasets(*sent, benchmark, manifests, platform=place)["status"] == "ok"
+    plan_benchmark(*sent)
+    return str(submission)
 
 
 def test_what_trials_start_from_is_made_before_them(own_bench: Bench, config: BenchmarkConfig) -> None:
     request = request_of(config)
-    _, names = plan_benchmark(
-        str(own_bench.workspace.root), request.arguments["benchmark"], request.arguments["manifests"]
-    )
-    assert [name.rpartition("-")[0] for name in names["pretrainings"]] == ["supervised-small_cnn-s0"]
+    assert (request.workers.pretrain, request.workers.tune, request.workers.train) == (1, 1, 2)
+    root, submission = str(own_bench.workspace.root), planned(request, own_bench.workspace)
+    assert work(root, submission, RUN, "pretrain")["pretrain_finished"] == 1
+    assert "pretrain_finished" not in work(root, submission, RUN, "pretrain")
+    (made,) = (own_bench.workspace.root / "pretrained").glob("*/result.json")
+    assert made.exists()
 
 
 def tuned(request: Request, workspace: Workspace, platform: PlatformSpec) -> Submission:
-    submission, groups = planned(request, workspace)
-    for group in groups:
-        facts = tune_searches(str(workspace.root), submission, group, platform=platform)
-        assert facts["trials"] == 2
+    submission = planned(request, workspace, platform)
+    did = work(str(workspace.root), submission, RUN, "tune")
+    assert did["tune_finished"] == 2
     return Submission(workspace, submission)
 
 
@@ -112,14 +118,29 @@ def play(node: Node, job: dict[str, Any]) -> None:
     (node.succeed if code == 0 else node.fail)(job, printed.getvalue())
 
 
-def test_a_group_of_searches_finds_in_its_own_pod_what_the_laptop_finds(
+def test_a_worker_finds_in_its_own_pod_what_the_laptop_finds(
     own_bench: Bench, config: BenchmarkConfig, laptop: Choices
 ) -> None:
-    submission, groups = planned(request_of(config), own_bench.workspace)
-    root = str(own_bench.workspace.root)
-    (group,) = [name for name in groups if name.startswith("scratch")]
-    tune_searches(root, submission, group, platform=PlatformSpec(trials="local", cpu="1"))
-    assert choices(Submission(own_bench.workspace, submission).searches()) == {"scratch": laptop["scratch"]}
+    run = tuned(request_of(config), own_bench.workspace, PlatformSpec(trials="local", cpu="1"))
+    assert choices(run.searches()) == laptop
+    again = work(str(run.workspace.root), run.name, RUN, "tune")
+    assert "tune_finished" not in again
+    assert choices(run.searches()) == laptop
+
+
+def test_workers_share_the_searches(own_bench: Bench, config: BenchmarkConfig, laptop: Choices) -> None:
+    submission = planned(request_of(config), own_bench.workspace, PlatformSpec(trials="local", cpu="1"))
+    did: list[dict[str, Any]] = []
+    threads = [
+        threading.Thread(target=lambda: did.append(work(str(own_bench.workspace.root), submission, RUN, "tune")))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(each.get("tune_finished", 0) for each in did) == 2
+    assert choices(Submission(own_bench.workspace, submission).searches()) == laptop
 
 
 def test_katib_finds_what_the_laptop_finds_by_the_same_algorithm(
@@ -128,10 +149,8 @@ def test_katib_finds_what_the_laptop_finds_by_the_same_algorithm(
     run = tuned(request_of(config), own_bench.workspace, PlatformSpec(image="registry/ctlr:1.2"))
     assert len(lab.objects["experiments", SPACE]) == 2
     assert choices(run.searches()) == laptop
-    work = schedule_training(str(run.workspace.root), run.name)
-    assert {kind: len(names) for kind, names in work.items()} == {
-        "pretrainings": 0, "scores": 0, "studies": 4, "floors": 1
-    }  # fmt: skip
+    left = jobs_left(tuned_plan(run.plan, run.searches())[0], run.arrays(), run.workspace)
+    assert Counter(job.kind for job in left) == {"study": 5}  # two methods, tuned and at defaults, and the mean
     for search in run.searches():
         for each in search.stages[-1].trials:
             assert (run.workspace.root / search.path / each.name / "validation.csv").exists()
@@ -152,15 +171,24 @@ def test_experiments_that_have_ended_are_deleted_where_the_platform_says_so(
     assert choices(run.searches()) == laptop
 
 
-def test_searches_that_share_a_pretraining_stay_together(tmp_path: Path) -> None:
-    text = TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}")
-    (tmp_path / "tiny.yaml").write_text(text + TUNING)
+def test_katib_tunes_a_method_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lab: KubeApi) -> None:
+    """Its file travels with the submission, and each trial's pod reads it from there."""
+    monkeypatch.setenv(PLUGINS, "")
+    (tmp_path / "my_parts.py").write_text(PARTS)
+    (tmp_path / "weight.yaml").write_text(search_of("weight", "0.5", "2"))
+    text = FILE.replace("supervised: {finetune: {n_frozen: 1}}, ", "")
+    assert text != FILE
+    tuning = "tuning: {experiments: {scratch: rate.yaml, align: weight.yaml}, trials: 2, parallel: 1, order: joint}\n"
     (tmp_path / "rate.yaml").write_text(search_of("lr"))
-    groups = search_groups(make_plan(load(tmp_path / "tiny.yaml")))
-    found = {name.rpartition("-")[0]: [study.n_train for study in studies] for name, studies in groups.items()}
-    assert found == {
-        "scratch-age-small-cnn-n6": [6], "scratch-age-small-cnn-n10": [10], "supervised-age-small-cnn": [6, 10]
-    }  # fmt: skip
+    (tmp_path / "own.yaml").write_text(text + tuning)
+    request = request_of(load(tmp_path / "own.yaml"))
+    for name in ("my_parts.py", "weight.yaml", "rate.yaml", "own.yaml"):
+        (tmp_path / name).unlink()
+    monkeypatch.setenv(PLUGINS, "")  # pods know nothing of this desk
+    run = tuned(request, Workspace(tmp_path / "volume"), PlatformSpec())
+    chosen = choices(run.searches())["align"]
+    assert 0.5 <= float(chosen[0]["weight"]) <= 2
+    assert len(chosen[1]) == 2
 
 
 def test_a_budget_in_seconds_is_none_of_katib(config: BenchmarkConfig) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ Images = NDArray[np.float32]
 def store(images: Images, workspace: Workspace, name: str) -> StoredArrays:
     """(N, C, *S) images of as many subjects."""
     width = likeness(images[0]).size
+    shutil.rmtree(workspace.folder("arrays", name), ignore_errors=True)  # of another test
     with (
         workspace.publish("arrays", name) as folder,
         ArrayWriter(folder, images.shape[1:], "float16") as rows,

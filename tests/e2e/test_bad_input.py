@@ -281,7 +281,7 @@ def test_the_report_of_what_was_finished_outlives_faults_and_the_dataset(own: Pa
 def test_a_second_run_on_a_workspace_is_refused(second: Finished) -> None:
     assert second.code == 1
     assert "workspace is in use by another run (process " in second.err
-    assert "Wait for it to end, or name another --workspace." in second.err
+    assert "Wait for it to end, work beside it with `--join`, or name another --workspace." in second.err
 
 
 @pytest.mark.parametrize("command", [("run", "clinic.yaml"), ("resume",), ("report",)])
@@ -291,7 +291,7 @@ def test_a_workspace_of_another_version_is_refused_and_left_alone(command: tuple
     (workspace / "last.json").write_text('{"benchmark": "of another shape"}')
     finished = call(*command, "-w", "old", folder=own)
     assert finished.code == 1
-    assert "old has workspace format 99; this CTLR writes format 1" in finished.err
+    assert "old has workspace format 99; this CTLR writes format 2" in finished.err
     assert "Use the CTLR that wrote it, or name a new workspace." in finished.err
     assert {path.name for path in workspace.iterdir()} == {"workspace.json", "last.json"}
 

@@ -18,8 +18,9 @@ from terminal import call
 
 from ctlr.cluster.artefacts import describe
 from ctlr.cluster.request import request_of
-from ctlr.cluster.steps import plan_benchmark, preprocess_dataset
+from ctlr.cluster.workers import plan_benchmark, preprocess_datasets
 from ctlr.config import load
+from ctlr.errors import DataError
 
 PRIVATE = ("arrays", "cohorts", "sources", "copies", "logs", "submissions", "key", "lock", "last.json", "leaks.tsv")
 """What of a workspace stays on its machine, as docs/running.md says."""
@@ -158,9 +159,12 @@ def test_no_name_stands_in_the_artefact_of_a_cluster_s_task(finished: Path, tmp_
     )  # fmt: skip
     roots = [f"platform.roots.{name}=data/{name}" for name in ("pictures", "brains")]
     request = request_of(load(tmp_path / "names.yaml", roots)).arguments
-    submission, _ = plan_benchmark(str(volume), request["benchmark"], request["manifests"])
+    sent = (str(volume), request["submission"], "0b1f")
+    facts = preprocess_datasets(*sent, request["benchmark"], request["manifests"])
     for dataset in ("pictures", "brains"):
-        facts = preprocess_dataset(str(volume), submission, dataset, workers=1)
-        assert "subjects or images cannot be used:\n  " in facts["reason"]
-        describe(SimpleNamespace(path=str(tmp_path / dataset), metadata={}), facts)
-        assert not any(mark in (tmp_path / dataset).read_text().lower() for mark in MARKS)
+        assert "subjects or images cannot be used:\n  " in facts[dataset]
+    describe(SimpleNamespace(path=str(tmp_path / "arrays"), metadata={}), facts)
+    assert not any(mark in (tmp_path / "arrays").read_text().lower() for mark in MARKS)
+    with pytest.raises(DataError) as refused:
+        plan_benchmark(*sent)
+    assert not any(mark in refused.value.reason.lower() for mark in MARKS)

@@ -87,4 +87,4 @@ def test_where_the_file_lies_does_not_say_what_a_study_is(tmp_path: Path) -> Non
 def test_a_cluster_wants_the_file_on_its_volume(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"methods.published.weights: pods do not see .* /workspace/weights/encoder"):
         request_of(load(benchmark(tmp_path)))
-    assert request_of(load(benchmark(tmp_path, weights="/workspace/weights/encoder.safetensors"))).pods["finetune"]
+    assert request_of(load(benchmark(tmp_path, weights="/workspace/weights/encoder.safetensors"))).pods["train"]

@@ -1,15 +1,14 @@
 """The benchmark's pipeline run by kfp.local, without a container, beside `ctlr run` of the same file."""
 
+import csv
 import json
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clinic import CLINIC, PEOPLE, write_clinic
 from cloud import Cloud
-from pipelines.transfer import transfer_pipeline
 from terminal import ctlr
 from tiny_bench import search_of
 
@@ -80,31 +79,51 @@ def test_a_study_that_fails_is_a_value_and_the_report_lists_it(cloud: Cloud, tas
     assert shown.read_text() == page
 
 
-def test_artefacts_carry_the_workspace_and_the_fingerprint(cloud: Cloud, tasks: list[str]) -> None:
-    (file,) = sorted(cloud.store.rglob("preprocess/executor_output.json"))[:1]
-    metadata = json.loads(file.read_text())["artifacts"]["arrays"]["artifacts"][0]["metadata"]
-    assert metadata["workspace"] == str(cloud.volume)
-    assert metadata["images"] == PEOPLE
-    assert (cloud.volume / metadata["path"] / "images.npy").exists()
-    assert metadata["path"].endswith(metadata["fingerprint"])
+def test_artefacts_name_the_workspace_and_hold_every_study(cloud: Cloud, tasks: list[str]) -> None:
+    arrays, table = (artefact(cloud, *place) for place in (("preprocess", "arrays"), ("evaluate", "studies")))
+    assert arrays["workspace"] == table["workspace"] == str(cloud.volume)
+    assert arrays["clinic"].startswith(f"{PEOPLE} images of {PEOPLE} subjects, in arrays/")
+    assert (table["studies"], table["failed"]) == (5, 1)
+    (file,) = cloud.store.rglob("evaluate/studies")
+    with file.open(newline="") as text:
+        rows = {row["method"]: row for row in csv.DictReader(text)}
+    found = cloud.results()
+    for name, row in rows.items():
+        result = found[f"{name} n4 s0"]
+        assert row["status"] == result["status"]
+        for metric, value in result["scores"].get("test", {}).items():
+            assert float(row[f"test_{metric}"]) == value
+    assert (cloud.volume / rows["scratch"]["path"] / "model.safetensors").exists()
 
 
-def test_each_distinct_step_is_one_task(tasks: list[str], config: BenchmarkConfig) -> None:
-    pods = request_of(config).pods
-    assert Counter(name.partition("-")[0] for name in tasks) == {name: n for name, n in pods.items() if n}
+def artefact(cloud: Cloud, task: str, name: str) -> dict[str, Any]:
+    """Metadata of what the first run's task left."""
+    file = sorted(cloud.store.rglob(f"{task}/executor_output.json"))[0]
+    found: dict[str, Any] = json.loads(file.read_text())["artifacts"][name]["artifacts"][0]["metadata"]
+    return found
 
 
-def test_what_is_finished_is_given_no_task_again(cloud: Cloud, tasks: list[str], config: BenchmarkConfig) -> None:
+def test_tasks_are_workers_of_stages_however_many_studies_there_are(tasks: list[str]) -> None:
+    """Both workers leave their outputs in one folder here, which is called after their component."""
+    assert tasks == ["evaluate", "plan", "preprocess", "report", "train"]
+
+
+def test_what_is_finished_is_not_done_again(cloud: Cloud, tasks: list[str], config: BenchmarkConfig) -> None:
+    before = {path: path.stat().st_mtime_ns for path in cloud.volume.glob("*/*/result.json")}
     sound = config.model_copy(update={"methods": {k: v for k, v in config.methods.items() if k != "doomed"}})
-    assert cloud.run(request_of(sound)) == ["plan", "preprocess", "report", "schedule"]
+    assert "report" in cloud.run(request_of(sound))
+    assert {path: path.stat().st_mtime_ns for path in cloud.volume.glob("*/*/result.json")} == before
 
 
 def test_a_single_study_is_run_alone_and_a_failed_one_again(
     cloud: Cloud, tasks: list[str], config: BenchmarkConfig
 ) -> None:
     (study,) = [study for study in make_plan(config).studies if study.method.label == "doomed"]
-    done = cloud.run(request_of(config, study=study.id), transfer_pipeline)
-    assert done == ["evaluate", "finetune", "plan", "preprocess", "report", "schedule"]
+    (note,) = cloud.volume.glob("failed/*.json")
+    before = note.stat().st_mtime_ns
+    done = cloud.run(request_of(config, study=study.id))
+    assert done == ["evaluate", "plan", "preprocess", "report", "train"]
+    assert note.stat().st_mtime_ns > before
 
 
 def test_a_tuned_benchmark_gives_the_scores_of_the_laptop(cloud: Cloud, tasks: list[str], tmp_path: Path) -> None:
@@ -115,7 +134,7 @@ def test_a_tuned_benchmark_gives_the_scores_of_the_laptop(cloud: Cloud, tasks: l
     (tmp_path / "rate.yaml").write_text(search_of("lr"))
     (tmp_path / "clinic").symlink_to(cloud.volume / "data" / "clinic")
     done = cloud.run(request_of(load(tmp_path / "clinic.yaml")))
-    assert done == ["evaluate", "finetune", "plan", "preprocess", "report", "schedule", "tune"]
+    assert done == ["evaluate", "plan", "preprocess", "report", "train", "tune"]
     laptop = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "json", folder=tmp_path)
     assert laptop.code == 0, laptop.err
     ours = {path.parent.name for path in cloud.volume.glob("studies/*/result.json")}
@@ -137,7 +156,7 @@ def test_bad_data_are_refused_by_a_task_that_is_not_retried_and_the_report_says_
     write_clinic(empty.volume / "data" / "clinic", people=6)  # too few for the split
     empty.store.mkdir()
     done = empty.run(request_of(config))
-    assert not any(name.startswith(("pretrain", "finetune")) for name in done)
+    assert "evaluate" not in done  # it fails, with the reason of `plan`
     (page,) = empty.store.rglob("report/page")
     assert "There is nothing to report" in page.read_text()
     assert empty.results() == {}

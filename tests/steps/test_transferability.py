@@ -148,6 +148,7 @@ def test_with_all_components_distances_are_those_between_pixels(place: Place) ->
 def test_what_has_been_scored_is_read(place: Place) -> None:
     spec = place.spec("light", scored=False)
     first = place.score(spec)
+    shutil.rmtree(place.workspace.folder("transfers", transfer_key(spec, place.arrays)))
     with place.workspace.publish("transfers", transfer_key(spec, place.arrays)) as folder:
         (folder / "result.json").write_text(first.model_copy(update={"images": 99}).model_dump_json())
     assert place.score(spec).images == 99

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kfp import local
-from kfp.dsl.base_component import BaseComponent
-from pipelines.benchmark import benchmark_pipeline
+from kfp import components, local
 
+from ctlr.cluster.kubeflow import pipeline_documents
 from ctlr.cluster.request import Request
+from ctlr.specs import PlatformSpec
 
 __all__ = ["Cloud", "label"]
 
@@ -23,12 +23,15 @@ class Cloud:
     volume: Path
     store: Path
 
-    def run(self, request: Request, pipeline: BaseComponent = benchmark_pipeline) -> list[str]:
-        """Run a pipeline; the names of the tasks that worked."""
+    def run(self, request: Request) -> list[str]:
+        """Run the pipeline that is submitted; the names of the tasks that worked."""
+        platform = PlatformSpec.model_validate_json(request.arguments["platform"])
+        pipeline = components.load_component_from_text(pipeline_documents(platform, request.workers))
         before = set(self.store.rglob("executor_output.json"))
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(self.store), raise_on_error=False)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You may be attemping to run a task that uses custom")
+            warnings.filterwarnings("ignore", "Task .* have no effect in the current local runner")
             pipeline(**{**request.arguments, "workspace": str(self.volume)})
         made = set(self.store.rglob("executor_output.json")) - before
         return sorted(path.parent.name for path in made)

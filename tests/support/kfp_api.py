@@ -26,6 +26,7 @@ class KfpServer:
         headers: Of the last request.
         states: What the next looks at any run find, one each; the last one stays.
         refuse: Status that every request but the health check is answered with, unless 0.
+        version: That it says it has; one that was built by hand says `unknown`.
     """
 
     def __init__(self) -> None:
@@ -36,11 +37,12 @@ class KfpServer:
         self.headers: dict[str, str] = {}
         self.states: list[str] = []
         self.refuse = 0
+        self.version = "2.17.0"
 
     def answer(self, verb: str, path: str, query: dict[str, list[str]], body: bytes) -> Answer:
         """What a request is answered with."""
         if path == "healthz":
-            return 200, {"multi_user": False}
+            return 200, {"commit_sha": "unknown", "tag_name": self.version, "multi_user": False}
         if self.refuse:
             return self.refuse, {"error": "refused"}
         if path == "experiments" and verb == "GET":

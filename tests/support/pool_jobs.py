@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ctlr.errors import TrainingError, WorkspaceError
+from ctlr.errors import TakenOver, TrainingError, WorkspaceError
 from ctlr.pool import Perform
 
 
@@ -36,6 +36,11 @@ def start(number: int) -> Perform:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
             case "full":
                 raise WorkspaceError("The disk is full.")
+            case "taken once":
+                if Path(payload).exists():
+                    return "at last"
+                Path(payload).touch()
+                raise TakenOver("another worker is at it")
             case "endless":
                 while True:
                     progress(1, 2, {"loss": 0.5})

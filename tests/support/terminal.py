@@ -103,8 +103,9 @@ class Running:
         return alive
 
     def workers(self) -> list[int]:
-        """Worker processes."""
-        return self.alive("multiprocessing.spawn")
+        """Worker processes: children of the one that has loaded what they need."""
+        loaders = self.alive("multiprocessing.forkserver")
+        return [pid for pid in loaders if _parent(pid) in loaders]
 
     def finish(self) -> Finished:
         """Wait for the end of the command."""
@@ -166,6 +167,13 @@ def _session(leader: int) -> list[int]:
         if int(session) == leader and state != "Z":
             members.append(int(entry.parent.name))
     return members
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _command_line(pid: int) -> str:

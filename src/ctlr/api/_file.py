@@ -114,6 +114,7 @@ class BenchmarkFile:
 
         folder, root = self.file.parent, Path(workspace)
         ran = run_benchmark(self.config, folder, root, workers=workers, device=device, watcher=watcher(progress))
+        assert ran is not None
         if ran.fault is not None:
             warnings.warn(f"{ran.fault} Run again to record what is missing.", UserWarning, stacklevel=2)
         return Benchmark(ran.finished)

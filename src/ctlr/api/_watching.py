@@ -73,6 +73,8 @@ class _Told(_Silent):
 
     def __call__(self, event: Event) -> None:
         """Tell what happened."""
+        if event.state == "taken":  # it ends elsewhere, or is begun again
+            return
         job, now = event.job, time.monotonic()
         began = self._began.setdefault(job.id, now)
         if event.state in ("finished", "failed"):

@@ -113,6 +113,13 @@ def _running(command: Command) -> Command:
     return command
 
 
+_join = click.option(
+    "--join", is_flag=True,
+    help="Work beside the run that is under way in the workspace, from another shell or machine that shares it; take "
+    "its place where there is none.",
+)  # fmt: skip
+
+
 # ---------------------------------------------------------------- commands
 
 
@@ -196,6 +203,7 @@ def plan(
 @_benchmark
 @_workspace
 @_running
+@_join
 @click.option("--dry-run", is_flag=True, help="Show what would be done and time a few steps of it.")
 @_output
 def run(
@@ -204,6 +212,7 @@ def run(
     workspace: Path,
     workers: int | None,
     device: str,
+    join: bool,
     dry_run: bool,
     output: str,
 ) -> int:
@@ -216,26 +225,35 @@ def run(
 
         show_preview(benchmark.plan(workspace, workers=workers, device=device, measured=True), workspace, output)
         return 0
-    return _run(benchmark.config, file.parent, workspace, workers, device, output)
+    return _run(benchmark.config, file.parent, workspace, workers, device, output, join)
 
 
 @cli.command()
 @_workspace
 @_running
+@_join
 @_output
-def resume(workspace: Path, workers: int | None, device: str, output: str) -> int:
+def resume(workspace: Path, workers: int | None, device: str, join: bool, output: str) -> int:
     """Go on with the benchmark that was run last in a workspace."""
     from ctlr.outcome.remembered import last_run
 
     last = last_run(workspace)
-    return _run(last.config, last.folder, workspace, workers, device, output)
+    return _run(last.config, last.folder, workspace, workers, device, output, join)
 
 
-def _run(config: BenchmarkConfig, folder: Path, workspace: Path, workers: int | None, device: str, output: str) -> int:
+def _run(
+    config: BenchmarkConfig,
+    folder: Path,
+    workspace: Path,
+    workers: int | None,
+    device: str,
+    output: str,
+    join: bool,
+) -> int:
     from ctlr.cli.session import run_and_print
 
     try:
-        failed = run_and_print(config, folder, workspace, workers=workers, device=device, output=output)
+        failed = run_and_print(config, folder, workspace, workers=workers, device=device, output=output, join=join)
     except KeyboardInterrupt:
         resume = shlex.join(["ctlr", "resume", "--workspace", str(workspace)])
         click.echo(f"Finished steps are safe. Go on from the last epoch with: {resume}", err=True)

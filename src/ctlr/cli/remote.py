@@ -13,7 +13,8 @@ import rich_click as click
 from ctlr.cli.options import output_option
 
 if TYPE_CHECKING:
-    from ctlr.cluster.kubeflow import Kubeflow, RunState, TaskState
+    from ctlr.cluster.kubeflow import Kubeflow, RunState
+    from ctlr.cluster.pods import TaskState
     from ctlr.cluster.request import Request
     from ctlr.config import BenchmarkConfig
 
@@ -80,7 +81,15 @@ def submit(
     if not wait:
         _show_run_id(run_id, output)
         return 0
-    state = server.wait(run_id, lambda state: click.echo(_line(state), err=True))
+    told: set[str] = set()
+
+    def tell(state: RunState) -> None:
+        line = _line(state)
+        if line not in told:  # times change more often than what there is to say
+            told.add(line)
+            click.echo(line, err=True)
+
+    state = _with_pods(server.wait(run_id, tell), namespace, context)
     _show_run(state, output)
     return 0 if state.state == "SUCCEEDED" else 1
 
@@ -90,8 +99,9 @@ def submit(
 @_server
 @output_option()
 def status(run: str, host: str, namespace: str, context: str, output: str) -> None:
-    """Show a run on the cluster and its tasks."""
-    _show_run(_connect(host, namespace, context).run(run), output)
+    """Show a run on the cluster and its tasks: how each fares, and why one does not go on."""
+    state = _connect(host, namespace, context).run(run)
+    _show_run(_with_pods(state, namespace, context), output)
 
 
 @click.command()
@@ -100,11 +110,11 @@ def status(run: str, host: str, namespace: str, context: str, output: str) -> No
 @click.option("--context", default="", help="Of kubectl's configuration; by default the current one.")
 @click.option("--lines", type=click.IntRange(1), help="The last ones of each pod; by default all.")
 def logs(run: str, namespace: str, context: str, lines: int | None) -> None:
-    """Print what the pods of a run have printed, the oldest pod first."""
-    from ctlr.cluster.logs import pod_logs
+    """Print what CTLR has said in the pods of a run, the oldest pod first."""
+    from ctlr.cluster.pods import pod_logs
 
     for log in pod_logs(run, namespace=namespace, context=context, lines=lines):
-        click.echo(f"==> {log.pod} ({log.phase})")
+        click.echo(f"==> {log.task} ({log.phase.lower()}, pod {log.pod})")
         click.echo(log.text)
 
 
@@ -138,14 +148,28 @@ def _show_pods(config: BenchmarkConfig, request: Request, output: str) -> None:
 
     total = sum(request.pods.values())
     if output != "table":
-        found = {"benchmark": config.name, "pipeline": request.pipeline, "pods": dict(request.pods), "total": total}
+        found = {"benchmark": config.name, "pods": dict(request.pods), "total": total}
         show(found | {"arguments": dict(request.arguments)}, output)
         return
-    show_rows(f"{config.name}: pods of a first run", [{"step": key, "pods": n} for key, n in request.pods.items() if n])
+    show_rows(f"{config.name}: pods", [{"of": key, "pods": n} for key, n in request.pods.items()])
     click.echo(
-        f"{total} pods, one a distinct step; what the workspace holds already takes none. Kubeflow Pipelines adds a "
-        "short-lived driver to each."
+        f"{total} pods: two a task, of which Kubeflow's driver ends at once, and two for the pipeline. Workers share "
+        "what is to do, however many studies there are; `--set platform.workers=N` changes their number."
     )
+
+
+def _with_pods(state: RunState, namespace: str, context: str) -> RunState:
+    """The run with what Kubernetes knows of its tasks; as it is, with a word, where that cannot be asked."""
+    from ctlr.cluster.pods import pod_tasks
+    from ctlr.errors import ClusterError
+
+    try:
+        tasks = pod_tasks(state.id, namespace=namespace or "kubeflow", context=context)
+    except ClusterError as error:
+        click.echo(f"Only Kubeflow Pipelines says how tasks fare, without reasons: {error}", err=True)
+        return state
+    # An hour after a run's end its pods are gone.
+    return dataclasses.replace(state, tasks=tuple(tasks)) if tasks else state
 
 
 def _show_run_id(run_id: str, output: str) -> None:

@@ -20,7 +20,14 @@ __all__ = ["run_and_print", "show_finished"]
 
 
 def run_and_print(
-    config: BenchmarkConfig, folder: Path, root: Path, *, workers: int | None, device: str, output: str
+    config: BenchmarkConfig,
+    folder: Path,
+    root: Path,
+    *,
+    workers: int | None,
+    device: str,
+    output: str,
+    join: bool = False,
 ) -> int:
     """Run a benchmark before the eyes of a person, and print the results.
 
@@ -31,6 +38,7 @@ def run_and_print(
         workers: Processes at most; None for as many as there is room for.
         device: cpu, cuda or cuda:N.
         output: table, json or yaml.
+        join: Work beside the run that is under way.
 
     Returns:
         Number of studies that failed.
@@ -38,7 +46,10 @@ def run_and_print(
     Raises:
         CtlrError: As `run_benchmark`; or the tracker did not record everything.
     """
-    ran = run_benchmark(config, folder, root, workers=workers, device=device, watcher=Display())
+    ran = run_benchmark(config, folder, root, workers=workers, device=device, watcher=Display(), join=join)
+    if ran is None:
+        click.echo(f"Nothing is left to do here; the run that leads {root} writes the report.", err=True)
+        return 0
     failed = show_finished(ran.finished, ran.page, output)
     if ran.fault is not None:
         raise CtlrError(f"{ran.fault} Results are safe in the workspace; run again to record what is missing.")

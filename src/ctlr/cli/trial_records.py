@@ -17,7 +17,6 @@ from ctlr.config import BenchmarkConfig
 from ctlr.errors import CtlrError
 from ctlr.outcome.recording import make_tracker
 from ctlr.specs import StudyResult, fingerprint
-from ctlr.steps.exclusive import exclusively
 from ctlr.tracking import Tracker, study_params
 from ctlr.tuning.options import with_options
 from ctlr.tuning.request import TrialJob, TrialResult
@@ -140,7 +139,7 @@ class TrialRecords:
         if identity not in self._trackers:
             tracker = make_tracker(self._config, self._workspace)
             # Pods that begin together would each begin a run of the search.
-            with exclusively(self._workspace, "tracking", identity):
+            with self._workspace.exclusively("tracking", identity):
                 tracker.start(
                     f"{self._config.name}-{record.experiment}", identity=identity,
                     params={"stage": record.job.stage, "validation": record.job.validation}, tags={}, files={},

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ctlr.report.numbers.predictions import read_predictions
 from ctlr.specs import StudyResult
 
-__all__ = ["Artefact", "ConfusionArtefact", "MetricsArtefact", "confusion_counts", "describe", "log_numbers",
-           "log_scores", "tabulate"]  # fmt: skip
+__all__ = ["Artefact", "MetricsArtefact", "confusion_counts", "describe", "log_numbers", "log_studies"]
 
 
 class Artefact(Protocol):
@@ -30,27 +30,10 @@ class MetricsArtefact(Protocol):
         """Note a number."""
 
 
-class ConfusionArtefact(Protocol):
-    """A matrix of true (rows) against predicted classes."""
-
-    def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
-        """Note the matrix."""
-
-
 def describe(artefact: Artefact, facts: Mapping[str, Any]) -> None:
     """Put facts into an artefact's metadata and, as JSON, into its file: the result itself stays in the workspace."""
-    _note(artefact, facts, json.dumps(dict(facts), indent=1))
-
-
-def tabulate(artefact: Artefact, facts: Mapping[str, Any]) -> None:
-    """Put facts into an artefact's metadata and, as a table of Markdown, into its file."""
-    rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items())
-    _note(artefact, facts, f"| | |\n|---|---|\n{rows}")
-
-
-def _note(artefact: Artefact, facts: Mapping[str, Any], text: str) -> None:
     artefact.metadata.update(facts)
-    Path(artefact.path).write_text(text)
+    Path(artefact.path).write_text(json.dumps(dict(facts), indent=1))
 
 
 def log_numbers(metrics: MetricsArtefact, facts: Mapping[str, Any]) -> None:
@@ -62,13 +45,49 @@ def log_numbers(metrics: MetricsArtefact, facts: Mapping[str, Any]) -> None:
             metrics.metadata[name] = value
 
 
-def log_scores(metrics: MetricsArtefact, confusion: ConfusionArtefact, result: StudyResult, workspace: str) -> None:
-    """Log a study's scores by split and, of a classification, the test set's confusion matrix."""
-    scores = {f"{split}_{name}": value for split, each in result.scores.items() for name, value in each.items()}
-    words = {"study": result.study.id, "status": result.status, "workspace": workspace, "path": result.path}
-    log_numbers(metrics, words | ({"reason": result.reason} if result.reason else {}) | scores)
-    if result.status == "ok" and result.study.target.task.kind == "classification":
-        confusion.log_confusion_matrix(*confusion_counts(Path(workspace) / result.path / "predictions.csv"))
+def log_studies(table: Artefact, text: Artefact, results: Sequence[StudyResult], workspace: str) -> None:
+    """Write all studies into one table (CSV), and their scores into a text (Markdown).
+
+    The table has a row a study: its factors, whether it failed and why, each score by split, seconds, and where its
+    predictions and its model lie in the workspace. The text has means over seeds, and the confusion matrices of
+    classifications, added up over seeds.
+    """
+    rows = [result.record() | {"path": result.path} for result in results]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with Path(table.path).open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    failed = sum(result.status == "failed" for result in results)
+    table.metadata.update({"studies": len(results), "failed": failed, "workspace": workspace})
+    Path(text.path).write_text(_means(results) + _matrices(results, Path(workspace)))
+
+
+def _means(results: Sequence[StudyResult]) -> str:
+    """One row a method, size and metric of the test set."""
+    found: dict[tuple[str, int, str], list[float]] = {}
+    for result in results:
+        for name, value in result.scores.get("test", {}).items():
+            found.setdefault((result.study.method.label, result.study.n_train, name), []).append(value)
+    rows = [f"| {label} | {n} | {name} | {sum(v) / len(v):.4g} | {len(v)} |" for (label, n, name), v in found.items()]
+    return "\n".join(["| method | n | metric | mean on the test set | studies |", "|---|---|---|---|---|", *rows, ""])
+
+
+def _matrices(results: Sequence[StudyResult], root: Path) -> str:
+    """Confusion matrices by method and size."""
+    found: dict[tuple[str, int, tuple[str, ...]], list[list[int]]] = {}
+    for result in results:
+        if result.status == "ok" and result.study.target.task.kind == "classification":
+            classes, counts = confusion_counts(root / result.path / "predictions.csv")
+            key = (result.study.method.label, result.study.n_train, tuple(classes))
+            before = found.get(key, [[0] * len(counts) for _ in counts])
+            found[key] = [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(before, counts, strict=True)]
+    text = ""
+    for (label, n, names), counts in found.items():
+        text += f"\n{label}, n = {n}: true classes in rows, predicted ones in columns\n\n"
+        text += f"| | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n"
+        text += "".join(f"| {name} | {' | '.join(map(str, row))} |\n" for name, row in zip(names, counts, strict=True))
+    return text
 
 
 def confusion_counts(file: Path) -> tuple[list[str], list[list[int]]]:

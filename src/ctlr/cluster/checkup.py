@@ -6,6 +6,7 @@ a run needs no such right.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import urllib.error
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ctlr.errors import require
 from ctlr.specs import PlatformSpec
@@ -84,6 +86,7 @@ def examine_cluster(*, host: str = "", namespace: str = "", context: str = "", w
         *(_right(cluster, right) for right in CHECKED_RIGHTS),
         *_katib(cluster),
         _pipelines(cluster, host),
+        *_retries(cluster),
         _mlflow(cluster),
         *_storage(cluster, workspace),
         _priority(cluster),
@@ -196,6 +199,24 @@ def _pipelines(cluster: _Cluster, host: str) -> Finding:
         "service/ml-pipeline 8888:8888, then --host http://localhost:8888. `ctlr tune --on katib` needs none."
     )
     return _service(cluster, "pipelines", address, KUBEFLOW, "ml-pipeline:8888", "/apis/v2beta1/healthz", remedy)
+
+
+def _retries(cluster: _Cluster) -> Iterator[Finding]:
+    """Whether Argo begins pods again that were drained, evicted or preempted; nothing where that cannot be seen."""
+    status, found = cluster.ask(f"/api/v1/namespaces/{KUBEFLOW}/configmaps/workflow-controller-configmap")
+    if status != 200:
+        return
+    policy = ""
+    with contextlib.suppress(YAMLError, AttributeError, TypeError):
+        defaults = YAML(typ="safe").load(found["data"].get("workflowDefaults") or "") or {}
+        template = (defaults.get("spec") or {}).get("templateDefaults") or {}
+        policy = str((template.get("retryStrategy") or {}).get("retryPolicy") or "")
+    yield Finding(
+        what="lost pods", ok=policy != "OnError", optional=True,
+        found=f"retryPolicy {policy}" if policy else "begun again as tasks ask for it",
+        remedy="A pod that is drained or preempted is not begun again; other workers take over. To have it begun again "
+        "set `retryPolicy: Always` as docs/platform.md (Retries) shows.",
+    )  # fmt: skip
 
 
 def _mlflow(cluster: _Cluster) -> Finding:

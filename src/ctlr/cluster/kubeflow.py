@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
-import sys
+import io
+import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -18,17 +20,20 @@ from typing import Any
 
 import yaml
 
-from ctlr.cluster.platform import placed
+from ctlr.cluster.platform import Workers, placed
+from ctlr.cluster.pods import TaskState
 from ctlr.cluster.request import Request
 from ctlr.errors import ClusterError, require
 from ctlr.specs import PlatformSpec
 
-__all__ = ["Kubeflow", "RunState", "TaskState", "pipeline_documents"]
+__all__ = ["Kubeflow", "RunState", "pipeline_documents"]
 
 SECONDS_TO_ANSWER = 30
 POLL_SECONDS = 5.0
 PATIENCE = 10
 """Times in a row that a server may fail to answer while a run is watched."""
+OLDEST = (2, 16)
+"""The first Kubeflow Pipelines that knows `securityContext` of a task (kubeflow/pipelines 12832)."""
 FINISHED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 
 _FORWARD = (
@@ -36,17 +41,6 @@ _FORWARD = (
     "  kubectl port-forward --namespace kubeflow service/ml-pipeline 8888:8888\n"
     "  --host http://localhost:8888"
 )
-
-
-@dataclass(frozen=True)
-class TaskState:
-    """A task of a run: its name, state, times (UTC), and why it failed."""
-
-    name: str
-    state: str
-    began: datetime | None
-    ended: datetime | None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,12 +61,12 @@ class RunState:
         return self.state in FINISHED
 
 
-def pipeline_documents(name: str, platform: PlatformSpec) -> str:
-    """A compiled pipeline (benchmark or transfer) with a platform written into it: what is uploaded."""
-    file = importlib.resources.files("ctlr.cluster").joinpath("compiled", f"{name}.yaml")
+def pipeline_documents(platform: PlatformSpec, workers: Workers) -> str:
+    """The compiled pipeline with a platform written into it: what is uploaded."""
+    file = importlib.resources.files("ctlr.cluster").joinpath("compiled", "benchmark.yaml")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     pipeline = next(iter(yaml.load_all(file.read_text(), Loader=loader)))
-    return yaml.safe_dump_all(placed(pipeline, platform), width=120)
+    return yaml.safe_dump_all(placed(pipeline, platform, workers), width=120)
 
 
 class Kubeflow:
@@ -98,18 +92,19 @@ class Kubeflow:
         self._namespace = namespace or None
         if host:
             _check_reachable(host)
-        with warnings.catch_warnings(), _faults_named(host), contextlib.redirect_stdout(sys.stderr):
+        with warnings.catch_warnings(), _faults_named(host), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore", FutureWarning)  # the client says that it knows version 2 only
             self._client = kfp.Client(
                 host=host or None, existing_token=token or None, cookies=cookies or None, kube_context=context or None
             )
         self.host: str = self._client._existing_config.host
+        _check_version(self.host)
 
     def submit(self, request: Request, platform: PlatformSpec, *, name: str, experiment: str) -> str:
         """Start a run.
 
         Args:
-            request: Which pipeline, and its arguments.
+            request: Its arguments, and how many workers it has.
             platform: Where its pods run.
             name: Of the run.
             experiment: Of Kubeflow Pipelines, made where there is none: a folder of runs.
@@ -117,9 +112,10 @@ class Kubeflow:
         Returns:
             The run's id.
         """
-        with TemporaryDirectory() as folder, _faults_named(self.host), contextlib.redirect_stdout(sys.stderr):
+        # kfp's client prints links that lead nowhere: the API's address is not that of the pages.
+        with TemporaryDirectory() as folder, _faults_named(self.host), contextlib.redirect_stdout(io.StringIO()):
             file = Path(folder) / "pipeline.yaml"
-            file.write_text(pipeline_documents(request.pipeline, platform))
+            file.write_text(pipeline_documents(platform, request.workers))
             found = self._client.create_experiment(experiment, namespace=self._namespace)
             run = self._client.run_pipeline(
                 found.experiment_id,
@@ -198,6 +194,25 @@ def _check_reachable(host: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ClusterError(f"Kubeflow Pipelines at {address} cannot be reached: {reason}. {_FORWARD}") from error
+
+
+def _check_version(host: str) -> None:
+    """Refuse a server whose pods would fail one after the other; one that does not say its version is tried.
+
+    Raises:
+        ClusterError: It is older than `OLDEST`.
+    """
+    found = None
+    with (
+        contextlib.suppress(OSError, ValueError, KeyError, TypeError),
+        urllib.request.urlopen(f"{host.rstrip('/')}/apis/v2beta1/healthz", timeout=10) as answer,
+    ):
+        found = re.match(r"(\d+)\.(\d+)", json.load(answer)["tag_name"])
+    if found is not None and (int(found[1]), int(found[2])) < OLDEST:
+        raise ClusterError(
+            f"Kubeflow Pipelines at {host} is {found.string}. CTLR needs {'.'.join(map(str, OLDEST))} or newer, which "
+            "gives pods the user and the restrictions that its pipeline asks for; older ones fail at every task."
+        )
 
 
 @contextlib.contextmanager

@@ -1,48 +1,68 @@
-"""Pods placed on a cluster: image, resources, volume, nodes, secrets, of a compiled pipeline and of trials.
+"""Pods placed on a cluster: how many, image, resources, volume, nodes, secrets, of a compiled pipeline and of trials.
 
 Kubeflow Pipelines 2.17 takes some of this as parameters of a run (image, accelerator, claim, node selector,
-tolerations) and the rest only when it compiles (mount path, /dev/shm, environment from secrets, labels, parallelism).
-So that there is one way, all of it is written into the compiled document when it is submitted.
+tolerations) and the rest only when it compiles (mount path, /dev/shm, environment from secrets, labels). So that there
+is one way, all of it is written into the compiled document when it is submitted. The workers of a stage are tasks of
+their own: a loop over them would add two pods, and its tasks would have no names.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ctlr.specs import PlatformSpec
 
-__all__ = ["placed", "trial_job"]
+__all__ = ["Workers", "placed", "trial_job"]
 
 Document = dict[str, Any]
 
-TRAINING = ("pretrain", "score", "finetune", "evaluate")
+TRAINING = ("pretrain", "train", "evaluate")
 """Components whose pods use a GPU where there is one; `tune` does where trials run in its own pod."""
+WATCHING = {"cpu": "250m", "memory": "1Gi"}
+"""What a pod asks for that only watches trials: they are to have the rest."""
 
 
-def placed(pipeline: Mapping[str, Any], platform: PlatformSpec) -> tuple[Document, Document]:
+@dataclass(frozen=True)
+class Workers:
+    """How many tasks each stage has; 0 takes it out."""
+
+    pretrain: int
+    tune: int
+    train: int
+
+
+def placed(pipeline: Mapping[str, Any], platform: PlatformSpec, workers: Workers) -> tuple[Document, Document]:
     """Write a platform into a compiled pipeline.
 
     Args:
         pipeline: The compiled pipeline's first document.
         platform: Where its pods run.
+        workers: Of its stages.
 
     Returns:
         The pipeline, and what Kubeflow Pipelines keeps apart for Kubernetes: both documents of its file. Equal
         arguments give equal documents.
     """
     document: Document = copy.deepcopy(dict(pipeline))
-    executors: dict[str, Any] = document["deploymentSpec"]["executors"]
+    for stage, count in asdict(workers).items():
+        _multiply(document, stage, count)
+    executors = document["deploymentSpec"]["executors"]
     settings = {}
     for name, executor in sorted(executors.items()):
         component = name.removeprefix("exec-").split("-")[0]
         trains = component in TRAINING or (component == "tune" and platform.trials == "local")
         executor["container"]["image"] = platform.image
         executor["container"]["resources"] = _resources(platform, trains=trains)
+        if component == "tune" and not trains:
+            executor["container"]["resources"] |= {
+                f"resource{what.capitalize()}{end}": amount
+                for what, amount in WATCHING.items()
+                for end in ("Limit", "Request")
+            }
         settings[name] = _settings(platform, trains=trains)
-    if platform.parallel is not None:
-        _limit(document, platform.parallel)
     return document, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": settings}}}}
 
 
@@ -155,9 +175,29 @@ def _constant(value: str) -> Document:
     return {"runtimeValue": {"constant": value}}
 
 
-def _limit(document: Document, parallel: int) -> None:
-    """Bound every loop."""
-    for component in document["components"].values():
-        for task in component.get("dag", {}).get("tasks", {}).values():
-            if "parameterIterator" in task:
-                task["iteratorPolicy"] = {"parallelismLimit": parallel}
+def _multiply(document: Document, stage: str, count: int) -> None:
+    """Give a stage so many tasks, `train-1` and on; what comes after waits for all of them, or for what came before."""
+    component = f"comp-{stage}"
+    for tasks in _graphs(document):
+        before = [name for name, task in tasks.items() if task["componentRef"]["name"] == component]
+        if not before:
+            continue
+        removed = [tasks.pop(name) for name in before]
+        names = [stage] if count == 1 else [f"{stage}-{number}" for number in range(1, count + 1)]
+        for name in names:
+            tasks[name] = copy.deepcopy(removed[0]) | {"taskInfo": {"name": name}}
+        for other in tasks.values():
+            needs = other.get("dependentTasks", [])
+            if not set(before).isdisjoint(needs):
+                kept = set(needs).difference(before)
+                other["dependentTasks"] = sorted(kept.union(names or removed[0].get("dependentTasks", [])))
+    if not count:
+        document["components"].pop(component, None)
+        document["deploymentSpec"]["executors"].pop(f"exec-{stage}", None)
+
+
+def _graphs(document: Document) -> Iterator[Document]:
+    """Tasks by name, of the pipeline and of what is nested in it."""
+    for component in (document["root"], *document["components"].values()):
+        if "dag" in component:
+            yield component["dag"]["tasks"]

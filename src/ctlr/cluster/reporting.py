@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ctlr.cluster.submission import Submission, submitted
+from ctlr.cluster.submission import Submission
 from ctlr.errors import CtlrError
 from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
@@ -22,12 +21,12 @@ __all__ = ["report_benchmark"]
 log = logging.getLogger("ctlr")
 
 
-def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str], page: str) -> dict[str, Any]:
-    """Write the report of what is finished, and record it where the benchmark says so.
+def report_benchmark(workspace: str, submission: str, page: str) -> dict[str, Any]:
+    """Write the report of what is finished, and record it where the benchmark says so; whatever came before.
 
     Args:
-        workspace: Folder that every step mounts.
-        benchmark, manifests: As `plan_benchmark` took them: this step runs whether or not that one succeeded.
+        workspace: Folder that every task mounts.
+        submission: Its name.
         page: File to write the report to once more, for whoever shows it.
 
     Returns:
@@ -37,7 +36,7 @@ def report_benchmark(workspace: str, benchmark: str, manifests: Mapping[str, str
         CtlrError: The tracking server cannot be reached; the report is written.
     """
     try:
-        run = submitted(benchmark, manifests, Workspace(workspace))
+        run = Submission(Workspace(workspace), submission)
         origin = environment(run.config, run.folder)
         finished = read_finished(run.config, run.workspace, run.arrays(), run.searches(), environment=origin)
     except CtlrError as error:  # an earlier task has failed for it

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ctlr.cluster.platform import Workers
+from ctlr.cluster.submission import submission_name
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan, make_plan
-from ctlr.specs import PretrainSpec, Study, fingerprint
+from ctlr.specs import PretrainSpec, fingerprint
 
-__all__ = ["Request", "pods_of", "request_of"]
+__all__ = ["Request", "pods_of", "request_of", "workers_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A run of a pipeline.
+    """A run of the pipeline.
 
     Attributes:
-        pipeline: benchmark or transfer.
         arguments: Of the pipeline.
-        pods: How many of each component, at most.
+        workers: Of its stages.
+        pods: How many come, by what they are.
         notices: What will not be as on a laptop, a sentence each.
     """
 
-    pipeline: str
     arguments: Mapping[str, Any]
+    workers: Workers
     pods: Mapping[str, int]
     notices: tuple[str, ...] = ()
 
@@ -49,75 +51,58 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
     portable, manifests = _with_manifests(_with_roots(recorded))
     manifests |= {Path(file).name: Path(file).read_text() for file in config.plugins}
     portable = portable.model_copy(update={"plugins": tuple(Path(file).name for file in config.plugins)})
-    arguments: dict[str, Any] = {
-        "benchmark": portable.model_dump_json(exclude={"platform"}),
-        "workspace": config.platform.workspace,
-        "device": config.platform.device,
-        "workers": config.platform.processes,
-    }
-    if study:
-        if config.plugins:
-            raise ConfigError("plugins: their files travel with a whole benchmark alone. Submit without `--study`.")
-        return Request(
-            pipeline="transfer", arguments=arguments | {"study": study}, pods=_pods_of_one(plan, study), notices=notices
-        )
-    arguments |= {"manifests": manifests, "platform": config.platform.model_dump_json()}
-    return Request(
-        pipeline="benchmark", arguments=arguments, pods=pods_of(plan) | _trial_pods(config, plan), notices=notices
-    )
-
-
-def pods_of(plan: Plan) -> dict[str, int]:
-    """Pods that work, by component: one a distinct step. What the workspace holds already takes none.
-
-    Where pretrainings are tuned, each sample size may come to need one of its own; the number here is that before.
-    A search that chooses the options in the file leaves a study fewer.
-    """
-    trained = {study.identity() for study in plan.studies if study.method.trains_network}
-    at_defaults = len({study.identity() for study in plan.at_defaults})  # the others will have other options by then
-    groups = 0
-    if plan.searches:
-        from ctlr.cluster.tuning import search_groups  # brings the samplers, which are slow to load
-
-        groups = len(search_groups(plan))
-    return {
-        "plan": 1,
-        "preprocess": len(plan.datasets),
-        "tune": groups,
-        "schedule": 1,
-        "pretrain": len(plan.pretrainings) * (2 if plan.pretrains_anew else 1),
-        "score": len(plan.transfers),
-        "finetune": len(trained) + at_defaults,
-        "evaluate": len({study.identity() for study in plan.studies}) + at_defaults,
-        "report": 1,
-    }
-
-
-def _trial_pods(config: BenchmarkConfig, plan: Plan) -> dict[str, int]:
-    """Pods of trials, where each has one."""
-    if config.tuning is None or config.tuning.trials is None or config.platform.trials == "local":
-        return {}
-    return {"trial": len(plan.searches) * config.tuning.trials}
-
-
-def _pods_of_one(plan: Plan, study: str) -> dict[str, int]:
-    if plan.searches:
+    if study and plan.searches:
         raise ConfigError(f"`tuning` decides the options of {study!r} from its whole search. Submit without `--study`.")
-    found = [each for each in plan.studies if each.id == study]
-    if not found:
-        raise ConfigError(f"There is no study {study!r}. {nearest(study, (each.id for each in plan.studies))}")
-    return _narrowed(plan, found[0])
+    if study and study not in (ids := [each.id for each in plan.studies]):
+        raise ConfigError(f"There is no study {study!r}. {nearest(study, ids)}")
+    workers, text = workers_of(config, plan, study=study), portable.model_dump_json(exclude={"platform"})
+    return Request(
+        arguments={
+            "submission": submission_name(text, manifests), "benchmark": text, "manifests": manifests, "study": study,
+            "workspace": config.platform.workspace, "platform": config.platform.model_dump_json(),
+        },
+        workers=workers, pods=pods_of(config, plan, workers), notices=notices,
+    )  # fmt: skip
 
 
-def _narrowed(plan: Plan, study: Study) -> dict[str, int]:
-    single = plan.model_copy(update={"studies": (study,)})
-    needed = tuple(spec for spec in plan.pretrainings if _serves(spec.identity(), study))
-    return pods_of(single.model_copy(update={"pretrainings": needed})) | {"score": 0}
+def workers_of(config: BenchmarkConfig, plan: Plan, *, study: str = "") -> Workers:
+    """How many workers each stage of a benchmark can use; `platform.workers` bounds them, not the number of studies.
+
+    Pretrainings have a stage of their own where trials are pods that start from them: those that waited for one would
+    hold a GPU meanwhile. Both stages before the training share its number, but each has one worker at least.
+    """
+    most = config.platform.workers
+    if study:
+        return Workers(pretrain=0, tune=0, train=1)
+    train = min(most, len({each.identity() for each in plan.trained}))
+    if config.tuning is None:
+        return Workers(pretrain=0, tune=0, train=train)
+    specs = {spec.identity() for each in plan.searches if (spec := PretrainSpec.of(each)) is not None}
+    apart = config.platform.trials == "katib" and config.tuning.order == "target_only" and most > 1
+    pretrain = min(len(specs), most // 2) if apart else 0
+    return Workers(pretrain=pretrain, tune=max(1, min(len(plan.searches), most - pretrain)), train=train)
 
 
-def _serves(identity: str, study: Study) -> bool:
-    spec = PretrainSpec.of(study)
-    return spec is not None and spec.identity() == identity
+def pods_of(config: BenchmarkConfig, plan: Plan, workers: Workers) -> dict[str, int]:
+    """Pods that come: two a task (Kubeflow's driver, then ours), two for the pipeline itself, and those of trials.
+
+    Katib starts a pod a trial, and one for the proposals of each experiment.
+    """
+    tasks = {"preprocess": 1, "plan": 1, **asdict(workers), "evaluate": 1, "report": 1}
+    pods = {name: 2 * count for name, count in tasks.items() if count} | {"pipeline": 2}
+    if config.tuning is not None and config.platform.trials == "katib":
+        stages, trials = _experiments(config, plan)
+        pods |= {"suggestion": stages, "trial": trials}
+    return pods
+
+
+def _experiments(config: BenchmarkConfig, plan: Plan) -> tuple[int, int]:
+    """Katib Experiments and trials of a tuned benchmark: as many trials a search, whatever its stages."""
+    tuning = config.tuning
+    assert tuning is not None
+    from ctlr.searches import stage_count  # brings the samplers, which are slow to load
+
+    return stage_count(config, plan) * tuning.rounds, len(plan.searches) * (tuning.trials or 0)
 
 
 def _with_records(config: BenchmarkConfig) -> tuple[BenchmarkConfig, tuple[str, ...]]:

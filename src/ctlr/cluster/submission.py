@@ -3,13 +3,17 @@
 submissions/<id>/benchmark.json     the benchmark, folders and manifests placed in the volume
 submissions/<id>/manifests/         Katib manifests of a tuned benchmark, and files with parts of one's own
 submissions/<id>/arrays/<name>      stored arrays of a dataset, or why there are none
-submissions/<id>/searches/<group>   what a group of searches found
-submissions/<id>/faults/<name>      why a pretraining failed
-submissions/<id>/work.json          what is left to train, by readable name
+submissions/<id>/searches/all       what tuning found
+submissions/<id>/faults/<stage>     what ended a stage that no other attempt can mend
+submissions/<id>/refused            why it cannot be run, where its benchmark breaks a rule
+submissions/<id>/runs/<run>.json    where a run of it runs, and the only study that it wants
+submissions/<id>/runs/<run>         there when its planning is done: what fails from then on has failed in it
+submissions/<id>/logs/              what its tasks said
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +24,10 @@ from pydantic import ValidationError
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.plan import Plan, make_plan
-from ctlr.specs import SearchResult, StoredArrays, dns_name, fingerprint
+from ctlr.specs import PlatformSpec, SearchResult, StoredArrays, dns_name, fingerprint
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
-__all__ = ["Submission", "submitted"]
+__all__ = ["Submission", "submission_name", "submitted"]
 
 KIND = "submissions"
 
@@ -37,6 +41,7 @@ class Submission:
 
     Raises:
         WorkspaceError: There is none of this name.
+        ConfigError: Its benchmark breaks a rule.
     """
 
     def __init__(self, workspace: Workspace, name: str) -> None:
@@ -45,8 +50,10 @@ class Submission:
         try:
             text = (self.folder / "benchmark.json").read_text()
         except FileNotFoundError as error:
+            with contextlib.suppress(FileNotFoundError):
+                raise ConfigError((self.folder / "refused").read_text()) from error
             raise WorkspaceError(
-                f"{workspace.root} holds no submission {name}: the step that plans a benchmark leaves it there. "
+                f"{workspace.root} holds no submission {name}: the task that preprocesses leaves it there. "
                 "Mount the same volume in every step."
             ) from error
         self.config = BenchmarkConfig.model_validate_json(text)
@@ -88,32 +95,67 @@ class Submission:
         return found
 
     def searches(self) -> list[SearchResult]:
-        """What tuning found so far, in the order of the plan's searches."""
-        found: list[SearchResult] = []
-        for path in sorted((self.folder / "searches").glob("*.json")):
-            found += [SearchResult.model_validate_json(json.dumps(value)) for value in json.loads(path.read_text())]
-        order = {study.without_folders().model_dump_json(): place for place, study in enumerate(self.plan.searches)}
-        return sorted(found, key=lambda search: order[search.study.model_dump_json()])
+        """What tuning found; nothing as long as it has not ended."""
+        return [SearchResult.model_validate_json(json.dumps(value)) for value in self.kept("searches", "all") or []]
+
+    def place(self, run: str, platform: PlatformSpec, study: str) -> None:
+        """Note where a run's pods are, and the only study that it wants."""
+        self.keep("runs", run, {"platform": platform.model_dump(mode="json"), "study": study})
+
+    def placed(self, run: str) -> tuple[PlatformSpec, str]:
+        """What `place` noted.
+
+        Raises:
+            WorkspaceError: It noted nothing for such a run.
+        """
+        kept = self.kept("runs", run)
+        if kept is None:
+            raise WorkspaceError(f"Submission {self.name} knows no run {run!r}. Submit the benchmark again.")
+        return PlatformSpec.model_validate_json(json.dumps(kept["platform"])), str(kept["study"])
+
+    def begin(self, run: str) -> None:
+        """Note that a run of this submission goes on to train."""
+        place = self.folder / "runs" / dns_name(run, 60)
+        with disk_faults_named(place):
+            place.parent.mkdir(exist_ok=True)
+        write_aside(place, b"")
+
+    def began(self, run: str) -> float | None:
+        """When a run began to train, by the clock of the workspace's file system; None where its planning failed."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "runs" / dns_name(run, 60)).stat().st_mtime
+        return None
+
+    def log_file(self, name: str) -> Path:
+        """Where a task's log goes."""
+        with disk_faults_named(self.folder):
+            (self.folder / "logs").mkdir(exist_ok=True)
+        return self.folder / "logs" / f"{name}.log"
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{dns_name(name, 40)}-{fingerprint(name)[:8]}.json"
 
 
-def submitted(benchmark: str, manifests: Mapping[str, str], workspace: Workspace) -> Submission:
+def submission_name(benchmark: str, manifests: Mapping[str, str]) -> str:
+    """The same for the same benchmark and manifests, and for no others."""
+    digest = fingerprint(benchmark, json.dumps(dict(manifests), sort_keys=True))
+    return f"{dns_name(str(_mapping(benchmark).get('name')), 40)}-{digest[:10]}"
+
+
+def submitted(name: str, benchmark: str, manifests: Mapping[str, str], workspace: Workspace) -> Submission:
     """Place a benchmark in a workspace.
 
     Args:
+        name: Of the submission.
         benchmark: `BenchmarkConfig` as JSON; datasets' folders lie below the workspace, and manifests go by name.
         manifests: Katib manifests by that name, and the benchmark's plug-ins by theirs.
         workspace: Where to.
 
     Raises:
-        ConfigError: The benchmark breaks a rule, or a manifest is missing.
+        ConfigError: The benchmark breaks a rule, a manifest is missing, or another benchmark has that name.
     """
     plain = _mapping(benchmark)
-    digest = fingerprint(benchmark, json.dumps(dict(manifests), sort_keys=True))
-    name = f"{dns_name(str(plain.get('name')), 40)}-{digest[:10]}"
-    folder = workspace.folder(KIND, name)
+    folder = workspace.folder(KIND, dns_name(name, 60))
     with disk_faults_named(folder):
         (folder / "manifests").mkdir(parents=True, exist_ok=True)
     for file, text in manifests.items():
@@ -123,12 +165,23 @@ def submitted(benchmark: str, manifests: Mapping[str, str], workspace: Workspace
         benchmark = json.dumps(plain | {"plugins": [str(folder / "manifests" / Path(file).name) for file in plugins]})
     try:
         config = BenchmarkConfig.model_validate_json(benchmark)
+        placed = _placed(config, workspace.root, folder / "manifests", manifests)
     except ValidationError as error:
         faults = "\n".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ConfigError(f"The benchmark breaks a rule: {faults}\nSubmit its file with `ctlr submit`.") from error
-    placed = _placed(config, workspace.root, folder / "manifests", manifests)
-    write_aside(folder / "benchmark.json", placed.model_dump_json().encode())
-    return Submission(workspace, name)
+        reason = f"The benchmark breaks a rule: {faults}\nSubmit its file with `ctlr submit`."
+        write_aside(folder / "refused", reason.encode())
+        raise ConfigError(reason) from error
+    except ConfigError as error:
+        write_aside(folder / "refused", error.reason.encode())
+        raise
+    place, text = folder / "benchmark.json", placed.model_dump_json()
+    if not place.exists():
+        write_aside(place, text.encode())
+    elif place.read_text() != text:
+        raise ConfigError(
+            f"The submission {name!r} in {workspace.root} is another benchmark's. Give this one another name."
+        )
+    return Submission(workspace, folder.name)
 
 
 def _mapping(text: str) -> dict[str, Any]:

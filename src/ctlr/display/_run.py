@@ -54,22 +54,23 @@ class Display:
             self._running[job] = event
         else:
             self._running.pop(job, None)
-            self._finish(event)
+            if event.state != "taken":  # it ends elsewhere, or is begun again
+                self._finish(event)
         if self._live is not None:
             self._live.update(self._table())
 
     def _finish(self, event: Event) -> None:
         counted = event.job.id in self._names
         self._done += counted
-        now = time.monotonic()
-        seconds = now - self._began.pop(event.job.id, now)
+        began = self._began.pop(event.job.id, None)
+        took = "done by another run" if began is None else f"{time.monotonic() - began:.1f} s"
         name = self._names.get(event.job.id, event.job.id)
         place = f"[{self._done}/{len(self._names)}] " if counted else ""
         if event.state == "failed":
             self._say(f"{place}{name} FAILED: {event.told or event.text}", style="red")
         else:
             note = f", {event.text}" if event.job.kind in ("preprocess", "tune") else ""
-            self._say(f"{place}{name} {seconds:.1f} s{note}")
+            self._say(f"{place}{name} {took}{note}")
 
     def _say(self, line: str, style: str | None = None) -> None:
         """One line, however long: a log is read by programs too."""

@@ -5,8 +5,16 @@ manifests and lie in the workspace under `searches/<identity>`.
 """
 
 from ctlr.searches._manifests import check_manifests
-from ctlr.searches._run import ended_searches, run_searches
+from ctlr.searches._run import ended_searches, first_pretrainings, run_searches, stage_count
 from ctlr.searches._stage import Bench
 from ctlr.searches._tuned import tuned_plan
 
-__all__ = ["Bench", "check_manifests", "ended_searches", "run_searches", "tuned_plan"]
+__all__ = [
+    "Bench",
+    "check_manifests",
+    "ended_searches",
+    "first_pretrainings",
+    "run_searches",
+    "stage_count",
+    "tuned_plan",
+]

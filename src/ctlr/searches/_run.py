@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.crew import Event
 from ctlr.engine import run_pretrainings
+from ctlr.interrupts import released
 from ctlr.plan import Plan
+from ctlr.pool import LOOK_SECONDS
 from ctlr.searches._manifests import check_manifests, options_of, stages_of
 from ctlr.searches._stage import Bench, LocalBench, StageSearch, best_of, why_none
 from ctlr.specs import Checkpoint, Experiment, PretrainSpec, SearchResult, SearchStage, StoredArrays, Study
@@ -17,7 +20,7 @@ from ctlr.steps.keys import pretrain_key
 from ctlr.tuning.options import parse_validation, with_options
 from ctlr.workspace import Workspace
 
-__all__ = ["ended_searches", "run_searches"]
+__all__ = ["ended_searches", "first_pretrainings", "run_searches", "stage_count"]
 
 _UNDER_WAY = "it has not ended"
 
@@ -70,13 +73,15 @@ def run_searches(
     *,
     workers: int,
     device: str,
+    since: float,
     on_event: Callable[[Event], None],
     bench: Bench | None = None,
 ) -> list[SearchResult]:
     """Run the searches of a plan that are not finished, and return all of them; none where nothing is tuned.
 
     The stage that tunes a pretraining serves every sample size, so it is searched once, with the budget that all of
-    them give to it. A fixed pretraining is made before its trials start and charged to those who share it.
+    them give to it. A fixed pretraining is made before its trials start and charged to those who share it. Stages that
+    another run is at are left to it, and waited for.
 
     Args:
         config: The benchmark.
@@ -85,6 +90,7 @@ def run_searches(
         workspace: Where results go.
         workers: Processes at most.
         device: cpu, cuda or cuda:N.
+        since: When the run began, by the clock of the workspace's file system.
         on_event: Told what happens; a stage of a search is a job of kind `tune`.
         bench: Where trials are run; None for warm workers of this machine.
 
@@ -102,20 +108,40 @@ def run_searches(
         needed = _pretrainings(searches, tuning, arrays)
         failed = run_pretrainings(
             {key: spec for key, (spec, _) in needed.items()}.values(), arrays, workspace, workers=workers,
-            device=device, on_event=on_event,
+            device=device, since=since, on_event=on_event,
         )  # fmt: skip
         for key, (_, group) in needed.items():
             _charge(key, group, failed.get(key, ""), tuning, workspace)
 
     with contextlib.closing(bench):
         if tuning.order == "source_then_target":
-            _tune_pretrainings(searches, manifests, bench)
+            tuned = list(_pretraining_stages(searches, manifests, tuning))
+            for (_, group), found in zip(tuned, _find_all([stage for stage, _ in tuned], bench), strict=True):
+                for each in group:
+                    each.take(*found, shared_by=len(group))
         if tuning.order != "joint":
             pretrain()
-        for search in searches:
-            if not search.reason:
-                search.take(*_last_stage(search, manifests, tuning).find(bench))
+        going_on = [search for search in searches if not search.reason]
+        stages = [_last_stage(search, manifests, tuning) for search in going_on]
+        for search, found in zip(going_on, _find_all(stages, bench), strict=True):
+            search.take(*found)
     return [search.result() for search in searches]
+
+
+def first_pretrainings(config: BenchmarkConfig, plan: Plan, arrays: Arrays) -> list[PretrainSpec]:
+    """What trials start from, where no trial decides how it is made."""
+    if config.tuning is None or config.tuning.order != "target_only":
+        return []
+    searches = [_Search(before=study, study=study) for study in plan.searches]
+    return [spec for spec, _ in _pretrainings(searches, config.tuning, arrays).values()]
+
+
+def stage_count(config: BenchmarkConfig, plan: Plan) -> int:
+    """Stages of all searches of a plan, each counted once however many sizes share it."""
+    if config.tuning is None:
+        return 0
+    shared = {spec.identity() for study in plan.searches if (spec := PretrainSpec.of(study)) is not None}
+    return len(plan.searches) + (len(shared) if config.tuning.order == "source_then_target" else 0)
 
 
 def ended_searches(config: BenchmarkConfig, plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Study]:
@@ -144,12 +170,18 @@ def ended_searches(config: BenchmarkConfig, plan: Plan, arrays: Arrays, workspac
     return [each.before for each in going_on if _last_stage(each, manifests, tuning).ended(arrays, workspace)]
 
 
-def _tune_pretrainings(searches: Sequence[_Search], manifests: Manifests, bench: Bench) -> None:
-    """Tune each pretraining once, for all sizes that start from it."""
-    for search, group in _pretraining_stages(searches, manifests, bench.tuning):
-        stages, path = search.find(bench)
-        for each in group:
-            each.take(stages, path, shared_by=len(group))
+def _find_all(stages: Sequence[StageSearch], bench: Bench) -> list[tuple[list[SearchStage], str]]:
+    """Each stage's rounds: of those that nobody else is at first, and of the others once they have ended."""
+    found: dict[int, tuple[list[SearchStage], str]] = {}
+    while len(found) < len(stages):
+        before = len(found)
+        for number, stage in enumerate(stages):
+            if number not in found and (rounds := stage.find(bench)) is not None:
+                found[number] = rounds
+        if len(found) == before:
+            with released():
+                time.sleep(LOOK_SECONDS)
+    return [found[number] for number in range(len(stages))]
 
 
 def _pretraining_stages(

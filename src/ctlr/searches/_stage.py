@@ -181,22 +181,32 @@ class StageSearch:
         ends = [arrays[end.data.name].fingerprint for end in (self.study.target, self.study.source) if end]
         return fingerprint(str(RECIPE), subject.identity(), json.dumps(search, sort_keys=True), *ends)
 
-    def find(self, bench: Bench) -> tuple[list[SearchStage], str]:
-        """The stage's rounds, run where they are not finished, and their folder below the workspace."""
+    def find(self, bench: Bench) -> tuple[list[SearchStage], str] | None:
+        """The stage's rounds, run where they are not finished, and their folder below the workspace.
+
+        None where another run is at it.
+        """
         earlier = self._earlier()
         identity = self.identity(bench.arrays, earlier)
         if not bench.workspace.has("searches", identity):
-            job = Job(self.title, "tune", "")
-            bench.on_event(Event(job, "started"))
-            with bench.workspace.publish("searches", identity, resumable=True) as folder:
-                stages = self._rounds(folder, identity, earlier, bench, job)
-                write_aside(folder / "search.json", json.dumps(self._marks()).encode())
-                values = [stage.model_dump(mode="json") for stage in stages]
-                write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
-            best = best_of(stages)
-            told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
-            bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
+            with bench.workspace.claimed("searches", identity) as free:
+                if not free:
+                    return None
+                if not bench.workspace.has("searches", identity):
+                    self._run(identity, earlier, bench)
         return _read(bench.workspace.folder("searches", identity)), f"searches/{identity}"
+
+    def _run(self, identity: str, earlier: Sequence[Trial], bench: Bench) -> None:
+        job = Job(self.title, "tune", "")
+        bench.on_event(Event(job, "started"))
+        with bench.workspace.publish("searches", identity, resumable=True, shared=True) as folder:
+            stages = self._rounds(folder, identity, earlier, bench, job)
+            write_aside(folder / "search.json", json.dumps(self._marks()).encode())
+            values = [stage.model_dump(mode="json") for stage in stages]
+            write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
+        best = best_of(stages)
+        told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+        bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
         """As `find`, where all rounds are finished; None where one is not."""

@@ -31,6 +31,8 @@ class TolerationSpec(Value):
 class PlatformSpec(Value):
     """How `ctlr submit` places a benchmark's pods. A laptop has no use for it, and no result depends on it."""
 
+    workers: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Pods that train at once: as many as there are GPUs or nodes to use. Each goes on until nothing is left."""
     image: Annotated[str, Field(min_length=1)] = "ctlr/ctlr-cpu:0.1.0"
     """Of every pod; ctlr/ctlr-gpu:0.1.0 holds a CUDA build of PyTorch."""
     volume: ObjectName = "ctlr-workspace"
@@ -65,12 +67,10 @@ class PlatformSpec(Value):
     """Of every pod, and of the Jobs of trials, e.g. kueue.x-k8s.io/queue-name: research."""
     priority_class: ObjectName | None = "ctlr-trial"
     """Of the pods of trials; null for the cluster's default."""
-    parallel: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Pods of one stage at once; null leaves it to quotas and queues."""
     trials: Literal["katib", "local"] = "katib"
     """Where trials of a tuned benchmark run: as pods that Katib starts, or one after the other in the task's pod."""
     experiments: Literal["keep", "delete"] = "keep"
-    """What becomes of Katib's Experiments that have ended: kept for as long as the run is, or deleted at once."""
+    """What becomes of Katib's Experiments that have ended: kept until somebody deletes them, or deleted at once."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

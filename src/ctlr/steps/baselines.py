@@ -19,7 +19,6 @@ from ctlr.shallow.linear import Linear
 from ctlr.shallow.sample import Predict, Sample
 from ctlr.specs import PretrainSpec, Study, fingerprint
 from ctlr.steps.assembly import development_of, source_of
-from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import RECIPE, Arrays
 from ctlr.steps.pretrain import source_model
 from ctlr.training.checkpoint import TrainedModel
@@ -110,7 +109,7 @@ def _kept(study: Study, known: Development | SourceData, arrays: Arrays, workspa
         str(RECIPE), study.method.model_dump_json(exclude={"label"}), source.identity(),
         arrays[source.data.name].fingerprint, str(study.compute.threads),
     )  # fmt: skip
-    with exclusively(workspace, "shallow", key):
+    with workspace.exclusively("shallow", key):
         if not workspace.has("shallow", key):
             model: Linear = shallow.fit(study.method, _sample(known))
             with workspace.publish("shallow", key) as partial:

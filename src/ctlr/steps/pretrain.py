@@ -34,7 +34,6 @@ from ctlr.steps.assembly import (
     timed,
     write_history,
 )
-from ctlr.steps.exclusive import exclusively
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.parts import DataParts
 from ctlr.training.checkpoint import TrainedModel, check_encoder, encoder_record, read_tensors, write_tensors
@@ -64,7 +63,7 @@ def pretrain(
     folder = workspace.folder("pretrained", key)
     if not workspace.has("pretrained", key):
         # Trials of a search may want the same pretraining at once.
-        with exclusively(workspace, "pretrained", key):
+        with workspace.exclusively("pretrained", key):
             if not workspace.has("pretrained", key):
                 _publish(spec, key, arrays, workspace, device, progress)
     return Checkpoint.model_validate_json((folder / "result.json").read_text())

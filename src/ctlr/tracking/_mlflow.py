@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ class MlflowTracker:
     """Records into MLflow: the workspace's own database, or a server.
 
     A benchmark that is wholly recorded in the workspace is recognised without importing MLflow, which takes seconds.
+    Its run on a server stands below the one in MLFLOW_RUN_ID, where that is set.
 
     Args:
         uri: Of a server (http or https); None for `mlflow.db` and `mlartifacts/` in the workspace.
@@ -52,6 +54,8 @@ class MlflowTracker:
     def __init__(self, uri: str | None, workspace: Workspace) -> None:
         self._store: Store = ServerStore(uri) if uri else LocalStore(workspace)
         self._root = workspace.root
+        # Kubeflow's plug-in for MLflow has begun a run for the task; in the workspace's own database there is none.
+        self._parent = os.environ.get("MLFLOW_RUN_ID", "") if uri else ""
         self._benchmark = ""
         self._session: _Session | None = None
         self._found = Found("", "")
@@ -120,7 +124,9 @@ class MlflowTracker:
             yield self._session
 
     def _experiment(self, client: Any) -> str:
-        """Id of the experiment that bears the benchmark's name."""
+        """Id of the experiment that bears the benchmark's name, or of the run that this one is part of."""
+        if self._parent:
+            return str(client.get_run(self._parent).info.experiment_id)
         known = client.get_experiment_by_name(self._benchmark)
         if known is None:
             return self._store.create_experiment(client, self._benchmark)
@@ -139,7 +145,8 @@ class MlflowTracker:
 
     def _create(self, identity: str, params: Params, tags: Mapping[str, str], files: Mapping[str, str]) -> str:
         with self._opened() as session:
-            run_id = self._new_run(session, self._benchmark, {**tags, "ctlr.benchmark": identity})
+            above = {"mlflow.parentRunId": self._parent} if self._parent else {}
+            run_id = self._new_run(session, self._benchmark, {**tags, **above, "ctlr.benchmark": identity})
             _log(session, run_id, (), params)
             with self._aside() as folder:
                 for name, text in files.items():

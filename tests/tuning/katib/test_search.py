@@ -203,25 +203,35 @@ def of(lab: Lab) -> Connection:
     return Connection(client.ApiClient(settings), SPACE)
 
 
-def test_the_run_that_the_pod_belongs_to_owns_the_experiment(in_a_pod: Lab) -> None:
+def created(lab: Lab) -> list[dict[str, Any]]:
+    """Owners of the Experiment when it was created."""
+    first = next(document for _, key, _, document in lab.api.history if key == ("experiments", SPACE))
+    owners: list[dict[str, Any]] = first["metadata"]["ownerReferences"]
+    return owners
+
+
+def test_the_run_that_the_pod_belongs_to_owns_the_experiment_until_it_has_ended(in_a_pod: Lab) -> None:
     run(experiment(), connection=of(in_a_pod))
-    (owner,) = in_a_pod.experiments["square"]["metadata"]["ownerReferences"]
+    (owner,) = created(in_a_pod)
+    assert not in_a_pod.experiments["square"]["metadata"].get("ownerReferences")
     assert (owner["kind"], owner["name"], owner["uid"]) == ("Workflow", "run-1", "w1")
 
 
 def test_a_pod_that_nothing_controls_owns_the_experiment_itself(in_a_pod: Lab) -> None:
     in_a_pod.api.objects["pods", SPACE]["task"]["metadata"]["ownerReferences"] = []
     run(experiment(), connection=of(in_a_pod))
-    (owner,) = in_a_pod.experiments["square"]["metadata"]["ownerReferences"]
+    (owner,) = created(in_a_pod)
     assert (owner["kind"], owner["name"]) == ("Pod", "task")
 
 
 def test_a_second_run_that_takes_it_up_owns_it_too(in_a_pod: Lab) -> None:
     run(experiment(), connection=of(in_a_pod))
+    in_a_pod.experiments["square"]["metadata"]["ownerReferences"] = created(in_a_pod)  # as long as it has not ended
     in_a_pod.api.objects["pods", SPACE]["task"]["metadata"]["ownerReferences"][0]["uid"] = "w2"
     run(experiment(), connection=of(in_a_pod))
-    owners = in_a_pod.experiments["square"]["metadata"]["ownerReferences"]
-    assert [owner["uid"] for owner in owners] == ["w1", "w2"]
+    changes = [doc for _, key, _, doc in in_a_pod.api.history if key == ("experiments", SPACE)]
+    owners = [[owner["uid"] for owner in doc["metadata"].get("ownerReferences") or ()] for doc in changes]
+    assert ["w1", "w2"] in owners
 
 
 @pytest.mark.parametrize("moved", [False, True])

@@ -114,6 +114,9 @@ class SearchBackend(Protocol):
     def remove(self, experiment: Experiment) -> None:
         """Delete an experiment and all that belongs to it; one that is gone is none the worse."""
 
+    def retain(self, experiment: Experiment) -> None:
+        """Keep an experiment that has ended, whatever becomes of whoever began it."""
+
     def interrupted(self, experiment: Experiment) -> None:
         """The process that follows it is being ended: see to it that what nobody waits for does not run on."""
 
@@ -164,8 +167,7 @@ def run_remotely(
             backend.interrupted(experiment)
         raise
     outcome = _outcome(experiment, backend, state, follower)
-    if policy == "delete":
-        backend.remove(experiment)
+    (backend.remove if policy == "delete" else backend.retain)(experiment)
     return outcome
 
 

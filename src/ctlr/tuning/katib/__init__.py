@@ -10,7 +10,8 @@ running.py      a search from its manifest to its end
 """
 
 from ctlr.tuning.katib.connection import RIGHTS, Connection, Right, connect
+from ctlr.tuning.katib.faults import explain_pod
 from ctlr.tuning.katib.running import run_on_katib, submit_to_katib
 from ctlr.tuning.katib.search import KatibSearch
 
-__all__ = ["RIGHTS", "Connection", "KatibSearch", "Right", "connect", "run_on_katib", "submit_to_katib"]
+__all__ = ["RIGHTS", "Connection", "KatibSearch", "Right", "connect", "explain_pod", "run_on_katib", "submit_to_katib"]

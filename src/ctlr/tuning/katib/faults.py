@@ -10,7 +10,7 @@ from ctlr.specs import Trial
 from ctlr.tuning.engine import Fault
 from ctlr.tuning.katib.connection import Connection
 
-__all__ = ["INJECTION", "explain_experiment", "explain_trials"]
+__all__ = ["INJECTION", "explain_experiment", "explain_pod", "explain_trials"]
 
 Object = Mapping[str, Any]
 
@@ -90,7 +90,7 @@ def _explain(
             reason = f"{trial.reason}; {reason or 'its pod is gone'}"
         return Fault(reason) if reason else None
     pod = pods[-1]
-    reason = _from_pod(connection, pod, events, container)
+    reason = explain_pod(connection, pod, events, container)
     if not failed:
         return Fault(reason) if reason else None
     tail = _tail(connection, pod, container)
@@ -137,11 +137,17 @@ def _of_trial(lines: Sequence[str]) -> Iterator[str]:
             yield _STARTED.sub("", line)
 
 
-def _from_pod(connection: Connection, pod: Object, events: Sequence[Object], container: str) -> str:
+def explain_pod(connection: Connection, pod: Object, events: Sequence[Object], container: str) -> str:
     """What is amiss with a pod; empty where nothing is.
 
-    The container that trains speaks first: statuses come sorted by name, and Katib's sidecar, which ends with an exit
+    The container that works speaks first: statuses come sorted by name, and Katib's sidecar, which ends with an exit
     code of its own when the trial fails, sorts before most.
+
+    Args:
+        connection: To its cluster.
+        pod: As the API server gives it.
+        events: Warnings of its namespace, oldest first.
+        container: The one that works.
     """
     status = pod.get("status") or {}
     states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]

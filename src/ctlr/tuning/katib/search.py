@@ -225,6 +225,13 @@ class KatibSearch:
         """What keeps the suggestion service, which proposes trials, from starting."""
         return patiently(lambda: explain_experiment(self._connection, experiment.name), self._patience)
 
+    def retain(self, experiment: Experiment) -> None:
+        """Keep an Experiment that has ended: a pipeline's run, which owned it, is deleted an hour after its own end."""
+        if self._owner is not None:
+            with contextlib.suppress(NotFoundError):
+                change = {"metadata": {"ownerReferences": None}}
+                patiently(lambda: self._connection.patch_experiment(experiment.name, change), self._patience)
+
     def remove(self, experiment: Experiment) -> None:
         """Delete an Experiment; its trials, jobs and pods follow."""
         with contextlib.suppress(NotFoundError):
