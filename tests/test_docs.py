@@ -18,6 +18,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from typing import Any
 import click
 import pytest
 from ruamel.yaml import YAML
+from warm import warm_ctlr
 
 from ctlr.cli.app import cli
 from ctlr.config import load, template
@@ -98,8 +100,16 @@ YAML_BLOCKS = [block for block in EVERY_BLOCK if block.language == "yaml"]
 # ---------------------------------------------------------------- commands
 
 
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where a `ctlr` lies that need not load anything."""
+    with warm_ctlr(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_do_what_it_says(page: Path, warm: Path, tmp_path: Path) -> None:
+    programs = Path(sys.executable).parent if page.stem == "README" else warm
     for folder in ("benchmarks", "katib"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=lambda _, names: _not_files_of_ours(names))
     printed = None
@@ -107,7 +117,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> N
         if block.name:
             (tmp_path / block.name).write_text(block.text)
         elif block.language in ("sh", "python") and not block.skipped:
-            printed = run(block, tmp_path)
+            printed = run(block, tmp_path, programs)
         elif block.language == "text":
             assert printed is not None, f"{block.place}: no commands stand before this"
             assert_printed(block, printed)
@@ -117,11 +127,12 @@ def _not_files_of_ours(names: list[str]) -> list[str]:
     return [name for name in names if not name.endswith((".py", ".yaml"))]
 
 
-def run(block: Block, folder: Path) -> str:
-    """Run commands as a reader would; what they print to both streams."""
+def run(block: Block, folder: Path, programs: Path) -> str:
+    """Run commands as a reader would, with a folder of programs before all others; what they print to both streams."""
     words = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [sys.executable, "-c"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("CTLR_", "COV_", "PYTEST_"))}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    places = (programs, Path(sys.executable).parent, os.environ["PATH"])
+    environment |= {"PATH": ":".join(map(str, places)), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*words, block.text], cwd=folder, env=environment, timeout=300, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
