@@ -292,13 +292,13 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
 
 @contextlib.contextmanager
 def _alone(workspace: Workspace, kind: str, identity: str) -> Iterator[None]:
-    """Leave a result to whoever is at it already.
+    """Leave a result to whoever is at it already, or has made it while this worker was loading.
 
     Raises:
-        TakenOver: Somebody is.
+        TakenOver: Somebody is, or has.
     """
     with workspace.claimed(kind, identity) as free:
-        if not free:
+        if not free or workspace.has(kind, identity):
             raise TakenOver("another worker is at it")
         yield
 
