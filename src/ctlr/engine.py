@@ -254,8 +254,7 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
 
 def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
     """Load torch once; return what performs this worker's jobs."""
-    # Before OpenMP is loaded: threads that spin while they wait would take the cores of the other workers.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import ctlr.preloaded  # noqa: F401, I001 (first: it sets what OpenMP reads; a forked worker has it already)
     import torch
 
     from ctlr.steps.evaluate import evaluate

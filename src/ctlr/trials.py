@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import time
 from collections import deque
@@ -38,18 +37,11 @@ def placed(device: str, number: int = 0) -> str:
 
 def start_trials(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
     """Load torch once; return what performs this worker's trials."""
-    # Before OpenMP is loaded: threads that spin while they wait would take the cores of the other workers.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # For scores, and torch's compiler for the first optimiser of a process: no trial is charged with loading them.
-    import scipy.stats  # noqa: F401
-    import sklearn.metrics  # noqa: F401
-    import torch
-
+    import ctlr.preloaded  # noqa: F401 (no trial is charged with loading it; a forked worker has it already)
     from ctlr.steps.trial import run_trial
     from ctlr.training.placement import keep_freed_memory
 
     keep_freed_memory()
-    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     workspace = Workspace(root)
     arrays = {name: StoredArrays.model_validate_json(text) for name, text in arrays_json.items()}
 

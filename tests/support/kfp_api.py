@@ -1,4 +1,7 @@
-"""A server that answers as the API of Kubeflow Pipelines (v2beta1) does, as far as its client asks."""
+"""A server that answers as the API of Kubeflow Pipelines (v2beta1) does, as far as its client asks.
+
+Its health check was held against the sources of 2.5.0 and 2.17.0 (November 2026), which both say their version in it.
+"""
 
 import json
 import re

@@ -3,7 +3,8 @@
 A worker claims a step that is ready in the workspace, does it and goes on, until nothing of its stage is left: the same
 engine as a laptop's, beside as many others as there are pods. What a later attempt cannot mend (bad data, a loss that
 is no number) is a value in the workspace, so that no retry repeats it; `plan_benchmark` and `evaluate_benchmark`, which
-are not retried, raise it. A worker whose pod is taken away gives its claims back and ends well: others go on.
+are not retried, raise it. A worker that is told to end gives its claims back; one that is not (Kubeflow's launcher
+passes no signal on) is seen to be gone by its claims. Others go on either way.
 """
 
 from __future__ import annotations
@@ -136,17 +137,7 @@ def work(workspace: str, submission: str, run: str, stage: Stage) -> Facts:
         WorkspaceError, ClusterError: The disk is full, or a server does not answer: another attempt may succeed.
     """
     _shut_to_strangers()
-    on = _work_on(workspace, submission, run)
-    with _task(on.submission, stage) as facts, on.submission.workspace.shared():
-        try:
-            _STAGES[stage](on, _Counting(facts))
-        except (WorkspaceError, ClusterError):
-            raise
-        except CtlrError as error:
-            log.error("%s", error)
-            on.submission.keep("faults", stage, error.reason)
-            facts |= {"status": "failed", "reason": error.reason}
-    return facts
+    return _worked(_work_on(workspace, submission, run), stage)
 
 
 def evaluate_benchmark(workspace: str, submission: str, run: str) -> tuple[Facts, list[StudyResult]]:
@@ -157,9 +148,9 @@ def evaluate_benchmark(workspace: str, submission: str, run: str) -> tuple[Facts
     Raises:
         CtlrError: Tuning has failed, for the reason that it gives.
     """
-    facts = work(workspace, submission, run, "train")
+    _shut_to_strangers()
     on = _work_on(workspace, submission, run)
-    sent = on.submission
+    facts, sent = _worked(on, "train"), on.submission
     if reason := facts.get("reason"):
         raise CtlrError(str(sent.kept("faults", "tune") or reason))
     arrays, plan = sent.arrays(), _trained_plan(sent, on.study)
@@ -196,6 +187,20 @@ def _work_on(workspace: str, submission: str, run: str) -> _Work:
     if since is None:
         raise WorkspaceError(f"Nobody has planned run {run!r} of {sent.name}. Submit the benchmark again.")
     return _Work(sent, *sent.placed(run), since)
+
+
+def _worked(on: _Work, stage: Stage) -> Facts:
+    """Work on a stage; what no other attempt mends is among the facts, and kept."""
+    with _task(on.submission, stage) as facts, on.submission.workspace.shared():
+        try:
+            _STAGES[stage](on, _Counting(facts))
+        except (WorkspaceError, ClusterError):
+            raise
+        except CtlrError as error:
+            log.error("%s", error)
+            on.submission.keep("faults", stage, error.reason)
+            facts |= {"status": "failed", "reason": error.reason}
+    return facts
 
 
 def _pretrain(on: _Work, on_event: Callable[[Event], None]) -> None:
