@@ -3,6 +3,7 @@
 Another machine is a process whose boot id is another one: what differs between machines is whether locks are believed.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -244,6 +245,24 @@ def test_waiting_ends_when_the_claim_is_given_back(root: Path, hold: Callable[..
         assert time.monotonic() - began >= 0.25
 
 
+def test_a_claim_taken_for_dead_before_it_was_locked_is_asked_for_again(
+    root: Path, hold: Callable[..., Holder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, others = fcntl.flock, []
+
+    def flock(place: int, operation: int) -> None:
+        if not others and not operation & fcntl.LOCK_NB:  # made, and not locked yet: another worker comes by
+            others.append(hold())
+        lock(place, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    free = is_free(root)
+    assert [other.free for other in others] == [True]
+    assert not free
+    others[0].let_go()
+    assert is_free(root)
+
+
 RACER = """
 import sys, time
 from pathlib import Path
@@ -273,21 +292,24 @@ def test_of_many_processes_one_at_a_time_is_at_a_result(root: Path, locks: bool)
     program = RACER
     if not locks:
         program = "import fcntl\ndef flock(*_): raise OSError(37, 'no locks')\nfcntl.flock = flock\n" + RACER
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        racer.stdout.readline()
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    done = [int(racer.communicate()[0]) for racer in racers]
+    with contextlib.ExitStack() as stack:
+        racers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for _ in range(4)
+        ]
+        for racer in racers:
+            assert racer.stdout is not None
+            racer.stdout.readline()
+        for racer in racers:
+            assert racer.stdin is not None
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        done = [racer.communicate()[0].strip() for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * 4
-    assert sum(done) == 200
+    assert sum(map(int, done)) == 200
     assert (root / "counter").read_text() == "200"
     assert list((root / "claims").iterdir()) == []

@@ -150,20 +150,25 @@ def _take(path: Path) -> _Claim | None:
         while True:
             try:
                 place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-                break
             except FileExistsError:
                 if not _remove_dead(path):
                     return None
-        try:
-            _lock(place, wait=True)  # for somebody who looks at it, which takes no time
-            mark = (
-                f"{_machine(place)}{secrets.token_hex(8)} for process {os.getpid()} on {socket.gethostname()}".encode()
-            )
-            os.write(place, mark)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            os.close(place)
-            raise
+                continue
+            try:
+                locked = _lock(place, wait=True)  # for somebody who looks at it, which takes no time
+                if locked and not _stands(path, place):  # who looked before the lock was here took it for dead
+                    os.close(place)
+                    continue
+                mark = (
+                    f"{_machine(place)}{secrets.token_hex(8)} for process {os.getpid()} on {socket.gethostname()}"
+                ).encode()
+                os.write(place, mark)
+            except BaseException:
+                if _stands(path, place):
+                    path.unlink(missing_ok=True)
+                os.close(place)
+                raise
+            break
         _held[path] = _Claim(path, place, mark)
         _beat_from_now_on()
         return _held[path]
