@@ -1,4 +1,4 @@
-"""Give every study's scores."""
+"""Do what was lost on the way; then list all studies with their scores and models in one table."""
 
 from kfp import dsl
 from kfp.dsl import Dataset, Markdown, Metrics, Output
@@ -15,7 +15,7 @@ def evaluate(
     scores: Output[Markdown],
     metrics: Output[Metrics],
 ):
-    """Do what was lost on the way; then list all studies with their scores and models in one table."""
+    """List all studies with their scores."""
     from ctlr.cluster.artefacts import log_numbers, log_studies
     from ctlr.cluster.workers import evaluate_benchmark
 

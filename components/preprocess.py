@@ -1,4 +1,4 @@
-"""Store the datasets' images."""
+"""Place the benchmark in the workspace, turn its datasets into arrays, and refuse what cannot be run."""
 
 from kfp import dsl
 from kfp.dsl import Dataset, Output
@@ -7,19 +7,9 @@ from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def preprocess(
-    workspace: str,
-    submission: str,
-    run: str,
-    benchmark: str,
-    manifests: dict,
-    platform: str,
-    study: str,
-    arrays: Output[Dataset],
-):
-    """Place the benchmark in the workspace, and turn each dataset's files into one array there."""
+def preprocess(workspace: str, submission: str, run: str, sent: str, arrays: Output[Dataset]):
+    """Store and check the data."""
     from ctlr.cluster.artefacts import describe
     from ctlr.cluster.workers import preprocess_datasets
 
-    facts = preprocess_datasets(workspace, submission, run, benchmark, manifests, platform=platform, study=study)
-    describe(arrays, facts)
+    describe(arrays, preprocess_datasets(workspace, submission, run, sent))

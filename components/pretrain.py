@@ -1,15 +1,13 @@
-"""Pretrain the encoders that searches start from."""
+"""Claim one pretraining that searches start from after the other, until none is left."""
 
 from kfp import dsl
-from kfp.dsl import Metrics, Output
 
 from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def pretrain(workspace: str, submission: str, run: str, did: Output[Metrics]):
-    """Claim one pretraining after the other until none is left."""
-    from ctlr.cluster.artefacts import log_numbers
+def pretrain(workspace: str, submission: str, run: str):
+    """Pretrain what searches start from."""
     from ctlr.cluster.workers import work
 
-    log_numbers(did, work(workspace, submission, run, "pretrain"))
+    work(workspace, submission, run, "pretrain")

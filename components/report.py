@@ -1,4 +1,4 @@
-"""Write the report."""
+"""Report what is finished, whether or not every task before this one succeeded."""
 
 from kfp import dsl
 from kfp.dsl import HTML, Metrics, Output
@@ -8,7 +8,7 @@ from components import IMAGE
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def report(workspace: str, submission: str, page: Output[HTML], counts: Output[Metrics]):
-    """Report what is finished, whether or not every task before this one succeeded."""
+    """Report what is finished."""
     from ctlr.cluster.artefacts import log_numbers
     from ctlr.cluster.reporting import report_benchmark
 

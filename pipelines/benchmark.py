@@ -6,7 +6,6 @@ which Kubeflow's own knows nothing, so that one is off.
 """
 
 from components.evaluate import evaluate
-from components.plan import plan
 from components.preprocess import preprocess
 from components.pretrain import pretrain
 from components.report import report
@@ -31,33 +30,23 @@ def once(task: dsl.PipelineTask) -> dsl.PipelineTask:
 
 
 @dsl.pipeline(name="ctlr-benchmark")
-def benchmark_pipeline(
-    submission: str,
-    benchmark: str,
-    manifests: dict = {},  # noqa: B006 (Kubeflow Pipelines reads the default)
-    workspace: str = "/workspace",
-    platform: str = "{}",
-    study: str = "",
-):
-    """Preprocess, plan, tune, train, evaluate; and report, whatever came before.
+def benchmark_pipeline(submission: str, sent: str, workspace: str = "/workspace"):
+    """Preprocess, tune, train, evaluate; and report, whatever came before.
 
     Args:
         submission: Name of the benchmark's folder below `submissions/` of the workspace; a submission of the same
             benchmark by the same name goes on with it.
-        benchmark: `BenchmarkConfig` as JSON.
-        manifests: Katib manifests of a tuned benchmark and files of its plug-ins, by the names that it uses.
+        sent: What `ctlr submit` sends, packed: the benchmark, its Katib manifests and plug-ins, its platform, and the
+            only study that is wanted.
         workspace: Where the volume is mounted.
-        platform: `PlatformSpec` as JSON: what pods have, and where trials of a tuned benchmark run.
-        study: Id of the only study that is wanted, as `ctlr plan -o json` lists it; empty for all of them.
     """
     # Whatever a task is given stands several times in the workflow's status, so that each gets as little as it can.
-    sent = {"workspace": workspace, "submission": submission}
-    place = sent | {"run": dsl.PIPELINE_JOB_ID_PLACEHOLDER}
-    last = patient(report(**sent))
+    told = {"workspace": workspace, "submission": submission}
+    place = told | {"run": dsl.PIPELINE_JOB_ID_PLACEHOLDER}
+    last = patient(report(**told))
     with dsl.ExitHandler(last, name="Benchmark"):
-        stored = patient(preprocess(**place, benchmark=benchmark, manifests=manifests, platform=platform, study=study))
-        laid = once(plan(**place)).after(stored)
-        first = patient(pretrain(**place)).after(laid)
+        stored = patient(preprocess(**place, sent=sent))
+        first = patient(pretrain(**place)).after(stored)
         tuned = patient(tune(**place)).after(first)
         trained = patient(train(**place)).after(tuned)
         once(evaluate(**place)).after(trained)

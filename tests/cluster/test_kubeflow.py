@@ -11,6 +11,7 @@ from tiny_bench import TINY
 
 from ctlr.cluster.kubeflow import Kubeflow, RunState
 from ctlr.cluster.request import request_of
+from ctlr.cluster.submission import unpacked
 from ctlr.config import load
 from ctlr.errors import ClusterError
 from ctlr.specs import PlatformSpec
@@ -44,15 +45,16 @@ def test_a_submitted_run_holds_the_pipeline_its_arguments_and_its_platform(serve
     assert run["experiment_id"] == server.experiments["ages"]["experiment_id"]
     config = load(file)
     parameters = run["runtime_config"]["parameters"]
-    assert json.loads(parameters["benchmark"]) == config.model_dump(mode="json", exclude={"platform"})
-    assert json.loads(parameters["platform"])["gpu"] == "nvidia.com/gpu"
+    benchmark, _, platform, _ = unpacked(parameters["sent"])
+    assert json.loads(benchmark) == config.model_dump(mode="json", exclude={"platform"})
+    assert json.loads(platform)["gpu"] == "nvidia.com/gpu"
     assert parameters["submission"].startswith("tiny-")
     spec = run["pipeline_spec"]
     executors = spec["pipeline_spec"]["deploymentSpec"]["executors"]
     assert executors["exec-train"]["container"]["image"] == "registry/ctlr-gpu:1"
     assert executors["exec-train"]["container"]["resources"]["accelerator"]["resourceType"] == "nvidia.com/gpu"
     placed = spec["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert placed["exec-plan"]["pvcMount"][0]["mountPath"] == "/workspace"
+    assert placed["exec-train"]["pvcMount"][0]["mountPath"] == "/workspace"
 
 
 def test_runs_of_one_experiment_share_it(server: KfpServer, file: Path) -> None:

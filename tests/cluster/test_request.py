@@ -1,6 +1,7 @@
 """What a submission sends, how many pods it takes, and what is refused before anything is sent."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tiny_bench import TINY, search_of
 from ctlr.cluster.kubeflow import pipeline_documents
 from ctlr.cluster.platform import Workers
 from ctlr.cluster.request import request_of
+from ctlr.cluster.submission import packed, unpacked
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError
 from ctlr.plan import make_plan
@@ -31,7 +33,7 @@ def test_pods_are_two_a_worker_however_many_studies_there_are(tmp_path: Path) ->
         request = request_of(loaded(tmp_path, TINY.replace("seeds: [0]", f"seeds: {list(range(seeds))}")))
         assert request.workers == Workers(pretrain=0, tune=0, train=2)
         assert request.pods == {
-            "preprocess": 2, "plan": 2, "train": 4, "evaluate": 2, "report": 2, "pipeline": 2,
+            "preprocess": 2, "train": 4, "evaluate": 2, "report": 2, "pipeline": 2,
         }  # fmt: skip
 
 
@@ -85,6 +87,31 @@ def test_a_thousand_studies_are_planned_at_once_and_sent_by_the_same_pipeline(tm
     request, small = request_of(config), request_of(loaded(tmp_path, TINY))
     assert request.workers == small.workers
     assert len(json.dumps(dict(request.arguments))) < len(json.dumps(dict(small.arguments))) + 1000
+
+
+def test_a_submission_travels_packed_and_arrives_as_it_was(tmp_path: Path) -> None:
+    request = request_of(loaded(tmp_path, TINY))
+    plain, sent = dict(request.arguments), request.parameters()
+    assert unpacked(sent["sent"]) == (plain["benchmark"], plain["manifests"], plain["platform"], "")
+    assert sent.keys() == {"submission", "sent", "workspace"}
+    assert len(sent["sent"]) < len(plain["benchmark"]) / 2
+
+
+def test_what_no_pod_s_command_holds_is_refused_by_its_largest_file(tmp_path: Path) -> None:
+    noise = random.Random(0).randbytes(100_000).hex()
+    with pytest.raises(ConfigError, match=r"a pod's command takes 90000. Shorten them \(the largest file is mine.py\)"):
+        packed("{}", {"mine.py": noise, "rate.yaml": "a"}, "{}")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "e30=", "eJyrrgUAAXUA+Q=="])
+def test_what_was_not_packed_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="Submit the benchmark's file"):
+        unpacked(text)
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text()), st.text(), st.text())
+def test_any_text_arrives_as_it_was_sent(benchmark: str, manifests: dict[str, str], platform: str, study: str) -> None:
+    assert unpacked(packed(benchmark, manifests, platform, study)) == (benchmark, manifests, platform, study)
 
 
 def test_a_folder_of_this_machine_is_refused_with_the_remedy(tmp_path: Path) -> None:
@@ -142,7 +169,7 @@ def test_the_dry_run_needs_no_cluster_and_counts_pods(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     done = call("submit", "tiny.yaml", "--dry-run", "-o", "json", folder=tmp_path)
     assert done.code == 0
-    assert json.loads(done.out)["total"] == 14
+    assert json.loads(done.out)["total"] == 12
 
 
 @pytest.mark.parametrize(

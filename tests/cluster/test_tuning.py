@@ -18,7 +18,8 @@ from tiny_bench import TINY, Bench, search_of
 from ctlr.cluster import trial
 from ctlr.cluster.request import Request, request_of
 from ctlr.cluster.submission import Submission
-from ctlr.cluster.workers import plan_benchmark, preprocess_datasets, work
+from ctlr.cluster.submission import packed
+from ctlr.cluster.workers import preprocess_datasets, work
 from ctlr.config import BenchmarkConfig, load
 from ctlr.engine import jobs_left
 from ctlr.errors import ConfigError
@@ -66,8 +67,7 @@ def planned(request: Request, workspace: Workspace, platform: PlatformSpec | Non
     submission, benchmark, manifests = (request.arguments[key] for key in ("submission", "benchmark", "manifests"))
     sent = (str(workspace.root), submission, RUN)
     place = (platform or PlatformSpec()).model_dump_json()
-    assert preprocess_datasets(*sent, benchmark, manifests, platform=place)["status"] == "ok"
-    plan_benchmark(*sent)
+    assert preprocess_datasets(*sent, packed(benchmark, manifests, place))["status"] == "ok"
     return str(submission)
 
 

@@ -16,8 +16,8 @@ from tiny_bench import TINY, Bench, search_of
 from ctlr.cluster.artefacts import confusion_counts, describe, log_numbers, log_studies
 from ctlr.cluster.reporting import report_benchmark
 from ctlr.cluster.request import request_of
-from ctlr.cluster.submission import submission_name, submitted
-from ctlr.cluster.workers import evaluate_benchmark, plan_benchmark, preprocess_datasets, work
+from ctlr.cluster.submission import packed, submission_name, submitted
+from ctlr.cluster.workers import evaluate_benchmark, preprocess_datasets, work
 from ctlr.config import load
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.plan import make_plan
@@ -43,27 +43,24 @@ def volume(own_bench: Bench) -> str:
 def planned(
     volume: str, benchmark: str, manifests: dict[str, str] | None = None, run: str = RUN, study: str = ""
 ) -> str:
-    """A submission whose images are stored, and a run of it that is planned."""
+    """A submission whose images are stored, and a run of it that may train."""
     name = submission_name(benchmark, manifests or {})
-    facts = preprocess_datasets(volume, name, run, benchmark, manifests or {}, platform=PLATFORM, study=study)
+    facts = preprocess_datasets(volume, name, run, packed(benchmark, manifests or {}, PLATFORM, study))
     assert facts["status"] == "ok"
-    plan_benchmark(volume, name, run)
     return name
 
 
 SHORT = TINY.replace("simclr: {}, vat: {}", "doomed: {method: scratch, finetune: {lr: 1.0e+30, clip: null}}")
 
 
-def refused(volume: Path, benchmark: str) -> None:
-    """What the first two tasks make of a benchmark that cannot be run: the first is retried, the second is not."""
-    assert preprocess_datasets(str(volume), "mine", RUN, benchmark, {})["status"] == "failed"
-    plan_benchmark(str(volume), "mine", RUN)
+def preprocessed(volume: str | Path, benchmark: str, run: str = RUN) -> dict[str, Any]:
+    return preprocess_datasets(str(volume), "mine", run, packed(benchmark, {}, PLATFORM))
 
 
-def test_a_benchmark_that_breaks_a_rule_is_refused_by_the_task_that_is_not_retried(tmp_path: Path) -> None:
+def test_a_benchmark_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
     broken = json.dumps(json.loads(sent(tmp_path, TINY)) | {"sample_sizes": []})
     with pytest.raises(ConfigError, match="sample_sizes"):
-        refused(tmp_path / "volume", broken)
+        preprocessed(tmp_path / "volume", broken)
 
 
 def test_a_manifest_that_was_not_sent_is_named(tmp_path: Path) -> None:
@@ -71,7 +68,8 @@ def test_a_manifest_that_was_not_sent_is_named(tmp_path: Path) -> None:
     tuned["tuning"] = {"experiments": {name: ["rate.yaml"] for name in ("scratch", "supervised", "simclr", "vat")}}
     tuned["tuning"]["trials"] = 2
     with pytest.raises(ConfigError, match=r"names rate.yaml, and the submission holds no such manifest"):
-        refused(tmp_path / "volume", json.dumps(tuned))
+        preprocessed(tmp_path / "volume", json.dumps(tuned))
+    assert not (tmp_path / "volume" / "arrays").exists()  # before any image was read
 
 
 def test_records_in_a_file_of_the_volume_are_refused_also_where_the_client_was_not_asked(
@@ -90,26 +88,25 @@ def test_the_same_benchmark_is_the_same_submission(volume: str, tmp_path: Path) 
 
 def test_a_name_that_another_benchmark_has_is_refused(volume: str, tmp_path: Path) -> None:
     benchmark = sent(tmp_path, TINY)
-    preprocess_datasets(volume, "mine", RUN, benchmark, {}, platform=PLATFORM)
+    preprocessed(volume, benchmark)
     other = sent(tmp_path, TINY.replace("seeds: [0]", "seeds: [1]"))
-    facts = preprocess_datasets(volume, "mine", "the next", other, {}, platform=PLATFORM)
-    assert "The submission 'mine'" in facts["reason"]
-    assert "is another benchmark's" in facts["reason"]
-    with pytest.raises(WorkspaceError, match="Submission mine knows no run 'the next'"):
-        plan_benchmark(volume, "mine", "the next")
+    with pytest.raises(ConfigError, match="The submission 'mine' in .* is another benchmark's"):
+        preprocessed(volume, other, "the next")
+    with pytest.raises(WorkspaceError, match="data of run 'the next' .* have not been checked"):
+        work(volume, "mine", "the next", "train")
 
 
-def test_unusable_data_are_a_value_until_a_task_without_retries_raises_them(tmp_path: Path) -> None:
+def test_unusable_data_are_refused_and_the_report_says_why(tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     clinic = write_clinic(volume / "data" / "clinic")
     (clinic / "participants.tsv").unlink()
     benchmark = sent(tmp_path, CLINIC + "platform: {roots: {clinic: data/clinic}}\n")
-    facts = preprocess_datasets(str(volume), "mine", RUN, benchmark, {})
-    assert facts["clinic"].startswith("failed: ")
     with pytest.raises(DataError, match=r"participants.tsv"):
-        plan_benchmark(str(volume), "mine", RUN)
-    with pytest.raises(WorkspaceError, match="Nobody has planned run"):
+        preprocessed(volume, benchmark)
+    with pytest.raises(WorkspaceError, match="data of run .* have not been checked"):
         work(str(volume), "mine", RUN, "train")
+    assert report_benchmark(str(volume), "mine", str(tmp_path / "page.html"))["studies"] == 0
+    assert "participants.tsv" in (tmp_path / "page.html").read_text()
 
 
 def test_a_worker_whose_pod_mounts_another_volume_says_so(tmp_path: Path) -> None:
@@ -219,7 +216,8 @@ def test_the_report_of_a_run_that_came_to_nothing_says_why(volume: str, tmp_path
 
 def test_the_report_of_a_benchmark_that_was_refused_says_why(tmp_path: Path) -> None:
     broken = json.dumps(json.loads(sent(tmp_path, TINY)) | {"sample_sizes": []})
-    preprocess_datasets(str(tmp_path / "volume"), "mine", RUN, broken, {})
+    with pytest.raises(ConfigError):
+        preprocessed(tmp_path / "volume", broken)
     report_benchmark(str(tmp_path / "volume"), "mine", str(tmp_path / "page.html"))
     assert "sample_sizes" in (tmp_path / "page.html").read_text()
 

@@ -29,6 +29,7 @@ from terminal import ctlr
 from tiny_bench import TINY, search_of
 
 from ctlr.cluster.request import request_of
+from ctlr.cluster.submission import packed
 from ctlr.specs import PlatformSpec, fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -266,6 +267,10 @@ def katib(applied: str, has_katib: bool) -> Iterator[None]:
 
 def _execute(component: str, **inputs: Any) -> dict[str, Any]:
     """Outputs of a component that runs in a pod as Kubeflow Pipelines starts it."""
+    return outputs_of(_log_of(component, **inputs))
+
+
+def _log_of(component: str, **inputs: Any) -> str:
     name = f"{component}-{fingerprint(json.dumps(inputs))[:8]}"
     job = _job(name, command=launched(component, workspace="/workspace", **inputs))
     (container,) = job["spec"]["template"]["spec"]["containers"]
@@ -274,26 +279,26 @@ def _execute(component: str, **inputs: Any) -> dict[str, Any]:
     apply([job])
     ended, log = _ended(name)
     assert ended == "Complete", log
-    return outputs_of(log)
+    return log
 
 
 def test_the_pipelines_components_tune_by_katib_and_find_what_a_laptop_finds(
     katib: None, tuned_benchmark: Any, tmp_path: Path
 ) -> None:
     request = request_of(tuned_benchmark)
-    sent = {name: request.arguments[name] for name in ("benchmark", "manifests")}
-    place = {"submission": request.arguments["submission"], "run": "0b1f"}
-    assert _execute("preprocess", platform=_small(), study="", **sent, **place)["arrays"]["status"] == "ok"
-    _execute("plan", **place)
-    assert _execute("pretrain", **place)["did"]["pretrain_finished"] == 1
+    arguments = request.arguments
+    place = {"submission": arguments["submission"], "run": "0b1f"}
+    sent = packed(arguments["benchmark"], arguments["manifests"], _small())
+    assert _execute("preprocess", sent=sent, **place)["arrays"]["status"] == "ok"
+    assert "'pretrain_finished': 1" in _log_of("pretrain", **place)
 
-    assert _execute("tune", **place)["did"]["tune_finished"] == 2
+    assert "'tune_finished': 2" in _log_of("tune", **place)
     jobs = [each for each in get("-n", NAMESPACE, "jobs")["items"] if _is_trial(each)]
     assert len(jobs) == 4
     assert {each["spec"]["template"]["spec"]["priorityClassName"] for each in jobs} == {"ctlr-trial"}
     assert {each["spec"]["template"]["spec"]["containers"][0]["image"] for each in jobs} == {PlatformSpec().image}
 
-    assert _execute("train", **place)["did"]["study_finished"] == 3
+    assert "'study_finished': 3" in _log_of("train", **place)
     listed = _execute("evaluate", **place)
     assert (listed["metrics"]["studies"], listed["metrics"]["failed"], listed["studies"]["studies"]) == (3, 0, 3)
     assert _execute("report", submission=place["submission"])["counts"]["studies"] == 3

@@ -45,14 +45,7 @@ def test_the_compiled_pipeline_is_what_the_code_compiles_to() -> None:
 def test_kubeflow_loads_the_compiled_pipeline() -> None:
     loaded = components.load_component_from_file(str(FILES[0]))
     assert loaded.name == "ctlr-benchmark"
-    assert set(loaded.component_spec.inputs) == {
-        "submission",
-        "benchmark",
-        "manifests",
-        "workspace",
-        "platform",
-        "study",
-    }
+    assert set(loaded.component_spec.inputs) == {"submission", "sent", "workspace"}
 
 
 @pytest.mark.parametrize("workers", [ALL, Workers(pretrain=0, tune=0, train=1)])
@@ -139,8 +132,8 @@ def test_a_stage_has_as_many_tasks_as_workers_and_what_follows_waits_for_all(cou
         [stage] if count == 1 else sorted(f"{stage}-{number}" for number in range(1, count + 1))
         for stage in ("tune", "train")
     )
-    assert set(found) == {"preprocess", "plan", "pretrain", *tune, *train, "evaluate", "report"}
-    assert found["plan"]["dependentTasks"] == ["preprocess"]
+    assert set(found) == {"preprocess", "pretrain", *tune, *train, "evaluate", "report"}
+    assert found["pretrain"]["dependentTasks"] == ["preprocess"]
     for name in tune:
         assert found[name]["dependentTasks"] == ["pretrain"]
     for name in train:
@@ -152,19 +145,19 @@ def test_a_stage_has_as_many_tasks_as_workers_and_what_follows_waits_for_all(cou
 def test_a_stage_that_a_benchmark_does_not_have_is_not_there() -> None:
     pipeline, settings = documents(pipeline_documents(PLATFORM, Workers(pretrain=0, tune=0, train=2)))
     found = tasks(pipeline)
-    assert set(found) == {"preprocess", "plan", "train-1", "train-2", "evaluate", "report"}
-    assert found["train-1"]["dependentTasks"] == ["plan"]
+    assert set(found) == {"preprocess", "train-1", "train-2", "evaluate", "report"}
+    assert found["train-1"]["dependentTasks"] == ["preprocess"]
     assert "tune" not in json.dumps(
         [pipeline["components"], pipeline["deploymentSpec"]["executors"].keys()], default=list
     )
     assert "exec-tune" not in settings["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 
-def test_tasks_that_refuse_bad_input_are_not_retried_and_all_others_are_with_back_off() -> None:
+def test_what_gives_the_verdict_is_not_retried_and_all_others_are_with_back_off() -> None:
     pipeline, _ = documents(FILES[0].read_text())
     for name, task in tasks(pipeline).items():
         assert not task["cachingOptions"].get("enableCache"), f"{name}: the workspace is the cache"
-        if name in ("plan", "evaluate"):
+        if name == "evaluate":
             assert "retryPolicy" not in task, name
         else:
             policy = {"maxRetryCount": 3, "backoffDuration": "60s", "backoffFactor": 2, "backoffMaxDuration": "604800s"}

@@ -32,7 +32,7 @@ class Cloud:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You may be attemping to run a task that uses custom")
             warnings.filterwarnings("ignore", "Task .* have no effect in the current local runner")
-            pipeline(**{**request.arguments, "workspace": str(self.volume)})
+            pipeline(**{**request.parameters(), "workspace": str(self.volume)})
         made = set(self.store.rglob("executor_output.json")) - before
         return sorted(path.parent.name for path in made)
 

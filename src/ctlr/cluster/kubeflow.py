@@ -29,7 +29,7 @@ from ctlr.specs import PlatformSpec
 __all__ = ["Kubeflow", "RunState", "pipeline_documents"]
 
 SECONDS_TO_ANSWER = 30
-POLL_SECONDS = 5.0
+POLL_SECONDS = 2.0
 PATIENCE = 10
 """Times in a row that a server may fail to answer while a run is watched."""
 OLDEST = (2, 16)
@@ -121,7 +121,7 @@ class Kubeflow:
                 found.experiment_id,
                 name,
                 pipeline_package_path=str(file),
-                params=dict(request.arguments),
+                params=request.parameters(),
                 service_account=platform.service_account,
             )
         return str(run.run_id)

@@ -47,6 +47,8 @@ def placed(pipeline: Mapping[str, Any], platform: PlatformSpec, workers: Workers
         arguments give equal documents.
     """
     document: Document = copy.deepcopy(dict(pipeline))
+    for parameter in document["root"]["inputDefinitions"]["parameters"].values():
+        parameter.pop("description", None)  # would stand in the workflow's status
     for stage, count in asdict(workers).items():
         _multiply(document, stage, count)
     executors = document["deploymentSpec"]["executors"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ctlr.cluster.platform import Workers
-from ctlr.cluster.submission import submission_name
+from ctlr.cluster.submission import packed, submission_name
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan, make_plan
@@ -22,7 +22,8 @@ class Request:
     """A run of the pipeline.
 
     Attributes:
-        arguments: Of the pipeline.
+        arguments: What it runs: the submission's name, the benchmark and where its pods run as JSON, manifests and
+            plug-ins by name, the only study that is wanted, and where the workspace is mounted.
         workers: Of its stages.
         pods: How many come, by what they are.
         notices: What will not be as on a laptop, a sentence each.
@@ -33,6 +34,12 @@ class Request:
     pods: Mapping[str, int]
     notices: tuple[str, ...] = ()
 
+    def parameters(self) -> dict[str, str]:
+        """The arguments as the pipeline takes them."""
+        plain = dict(self.arguments)
+        parts = (plain.pop(name) for name in ("benchmark", "manifests", "platform", "study"))
+        return plain | {"sent": packed(*parts)}
+
 
 def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
     """Make a benchmark ready to travel; pure, and the same for the same benchmark and manifests.
@@ -42,7 +49,7 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
         study: Id of the only study that is wanted; empty for the whole benchmark.
 
     Raises:
-        ConfigError: It needs what only this machine has, or there is no such study.
+        ConfigError: It needs what only this machine has, is too long to send, or there is no such study.
     """
     plan = make_plan(config)
     _check_tuning(config)
@@ -56,13 +63,15 @@ def request_of(config: BenchmarkConfig, *, study: str = "") -> Request:
     if study and study not in (ids := [each.id for each in plan.studies]):
         raise ConfigError(f"There is no study {study!r}. {nearest(study, ids)}")
     workers, text = workers_of(config, plan, study=study), portable.model_dump_json(exclude={"platform"})
-    return Request(
+    request = Request(
         arguments={
             "submission": submission_name(text, manifests), "benchmark": text, "manifests": manifests, "study": study,
             "workspace": config.platform.workspace, "platform": config.platform.model_dump_json(),
         },
         workers=workers, pods=pods_of(config, plan, workers), notices=notices,
     )  # fmt: skip
+    request.parameters()  # may be too long
+    return request
 
 
 def workers_of(config: BenchmarkConfig, plan: Plan, *, study: str = "") -> Workers:
@@ -88,7 +97,7 @@ def pods_of(config: BenchmarkConfig, plan: Plan, workers: Workers) -> dict[str, 
 
     Katib starts a pod a trial, and one for the proposals of each experiment.
     """
-    tasks = {"preprocess": 1, "plan": 1, **asdict(workers), "evaluate": 1, "report": 1}
+    tasks = {"preprocess": 1, **asdict(workers), "evaluate": 1, "report": 1}
     pods = {name: 2 * count for name, count in tasks.items() if count} | {"pipeline": 2}
     if config.tuning is not None and config.platform.trials == "katib":
         stages, trials = _experiments(config, plan)

@@ -7,14 +7,16 @@ submissions/<id>/searches/all       what tuning found
 submissions/<id>/faults/<stage>     what ended a stage that no other attempt can mend
 submissions/<id>/refused            why it cannot be run, where its benchmark breaks a rule
 submissions/<id>/runs/<run>.json    where a run of it runs, and the only study that it wants
-submissions/<id>/runs/<run>         there when its planning is done: what fails from then on has failed in it
+submissions/<id>/runs/<run>         there when its data are checked: what fails from then on has failed in it
 submissions/<id>/logs/              what its tasks said
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,13 @@ from ctlr.plan import Plan, make_plan
 from ctlr.specs import PlatformSpec, SearchResult, StoredArrays, dns_name, fingerprint
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
-__all__ = ["Submission", "submission_name", "submitted"]
+__all__ = ["Submission", "packed", "submission_name", "submitted", "unpacked"]
 
 KIND = "submissions"
+MOST_SENT = 90_000
+"""Characters of a packed submission: Linux takes 128 KiB as one argument of a pod's command, which holds more."""
+MOST_READ = 64 * 2**20
+"""Bytes that a packed submission may grow to."""
 
 
 class Submission:
@@ -81,7 +87,7 @@ class Submission:
         """Stored arrays by the dataset's name.
 
         Raises:
-            DataError: A dataset could not be stored, for the reason that its step gave.
+            DataError: Datasets could not be stored, for the reasons that their step gave.
             WorkspaceError: A dataset's step has not been run.
         """
         found = {}
@@ -89,10 +95,11 @@ class Submission:
             value = self.kept("arrays", dataset.name)
             if value is None:
                 raise WorkspaceError(f"Dataset {dataset.name!r} is not stored in {self.workspace.root}. Submit again.")
-            if "reason" in value:
-                raise DataError(value["reason"], told=value["told"])
-            found[dataset.name] = StoredArrays.model_validate_json(json.dumps(value))
-        return found
+            found[dataset.name] = value
+        if faults := [value for value in found.values() if "reason" in value]:
+            reason, told = ("\n".join(fault[kind] for fault in faults) for kind in ("reason", "told"))
+            raise DataError(reason, told=told)
+        return {name: StoredArrays.model_validate_json(json.dumps(value)) for name, value in found.items()}
 
     def searches(self) -> list[SearchResult]:
         """What tuning found; nothing as long as it has not ended."""
@@ -121,7 +128,7 @@ class Submission:
         write_aside(place, b"")
 
     def began(self, run: str) -> float | None:
-        """When a run began to train, by the clock of the workspace's file system; None where its planning failed."""
+        """When a run began to train, by the clock of the workspace's file system; None where its data were refused."""
         with contextlib.suppress(FileNotFoundError):
             return (self.folder / "runs" / dns_name(run, 60)).stat().st_mtime
         return None
@@ -134,6 +141,46 @@ class Submission:
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{dns_name(name, 40)}-{fingerprint(name)[:8]}.json"
+
+
+def packed(benchmark: str, manifests: Mapping[str, str], platform: str, study: str = "") -> str:
+    """What a submission sends, in a quarter of its size: Kubeflow Pipelines keeps it in some ten places.
+
+    Args:
+        benchmark: `BenchmarkConfig` as JSON.
+        manifests: Katib manifests and plug-ins, by the names that the benchmark has for them.
+        platform: `PlatformSpec` as JSON.
+        study: Id of the only study that is wanted; empty for all of them.
+
+    Raises:
+        ConfigError: It is more than a pod's command takes.
+    """
+    plain = {"benchmark": benchmark, "manifests": dict(manifests), "platform": platform, "study": study}
+    text = base64.b64encode(zlib.compress(json.dumps(plain).encode(), 9)).decode()
+    if len(text) > MOST_SENT:
+        largest = max(manifests, key=lambda name: len(manifests[name]), default="the benchmark")
+        raise ConfigError(
+            f"The benchmark, its manifests and plug-ins have {len(text)} characters, compressed; a pod's command takes "
+            f"{MOST_SENT}. Shorten them (the largest file is {largest}), or put parts of your own into a package of "
+            "the image."
+        )
+    return text
+
+
+def unpacked(text: str) -> tuple[str, dict[str, str], str, str]:
+    """Benchmark, manifests, platform and study of what `packed` gave.
+
+    Raises:
+        ConfigError: It gave no such text.
+    """
+    try:
+        inflate = zlib.decompressobj()
+        plain = json.loads(inflate.decompress(base64.b64decode(text, validate=True), MOST_READ))
+        return plain["benchmark"], plain["manifests"], plain["platform"], plain["study"]
+    except (ValueError, zlib.error, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"The parameter `sent` is not what `ctlr submit` sends ({error}). Submit the benchmark's file with it."
+        ) from error
 
 
 def submission_name(benchmark: str, manifests: Mapping[str, str]) -> str:

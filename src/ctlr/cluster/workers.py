@@ -1,10 +1,10 @@
-"""What the components call: workers of a benchmark's stages, and the two tasks that stand between them.
+"""What the components call: workers of a benchmark's stages, what comes before them, and what comes after.
 
 A worker claims a step that is ready in the workspace, does it and goes on, until nothing of its stage is left: the same
-engine as a laptop's, beside as many others as there are pods. What a later attempt cannot mend (bad data, a loss that
-is no number) is a value in the workspace, so that no retry repeats it; `plan_benchmark` and `evaluate_benchmark`, which
-are not retried, raise it. A worker that is told to end gives its claims back; one that is not (Kubeflow's launcher
-passes no signal on) is seen to be gone by its claims. Others go on either way.
+engine as a laptop's, beside as many others as there are pods. What a later attempt cannot mend (tuning that failed, a
+loss that is no number) is a value in the workspace, so that no retry repeats it; `evaluate_benchmark`, which is not
+retried, raises it. A worker that is told to end gives its claims back; one that is not (Kubeflow's launcher passes no
+signal on) is seen to be gone by its claims. Others go on either way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ctlr.cluster.submission import Submission, submitted
+from ctlr.cluster.submission import Submission, submitted, unpacked
 from ctlr.engine import (
     check_device,
     collect,
@@ -36,10 +36,10 @@ from ctlr.engine import (
 from ctlr.errors import ClusterError, ConfigError, CtlrError, WorkspaceError, nearest
 from ctlr.plan import Plan
 from ctlr.pool import Event
-from ctlr.specs import PlatformSpec, StudyResult
+from ctlr.specs import DatasetSpec, PlatformSpec, StudyResult
 from ctlr.workspace import Workspace
 
-__all__ = ["Stage", "evaluate_benchmark", "plan_benchmark", "preprocess_datasets", "work"]
+__all__ = ["Stage", "evaluate_benchmark", "preprocess_datasets", "work"]
 
 log = logging.getLogger("ctlr")
 
@@ -49,78 +49,64 @@ Stage = Literal["pretrain", "tune", "train"]
 """What workers of a stage claim: pretrainings that trials start from; searches; whatever is left of the plan."""
 
 
-def preprocess_datasets(
-    workspace: str,
-    submission: str,
-    run: str,
-    benchmark: str,
-    manifests: Mapping[str, str],
-    *,
-    platform: str = "{}",
-    study: str = "",
-) -> Facts:
-    """Place a benchmark in the workspace and store its images; what cannot be used `plan_benchmark` raises.
+def preprocess_datasets(workspace: str, submission: str, run: str, sent: str) -> Facts:
+    """Place a benchmark in the workspace, store its images, and refuse what cannot be run.
+
+    Bad input is refused here, before anything has been trained: a benchmark or manifest that breaks a rule, data that
+    cannot be used, a leak. From then on what fails has failed in this run, and is not tried again by it.
 
     Args:
         workspace: Folder that every task mounts.
         submission: Its name.
         run: Id of the pipeline's run.
-        benchmark: `BenchmarkConfig` as JSON; datasets' folders lie below the workspace, and manifests go by name.
-        manifests: Katib manifests by that name.
-        platform: `PlatformSpec` as JSON, for all tasks of the run.
-        study: Id of the only study that is wanted; empty for all of them.
+        sent: What `ctlr.cluster.submission.packed` gave: datasets' folders lie below the workspace.
+
+    Returns:
+        What is stored of each dataset.
+
+    Raises:
+        ConfigError, DataError, LeakageError: It cannot be run, and no other attempt mends it.
+        WorkspaceError: The disk is full, say: another attempt may succeed.
     """
     _shut_to_strangers()
-    try:
-        sent = submitted(submission, benchmark, manifests, Workspace(workspace))
-    except ConfigError as error:
-        return {"status": "failed", "reason": error.reason}
+    benchmark, manifests, platform, study = unpacked(sent)
+    run_of = submitted(submission, benchmark, manifests, Workspace(workspace))
     place = PlatformSpec.model_validate_json(platform)
-    sent.place(run, place, study)
-    with _task(sent, "preprocess") as facts:
-        for data in sent.plan.datasets:
-            facts[data.name] = _preprocessed(sent, data.name, place.processes)
+    with _task(run_of, "preprocess") as facts:
+        _check(run_of)
+        plan = _narrowed(run_of.plan, study)
+        run_of.place(run, place, study)
+        for data in run_of.plan.datasets:
+            facts[data.name] = _preprocessed(run_of, data, place.processes)
+        gate(plan, run_of.arrays(), run_of.workspace)
+        run_of.begin(run)
+        log.info("%s: %d studies, %d pretrainings", run_of.name, len(plan.studies), len(plan.pretrainings))
+    if facts["status"] != "ok":
+        raise WorkspaceError("The pod was taken away before all images were stored. Submit the benchmark again.")
     return facts
 
 
-def _preprocessed(run: Submission, name: str, processes: int) -> str:
-    data = next(data for data in run.plan.datasets if data.name == name)
+def _check(run: Submission) -> None:
+    if run.config.tracking.backend == "mlflow" and run.config.tracking.uri is None:
+        raise ConfigError("tracking.uri: a cluster's runs need the address of an MLflow server. Name it, or set none.")
+    if run.plan.searches:
+        from ctlr.searches import check_manifests  # brings the samplers, which are slow to load
+
+        check_manifests(run.config, run.plan)
+
+
+def _preprocessed(run: Submission, data: DatasetSpec, processes: int) -> str:
     try:
-        stored = preprocess_all([data], run.workspace, workers=processes, on_event=_say)[name]
+        stored = preprocess_all([data], run.workspace, workers=processes, on_event=_say)[data.name]
     except WorkspaceError:
         raise  # a full disk may have room again
     except CtlrError as error:
-        log.error("%s", error)
-        run.keep("arrays", name, {"reason": error.reason, "told": str(error)})
+        # Of all datasets the faults are told at once; and the report says them too.
+        run.keep("arrays", data.name, {"reason": error.reason, "told": str(error)})
         return f"failed: {error.reason}"
-    run.keep("arrays", name, stored.model_dump(mode="json"))
+    run.keep("arrays", data.name, stored.model_dump(mode="json"))
     excluded = f", {len(stored.excluded)} left out" if stored.excluded else ""
     return f"{stored.rows} images of {stored.subjects} subjects{excluded}, in {stored.path}"
-
-
-def plan_benchmark(workspace: str, submission: str, run: str) -> None:
-    """Refuse what cannot be run: a benchmark or manifest that breaks a rule, data that cannot be used, a leak.
-
-    From now on what fails has failed in this run, and is not tried again by it. Arguments as of `preprocess_datasets`.
-
-    Raises:
-        ConfigError, DataError, LeakageError: It cannot be run; nothing has been trained.
-    """
-    _shut_to_strangers()
-    sent = Submission(Workspace(workspace), submission)
-    with _task(sent, "plan"):
-        if sent.config.tracking.backend == "mlflow" and sent.config.tracking.uri is None:
-            raise ConfigError(
-                "tracking.uri: a cluster's runs need the address of an MLflow server. Name it, or set none."
-            )
-        if sent.plan.searches:
-            from ctlr.searches import check_manifests  # brings the samplers, which are slow to load
-
-            check_manifests(sent.config, sent.plan)
-        plan = _narrowed(sent.plan, sent.placed(run)[1])
-        gate(plan, sent.arrays(), sent.workspace)
-        sent.begin(run)
-        log.info("%s: %d studies, %d pretrainings", sent.name, len(plan.studies), len(plan.pretrainings))
 
 
 def work(workspace: str, submission: str, run: str, stage: Stage) -> Facts:
@@ -185,7 +171,7 @@ def _work_on(workspace: str, submission: str, run: str) -> _Work:
     sent = Submission(Workspace(workspace), submission)
     since = sent.began(run)
     if since is None:
-        raise WorkspaceError(f"Nobody has planned run {run!r} of {sent.name}. Submit the benchmark again.")
+        raise WorkspaceError(f"The data of run {run!r} of {sent.name} have not been checked. Submit the benchmark again.")
     return _Work(sent, *sent.placed(run), since)
 
 
