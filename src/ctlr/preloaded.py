@@ -1,7 +1,7 @@
 """What every worker needs, loaded once by the process that workers are forked from (`ctlr.crew`).
 
-It takes seconds: PyTorch, what scores are computed with, and PyTorch's compiler, which a process loads for its first
-optimiser. Nothing here may start a thread, run a parallel loop or touch a GPU: a fork would not survive it.
+It takes seconds: PyTorch, and what scores are computed with. Nothing here may start a thread, run a parallel loop or
+touch a GPU: a fork would not survive it.
 """
 
 import importlib
@@ -15,7 +15,6 @@ _MODULES = (
     "torch",
     "scipy.stats",
     "sklearn.metrics",
-    "torch._dynamo",
     "ctlr.steps.pretrain",
     "ctlr.steps.finetune",
     "ctlr.steps.evaluate",

@@ -167,6 +167,25 @@ def test_the_status_of_a_run_whose_pods_are_gone_or_hidden_is_the_servers(
     assert "may not list pods" in done.err
 
 
+def test_who_may_not_read_events_still_sees_tasks(api: KubeApi, server: KfpServer, tmp_path: Path) -> None:
+    run_of(server)
+    pod(api, "train-1.executor", 3, phase="Failed", state={"terminated": {"exitCode": 1}})
+    api.forbidden.add(("list", "events"))
+    done = call("status", RUN, "--host", server.host, "--namespace", "lab", folder=tmp_path)
+    assert done.code == 0
+    assert "train-1: exit code 1" in done.err
+
+
+@pytest.mark.parametrize(("verb", "resource"), [("list", "pods"), ("get", "pods/log")])
+def test_a_right_that_logs_lack_is_named(api: KubeApi, tmp_path: Path, verb: str, resource: str) -> None:
+    pod(api, "train-1.executor", 3, phase="Running", state={"running": {}})
+    api.forbidden.add((verb, resource))
+    done = call("logs", RUN, "--namespace", "lab", folder=tmp_path)
+    assert done.code == 4
+    assert f"may not {verb} {resource}" in done.err
+    assert f"Add the verb '{verb}' for '{resource}'" in done.err
+
+
 def test_a_run_without_pods_is_told_with_what_may_be_the_reason(api: KubeApi, tmp_path: Path) -> None:
     done = call("logs", RUN, "--namespace", "lab", folder=tmp_path)
     assert done.code == 4

@@ -118,11 +118,15 @@ def test_what_a_task_leaves_is_its_own_users_to_write(volume: str, tmp_path: Pat
     """Argo's emissary sets the mask to 0."""
     before = os.umask(0)
     try:
-        submission = planned(volume, sent(tmp_path, TINY))
+        submission = planned(volume, sent(tmp_path, SHORT.replace("supervised: {finetune: {n_frozen: 1}}, ", "")))
+        os.umask(0)
+        work(volume, submission, RUN, "train")
+        os.umask(0)
+        assert report_benchmark(volume, submission, str(tmp_path / "page.html"))["studies"] == 6
     finally:
         os.umask(before)
-    made = list((Path(volume) / "submissions" / submission).rglob("*"))
-    assert len(made) > 5
+    made = [path for name in ("submissions", "studies", "reports") for path in (Path(volume) / name).rglob("*")]
+    assert len(made) > 30
     assert all(path.stat().st_mode & 0o022 == 0 for path in made)
 
 

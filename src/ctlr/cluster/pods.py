@@ -6,6 +6,7 @@ stand in an annotation that Argo writes.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,9 @@ def pod_tasks(run_id: str, *, namespace: str, context: str = "") -> list[TaskSta
         MissingExtraError: The kubernetes package is not installed.
     """
     connection = connect(context=context or None, namespace=namespace)
-    events = connection.warnings()
+    events: Sequence[Object] = ()
+    with contextlib.suppress(ClusterError):  # whoever may not read events learns what pods say of themselves
+        events = connection.warnings()
     found: dict[str, TaskState] = {}
     for pod in _pods(connection, run_id):
         task, role = _task(pod)

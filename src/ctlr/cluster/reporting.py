@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ctlr.cluster.submission import Submission
+from ctlr.cluster.submission import Submission, shut_to_strangers
 from ctlr.errors import CtlrError
 from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
@@ -35,6 +35,7 @@ def report_benchmark(workspace: str, submission: str, page: str) -> dict[str, An
     Raises:
         CtlrError: The tracking server cannot be reached; the report is written.
     """
+    shut_to_strangers()
     try:
         run = Submission(Workspace(workspace), submission)
         origin = environment(run.config, run.folder)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ from ctlr.plan import Plan, make_plan
 from ctlr.specs import PlatformSpec, SearchResult, StoredArrays, dns_name, fingerprint
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
-__all__ = ["Submission", "packed", "submission_name", "submitted", "unpacked"]
+__all__ = ["Submission", "packed", "shut_to_strangers", "submission_name", "submitted", "unpacked"]
 
 KIND = "submissions"
 MOST_SENT = 90_000
@@ -141,6 +142,11 @@ class Submission:
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{dns_name(name, 40)}-{fingerprint(name)[:8]}.json"
+
+
+def shut_to_strangers() -> None:
+    """Have only the pods' own user write what a task leaves: Argo starts it with a mask that opens files to all."""
+    os.umask(os.umask(0o022) | 0o022)
 
 
 def packed(benchmark: str, manifests: Mapping[str, str], platform: str, study: str = "") -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import threading
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ctlr.cluster.submission import Submission, submitted, unpacked
+from ctlr.cluster.submission import Submission, shut_to_strangers, submitted, unpacked
 from ctlr.engine import (
     check_device,
     collect,
@@ -68,7 +67,7 @@ def preprocess_datasets(workspace: str, submission: str, run: str, sent: str) ->
         ConfigError, DataError, LeakageError: It cannot be run, and no other attempt mends it.
         WorkspaceError: The disk is full, say: another attempt may succeed.
     """
-    _shut_to_strangers()
+    shut_to_strangers()
     benchmark, manifests, platform, study = unpacked(sent)
     run_of = submitted(submission, benchmark, manifests, Workspace(workspace))
     place = PlatformSpec.model_validate_json(platform)
@@ -122,7 +121,7 @@ def work(workspace: str, submission: str, run: str, stage: Stage) -> Facts:
     Raises:
         WorkspaceError, ClusterError: The disk is full, or a server does not answer: another attempt may succeed.
     """
-    _shut_to_strangers()
+    shut_to_strangers()
     return _worked(_work_on(workspace, submission, run), stage)
 
 
@@ -134,7 +133,7 @@ def evaluate_benchmark(workspace: str, submission: str, run: str) -> tuple[Facts
     Raises:
         CtlrError: Tuning has failed, for the reason that it gives.
     """
-    _shut_to_strangers()
+    shut_to_strangers()
     on = _work_on(workspace, submission, run)
     facts, sent = _worked(on, "train"), on.submission
     if reason := facts.get("reason"):
@@ -268,11 +267,6 @@ def _narrowed(plan: Plan, study: str) -> Plan:
 
 
 # ---------------------------------------------------------------- what a task says, and how it ends
-
-
-def _shut_to_strangers() -> None:
-    """Have only the pods' own user write what a task leaves: Argo starts it with a mask that opens files to all."""
-    os.umask(os.umask(0o022) | 0o022)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -16,20 +17,37 @@ __all__ = ["OPTIMISERS", "layer_groups", "make_optimiser", "set_momentum", "set_
 
 Groups = list[dict[str, Any]]
 
+
+def _eager(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """An optimiser that does not load PyTorch's compiler, which takes two seconds, for code that is never compiled.
+
+    PyTorch wraps these methods for it; one that it wraps no more stays as it is.
+    """
+    names = ("step", "zero_grad", "state_dict", "load_state_dict", "add_param_group")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(plain["step"])})
+
+
+_SGD, _ADAGRAD, _ADADELTA, _RMSPROP, _ADAM, _ADAMW = map(
+    _eager,
+    (
+        torch.optim.SGD, torch.optim.Adagrad, torch.optim.Adadelta, torch.optim.RMSprop, torch.optim.Adam,
+        torch.optim.AdamW,
+    ),
+)  # fmt: skip
+
 # Fused: one pass over each weight. Torch's default takes three times as long for a step of Adam on the small CNN and
 # four times on ResNet-18; foreach takes more than fused everywhere, and no less than the default on a CPU.
 OPTIMISERS: Mapping[str, Callable[[Groups, FitSpec], torch.optim.Optimizer]] = MappingProxyType(
     {
-        "sgd": lambda groups, spec: torch.optim.SGD(groups, lr=spec.lr, fused=True),
-        "momentum": lambda groups, spec: torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True),
-        "nesterov": lambda groups, spec: torch.optim.SGD(
-            groups, lr=spec.lr, momentum=spec.momentum, nesterov=True, fused=True
-        ),
-        "adagrad": lambda groups, spec: torch.optim.Adagrad(groups, lr=spec.lr, fused=_on_cpu(groups) or None),
-        "adadelta": lambda groups, spec: torch.optim.Adadelta(groups, lr=spec.lr),
-        "rmsprop": lambda groups, spec: torch.optim.RMSprop(groups, lr=spec.lr),
-        "adam": lambda groups, spec: torch.optim.Adam(groups, lr=spec.lr, fused=True),
-        "adamw": lambda groups, spec: torch.optim.AdamW(groups, lr=spec.lr, fused=True),
+        "sgd": lambda groups, spec: _SGD(groups, lr=spec.lr, fused=True),
+        "momentum": lambda groups, spec: _SGD(groups, lr=spec.lr, momentum=spec.momentum, fused=True),
+        "nesterov": lambda groups, spec: _SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=True, fused=True),
+        "adagrad": lambda groups, spec: _ADAGRAD(groups, lr=spec.lr, fused=_on_cpu(groups) or None),
+        "adadelta": lambda groups, spec: _ADADELTA(groups, lr=spec.lr),
+        "rmsprop": lambda groups, spec: _RMSPROP(groups, lr=spec.lr),
+        "adam": lambda groups, spec: _ADAM(groups, lr=spec.lr, fused=True),
+        "adamw": lambda groups, spec: _ADAMW(groups, lr=spec.lr, fused=True),
     }
 )
 """Name -> builder, called with parameter groups and the options; whatever is not an option is torch's default."""
