@@ -1,4 +1,4 @@
-"""What a cluster's user waits for before any work is done: a pod's start, and the plan of a large benchmark.
+"""What a cluster's user waits for before any work is done: a pod's start, the plan of a large benchmark, a claim.
 
     python -m bench pipelines                # 10 seconds
 
@@ -51,6 +51,7 @@ def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
     for name, needed in STARTS.items():
         yield name, partial(_row, name, partial(_start, needed), 3.0)
     yield f"plan of {STUDIES} studies", partial(_row, f"plan of {STUDIES} studies", _plan, 2.0)
+    yield "claim", partial(_row, "a step claimed and given back", _claim, 0.001)
 
 
 def _row(name: str, work: Callable[[], float], limit: float) -> Iterator[dict[str, Any]]:
@@ -85,5 +86,19 @@ def _plan() -> float:
         for number in range(REPEATS):
             began = time.perf_counter()
             submitted("thousand", request.arguments["benchmark"], {}, Workspace(f"{folder}/{number}"))
+            seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def _claim() -> float:
+    """Median seconds that a worker's claim of a step costs."""
+    from ctlr.claims import claimed
+
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(200):
+            began = time.perf_counter()
+            with claimed(Path(folder), "studies", str(number)):
+                pass
             seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)

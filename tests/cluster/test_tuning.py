@@ -17,8 +17,7 @@ from tiny_bench import TINY, Bench, search_of
 
 from ctlr.cluster import trial
 from ctlr.cluster.request import Request, request_of
-from ctlr.cluster.submission import Submission
-from ctlr.cluster.submission import packed
+from ctlr.cluster.submission import Submission, packed
 from ctlr.cluster.workers import preprocess_datasets, work
 from ctlr.config import BenchmarkConfig, load
 from ctlr.engine import jobs_left

@@ -149,9 +149,7 @@ def test_a_tuned_benchmark_gives_the_scores_of_the_laptop(cloud: Cloud, tasks: l
     assert "scratch" in share
 
 
-def test_bad_data_are_refused_and_the_report_says_so(
-    config: BenchmarkConfig, tmp_path: Path
-) -> None:
+def test_bad_data_are_refused_and_the_report_says_so(config: BenchmarkConfig, tmp_path: Path) -> None:
     empty = Cloud(tmp_path / "volume", tmp_path / "store")
     write_clinic(empty.volume / "data" / "clinic", people=6)  # too few for the split
     empty.store.mkdir()

@@ -170,7 +170,9 @@ def _work_on(workspace: str, submission: str, run: str) -> _Work:
     sent = Submission(Workspace(workspace), submission)
     since = sent.began(run)
     if since is None:
-        raise WorkspaceError(f"The data of run {run!r} of {sent.name} have not been checked. Submit the benchmark again.")
+        raise WorkspaceError(
+            f"The data of run {run!r} of {sent.name} have not been checked. Submit the benchmark again."
+        )
     return _Work(sent, *sent.placed(run), since)
 
 

@@ -18,7 +18,7 @@ __all__ = ["OPTIMISERS", "layer_groups", "make_optimiser", "set_momentum", "set_
 Groups = list[dict[str, Any]]
 
 
-def _eager(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+def _eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     """An optimiser that does not load PyTorch's compiler, which takes two seconds, for code that is never compiled.
 
     PyTorch wraps these methods for it; one that it wraps no more stays as it is.
