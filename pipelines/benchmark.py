@@ -25,7 +25,7 @@ def patient(task: dsl.PipelineTask) -> dsl.PipelineTask:
 
 
 def once(task: dsl.PipelineTask) -> dsl.PipelineTask:
-    """A task that refuses bad input, which no retry mends."""
+    """A task that refuses bad input, which no retry mends; whether a lost pod begins again the cluster's defaults say."""
     return task.set_caching_options(False)
 
 
@@ -45,7 +45,7 @@ def benchmark_pipeline(submission: str, sent: str, workspace: str = "/workspace"
     place = told | {"run": dsl.PIPELINE_JOB_ID_PLACEHOLDER}
     last = patient(report(**told))
     with dsl.ExitHandler(last, name="Benchmark"):
-        stored = patient(preprocess(**place, sent=sent))
+        stored = once(preprocess(**place, sent=sent))
         first = patient(pretrain(**place)).after(stored)
         tuned = patient(tune(**place)).after(first)
         trained = patient(train(**place)).after(tuned)

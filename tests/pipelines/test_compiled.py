@@ -153,11 +153,11 @@ def test_a_stage_that_a_benchmark_does_not_have_is_not_there() -> None:
     assert "exec-tune" not in settings["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 
-def test_what_gives_the_verdict_is_not_retried_and_all_others_are_with_back_off() -> None:
+def test_tasks_that_refuse_bad_input_are_not_retried_and_all_others_are_with_back_off() -> None:
     pipeline, _ = documents(FILES[0].read_text())
     for name, task in tasks(pipeline).items():
         assert not task["cachingOptions"].get("enableCache"), f"{name}: the workspace is the cache"
-        if name == "evaluate":
+        if name in ("preprocess", "evaluate"):
             assert "retryPolicy" not in task, name
         else:
             policy = {"maxRetryCount": 3, "backoffDuration": "60s", "backoffFactor": 2, "backoffMaxDuration": "604800s"}
