@@ -25,7 +25,7 @@ def patient(task: dsl.PipelineTask) -> dsl.PipelineTask:
 
 
 def once(task: dsl.PipelineTask) -> dsl.PipelineTask:
-    """A task that refuses bad input, which no retry mends; whether a lost pod begins again the cluster's defaults say."""
+    """A task that refuses bad input, which no retry mends; the cluster's defaults may begin a lost pod again."""
     return task.set_caching_options(False)
 
 
