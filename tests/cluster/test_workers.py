@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -107,6 +108,19 @@ def test_unusable_data_are_refused_and_the_report_says_why(tmp_path: Path) -> No
         work(str(volume), "mine", RUN, "train")
     assert report_benchmark(str(volume), "mine", str(tmp_path / "page.html"))["studies"] == 0
     assert "participants.tsv" in (tmp_path / "page.html").read_text()
+
+
+def test_the_report_says_which_leak_or_rule_the_data_broke(tmp_path: Path) -> None:
+    volume, page = tmp_path / "volume", tmp_path / "page.html"
+    write_clinic(volume / "data" / "clinic", people=6)  # too few for the split
+    clinic = sent(tmp_path, CLINIC + "platform: {roots: {clinic: data/clinic}}\n")
+    with pytest.raises(ConfigError) as refused:
+        preprocessed(volume, clinic)
+    assert report_benchmark(str(volume), "mine", str(page))["reason"] == refused.value.reason
+    shutil.rmtree(volume / "data" / "clinic")
+    write_clinic(volume / "data" / "clinic")
+    assert preprocessed(volume, clinic)["status"] == "ok"
+    assert report_benchmark(str(volume), "mine", str(page))["reason"] == "No study is finished."
 
 
 def test_a_worker_whose_pod_mounts_another_volume_says_so(tmp_path: Path) -> None:

@@ -157,4 +157,5 @@ def test_bad_data_are_refused_and_the_report_says_so(config: BenchmarkConfig, tm
     assert done == ["report"]
     (page,) = empty.store.rglob("report/page")
     assert "There is nothing to report" in page.read_text()
+    assert "No study is finished" not in page.read_text()  # it says why
     assert empty.results() == {}

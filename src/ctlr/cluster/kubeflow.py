@@ -30,7 +30,7 @@ __all__ = ["Kubeflow", "RunState", "pipeline_documents"]
 
 SECONDS_TO_ANSWER = 30
 POLL_SECONDS = 2.0
-PATIENCE = 10
+PATIENCE = 30
 """Times in a row that a server may fail to answer while a run is watched."""
 OLDEST = (2, 16)
 """The first Kubeflow Pipelines that knows `securityContext` of a task (kubeflow/pipelines 12832)."""

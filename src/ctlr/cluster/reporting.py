@@ -36,14 +36,16 @@ def report_benchmark(workspace: str, submission: str, page: str) -> dict[str, An
         CtlrError: The tracking server cannot be reached; the report is written.
     """
     shut_to_strangers()
+    refused = None
     try:
         run = Submission(Workspace(workspace), submission)
+        refused = run.kept("faults", "preprocess")
         origin = environment(run.config, run.folder)
         finished = read_finished(run.config, run.workspace, run.arrays(), run.searches(), environment=origin)
     except CtlrError as error:  # an earlier task has failed for it
-        return _nothing(page, error.reason)
+        return _nothing(page, refused or error.reason)
     if not finished.results:
-        return _nothing(page, "No study is finished.")
+        return _nothing(page, refused or "No study is finished.")
     report = write_report(finished)
     Path(page).write_bytes(report.read_bytes())
     _record(run, finished)

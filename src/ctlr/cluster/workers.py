@@ -71,7 +71,7 @@ def preprocess_datasets(workspace: str, submission: str, run: str, sent: str) ->
     benchmark, manifests, platform, study = unpacked(sent)
     run_of = submitted(submission, benchmark, manifests, Workspace(workspace))
     place = PlatformSpec.model_validate_json(platform)
-    with _task(run_of, "preprocess") as facts:
+    with _task(run_of, "preprocess") as facts, _told(run_of):
         _check(run_of)
         plan = _narrowed(run_of.plan, study)
         run_of.place(run, place, study)
@@ -83,6 +83,19 @@ def preprocess_datasets(workspace: str, submission: str, run: str, sent: str) ->
     if facts["status"] != "ok":
         raise WorkspaceError("The pod was taken away before all images were stored. Submit the benchmark again.")
     return facts
+
+
+@contextlib.contextmanager
+def _told(run: Submission) -> Iterator[None]:
+    """Leave for the report why the block refuses a benchmark."""
+    run.forget("faults", "preprocess")
+    try:
+        yield
+    except WorkspaceError:
+        raise  # it may not take the reason either
+    except CtlrError as error:
+        run.keep("faults", "preprocess", error.reason)
+        raise
 
 
 def _check(run: Submission) -> None:
@@ -100,7 +113,7 @@ def _preprocessed(run: Submission, data: DatasetSpec, processes: int) -> str:
     except WorkspaceError:
         raise  # a full disk may have room again
     except CtlrError as error:
-        # Of all datasets the faults are told at once; and the report says them too.
+        # Of all datasets the faults are told at once.
         run.keep("arrays", data.name, {"reason": error.reason, "told": str(error)})
         return f"failed: {error.reason}"
     run.keep("arrays", data.name, stored.model_dump(mode="json"))
