@@ -110,6 +110,18 @@ def test_a_result_is_one_workers_until_it_gives_it_back(root: Path, hold: Callab
     assert list((root / "claims").iterdir()) == []
 
 
+@pytest.mark.usefixtures("shared_volume")
+def test_a_machine_that_takes_a_claim_asks_the_server_what_is_made_already(root: Path) -> None:
+    """A client of NFS believes for up to a minute that a result is not there; writing to the folder ends that."""
+    (root / "studies").mkdir()
+    os.utime(root / "studies", (0, 0))
+    with claimed(root, "studies", "a1"):
+        assert (root / "studies").stat().st_mtime > 0
+    assert list((root / "studies").iterdir()) == []
+    with claimed(root, "pretrained", "a1") as free:  # of which there is none yet
+        assert free
+
+
 def test_other_results_are_free(root: Path, hold: Callable[..., Holder]) -> None:
     hold()
     for kind, identity in (("studies", "a2"), ("pretrained", "a1")):

@@ -62,7 +62,7 @@ def claimed(root: Path, kind: str, identity: str) -> Iterator[bool]:
         kind: Family of results, e.g. `pretrained`.
         identity: Of the result.
     """
-    claim = _take(_path(root, kind, identity))
+    claim = _take(_path(root, kind, identity), root / kind)
     if claim is None:
         yield False
         return
@@ -79,7 +79,7 @@ def exclusively(root: Path, kind: str, identity: str) -> Iterator[None]:
     Who gets in looks first whether the result is there by now. Arguments as of `claimed`.
     """
     path, (pause, longest) = _path(root, kind, identity), _LOOK_SECONDS
-    while (claim := _take(path)) is None:
+    while (claim := _take(path, root / kind)) is None:
         time.sleep(pause)
         pause = min(2 * pause, longest)
     try:
@@ -138,7 +138,7 @@ def _path(root: Path, kind: str, identity: str) -> Path:
     return root.absolute() / "claims" / f"{kind}-{identity}"
 
 
-def _take(path: Path) -> _Claim | None:
+def _take(path: Path, results: Path) -> _Claim | None:
     """Make the file, or see that it is somebody else's."""
     with _change:
         if (held := _held.get(path)) is not None:
@@ -171,7 +171,19 @@ def _take(path: Path) -> _Claim | None:
             break
         _held[path] = _Claim(path, place, mark)
         _beat_from_now_on()
+        if not _is_local(place):
+            _forget_what_was_there(results)
         return _held[path]
+
+
+def _forget_what_was_there(results: Path) -> None:
+    """Make this machine ask the server what a folder holds.
+
+    NFS goes by what it saw up to a minute ago, also where that was nothing: a result that another machine has made since
+    would be made again. Who writes to a folder learns that it has changed.
+    """
+    with contextlib.suppress(OSError):  # no result of the kind so far; a full volume, which the work itself will name
+        time_there(results)
 
 
 def _give_back(claim: _Claim) -> None:

@@ -30,6 +30,14 @@ def test_a_step_beside_the_count_is_not_counted(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "preprocess x 0.0 s, 30 images\nEverything is finished already.\n"
 
 
+def test_a_step_that_another_run_was_at_first_is_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display() as display:
+        display.expect({"long": "a-study"})
+        for state in ("started", "taken", "finished"):
+            display(Event(LONG, state))
+    assert capsys.readouterr().err == "[1/1] a-study done by another run\n"
+
+
 def test_the_users_own_terminal_is_told_the_place(capsys: pytest.CaptureFixture[str]) -> None:
     with Display() as display:
         display.expect({"long": "a-study"})

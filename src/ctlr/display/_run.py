@@ -54,7 +54,9 @@ class Display:
             self._running[job] = event
         else:
             self._running.pop(job, None)
-            if event.state != "taken":  # it ends elsewhere, or is begun again
+            if event.state == "taken":  # it ends elsewhere, or is begun again
+                self._began.pop(job, None)
+            else:
                 self._finish(event)
         if self._live is not None:
             self._live.update(self._table())
