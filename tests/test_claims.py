@@ -211,6 +211,38 @@ def test_where_locks_are_unknown_a_beating_heart_keeps_the_claim(
 
 
 @pytest.mark.usefixtures("shared_volume")
+@pytest.mark.parametrize("minutes", [-420, 0, 420])
+def test_the_clock_of_who_beats_does_not_matter(root: Path, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    """On CephFS, Lustre and sshfs a touch bears the time of the machine that touches."""
+    monkeypatch.setattr(claims, "LEASE_SECONDS", 0.5)
+    path = root / "claims" / "studies-a1"
+    path.write_bytes(b"another machine")
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        os.utime(path, (time.time() + 60 * minutes,) * 2)
+        assert not is_free(root)
+        time.sleep(0.05)
+    time.sleep(0.6)
+    assert is_free(root)
+
+
+@pytest.mark.usefixtures("shared_volume")
+def test_who_has_to_be_sure_waits_for_a_beat_or_for_the_lease(
+    root: Path, hold: Callable[..., Holder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_locks(monkeypatch)
+    monkeypatch.setattr(claims, "LEASE_SECONDS", 2.0)
+    holder = hold(beat=0.2, machine="elsewhere")
+    began = time.monotonic()
+    with claimed(root, "studies", "a1", surely=True) as free:
+        assert not free
+    assert time.monotonic() - began < 2.0
+    holder.kill()
+    with claimed(root, "studies", "a1", surely=True) as free:
+        assert free
+
+
+@pytest.mark.usefixtures("shared_volume")
 def test_a_lost_lock_does_not_free_what_another_machine_is_at(
     root: Path, hold: Callable[..., Holder], monkeypatch: pytest.MonkeyPatch
 ) -> None:

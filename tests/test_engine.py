@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +100,35 @@ def test_images_left_out_are_counted_and_not_named(clinic: Clinic) -> None:
     events: list[Event] = []
     arrays = preprocess_all(plan.datasets, clinic.workspace, workers=1, on_event=events.append)
     assert events[-1].text == f"29 images, 1 left out (named in {arrays['clinic'].path}/stored.json)"
+
+
+def test_images_that_another_machine_stored_while_this_one_was_frozen_are_used(clinic: Clinic, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "other")
+    program = f"""
+from pathlib import Path
+from ctlr.config import load
+from ctlr.engine import preprocess_all
+from ctlr.plan import make_plan
+from ctlr.workspace import Workspace
+plan, workspace = make_plan(load(Path({str(clinic.file)!r}))), Workspace({str(workspace.root)!r})
+preprocess_all(plan.datasets, workspace, workers=1, on_event=lambda event: None)
+"""
+    events: list[Event] = []
+
+    def freeze(event: Event) -> None:
+        events.append(event)
+        if [other.state for other in events].count("progress") == 1:
+            for claim in (workspace.root / "claims").iterdir():
+                claim.unlink()
+            subprocess.run([sys.executable, "-c", program], check=True)
+            events.append(event)  # once only
+
+    arrays = preprocess_all(clinic.plan.datasets, workspace, workers=1, on_event=freeze)
+    assert {name: stored.fingerprint for name, stored in arrays.items()} == {
+        name: stored.fingerprint for name, stored in clinic.arrays.items()
+    }
+    assert [path for path in (workspace.root / "arrays").iterdir() if path.name.endswith(".partial")] == []
+    assert events[-1].state == "finished"
 
 
 def test_the_gate_lets_a_sound_benchmark_through(clinic: Clinic) -> None:

@@ -5,8 +5,8 @@
 One process alone can make the file, and it removes it when it is done. It keeps a lock on it, which goes with the
 process however that ends: whoever else runs on the same machine, or finds the file on a disk of its own, sees at once
 that it died. From another machine the lock is not enough, since there are volumes that know none and volumes that lose
-them; so the file is also touched every `BEAT_SECONDS`, and one that has not been for `LEASE_SECONDS`, by the clock of
-the file system, is nobody's.
+them; so the file is also touched every `BEAT_SECONDS`, and one that nobody has touched while this process looked on for
+`LEASE_SECONDS` is nobody's. No two clocks are compared: on CephFS, Lustre and sshfs a file's time is its writer's.
 
 A worker that was frozen for that long and wakes has lost its claim without knowing. It does no harm: what it writes to
 was renamed meanwhile, and the result that was first is the one that stays (`Workspace.publish`).
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 LEASE_SECONDS = 60.0
-"""A claim that was not touched for so long is free, whoever held it."""
+"""A claim that is not touched while somebody looks on for so long is free, whoever held it."""
 BEAT_SECONDS = 10.0
 """Between two touches: several may be late before a claim is lost."""
 
@@ -52,7 +52,7 @@ _LOOK_SECONDS = (0.02, 0.5)
 
 
 @contextlib.contextmanager
-def claimed(root: Path, kind: str, identity: str) -> Iterator[bool]:
+def claimed(root: Path, kind: str, identity: str, *, surely: bool = False) -> Iterator[bool]:
     """Claim a result for the block, without waiting; says whether it was free.
 
     A thread that holds the claim already goes on with it.
@@ -61,8 +61,15 @@ def claimed(root: Path, kind: str, identity: str) -> Iterator[bool]:
         root: Of the workspace.
         kind: Family of results, e.g. `pretrained`.
         identity: Of the result.
+        surely: Wait until it is certain that whoever holds it lives: for a beat of his, where no lock says so.
     """
-    claim = _take(_path(root, kind, identity), root / kind)
+    path = _path(root, kind, identity)
+    if surely:
+        _seen.pop(path, None)
+    claim = _take(path, root / kind)
+    while claim is None and surely and not _known_alive(path):
+        time.sleep(_LOOK_SECONDS[1])
+        claim = _take(path, root / kind)
     if claim is None:
         yield False
         return
@@ -129,7 +136,18 @@ class _Claim:
     depth: int = 1
 
 
+@dataclass
+class _Sight:
+    touched: tuple[bytes, int]
+    """Whose the claim was, and the time of its file, in nanoseconds of whatever clock."""
+    since: float
+    """When it was first seen so, by this process's clock."""
+    lives: bool = False
+    """Whether it has changed while this process looked on, or is locked."""
+
+
 _held: dict[Path, _Claim] = {}
+_seen: dict[Path, _Sight] = {}
 _change = threading.RLock()
 _heart: threading.Thread | None = None
 
@@ -179,8 +197,8 @@ def _take(path: Path, results: Path) -> _Claim | None:
 def _forget_what_was_there(results: Path) -> None:
     """Make this machine ask the server what a folder holds.
 
-    NFS goes by what it saw up to a minute ago, also where that was nothing: a result that another machine has made since
-    would be made again. Who writes to a folder learns that it has changed.
+    NFS goes by what it saw up to a minute ago, also where that was nothing: a result that another machine has made
+    since would be made again. Who writes to a folder learns that it has changed.
     """
     with contextlib.suppress(OSError):  # no result of the kind so far; a full volume, which the work itself will name
         time_there(results)
@@ -202,20 +220,37 @@ def _remove_dead(path: Path) -> bool:
     try:
         place = os.open(path, os.O_RDWR | os.O_CLOEXEC)  # opening asks a server for the time of the last touch
     except FileNotFoundError:
+        _seen.pop(path, None)
         return True
     try:
         locked = _lock(place, wait=False)
+        mark = os.read(place, 1000)
         if locked is False:
+            _seen[path] = _Sight((mark, 0), time.monotonic(), lives=True)
             return False
         if not _stands(path, place):
             return True
-        mark = os.read(place, 1000)
         told_by_lock = locked is True and (_is_local(place) or mark.startswith(_machine(place).encode()))
-        if not told_by_lock and time_there(path.parent) - os.fstat(place).st_mtime < LEASE_SECONDS:
+        if not told_by_lock and not _silent_for_long(path, (mark, os.fstat(place).st_mtime_ns)):
             return False
         return _remove(path, mark)
     finally:
         os.close(place)
+
+
+def _silent_for_long(path: Path, touched: tuple[bytes, int]) -> bool:
+    """Whether a claim has been as it is for all of the lease that this process has looked on."""
+    now = time.monotonic()
+    sight = _seen.get(path)
+    if sight is None or sight.touched != touched:
+        beats = sight is not None and sight.touched[0] == touched[0]
+        sight = _seen[path] = _Sight(touched, now, lives=beats)
+    return now - sight.since >= LEASE_SECONDS
+
+
+def _known_alive(path: Path) -> bool:
+    sight = _seen.get(path)
+    return path in _held or (sight is not None and sight.lives)
 
 
 def _stands(path: Path, place: int) -> bool:

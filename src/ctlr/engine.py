@@ -90,8 +90,10 @@ def preprocess_all(
         def progress(done: int, total: int, job: Job = job) -> None:
             on_event(Event(job, "progress", done, total))
 
-        with workspace.exclusively("arrays", "all"):
-            arrays[dataset.name] = preprocess(dataset, workspace, workers=workers, progress=progress)
+        while dataset.name not in arrays:
+            # Should this machine freeze for so long that another one takes over, then what that one makes is used.
+            with contextlib.suppress(TakenOver), workspace.exclusively("arrays", "all"):
+                arrays[dataset.name] = preprocess(dataset, workspace, workers=workers, progress=progress)
         on_event(Event(job, "finished", text=_stock(arrays[dataset.name])))
     return arrays
 

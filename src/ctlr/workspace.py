@@ -27,7 +27,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ctlr.claims import NO_LOCKS, claimed, exclusively, holder_of, is_claimed
+from ctlr.claims import NO_LOCKS, claimed, exclusively, holder_of, is_claimed, time_there
 from ctlr.durable import flush, flush_folder, is_whole, list_files
 from ctlr.errors import TakenOver, WorkspaceError
 
@@ -64,6 +64,8 @@ def disk_faults_named(place: Path) -> Iterator[None]:
 
 _PARTIAL = ".partial"
 _TAKEN_OVER = "another worker has taken this step over, since this one was silent for too long"
+_NO_LONGER_THERE = (errno.ENOENT, errno.ESTALE)
+"""What a volume answers of a folder that another machine has renamed or removed."""
 _KEY_BYTES = 32
 
 
@@ -184,7 +186,7 @@ class Workspace:
                 list_files(partial)
                 flush_folder(partial)
             except BaseException as error:
-                if isinstance(error, Exception) and not partial.exists():
+                if isinstance(error, Exception) and _is_gone(partial):
                     raise TakenOver(_TAKEN_OVER) from error
                 if not resumable:
                     shutil.rmtree(partial, ignore_errors=True)
@@ -226,7 +228,7 @@ class Workspace:
         Raises:
             WorkspaceError: Another run leads; names its process.
         """
-        with self.shared(), self.claimed("runs", "lead") as leads:
+        with self.shared(), claimed(self.root, "runs", "lead", surely=not join) as leads:
             if not leads and not join:
                 raise WorkspaceError(
                     f"{self.root} is in use by another run ({holder_of(self.root, 'runs', 'lead')}). Wait for it "
@@ -292,6 +294,15 @@ def _begin(partial: Path, left: list[Path], *, resumable: bool) -> None:
         aside.unlink()
 
 
+def _is_gone(partial: Path) -> bool:
+    """Whether another worker has taken a folder away; asked by writing to it, since NFS remembers what it was."""
+    try:
+        time_there(partial)
+    except OSError as error:
+        return error.errno in _NO_LONGER_THERE
+    return False
+
+
 def _finish(partial: Path, final: Path) -> None:
     """Give a filled folder its name, unless the result is there: somebody may be reading it, and it is the same."""
     if final.exists() and not is_whole(final):
@@ -300,9 +311,9 @@ def _finish(partial: Path, final: Path) -> None:
         shutil.rmtree(damaged, ignore_errors=True)
     try:
         partial.rename(final)
-    except FileNotFoundError as error:
-        raise TakenOver(_TAKEN_OVER) from error
     except OSError as error:
+        if error.errno in _NO_LONGER_THERE:
+            raise TakenOver(_TAKEN_OVER) from error
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         shutil.rmtree(partial, ignore_errors=True)
