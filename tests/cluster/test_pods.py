@@ -51,10 +51,11 @@ def pod(
     phase: str = "Succeeded",
     run: str = RUN,
     state: dict[str, Any] | None = None,
+    template: str = "container-impl",
     **status: Any,
 ) -> str:
     """A pod of a node of the workflow, e.g. `train-1.executor`, that came at a second."""
-    stamp, name = f"2026-11-20T10:00:{second:02d}Z", f"ctlr-benchmark-x-{second}"
+    stamp, name = f"2026-11-20T10:00:{second:02d}Z", f"ctlr-benchmark-x-system-{template}-{second}"
     path = "(0).".join(["ctlr-benchmark-x", "root", "exit-handler-1", *node.split(".")]) + "(0)"
     metadata = {
         "name": name, "labels": {"pipeline/runid": run}, "creationTimestamp": stamp,
@@ -77,8 +78,8 @@ def test_pods_that_work_are_shown_in_their_order_by_their_task(api: KubeApi, tmp
     done = call("logs", RUN, "--namespace", "lab", folder=tmp_path)
     assert done.code == 0, done.err
     assert [line for line in done.out.splitlines() if line] == [
-        "==> plan (succeeded, pod ctlr-benchmark-x-2)", "06:33:35 plan.executor has worked",
-        "==> train-1 (succeeded, pod ctlr-benchmark-x-9)", "06:33:35 train-1.executor has worked",
+        "==> plan (succeeded, pod ctlr-benchmark-x-system-container-impl-2)", "06:33:35 plan.executor has worked",
+        "==> train-1 (succeeded, pod ctlr-benchmark-x-system-container-impl-9)", "06:33:35 train-1.executor has worked",
     ]  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def test_what_python_prints_when_it_dies_is_ours_and_a_pod_without_a_word_of_our
 def test_a_pod_that_has_not_started_has_no_log_yet(api: KubeApi, tmp_path: Path) -> None:
     pod(api, "plan.executor", 2, phase="Pending")
     assert call("logs", RUN, "--namespace", "lab", folder=tmp_path).out.strip() == (
-        "==> plan (pending, pod ctlr-benchmark-x-2)"
+        "==> plan (pending, pod ctlr-benchmark-x-system-container-impl-2)"
     )
 
 
@@ -126,6 +127,18 @@ def test_tasks_go_by_their_names_and_say_why_they_do_not_go_on(api: KubeApi) -> 
     assert tasks["preprocess"].reason == ""
     assert "the image ctlr/ctlr-cpu:0.1.0 cannot be had (ImagePullBackOff)" in tasks["train-1"].reason
     assert "no node takes it: 0/3 nodes are available: 3 Insufficient cpu." in tasks["train-2"].reason
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_task_whose_pod_was_deleted_is_not_forgotten(api: KubeApi, ended: bool) -> None:
+    pod(api, "root-driver", 1, template="dag-driver")
+    pod(api, "preprocess-driver", 2, template="container-driver")
+    pod(api, "preprocess.executor", 3)
+    pod(api, "train-1-driver", 4, template="container-driver")
+    preprocess, train = pod_tasks(RUN, namespace="lab", ended=ended)
+    assert (preprocess.name, preprocess.state) == ("preprocess", "SUCCEEDED")
+    assert (train.name, train.state) == ("train-1", "FAILED" if ended else "PENDING")
+    assert train.reason.startswith("its pod was taken away (drained, preempted or deleted)" if ended else "")
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from katib_crds import katib_there
 from kfp_launcher import launched, outputs_of
-from pod_policy import Document, kustomize, pods, read, render
+from pod_policy import Document, kustomize, pods, render
+from real_cluster import apply, ended_job, get, job_of, kubectl, scores_there
 from ruamel.yaml import YAML
 from terminal import ctlr
 from tiny_bench import TINY, search_of
@@ -43,29 +43,6 @@ pytestmark = [
         reason="needs a cluster (KUBECONFIG), kubectl, and kustomize 5 or kubectl 1.27",
     ),
 ]
-
-
-def kubectl(*words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(["kubectl", *words], input=stdin, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0 or not check, f"kubectl {' '.join(words)}: {done.stderr}"
-    return done
-
-
-def get(*words: str) -> Any:
-    return json.loads(kubectl("get", *words, "-o", "json").stdout)
-
-
-def apply(documents: list[Document]) -> subprocess.CompletedProcess[str]:
-    return kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
-
-
-def waited(what: Callable[[], Any], *, seconds: float = 300) -> Any:
-    """The first answer that is not empty."""
-    until = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < until, f"nothing after {seconds} s"
-        time.sleep(1)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -153,28 +130,13 @@ def _named(documents: list[Document]) -> list[Document]:
 
 
 def _job(name: str, *words: str, config: str = "", command: Sequence[str] = ()) -> Document:
-    """The Job of components/check with other words, and perhaps a ConfigMap's files at /config."""
-    (job,) = read(ROOT / "manifests" / "components" / "check" / "job.yaml")
-    job["metadata"] |= {"name": name, "namespace": NAMESPACE}
-    spec = job["spec"]["template"]["spec"]
-    spec["containers"][0]["args"] = list(words)
-    if command:
-        spec["containers"][0]["command"] = list(command)
+    """`real_cluster.job_of` in the tests' namespace, and perhaps with a ConfigMap's files at /config."""
+    job = job_of(name, NAMESPACE, *words, command=command)
     if config:
+        spec = job["spec"]["template"]["spec"]
         spec["volumes"].append({"name": "config", "configMap": {"name": config}})
         spec["containers"][0]["volumeMounts"].append({"name": "config", "mountPath": "/config", "readOnly": True})
     return job
-
-
-def _ended(name: str) -> tuple[str, str]:
-    """(condition, log) of a Job that has ended."""
-
-    def conditions() -> list[str]:
-        status = get("-n", NAMESPACE, "job", name)["status"]
-        return [each["type"] for each in status.get("conditions", []) if each["status"] == "True"]
-
-    found = waited(conditions)
-    return found[-1], kubectl("-n", NAMESPACE, "logs", f"job/{name}").stdout
 
 
 def test_everything_is_taken_without_a_warning(applied: str, documents: list[Document]) -> None:
@@ -218,7 +180,7 @@ def test_mlflow_comes_up_and_wants_a_password(applied: str) -> None:
 
 def test_doctor_in_a_pod_finds_every_right_and_the_workspace(applied: str) -> None:
     apply([_job("check", "doctor", "--cluster", "--output", "json")])
-    _, log = _ended("check")
+    _, log = ended_job("check", NAMESPACE)
     findings = {each["what"]: each for each in json.loads(log)}
     rights = {what: each for what, each in findings.items() if what.startswith("right ")}
     assert len(rights) >= 6
@@ -234,7 +196,7 @@ def test_a_benchmark_runs_on_a_read_only_root_to_its_report(applied: str) -> Non
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "tiny", "namespace": NAMESPACE},
               "data": {"tiny.yaml": text}}  # fmt: skip
     apply([config, _job("tiny", "run", "/config/tiny.yaml", "--workers=1", config="tiny")])
-    ended, log = _ended("tiny")
+    ended, log = ended_job("tiny", NAMESPACE)
     assert ended == "Complete", log
     assert "Report: /workspace/reports/tiny/report.html" in log
 
@@ -277,7 +239,7 @@ def _log_of(component: str, **inputs: Any) -> str:
     del container["args"]
     container["env"].append({"name": "KFP_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     apply([job])
-    ended, log = _ended(name)
+    ended, log = ended_job(name, NAMESPACE)
     assert ended == "Complete", log
     return log
 
@@ -308,19 +270,9 @@ def test_the_pipelines_components_tune_by_katib_and_find_what_a_laptop_finds(
     results = tmp_path.glob("workspace/studies/*/result.json")
     here = {path.parent.name: json.loads(path.read_text())["scores"]["test"]["mae"] for path in results}
     assert len(here) == 3
-    apply([_job("scores", command=["python", "-c", SCORES])])
-    ended, log = _ended("scores")
-    assert ended == "Complete", log
-    there = json.loads(log)
+    there = scores_there(NAMESPACE)
     for study, score in here.items():  # the options that were chosen are part of a study's identity
         assert there[study] == pytest.approx(score, rel=1e-3)  # processors round differently
-
-
-SCORES = """
-import json, pathlib
-found = pathlib.Path("/workspace/studies").glob("*/result.json")
-print(json.dumps({path.parent.name: json.loads(path.read_text())["scores"]["test"]["mae"] for path in found}))
-"""
 
 
 def _small() -> str:

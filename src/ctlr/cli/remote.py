@@ -164,7 +164,8 @@ def _with_pods(state: RunState, namespace: str, context: str) -> RunState:
     from ctlr.errors import ClusterError
 
     try:
-        tasks = pod_tasks(state.id, namespace=namespace or "kubeflow", context=context)
+        ended = state.ended is not None
+        tasks = pod_tasks(state.id, namespace=namespace or "kubeflow", context=context, ended=ended)
     except ClusterError as error:
         click.echo(f"Only Kubeflow Pipelines says how tasks fare, without reasons: {error}", err=True)
         return state

@@ -25,6 +25,10 @@ CONTAINER = "main"
 _NODE = "workflows.argoproj.io/node-name"
 _STATES = {"Pending": "PENDING", "Running": "RUNNING", "Succeeded": "SUCCEEDED", "Failed": "FAILED"}
 
+_OF_A_STAGE = "-dag-driver-"
+"""In the name of a driver's pod that only says which tasks a stage has."""
+_LOST = "its pod was taken away (drained, preempted or deleted); submit the file again, nothing that it did is lost"
+
 _OTHERS = re.compile(r"time=|[IWEF]\d{4} [\d:.]+ +\d+ ")
 """What Argo and Kubeflow's launcher begin a line with."""
 _OURS = re.compile(r"\[KFP Executor \d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d+ \w+\]: (.*)")
@@ -53,13 +57,14 @@ class PodLog:
     text: str
 
 
-def pod_tasks(run_id: str, *, namespace: str, context: str = "") -> list[TaskState]:
+def pod_tasks(run_id: str, *, namespace: str, context: str = "", ended: bool = False) -> list[TaskState]:
     """Tasks of a run that have pods, in the order in which they came; the last attempt of each.
 
     Args:
         run_id: Of the run.
         namespace: Where its pods are.
         context: Of kubectl's configuration; empty for the current one.
+        ended: Whether the run has: a task that should have a pod has then lost it.
 
     Raises:
         ClusterError: Kubernetes cannot be reached, or refuses.
@@ -73,7 +78,10 @@ def pod_tasks(run_id: str, *, namespace: str, context: str = "") -> list[TaskSta
     for pod in _pods(connection, run_id):
         task, role = _task(pod)
         if role == "driver" and (task in found or _phase(pod) == "Succeeded"):
-            continue  # it has said what the task's own pod gets, or has still to say it
+            # It has said what the task's own pod gets, or has still to say it; those of stages have no such pod.
+            if task not in found and _OF_A_STAGE not in pod["metadata"]["name"]:
+                found[task] = TaskState(task, *(("FAILED", None, None, _LOST) if ended else ("PENDING", None, None)))
+            continue
         found[task] = TaskState(
             task, _STATES.get(_phase(pod), "PENDING"), *_times(pod), explain_pod(connection, pod, events, CONTAINER)
         )
