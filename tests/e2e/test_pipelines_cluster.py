@@ -53,7 +53,7 @@ def submitted(file: Path, *words: str) -> str:
 
 
 def status(run: str) -> dict[str, Any]:
-    done = ctlr("status", run, "--host", HOST, "-o", "json")
+    done = ctlr("status", run, "--host", HOST, "-o", "json", folder=Path.cwd())
     assert done.code == 0, done.err
     return dict(json.loads(done.out))
 
@@ -120,11 +120,17 @@ def test_what_a_lost_worker_was_at_is_done_by_the_others_and_the_next_run_succee
     assert {study: there[study] for study in here} == pytest.approx(here, rel=1e-3)
 
 
-def test_data_that_do_not_suffice_end_the_run_at_once(benchmark: Path) -> None:
-    done = submit(benchmark, "--wait", "--set", "datasets.cohort.subjects=20")
-    assert done.code == 1
-    assert "failed" in done.err
-    assert "train" not in done.out
+def test_data_that_are_not_there_end_the_run_at_once_with_a_report(benchmark: Path) -> None:
+    lines = benchmark.read_text().splitlines()
+    row = next(number for number, line in enumerate(lines) if line.startswith("  cohort:"))
+    lines[row] = "  cohort: {kind: bids, root: /workspace/nowhere, preprocess: {spacing: 6, shape: [32, 32, 32]}}"
+    benchmark.write_text("\n".join(lines))
+    done = submit(benchmark, "--wait")
+    assert done.code == 1, done.err
+    assert "preprocess: exit code 1" in done.err
+    assert "train-1" not in done.out
+    logs = ctlr("logs", done.err.rsplit("ctlr status ", 1)[1].split()[0], folder=benchmark.parent)
+    assert "/workspace/nowhere" in logs.out
 
 
 def test_an_image_that_is_not_there_is_named_and_the_run_can_be_cancelled(benchmark: Path) -> None:
@@ -134,6 +140,6 @@ def test_an_image_that_is_not_there_is_named_and_the_run_can_be_cancelled(benchm
         return " ".join(task["reason"] for task in status(run)["tasks"])
 
     assert "registry.invalid/ctlr:none" in waited(reasons)
-    cancelled = ctlr("cancel", run, "--host", HOST)
+    cancelled = ctlr("cancel", run, "--host", HOST, folder=Path.cwd())
     assert cancelled.code == 0, cancelled.err
     waited(lambda: status(run)["state"] not in ("PENDING", "RUNNING"))

@@ -1,11 +1,13 @@
-"""Which study of a benchmark a trial means."""
+"""Which study of a benchmark a trial means, and the lines that it prints."""
+
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from tiny_bench import TINY, Bench
 
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError
-from ctlr.tuning.request import TrialJob, TrialRequest, pick_study
+from ctlr.tuning.request import TrialJob, TrialRequest, metric_line, pick_study
 
 
 def asked(**fields: object) -> TrialRequest:
@@ -75,3 +77,10 @@ def test_an_ambiguous_name_says_what_would_decide(wide: BenchmarkConfig) -> None
 def test_schemes_that_exclude_each_other_are_refused(fields: dict[str, object], told: str, bench: Bench) -> None:
     with pytest.raises(ConfigError, match=told):
         TrialJob(study=bench.study("supervised"), **fields).check()  # type: ignore[arg-type]
+
+
+def test_a_line_has_its_time_in_utc_and_only_finite_numbers_with_all_their_digits() -> None:
+    berlin = datetime(2026, 11, 20, 13, 0, 0, 123456, tzinfo=timezone(timedelta(hours=1)))
+    line = metric_line({"epoch": 3, "val_mae": 9.487340418306545, "val_r": float("nan"), "lr": 1e-5}, berlin)
+    assert line == "2026-11-20T12:00:00.123456Z epoch=3 val_mae=9.487340418306545 lr=1e-05"
+    assert metric_line({"x": float("inf")}, datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from ctlr.tuning.request import TrialJob, TrialRequest
     from ctlr.workspace import Workspace
 
-__all__ = ["metric_line", "option_values", "prepare", "read_request", "trial"]
+__all__ = ["option_values", "prepare", "read_request", "trial"]
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -127,7 +126,7 @@ def run_request(request: TrialRequest) -> None:
     from ctlr.config import load
     from ctlr.engine import check_device
     from ctlr.trials import placed
-    from ctlr.tuning.request import requested_job
+    from ctlr.tuning.request import metric_line, requested_job
     from ctlr.workspace import Workspace
 
     config = load(Path(request.benchmark))
@@ -173,9 +172,3 @@ def prepare(studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec) -> 
     plan = Plan(datasets=tuple(datasets.values()), pretrainings=(), studies=tuple(studies), leaks=leaks)
     gate(plan, arrays, workspace)
     return arrays
-
-
-def metric_line(metrics: Mapping[str, float], now: datetime) -> str:
-    """A line that Katib's collector reads: an RFC 3339 time, then `name=value`; only finite numbers stand in it."""
-    stamp = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return " ".join([stamp, *(f"{name}={value:.6g}" for name, value in metrics.items() if math.isfinite(value))])

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ctlr.cluster.submission import Submission
 from ctlr.engine import check_device
 from ctlr.errors import CtlrError, WorkspaceError
-from ctlr.tuning.request import TrialJob
+from ctlr.tuning.request import TrialJob, metric_line
 from ctlr.workspace import Workspace
 
 __all__ = ["job_of", "main"]
@@ -64,9 +64,7 @@ def _train(submission: Submission, job: TrialJob) -> None:
 
 
 def _report(metrics: Mapping[str, float]) -> None:
-    """A line that Katib's collector reads: `name=value`; only finite numbers stand in it."""
-    numbers = " ".join(f"{name}={value:.6g}" for name, value in metrics.items() if math.isfinite(value))
-    sys.stdout.write(f"{numbers}\n")
+    sys.stdout.write(f"{metric_line(metrics, datetime.now(UTC))}\n")
     sys.stdout.flush()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
@@ -13,7 +15,7 @@ from ctlr.plan import make_plan
 from ctlr.specs import Study, Value
 from ctlr.tuning.options import Stage, check_stage, parse_validation, with_options
 
-__all__ = ["TrialJob", "TrialRequest", "TrialResult", "pick_study", "requested_job"]
+__all__ = ["TrialJob", "TrialRequest", "TrialResult", "metric_line", "pick_study", "requested_job"]
 
 
 class TrialRequest(Value):
@@ -136,6 +138,17 @@ def pick_study(request: TrialRequest, config: BenchmarkConfig) -> Study:
     if len(studies) > 1:
         raise ConfigError(_ambiguous(request.study, studies))
     return studies[0]
+
+
+def metric_line(metrics: Mapping[str, float], now: datetime) -> str:
+    """A line that Katib's collector reads: an RFC 3339 time, then `name=value`; only finite numbers stand in it.
+
+    Katib takes the latest value by its time: of values without one, or with the same, its database may give any.
+    Numbers have all their digits, so that a search in pods goes by those that one on a laptop goes by.
+    """
+    stamp = now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    numbers = {name: repr(float(value)).removesuffix(".0") for name, value in metrics.items() if math.isfinite(value)}
+    return " ".join([stamp, *(f"{name}={number}" for name, number in numbers.items())])
 
 
 def _only(
