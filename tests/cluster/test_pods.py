@@ -129,6 +129,23 @@ def test_tasks_go_by_their_names_and_say_why_they_do_not_go_on(api: KubeApi) -> 
     assert "no node takes it: 0/3 nodes are available: 3 Insufficient cpu." in tasks["train-2"].reason
 
 
+def test_a_task_that_failed_says_the_last_thing_that_it_said(api: KubeApi) -> None:
+    name = pod(api, "preprocess.executor", 1, phase="Failed", state={"terminated": {"exitCode": 1}})
+    api.logs[name, "main"] = (
+        "[KFP Executor 2026-11-27 13:33:29,283 INFO]: preprocess clinic started\n"
+        "Traceback (most recent call last):\n"
+        '  File "<frozen runpy>", line 198, in _run_module_as_main\n'
+        "ctlr.errors.DataError: The dataset's `root` must be a folder; 'nowhere' is none. Correct the path.\n"
+        "I1127 13:33:30.611990      17 launcher_v2.go:1230] failed to execute component\n"
+    )
+    (task,) = pod_tasks(RUN, namespace="lab")
+    told = "The dataset's `root` must be a folder; 'nowhere' is none. Correct the path."
+    assert task.reason == f"exit code 1: {told}"
+    api.forbidden.add(("get", "pods/log"))
+    (task,) = pod_tasks(RUN, namespace="lab")
+    assert task.reason == "exit code 1"
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_task_whose_pod_was_deleted_is_not_forgotten(api: KubeApi, ended: bool) -> None:
     pod(api, "root-driver", 1, template="dag-driver")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clinic import CLINIC, write_clinic
 from real_cluster import get, kubectl, scores_there, waited
 from terminal import Finished, ctlr
 from tiny_bench import TINY
@@ -120,17 +121,14 @@ def test_what_a_lost_worker_was_at_is_done_by_the_others_and_the_next_run_succee
     assert {study: there[study] for study in here} == pytest.approx(here, rel=1e-3)
 
 
-def test_data_that_are_not_there_end_the_run_at_once_with_a_report(benchmark: Path) -> None:
-    lines = benchmark.read_text().splitlines()
-    row = next(number for number, line in enumerate(lines) if line.startswith("  cohort:"))
-    lines[row] = "  cohort: {kind: bids, root: /workspace/nowhere, preprocess: {spacing: 6, shape: [32, 32, 32]}}"
-    benchmark.write_text("\n".join(lines))
-    done = submit(benchmark, "--wait")
+def test_data_that_are_not_on_the_volume_end_the_run_at_once(tmp_path: Path) -> None:
+    write_clinic(tmp_path / "clinic")
+    platform = "platform: {cpu: 400m, memory: 1500Mi, roots: {clinic: data/nowhere}}\n"
+    (tmp_path / "clinic.yaml").write_text(CLINIC + platform)
+    done = submit(tmp_path / "clinic.yaml", "--wait")
     assert done.code == 1, done.err
-    assert "preprocess: exit code 1" in done.err
+    assert "preprocess: exit code 1: The dataset's `root` must be a folder; 'nowhere' is none." in done.err
     assert "train-1" not in done.out
-    logs = ctlr("logs", done.err.rsplit("ctlr status ", 1)[1].split()[0], folder=benchmark.parent)
-    assert "/workspace/nowhere" in logs.out
 
 
 def test_an_image_that_is_not_there_is_named_and_the_run_can_be_cancelled(benchmark: Path) -> None:

@@ -32,6 +32,8 @@ _LOST = "its pod was taken away (drained, preempted or deleted); submit the file
 _OTHERS = re.compile(r"time=|[IWEF]\d{4} [\d:.]+ +\d+ ")
 """What Argo and Kubeflow's launcher begin a line with."""
 _OURS = re.compile(r"\[KFP Executor \d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d+ \w+\]: (.*)")
+_EXCEPTION = re.compile(r"[\w.]+: ")
+"""What stands before the message in the last line of a traceback."""
 _KFP = ("Looking for component ", "Loading KFP component ", "Got executor_input", "Wrote executor output")
 """What Kubeflow's executor says for itself, where CTLR's lines come."""
 
@@ -82,9 +84,10 @@ def pod_tasks(run_id: str, *, namespace: str, context: str = "", ended: bool = F
             if task not in found and _OF_A_STAGE not in pod["metadata"]["name"]:
                 found[task] = TaskState(task, *(("FAILED", None, None, _LOST) if ended else ("PENDING", None, None)))
             continue
-        found[task] = TaskState(
-            task, _STATES.get(_phase(pod), "PENDING"), *_times(pod), explain_pod(connection, pod, events, CONTAINER)
-        )
+        reason = explain_pod(connection, pod, events, CONTAINER)
+        if reason.startswith("exit code") and (said := _last_words(connection, pod)):
+            reason += f": {said}"
+        found[task] = TaskState(task, _STATES.get(_phase(pod), "PENDING"), *_times(pod), reason)
     return list(found.values())
 
 
@@ -114,7 +117,16 @@ def pod_logs(run_id: str, *, namespace: str, context: str = "", lines: int | Non
         yield PodLog(name, _task(pod)[0], _phase(pod), "\n".join(own if lines is None else own[-lines:]))
 
 
-_ALL_LINES = 1_000_000
+_ALL_LINES, _LAST_LINES = 1_000_000, 200
+
+
+def _last_words(connection: Connection, pod: Object) -> str:
+    """The last line of ours in a pod that failed, which is why; empty where there is none, or logs may not be read."""
+    with contextlib.suppress(ClusterError):
+        lines = own_lines(connection.log(pod["metadata"]["name"], CONTAINER, _LAST_LINES))
+        if lines and not _OTHERS.match(lines[-1]):
+            return _EXCEPTION.sub("", lines[-1])
+    return ""
 
 
 def own_lines(text: str) -> list[str]:
