@@ -252,7 +252,7 @@ def test_a_workspace_without_the_right_to_write_it_is_named(own: Path) -> None:
     (own / "mine").mkdir(mode=0o500)
     finished = ctlr("run", "clinic.yaml", "-w", "mine", folder=own, before=without_roots_rights())
     assert finished.code == 1
-    assert "mine cannot be written. Choose a writable folder with --workspace." in finished.err
+    assert "mine cannot be written. Grant write access, or name another folder." in finished.err
 
 
 def test_with_no_image_left_even_exclusion_stops(own: Path) -> None:
@@ -384,7 +384,7 @@ def results(finished: Finished) -> list[dict[str, Any]]:
 def check_full(finished: Finished, place: str) -> None:
     assert finished.code == 1
     assert re.search(rf"^Error: The disk of \S*disk/workspace/{place}\S* is full\.", finished.err, re.MULTILINE)
-    assert "Finished steps are safe: free some space, then go on with `ctlr resume`" in finished.err
+    assert "What is finished is safe: free some space and run the command again, or go on with" in finished.err
 
 
 def test_a_disk_that_is_full_before_the_images_are_stored_stops_the_run(own: Path) -> None:

@@ -34,6 +34,14 @@ __all__ = ["main"]
 INTERRUPTED = 130
 SOME_FAILED = 3
 
+_LIMITS = {
+    errno.EMFILE: "Raise `ulimit -n`, and run again.",
+    errno.EFBIG: "Raise `ulimit -f`, and run again.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.ENOMEM: "Close other programs, or lower --workers.",
+}
+"""What the operating system refuses whatever the file is called -> the remedy."""
+
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.MAX_WIDTH = 110
@@ -41,6 +49,7 @@ click.rich_click.MAX_WIDTH = 110
 
 def main() -> NoReturn:
     """Entry point: run a command, turn every error into one message and an exit code."""
+    _open_streams()
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         code = _run_command()
@@ -66,14 +75,37 @@ def _run_command() -> int:
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
-        code = 0  # whoever read our output has heard enough (`ctlr plan … | head`)
-        if error.errno == errno.ENOSPC:
-            click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
-            code = 1
+        code = _tell(error)
     return int(code or 0)
+
+
+def _tell(error: OSError) -> int:
+    """Say what the operating system refused; returns the exit code."""
+    if error.errno in (errno.EPIPE, errno.ENOSPC):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
+        if error.errno == errno.EPIPE:
+            return 0  # whoever read our output has heard enough (`ctlr plan … | head`)
+        click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
+        return 1
+    if error.filename is None and error.errno not in _LIMITS:
+        raise error
+    place = f"{error.filename!s:.200}: " if error.filename is not None else ""
+    remedy = _LIMITS.get(error.errno or 0, "Correct the path, or what may be done there.")
+    click.echo(f"Error: {place}{error.strerror}. {remedy}", err=True)
+    return 1
+
+
+def _open_streams() -> None:
+    """Put something in the place of standard streams that were closed (`ctlr run … >&-`).
+
+    The next file that is opened would take their numbers, and be written to by whoever prints.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (stays open)
 
 
 def _as_interrupt(number: int, frame: Any) -> NoReturn:

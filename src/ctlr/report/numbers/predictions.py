@@ -15,6 +15,9 @@ from ctlr.errors import DataError
 __all__ = ["Predictions", "read_history", "read_predictions"]
 
 
+_REMEDY = "Delete that folder and run `ctlr resume`: the study is done again."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
     """Predictions for the N images of one split.
@@ -51,7 +54,6 @@ def read_predictions(
         DataError: The file is missing, cut short, or lacks a column or the needed split.
     """
     place = f"{file.parent.name}/{file.name}"
-    remedy = "Delete that folder and run `ctlr resume`: the study is done again."
     try:
         with file.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
@@ -62,12 +64,12 @@ def read_predictions(
             splits.setdefault(row["split"], []).append(row)
         if needed not in splits:
             found = sorted(splits) or "none"
-            raise DataError(f"{place} must hold rows of the split `{needed}`; it has {found}. {remedy}")
+            raise DataError(f"{place} must hold rows of the split `{needed}`; it has {found}. {_REMEDY}")
         return {split: _parse(group, classes) for split, group in splits.items()}
     except OSError as error:
-        raise DataError(f"{place} cannot be read ({error.strerror}). {remedy}") from error
+        raise DataError(f"{place} cannot be read ({error.strerror}). {_REMEDY}") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DataError(f"{place} is damaged: {error}. {remedy}") from error
+        raise DataError(f"{place} is damaged: {error}. {_REMEDY}") from error
 
 
 def _parse(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Predictions:
@@ -91,13 +93,13 @@ def read_history(file: Path) -> dict[str, NDArray[np.float64]]:
     """Read `history.csv` as column -> (E,) values by epoch; empty where the file is missing or has no rows.
 
     Raises:
-        DataError: A cell is no number.
+        DataError: It cannot be read, or a cell is no number.
     """
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
     try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
         return {name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows[0] if rows else ())}
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{file.parent.name}/{file.name} is damaged: {error}. Run `ctlr resume`.") from error
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise DataError(f"{file.parent.name}/{file.name} is damaged: {error}. {_REMEDY}") from error
