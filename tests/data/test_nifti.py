@@ -64,6 +64,18 @@ def test_gzip_in_several_members_is_one_file(tmp_path: Path, plain: bytes) -> No
     np.testing.assert_array_equal(_read(tmp_path, parts).voxels, VOXELS)
 
 
+def test_gzip_in_endless_many_members_is_refused(tmp_path: Path, plain: bytes) -> None:
+    with pytest.raises(DataError, match="in more than 65536 pieces. Compress the image again"):
+        _read(tmp_path, gzip.compress(plain[:300]) + 70_000 * gzip.compress(b"") + gzip.compress(plain[300:]))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "x.nii")
+    with pytest.raises(DataError, match="the file cannot be read: Is a pipe or a device"):
+        read_volume(tmp_path / "x.nii")
+
+
 def test_the_ending_does_not_decide_whether_a_file_is_compressed(tmp_path: Path, plain: bytes) -> None:
     np.testing.assert_array_equal(_read(tmp_path, plain, "x.nii.gz").voxels, VOXELS)
     np.testing.assert_array_equal(_read(tmp_path, gzip.compress(plain), "x.nii").voxels, VOXELS)
@@ -101,7 +113,7 @@ def test_what_is_no_nifti_is_refused(tmp_path: Path, data: bytes) -> None:
             "8h",
             40,
             (3, 5000, 5000, 2000, 1, 1, 1, 1),
-            r"5000 x 5000 x 2000 voxels of int16 \(100 GB\); 4.29 GB at most",
+            r"5000 x 5000 x 2000 voxels of int16 \(100 GB\); 1.07 GB at most",
         ),
         ("8h", 40, (3, 500, 500, 200, 1, 1, 1, 1), r"claims .* \(100 MB\), more than the file can hold"),
         ("h", 70, (32,), "voxels must be real numbers of at most 64 bits; got complex64"),

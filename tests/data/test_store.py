@@ -101,9 +101,7 @@ def test_a_row_that_the_disk_has_changed_is_refused(workspace: Workspace) -> Non
     path.write_bytes(content)
     store = ArrayStore(arrays, workspace)
     np.testing.assert_array_equal(store.read(range(11)), VALUES[:11].astype(np.float32))
-    with pytest.raises(
-        WorkspaceError, match="arrays/x .* is damaged: row 11 holds other numbers .* Remove that folder"
-    ):
+    with pytest.raises(WorkspaceError, match="arrays/x .* is damaged: row 11 holds other numbers"):
         store.read([3, 11])
 
 

@@ -149,7 +149,7 @@ IMAGES = {
     "singular affine": Case(image(volume(NOISE, np.array([[3, 3, 0, 0], [3, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]]))), 1,
         (f"{IMAGE}: the affine must be finite and invertible; got [3 3 0 0; 3 3 0 0; 0 0 3 0]", "convert it again")),
     "100 GB claimed": Case(image(crafted(lambda header: header.set_data_shape((3000, 3000, 2800)), NOISE)), 1,
-        (f"{IMAGE}: the header claims 3000 x 3000 x 2800 voxels of float32 (101 GB)", "4.29 GB at most", "repair")),
+        (f"{IMAGE}: the header claims 3000 x 3000 x 2800 voxels of float32 (101 GB)", "1.07 GB at most", "repair")),
     "link out of the folder": Case(link_out, 1,
         (f"{IMAGE}: a link must not point out of the dataset's folder", "Copy its target here")),
 }  # fmt: skip

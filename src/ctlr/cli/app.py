@@ -24,7 +24,7 @@ from ctlr.cli.plugins import plugins
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
-from ctlr.errors import CtlrError
+from ctlr.errors import CtlrError, brief
 
 if TYPE_CHECKING:
     from ctlr.config import BenchmarkConfig
@@ -64,6 +64,7 @@ def _run_command() -> int:
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
+        error.message = brief(error.message)  # type: ignore[misc]  # final, for a message as click made it
         error.show()
         code = error.exit_code
     except CtlrError as error:

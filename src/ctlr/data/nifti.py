@@ -21,13 +21,15 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
 __all__ = ["LARGEST", "Volume", "read_volume"]
 
-LARGEST = 4 * 2**30
+LARGEST = 2**30
 """Bytes of voxels above which a file is refused."""
 
+_MOST_MEMBERS = 2**16  # gzip files that follow each other in one: of bgzip's blocks of 64 kB these hold 4 GiB
 _DEFLATE_LIMIT = 1032  # no byte of a deflate stream gives more than this many
 _LARGEST_EXTENSION = 2**24  # bytes between header and voxels
 _PIECE = 2**18  # bytes inflated at once: what stays in a core's cache
@@ -81,7 +83,7 @@ def read_volume(path: Path) -> Volume:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             packed = file.read(2) == _GZIP
             file.seek(0)
             return _parse(_Inflater(file) if packed else _Plain(file))
@@ -121,6 +123,7 @@ class _Inflater:
         self._file = file
         self.holds = os.fstat(file.fileno()).st_size * _DEFLATE_LIMIT
         self._stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        self._members = 1
         self._ahead = b""
 
     def fill(self, buffer: memoryview) -> int:
@@ -160,6 +163,9 @@ class _Inflater:
         self._ahead = self._stream.unused_data or self._file.read(_PIECE)
         if not self._ahead.startswith(_GZIP):
             return False
+        self._members += 1
+        if self._members > _MOST_MEMBERS:
+            raise DataError(f"the gzip data is in more than {_MOST_MEMBERS} pieces. Compress the image again.")
         self._stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
-__all__ = ["fitted", "picture_digest", "read_picture"]
+__all__ = ["LARGEST", "fitted", "picture_digest", "read_picture"]
+
+LARGEST = 2**26
+"""Pixels above which a picture is refused; each takes some 10 bytes while it is read."""
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what keeps a picture from being read is an error here
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
@@ -63,11 +70,16 @@ def read_picture(path: Path) -> Image.Image:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
     """
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.") from error
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise DataError(
+                    f"a picture has at most {LARGEST} pixels; this has {image.width} x {image.height}. Shrink it."
+                )
             frames = getattr(image, "n_frames", 1)
             if frames > 1:
                 raise DataError(f"one picture is needed; the file holds {frames}. Keep one.")
@@ -76,7 +88,7 @@ def read_picture(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise DataError(f"a picture ({', '.join(_FORMATS)}) is needed; this is none. Convert the file.") from error
     except Image.DecompressionBombError as error:
-        raise DataError("the picture has too many pixels to be safe to read. Shrink it.") from error
+        raise DataError(f"a picture has at most {LARGEST} pixels; this has far more. Shrink it.") from error
     except (OSError, SyntaxError, TypeError, ValueError) as error:  # what Pillow's decoders raise on damaged data
         raise DataError(f"the picture is truncated or damaged ({error}). Copy or convert it again.") from error
 
