@@ -167,9 +167,13 @@ def cli() -> None:
 
 @cli.command()
 @_benchmark
+@click.option("--no-data", is_flag=True, help="Check the file alone: neither tables nor images are looked at.")
 @_output
-def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
-    """Check a benchmark file or an Experiment manifest: every fault at once, with its line."""
+def check(file: Path, overrides: tuple[str, ...], no_data: bool, output: str) -> None:
+    """Check a benchmark file with its data, or an Experiment manifest: every fault at once, with its line.
+
+    Of the data, tables are read and headers of images; every split is drawn. Nothing is stored.
+    """
     from ctlr.api import load
     from ctlr.cli.kinds import is_experiment
     from ctlr.cli.show import show
@@ -184,6 +188,10 @@ def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
         from ctlr.searches import check_manifests
 
         check_manifests(config, make_plan(config))
+    if not no_data:
+        from ctlr.cli.data_check import check_data
+
+        check_data(file, overrides, config)
     if output != "table":
         show(public_dump(config), output)
         return

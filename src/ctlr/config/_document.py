@@ -70,11 +70,14 @@ class Document:
         Raises:
             ConfigError: There is at least one.
         """
-        if not self.faults:
-            return
+        if self.faults:
+            raise ConfigError(self.told())
+
+    def told(self) -> str:
+        """Every fault, one a line with its place, in the order of the file."""
         ordered = sorted(dict.fromkeys(self.faults), key=lambda fault: self.lines.get(self._known(fault[1]), 0))
-        told = ((f"{place}: " if place else "", dotted(where) or "file", text) for place, where, text in ordered)
-        raise ConfigError("\n".join(f"{place}{key}: {text}" for place, key, text in told))
+        parts = ((f"{place}: " if place else "", dotted(where) or "file", text) for place, where, text in ordered)
+        return "\n".join(f"{place}{key}: {text}" for place, key, text in parts)
 
     def alias(self, place: KeyPath, other: KeyPath) -> None:
         """Let faults at another place name the lines of this one, for what is written once and stands for several."""

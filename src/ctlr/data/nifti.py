@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
-__all__ = ["LARGEST", "Volume", "read_volume"]
+__all__ = ["LARGEST", "Volume", "look_at_volume", "read_volume"]
 
 LARGEST = 2**30
 """Bytes of voxels above which a file is refused."""
@@ -88,8 +88,34 @@ def read_volume(path: Path) -> Volume:
             file.seek(0)
             return _parse(_Inflater(file) if packed else _Plain(file))
     except OSError as error:
-        missing = " A link to content that was not fetched? Run `datalad get`." if path.is_symlink() else ""
-        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.{missing}") from error
+        raise _unreadable(path, error) from error
+
+
+def look_at_volume(path: Path) -> None:
+    """Look at a volume's header, and whether the file holds as many voxels as that claims.
+
+    Of a gzip file the end says how much it holds; only where that does not fit it is read as a whole.
+
+    Raises:
+        DataError: As of `read_volume`, but for the values of voxels.
+    """
+    try:
+        with open_regular(path) as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            shape, dtype, offset, *_ = _claimed(_Inflater(file) if packed else _Plain(file))
+            if packed:
+                file.seek(-4, os.SEEK_END)
+                packed = int.from_bytes(file.read(4), "little") != (offset + dtype.itemsize * math.prod(shape)) % 2**32
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if packed:
+        read_volume(path)
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    missing = " A link to content that was not fetched? Run `datalad get`." if path.is_symlink() else ""
+    return DataError(f"the file cannot be read: {error.strerror}. Grant read access.{missing}")
 
 
 class _Plain:
@@ -176,15 +202,7 @@ class _Inflater:
 
 def _parse(source: _Plain | _Inflater) -> Volume:
     """Header, checks, voxels."""
-    try:
-        header = _header(source)
-        shape, dtype, offset = _layout(header)
-        _check_claim(shape, dtype, offset, source.holds)
-        affine = _affine(header)
-        slope, inter = header.get_slope_inter()
-    except HeaderDataError as error:
-        raise DataError(f"the header breaks NIfTI's rules: {error}. Convert the image again.") from error
-    source.fill(memoryview(bytearray(offset)))
+    shape, dtype, _, affine, slope, inter = _claimed(source)
     voxels = np.empty(shape[::-1], dtype).T
     n_bytes = source.fill(voxels.T.reshape(-1).view(np.uint8).data)
     if n_bytes < voxels.nbytes or not source.whole():
@@ -192,9 +210,24 @@ def _parse(source: _Plain | _Inflater) -> Volume:
             f"the file is truncated: {voxels.nbytes} bytes of voxels and an intact end are needed; got {n_bytes} "
             "bytes. Copy or convert it again."
         )
-    slope, inter = slope or 1.0, inter or 0.0
     _check_values(voxels, slope, inter)
     return Volume(voxels=voxels, affine=affine, slope=slope, inter=inter)
+
+
+def _claimed(
+    source: _Plain | _Inflater,
+) -> tuple[tuple[int, int, int], np.dtype[Any], int, NDArray[np.float64], float, float]:
+    """Shape, dtype, place of the voxels, affine, slope and intercept; the source is left before the voxels."""
+    try:
+        header = _header(source)
+        shape, dtype, gap = _layout(header)
+        _check_claim(shape, dtype, gap, source.holds)
+        affine = _affine(header)
+        slope, inter = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise DataError(f"the header breaks NIfTI's rules: {error}. Convert the image again.") from error
+    source.fill(memoryview(bytearray(gap)))
+    return shape, dtype, header.sizeof_hdr + gap, affine, slope or 1.0, inter or 0.0
 
 
 def _header(source: _Plain | _Inflater) -> Nifti1Header:
