@@ -55,6 +55,26 @@ def test_what_nibabel_writes_is_read_as_nibabel_reads_it(tmp_path: Path, ending:
     np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-6)
 
 
+@pytest.mark.parametrize("excess", [0.0, 4e-7, 1e-5, 1e-3])
+def test_half_a_turn_that_rounding_made_longer_is_half_a_turn(tmp_path: Path, excess: float) -> None:
+    header = nib.Nifti1Header()
+    header.set_data_shape(VOXELS.shape)
+    header["qform_code"], header["pixdim"][:4] = 1, (1, 2, 3, 4)
+    header["quatern_b"], header["vox_offset"], header["magic"] = np.sqrt(1 + excess), 352, b"n+1"
+    content = header.binaryblock + bytes(4) + VOXELS.astype("<f4").tobytes(order="F")
+    affine = _read(tmp_path, content).affine
+    np.testing.assert_allclose(affine, np.diag([2, -3, -4, 1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1.1, 3e38])
+def test_what_is_no_rotation_is_refused(tmp_path: Path, length: float) -> None:
+    header = nib.Nifti1Header()
+    header.set_data_shape(VOXELS.shape)
+    header["qform_code"], header["quatern_c"], header["vox_offset"], header["magic"] = 1, length, 352, b"n+1"
+    with pytest.raises(DataError, match="a quaternion of a rotation is at most 1 long; that of the qform is"):
+        _read(tmp_path, header.binaryblock + bytes(4) + VOXELS.astype("<f4").tobytes(order="F"))
+
+
 def test_a_fourth_axis_of_one_volume_is_dropped(tmp_path: Path, save: Save) -> None:
     assert read_volume(save(tmp_path / "x.nii", VOXELS[..., None])).voxels.shape == (5, 6, 7)
 

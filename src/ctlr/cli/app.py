@@ -51,6 +51,7 @@ def main() -> NoReturn:
     """Entry point: run a command, turn every error into one message and an exit code."""
     _open_streams()
     signal.signal(signal.SIGTERM, _as_interrupt)
+    sys.unraisablehook = _come_again
     try:
         code = _run_command()
     except KeyboardInterrupt:  # once more, while the first one was told
@@ -107,6 +108,14 @@ def _open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (stays open)
+
+
+def _come_again(unraisable: Any) -> None:
+    """Let an interrupt that came where nothing can be raised, e.g. while an object is cleared, come once more."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _as_interrupt(number: int, frame: Any) -> NoReturn:

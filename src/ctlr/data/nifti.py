@@ -32,6 +32,7 @@ LARGEST = 2**30
 _MOST_MEMBERS = 2**16  # gzip files that follow each other in one: of bgzip's blocks of 64 kB these hold 4 GiB
 _DEFLATE_LIMIT = 1032  # no byte of a deflate stream gives more than this many
 _LARGEST_EXTENSION = 2**24  # bytes between header and voxels
+_LONGEST_QUATERNION = 1.001
 _PIECE = 2**18  # bytes inflated at once: what stays in a core's cache
 _HASHED_VOXELS = 2**17
 _LARGEST_VALUE = 1e30  # leaves room below the largest float32, 3e38
@@ -283,6 +284,8 @@ def _check_claim(shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, hold
 
 
 def _affine(header: Nifti1Header) -> NDArray[np.float64]:
+    if header["qform_code"] > 0 and not header["sform_code"] > 0:
+        _mend_quaternion(header)
     affine = np.asarray(header.get_best_affine(), np.float64)
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     with np.errstate(all="ignore"):
@@ -293,6 +296,23 @@ def _affine(header: Nifti1Header) -> NDArray[np.float64]:
             f"the affine must be finite and invertible; got [{rows}]. Restore sform or qform, or convert it again."
         )
     return affine
+
+
+def _mend_quaternion(header: Nifti1Header) -> None:
+    """Bring a rotation by half a turn, whose three numbers rounding has made too long, back to length 1.
+
+    As the reference library does (nifti_quatern_to_mat44 of nifti1_io.c); nibabel refuses what is longer by 4e-7.
+    """
+    parts = ("quatern_b", "quatern_c", "quatern_d")
+    length = math.sqrt(sum(float(header[part]) ** 2 for part in parts))
+    if length > _LONGEST_QUATERNION:
+        raise DataError(
+            f"a quaternion of a rotation is at most 1 long; that of the qform is {length:g}. Restore qform or sform, "
+            "or convert the image again."
+        )
+    if length > 1:
+        for part in parts:
+            header[part] = float(header[part]) / length
 
 
 def _check_values(voxels: NDArray[Any], slope: float, inter: float) -> None:
