@@ -56,6 +56,11 @@ def test_what_the_system_refuses_is_told_in_a_line(command: str, says: str, plac
     assert done.returncode in ({0, 1, 2} if not says else {1, 2})
 
 
+def lost(items: list[object]) -> None:
+    items.clear()
+    time.sleep(1)
+
+
 def test_an_interrupt_comes_again_where_nothing_could_be_raised(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,10 +69,8 @@ def test_an_interrupt_comes_again_where_nothing_could_be_raised(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "unraisablehook", app._come_again)
-    stubborn = Stubborn()
     with pytest.raises(KeyboardInterrupt):
-        del stubborn
-        time.sleep(1)
+        lost([Stubborn()])
     assert capsys.readouterr().err == ""
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ctlr.cells import plain
 from ctlr.errors import DataError
 
 __all__ = ["Predictions", "read_history", "read_predictions"]
@@ -76,7 +77,7 @@ def _parse(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Predictions:
     subjects = np.array([row["subject"] for row in rows])
     if classes:
         index = {name: position for position, name in enumerate(classes)}
-        values = [[float(index[row["y_true"]]), float(index[row["y_pred"]])] for row in rows]
+        values = [[float(index[plain(row["y_true"])]), float(index[plain(row["y_pred"])])] for row in rows]
         probabilities = np.array([[float(row[f"p_{name}"]) for name in classes] for row in rows])
     else:
         values = [[float(row["y_true"]), float(row["y_pred"])] for row in rows]
