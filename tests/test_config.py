@@ -316,6 +316,8 @@ BROKEN = {
     "larger than the cohort": ("sample_sizes=[20, 200]", ["sample_sizes.1: 200 to train", "'cohort' has 400"]),
     "no server": ("tracking.uri=/srv/mlruns", ["tracking.uri: must be the http or https address"]),
     "password in a file": ("tracking.uri='https://a:b@host'", ["tracking.uri: must hold no user or password"]),
+    "token in a file": ("tracking.uri='https://host/?token=s3cret'", ["tracking.uri: must end with its path"]),
+    "fragment in a file": ("tracking.uri='https://host/#s3cret'", ["MLFLOW_TRACKING_TOKEN in the environment"]),
     "setting without value": ("seeds", ["must be KEY=VALUE"]),
     "setting of nothing": ("=3", ["must be KEY=VALUE"]),
     "value that is no YAML": ("name=[", ["name: no valid YAML"]),

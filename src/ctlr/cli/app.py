@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import errno
 import io
 import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -113,7 +116,10 @@ def _open_streams() -> None:
 def _come_again(unraisable: Any) -> None:
     """Let an interrupt that came where nothing can be raised, e.g. while an object is cleared, come once more."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+        with contextlib.suppress(RuntimeError):  # at the end of the process, where nothing is left to interrupt
+            again = threading.Timer(0.01, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
     else:
         sys.__unraisablehook__(unraisable)
 

@@ -96,7 +96,7 @@ def _recall(memory: Path) -> dict[str, tuple[int, int, int, str]]:
     """What is remembered; nothing when the memory is absent or damaged, since it can be made again."""
     try:
         return _MEMORY.validate_json(memory.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return {}
 
 
