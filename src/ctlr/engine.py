@@ -308,14 +308,20 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
     results = []
     for study in plan.studies:
         key = study_key(study, arrays)
-        path = workspace.root / "failed" / f"{key}.json"
-        if workspace.has("studies", key):
-            path = workspace.folder("studies", key) / "result.json"
-        with contextlib.suppress(FileNotFoundError, ValueError):  # what is damaged counts as absent
-            found = StudyResult.model_validate_json(path.read_bytes())
+        found = _result(key, workspace)
+        if found is not None:
             # Labels and folders are the caller's: equal studies of two benchmarks share one result.
             results.append(found.model_copy(update={"study": study}))
     return results
+
+
+def _result(key: str, workspace: Workspace) -> StudyResult | None:
+    """What came of a study; None where it has not been run."""
+    if workspace.has("studies", key):
+        return workspace.read("studies", key, "result.json", StudyResult.model_validate_json)
+    with contextlib.suppress(FileNotFoundError, ValueError):  # a note that is damaged counts as absent
+        return StudyResult.model_validate_json((workspace.root / "failed" / f"{key}.json").read_bytes())
+    return None
 
 
 def collect_at_defaults(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResult]:

@@ -102,7 +102,7 @@ def test_a_damaged_file_is_made_anew_or_named_with_what_to_remove(
         if fault:
             faults.append(f"{file} ({way}, {'listed' if listed else 'not listed'}): {fault}")
         shutil.rmtree(workspace)
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def tried(bench: Path, workspace: Path, expected: list[dict[str, Any]]) -> str:
