@@ -113,7 +113,7 @@ def test_units_are_read_where_the_table_is_described(bids: Write, save: Write) -
         "[]",
         "[" * 100_000,
         '{"age": 3}',
-        '{"age": {"Units": "as told by Dr A. Surname, see letter"}}',
+        '{"age": {"Units": "told by Dr A. Surname, see letter"}}',
     ):
         (root / "participants.json").write_text(text)
         assert index(BidsSpec(root=str(root))).units == {}
