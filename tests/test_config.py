@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,8 @@ BROKEN = {
     "larger than the cohort": ("sample_sizes=[20, 200]", ["sample_sizes.1: 200 to train", "'cohort' has 400"]),
     "no server": ("tracking.uri=/srv/mlruns", ["tracking.uri: must be the http or https address"]),
     "password in a file": ("tracking.uri='https://a:b@host'", ["tracking.uri: must hold no user or password"]),
+    "token in a file": ("tracking.uri='https://host/?token=s3cret'", ["tracking.uri: must end with its path"]),
+    "fragment in a file": ("tracking.uri='https://host/#s3cret'", ["MLFLOW_TRACKING_TOKEN in the environment"]),
     "setting without value": ("seeds", ["must be KEY=VALUE"]),
     "setting of nothing": ("=3", ["must be KEY=VALUE"]),
     "value that is no YAML": ("name=[", ["name: no valid YAML"]),
@@ -411,6 +414,13 @@ NO_BENCHMARK = {
     "an alias of itself": ("name: &n [*n]\n", 1, "nested deeper than 30 levels"),
     "deep nesting": ("name: " + "[" * 1000 + "\n", 1, "nested deeper than 30 levels"),
     "an endless number": (f"name: {'9' * 5000}\n", 1, "is no number that can be read"),
+    "a number that is long to write": (f"name: 0x{'f' * 3600}\n", 1, "is no number that can be read"),
+    "a number of 65 bits": ("name: 18446744073709551616\n", 1, "'18446744073709551616' is no number that can be read"),
+    "an empty number": ('name: !!int ""\n', 1, "'' is no number that can be read"),
+    "a sign for a number": ('name: !!float "-"\n', 1, "'-' is no number that can be read"),
+    "a line for a number": ('name: !!int "_"\n', 1, "'_' is no number that can be read"),
+    "a maybe": ("name: !!bool maybe\n", 1, "'maybe' is no value that can be read"),
+    "a nothing that is something": ("name: !!null x\n", 1, "'x' is no value that can be read"),
 }
 
 
@@ -420,6 +430,23 @@ def test_a_file_that_is_no_benchmark_is_refused_with_its_line(tmp_path: Path, ca
     path = tmp_path / "odd.yaml"
     path.write_text(text)
     assert any(fault.startswith(f"{path}:{line}: ") and message in fault for fault in faults_of(path))
+
+
+def test_tens_of_thousands_of_seeds_are_compared_in_no_time(plain: Path) -> None:
+    seeds = tuple(range(40_000))
+    began = time.process_time()
+    config = load(plain).model_dump() | {"seeds": (*seeds, 7)}
+    with pytest.raises(ValidationError, match="must hold each number once; 7 stands there twice"):
+        BenchmarkConfig.model_validate(config)
+    assert time.process_time() - began < 5  # a comparison of each with each takes a minute
+
+
+@pytest.mark.parametrize("written", ["seeds: [{}]", "methods: {{{}: {{}}}}", "{}: 1", "tasks: {{age: {{kind: {}}}}}"])
+def test_what_is_thousands_of_characters_long_is_not_repeated(plain: Path, written: str) -> None:
+    plain.write_text(PLAIN + written.format("x" * 500) + "\n")
+    told = "\n".join(faults_of(plain))
+    assert len(told) < 2000
+    assert "x" * 300 not in told
 
 
 def test_aliases_of_aliases_are_refused_before_they_fill_memory(tmp_path: Path) -> None:

@@ -17,6 +17,15 @@ def test_each_error_has_its_exit_code(name: str, code: int) -> None:
     assert kind.exit_code == code
 
 
+def test_a_message_repeats_no_thousands_of_characters() -> None:
+    error = DataError(f"got {'x' * 5000!r}. Correct it.\n{'a b ' * 2000}", place="y" * 300)
+    first, second = str(error).split("\n")
+    assert first == f"{'y' * 100}…{'y' * 59}: got '{'x' * 99}…{'x' * 58}'. Correct it."
+    assert second == ("a b " * 500) + "…"
+    assert len(error.reason) < 2300
+    assert str(DataError("z" * 240)) == "z" * 240
+
+
 def test_a_leak_is_a_fault_of_the_data() -> None:
     assert issubclass(LeakageError, DataError)
 

@@ -59,11 +59,39 @@ def test_a_workspace_of_another_version_is_refused(workspace: Workspace) -> None
         Workspace(workspace.root)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", "7"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "7", "null", "[" * 100_000, "\0"])
 def test_a_damaged_marker_is_refused(workspace: Workspace, text: str) -> None:
     (workspace.root / "workspace.json").write_text(text)
-    with pytest.raises(WorkspaceError, match="workspace.json cannot be read. Restore it"):
+    with pytest.raises(WorkspaceError, match=r"workspace.json is damaged: .* Write ..format.: 2. into it"):
         Workspace(workspace.root)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "[" * 100_000, "\0"])
+def test_a_result_that_cannot_be_read_is_named_with_what_to_remove(workspace: Workspace, text: str) -> None:
+    folder = workspace.folder("rates", "a1")
+    folder.mkdir(parents=True)
+    (folder / "x.json").write_text(text)
+    told = f"rates/a1/x.json in .* is missing or damaged. Remove the folder {folder} and run again"
+    with pytest.raises(WorkspaceError, match=told):
+        workspace.read("rates", "a1", "x.json", lambda content: json.loads(content)["rate"])
+
+
+def test_what_killed_processes_were_writing_goes_when_a_run_begins(workspace: Workspace) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom ctlr.workspace import write_aside\n"
+        "os.fsync = lambda _: os._exit(9)\n"
+        "write_aside(Path(sys.argv[1]), b'half')"
+    )
+    tables = workspace.root / "reports" / "mine" / "tables"
+    tables.mkdir(parents=True)
+    for place in (workspace.root / "last.json", tables / "scores.csv"):
+        assert subprocess.run([sys.executable, "-c", code, place], check=False).returncode == 9
+    held = workspace.root / ".of-a-living-one.aside"
+    with held.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert len(list(workspace.root.rglob(".*.aside"))) == 3
+        with workspace.working():
+            assert list(workspace.root.rglob(".*.aside")) == [held]
 
 
 def test_a_marker_that_a_power_cut_emptied_is_written_again(workspace: Workspace) -> None:
@@ -307,7 +335,7 @@ def test_a_file_written_aside_holds_what_was_written(tmp_path_factory: pytest.Te
 def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     write_aside(path, b"old")
-    with small_files_only(), pytest.raises(OSError, match="File too large"):
+    with small_files_only(), pytest.raises(WorkspaceError, match="a file is larger .* allows. Raise `ulimit -f`"):
         write_aside(path, b"x" * 1_000_000)
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights"]
@@ -316,10 +344,12 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.ENOSPC, "The disk of .* is full. Finished steps are safe: free some space"),
+        (errno.ENOSPC, "The disk of .* is full. What is finished is safe: free some space"),
         (errno.EDQUOT, "The disk of .* is full"),
-        (errno.EROFS, "cannot be written. Choose a writable folder with --workspace"),
+        (errno.EROFS, "cannot be written. Grant write access, or name another folder"),
         (errno.EACCES, "cannot be written"),
+        (errno.EMFILE, "too many files are open for this process. Raise `ulimit -n`"),
+        (errno.ENAMETOOLONG, "a name is longer than the file system takes. Choose a shorter one"),
     ],
 )
 def test_faults_of_the_disk_name_the_remedy(tmp_path: Path, number: int, message: str) -> None:
@@ -343,7 +373,7 @@ def test_a_device_without_space_is_a_full_disk() -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(WorkspaceError, match="Choose a writable folder with --workspace"):
+        with pytest.raises(WorkspaceError, match="Grant write access, or name another folder"):
             Workspace(tmp_path / "workspace")
     finally:
         tmp_path.chmod(0o700)

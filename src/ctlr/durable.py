@@ -75,8 +75,9 @@ def is_whole(folder: Path) -> bool:
         return folder.is_dir() and all(_looks_whole(path) for path in folder.rglob("*") if path.is_file())
     except OSError:
         return False
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # unreadable, no JSON, no list
-        return all(_mark(folder / name) == mark for name, mark in json.loads(text).items())
+    with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):  # unreadable, no JSON, no list
+        marks = json.loads(text)
+        return bool(marks) and all(_mark(folder / name) == mark for name, mark in marks.items())
     return False
 
 
@@ -85,7 +86,7 @@ def _looks_whole(path: Path) -> bool:
         if path.suffix == ".json":
             json.loads(path.read_bytes())
         return path.stat().st_size > 0
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
 
 

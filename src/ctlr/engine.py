@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
 from ctlr.cost import RUN, Size, fitted_images, rate_key
 from ctlr.errors import ConfigError, TakenOver
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 Arrays = Mapping[str, StoredArrays]
+_RATES = TypeAdapter(dict[str, float])
 
 
 def default_workers(device: str, threads: int) -> int:
@@ -203,7 +204,7 @@ def _done_elsewhere(job: Job, workspace: Workspace, since: float) -> Outcome | N
     if workspace.has(kind, key):
         return Outcome(answer=(workspace.folder(kind, key) / "result.json").read_text())
     note = _failure_note(job, workspace)
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         if note.stat().st_mtime >= since:
             return Outcome(reason=str(json.loads(note.read_text())["reason"]))
     return None
@@ -309,14 +310,20 @@ def collect(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResul
     results = []
     for study in plan.studies:
         key = study_key(study, arrays)
-        path = workspace.root / "failed" / f"{key}.json"
-        if workspace.has("studies", key):
-            path = workspace.folder("studies", key) / "result.json"
-        with contextlib.suppress(FileNotFoundError, ValidationError):  # what is damaged counts as absent
-            found = StudyResult.model_validate_json(path.read_text())
+        found = _result(key, workspace)
+        if found is not None:
             # Labels and folders are the caller's: equal studies of two benchmarks share one result.
             results.append(found.model_copy(update={"study": study}))
     return results
+
+
+def _result(key: str, workspace: Workspace) -> StudyResult | None:
+    """What came of a study; None where it has not been run."""
+    if workspace.has("studies", key):
+        return workspace.read("studies", key, "result.json", StudyResult.model_validate_json)
+    with contextlib.suppress(FileNotFoundError, ValueError):  # a note that is damaged counts as absent
+        return StudyResult.model_validate_json((workspace.root / "failed" / f"{key}.json").read_bytes())
+    return None
 
 
 def collect_at_defaults(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[StudyResult]:
@@ -327,16 +334,15 @@ def collect_at_defaults(plan: Plan, arrays: Arrays, workspace: Workspace) -> lis
 def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[TransferScores]:
     """Scores of a plan's transfers; those that have not been computed are left out."""
     keys = [key for spec in plan.transfers if workspace.has("transfers", key := transfer_key(spec, arrays))]
-    paths = [workspace.folder("transfers", key) / "result.json" for key in keys]
-    return [TransferScores.model_validate_json(path.read_text()) for path in paths]
+    return [workspace.read("transfers", key, "result.json", TransferScores.model_validate_json) for key in keys]
 
 
 def known_rates(root: Path) -> dict[str, float]:
     """Seconds an image by `rate_key`, as earlier runs of a workspace left them."""
-    with contextlib.suppress(FileNotFoundError, ValueError):  # what is damaged is measured again
-        found: dict[str, float] = json.loads((root / "rates.json").read_text())
-        return found
-    return {}
+    try:
+        return _RATES.validate_json((root / "rates.json").read_bytes())
+    except (FileNotFoundError, ValueError):  # what is damaged is measured again
+        return {}
 
 
 def note_rates(
@@ -383,7 +389,7 @@ def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tupl
         stages.append((key, "finetuned", identity))
         if study.method.role == "baseline" and workspace.has("studies", identity):
             file = workspace.folder("studies", identity) / "result.json"
-            seconds = StudyResult.model_validate_json(file.read_text()).seconds
+            seconds = workspace.read("studies", identity, file.name, StudyResult.model_validate_json).seconds
             images = fitted_images(study, held)
             if "fit" in seconds and images:
                 yield rate_key("fit", study.target.data, study.method), file, seconds["fit"], images
@@ -391,11 +397,11 @@ def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tupl
         if not workspace.has(kind, identity):
             continue
         file = workspace.folder(kind, identity) / "result.json"
-        record = Checkpoint.model_validate_json(file.read_text())
+        record = workspace.read(kind, identity, file.name, Checkpoint.model_validate_json)
         taken = max(record.wall, record.seconds)
         if kind == "finetuned" and workspace.has("studies", identity):
-            judged = workspace.folder("studies", identity) / "result.json"
-            taken += StudyResult.model_validate_json(judged.read_text()).seconds.get("evaluate", 0.0)
+            judged = workspace.read("studies", identity, "result.json", StudyResult.model_validate_json)
+            taken += judged.seconds.get("evaluate", 0.0)
         yield key, file, taken, record.samples
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -31,9 +32,14 @@ __all__ = [
     "TakenOver",
     "TrainingError",
     "WorkspaceError",
+    "brief",
     "nearest",
     "require",
 ]
+
+
+_LONG_WORD = re.compile(r"\S{241,}")
+_LONGEST_LINE = 2000
 
 
 class CtlrError(Exception):
@@ -49,8 +55,8 @@ class CtlrError(Exception):
     exit_code = 1
 
     def __init__(self, reason: str = "", *, place: str = "", told: str = "") -> None:
-        super().__init__(told or (f"{place}: {reason}" if place else reason))
-        self.reason = reason
+        super().__init__(brief(told or (f"{place}: {reason}" if place else reason)))
+        self.reason = brief(reason)
         self.place = place
 
 
@@ -90,6 +96,12 @@ class ClusterError(CtlrError):
     """A cluster cannot be reached, takes too long, refuses what is asked, or lost what was asked for."""
 
     exit_code = 4
+
+
+def brief(text: str) -> str:
+    """A message that repeats neither a word nor a line of thousands of characters: what was written is known."""
+    words = _LONG_WORD.sub(lambda found: f"{found[0][:100]}…{found[0][-60:]}", text)
+    return "\n".join(line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in words.split("\n"))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

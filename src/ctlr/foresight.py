@@ -86,8 +86,7 @@ def stored_arrays(plan: Plan, found: Mapping[str, Listing], root: Path) -> dict[
     for dataset in plan.datasets:
         identity = remembered_identity(dataset, found.get(dataset.name), workspace)
         if identity is not None and workspace.has("arrays", identity):
-            text = (workspace.folder("arrays", identity) / "stored.json").read_bytes()
-            stored[dataset.name] = StoredArrays.model_validate_json(text)
+            stored[dataset.name] = workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
     return stored
 
 

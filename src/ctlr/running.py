@@ -216,7 +216,7 @@ def read_benchmark(root: Path) -> Finished:
     run = last_run(root)
     workspace = Workspace(root)
     arrays = {
-        name: StoredArrays.model_validate_json((workspace.folder("arrays", identity) / "stored.json").read_bytes())
+        name: workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
         for name, identity in run.arrays.items()
         if workspace.has("arrays", identity)
     }

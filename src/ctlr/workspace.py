@@ -24,14 +24,15 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from ctlr.claims import NO_LOCKS, claimed, exclusively, holder_of, is_claimed, time_there
 from ctlr.durable import flush, flush_folder, is_whole, list_files
 from ctlr.errors import TakenOver, WorkspaceError
 
-__all__ = ["FORMAT", "Workspace", "disk_faults_named", "write_aside"]
+__all__ = ["FORMAT", "Workspace", "disk_faults_named", "sweep", "write_aside"]
 
 FORMAT = 2
 """Version of the workspace's layout; another one is refused, but for those in `READABLE`."""
@@ -42,26 +43,39 @@ NO_STRANGERS = {"lock", "data", "lost+found"}
 """What may lie in a folder that becomes a workspace; a new volume's file system brings the last."""
 
 
+_FULL = (
+    "The disk of {place} is full. What is finished is safe: free some space and run the command again, or go on with "
+    "`ctlr resume`, a search with `ctlr tune FILE --resume`."
+)
+_READ_ONLY = "{place} cannot be written. Grant write access, or name another folder."
+_NAMED = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: _READ_ONLY,
+    errno.EACCES: _READ_ONLY,
+    errno.EFBIG: "{place}: a file is larger than this shell or file system allows. Raise `ulimit -f`, and run again.",
+    errno.EMFILE: "{place}: too many files are open for this process. Raise `ulimit -n`, and run again.",
+    errno.ENAMETOOLONG: "{place}: a name is longer than the file system takes. Choose a shorter one.",
+}
+"""What the disk refuses -> what is told."""
+
+
 @contextlib.contextmanager
 def disk_faults_named(place: Path) -> Iterator[None]:
-    """Turn a full disk, a spent quota and a read-only folder into errors that name the remedy.
+    """Turn a full disk, a spent quota, a read-only folder and the shell's limits into errors that name the remedy.
 
     Raises:
-        WorkspaceError: Instead of the OSError with ENOSPC, EDQUOT, EROFS or EACCES.
+        WorkspaceError: Instead of the OSError.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkspaceError(
-                f"The disk of {place} is full. Finished steps are safe: free some space, then go on "
-                "with `ctlr resume`, or a search with `ctlr tune FILE --resume`."
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES):
-            raise WorkspaceError(f"{place} cannot be written. Choose a writable folder with --workspace.") from error
-        raise
+        if (fault := _NAMED.get(error.errno or 0)) is None:
+            raise
+        raise WorkspaceError(fault.format(place=place)) from error
 
 
+T = TypeVar("T")
 _PARTIAL = ".partial"
 _TAKEN_OVER = "another worker has taken this step over, since this one was silent for too long"
 _NO_LONGER_THERE = (errno.ENOENT, errno.ESTALE)
@@ -75,19 +89,44 @@ def write_aside(path: Path, data: bytes) -> None:
     Its name is flushed too, but in a folder that `publish` has not finished: that one becomes lasting as a whole, and
     a checkpoint whose name is lost leaves the one before it.
     """
-    # Process ids are alike in every pod that shares the folder.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.aside")
     with disk_faults_named(path.parent):
         try:
-            with aside.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-            if not any(folder.suffix == _PARTIAL for folder in path.parents):
-                flush(path.parent)
-        finally:
-            aside.unlink(missing_ok=True)
+            with _aside(path.parent, data) as aside:
+                aside.replace(path)
+        except FileNotFoundError:  # `sweep` took it for a dead process's, before it was locked
+            with _aside(path.parent, data) as aside:
+                aside.replace(path)
+        if not any(folder.suffix == _PARTIAL for folder in path.parents):
+            flush(path.parent)
+
+
+@contextlib.contextmanager
+def _aside(folder: Path, data: bytes, mode: int = 0o666) -> Iterator[Path]:
+    """A file on the disk with that content and no name of its own; locked, so that `sweep` leaves it alone."""
+    # Process ids are alike in every pod that shares the folder.
+    aside = folder / f".{secrets.token_hex(8)}.aside"
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            yield aside
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder and below."""
+    for aside in [*folder.rglob(".*.aside")]:
+        _remove_dead(aside)
+
+
+def _remove_dead(aside: Path) -> None:
+    with contextlib.suppress(OSError), aside.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        aside.unlink()
 
 
 class Workspace:
@@ -124,12 +163,25 @@ class Workspace:
             raise WorkspaceError(
                 f"{self.root} must be a folder, and a file stands in its place. Name another --workspace."
             ) from error
+        except OSError as error:
+            if error.errno in _NAMED:
+                raise
+            raise WorkspaceError(
+                f"{self.root} cannot be made a folder ({error.strerror}). Name another --workspace."
+            ) from error
 
     def _check_format(self, marker: Path) -> None:
         try:
-            found = json.loads(marker.read_text())["format"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(f"{marker} cannot be read. Restore it, or name a new workspace.") from error
+            found = json.loads(marker.read_bytes())["format"]
+        except OSError as error:
+            raise WorkspaceError(
+                f"{marker} cannot be read ({error.strerror}). Grant read access, or name a new workspace."
+            ) from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise WorkspaceError(
+                f'{marker} is damaged: it must say the format of the workspace. Write {{"format": {FORMAT}}} into it, '
+                "where this version of CTLR has made the workspace, or name a new one."
+            ) from error
         if found not in READABLE:
             raise WorkspaceError(
                 f"{self.root} has workspace format {found}; this CTLR writes format {FORMAT}. "
@@ -143,6 +195,26 @@ class Workspace:
     def has(self, kind: str, identity: str) -> bool:
         """Whether that result is finished, and all of it is there: what is damaged is made again."""
         return is_whole(self.folder(kind, identity))
+
+    def read(self, kind: str, identity: str, name: str, parse: Callable[[bytes], T]) -> T:
+        """What a file of a finished result says.
+
+        Args:
+            kind: Family of results.
+            identity: Of what it was made from.
+            name: Of the file.
+            parse: Reads its content; raises what code raises on data of another shape.
+
+        Raises:
+            WorkspaceError: It cannot be read; names the folder to remove.
+        """
+        try:
+            return parse((self.folder(kind, identity) / name).read_bytes())
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise WorkspaceError(
+                f"{kind}/{identity}/{name} in {self.root} is missing or damaged. Remove the folder "
+                f"{self.folder(kind, identity)} and run again: it is made anew."
+            ) from error
 
     def claimed(self, kind: str, identity: str) -> contextlib.AbstractContextManager[bool]:
         """Claim a result for a block without waiting; says whether nobody else is at it."""
@@ -235,8 +307,16 @@ class Workspace:
                     "to end, work beside it with `--join`, or name another --workspace."
                 )
             if leads:
+                self._sweep()
                 write_aside(self.root / "began", b"")
             yield leads
+
+    def _sweep(self) -> None:
+        """Remove what killed runs have left beside files that are written in place; `publish` sees to its folders."""
+        for aside in self.root.glob(".*.aside"):
+            _remove_dead(aside)
+        for kind in ("reports", "failed", "sources", "submissions"):
+            sweep(self.root / kind)
 
     def is_led(self) -> bool:
         """Whether a run leads here now."""
@@ -258,15 +338,17 @@ class Workspace:
             if path.exists() and path.stat().st_size < _KEY_BYTES:  # a power cut left it: anybody could guess it
                 path.unlink()
             if not path.exists():
-                aside = self.root / f".key.{secrets.token_hex(4)}"
-                aside.touch(mode=0o600)
-                aside.write_bytes(secrets.token_bytes(_KEY_BYTES))
-                flush(aside)
-                with contextlib.suppress(FileExistsError):
+                key = secrets.token_bytes(_KEY_BYTES)
+                with _aside(self.root, key, 0o600) as aside, contextlib.suppress(FileExistsError):
                     os.link(aside, path)
-                aside.unlink()
                 flush(self.root)
-        return path.read_bytes()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise WorkspaceError(
+                f"{path} cannot be read ({error.strerror}): it makes the pseudonyms of subjects. Grant its owner read "
+                "access, or restore it; a new one would name the same subjects otherwise."
+            ) from error
 
 
 def _attempts(final: Path) -> list[Path]:

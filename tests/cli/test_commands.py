@@ -282,7 +282,7 @@ def test_a_new_file_passes_the_check_once_its_data_are_there(kind: str, place: P
     assert finished.out == ""
     assert "ctlr check my-study.yaml && ctlr run my-study.yaml" in finished.err
     (place / "data").mkdir()
-    assert call("check", "my-study.yaml", folder=place).out == "my-study.yaml: ok\n"
+    assert call("check", "my-study.yaml", "--no-data", folder=place).out == "my-study.yaml: ok\n"
 
 
 def test_a_file_that_is_there_is_never_overwritten(place: Path) -> None:

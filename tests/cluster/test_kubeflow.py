@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from kfp_api import BEGAN, KfpServer, kfp_server
-from terminal import call
+from terminal import call, ctlr
 from tiny_bench import TINY
 
 from ctlr.cluster.kubeflow import Kubeflow, RunState
@@ -173,3 +173,25 @@ def test_a_compiled_pipeline_can_be_uploaded_as_it_is(server: KfpServer) -> None
     file = Path(__file__).parents[2] / "pipelines" / "benchmark.yaml"
     client.upload_pipeline(str(file), pipeline_name="ctlr-benchmark")
     assert b"ctlr-benchmark" in server.uploads[0]
+
+
+@pytest.mark.parametrize("command", [("submit", "tiny.yaml"), ("status", "run-1")])
+def test_without_a_cluster_nobody_is_asked(command: tuple[str, ...], file: Path, tmp_path: Path) -> None:
+    assert file.name == "tiny.yaml"
+    done = ctlr(*command, folder=file.parent, environment={"KUBECONFIG": str(tmp_path / "none")})
+    assert done.code == 4
+    assert "Error: No cluster is named here: " in done.err
+    assert "Name Kubeflow Pipelines' address by --host, or a configuration of kubectl's by KUBECONFIG." in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_words(file: Path, tmp_path: Path) -> None:
+    config = {
+        "current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}], "users": [{"name": "u", "user": {}}],
+    }  # fmt: skip
+    (tmp_path / "config").write_text(json.dumps(config))
+    done = ctlr("status", "run-1", folder=file.parent, environment={"KUBECONFIG": str(tmp_path / "config")})
+    assert done.code == 4
+    assert "Kubeflow Pipelines at the cluster's address cannot be reached: Connection refused. If" in done.err
+    assert "ConnectionPool" not in done.err

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,8 +108,23 @@ def test_units_are_read_where_the_table_is_described(bids: Write, save: Write) -
     assert index(BidsSpec(root=str(root))).units == {"age": "years"}
     save(root / "derivatives/prep/sub-01/anat/sub-01_T1w.nii.gz")
     assert index(BidsSpec(root=str(root / "derivatives/prep"))).units == {"age": "years"}
-    for text in ("no JSON", "[]", '{"age": 3}', '{"age": {"Units": "as told by Dr A. Surname, see letter"}}'):
+    for text in (
+        "no JSON",
+        "[]",
+        "[" * 100_000,
+        '{"age": 3}',
+        '{"age": {"Units": "told by Dr A. Surname, see letter"}}',
+    ):
         (root / "participants.json").write_text(text)
+        assert index(BidsSpec(root=str(root))).units == {}
+
+
+@pytest.mark.parametrize("name", ["participants.tsv", "participants.json", "sub-01/sub-01_sessions.tsv"])
+def test_a_table_that_is_a_pipe_is_not_waited_for(bids: Write, name: str) -> None:
+    root = bids("participant_id\tage\n01\t33\n", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    (root / name).unlink(missing_ok=True)
+    os.mkfifo(root / name)
+    with contextlib.suppress(DataError):
         assert index(BidsSpec(root=str(root))).units == {}
 
 

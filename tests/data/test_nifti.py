@@ -55,6 +55,26 @@ def test_what_nibabel_writes_is_read_as_nibabel_reads_it(tmp_path: Path, ending:
     np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-6)
 
 
+@pytest.mark.parametrize("excess", [0.0, 4e-7, 1e-5, 1e-3])
+def test_half_a_turn_that_rounding_made_longer_is_half_a_turn(tmp_path: Path, excess: float) -> None:
+    header = nib.Nifti1Header()
+    header.set_data_shape(VOXELS.shape)
+    header["qform_code"], header["pixdim"][:4] = 1, (1, 2, 3, 4)
+    header["quatern_b"], header["vox_offset"], header["magic"] = np.sqrt(1 + excess), 352, b"n+1"
+    content = header.binaryblock + bytes(4) + VOXELS.astype("<f4").tobytes(order="F")
+    affine = _read(tmp_path, content).affine
+    np.testing.assert_allclose(affine, np.diag([2, -3, -4, 1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1.1, 3e38])
+def test_what_is_no_rotation_is_refused(tmp_path: Path, length: float) -> None:
+    header = nib.Nifti1Header()
+    header.set_data_shape(VOXELS.shape)
+    header["qform_code"], header["quatern_c"], header["vox_offset"], header["magic"] = 1, length, 352, b"n+1"
+    with pytest.raises(DataError, match="a quaternion of a rotation is at most 1 long; that of the qform is"):
+        _read(tmp_path, header.binaryblock + bytes(4) + VOXELS.astype("<f4").tobytes(order="F"))
+
+
 def test_a_fourth_axis_of_one_volume_is_dropped(tmp_path: Path, save: Save) -> None:
     assert read_volume(save(tmp_path / "x.nii", VOXELS[..., None])).voxels.shape == (5, 6, 7)
 
@@ -62,6 +82,18 @@ def test_a_fourth_axis_of_one_volume_is_dropped(tmp_path: Path, save: Save) -> N
 def test_gzip_in_several_members_is_one_file(tmp_path: Path, plain: bytes) -> None:
     parts = gzip.compress(plain[:300]) + gzip.compress(plain[300:500]) + gzip.compress(plain[500:])
     np.testing.assert_array_equal(_read(tmp_path, parts).voxels, VOXELS)
+
+
+def test_gzip_in_endless_many_members_is_refused(tmp_path: Path, plain: bytes) -> None:
+    with pytest.raises(DataError, match="in more than 65536 pieces. Compress the image again"):
+        _read(tmp_path, gzip.compress(plain[:300]) + 70_000 * gzip.compress(b"") + gzip.compress(plain[300:]))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "x.nii")
+    with pytest.raises(DataError, match="the file cannot be read: Is a pipe or a device"):
+        read_volume(tmp_path / "x.nii")
 
 
 def test_the_ending_does_not_decide_whether_a_file_is_compressed(tmp_path: Path, plain: bytes) -> None:
@@ -101,7 +133,7 @@ def test_what_is_no_nifti_is_refused(tmp_path: Path, data: bytes) -> None:
             "8h",
             40,
             (3, 5000, 5000, 2000, 1, 1, 1, 1),
-            r"5000 x 5000 x 2000 voxels of int16 \(100 GB\); 4.29 GB at most",
+            r"5000 x 5000 x 2000 voxels of int16 \(100 GB\); 1.07 GB at most",
         ),
         ("8h", 40, (3, 500, 500, 200, 1, 1, 1, 1), r"claims .* \(100 MB\), more than the file can hold"),
         ("h", 70, (32,), "voxels must be real numbers of at most 64 bits; got complex64"),

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -134,9 +137,34 @@ def test_no_damage_brings_the_reader_to_anything_but_a_data_error(
         assert read_picture(path, shape=(8, 8), channels=1)[0].shape == (1, 8, 8)
 
 
+def test_a_picture_of_more_pixels_than_memory_is_lent_for_is_refused_undecoded(tmp_path: Path) -> None:
+    Image.new("1", (8200, 8200)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="a picture has at most 67108864 pixels; this has 8200 x 8200. Shrink it"):
+        read_picture(tmp_path / "a.png", shape=(8, 8), channels=1)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match="the file cannot be read: Is a pipe or a device"):
+        read_picture(tmp_path / "a.png", shape=(8, 8), channels=1)
+
+
+def test_pillow_says_nothing_by_itself(tmp_path: Path) -> None:
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "a.png")  # Pillow warns of it
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom ctlr.data.picture import read_picture\n"
+        "try: read_picture(Path(sys.argv[1]))\nexcept Exception as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (
+        "a picture has at most 67108864 pixels; this has 10000 x 10000. Shrink it.\n",
+        "",
+    )
+
+
 def test_a_picture_that_claims_too_many_pixels_is_refused_unread(tmp_path: Path) -> None:
     data = bytearray(_save(tmp_path / "a.bmp", GREY).read_bytes())
     data[18:26] = (100_000).to_bytes(4, "little") * 2
     (tmp_path / "a.bmp").write_bytes(data)
-    with pytest.raises(DataError, match="too many pixels"):
+    with pytest.raises(DataError, match="a picture has at most 67108864 pixels; this has far more"):
         read_picture(tmp_path / "a.bmp", shape=(8, 8), channels=1)

@@ -277,7 +277,7 @@ def test_a_full_disk_is_a_workspace_error(bids: Write, workspace: Workspace, mon
         )
 
     monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(WorkspaceError, match="is full: free some space|is full. Finished steps are safe"):
+    with pytest.raises(WorkspaceError, match="is full. What is finished is safe: free some space"):
         preprocess(_spec(root), workspace)
     assert not list((workspace.root / "arrays").iterdir())
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,31 @@ def test_a_file_that_lost_rows_is_refused(workspace: Workspace) -> None:
         ArrayStore(arrays, workspace)
     with pytest.raises(WorkspaceError, match="is damaged"):
         store.read([11])
+
+
+def test_a_row_that_the_disk_has_changed_is_refused(workspace: Workspace) -> None:
+    arrays = _store(workspace, VALUES)
+    digests = [hashlib.sha256(row.tobytes()).hexdigest() for row in VALUES]
+    write_table(
+        workspace.root / arrays.path,
+        [ImageRecord(subject="s", file="s", sha256="0", stored=digest) for digest in digests],
+    )
+    path = workspace.root / arrays.path / "images.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 4
+    path.write_bytes(content)
+    store = ArrayStore(arrays, workspace)
+    np.testing.assert_array_equal(store.read(range(11)), VALUES[:11].astype(np.float32))
+    with pytest.raises(WorkspaceError, match="arrays/x .* is damaged: row 11 holds other numbers"):
+        store.read([3, 11])
+
+
+@pytest.mark.parametrize("text", ["null", "{}", "7", "[null]", "[", "[" * 100_000, "\0"])
+def test_a_table_that_cannot_be_read_is_named(workspace: Workspace, text: str) -> None:
+    arrays = _store(workspace, VALUES)
+    (workspace.root / arrays.path / "table.json").write_text(text)
+    with pytest.raises(WorkspaceError, match="arrays/x/table.json .* is missing or damaged. Remove that folder"):
+        ArrayStore(arrays, workspace)
 
 
 def test_a_row_of_another_shape_is_not_written(tmp_path: Path) -> None:

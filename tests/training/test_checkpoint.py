@@ -60,7 +60,7 @@ def test_tensors_of_any_stride_and_their_record_come_back(tmp_path: Path) -> Non
     assert meta == {"history": [{"loss": 0.1}], "ä": None}
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "foreign"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped", "foreign"])
 def test_damaged_weights_are_named_with_the_remedy(tmp_path: Path, damage: str) -> None:
     save_model(tmp_path, model())
     path = tmp_path / "model.safetensors"
@@ -69,9 +69,13 @@ def test_damaged_weights_are_named_with_the_remedy(tmp_path: Path, damage: str) 
             path.unlink()
         case "cut":
             path.write_bytes(path.read_bytes()[:-10])
+        case "flipped":
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 4
+            path.write_bytes(content)
         case "foreign":
             path.write_bytes(b"\x80\x04pickle")
-    with pytest.raises(WorkspaceError, match=r"model.safetensors is missing or damaged. Remove it and run again"):
+    with pytest.raises(WorkspaceError, match="model.safetensors is missing or damaged. Remove that folder and run"):
         load_model(tmp_path)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctlr.api._frames import frame
 from ctlr.api._html import paragraphs, table
+from ctlr.cells import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -267,7 +268,7 @@ class Benchmark:
 def _read(row: dict[str, str], kind: str) -> dict[str, Any]:
     """A row of `predictions.csv`; classes stay the names that they are."""
     truth = ("y_true", "y_pred") if kind == "regression" else ()
-    return {key: float(value) if key in truth or key.startswith("p_") else value for key, value in row.items()}
+    return {key: float(value) if key in truth or key.startswith("p_") else plain(value) for key, value in row.items()}
 
 
 def _caption(contest: Contest) -> str:

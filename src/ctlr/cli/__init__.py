@@ -5,6 +5,15 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 co
 they need when they run, so that `ctlr --help` answers at once.
 """
 
-from ctlr.cli.app import main
+import signal
+import threading
+
+if threading.current_thread() is threading.main_thread():  # whoever interrupts us while we load wants no traceback
+    _before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from ctlr.cli.app import main
+
+    signal.signal(signal.SIGINT, _before)
+else:
+    from ctlr.cli.app import main
 
 __all__ = ["main"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import errno
 import io
 import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,7 +27,7 @@ from ctlr.cli.plugins import plugins
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
-from ctlr.errors import CtlrError
+from ctlr.errors import CtlrError, brief
 
 if TYPE_CHECKING:
     from ctlr.config import BenchmarkConfig
@@ -34,6 +37,14 @@ __all__ = ["main"]
 INTERRUPTED = 130
 SOME_FAILED = 3
 
+_LIMITS = {
+    errno.EMFILE: "Raise `ulimit -n`, and run again.",
+    errno.EFBIG: "Raise `ulimit -f`, and run again.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.ENOMEM: "Close other programs, or lower --workers.",
+}
+"""What the operating system refuses whatever the file is called -> the remedy."""
+
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.MAX_WIDTH = 110
@@ -41,7 +52,9 @@ click.rich_click.MAX_WIDTH = 110
 
 def main() -> NoReturn:
     """Entry point: run a command, turn every error into one message and an exit code."""
+    _open_streams()
     signal.signal(signal.SIGTERM, _as_interrupt)
+    sys.unraisablehook = _come_again
     try:
         code = _run_command()
     except KeyboardInterrupt:  # once more, while the first one was told
@@ -55,6 +68,7 @@ def _run_command() -> int:
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
+        error.message = brief(error.message)  # type: ignore[misc]  # final, for a message as click made it
         error.show()
         code = error.exit_code
     except CtlrError as error:
@@ -66,14 +80,48 @@ def _run_command() -> int:
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
-        code = 0  # whoever read our output has heard enough (`ctlr plan … | head`)
-        if error.errno == errno.ENOSPC:
-            click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
-            code = 1
+        code = _tell(error)
     return int(code or 0)
+
+
+def _tell(error: OSError) -> int:
+    """Say what the operating system refused; returns the exit code."""
+    if error.errno in (errno.EPIPE, errno.ENOSPC):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
+        if error.errno == errno.EPIPE:
+            return 0  # whoever read our output has heard enough (`ctlr plan … | head`)
+        click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
+        return 1
+    if error.filename is None and error.errno not in _LIMITS:
+        raise error
+    place = f"{error.filename!s:.200}: " if error.filename is not None else ""
+    remedy = _LIMITS.get(error.errno or 0, "Correct the path, or what may be done there.")
+    click.echo(f"Error: {place}{error.strerror}. {remedy}", err=True)
+    return 1
+
+
+def _open_streams() -> None:
+    """Put something in the place of standard streams that were closed (`ctlr run … >&-`).
+
+    The next file that is opened would take their numbers, and be written to by whoever prints.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (stays open)
+
+
+def _come_again(unraisable: Any) -> None:
+    """Let an interrupt that came where nothing can be raised, e.g. while an object is cleared, come once more."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        with contextlib.suppress(RuntimeError):  # at the end of the process, where nothing is left to interrupt
+            again = threading.Timer(0.01, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _as_interrupt(number: int, frame: Any) -> NoReturn:
@@ -134,9 +182,13 @@ def cli() -> None:
 
 @cli.command()
 @_benchmark
+@click.option("--no-data", is_flag=True, help="Check the file alone: neither tables nor images are looked at.")
 @_output
-def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
-    """Check a benchmark file or an Experiment manifest: every fault at once, with its line."""
+def check(file: Path, overrides: tuple[str, ...], no_data: bool, output: str) -> None:
+    """Check a benchmark file with its data, or an Experiment manifest: every fault at once, with its line.
+
+    Of the data, tables are read and headers of images; every split is drawn. Nothing is stored.
+    """
     from ctlr.api import load
     from ctlr.cli.kinds import is_experiment
     from ctlr.cli.show import show
@@ -151,6 +203,10 @@ def check(file: Path, overrides: tuple[str, ...], output: str) -> None:
         from ctlr.searches import check_manifests
 
         check_manifests(config, make_plan(config))
+    if not no_data:
+        from ctlr.cli.data_check import check_data
+
+        check_data(file, overrides, config)
     if output != "table":
         show(public_dump(config), output)
         return

@@ -92,6 +92,8 @@ class Kubeflow:
         self._namespace = namespace or None
         if host:
             _check_reachable(host)
+        else:
+            _check_configured(context)
         with warnings.catch_warnings(), _faults_named(host), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore", FutureWarning)  # the client says that it knows version 2 only
             self._client = kfp.Client(
@@ -196,6 +198,25 @@ def _check_reachable(host: str) -> None:
         raise ClusterError(f"Kubeflow Pipelines at {address} cannot be reached: {reason}. {_FORWARD}") from error
 
 
+def _check_configured(context: str) -> None:
+    """Refuse to ask a cluster that nobody has named: kfp's client would look for it on this machine, and for long.
+
+    Raises:
+        ClusterError: This is no pod, and kubectl's configuration names no cluster.
+    """
+    config = require("kubernetes.config", extra="cluster")
+    try:
+        config.load_incluster_config()
+    except config.ConfigException:
+        try:
+            config.load_kube_config(context=context or None)
+        except config.ConfigException as error:
+            raise ClusterError(
+                f"No cluster is named here: {str(error).rstrip('.')}. Name Kubeflow Pipelines' address by --host, or "
+                "a configuration of kubectl's by KUBECONFIG."
+            ) from error
+
+
 def _check_version(host: str) -> None:
     """Refuse a server whose pods would fail one after the other; one that does not say its version is tried.
 
@@ -227,7 +248,13 @@ def _faults_named(host: str, run_id: str = "") -> Iterator[None]:
     except kfp_server_api.ApiException as error:
         raise ClusterError(_refusal(error.status, str(error.reason), place, run_id)) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise ClusterError(f"Kubeflow Pipelines at {place} cannot be reached: {error}. {_FORWARD}") from error
+        raise ClusterError(f"Kubeflow Pipelines at {place} cannot be reached: {_plain(error)}. {_FORWARD}") from error
+
+
+def _plain(error: Exception) -> str:
+    """Why no connection came about, without the objects that were at it."""
+    text = str(getattr(error, "reason", None) or error)
+    return re.sub(r"^.*\[Errno -?\d+\] |^HTTPS?Connection(Pool)?\([^)]*\): ", "", text).rstrip(".")
 
 
 def _refusal(status: int, reason: str, place: str, run_id: str) -> str:

@@ -4,13 +4,14 @@ from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, Tr
 from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
-from ctlr.config._parts import End, Transfer
+from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
 from ctlr.config._templates import template
 from ctlr.config._tuning import TuningSpec
 
 __all__ = [
+    "SECTIONS",
     "BenchmarkConfig",
     "Document",
     "End",

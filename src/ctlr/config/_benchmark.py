@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ def _name(text: str) -> str:
 
 
 def _distinct(items: tuple[int, ...]) -> tuple[int, ...]:
-    twice = sorted({item for item in items if items.count(item) > 1})
+    twice = sorted(item for item, count in Counter(items).items() if count > 1)
     if twice:
         raise ValueError(f"must hold each number once; {', '.join(map(str, twice))} stands there twice. Remove one")
     return items
@@ -56,6 +57,11 @@ def _server(text: str) -> str:
         raise ValueError(
             "must hold no user or password, since files travel. "
             "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment"
+        )
+    if address.query or address.fragment:
+        raise ValueError(
+            "must end with its path: what follows `?` or `#`, perhaps a token, would travel with the file. "
+            "Set MLFLOW_TRACKING_TOKEN in the environment"
         )
     return text
 

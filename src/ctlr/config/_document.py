@@ -32,6 +32,9 @@ MAX_NODES = 50_000
 MAX_DEPTH = 30
 
 _TAG = "tag:yaml.org,2002:"
+_BITS = 64
+"""Of whole numbers."""
+_NAMES = {"": None, "~": None, "null": None, "true": True, "false": False}
 _READ_OTHERWISE = re.compile(r"(?i:y|yes|n|no|on|off)|[-+]?0[0-9][0-9_]*|[-+]?0[bo][0-7_]+|[-+]?[0-9][0-9_]*_[0-9_]*")
 """What YAML 1.1 takes for another value than YAML 1.2, and kubectl with it."""
 
@@ -67,11 +70,14 @@ class Document:
         Raises:
             ConfigError: There is at least one.
         """
-        if not self.faults:
-            return
+        if self.faults:
+            raise ConfigError(self.told())
+
+    def told(self) -> str:
+        """Every fault, one a line with its place, in the order of the file."""
         ordered = sorted(dict.fromkeys(self.faults), key=lambda fault: self.lines.get(self._known(fault[1]), 0))
-        told = ((f"{place}: " if place else "", dotted(where) or "file", text) for place, where, text in ordered)
-        raise ConfigError("\n".join(f"{place}{key}: {text}" for place, key, text in told))
+        parts = ((f"{place}: " if place else "", dotted(where) or "file", text) for place, where, text in ordered)
+        return "\n".join(f"{place}{key}: {text}" for place, key, text in parts)
 
     def alias(self, place: KeyPath, other: KeyPath) -> None:
         """Let faults at another place name the lines of this one, for what is written once and stands for several."""
@@ -251,9 +257,9 @@ class _Reader:
         readers: dict[str, Callable[[ScalarNode], Any]] = {
             "str": lambda found: str(found.value),
             "timestamp": lambda found: str(found.value),  # a date is no type of YAML 1.2
-            "null": lambda _: None,
-            "bool": lambda found: found.value.lower() == "true",
-            "int": self.yaml.constructor.construct_yaml_int,
+            "null": lambda found: _NAMES[found.value.lower()],
+            "bool": lambda found: _NAMES[found.value.lower()],
+            "int": self._whole,
             "float": self.yaml.constructor.construct_yaml_float,
         }
         tag = str(node.ctag)
@@ -266,9 +272,17 @@ class _Reader:
             return None
         try:
             return reader(node)
-        except ValueError:
-            self._fault(where, node.start_mark.line + 1, f"{node.value[:40]} is no number that can be read.")
+        except (ValueError, LookupError):  # by a tag anything may call itself a number
+            what = "value" if tag.removeprefix(_TAG) in ("null", "bool") else "number"
+            self._fault(where, node.start_mark.line + 1, f"{str(node.value)[:40]!r} is no {what} that can be read.")
             return None
+
+    def _whole(self, node: ScalarNode) -> int:
+        """A whole number; what no machine counts to would take long to write down again."""
+        number: int = self.yaml.constructor.construct_yaml_int(node)
+        if number.bit_length() > _BITS:
+            raise ValueError(f"more than {_BITS} bits")
+        return number
 
 
 def _assign(data: Any, where: KeyPath, value: Any, named: Collection[str]) -> str:

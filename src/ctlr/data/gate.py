@@ -137,12 +137,11 @@ class Gate:
         key = fingerprint(
             _RULES, str(correlation), json.dumps([each.fingerprint for each in arrays]), json.dumps(queries.tolist())
         )
-        kept = self._workspace.folder("copies", key) / "copies.json"
         if not self._workspace.has("copies", key):
             found = find_copies(queries, arrays, self._workspace, correlation=correlation)
             with self._workspace.publish("copies", key) as folder:
-                (folder / kept.name).write_bytes(_COPIES.dump_json(found))
-        found = _COPIES.validate_json(kept.read_bytes())
+                (folder / "copies.json").write_bytes(_COPIES.dump_json(found))
+        found = self._workspace.read("copies", key, "copies.json", _COPIES.validate_json)
         return [copy for copy in found if copy.part or not parts[0].apart]
 
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ctlr.cells import guarded
 from ctlr.data.store import ImageRecord
 from ctlr.data.strata import is_missing
 from ctlr.errors import LeakageError
@@ -141,5 +142,5 @@ def _table(leaks: Sequence[Leak], workspace: Workspace) -> str:
             (each.dataset, each.side, workspace.pseudonym(each.record.subject), each.record.subject, each.record.file)
             for each in (leak.first, leak.second)
         ]
-        writer.writerow([leak.what, *cells[0], *cells[1]])
+        writer.writerow(map(guarded, [leak.what, *cells[0], *cells[1]]))
     return text.getvalue()

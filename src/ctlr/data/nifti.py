@@ -21,15 +21,18 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
-__all__ = ["LARGEST", "Volume", "read_volume"]
+__all__ = ["LARGEST", "Volume", "look_at_volume", "read_volume"]
 
-LARGEST = 4 * 2**30
+LARGEST = 2**30
 """Bytes of voxels above which a file is refused."""
 
+_MOST_MEMBERS = 2**16  # gzip files that follow each other in one: of bgzip's blocks of 64 kB these hold 4 GiB
 _DEFLATE_LIMIT = 1032  # no byte of a deflate stream gives more than this many
 _LARGEST_EXTENSION = 2**24  # bytes between header and voxels
+_LONGEST_QUATERNION = 1.001
 _PIECE = 2**18  # bytes inflated at once: what stays in a core's cache
 _HASHED_VOXELS = 2**17
 _LARGEST_VALUE = 1e30  # leaves room below the largest float32, 3e38
@@ -81,13 +84,39 @@ def read_volume(path: Path) -> Volume:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             packed = file.read(2) == _GZIP
             file.seek(0)
             return _parse(_Inflater(file) if packed else _Plain(file))
     except OSError as error:
-        missing = " A link to content that was not fetched? Run `datalad get`." if path.is_symlink() else ""
-        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.{missing}") from error
+        raise _unreadable(path, error) from error
+
+
+def look_at_volume(path: Path) -> None:
+    """Look at a volume's header, and whether the file holds as many voxels as that claims.
+
+    Of a gzip file the end says how much it holds; only where that does not fit it is read as a whole.
+
+    Raises:
+        DataError: As of `read_volume`, but for the values of voxels.
+    """
+    try:
+        with open_regular(path) as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            shape, dtype, offset, *_ = _claimed(_Inflater(file) if packed else _Plain(file))
+            if packed:
+                file.seek(-4, os.SEEK_END)
+                packed = int.from_bytes(file.read(4), "little") != (offset + dtype.itemsize * math.prod(shape)) % 2**32
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if packed:
+        read_volume(path)
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    missing = " A link to content that was not fetched? Run `datalad get`." if path.is_symlink() else ""
+    return DataError(f"the file cannot be read: {error.strerror}. Grant read access.{missing}")
 
 
 class _Plain:
@@ -121,6 +150,7 @@ class _Inflater:
         self._file = file
         self.holds = os.fstat(file.fileno()).st_size * _DEFLATE_LIMIT
         self._stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        self._members = 1
         self._ahead = b""
 
     def fill(self, buffer: memoryview) -> int:
@@ -160,6 +190,9 @@ class _Inflater:
         self._ahead = self._stream.unused_data or self._file.read(_PIECE)
         if not self._ahead.startswith(_GZIP):
             return False
+        self._members += 1
+        if self._members > _MOST_MEMBERS:
+            raise DataError(f"the gzip data is in more than {_MOST_MEMBERS} pieces. Compress the image again.")
         self._stream = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         return True
 
@@ -170,15 +203,7 @@ class _Inflater:
 
 def _parse(source: _Plain | _Inflater) -> Volume:
     """Header, checks, voxels."""
-    try:
-        header = _header(source)
-        shape, dtype, offset = _layout(header)
-        _check_claim(shape, dtype, offset, source.holds)
-        affine = _affine(header)
-        slope, inter = header.get_slope_inter()
-    except HeaderDataError as error:
-        raise DataError(f"the header breaks NIfTI's rules: {error}. Convert the image again.") from error
-    source.fill(memoryview(bytearray(offset)))
+    shape, dtype, _, affine, slope, inter = _claimed(source)
     voxels = np.empty(shape[::-1], dtype).T
     n_bytes = source.fill(voxels.T.reshape(-1).view(np.uint8).data)
     if n_bytes < voxels.nbytes or not source.whole():
@@ -186,9 +211,24 @@ def _parse(source: _Plain | _Inflater) -> Volume:
             f"the file is truncated: {voxels.nbytes} bytes of voxels and an intact end are needed; got {n_bytes} "
             "bytes. Copy or convert it again."
         )
-    slope, inter = slope or 1.0, inter or 0.0
     _check_values(voxels, slope, inter)
     return Volume(voxels=voxels, affine=affine, slope=slope, inter=inter)
+
+
+def _claimed(
+    source: _Plain | _Inflater,
+) -> tuple[tuple[int, int, int], np.dtype[Any], int, NDArray[np.float64], float, float]:
+    """Shape, dtype, place of the voxels, affine, slope and intercept; the source is left before the voxels."""
+    try:
+        header = _header(source)
+        shape, dtype, gap = _layout(header)
+        _check_claim(shape, dtype, gap, source.holds)
+        affine = _affine(header)
+        slope, inter = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise DataError(f"the header breaks NIfTI's rules: {error}. Convert the image again.") from error
+    source.fill(memoryview(bytearray(gap)))
+    return shape, dtype, header.sizeof_hdr + gap, affine, slope or 1.0, inter or 0.0
 
 
 def _header(source: _Plain | _Inflater) -> Nifti1Header:
@@ -244,6 +284,8 @@ def _check_claim(shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, hold
 
 
 def _affine(header: Nifti1Header) -> NDArray[np.float64]:
+    if header["qform_code"] > 0 and not header["sform_code"] > 0:
+        _mend_quaternion(header)
     affine = np.asarray(header.get_best_affine(), np.float64)
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     with np.errstate(all="ignore"):
@@ -254,6 +296,23 @@ def _affine(header: Nifti1Header) -> NDArray[np.float64]:
             f"the affine must be finite and invertible; got [{rows}]. Restore sform or qform, or convert it again."
         )
     return affine
+
+
+def _mend_quaternion(header: Nifti1Header) -> None:
+    """Bring a rotation by half a turn, whose three numbers rounding has made too long, back to length 1.
+
+    As the reference library does (nifti_quatern_to_mat44 of nifti1_io.c); nibabel refuses what is longer by 4e-7.
+    """
+    parts = ("quatern_b", "quatern_c", "quatern_d")
+    length = math.sqrt(sum(float(header[part]) ** 2 for part in parts))
+    if length > _LONGEST_QUATERNION:
+        raise DataError(
+            f"a quaternion of a rotation is at most 1 long; that of the qform is {length:g}. Restore qform or sform, "
+            "or convert the image again."
+        )
+    if length > 1:
+        for part in parts:
+            header[part] = float(header[part]) / length
 
 
 def _check_values(voxels: NDArray[Any], slope: float, inter: float) -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
-__all__ = ["fitted", "picture_digest", "read_picture"]
+__all__ = ["LARGEST", "fitted", "look_at_picture", "picture_digest", "read_picture"]
+
+LARGEST = 2**26
+"""Pixels above which a picture is refused; each takes some 10 bytes while it is read."""
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what keeps a picture from being read is an error here
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+_MARKS = ((b"\x89PNG", b"IEND\xaeB`\x82"), (b"\xff\xd8", b"\xff\xd9"))
+_TAIL = 64  # bytes in which the mark lies, since some writers add a few behind it
 _DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
 """Grey modes of more than 8 bits -> the value that becomes 1."""
 
@@ -63,22 +74,57 @@ def read_picture(path: Path) -> Image.Image:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
     """
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.") from error
+    with _faults_named(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        _check(image)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _plain(image)
+
+
+def _check(image: Image.Image) -> None:
+    if image.width * image.height > LARGEST:
+        raise DataError(f"a picture has at most {LARGEST} pixels; this has {image.width} x {image.height}. Shrink it.")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise DataError(f"one picture is needed; the file holds {frames}. Keep one.")
+
+
+@contextlib.contextmanager
+def _faults_named() -> Iterator[None]:
+    """Turn what Pillow raises on damaged and foreign files into errors that name the remedy."""
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1:
-                raise DataError(f"one picture is needed; the file holds {frames}. Keep one.")
-            ImageOps.exif_transpose(image, in_place=True)
-            return _plain(image)
+        yield
     except UnidentifiedImageError as error:
         raise DataError(f"a picture ({', '.join(_FORMATS)}) is needed; this is none. Convert the file.") from error
     except Image.DecompressionBombError as error:
-        raise DataError("the picture has too many pixels to be safe to read. Shrink it.") from error
+        raise DataError(f"a picture has at most {LARGEST} pixels; this has far more. Shrink it.") from error
     except (OSError, SyntaxError, TypeError, ValueError) as error:  # what Pillow's decoders raise on damaged data
         raise DataError(f"the picture is truncated or damaged ({error}). Copy or convert it again.") from error
+
+
+def look_at_picture(path: Path) -> None:
+    """Look whether a picture can be read: by its header, and by the mark that ends it.
+
+    A format without such a mark is read as a whole, and so is a file that ends otherwise.
+
+    Raises:
+        DataError: As of `read_picture`, but for damage between beginning and end.
+    """
+    try:
+        with open_regular(path) as file:
+            head = file.read(8)
+            file.seek(-min(_TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            tail = file.read()
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.") from error
+    if not any(head.startswith(start) and end in tail for start, end in _MARKS):
+        read_picture(path)
+        return
+    with _faults_named(), Image.open(path, formats=_FORMATS) as image:
+        _check(image)
 
 
 def _plain(image: Image.Image) -> Image.Image:

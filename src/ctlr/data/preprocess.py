@@ -68,7 +68,7 @@ def preprocess(
             stored = _build(dataset, images, folder, identity, workers=workers, progress=progress)
             stored = stored.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
             (folder / "stored.json").write_text(stored.model_dump_json())
-    return StoredArrays.model_validate_json((workspace.folder("arrays", identity) / "stored.json").read_bytes())
+    return workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
 
 
 def preprocess_some(dataset: DatasetSpec, listing: Listing | None, count: int) -> int:

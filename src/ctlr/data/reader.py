@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ctlr.data.listing import IndexedImage, Listing
+from ctlr.errors import DataError
 from ctlr.specs import DatasetSpec
 from ctlr.workspace import Workspace
 
@@ -120,6 +121,29 @@ class FileReader:
         from ctlr.data.picture import read_picture
 
         return read_picture(path)
+
+    def look(self, image: IndexedImage) -> None:
+        """Look whether an image can be read, without reading it as a whole where its header and its end tell.
+
+        Files that a kind reads in a way of its own are not looked at, unless it says how.
+
+        Raises:
+            DataError: It cannot be used. The caller names the file.
+        """
+        root, own = self.listing().root, type(self)
+        if self.spec.ndim == 2 and own.picture is FileReader.picture:
+            from ctlr.data.picture import look_at_picture
+
+            look_at_picture(root / image.file)
+        elif self.spec.ndim == 3 and own.volume is FileReader.volume:
+            from ctlr.data.nifti import look_at_volume
+
+            look_at_volume(root / image.file)
+            if image.mask is not None:
+                try:
+                    look_at_volume(root / image.mask)
+                except DataError as error:
+                    raise DataError(f"its mask: {error.reason}", place=image.mask) from error
 
     def listing(self) -> Listing:
         """As it was given, or indexed."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from ctlr.specs import fingerprint
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["UNREADABLE", "file_digests", "remembered_digests"]
+__all__ = ["UNREADABLE", "file_digests", "open_regular", "remembered_digests"]
 
 UNREADABLE = "unreadable"
 """Stands for the digest of a file that cannot be opened."""
@@ -68,6 +71,23 @@ def remembered_digests(root: Path, files: Iterable[str], workspace: Workspace) -
     return digests
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file of a dataset to read it: one that ends, neither a pipe nor a device, which nobody could interrupt.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+    """
+    file = open(path, "rb", opener=_at_once)  # noqa: SIM115 (the caller closes it)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "Is a pipe or a device", str(path))
+    return file
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _memory(root: Path, workspace: Workspace) -> Path:
     return workspace.folder("sources", f"{fingerprint(os.path.realpath(root))}.json")
 
@@ -76,21 +96,21 @@ def _recall(memory: Path) -> dict[str, tuple[int, int, int, str]]:
     """What is remembered; nothing when the memory is absent or damaged, since it can be made again."""
     try:
         return _MEMORY.validate_json(memory.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return {}
 
 
 def _stamp(path: str) -> _Stamp | None:
     try:
-        stat = os.stat(path)
+        found = os.stat(path)
     except OSError:
         return None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return UNREADABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -49,8 +50,18 @@ def write_table(folder: Path, records: Sequence[ImageRecord]) -> None:
 
 
 def read_table(arrays: StoredArrays, workspace: Workspace) -> tuple[ImageRecord, ...]:
-    """Read one record a row, without touching the images."""
-    return _RECORDS.validate_json((workspace.root / arrays.path / _TABLE).read_bytes())
+    """Read one record a row, without touching the images.
+
+    Raises:
+        WorkspaceError: The table cannot be read.
+    """
+    try:
+        return _RECORDS.validate_json((workspace.root / arrays.path / _TABLE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise WorkspaceError(
+            f"{arrays.path}/{_TABLE} in the workspace is missing or damaged. Remove that folder; the next run makes "
+            "it again."
+        ) from error
 
 
 class ArrayWriter:
@@ -119,6 +130,7 @@ class ArrayStore:
         self.arrays = arrays
         self.sealed = frozenset(sealed)
         self.table = read_table(arrays, workspace)
+        self._verified = set[int]()
         self._path = workspace.root / arrays.path / _IMAGES
         self._dtype = np.dtype(arrays.dtype)
         self._row_bytes = self._dtype.itemsize * math.prod(arrays.shape)
@@ -136,6 +148,7 @@ class ArrayStore:
         Raises:
             LeakageError: A row is sealed; names its file.
             IndexError: There is no such row.
+            WorkspaceError: A row is not what was stored.
         """
         wanted = np.asarray(rows, dtype=np.intp).reshape(-1)
         self._guard(wanted)
@@ -146,12 +159,23 @@ class ArrayStore:
                 start = self._start + int(wanted[place]) * self._row_bytes
                 if os.preadv(file.fileno(), [stored.data], start) != self._row_bytes:
                     raise self._damaged()
+                self._verify(int(wanted[place]), stored)
                 out[place] = stored
         if self.arrays.scale != 1:
             out *= np.float32(self.arrays.scale)
         if self.arrays.offset:
             out += np.float32(self.arrays.offset)
         return out
+
+    def _verify(self, row: int, stored: NDArray[Any]) -> None:
+        """Hold a row that is read for the first time against its digest; older tables have none."""
+        if row not in self._verified:
+            if self.table[row].stored not in ("", hashlib.sha256(stored.data).hexdigest()):
+                raise WorkspaceError(
+                    f"{self.arrays.path} in the workspace is damaged: row {row} holds other numbers than were stored. "
+                    "Remove that folder; the next run makes it again."
+                )
+            self._verified.add(row)
 
     def _guard(self, wanted: NDArray[np.intp]) -> None:
         if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
@@ -166,10 +190,13 @@ class ArrayStore:
 
     def _check(self) -> int:
         """Where the first row begins."""
-        with self._path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-            start = file.tell()
+        try:
+            with self._path.open("rb") as file:
+                np.lib.format.read_magic(file)
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+                start = file.tell()
+        except (OSError, ValueError) as error:
+            raise self._damaged() from error
         size = start + self.arrays.rows * self._row_bytes
         expected = (self.arrays.rows, *self.arrays.shape)
         if (shape, fortran, dtype) != (expected, False, self._dtype) or self._path.stat().st_size != size:

@@ -11,6 +11,7 @@ import math
 import re
 from pathlib import Path
 
+from ctlr.data.sources import open_regular
 from ctlr.errors import DataError, nearest
 
 __all__ = ["number", "read_table"]
@@ -91,7 +92,8 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
 def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
     """Line number and stripped cells of every line that is not blank; cells beyond the header must not be empty."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with open_regular(path) as file:
+            text = file.read().decode("utf-8-sig")
     except OSError as error:
         raise DataError(
             f"the file cannot be read: {error.strerror}. Grant read access, or repair it.", place=name

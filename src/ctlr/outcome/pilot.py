@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ctlr.plan import Plan
 from ctlr.report.numbers.contests import Contest, contests, load
 from ctlr.specs import DataTask, Study, StudyResult
@@ -29,8 +27,8 @@ def pilot_contests(plan: Plan, root: Path) -> list[Contest]:
     found: dict[str, dict[tuple[Cell, Cell], list[StudyResult]]] = {}
     for path in sorted((root / "studies").glob("*/result.json")):
         try:
-            result = StudyResult.model_validate_json(path.read_text())
-        except (OSError, ValidationError):  # of another version, or being written
+            result = StudyResult.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):  # of another version, or being written
             continue
         like = wanted.get(_cell(result.study, named=bool(plan.searches)))
         if like is not None and result.status == "ok":

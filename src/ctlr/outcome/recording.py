@@ -99,7 +99,8 @@ class Recorder:
         folder = self._workspace.root / result.path
         model = None
         if self._config.tracking.models and result.status == "ok" and (folder / "model.json").exists():
-            card = ModelCard.model_validate_json((folder / "model.json").read_text())
+            kind, identity = folder.parent.name, folder.name
+            card = self._workspace.read(kind, identity, "model.json", ModelCard.model_validate_json)
             model = TrackedModel(
                 folder=folder, image_shape=card.shape, n_classes=len(card.classes), preparation=card.preparation
             )

@@ -72,7 +72,7 @@ def last_run(root: Path) -> Remembered:
         config = BenchmarkConfig.model_validate_json(json.dumps(values["config"]))
         searches = [SearchResult.model_validate_json(json.dumps(search)) for search in values["searches"]]
         return Remembered(config, Path(values["folder"]), values["seconds"], values["arrays"], searches)
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WorkspaceError(
             f"{path} is damaged, or another version of CTLR wrote it. Go on with `ctlr run FILE --workspace {root}`."
         ) from error

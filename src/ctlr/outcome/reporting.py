@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ctlr.durable import LIST, is_whole, list_files
 from ctlr.report.finished import Finished
 from ctlr.report.page import build_report
-from ctlr.workspace import write_aside
+from ctlr.workspace import disk_faults_named, sweep, write_aside
 
 __all__ = ["write_report"]
 
@@ -19,8 +20,11 @@ def write_report(finished: Finished) -> Path:
     """
     out = finished.root / "reports" / finished.config.name
     identity, mark = finished.identity(), out / "identity"
-    if mark.exists() and mark.read_text() == identity:
+    if (out / LIST).exists() and is_whole(out) and mark.read_bytes() == identity.encode():
         return out / "report.html"
-    page = build_report(finished, out)
-    write_aside(mark, identity.encode())
+    with disk_faults_named(out):
+        sweep(out)
+        page = build_report(finished, out)
+        write_aside(mark, identity.encode())
+        list_files(out)
     return page

@@ -244,6 +244,6 @@ def _charge(key: str, group: Sequence[_Search], fault: str, tuning: TuningSpec, 
             search.reason = f"pretrain failed: {fault}"
         # A pretraining that a search has chosen was made, and charged, as one of its trials.
         elif tuning.order == "target_only":
-            record = workspace.folder("pretrained", key) / "result.json"
-            search.pretrain_seconds += Checkpoint.model_validate_json(record.read_text()).seconds
+            record = workspace.read("pretrained", key, "result.json", Checkpoint.model_validate_json)
+            search.pretrain_seconds += record.seconds
             search.pretrain_shared_by = len(group)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from ctlr.config import TuningSpec
 from ctlr.crew import Event, Job
 from ctlr.durable import is_whole
+from ctlr.errors import WorkspaceError
 from ctlr.interrupts import held
 from ctlr.specs import (
     AlgorithmSpec,
@@ -34,6 +37,8 @@ from ctlr.tuning.engine import Limits, Outcome, narrowed, run_experiment, within
 from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
 from ctlr.workspace import Workspace, write_aside
+
+_STAGES = TypeAdapter(list[SearchStage])
 
 __all__ = ["Bench", "LocalBench", "StageSearch", "best_of", "why_none"]
 
@@ -304,8 +309,12 @@ class StageSearch:
 
 
 def _read(folder: Path) -> list[SearchStage]:
-    values = json.loads((folder / "stages.json").read_text())
-    return [SearchStage.model_validate_json(json.dumps(value)) for value in values]
+    try:
+        return _STAGES.validate_json((folder / "stages.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise WorkspaceError(
+            f"{folder}/stages.json is missing or damaged. Remove that folder and run again: it is made anew."
+        ) from error
 
 
 def best_of(stages: Sequence[SearchStage]) -> tuple[SearchStage, Trial] | None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ctlr.cells import guarded
 from ctlr.data.development import Development, SourceData, open_development, open_source
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets
@@ -265,7 +266,7 @@ def write_predictions(
             subject = workspace.pseudonym(store.table[row].subject)
             if targets.classes:
                 truth, guess = targets.classes[int(targets.values[row])], targets.classes[int(np.argmax(predicted))]
-                writer.writerow([subject, side, truth, guess, *(f"{p:.6g}" for p in predicted)])
+                writer.writerow([subject, side, guarded(truth), guarded(guess), *(f"{p:.6g}" for p in predicted)])
             else:
                 writer.writerow([subject, side, f"{targets.values[row]:.6g}", f"{float(predicted):.6g}"])
     write_aside(path, text.getvalue().encode())

@@ -40,7 +40,6 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         TrainingError: Predictions are constant, or no number.
     """
     key = study_key(study, arrays)
-    folder = workspace.folder("studies", key)
     if not workspace.has("studies", key):
         began = time.perf_counter()
         torch.set_num_threads(study.compute.threads)
@@ -71,7 +70,9 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                     _share(model / name, partial / name)
             elif baseline is not None and baseline.model is not None:
                 save_model(partial, baseline.model)
-            scores |= _chosen_by(study, model)
+            if model is not None and study.method.finetune.refit:
+                # By which the epoch was chosen: of another network than the one scored here.
+                scores["before_refit"] = _trained(workspace, model).scores
             result = StudyResult(
                 study=study.without_folders(), scores=scores, path=f"studies/{key}", arrays=stored.fingerprint,
                 split=split.identity(), n_validation=len(split.validation),
@@ -79,14 +80,12 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                 **_provenance(study, arrays, workspace, model, baseline, stored.seconds, time.perf_counter() - began),
             )  # fmt: skip
             write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
-    return StudyResult.model_validate_json((folder / "result.json").read_text())
+    return workspace.read("studies", key, "result.json", StudyResult.model_validate_json)
 
 
-def _chosen_by(study: Study, model: Path | None) -> dict[str, dict[str, float]]:
-    """By which validation scores the epoch of a refit was chosen: those of another network than the one scored here."""
-    if model is None or not study.method.finetune.refit:
-        return {}
-    return {"before_refit": Checkpoint.model_validate_json((model / "result.json").read_text()).scores}
+def _trained(workspace: Workspace, model: Path) -> Checkpoint:
+    """The record of the finetuning that left a model."""
+    return workspace.read("finetuned", model.name, "result.json", Checkpoint.model_validate_json)
 
 
 def _share(file: Path, place: Path) -> None:
@@ -170,8 +169,8 @@ def _provenance(
     if fitting is not None:
         found["seconds"]["fit"] = fitting
     if model is not None:
-        tuned = Checkpoint.model_validate_json((model / "result.json").read_text())
-        trained = json.loads((model / "trained.json").read_text())
+        tuned = _trained(workspace, model)
+        trained = workspace.read("finetuned", model.name, "trained.json", json.loads)
         found["seconds"]["finetune"] = tuned.seconds
         found |= {
             "epochs": tuned.epochs, "best_epoch": tuned.best_epoch, "parameters": trained["parameters"],
@@ -180,7 +179,7 @@ def _provenance(
     spec = PretrainSpec.of(study)
     if spec is not None:
         key = pretrain_key(spec, arrays)
-        record = Checkpoint.model_validate_json((workspace.folder("pretrained", key) / "result.json").read_text())
+        record = workspace.read("pretrained", key, "result.json", Checkpoint.model_validate_json)
         found["seconds"]["pretrain"] = record.seconds
         found |= {"pretraining": key, "pretrain_scores": record.scores}
     return found

@@ -65,7 +65,6 @@ def finetune(
         DataError, ConfigError: The data do not allow it.
     """
     key = study_key(study, arrays)
-    folder = workspace.folder("finetuned", key)
     if not workspace.has("finetuned", key):
         began = time.perf_counter()
         torch.set_num_threads(study.compute.threads)
@@ -77,7 +76,7 @@ def finetune(
             write_aside(partial / "result.json", timed(result, began).model_dump_json(indent=1).encode())
             drop_checkpoints(partial)
             shutil.rmtree(partial / REFIT, ignore_errors=True)
-    return Checkpoint.model_validate_json((folder / "result.json").read_text())
+    return workspace.read("finetuned", key, "result.json", Checkpoint.model_validate_json)
 
 
 def pretrained_weights(study: Study, arrays: Arrays, workspace: Workspace) -> dict[str, Tensor] | None:

@@ -60,13 +60,12 @@ def pretrain(
         DataError, ConfigError: The data do not allow it.
     """
     key = pretrain_key(spec, arrays)
-    folder = workspace.folder("pretrained", key)
     if not workspace.has("pretrained", key):
         # Trials of a search may want the same pretraining at once.
         with workspace.exclusively("pretrained", key):
             if not workspace.has("pretrained", key):
                 _publish(spec, key, arrays, workspace, device, progress)
-    return Checkpoint.model_validate_json((folder / "result.json").read_text())
+    return workspace.read("pretrained", key, "result.json", Checkpoint.model_validate_json)
 
 
 def encoder_weights(spec: PretrainSpec, arrays: Arrays, workspace: Workspace) -> dict[str, Tensor]:

@@ -59,7 +59,6 @@ def score_transfer(spec: TransferSpec, arrays: Arrays, workspace: Workspace, *, 
         WorkspaceError: The pretraining's weights are missing or damaged.
     """
     key = transfer_key(spec, arrays)
-    folder = workspace.folder("transfers", key)
     if not workspace.has("transfers", key):
         began = time.perf_counter()
         torch.set_num_threads(spec.compute.threads)
@@ -74,7 +73,7 @@ def score_transfer(spec: TransferSpec, arrays: Arrays, workspace: Workspace, *, 
                 result = result.model_copy(update={"pictures": f"transfers/{key}/{PICTURES}"})
                 write_aside(partial / PICTURES, _pictures(spec, found.tables["modified"], arrays))
             write_aside(partial / "result.json", result.model_dump_json(indent=1).encode())
-    return TransferScores.model_validate_json((folder / "result.json").read_text())
+    return workspace.read("transfers", key, "result.json", TransferScores.model_validate_json)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,10 @@ __all__ = [
     "save_model",
     "write_tensors",
 ]
+
+
+_CHECKSUM = "crc32"
+"""Key of the tensors' checksum, beside the JSON object that was given; older files have none."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
     """
     # safetensors knows no strides: channels-last weights are stored in the plain order.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = save_tensors(plain, {"meta": json.dumps(meta)})
+    data = save_tensors(plain, {"meta": json.dumps({**meta, _CHECKSUM: _checksum(plain)})})
     write_aside(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -155,8 +160,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {}).get("meta", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if meta.pop(_CHECKSUM, found := _checksum(tensors)) != found:
+            raise ValueError("other numbers than were written")
+        return tensors, meta
     except (OSError, SafetensorError, ValueError) as error:
         raise WorkspaceError(
-            f"{path.parent.name}/{path.name} is missing or damaged. Remove it and run again."
+            f"{path.parent.name}/{path.name} is missing or damaged. Remove that folder and run again."
         ) from error
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    """Of all numbers: a bit that the disk has flipped gives another network, which nothing else would tell."""
+    checksum = 0
+    for name in sorted(tensors):
+        checksum = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, checksum)
+    return checksum

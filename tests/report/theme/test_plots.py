@@ -1,5 +1,8 @@
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 from xml.etree import ElementTree
 
@@ -154,3 +157,15 @@ def test_methods_look_different_from_each_other_beyond_eight() -> None:
 def test_long_labels_keep_both_their_ends() -> None:
     assert short("supervised-lr-1-freeze-3", 13) == "superv…eeze-3"
     assert short("supervised", 13) == "supervised"
+
+
+def test_matplotlib_says_nothing_by_itself() -> None:
+    code = (
+        "from ctlr.report.theme.svg import canvas, panel\n"
+        "with canvas(300, 200) as axes:\n"
+        "    axes.set_title('\\u5e74')\n"
+        "    panel(axes, name='x', alt='x')"
+    )
+    nowhere = os.environ | {"MPLCONFIGDIR": "/proc/nowhere", "HOME": "/proc/nowhere"}
+    done = subprocess.run([sys.executable, "-c", code], env=nowhere, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

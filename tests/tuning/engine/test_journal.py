@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from flushed import Disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_search import search
 
+from ctlr.errors import WorkspaceError
 from ctlr.specs import Trial, TrialReport
 from ctlr.tuning.engine import Completion, read_journal
 from ctlr.tuning.engine.journal import AS_PROPOSED, Journal, changes
@@ -106,3 +108,16 @@ def test_only_the_counts_may_change() -> None:
     assert changes(search(), search(max_trials=9, parallel=4, max_failed=0)) == []
     assert changes(search(), search(algorithm="tpe")) == ['algorithm.name: was "random", is "tpe"']
     assert changes(search(), search(goal=0.5)) == ["objective.goal: was null, is 0.5"]
+
+
+@pytest.mark.parametrize("line", ["null", "[]", "7", '"text"', "{}", "[" * 100_000, '{"event": "proposed", "time": 7}'])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_line_that_is_no_event_is_named_with_what_to_remove(tmp_path: Path, line: str, place: int) -> None:
+    with Journal(tmp_path) as journal:
+        journal.begin(search(), 0, [])
+    lines = journal.path.read_text().splitlines()
+    lines.insert(place, line)
+    journal.path.write_text("\n".join(lines) + "\n")
+    told = f"line {place + 1} is no event of an experiment. Restore the file, or remove the folder {tmp_path}"
+    with pytest.raises(WorkspaceError, match=told):
+        read_journal(tmp_path)

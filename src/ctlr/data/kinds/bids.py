@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
 from ctlr.data.reader import FileReader
+from ctlr.data.sources import open_regular
 from ctlr.data.tsv import read_table
 from ctlr.errors import DataError
 from ctlr.specs import BidsSpec
@@ -102,9 +103,10 @@ def mask_beside(file: Path) -> Path | None:
 def _units(root: Path) -> dict[str, str]:
     """Column -> units, as participants.json says them; what it does not say well is not known."""
     try:
-        columns = json.loads(_table_of(root, "participants.json").read_text())
+        with open_regular(_table_of(root, "participants.json")) as file:
+            columns = json.load(file)
         units = {str(name): about["Units"] for name, about in columns.items() if "Units" in about}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
     return {name: text for name, text in units.items() if isinstance(text, str) and _UNITS.fullmatch(text)}
 

@@ -10,9 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ctlr.cells import plain
 from ctlr.errors import DataError
 
 __all__ = ["Predictions", "read_history", "read_predictions"]
+
+
+_REMEDY = "Delete that folder and run `ctlr resume`: the study is done again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,6 @@ def read_predictions(
         DataError: The file is missing, cut short, or lacks a column or the needed split.
     """
     place = f"{file.parent.name}/{file.name}"
-    remedy = "Delete that folder and run `ctlr resume`: the study is done again."
     try:
         with file.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
@@ -62,19 +65,19 @@ def read_predictions(
             splits.setdefault(row["split"], []).append(row)
         if needed not in splits:
             found = sorted(splits) or "none"
-            raise DataError(f"{place} must hold rows of the split `{needed}`; it has {found}. {remedy}")
+            raise DataError(f"{place} must hold rows of the split `{needed}`; it has {found}. {_REMEDY}")
         return {split: _parse(group, classes) for split, group in splits.items()}
     except OSError as error:
-        raise DataError(f"{place} cannot be read ({error.strerror}). {remedy}") from error
+        raise DataError(f"{place} cannot be read ({error.strerror}). {_REMEDY}") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DataError(f"{place} is damaged: {error}. {remedy}") from error
+        raise DataError(f"{place} is damaged: {error}. {_REMEDY}") from error
 
 
 def _parse(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Predictions:
     subjects = np.array([row["subject"] for row in rows])
     if classes:
         index = {name: position for position, name in enumerate(classes)}
-        values = [[float(index[row["y_true"]]), float(index[row["y_pred"]])] for row in rows]
+        values = [[float(index[plain(row["y_true"])]), float(index[plain(row["y_pred"])])] for row in rows]
         probabilities = np.array([[float(row[f"p_{name}"]) for name in classes] for row in rows])
     else:
         values = [[float(row["y_true"]), float(row["y_pred"])] for row in rows]
@@ -91,13 +94,13 @@ def read_history(file: Path) -> dict[str, NDArray[np.float64]]:
     """Read `history.csv` as column -> (E,) values by epoch; empty where the file is missing or has no rows.
 
     Raises:
-        DataError: A cell is no number.
+        DataError: It cannot be read, or a cell is no number.
     """
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
     try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
         return {name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows[0] if rows else ())}
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{file.parent.name}/{file.name} is damaged: {error}. Run `ctlr resume`.") from error
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise DataError(f"{file.parent.name}/{file.name} is damaged: {error}. {_REMEDY}") from error

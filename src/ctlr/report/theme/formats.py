@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ctlr.cells import guarded
+
 __all__ = [
     "Cell",
     "Table",
@@ -99,7 +101,7 @@ def records_csv(records: Sequence[Mapping[str, object]]) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, float):
         return f"{value:.6g}" if math.isfinite(value) else ""
-    return "" if value is None else value
+    return "" if value is None else guarded(value) if isinstance(value, str) else value
 
 
 def to_csv(table: Table) -> str:

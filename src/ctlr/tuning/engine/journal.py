@@ -119,9 +119,10 @@ def _replayed(lines: Sequence[bytes], path: Path) -> History:
         reports: dict[int, list[TrialReport]] = {}
         for number, line in enumerate(lines[1:], start=1):  # noqa: B007 (named in the error below)
             _replay(history, json.loads(line), reports)
-    except (ValueError, KeyError, TypeError, IndexError) as error:  # pydantic's errors are ValueErrors
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # pydantic's are ValueErrors
         raise WorkspaceError(
-            f"{path}: line {number + 1} is no event of an experiment. Restore the file, or name a new folder."
+            f"{path}: line {number + 1} is no event of an experiment. Restore the file, or remove the folder "
+            f"{path.parent}: the search then begins anew."
         ) from error
     return history
 

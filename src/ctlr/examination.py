@@ -1,0 +1,163 @@
+"""What is wrong with a benchmark's data, all of it at once: tables, sizes, headers of images; nothing is stored.
+
+A run meets the same rules one after the other, some of them only when every image is stored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from ctlr.config import BenchmarkConfig, KeyPath
+from ctlr.data.listing import IndexedImage, Listing
+from ctlr.data.reader import FileReader, Reader, reader_of
+from ctlr.data.splits import draw_split
+from ctlr.data.store import ImageRecord
+from ctlr.data.targets import read_targets
+from ctlr.errors import ConfigError, CtlrError, DataError, nearest
+from ctlr.plan import Plan
+from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study
+
+__all__ = ["Examined", "examine", "missing_packages"]
+
+_KEY = re.compile(r"`([a-z_.]+)`")
+"""A message that begins with an option says where it stands."""
+
+
+@dataclass
+class Examined:
+    """What was found.
+
+    Attributes:
+        faults: Key of the benchmark file and what is wrong, each once.
+        excluded: By dataset, images that a run would leave out as `on_bad_subject: exclude` says.
+        elsewhere: Datasets that were not looked at, since they lie on a cluster.
+    """
+
+    faults: list[tuple[KeyPath, CtlrError]] = field(default_factory=list)
+    excluded: dict[str, list[Exclusion]] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
+
+    def fault(self, where: KeyPath, error: CtlrError) -> None:
+        """Note one, unless it is there."""
+        if all(str(error) != str(other) for _, other in self.faults):
+            self.faults.append((where, error))
+
+
+def missing_packages(config: BenchmarkConfig) -> Iterator[tuple[KeyPath, CtlrError]]:
+    """What a run of the benchmark on this machine needs and is not installed."""
+    if config.tracking.backend == "mlflow" and find_spec("mlflow") is None:
+        rule = "needs the package 'mlflow', which is not installed. Install it: pip install 'ctlr[tracking]', or write"
+        yield ("tracking", "backend"), ConfigError(f"{rule} `tracking: {{backend: none}}`.")
+
+
+def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examined:
+    """Read tables and headers of every dataset of a plan, and draw every split.
+
+    Args:
+        config: The benchmark.
+        plan: Its plan.
+        workers: Images that are looked at at once.
+    """
+    found, tables = Examined(), dict[str, list[ImageRecord]]()
+    for dataset in plan.datasets:
+        if dataset.name in config.platform.roots:
+            found.elsewhere.append(dataset.name)
+            continue
+        try:
+            reader = reader_of(dataset)
+            reader.files()
+            if (listing := reader.listing()) is not None:
+                usable = _usable(dataset, reader, listing, found, workers)
+                tables[dataset.name] = [_record(image) for image in usable]
+        except CtlrError as error:
+            found.fault(("datasets", dataset.name), error)
+    for study in plan.studies:
+        if study.source is not None and (table := tables.get(study.source.data.name)):
+            _look_for(
+                study.method.source_columns, table, study.source.data.name, ("methods", study.method.label), found
+            )
+    for end, studies in _by_end(plan).items():
+        if tables.get(end.data.name):
+            _judge(end, studies, tables[end.data.name], found)
+    return found
+
+
+def _record(image: IndexedImage) -> ImageRecord:
+    return ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
+
+
+def _usable(
+    dataset: DatasetSpec, reader: Reader, listing: Listing, found: Examined, workers: int
+) -> list[IndexedImage]:
+    """Images whose headers are right; the others are noted."""
+
+    def look(image: IndexedImage) -> Exclusion | None:
+        try:
+            if isinstance(reader, FileReader):
+                reader.look(image)
+        except DataError as error:
+            return Exclusion(place=f"{image.file} ({error.place})" if error.place else image.file, reason=error.reason)
+        return None
+
+    with ThreadPoolExecutor(workers) as pool:
+        seen = list(pool.map(look, listing.images))
+    bad = [*listing.faults, *(fault for fault in seen if fault is not None)]
+    if dataset.preprocess.on_bad_subject == "exclude":
+        found.excluded[dataset.name] = bad
+    else:
+        for fault in bad:
+            found.fault(("datasets", dataset.name), DataError(fault.reason, place=fault.place))
+    return [image for image, fault in zip(listing.images, seen, strict=True) if fault is None]
+
+
+def _by_end(plan: Plan) -> dict[DataTask, list[Study]]:
+    """Studies by their target; sources have none."""
+    found: dict[DataTask, list[Study]] = {}
+    for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
+        found.setdefault(study.target, []).append(study)
+        if study.source is not None:
+            found.setdefault(study.source, [])
+    return found
+
+
+def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord], found: Examined) -> None:
+    """Read a target, look for the columns that are asked for beside it, draw the splits."""
+    whole = [study for study in studies if _has_columns(study, table, found)]
+    try:
+        targets = read_targets(table, end.task, end.data.name)
+    except CtlrError as error:
+        found.fault(("tasks", end.task.name, "target"), error)
+        return
+    drawn = set[tuple[int, int]]()
+    for study in whole:
+        if (study.n_train, study.seed) not in drawn:
+            drawn.add((study.n_train, study.seed))
+            try:
+                draw_split(
+                    table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
+                )
+            except CtlrError as error:
+                key = _KEY.match(error.reason)
+                found.fault(tuple(key[1].split(".")) if key else ("datasets", end.data.name), error)
+                return
+
+
+def _has_columns(study: Study, table: Sequence[ImageRecord], found: Examined) -> bool:
+    """Whether a target's table has the columns that its split names."""
+    split, name = study.split, study.target.data.name
+    asked = {"stratify": split.stratify, "group": (split.group,) if split.group else ()}
+    there = [_look_for(columns, table, name, ("split", option), found) for option, columns in asked.items()]
+    return all(there)
+
+
+def _look_for(columns: Sequence[str], table: Sequence[ImageRecord], name: str, where: KeyPath, found: Examined) -> bool:
+    """Whether a dataset's table has all these columns; each that is missing is noted."""
+    known = {column for record in table for column in record.columns}
+    missing = [column for column in columns if column not in known]
+    for column in missing:
+        found.fault(where, ConfigError(f"dataset {name!r} has no column {column!r}. {nearest(column, known)}"))
+    return not missing

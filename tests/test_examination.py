@@ -1,0 +1,160 @@
+"""`ctlr check` on data: all that a run would meet one after the other, at once and with lines."""
+
+import gzip
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clinic import CLINIC, NOISE, participants, subject_id, volume, volume_file, write_clinic
+from PIL import Image
+from terminal import call
+
+from ctlr.data.nifti import look_at_volume
+from ctlr.data.picture import look_at_picture
+from ctlr.errors import DataError
+
+BAD = {
+    "a pointer": lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+    "nothing": lambda data: b"",
+    "a cut file": lambda data: data[: len(data) // 2],
+    "a volume of volumes": lambda data: gzip.compress(volume(np.ones((4, 4, 4, 5)))),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    write_clinic(tmp_path / "clinic")
+    (tmp_path / "clinic.yaml").write_text(CLINIC)
+    return tmp_path
+
+
+def test_data_that_are_right_are_ok_and_nothing_is_stored(place: Path) -> None:
+    before = sorted(place.rglob("*"))
+    finished = call("check", "clinic.yaml", folder=place)
+    assert (finished.code, finished.out, finished.err) == (0, "clinic.yaml: ok\n", "")
+    assert sorted(place.rglob("*")) == before
+
+
+def test_every_fault_of_file_tables_and_images_is_told_at_once_with_its_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CLINIC.replace("target: age", "target: aeg").replace("{test: 8}", "{test: 8, stratify: [site], group: ward}")
+    (place / "clinic.yaml").write_text(text + "tracking: {backend: mlflow}\n")
+    for number, damage in enumerate(BAD.values()):
+        path = volume_file(place / "clinic", subject_id(number))
+        path.write_bytes(damage(path.read_bytes()))
+    volume_file(place / "clinic", subject_id(9)).unlink()
+    monkeypatch.setattr("ctlr.examination.find_spec", lambda name: None if name == "mlflow" else find_spec(name))
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.code == 2
+    told = finished.err.removeprefix("Error: ").splitlines()
+    for number in range(len(BAD)):
+        assert sum(f"clinic.yaml:3: datasets.clinic: {subject_id(number)}/anat/" in line for line in told) == 1
+    expected = (
+        f"clinic.yaml:3: datasets.clinic: {subject_id(9)}: a line of participants.tsv needs an image",
+        "clinic.yaml:5: tasks.age.target: Dataset 'clinic' has no column 'aeg' for a task's `target`. Did you mean",
+        "clinic.yaml:14: split.stratify: dataset 'clinic' has no column 'site'. Known: age, scan_date, sex.",
+        "clinic.yaml:14: split.group: dataset 'clinic' has no column 'ward'. Known: age, scan_date, sex.",
+        "clinic.yaml:19: tracking.backend: needs the package 'mlflow', which is not installed. Install it",
+    )
+    for start in expected:
+        assert sum(line.startswith(start) for line in told) == 1, finished.err
+    assert len(told) == len(BAD) + len(expected)
+    assert call("check", "clinic.yaml", "--no-data", folder=place).code == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[4, 6]", "[4, 60]", "clinic.yaml:11: sample_sizes: `sample_sizes` asks for n_train=60 + 60 validation"),
+        ("test: 8", "test: 30", "clinic.yaml:14: split.test: `split.test` asks for 30 test subjects"),
+    ],
+)
+def test_a_size_that_does_not_fit_is_told_once_with_the_line_that_asks(
+    place: Path, old: str, new: str, says: str
+) -> None:
+    (place / "clinic.yaml").write_text(CLINIC.replace(old, new).replace("seeds: [0]", "seeds: [0, 1, 2]"))
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.code == 2
+    assert finished.err.startswith(f"Error: {says}")
+    assert len(finished.err.splitlines()) == 1
+
+
+def test_a_cell_that_is_no_number_is_named_with_its_subject(place: Path) -> None:
+    header, *rows = participants(place / "clinic")
+    rows[3][1] = "old"
+    (place / "clinic" / "participants.tsv").write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.code == 1
+    assert "clinic.yaml:5: tasks.age.target: Target 'age' of dataset 'clinic' must be a number" in finished.err
+    assert f"{subject_id(3)!r} (" in finished.err
+
+
+def test_a_folder_without_its_table_is_a_fault_of_the_dataset(place: Path) -> None:
+    (place / "clinic" / "participants.tsv").unlink()
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.code == 1
+    assert finished.err.startswith("Error: clinic.yaml:3: datasets.clinic: participants.tsv: a BIDS folder needs")
+
+
+def test_images_that_would_be_left_out_are_named_and_do_not_count(place: Path) -> None:
+    for number in range(20):
+        volume_file(place / "clinic", subject_id(number)).write_bytes(b"")
+    sets = ("--set", "datasets.clinic.preprocess.on_bad_subject=exclude")
+    finished = call("check", "clinic.yaml", *sets, folder=place)
+    assert finished.err.count("datasets.clinic: left out: sub-") == 20
+    assert finished.code == 2
+    assert "dataset 'clinic' has 10 subjects with target 'age'" in finished.err
+    finished = call("check", "clinic.yaml", *sets, "--set", "split.test=2", "--set", "sample_sizes=[4]", folder=place)
+    assert (finished.code, finished.out) == (0, "clinic.yaml: ok\n")
+
+
+def test_data_of_a_cluster_are_not_looked_for(place: Path) -> None:
+    (place / "clinic").rename(place / "away")
+    (place / "clinic.yaml").write_text(CLINIC + "platform: {roots: {clinic: studies/clinic}}\n")
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.code == 0
+    assert finished.err == "datasets.clinic lies on the cluster's volume and was not looked at.\n"
+
+
+# ---------------------------------------------------------------- single files
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_volume_that_cannot_be_read_is_found_by_a_look(tmp_path: Path, name: str, packed: bool) -> None:
+    path = tmp_path / "x.nii.gz"
+    content = volume(NOISE)
+    path.write_bytes(BAD[name](gzip.compress(content) if packed else content))
+    with pytest.raises(DataError):
+        look_at_volume(path)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_look_takes_gzip_files_in_parts_too(tmp_path: Path, parts: int) -> None:
+    content = volume(NOISE)
+    step = len(content) // parts + 1
+    (tmp_path / "x.nii.gz").write_bytes(
+        b"".join(gzip.compress(content[start : start + step]) for start in range(0, len(content), step))
+    )
+    look_at_volume(tmp_path / "x.nii.gz")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif", "webp"])
+def test_a_picture_that_is_cut_is_found_by_a_look(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x.{ending}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(path)
+    look_at_picture(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError):
+        look_at_picture(path)
+
+
+@pytest.mark.parametrize("look", [look_at_volume, look_at_picture])
+def test_a_look_waits_for_no_pipe(tmp_path: Path, look: Callable[[Path], None]) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(DataError, match="Is a pipe or a device"):
+        look(tmp_path / "x.png")
