@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
+from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.errors import DataError
 
 __all__ = ["fitted", "picture_digest", "read_picture"]
@@ -18,6 +20,8 @@ __all__ = ["fitted", "picture_digest", "read_picture"]
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
 """Grey modes of more than 8 bits -> the value that becomes 1."""
+_MEANING, _WHITE_IS_ZERO = 262, 0
+"""TIFF's tag PhotometricInterpretation, and its value for pictures whose 0 is white."""
 
 
 def picture_digest(image: Image.Image) -> str:
@@ -57,7 +61,8 @@ def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArra
 def read_picture(path: Path) -> Image.Image:
     """Read a picture: turned as its EXIF tag says, in mode RGB, or F with 16 bits brought to 0-1.
 
-    Transparent pixels are black; 32-bit values stay as they are.
+    Transparent pixels are black; 32-bit values stay as they are. Of the pictures that a camera puts into one JPEG file
+    (MPO) the first is read: the others are its previews and depth maps.
 
     Raises:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
@@ -65,14 +70,16 @@ def read_picture(path: Path) -> Image.Image:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.") from error
+        raise unreadable(path, error) from error
+    refuse_pointer(data[:1024])
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             frames = getattr(image, "n_frames", 1)
-            if frames > 1:
+            if frames > 1 and image.format != "MPO":
                 raise DataError(f"one picture is needed; the file holds {frames}. Keep one.")
+            inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_MEANING) == _WHITE_IS_ZERO
             ImageOps.exif_transpose(image, in_place=True)
-            return _plain(image)
+            return _plain(image, inverted=inverted)
     except UnidentifiedImageError as error:
         raise DataError(f"a picture ({', '.join(_FORMATS)}) is needed; this is none. Convert the file.") from error
     except Image.DecompressionBombError as error:
@@ -81,9 +88,14 @@ def read_picture(path: Path) -> Image.Image:
         raise DataError(f"the picture is truncated or damaged ({error}). Copy or convert it again.") from error
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image, *, inverted: bool) -> Image.Image:
+    """In mode RGB or F; `inverted` where 0 is white, which Pillow turns about in pictures of up to 8 bits alone."""
     if image.mode in _DEEP:
-        return Image.fromarray(np.asarray(image, np.float32) / np.float32(_DEEP[image.mode]))
+        white = _DEEP[image.mode]
+        if inverted and white == 1:
+            raise DataError("which number is white cannot be told of 32 bits with WhiteIsZero. Convert it to 16 bits.")
+        values = np.asarray(image, np.float32) / np.float32(white)
+        return Image.fromarray(1 - values if inverted else values)
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, "black")
         return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
