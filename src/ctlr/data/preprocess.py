@@ -154,7 +154,7 @@ def _build(
         dtype=options.dtype,
         scale=scale,
         offset=offset,
-        excluded=(*listing.repeats, *faults),
+        excluded=(*listing.left_out, *faults),
         masked=masked,
         coverage=Coverage.worst(coverages),
         units=listing.units,
