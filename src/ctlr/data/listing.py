@@ -75,7 +75,7 @@ class FolderReader:
 
     def leave_out(self, place: str, reason: str) -> None:
         """Note what is not read, though it is no fault; the reason says no name."""
-        self.left_out.append(Exclusion(place=place, reason=reason))
+        self.left_out.append(Exclusion(place=place if place.isprintable() else ascii(place), reason=reason))
 
     def entries(self, folder: str, keep: Callable[[str], bool]) -> list[os.DirEntry[str]]:
         """Entries of a folder (relative to the root, "" is the root) whose name `keep` takes, by name.
