@@ -9,7 +9,7 @@ from clinic import CLINIC, participants, volume_file, write_clinic
 from ctlr.config import load
 from ctlr.cost import costs
 from ctlr.data.preprocess import preprocess
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, DataError
 from ctlr.foresight import listings, measure_together, sizes, stored_arrays, summaries, work_left
 from ctlr.plan import Plan, make_plan
 from ctlr.steps.evaluate import evaluate
@@ -50,6 +50,12 @@ def test_targets_are_told_with_what_may_not_be_meant_before_any_image_is_read(cl
     )
     assert (sex.known, sex.classes) == (29, {"F": 14, "M": 14, "male": 1})
     assert sex.warnings == ("'M', 'male' may be one class, spelled in several ways. Write it in one.",)
+
+
+def test_filters_that_leave_no_image_stop_a_plan_with_the_reason(clinic: Plan, tmp_path: Path) -> None:
+    plan = make_plan(load(tmp_path / "clinic.yaml", ["datasets.clinic.entities={acq: mprage}"]))
+    with pytest.raises(DataError, match=r"30 subjects or images cannot be used:\n  sub-XYZZY00: .* \(acq: mprage\)"):
+        listings(plan)
 
 
 def test_too_few_subjects_stop_a_plan_with_the_words_that_would_stop_the_run(clinic: Plan, tmp_path: Path) -> None:

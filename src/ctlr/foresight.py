@@ -40,10 +40,18 @@ def listings(plan: Plan) -> dict[str, Listing]:
     """Images of the plan's datasets, by name; those that are made or read as a whole have none.
 
     Raises:
-        DataError: A dataset cannot be listed.
+        DataError: A dataset cannot be listed, or has no image that can be used.
     """
-    found = {dataset.name: reader_of(dataset).listing() for dataset in plan.datasets}
-    return {name: listing for name, listing in found.items() if listing is not None}
+    found: dict[str, Listing] = {}
+    for dataset in plan.datasets:
+        listing = reader_of(dataset).listing()
+        if listing is not None:
+            if not listing.images:
+                from ctlr.data.preprocess import refuse_faults  # numpy is slow to load
+
+                refuse_faults(listing.faults, 0, dataset.preprocess)
+            found[dataset.name] = listing
+    return found
 
 
 def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:

@@ -217,8 +217,8 @@ def test_sessions_that_were_not_asked_for_are_named_and_not_judged(bids: Write) 
         ({"ses": "01"}, "it has an option of its own, `session`"),
         ({"space": "MNI"}, "it has an option of its own, `space`"),
         ({"Acq": "x"}, "keys of `entities` are those of BIDS names"),
-        ({"acq": True}, "valid tuple"),
-        ({"acq": 1.5}, "valid tuple"),
+        ({"acq": True}, "a label is text, a whole number, or null"),
+        ({"acq": [1.5]}, "a label is text, a whole number, or null; got 1.5"),
     ],
 )
 def test_what_is_no_filter_of_entities_is_refused(wishes: dict[str, object], message: str) -> None:

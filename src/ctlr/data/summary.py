@@ -105,9 +105,10 @@ def _oldest(column: str, unit: str) -> float | None:
 def _commas(cells: Sequence[str]) -> Iterator[str]:
     count = sum("," in cell for cell in cells)
     if count:
+        held = "cell holds" if count == 1 else "cells hold"
         yield (
-            f"{count} cell{' holds' if count == 1 else 's hold'} a comma, which is read as a decimal point: 42,43 is 42.43. Correct those that mean "
-            "two numbers, or thousands."
+            f"{count} {held} a comma, which is read as a decimal point: 42,43 is 42.43. Correct those that mean two "
+            "numbers, or thousands."
         )
 
 

@@ -14,8 +14,10 @@ __all__ = ["BidsSpec"]
 def _labels(value: Any) -> Any:
     """One label or several as texts; that without the entity is empty."""
     several = value if isinstance(value, list | tuple) else [value]
-    known = all(each is None or (isinstance(each, str | int) and not isinstance(each, bool)) for each in several)
-    return tuple("" if each is None else str(each) for each in several) if known else value
+    for each in several:
+        if each is not None and (not isinstance(each, str | int) or isinstance(each, bool)):
+            raise ValueError(f"a label is text, a whole number, or null; got {each!r}")
+    return tuple("" if each is None else str(each) for each in several)
 
 
 _LABEL = {"type": ["string", "integer", "null"]}
