@@ -58,7 +58,7 @@ class FolderReader:
         self.faults: list[Exclusion] = []
         self.left_out: list[Exclusion] = []
         self._noted: set[tuple[str, str]] = set()
-        self._within = (os.path.join(os.path.realpath(root), ""), *_repository(root.resolve()))
+        self._within = (os.path.join(os.path.realpath(root), ""), *_repository(Path(os.path.realpath(root))))
         if not os.path.isdir(root):
             raise DataError(
                 "The dataset's `root` must be a folder. Correct the path.",

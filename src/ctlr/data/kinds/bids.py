@@ -19,7 +19,7 @@ from ctlr.specs import BidsSpec
 
 __all__ = ["BidsReader", "index"]
 
-_NAMES = re.compile(r"[^.].*_(T1w\.(?!json$).+|mask\.nii(\.gz)?)")
+_NAMES = re.compile(r"[^.].*_(T1w\.(?!json$).+|mask\.nii(\.gz)?)", re.DOTALL)
 """Of images and masks; hidden files, such as the `._*` of macOS, are none."""
 _IMAGES = "sub-*/[ses-*/]anat/*_T1w.nii[.gz]"
 _LABEL = (

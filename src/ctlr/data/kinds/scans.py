@@ -67,7 +67,7 @@ def session_wanted(session: str, spec: BidsSpec) -> bool:
 
 
 def choose(images: Sequence[Scan], spec: BidsSpec) -> Chosen:
-    """Choose among the images of a subject: what the filters take, and of each scan its plainest version.
+    """Choose among the images of a subject, of sessions that are wanted: what the filters take, and of each scan its plainest version.
 
     Of the parts of a complex image the magnitude is read, unless the filters say another one. Several versions that are
     equally plain are a fault: nothing is guessed.
@@ -75,7 +75,7 @@ def choose(images: Sequence[Scan], spec: BidsSpec) -> Chosen:
     wanted: dict[tuple[tuple[str, str], ...], list[Scan]] = {}
     left_out, faults, chosen = list[Exclusion](), list[Exclusion](), list[Scan]()
     for image in images:
-        if not (session_wanted(image.session, spec) and _wanted(image, spec)):
+        if not _wanted(image, spec):
             left_out.append(Exclusion(place=image.file, reason=f"the filters leave it out ({filters(spec)})."))
         elif "part" not in spec.wishes() and image.entities.get("part", "mag") != "mag":
             reason = "it is not the magnitude of a complex image. `entities: {part: ...}` takes another part."
