@@ -67,7 +67,7 @@ def session_wanted(session: str, spec: BidsSpec) -> bool:
 
 
 def choose(images: Sequence[Scan], spec: BidsSpec) -> Chosen:
-    """Choose among the images of a subject, of sessions that are wanted: what the filters take, and of each scan its plainest version.
+    """Choose among the images of a subject's wanted sessions: what the filters take, of each scan the plainest version.
 
     Of the parts of a complex image the magnitude is read, unless the filters say another one. Several versions that are
     equally plain are a fault: nothing is guessed.
