@@ -9,8 +9,8 @@ from clinic import CLINIC, participants, volume_file, write_clinic
 from ctlr.config import load
 from ctlr.cost import costs
 from ctlr.data.preprocess import preprocess
-from ctlr.errors import ConfigError
-from ctlr.foresight import listings, measure_together, sizes, stored_arrays, work_left
+from ctlr.errors import ConfigError, DataError
+from ctlr.foresight import listings, measure_together, sizes, stored_arrays, summaries, work_left
 from ctlr.plan import Plan, make_plan
 from ctlr.steps.evaluate import evaluate
 from ctlr.steps.finetune import finetune
@@ -34,6 +34,28 @@ def test_images_are_counted_beside_subjects_before_any_is_read(clinic: Plan, tmp
     assert (size.subjects, size.images) == (30, 31)
     # 30 people less 8 for the test and 6 for validation, and the second scan where its subject is in the pool
     assert size.pools["age"] in (16, 17)
+
+
+def test_targets_are_told_with_what_may_not_be_meant_before_any_image_is_read(clinic: Plan, tmp_path: Path) -> None:
+    rows = participants(tmp_path / "clinic")
+    rows[1][1], rows[2][1], rows[3][2], rows[4][2] = "-9999", "42,43", "male", "n/a"
+    (tmp_path / "clinic/participants.tsv").write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    (tmp_path / "clinic/participants.json").write_text('{"age": {"Units": "months"}}')
+    age, sex = sorted(summaries(clinic, listings(clinic)), key=lambda each: each.task)
+    assert (age.column, age.images, age.known, age.low, age.unit) == ("age", 30, 30, -9999, "months")
+    assert age.warnings == (
+        "1 image has -9999, which may be a code for unknown. Write n/a if it is.",
+        "1 cell holds a comma, which is read as a decimal point: 42,43 is 42.43. Correct those that mean two numbers, "
+        "or thousands.",
+    )
+    assert (sex.known, sex.classes) == (29, {"F": 14, "M": 14, "male": 1})
+    assert sex.warnings == ("'M', 'male' may be one class, spelled in several ways. Write it in one.",)
+
+
+def test_filters_that_leave_no_image_stop_a_plan_with_the_reason(clinic: Plan, tmp_path: Path) -> None:
+    plan = make_plan(load(tmp_path / "clinic.yaml", ["datasets.clinic.entities={acq: mprage}"]))
+    with pytest.raises(DataError, match=r"30 subjects or images cannot be used:\n  sub-XYZZY00: .* \(acq: mprage\)"):
+        listings(plan)
 
 
 def test_too_few_subjects_stop_a_plan_with_the_words_that_would_stop_the_run(clinic: Plan, tmp_path: Path) -> None:

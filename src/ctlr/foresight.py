@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctlr.config import BenchmarkConfig
 from ctlr.cost import RUN, Size, search_identity
@@ -22,10 +23,13 @@ from ctlr.engine import Arrays, jobs_left
 from ctlr.errors import CtlrError
 from ctlr.plan import Plan
 from ctlr.pool import Job, Perform, run_jobs
-from ctlr.specs import DataTask, PretrainSpec, SearchResult, StoredArrays, Study, TransferSpec
+from ctlr.specs import DataTask, PretrainSpec, SearchResult, StoredArrays, Study, TargetSummary, TransferSpec
 from ctlr.workspace import Workspace
 
-__all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "work_left"]
+if TYPE_CHECKING:
+    from ctlr.data.store import ImageRecord
+
+__all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "summaries", "work_left"]
 
 _SPECS: dict[str, type[Study | PretrainSpec | TransferSpec]] = {
     "study": Study, "pretrain": PretrainSpec, "score": TransferSpec,
@@ -36,10 +40,18 @@ def listings(plan: Plan) -> dict[str, Listing]:
     """Images of the plan's datasets, by name; those that are made or read as a whole have none.
 
     Raises:
-        DataError: A dataset cannot be listed.
+        DataError: A dataset cannot be listed, or has no image that can be used.
     """
-    found = {dataset.name: reader_of(dataset).listing() for dataset in plan.datasets}
-    return {name: listing for name, listing in found.items() if listing is not None}
+    found: dict[str, Listing] = {}
+    for dataset in plan.datasets:
+        listing = reader_of(dataset).listing()
+        if listing is not None:
+            if not listing.images:
+                from ctlr.data.preprocess import refuse_faults  # numpy is slow to load
+
+                refuse_faults(listing.faults, 0, dataset.preprocess)
+            found[dataset.name] = listing
+    return found
 
 
 def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:
@@ -63,16 +75,37 @@ def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:
     return {name: size.model_copy(update={"pools": pools[name]}) for name, size in known.items()}
 
 
-def _pool(study: Study, listing: Listing) -> int:
-    """Images that a study leaves to pretraining."""
-    from ctlr.data.splits import draw_split, rows_of  # numpy is slow to load
-    from ctlr.data.store import ImageRecord
-    from ctlr.data.targets import read_targets
+def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
+    """What listed datasets hold of the plan's targets, those of sources too, in the order of the studies.
 
-    table = [
+    Raises:
+        ConfigError, DataError: As of `ctlr.data.targets.read_targets`.
+    """
+    from ctlr.data.summary import summarise  # numpy is slow to load
+
+    ends = {(end.data.name, end.task.name): end for study in plan.studies for end in _ends(study)}
+    return [
+        summarise(_table(found[end.data.name]), end, found[end.data.name].units)
+        for end in ends.values()
+        if end.data.name in found
+    ]
+
+
+def _table(listing: Listing) -> list[ImageRecord]:
+    from ctlr.data.store import ImageRecord  # numpy is slow to load
+
+    return [
         ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
         for image in listing.images
     ]
+
+
+def _pool(study: Study, listing: Listing) -> int:
+    """Images that a study leaves to pretraining."""
+    from ctlr.data.splits import draw_split, rows_of  # numpy is slow to load
+    from ctlr.data.targets import read_targets
+
+    table = _table(listing)
     targets = read_targets(table, study.target.task, study.target.data.name)
     split = draw_split(table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed)
     return len(rows_of(table, {*split.train, *split.unlabelled}))

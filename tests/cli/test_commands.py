@@ -350,3 +350,22 @@ def test_the_environment_may_name_the_workspace(place: Path, monkeypatch: pytest
     finished = call("resume", folder=place)
     assert finished.code == 2
     assert "elsewhere holds no run." in finished.err
+
+
+def test_a_plan_tells_what_targets_hold_and_what_is_not_read(tmp_path: Path) -> None:
+    root = write_clinic(tmp_path / "clinic")
+    table = (root / "participants.tsv").read_text()
+    (root / "participants.tsv").write_text(table.replace("sub-XYZZY01\t", "sub-XYZZY01\t-", 1))
+    (root / "sub-XYZZY02/anat/sub-XYZZY02_part-phase_T1w.nii.gz").touch()
+    (root / "sub-99/anat").mkdir(parents=True)
+    (root / "sub-99/anat/sub-99_T1w.nii.gz").touch()
+    (tmp_path / "clinic.yaml").write_text(CLINIC)
+    text, values = (call("plan", "clinic.yaml", "-o", form, folder=tmp_path) for form in ("table", "json"))
+    assert (text.code, values.code) == (0, 0), text.err
+    assert "clinic  │ sex  │ sex    │ 30 of 30 │ F 15, M 15" in text.out
+    assert "clinic.age: 1 image has an age below 0 or above 43800. Check the table" in text.out
+    assert "clinic: 1 cannot be used: an image needs a line in participants.tsv." in text.out
+    assert "clinic: 1 not read: it is not the magnitude of a complex image." in text.out
+    told = json.loads(values.out)
+    assert [(target["task"], target["known"]) for target in told["targets"]] == [("age", 30), ("sex", 30)]
+    assert [sum(told[key]["clinic"].values()) for key in ("faults", "left_out")] == [1, 1]

@@ -68,11 +68,11 @@ def test_a_picture_that_stands_in_a_set_twice_is_kept_once_whichever_class_it_ha
     pixels[47 + 10] = pixels[15]  # an A that is the F of row 15 once more
     (tmp_path / file).write_bytes(idx(pixels))
     letters = read_collection(emnist(tmp_path, classes=("A", "B"))).listing
-    assert tuple(map(str, letters.repeats)) == (
+    assert tuple(map(str, letters.left_out)) == (
         "train/000057: this picture stands in the set before; the first one is kept.",
     )
     assert "train/000057" not in {image.file for image in letters.images}
-    assert read_collection(emnist(tmp_path, classes=("F", "G"))).listing.repeats == ()
+    assert read_collection(emnist(tmp_path, classes=("F", "G"))).listing.left_out == ()
 
 
 def test_both_domains_of_the_digits_have_one_content_so_that_the_gate_sees_them() -> None:

@@ -71,7 +71,7 @@ def test_what_is_no_rotation_is_refused(tmp_path: Path, length: float) -> None:
     header = nib.Nifti1Header()
     header.set_data_shape(VOXELS.shape)
     header["qform_code"], header["quatern_c"], header["vox_offset"], header["magic"] = 1, length, 352, b"n+1"
-    with pytest.raises(DataError, match="a quaternion of a rotation is at most 1 long; that of the qform is"):
+    with pytest.raises(DataError, match="the quaternion of the qform must be at most 1 long; it is"):
         _read(tmp_path, header.binaryblock + bytes(4) + VOXELS.astype("<f4").tobytes(order="F"))
 
 
@@ -116,7 +116,7 @@ def test_a_flipped_bit_is_found_by_the_checksum(tmp_path: Path, plain: bytes) ->
         _read(tmp_path, bytes(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"not an image at all" * 50, b"\x5c\x01\0\0" + bytes(400)])
+@pytest.mark.parametrize("data", [b"\x1f\x8b", b"not an image at all" * 50, b"\x5c\x01\0\0" + bytes(400)])
 def test_what_is_no_nifti_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(DataError, match="a NIfTI file .* is needed; its first bytes are"):
         _read(tmp_path, data)
@@ -172,6 +172,109 @@ def test_a_bomb_is_refused_without_inflating_it(tmp_path: Path, plain: bytes) ->
         [sys.executable, "-c", code, tmp_path / "x.nii.gz"], capture_output=True, text=True, check=True, timeout=60
     )
     assert int(done.stdout) < 8 * 1024  # KiB; the data behind the header alone would be 64 MiB
+
+
+FORMS, EDGES, TURN, ROWS = ("2h", 252), ("4f", 76), ("6f", 256), ("12f", 280)
+"""Where a NIfTI-1 header has qform_code and sform_code, pixdim[0..3], the quaternion with its offset, the sform."""
+
+
+def _with(data: bytes, *fields: tuple[tuple[str, int], tuple[float, ...]]) -> bytes:
+    for (layout, at), values in fields:
+        data = _edited(data, layout, at, *values)
+    return data
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param([(FORMS, (0, 0)), (EDGES, (1, -4, 4, 4))], id="negative edge, no form"),
+        pytest.param([(FORMS, (0, 0)), (EDGES, (-1, 2, -3, -4))], id="two negative edges, no form"),
+        pytest.param([(FORMS, (1, 0)), (EDGES, (1, -4, 3, 2)), (TURN, (0.1, 0.2, 0.3, 5, 6, 7))], id="negative edge"),
+        pytest.param([(FORMS, (1, 0)), (EDGES, (-1, 4, 3, -2)), (TURN, (0.1, 0.2, 0.3, 5, 6, 7))], id="qfac -1"),
+        pytest.param([(FORMS, (1, 0)), (EDGES, (0, 4, 3, 2)), (TURN, (0.1, 0.2, 0.3, 5, 6, 7))], id="qfac 0"),
+        pytest.param([(FORMS, (1, 0)), (EDGES, (2, 4, 3, 2)), (TURN, (0.1, 0.2, 0.3, 5, 6, 7))], id="qfac 2"),
+        pytest.param([(FORMS, (1, 7)), (ROWS, (5, 0, 0, 0, 0, 5, 0, 0, 0, 0, 5, 0))], id="sform code 7"),
+        pytest.param([(FORMS, (-1, 0)), (EDGES, (1, 4, 3, 2))], id="qform code -1"),
+        pytest.param([(FORMS, (0, 1)), (EDGES, (1, 0, 0, 0))], id="no edges, sform"),
+    ],
+)
+def test_odd_headers_are_read_as_nibabel_reads_them(
+    tmp_path: Path, plain: bytes, fields: list[tuple[tuple[str, int], tuple[float, ...]]]
+) -> None:
+    volume = _read(tmp_path, _with(plain, *fields), "x.nii")
+    np.testing.assert_allclose(volume.affine, nib.load(tmp_path / "x.nii").affine, atol=1e-6)
+
+
+def test_without_forms_the_first_axis_runs_left_whatever_its_edge_says(tmp_path: Path, save: Save) -> None:
+    data = save(tmp_path / "x.nii", np.random.default_rng(0).random((48, 5, 5)).astype(np.float32)).read_bytes()
+    volume = _read(tmp_path, _with(data, (FORMS, (0, 0)), (EDGES, (1, -4, 4, 4))), "x.nii")
+    assert volume.affine[0].tolist() == [-4, 0, 0, 94]
+
+
+@pytest.mark.parametrize(("unit", "mm"), [(0, 1), (1, 1000), (2, 1), (3, 0.001), (10, 1), (11, 0.001)])
+def test_metres_and_microns_become_millimetres(tmp_path: Path, plain: bytes, unit: int, mm: float) -> None:
+    edges = _with(plain, (FORMS, (0, 0)), (EDGES, (1, *(np.array([2, 3, 4]) / mm))), (("B", 123), (unit,)))
+    np.testing.assert_allclose(np.diag(_read(tmp_path, edges).affine), [-2, 3, 4, 1], rtol=1e-6)
+    rows = (ROWS, (2 / mm, 0, 0, -7 / mm, 0, 3 / mm, 0, 0, 0, 0, 4 / mm, 0))
+    affine = _read(tmp_path, _with(plain, (FORMS, (0, 1)), rows, (("B", 123), (unit,)))).affine
+    np.testing.assert_allclose(affine[0], [2, 0, 0, -7], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("unit", "edge", "message"),
+    [
+        (3, 1, r"must have 1 to 3000 mm; the header gives 0.007 mm, in units of one micron \(xyzt_units\). Correct"),
+        (1, 1, r"the header gives 7000 mm, in units of one metre \(xyzt_units\)"),
+        (0, 0.001, r"the header gives 0.007 mm, without a unit \(xyzt_units\), so in mm"),
+        (2, 1000, r"the header gives 7000 mm, in units of one mm"),
+    ],
+)
+def test_a_field_of_view_that_is_no_body_is_refused(
+    tmp_path: Path, plain: bytes, unit: int, edge: float, message: str
+) -> None:
+    data = _with(plain, (FORMS, (0, 0)), (EDGES, (1, edge, edge, edge)), (("B", 123), (unit,)))
+    with pytest.raises(DataError, match=message):
+        _read(tmp_path, data)
+
+
+def test_a_voxel_without_a_size_is_refused_where_nothing_else_tells_it(tmp_path: Path, plain: bytes) -> None:
+    with pytest.raises(DataError, match=r"a voxel must have a size; pixdim\[1..3\] holds a 0"):
+        _read(tmp_path, _with(plain, (FORMS, (1, 0)), (EDGES, (1, 2, 0, 2))))
+
+
+@pytest.mark.parametrize("length", [1 + 2e-7, 1 + 2e-6, 1.005])
+def test_a_quaternion_that_rounding_made_too_long_is_a_half_turn(tmp_path: Path, plain: bytes, length: float) -> None:
+    turn = (TURN, (0.6 * length, 0.8 * length, 0, 5, 6, 7))
+    volume = _read(tmp_path, _with(plain, (FORMS, (1, 0)), (EDGES, (1, 4, 3, 4)), turn))
+    expected = [[-1.12, 2.88, 0, 5], [3.84, 0.84, 0, 6], [0, 0, -4, 7], [0, 0, 0, 1]]  # v -> 2 q (q . v) - v
+    np.testing.assert_allclose(volume.affine, expected, atol=1e-5)
+
+
+def test_a_longer_quaternion_is_refused(tmp_path: Path, plain: bytes) -> None:
+    with pytest.raises(DataError, match="the quaternion of the qform must be at most 1 long; it is 1.1"):
+        _read(tmp_path, _with(plain, (FORMS, (1, 0)), (TURN, (0.66, 0.88, 0, 5, 6, 7))))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"the file is empty \(0 bytes\). Copy, fetch or export it again"),
+        (b"/annex/objects/MD5E-s3--0123.nii.gz\n", "git-annex has not fetched the content .* Run `datalad get`"),
+        (b"../../.git/annex/objects/W7/6Q/MD5E-s3--01/MD5E-s3--01", "git-annex has not fetched"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "Git LFS .* Run `git lfs pull`"),
+    ],
+)
+def test_a_file_whose_content_was_not_fetched_says_how_to_fetch_it(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        _read(tmp_path, content)
+
+
+def test_a_link_into_the_annex_says_how_to_fetch_it(tmp_path: Path) -> None:
+    (tmp_path / "x.nii.gz").symlink_to("../../.git/annex/objects/W7/6Q/MD5E-s3--01/MD5E-s3--01")
+    with pytest.raises(DataError, match="git-annex has not fetched the content of this file. Run `datalad get`"):
+        read_volume(tmp_path / "x.nii.gz")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

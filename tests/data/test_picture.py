@@ -73,6 +73,33 @@ def test_sixteen_bits_keep_their_fine_steps(tmp_path: Path) -> None:
     np.testing.assert_allclose(values[0] * 65535, deep, atol=0.01)
 
 
+def _white_is_zero(path: Path, pixels: np.ndarray) -> Path:
+    """A TIFF whose 0 is white: tag 262 (PhotometricInterpretation, a short) says 0."""
+    data = _save(path, pixels).read_bytes()
+    black_is_zero = b"\x06\x01\x03\x00\x01\x00\x00\x00\x01\x00"
+    assert data.count(black_is_zero) == 1
+    path.write_bytes(data.replace(black_is_zero, black_is_zero[:-2] + b"\0\0"))
+    return path
+
+
+def test_white_is_bright_though_its_number_is_zero(tmp_path: Path) -> None:
+    values, *_ = read_picture(_white_is_zero(tmp_path / "a.tif", GREY), shape=(8, 8), channels=1)
+    np.testing.assert_allclose(values[0] * 255, 255 - GREY, atol=0.01)
+    deep = (np.arange(64, dtype=np.uint16).reshape(8, 8) + 1) * 1000
+    values, *_ = read_picture(_white_is_zero(tmp_path / "b.tif", deep), shape=(8, 8), channels=1)
+    np.testing.assert_allclose(values[0] * 65535, 65535 - deep.astype(float), atol=0.01)
+    with pytest.raises(DataError, match="which number is white cannot be told of 32 bits with WhiteIsZero"):
+        read_picture(_white_is_zero(tmp_path / "c.tif", deep.astype(np.float32)), shape=(8, 8), channels=1)
+
+
+def test_the_first_picture_of_a_camera_s_jpeg_is_read(tmp_path: Path) -> None:
+    picture, preview = (Image.fromarray(np.stack([GREY] * 3, axis=-1)).resize((n, n)) for n in (32, 16))
+    picture.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview])
+    picture.save(tmp_path / "b.jpg")
+    _, digest, size = read_picture(tmp_path / "a.jpg", shape=(8, 8), channels=1)
+    assert (digest, size) == (read_picture(tmp_path / "b.jpg", shape=(8, 8), channels=1)[1], (32, 32))
+
+
 def test_transparent_pixels_are_black(tmp_path: Path) -> None:
     pixels = np.full((8, 8, 4), 255, np.uint8)
     pixels[:4, :, 3] = 0
@@ -108,6 +135,9 @@ def test_damaged_and_foreign_files_are_refused_without_their_path(tmp_path: Path
     _save(tmp_path / "nan.tif", np.full((8, 8), np.nan, np.float32))
     frames = [Image.fromarray(GREY), Image.fromarray(GREY.T)]
     frames[0].save(tmp_path / "film.tif", save_all=True, append_images=frames[1:])
+    (tmp_path / "none.png").touch()
+    (tmp_path / "pointer.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n")
+    (tmp_path / "unlocked.png").write_text("/annex/objects/MD5E-s3--01.png\n")
     for name, message in (
         ("cut.png", "truncated or damaged"),
         ("text.png", "is needed; this is none"),
@@ -115,6 +145,9 @@ def test_damaged_and_foreign_files_are_refused_without_their_path(tmp_path: Path
         ("nan.tif", "every pixel must be finite"),
         ("film.tif", "one picture is needed; the file holds 2"),
         ("absent.png", "cannot be read: No such file"),
+        ("none.png", r"the file is empty \(0 bytes\)"),
+        ("pointer.png", "Git LFS has not fetched the content of this file"),
+        ("unlocked.png", "git-annex has not fetched the content of this file. Run `datalad get`"),
     ):
         with pytest.raises(DataError, match=message) as caught:
             read_picture(tmp_path / name, shape=(8, 8), channels=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,31 @@ def test_byte_order_mark_crlf_quotes_and_leading_zeros_survive(tmp_path: Path) -
     }
 
 
+def test_empty_cells_at_the_end_of_the_header_are_no_columns(tmp_path: Path) -> None:
+    assert _table(tmp_path, b"participant_id\tage\t\t\n1\t20\t\t\n2\t30\n") == {"1": {"age": "20"}, "2": {"age": "30"}}
+    assert _table(tmp_path, b"participant_id\tage\t\n1\t20\t\n") == {"1": {"age": "20"}}
+    with pytest.raises(DataError, match=r"line 2: every line needs as many cells as the header \(2\); got 4"):
+        _table(tmp_path, b"participant_id\tage\t\t\n1\t20\t\tx\n")
+    with pytest.raises(DataError, match="line 1: a column needs a name; several have none"):
+        _table(tmp_path, b"participant_id\t\t\tage\n1\t20\t\tx\n")
+
+
+def test_what_cannot_be_seen_makes_no_difference(tmp_path: Path) -> None:
+    data = (
+        "\ufeffparticipant_id\u200b\tgroup\u00a0\n01\u200b\tna\u00efve\u00a0one\n02\tnai\u0308ve one\ufeff\n".encode()
+    )
+    assert _table(tmp_path, data) == {"01": {"group": "naïve one"}, "02": {"group": "naïve one"}}
+
+
+def test_a_table_that_was_not_fetched_says_how_to_fetch_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="participants.tsv: Git LFS has not fetched .* `git lfs pull`"):
+        _table(tmp_path, b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n")
+    (tmp_path / "participants.tsv").unlink()
+    (tmp_path / "participants.tsv").symlink_to(".git/annex/objects/W7/MD5E-s3--01.tsv")
+    with pytest.raises(DataError, match="participants.tsv: git-annex has not fetched .* `datalad get`"):
+        read_table(tmp_path / "participants.tsv", name="participants.tsv", key="participant_id")
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -78,7 +104,9 @@ def test_a_broken_table_is_named_with_its_line(tmp_path: Path, data: bytes, mess
         _table(tmp_path, data)
 
 
-_CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).map(str.strip)
+_CELLS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=("Cs", "Cf", "Zs")), max_size=8
+).map(lambda text: unicodedata.normalize("NFC", text).strip())
 
 
 @settings(max_examples=50, deadline=None)

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from stored_units import store_units
 from transfer_study import PAIRS, ladder, pair_studies
 
 from ctlr.methods.mean import MeanSpec
@@ -134,6 +135,7 @@ class Benchmark:
             _write(folder / "history.csv", _history(study, scores["validation"][study.target.task.headline]))
         shared = PretrainSpec.of(study)
         seconds = {"preprocess": 21.0, "evaluate": 0.4} | ({"finetune": 3.0 + study.n_train / 25} if trained else {})
+        store_units(self.root, fingerprint(study.target.data.name), {"age": "years"})
         self.results.append(
             StudyResult(
                 study=study, scores=scores, path=f"studies/{study.id}", best_epoch=20, epochs=25,

@@ -4,6 +4,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from stored_units import store_units
 
 from ctlr.config import load
 from ctlr.plan import make_plan
@@ -43,6 +44,8 @@ def finish(study: Study, root: Path) -> None:
 def pilot_folder(folder: Path) -> Path:
     """A benchmark, a workspace `whole` that holds all of it, and one `pilot` that holds n = 20 at other seeds."""
     (folder / "small.yaml").write_text(BENCHMARK)
+    for workspace in ("whole", "pilot"):
+        store_units(folder / workspace, "a", {"age": "years"})
     for study in make_plan(load(folder / "small.yaml")).studies:
         finish(study, folder / "whole")
     (folder / "cut.yaml").write_text(BENCHMARK.replace("[20, 50]", "[20]").replace("[0, 1, 2]", "[7, 8, 9, 10]"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ctlr.config import BenchmarkConfig
     from ctlr.cost import Cost
     from ctlr.plan import Plan
-    from ctlr.specs import MethodSpec, SearchResult
+    from ctlr.specs import Exclusion, MethodSpec, SearchResult, TargetSummary
 
 __all__ = ["Preview", "preview"]
 
@@ -41,6 +42,12 @@ class Preview:
     """Of the whole run, at most; 0 where nothing is left, None where no earlier run shows what an image costs here."""
     subjects: Mapping[str, int]
     """By dataset, as far as they are known before images are read."""
+    targets: tuple[TargetSummary, ...] = ()
+    """What the tables hold of each target."""
+    faults: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By dataset and reason: subjects and files that names and tables show to be unusable."""
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By dataset and reason: files that are not read though nothing is wrong with them."""
 
     @property
     def costs(self) -> pd.DataFrame:
@@ -73,6 +80,9 @@ class Preview:
             "steps_done": sum(row.done for row in self.steps),
             "steps_left": sum(row.steps for row in self.steps),
             "estimated_seconds": self.estimated_seconds,
+            "targets": [target.model_dump(mode="json") for target in self.targets],
+            "faults": self.faults,
+            "left_out": self.left_out,
             "sizes": sizes,
             "methods": {label: _trained(method) for label, method in config.methods.items()},
         }
@@ -81,6 +91,24 @@ class Preview:
     def rows(self) -> list[dict[str, Any]]:
         """The kinds of steps for people: unknown numbers are `?`."""
         return [_row(cost) for cost in self.steps]
+
+    @property
+    def data_rows(self) -> list[dict[str, Any]]:
+        """One a target, for people."""
+        return [
+            {"dataset": target.data, "task": target.task, "column": target.column,
+             "images": f"{target.known} of {target.images}", "holds": target.words}
+            for target in self.targets
+        ]  # fmt: skip
+
+    @property
+    def data_words(self) -> list[str]:
+        """What may be wrong with the data, a line each."""
+        warnings = [f"{each.data}.{each.task}: {warning}" for each in self.targets for warning in each.warnings]
+        for told, what in ((self.faults, "cannot be used"), (self.left_out, "not read")):
+            for name, reasons in told.items():
+                warnings += [f"{name}: {count} {what}: {reason}" for reason, count in reasons.items()]
+        return warnings
 
     @property
     def words(self) -> str:
@@ -117,14 +145,16 @@ class Preview:
         return f"<ctlr.Preview {self.config.name!r}: {studies} studies, {self.summary['steps_left']} steps left>"
 
     def _repr_html_(self) -> str:
-        return table(f"{self.config.name}: what a run does", self.rows) + paragraphs(*self.words.splitlines())
+        lines = [*self.data_words, *self.words.splitlines()]
+        targets = table("Targets", self.data_rows) if self.targets else ""
+        return table(f"{self.config.name}: what a run does", self.rows) + targets + paragraphs(*lines)
 
 
 def preview(config: BenchmarkConfig, root: Path, *, workers: int | None, device: str, measured: bool) -> Preview:
     """Look at what a benchmark's run would do; see `BenchmarkFile.plan`."""
     from ctlr.cost import RUN, costs, known_sizes
     from ctlr.engine import default_workers, known_rates
-    from ctlr.foresight import listings, measure_together, sizes, stored_arrays, work_left
+    from ctlr.foresight import listings, measure_together, sizes, stored_arrays, summaries, work_left
     from ctlr.plan import make_plan
 
     plan = make_plan(config)
@@ -141,7 +171,15 @@ def preview(config: BenchmarkConfig, root: Path, *, workers: int | None, device:
         config=config, plan=plan, steps=tuple(rows), workers=crew,
         estimated_seconds=_total(rows, crew, rates.get(RUN, 0.0)),
         subjects={name: size.subjects for name, size in (known_sizes(plan) | known).items()},
+        targets=tuple(summaries(plan, found)),
+        faults=_counted({name: listing.faults for name, listing in found.items()}),
+        left_out=_counted({name: listing.left_out for name, listing in found.items()}),
     )  # fmt: skip
+
+
+def _counted(told: Mapping[str, Sequence[Exclusion]]) -> dict[str, dict[str, int]]:
+    """How often each reason is given, by dataset."""
+    return {name: dict(Counter(each.reason for each in places)) for name, places in told.items() if places}
 
 
 def _searches(config: BenchmarkConfig, root: Path) -> list[SearchResult]:

@@ -12,7 +12,7 @@ from ctlr.report.numbers import contests as reported
 from ctlr.report.numbers.rows import GainRow, Rows, compute
 from ctlr.report.scores.tables import scores_table
 from ctlr.report.tuning.stages import search_records
-from ctlr.report.wording import VERDICTS, unit
+from ctlr.report.wording import VERDICTS, measure
 
 if TYPE_CHECKING:
     from ctlr.report.finished import Finished
@@ -54,7 +54,7 @@ class Contest:
     @property
     def unit(self) -> str:
         """Of the headline metric; empty where it has none, or where that is not known."""
-        return unit(self.contest.task) if self.contest.task.headline in ("mae", "rmse") else ""
+        return measure(self.contest)
 
     @property
     def answer(self) -> str:

@@ -38,6 +38,8 @@ def show_preview(preview: Preview, workspace: Path, output: str, *, detect: tupl
     methods = [{"method": label, "views": method.views_words, "refit": "yes" if method.finetune.refit else "no"}
                for label, method in config.methods.items()]  # fmt: skip
     show_rows("Random views through which stages see images, and whether methods are refitted", methods)
-    show(preview.words, "table")
+    if preview.targets:
+        show_rows("Targets", preview.data_rows)
+    show("\n".join([*preview.data_words, preview.words]), "table")
     if foreseen:
         say_detected(foreseen["detect"])

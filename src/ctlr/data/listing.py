@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,14 +35,16 @@ class Listing:
     images: tuple[IndexedImage, ...]
     faults: tuple[Exclusion, ...] = ()
     """One for each subject or file that cannot be used: file; rule and remedy."""
-    repeats: tuple[Exclusion, ...] = ()
-    """One for each image that is left out since it is there already: no fault."""
+    left_out: tuple[Exclusion, ...] = ()
+    """One for each image or file that is not read though nothing is wrong with it: a repeat, another format."""
     units: dict[str, str] = field(default_factory=dict)
     """By column, where the dataset says them."""
 
 
 class FolderReader:
     """Lists folders of one dataset, and never follows a link out of it.
+
+    What git-annex keeps for the repository that the dataset lies in counts as part of it.
 
     Args:
         root: The dataset.
@@ -53,7 +56,9 @@ class FolderReader:
     def __init__(self, root: Path) -> None:
         self.root = str(root)
         self.faults: list[Exclusion] = []
-        self._real = os.path.join(os.path.realpath(root), "")
+        self.left_out: list[Exclusion] = []
+        self._noted: set[tuple[str, str]] = set()
+        self._within = (os.path.join(os.path.realpath(root), ""), *_repository(Path(os.path.realpath(root))))
         if not os.path.isdir(root):
             raise DataError(
                 "The dataset's `root` must be a folder. Correct the path.",
@@ -63,8 +68,14 @@ class FolderReader:
             raise DataError("The dataset's folder cannot be listed. Grant read access.", place=repr(root.name))
 
     def fault(self, place: str, reason: str) -> None:
-        """Note why something cannot be used; the reason says no name."""
-        self.faults.append(Exclusion(place=place, reason=reason))
+        """Note once why something cannot be used; the reason says no name."""
+        if (place, reason) not in self._noted:
+            self._noted.add((place, reason))
+            self.faults.append(Exclusion(place=place, reason=reason))
+
+    def leave_out(self, place: str, reason: str) -> None:
+        """Note what is not read, though it is no fault; the reason says no name."""
+        self.left_out.append(Exclusion(place=place if place.isprintable() else ascii(place), reason=reason))
 
     def entries(self, folder: str, keep: Callable[[str], bool]) -> list[os.DirEntry[str]]:
         """Entries of a folder (relative to the root, "" is the root) whose name `keep` takes, by name.
@@ -85,7 +96,19 @@ class FolderReader:
         if not entry.name.isprintable():  # also what is not UTF-8, and could not be written down
             self.fault(ascii(place), "a name must be printable text in UTF-8. Rename it.")
             return False
-        if entry.is_symlink() and not os.path.realpath(entry.path).startswith(self._real):
+        if entry.is_symlink() and not os.path.realpath(entry.path).startswith(self._within):
             self.fault(place, "a link must not point out of the dataset's folder. Copy its target here.")
             return False
         return True
+
+
+def _repository(folder: Path) -> tuple[str, ...]:
+    """Where the git repository around a folder keeps its content, which git-annex links to; nothing without one."""
+    for parent in (folder, *folder.parents):
+        git = str(parent / ".git")
+        if os.path.isfile(git):  # of a submodule or a worktree: `gitdir: ../.git/modules/name`
+            with contextlib.suppress(OSError):
+                git = str(parent / Path(git).read_text(errors="replace").removeprefix("gitdir:").strip())
+        if os.path.isdir(git):
+            return tuple(os.path.join(os.path.realpath(place), "") for place in (git, os.path.join(git, "annex")))
+    return ()

@@ -8,8 +8,10 @@ gzip's stored file name are never looked at.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +23,7 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
@@ -32,11 +35,14 @@ LARGEST = 2**30
 _MOST_MEMBERS = 2**16  # gzip files that follow each other in one: of bgzip's blocks of 64 kB these hold 4 GiB
 _DEFLATE_LIMIT = 1032  # no byte of a deflate stream gives more than this many
 _LARGEST_EXTENSION = 2**24  # bytes between header and voxels
-_LONGEST_QUATERNION = 1.001
 _PIECE = 2**18  # bytes inflated at once: what stays in a core's cache
 _HASHED_VOXELS = 2**17
 _LARGEST_VALUE = 1e30  # leaves room below the largest float32, 3e38
 _GZIP = b"\x1f\x8b"
+_UNITS = {0: ("", 1.0), 1: ("metre", 1000.0), 2: ("mm", 1.0), 3: ("micron", 0.001)}  # code -> name, mm
+_FIELD = (1.0, 3000.0)  # mm that the longest side of a field of view may have: an embryo, a whole person
+_LONGEST_TURN = 1.01  # length of a quaternion that rounding may explain
+_UNHEARD = logging.Logger("nibabel", logging.CRITICAL + 1)
 _KINDS = {  # size of the header -> where the magic string stands, what it is, who parses it
     348: (slice(344, 348), b"n+1\0", Nifti1Header),
     540: (slice(4, 12), b"n+2\0\r\n\x1a\n", Nifti2Header),
@@ -78,7 +84,9 @@ class Volume:
 def read_volume(path: Path) -> Volume:
     """Read a volume from a .nii or .nii.gz file (NIfTI-1 or -2).
 
-    Without sform and qform the voxel edges alone make the affine, and the first axis runs to the left, as in nibabel.
+    The header is taken as nibabel takes it: a negative voxel edge counts by its size, qfac is 1 unless it is -1, and
+    without sform and qform the voxel edges alone make the affine, the first axis running to the left. Unlike there,
+    `xyzt_units` counts: metres and microns become mm.
 
     Raises:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
@@ -89,7 +97,7 @@ def read_volume(path: Path) -> Volume:
             file.seek(0)
             return _parse(_Inflater(file) if packed else _Plain(file))
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def look_at_volume(path: Path) -> None:
@@ -109,14 +117,9 @@ def look_at_volume(path: Path) -> None:
                 file.seek(-4, os.SEEK_END)
                 packed = int.from_bytes(file.read(4), "little") != (offset + dtype.itemsize * math.prod(shape)) % 2**32
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if packed:
         read_volume(path)
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    missing = " A link to content that was not fetched? Run `datalad get`." if path.is_symlink() else ""
-    return DataError(f"the file cannot be read: {error.strerror}. Grant read access.{missing}")
 
 
 class _Plain:
@@ -223,7 +226,7 @@ def _claimed(
         header = _header(source)
         shape, dtype, gap = _layout(header)
         _check_claim(shape, dtype, gap, source.holds)
-        affine = _affine(header)
+        affine = _affine(header, shape)
         slope, inter = header.get_slope_inter()
     except HeaderDataError as error:
         raise DataError(f"the header breaks NIfTI's rules: {error}. Convert the image again.") from error
@@ -240,6 +243,8 @@ def _header(source: _Plain | _Inflater) -> Nifti1Header:
             found += source.fill(memoryview(block)[348:size])
             if found == size and block[place] == magic:
                 return parser(bytes(block[:size]), check=False)
+    if isinstance(source, _Plain):
+        refuse_pointer(bytes(block[: min(found, 348)]))
     first = bytes(block[: min(found, 4)])
     raise DataError(
         f"a NIfTI file (.nii or .nii.gz, header and voxels in one) is needed; its first bytes are {first!r}. "
@@ -283,10 +288,16 @@ def _check_claim(shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, hold
         raise DataError(f"{what}, more than the file can hold: it is truncated, or its header wrong. Copy it again.")
 
 
-def _affine(header: Nifti1Header) -> NDArray[np.float64]:
-    if header["qform_code"] > 0 and not header["sform_code"] > 0:
-        _mend_quaternion(header)
+def _affine(header: Nifti1Header, shape: Sequence[int]) -> NDArray[np.float64]:
+    """(4, 4) to mm."""
+    without_size = not header["pixdim"][1:4].all()
+    header.check_fix(_UNHEARD, error_level=math.inf)
+    if without_size and not header["sform_code"]:
+        raise DataError("a voxel must have a size; pixdim[1..3] holds a 0. Write its edges into the header.")
+    _shorten_turn(header)
+    name, mm = _UNITS.get(int(header["xyzt_units"]) % 8, _UNITS[0])
     affine = np.asarray(header.get_best_affine(), np.float64)
+    affine[:3] *= mm
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     with np.errstate(all="ignore"):
         flat = not abs(np.linalg.det(affine[:3, :3])) > 1e-4 * edges.prod()
@@ -295,24 +306,29 @@ def _affine(header: Nifti1Header) -> NDArray[np.float64]:
         raise DataError(
             f"the affine must be finite and invertible; got [{rows}]. Restore sform or qform, or convert it again."
         )
+    longest = float((edges * shape).max())
+    if not _FIELD[0] <= longest <= _FIELD[1]:
+        unit = f"in units of one {name} (xyzt_units)" if name else "without a unit (xyzt_units), so in mm"
+        raise DataError(
+            f"the longest side of the field of view must have {_FIELD[0]:g} to {_FIELD[1]:g} mm; the header gives "
+            f"{longest:g} mm, {unit}. Correct the unit or the size of the voxels."
+        )
     return affine
 
 
-def _mend_quaternion(header: Nifti1Header) -> None:
-    """Bring a rotation by half a turn, whose three numbers rounding has made too long, back to length 1.
-
-    As the reference library does (nifti_quatern_to_mat44 of nifti1_io.c); nibabel refuses what is longer by 4e-7.
-    """
-    parts = ("quatern_b", "quatern_c", "quatern_d")
-    length = math.sqrt(sum(float(header[part]) ** 2 for part in parts))
-    if length > _LONGEST_QUATERNION:
+def _shorten_turn(header: Nifti1Header) -> None:
+    """Bring a quaternion that rounding made longer than 1 back to it, as the NIfTI library does."""
+    names = ("quatern_b", "quatern_c", "quatern_d")
+    length = math.sqrt(sum(float(header[name]) ** 2 for name in names))
+    if header["sform_code"] or not header["qform_code"] or not length > 1:
+        return
+    if length > _LONGEST_TURN:
         raise DataError(
-            f"a quaternion of a rotation is at most 1 long; that of the qform is {length:g}. Restore qform or sform, "
-            "or convert the image again."
+            f"the quaternion of the qform must be at most 1 long; it is {length:g}. Restore sform or qform, or convert "
+            "it again."
         )
-    if length > 1:
-        for part in parts:
-            header[part] = float(header[part]) / length
+    for name in names:
+        header[name] = float(header[name]) / length
 
 
 def _check_values(voxels: NDArray[Any], slope: float, inter: float) -> None:

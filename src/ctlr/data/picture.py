@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
+from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
@@ -29,6 +31,8 @@ _MARKS = ((b"\x89PNG", b"IEND\xaeB`\x82"), (b"\xff\xd8", b"\xff\xd9"))
 _TAIL = 64  # bytes in which the mark lies, since some writers add a few behind it
 _DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
 """Grey modes of more than 8 bits -> the value that becomes 1."""
+_MEANING, _WHITE_IS_ZERO = 262, 0
+"""TIFF's tag PhotometricInterpretation, and its value for pictures whose 0 is white."""
 
 
 def picture_digest(image: Image.Image) -> str:
@@ -68,7 +72,8 @@ def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArra
 def read_picture(path: Path) -> Image.Image:
     """Read a picture: turned as its EXIF tag says, in mode RGB, or F with 16 bits brought to 0-1.
 
-    Transparent pixels are black; 32-bit values stay as they are.
+    Transparent pixels are black; 32-bit values stay as they are. Of the pictures that a camera puts into one JPEG file
+    (MPO) the first is read: the others are its previews and depth maps.
 
     Raises:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
@@ -77,18 +82,20 @@ def read_picture(path: Path) -> Image.Image:
         with open_regular(path) as file:
             data = file.read()
     except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.") from error
+        raise unreadable(path, error) from error
+    refuse_pointer(data[:1024])
     with _faults_named(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         _check(image)
+        inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_MEANING) == _WHITE_IS_ZERO
         ImageOps.exif_transpose(image, in_place=True)
-        return _plain(image)
+        return _plain(image, inverted=inverted)
 
 
 def _check(image: Image.Image) -> None:
     if image.width * image.height > LARGEST:
         raise DataError(f"a picture has at most {LARGEST} pixels; this has {image.width} x {image.height}. Shrink it.")
     frames = getattr(image, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and image.format != "MPO":
         raise DataError(f"one picture is needed; the file holds {frames}. Keep one.")
 
 
@@ -119,7 +126,8 @@ def look_at_picture(path: Path) -> None:
             file.seek(-min(_TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
             tail = file.read()
     except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror}. Grant read access.") from error
+        raise unreadable(path, error) from error
+    refuse_pointer(tail)
     if not any(head.startswith(start) and end in tail for start, end in _MARKS):
         read_picture(path)
         return
@@ -127,9 +135,14 @@ def look_at_picture(path: Path) -> None:
         _check(image)
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image, *, inverted: bool) -> Image.Image:
+    """In mode RGB or F; `inverted` where 0 is white, which Pillow turns about in pictures of up to 8 bits alone."""
     if image.mode in _DEEP:
-        return Image.fromarray(np.asarray(image, np.float32) / np.float32(_DEEP[image.mode]))
+        white = _DEEP[image.mode]
+        if inverted and white == 1:
+            raise DataError("which number is white cannot be told of 32 bits with WhiteIsZero. Convert it to 16 bits.")
+        values = np.asarray(image, np.float32) / np.float32(white)
+        return Image.fromarray(1 - values if inverted else values)
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, "black")
         return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")

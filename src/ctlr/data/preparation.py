@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ctlr import __version__
 from ctlr.data.identity import RULES
-from ctlr.data.kinds.bids import mask_beside
 from ctlr.data.kinds.images import ENDINGS
+from ctlr.data.kinds.scans import mask_beside
 from ctlr.data.listing import IndexedImage
 from ctlr.data.normalise import decode, value_range
 from ctlr.data.rows import picture_row, volume_row

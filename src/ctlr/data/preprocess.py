@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,7 @@ from ctlr.errors import ConfigError, DataError
 from ctlr.specs import Coverage, DatasetSpec, Exclusion, PreprocessSpec, StoredArrays
 from ctlr.workspace import Workspace
 
-__all__ = ["preprocess", "preprocess_some"]
+__all__ = ["preprocess", "preprocess_some", "refuse_faults"]
 
 _SHOWN = 10
 
@@ -142,7 +142,7 @@ def _build(
                 masked += image.mask is not None
             if progress is not None:
                 progress(done, len(listing.images))
-    _report(faults, len(records), options)
+    refuse_faults(faults, len(records), options)
     write_table(folder, records)
     scale, offset = decoding(options)
     return StoredArrays(
@@ -154,7 +154,7 @@ def _build(
         dtype=options.dtype,
         scale=scale,
         offset=offset,
-        excluded=(*listing.repeats, *faults),
+        excluded=(*listing.left_out, *faults),
         masked=masked,
         coverage=Coverage.worst(coverages),
         units=listing.units,
@@ -192,8 +192,17 @@ def _in_order(
     yield from pending
 
 
-def _report(faults: list[Exclusion], usable: int, options: PreprocessSpec) -> None:
-    """Stop when the config says so, or when nothing is left."""
+def refuse_faults(faults: Sequence[Exclusion], usable: int, options: PreprocessSpec) -> None:
+    """Stop when the config says so, or when nothing is left.
+
+    Args:
+        faults: What is wrong with subjects and images.
+        usable: Images that can be used.
+        options: Of the dataset.
+
+    Raises:
+        DataError: Names the first ten.
+    """
     if not faults or (options.on_bad_subject == "exclude" and usable):
         return
     shown = "".join(f"\n  {fault}" for fault in faults[:_SHOWN])

@@ -9,8 +9,10 @@ import csv
 import io
 import math
 import re
+import unicodedata
 from pathlib import Path
 
+from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError, nearest
 
@@ -43,8 +45,9 @@ def number(text: str) -> float:
 def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
     """Read a table into rows by their key column.
 
-    Takes a byte-order mark, CRLF and cells in double quotes. White space around a cell is dropped, and so are
-    empty cells beyond the header.
+    Takes a byte-order mark, CRLF and cells in double quotes. White space around a cell is dropped, and so are empty
+    cells at the end of the header or beyond it. Cells that look alike are alike: characters that cannot be seen are
+    dropped, no-break spaces are spaces, and accents are composed (Unicode's NFC).
 
     Args:
         path: The file.
@@ -65,6 +68,8 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
         raise DataError(
             f"a column {key!r} is needed. {nearest(key, header)} Separate cells by tabs.", place=f"{name}, line 1"
         )
+    if header.count("") > 1:
+        raise DataError("a column needs a name; several have none. Name them.", place=f"{name}, line 1")
     if repeated := sorted({column for column in header if header.count(column) > 1}):
         raise DataError(
             f"a column's name must be unique; {repeated[0]!r} is there twice. Rename one.", place=f"{name}, line 1"
@@ -82,6 +87,7 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
             raise DataError(
                 f"{key!r} must be there and unique. What changes between sessions belongs into "
                 "sub-*/sub-*_sessions.tsv.",
+                place=f"{name}, line {line}",
                 told=f"{name}, line {line}: {key!r} must be there and unique; got {cells[at]!r}. "
                 "What changes between sessions belongs into sub-*/sub-*_sessions.tsv.",
             )
@@ -90,14 +96,16 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
 
 
 def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
-    """Line number and stripped cells of every line that is not blank; cells beyond the header must not be empty."""
+    """Line number and cells of every line that is not blank; cells beyond the header must not be empty."""
     try:
         with open_regular(path) as file:
-            text = file.read().decode("utf-8-sig")
+            data = file.read()
     except OSError as error:
-        raise DataError(
-            f"the file cannot be read: {error.strerror}. Grant read access, or repair it.", place=name
-        ) from error
+        raise unreadable(path, error, place=name) from error
+    if data:
+        refuse_pointer(data[:1024], place=name)
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"UTF-8 is needed; byte {error.start} is something else. Save it as UTF-8.", place=name
@@ -106,8 +114,8 @@ def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
     lines: list[tuple[int, list[str]]] = []
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
-            width = len(lines[0][1]) if lines else len(cells)
+            cells = [_seen(cell) for cell in row]
+            width = len(lines[0][1]) if lines else 0
             while len(cells) > width and not cells[-1]:
                 cells.pop()
             if any(cells):
@@ -115,3 +123,12 @@ def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
     except csv.Error as error:
         raise DataError(f"{error}. Close every quoted cell.", place=f"{name}, line {reader.line_num}") from error
     return lines
+
+
+def _seen(cell: str) -> str:
+    """What a reader sees of a cell."""
+    if cell.isascii():
+        return cell.strip()
+    kinds = [unicodedata.category(letter) for letter in cell]
+    seen = [" " if kind == "Zs" else letter for letter, kind in zip(cell, kinds, strict=True) if kind != "Cf"]
+    return unicodedata.normalize("NFC", "".join(seen)).strip()

@@ -14,7 +14,6 @@ from ctlr.plan import Plan
 from ctlr.report.numbers.contests import Contest, contests
 from ctlr.report.numbers.rows import gains_over_scratch
 from ctlr.report.statistics.power import Design, Spread, detectable_gain, holm_level, seeds_needed, subjects_needed
-from ctlr.report.wording import unit
 from ctlr.specs import StudyResult, Value
 
 __all__ = ["Detectable", "Foretold", "foretell"]
@@ -95,7 +94,7 @@ def _rows(
         spreads = [Spread.of(row.gain.parts) for row in gains if row.n_train == size and row.gain.tested]
         row = Foretold(
             transfer=contest.title, encoder=contest.encoder.label, n_train=size, metric=contest.task.headline,
-            unit=unit(contest.task), comparisons=comparisons, seen=None, seeds=len(contest.seeds),
+            unit=pilot.unit if pilot else "", comparisons=comparisons, seen=None, seeds=len(contest.seeds),
         )  # fmt: skip
         if spreads and pilot is not None:
             spread = replace(Spread.mean(spreads), lent=2.0 if comparisons > 1 else 1.0)

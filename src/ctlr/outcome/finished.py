@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ctlr.config import BenchmarkConfig
+from ctlr.data.store import read_table
+from ctlr.data.summary import summarise
 from ctlr.engine import collect, collect_at_defaults, collect_transfers
-from ctlr.plan import make_plan
+from ctlr.plan import Plan, make_plan
 from ctlr.report.finished import Finished
-from ctlr.specs import SearchResult, StoredArrays, StudyResult
+from ctlr.specs import SearchResult, StoredArrays, StudyResult, TargetSummary
 from ctlr.workspace import Workspace
 
 __all__ = ["read_finished"]
@@ -50,7 +52,16 @@ def read_finished(
 
         plan, lost = tuned_plan(plan, searches)
     return replace(
-        found, results=(*collect(plan, arrays, workspace), *lost),
+        found, targets=_targets(plan, arrays, workspace), results=(*collect(plan, arrays, workspace), *lost),
         transfers=tuple(collect_transfers(plan, arrays, workspace)),
         at_defaults=tuple(collect_at_defaults(plan, arrays, workspace)),
     )  # fmt: skip
+
+
+def _targets(plan: Plan, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[TargetSummary, ...]:
+    """What is stored of each target and source target."""
+    ends = [end for study in plan.studies for end in (study.target, study.source) if end is not None]
+    return tuple(
+        summarise(read_table(arrays[name], workspace), end, arrays[name].units)
+        for (name, _), end in {(end.data.name, end.task.name): end for end in ends}.items()
+    )

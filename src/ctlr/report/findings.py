@@ -11,7 +11,7 @@ from ctlr.report.numbers.rows import Rows, compute
 from ctlr.report.numbers.sweeps import Sweep, sweeps
 from ctlr.report.theme.styles import Style, styles
 from ctlr.report.wording import percent
-from ctlr.specs import StudyResult
+from ctlr.specs import DataTask, StudyResult
 
 __all__ = ["Findings", "View", "findings", "method_styles", "view"]
 
@@ -93,6 +93,11 @@ class Findings:
     def contests(self) -> list[Contest]:
         """In the order of the views."""
         return [view.contest for view in self.views]
+
+    def unit(self, end: DataTask) -> str:
+        """Of a target; empty where no contest has it."""
+        found = (each for each in self.contests if each.target.data.name == end.data.name)
+        return next((each.unit for each in found if each.task.target == end.task.target), "")
 
 
 def findings(finished: Finished) -> Findings:

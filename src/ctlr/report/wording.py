@@ -10,7 +10,6 @@ from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import DIRECTIONS, Direction, GainRow, Rows, ScoreRow
 from ctlr.report.statistics.estimates import Estimate, Gain
 from ctlr.report.theme.formats import Cell, decimals, number
-from ctlr.specs import TaskSpec
 
 __all__ = [
     "METRIC_WORDS",
@@ -26,6 +25,7 @@ __all__ = [
     "gap_name",
     "interval",
     "interval_words",
+    "measure",
     "metric_label",
     "metric_words",
     "n_tested",
@@ -33,7 +33,6 @@ __all__ = [
     "percent",
     "score_digits",
     "table_name",
-    "unit",
     "verdict_cell",
 ]
 
@@ -43,7 +42,6 @@ METRIC_WORDS: Mapping[str, str] = {
     "roc_auc": "ROC-AUC", "brier": "Brier score", "ece": "ECE", "log_loss": "log loss",
 }  # fmt: skip
 """How metrics are written inside a sentence."""
-_UNITS = {"age": "years"}
 _WITH_UNIT = ("mae", "rmse")
 VERDICTS: Mapping[Direction, str] = {verdict_direction: verdict for verdict, verdict_direction in DIRECTIONS.items()}
 """Directions in words."""
@@ -58,25 +56,25 @@ class Answer:
     """What weakens or details it."""
 
 
-def unit(task: TaskSpec) -> str:
-    """Unit of a regression's target, as far as its name tells; else empty."""
-    return _UNITS.get(task.target.lower(), "") if task.kind == "regression" else ""
-
-
 def capital(text: str) -> str:
     """Capitalise the first letter of a word or sentence; a symbol (r) stays as it is."""
     return text[0].upper() + text[1:] if len(text) > 1 else text
 
 
-def metric_words(metric: str, task: TaskSpec) -> str:
-    """A metric with its unit, inside a sentence: `MAE (years)`, `balanced accuracy`."""
+def measure(contest: Contest) -> str:
+    """Unit of the headline metric; empty where it has none, or where the dataset does not say it."""
+    return contest.unit if contest.task.headline in _WITH_UNIT else ""
+
+
+def metric_words(metric: str, unit: str) -> str:
+    """A metric with the unit of its target, inside a sentence: `MAE (years)`, `balanced accuracy`."""
     name = METRIC_WORDS[metric]
-    return f"{name} ({unit(task)})" if metric in _WITH_UNIT and unit(task) else name
+    return f"{name} ({unit})" if metric in _WITH_UNIT and unit else name
 
 
-def metric_label(task: TaskSpec) -> str:
+def metric_label(contest: Contest) -> str:
     """The headline metric with its unit, to open a line with: `MAE (years)`, `Balanced accuracy`."""
-    return capital(metric_words(task.headline, task))
+    return capital(metric_words(contest.task.headline, contest.unit))
 
 
 def gap_name(contest: Contest) -> str:

@@ -45,7 +45,7 @@ from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
 from ctlr.specs._preparation import Coverage, Preparation
-from ctlr.specs._results import Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult
+from ctlr.specs._results import Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult, TargetSummary
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._tables import Table
@@ -114,6 +114,7 @@ __all__ = [
     "Study",
     "StudyResult",
     "Table",
+    "TargetSummary",
     "TaskSpec",
     "TolerationSpec",
     "TorchvisionSpec",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+from functools import partial
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ctlr.specs._datasets import AnyDataset
 from ctlr.specs._value import Value
@@ -26,17 +28,21 @@ METRICS = {
 """Every metric and the direction in which it improves."""
 
 
+Text = Annotated[str, AfterValidator(partial(unicodedata.normalize, "NFC"))]
+"""A column or a class, as tables are read: accents composed."""
+
+
 class TaskSpec(Value):
     """What is predicted from an image."""
 
     name: str = ""
     """Filled from the key in the file."""
-    target: str
+    target: Text
     """Column of participants.tsv; `class` for pictures."""
     kind: Literal["regression", "classification"]
     metric: str | None = None
     """Headline metric; mae for regression, balanced_accuracy for classification."""
-    classes: tuple[str, ...] | None = None
+    classes: tuple[Text, ...] | None = None
     """Keep these classes only, in this order."""
 
     @model_validator(mode="after")
@@ -78,11 +84,11 @@ class SplitSpec(Value):
     """Validation subjects for each labelled training subject."""
     source_validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of a source task's labelled subjects that watch over its pretraining."""
-    stratify: tuple[str, ...] = ()
+    stratify: tuple[Text, ...] = ()
     """Columns to balance besides the target, e.g. sex."""
     bins: Annotated[int, Field(ge=1, le=50)] = 5
     """Quantile bins of a numeric target for balancing."""
-    group: str | None = None
+    group: Text | None = None
     """Column (site, family) whose values never stand on two sides."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws the test set."""

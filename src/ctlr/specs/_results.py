@@ -11,7 +11,7 @@ from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
-__all__ = ["Checkpoint", "Exclusion", "ModelCard", "StoredArrays", "StudyResult"]
+__all__ = ["Checkpoint", "Exclusion", "ModelCard", "StoredArrays", "StudyResult", "TargetSummary"]
 
 
 class Exclusion(Value):
@@ -56,6 +56,38 @@ class StoredArrays(Value):
     """The worst of all images; None where there is no row."""
     units: dict[str, str] = Field(default_factory=dict)
     """By column, where the dataset says them."""
+
+
+class TargetSummary(Value):
+    """What a dataset holds of a task's target, by images."""
+
+    data: str
+    task: str
+    column: str
+    images: int
+    known: int
+    """With a target, and where the task keeps some classes only, one of those."""
+    unit: str = ""
+    """As the dataset says it."""
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
+    """Of a regression."""
+    classes: dict[str, int] = Field(default_factory=dict)
+    """Images by class, in the order of the codes."""
+    others: int = 0
+    """Images of classes that the task does not keep."""
+    warnings: tuple[str, ...] = ()
+    """What may not be meant."""
+
+    @property
+    def words(self) -> str:
+        """What is known: `20.1 to 79.5 years, median 51`, or `F 20, M 18`."""
+        if self.low is None:
+            others = f"; {self.others} of other classes" if self.others else ""
+            return ", ".join(f"{name} {count}" for name, count in self.classes.items()) + others
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.low:.4g} to {self.high:.4g}{unit}, median {self.median:.4g}"
 
 
 class Checkpoint(Value):

@@ -80,7 +80,7 @@ def choose(spec: CollectionSpec, rows: Rows) -> Collection:
         if codes[row] in wanted
     ]
     return Collection(
-        listing=Listing(root=Path(), images=tuple(images), repeats=tuple(repeats)),
+        listing=Listing(root=Path(), images=tuple(images), left_out=tuple(repeats)),
         pixels={names[row]: pixels[row] for row in chosen},
         digests={names[row]: digests[row] for row in chosen},
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -17,7 +19,11 @@ __all__ = ["ENDINGS", "ImagesReader", "index"]
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File names that count as pictures, in lower case."""
 
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+_FORMAT = re.compile(r"\.[a-z0-9]{1,5}")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
 
 
@@ -35,7 +41,8 @@ def index(spec: ImagesSpec) -> Listing:
     """List the pictures with their class and, where the folders give one, their split.
 
     The subject is the `sub-XX` that the name begins with, else the name without its ending; where that name occurs
-    in several folders it is the whole path, for pictures that were numbered folder by folder.
+    in several folders it is the whole path, for pictures that were numbered folder by folder. Pictures elsewhere than
+    in the folder of a class, and files there that are none, are left out and counted.
 
     Raises:
         DataError: The folder cannot be used. Faults of single files are listed instead.
@@ -58,7 +65,7 @@ def index(spec: ImagesSpec) -> Listing:
         )
         for split, label, file in found
     ]
-    return Listing(root=root, images=tuple(images), faults=tuple(folder.faults))
+    return Listing(root=root, images=tuple(images), faults=tuple(folder.faults), left_out=tuple(folder.left_out))
 
 
 def _subject(file: PurePosixPath, *, unique: bool) -> str:
@@ -78,25 +85,67 @@ def _splits(folder: FolderReader) -> list[tuple[str, str]]:
             f"{others[0]}: beside the split {sides[0]!r} only {', '.join(_SPLITS)} may stand. "
             "Move every class below a split, or rename the class."
         )
+    _leave_out_stray(folder, "")
     return [(_SPLITS[name.lower()], name) for name in sides]
 
 
 def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str, str, str]]:
     """(split, class, file) of each picture below one side."""
+    _leave_out_stray(folder, path)
     for entry in folder.entries(path, _visible):
         if not entry.is_dir():
             continue
         place = f"{path}/{entry.name}" if path else entry.name
         known_faults = len(folder.faults)
         pictures = folder.entries(place, _is_picture)
+        others = list(_others(folder, place))
         if not pictures and len(folder.faults) == known_faults:
-            folder.fault(place, "the folder of a class must hold a picture. Remove it if it is no class.")
+            deep = sum(map(_is_picture, map(os.path.basename, others)))
+            folder.fault(f"{place} ({deep} below it)" if deep else place, _TOO_DEEP if deep else _NONE)
+            continue
+        for file in others:
+            folder.leave_out(file, _PLACE if _is_picture(os.path.basename(file)) else _no_picture(file))
         for picture in pictures:
-            yield split, entry.name, f"{place}/{picture.name}"
+            yield split, unicodedata.normalize("NFC", entry.name), f"{place}/{picture.name}"
+
+
+_NONE = (
+    f"the folder of a class must hold a picture ({', '.join(sorted(ENDINGS))}). Convert its files, or move it out of "
+    "`root` if it is no class."
+)
+_TOO_DEEP = (
+    "the pictures of a class must lie in its folder itself, not in folders below it. Move them up, or let `root` be "
+    "the folder that holds the classes."
+)
+_PLACE = "a picture that does not lie in the folder of a class itself is not read. Move it there."
+
+
+def _no_picture(file: str) -> str:
+    ending = PurePosixPath(file).suffix.lower()
+    kind = f"files ending in {ending}" if _FORMAT.fullmatch(ending) else "other files"
+    return f"{kind} are no pictures that are read. Convert them if they are pictures."
+
+
+def _leave_out_stray(folder: FolderReader, path: str) -> None:
+    """Note the pictures beside the folders of classes."""
+    for entry in folder.entries(path, _is_picture):
+        if entry.is_file():
+            folder.leave_out(f"{path}/{entry.name}" if path else entry.name, _PLACE)
+
+
+def _others(folder: FolderReader, place: str) -> Iterator[str]:
+    """Files of a class that are no pictures or lie further down, but for hidden ones."""
+    top = os.path.join(folder.root, place)
+    for below, folders, files in os.walk(top):
+        folders[:] = sorted(filter(_visible, folders))
+        for name in sorted(filter(_visible, files)):
+            if below != top or not _is_picture(name):
+                yield os.path.relpath(os.path.join(below, name), folder.root)
 
 
 def _visible(name: str) -> bool:
-    return not name.startswith(".")
+    """Neither hidden nor what macOS leaves in archives."""
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _is_picture(name: str) -> bool:

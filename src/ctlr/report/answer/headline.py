@@ -10,7 +10,7 @@ from ctlr.report.answer.winner import winners
 from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import GainRow, Rows
 from ctlr.report.theme.formats import listed, number
-from ctlr.report.wording import METRIC_WORDS, Answer, gain_digits, interval, percent, score_digits, unit
+from ctlr.report.wording import METRIC_WORDS, Answer, gain_digits, interval, measure, percent, score_digits
 from ctlr.specs import METRICS
 
 __all__ = ["answer"]
@@ -77,13 +77,13 @@ def _at(contest: Contest, rows: Rows, size: int) -> str:
 def _phrase(contest: Contest, rows: Rows, group: Sequence[GainRow]) -> str:
     """`‘a’ lowers MAE by 1.2 years (95 % interval 0.3 to 2.1) and ‘b’ by 0.9 (0.1 to 1.7)`."""
     falls = (METRICS[contest.task.headline] == "min") == (group[0].direction == "gain")
-    digits, measure = gain_digits(rows), _unit(contest)
+    digits, unit = gain_digits(rows), _unit(contest)
     words = []
     shown = group if len(group) <= MOST_NAMED else group[:NAMED]
     for index, row in enumerate(shown):
         low, high = sorted((abs(row.gain.low), abs(row.gain.high)))
         verb = f" {'lowers' if falls else 'raises'} {METRIC_WORDS[contest.task.headline]}" if index == 0 else ""
-        amount = f"{number(abs(row.gain.mean), digits)}{measure if index == 0 else ''}"
+        amount = f"{number(abs(row.gain.mean), digits)}{unit if index == 0 else ''}"
         label = f"{percent(rows.level)} interval " if index == 0 else ""
         harm = "; negative transfer" if row.direction == "negative" else ""
         words.append(f"‘{row.method}’{verb} by {amount} ({label}{number(low, digits)} to {number(high, digits)}{harm})")
@@ -96,8 +96,7 @@ def _phrase(contest: Contest, rows: Rows, group: Sequence[GainRow]) -> str:
 
 def _unit(contest: Contest) -> str:
     """` years`, where the metric has the target's unit and that is known."""
-    measure = unit(contest.task)
-    return f" {measure}" if measure and contest.task.headline in ("mae", "rmse") else ""
+    return f" {measure(contest)}" if measure(contest) else ""
 
 
 def _best(contest: Contest, rows: Rows) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import GainRow, Rows
 from ctlr.report.theme.formats import listed, number
-from ctlr.report.wording import METRIC_WORDS, gain_digits, percent, score_digits, unit
+from ctlr.report.wording import METRIC_WORDS, gain_digits, measure, percent, score_digits
 from ctlr.specs import METRICS
 
 __all__ = ["winners"]
@@ -51,8 +51,8 @@ def _at(contest: Contest, rows: Rows, sizes: Sequence[int], *, first: bool) -> s
     where = listed([contest.labelled(each) for each in sizes])
     place = f"at {where}{' labelled subjects (training + validation)' if first else ''}"
     word = "lowest" if METRICS[contest.task.headline] == "min" else "highest"
-    measure = f" {unit(contest.task)}" if unit(contest.task) and contest.task.headline in ("mae", "rmse") else ""
-    wins = f"has the {word} {METRIC_WORDS[contest.task.headline]}, {values[best]}{measure}, {place}"
+    unit = f" {measure(contest)}" if measure(contest) else ""
+    wins = f"has the {word} {METRIC_WORDS[contest.task.headline]}, {values[best]}{unit}, {place}"
     if best == contest.floor:
         return f"Nothing has learned: ‘{best}’, which sees no image, {wins}."
     if best in contest.references:

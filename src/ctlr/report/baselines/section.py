@@ -50,7 +50,7 @@ def references_table(contest: Contest, rows: Rows) -> Table:
     return Table(
         name=table_name("baselines", contest),
         caption=f"Difference to the best baseline of each size (by its mean on the test set) in "
-        f"{metric_label(contest.task)} with its {percent(rows.level)} interval, paired by seed and subject; positive "
+        f"{metric_label(contest)} with its {percent(rows.level)} interval, paired by seed and subject; positive "
         f"means that the method is better. p is adjusted for these {n_tested(ordered)} comparisons (Holm).",
         columns=("Method", "n", "Best baseline", "Difference", "Verdict", "p"),
         rows=tuple(map(line, ordered)),

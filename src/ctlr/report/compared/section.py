@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctlr.report.compared.tables import counts_table, methods_table
+from ctlr.report.compared.tables import counts_table, methods_table, targets_table
 from ctlr.report.findings import Findings
 from ctlr.report.numbers.contests import Contest
 from ctlr.report.section import Section
@@ -17,10 +17,12 @@ def compared(found: Findings) -> Iterator[Section]:
     """Always there, also without a study."""
     counts = [counts_table(view.contest, view.rows.counts) for view in found.views]
     methods = methods_table(found.results, list(found.styles))
+    targets = targets_table(found.finished.targets)
     settings = [_setting(contest) for contest in found.contests]
     yield Section(
         anchor="compared", heading="What was compared", template="compared/compared.html.j2",
-        shows={"contests": list(zip(settings, counts, strict=True)), "methods": methods}, tables=(methods, *counts),
+        shows={"contests": list(zip(settings, counts, strict=True)), "methods": methods, "targets": targets},
+        tables=(methods, *counts, *([targets] if targets.rows else [])),
     )  # fmt: skip
 
 

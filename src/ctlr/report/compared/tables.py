@@ -8,9 +8,9 @@ from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import CountRow
 from ctlr.report.theme.formats import Cell, Table
 from ctlr.report.wording import factors, table_name
-from ctlr.specs import StudyResult
+from ctlr.specs import StudyResult, TargetSummary
 
-__all__ = ["counts_table", "methods_table"]
+__all__ = ["counts_table", "methods_table", "targets_table"]
 
 
 def counts_table(contest: Contest, counts: Sequence[CountRow]) -> Table:
@@ -46,5 +46,26 @@ def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table
         records=tuple(
             {"method": m, "kind": methods[m].method, "does": does, "views": views[m], "refit": refits[m]}
             for m, does in words.items()
+        ),
+    )  # fmt: skip
+
+
+def targets_table(targets: Sequence[TargetSummary]) -> Table:
+    """What the datasets hold of each target, and what in it may not be meant."""
+    return Table(
+        name="targets",
+        caption="What the datasets hold of each target: range of a number, images of each class. The last column names "
+        "what may not be meant.",
+        columns=("Dataset", "Task", "Column", "Images with a target", "Holds", "To look at"), headers=6,
+        rows=tuple(
+            (Cell(each.data), Cell(each.task), Cell(each.column), Cell(f"{each.known} of {each.images}"),
+             Cell(each.words), Cell(" ".join(each.warnings) or "–", tone="negative" if each.warnings else "muted"))
+            for each in targets
+        ),
+        records=tuple(
+            {"data": each.data, "task": each.task, "column": each.column, "images": each.images, "known": each.known,
+             "unit": each.unit, "low": each.low, "median": each.median, "high": each.high, "holds": each.words,
+             "warnings": " ".join(each.warnings)}
+            for each in targets
         ),
     )  # fmt: skip

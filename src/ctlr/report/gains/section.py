@@ -33,7 +33,7 @@ def gains(found: Findings, view: View) -> Section:
     """Nothing on the page where nobody was trained from scratch."""
     contest, rows = view.contest, view.rows
     drawing = forest(
-        rows.gains, style=found.styles, label=metric_label(contest.task), baseline=contest.baseline or "",
+        rows.gains, style=found.styles, label=metric_label(contest), baseline=contest.baseline or "",
         name=f"{view.slug}-forest", labelled=contest.labelled,
     ) if rows.gains else None  # fmt: skip
     return Section(
@@ -58,7 +58,7 @@ def gains_table(contest: Contest, rows: Rows) -> Table:
 
     return Table(
         name=table_name("gains", contest),
-        caption=f"Gain over {contest.baseline} in {metric_label(contest.task)} with its "
+        caption=f"Gain over {contest.baseline} in {metric_label(contest)} with its "
         f"{interval_words([row.gain for row in ordered], rows.level)}, paired by seed and subject; positive is better. "
         f"p is adjusted for {n_tested(rows.gains)} comparisons (Holm). False: probability that the claim is false. "
         f"Would be seen: the gain that these seeds and test subjects show with a chance of {percent(POWER)}, among all "

@@ -78,7 +78,7 @@ def layer_view(contest: Contest, rows: Rows) -> LayerView | None:
     return LayerView(
         panels=tuple(
             layer_plot(
-                [row for row in found if row.n_train == size], base.get(size), label=metric_label(contest.task),
+                [row for row in found if row.n_train == size], base.get(size), label=metric_label(contest),
                 better=better, name=f"{contest.slug}-layers-{size}", labelled=contest.labelled(size),
             )
             for size in sizes
@@ -128,7 +128,7 @@ def layer_table(contest: Contest, rows: Rows) -> Table:
     better = "lower" if METRICS[contest.task.headline] == "min" else "higher"
     return Table(
         name=f"layers-{contest.slug}",
-        caption=f"{metric_label(contest.task)} on the test set by number of copied blocks; {better} is better. Mean "
+        caption=f"{metric_label(contest)} on the test set by number of copied blocks; {better} is better. Mean "
         f"over the seeds, with its {interval_words([row.estimate for row in found], rows.level)}.",
         columns=("n", "Copied blocks", *FAMILIES), headers=2,
         rows=tuple(

@@ -154,7 +154,7 @@ def _performance(view: View, method: str) -> list[str]:
     rows, here = view.rows, (method, view.detail_size)
     digits = score_digits(rows.scores)
     lines = [
-        f"- **{metric_label(view.contest.task)}:** {number(row.estimate.mean, digits)} ("
+        f"- **{metric_label(view.contest)}:** {number(row.estimate.mean, digits)} ("
         f"{interval_words([row.estimate], rows.level)} {interval(row.estimate, digits)}); "
         f"{row.estimate.n_subjects} test subjects, {row.estimate.n_seeds} seeds"
         for row in rows.scores

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from ctlr.errors import DataError
 from ctlr.report.numbers.predictions import Predictions, read_predictions
-from ctlr.specs import DataTask, EncoderSpec, LayerRole, StudyResult, TaskSpec, dns_name, layer_role
+from ctlr.specs import DataTask, EncoderSpec, LayerRole, StoredArrays, StudyResult, TaskSpec, dns_name, layer_role
 
 __all__ = ["Contest", "Done", "contests", "load"]
 
@@ -19,6 +22,8 @@ class Done:
 
     result: StudyResult
     predictions: Mapping[str, Predictions]
+    unit: str = ""
+    """Of the target, where its dataset says one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,11 @@ class Contest:
     def task(self) -> TaskSpec:
         """The target task."""
         return self.target.task
+
+    @property
+    def unit(self) -> str:
+        """Of a regression's target, where its dataset says one; else empty."""
+        return next((done.unit for done in self.done), "") if self.task.kind == "regression" else ""
 
     @property
     def title(self) -> str:
@@ -114,10 +124,11 @@ class Contest:
 
 
 def load(results: Sequence[StudyResult], root: Path) -> list[StudyResult | Done]:
-    """Read the predictions of the finished studies below `root`.
+    """Read the predictions of the finished studies below `root`, and the units of their targets.
 
     A study whose predictions cannot be read has failed, with that as its reason: the others go on.
     """
+    units = cache(lambda arrays: _units(root / "arrays" / arrays / "stored.json"))
     loaded: list[StudyResult | Done] = []
     for result in results:
         if result.status == "failed":
@@ -125,10 +136,19 @@ def load(results: Sequence[StudyResult], root: Path) -> list[StudyResult | Done]
             continue
         try:
             file = root / result.path / "predictions.csv"
-            loaded.append(Done(result, read_predictions(file, result.study.target.task.kind)))
+            predictions = read_predictions(file, result.study.target.task.kind)
+            loaded.append(Done(result, predictions, units(result.arrays).get(result.study.target.task.target, "")))
         except DataError as error:
             loaded.append(result.model_copy(update={"status": "failed", "reason": error.reason}))
     return loaded
+
+
+def _units(stored: Path) -> dict[str, str]:
+    """Column -> units of a dataset, as they were stored with its images."""
+    try:
+        return StoredArrays.model_validate_json(stored.read_bytes()).units
+    except (OSError, ValidationError):
+        return {}
 
 
 def contests(loaded: Sequence[StudyResult | Done]) -> list[Contest]:

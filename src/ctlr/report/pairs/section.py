@@ -207,7 +207,7 @@ def _panels(found: Sequence[Race], rows: Sequence[Foretold], names: Mapping[Pair
         largest[race.encoder, race.metric, target] = race  # sizes ascend
     drawn = []
     for number_, race in enumerate(largest.values()):
-        label = f"Gain, {metric_label(race.gains[0].contest.task)}"
+        label = f"Gain, {metric_label(race.gains[0].contest)}"
         panels = [
             score_plot(row, names, label=label, name=f"pairs-{number_}-{row.score}")
             for row in rows

@@ -14,7 +14,7 @@ from ctlr.report.predictions.diagnostics import calibration, confusion, roc
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import Cell, Table, number
 from ctlr.report.theme.styles import MethodPanels, Style
-from ctlr.report.wording import factors, gap_name, table_name, unit
+from ctlr.report.wording import factors, gap_name, table_name
 
 __all__ = ["gap_table", "predictions"]
 
@@ -39,7 +39,7 @@ def predictions(found: Findings, view: View) -> Section:
 def _regression_panels(view: View, style: Mapping[str, Style]) -> list[MethodPanels]:
     gaps = {row.method: row.gap for row in view.rows.gaps if row.n_train == view.detail_size}
     task = view.contest.task
-    measure = unit(task)
+    measure = view.contest.unit
     label = f"{task.name} ({measure})" if measure else task.name
     truths = np.concatenate([gap.truth for gap in gaps.values()])
     both = np.concatenate([truths, *[gap.prediction for gap in gaps.values()]])

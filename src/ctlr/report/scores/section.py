@@ -20,7 +20,7 @@ def scores(found: Findings, view: View) -> Section | None:
     tables = scores_table(contest, rows), metrics_table(contest, rows.metrics)
     curves = learning_curves(
         [row for row in rows.scores if row.method not in view.hidden], style=found.styles,
-        label=metric_label(contest.task), better="lower" if METRICS[contest.task.headline] == "min" else "higher",
+        label=metric_label(contest), better="lower" if METRICS[contest.task.headline] == "min" else "higher",
         name=f"{view.slug}-curves", labelled=contest.labelled,
     )  # fmt: skip
     return Section(

@@ -41,7 +41,7 @@ def scores_table(contest: Contest, rows: Rows) -> Table:
     better = "lower" if METRICS[contest.task.headline] == "min" else "higher"
     return Table(
         name=table_name("scores", contest),
-        caption=f"{metric_label(contest.task)} on the test set by number of labelled subjects n (training + "
+        caption=f"{metric_label(contest)} on the test set by number of labelled subjects n (training + "
         f"validation); {better} is better. Mean over the seeds, with its "
         f"{interval_words([row.estimate for row in scores], rows.level)}.",
         columns=("Method", *(f"n = {contest.labelled(n)}" for n in contest.sizes)),

@@ -45,7 +45,7 @@ def sweep_plot(sweep: Sweep, size: int, *, name: str) -> Panel:
         axes.set_xlim(-0.5, len(values) - 0.5)
         axes.grid(axis="x", visible=False)
         axes.set_xlabel(f"{option} (n = {sweep.contest.labelled(size)})")
-        axes.set_ylabel(f"Gain, {metric_label(sweep.contest.task)}")
+        axes.set_ylabel(f"Gain, {metric_label(sweep.contest)}")
         return panel(axes, name=name, alt=_in_words(sweep, size))
 
 

@@ -166,7 +166,7 @@ def _choices_table(sweep: Sweep, level: float, index: int) -> Table:
     return Table(
         name=f"choices-{sweep.contest.slug}-{index}",
         caption="Chosen on validation subjects, against the best setting with the plain value and with the "
-        f"runner-up's, in {metric_label(sweep.contest.task)} on the test set with its {percent(level)} interval; p "
+        f"runner-up's, in {metric_label(sweep.contest)} on the test set with its {percent(level)} interval; p "
         f"is adjusted for {sum(c.gain.tested for c in sweep.comparisons)} comparisons (Holm).",
         columns=("Option", "n", "Chosen", "Against", "Gain", "Verdict", "p"), headers=1,
         rows=tuple(map(line, sweep.comparisons)),
@@ -200,7 +200,7 @@ def _settings_table(sweep: Sweep, level: float, index: int) -> Table:
 
     return Table(
         name=f"settings-{sweep.contest.slug}-{index}",
-        caption=f"Every setting: mean validation score, and gain over scratch in {metric_label(sweep.contest.task)} on "
+        caption=f"Every setting: mean validation score, and gain over scratch in {metric_label(sweep.contest)} on "
         f"the test set with its {percent(level)} interval. The best validation score of a size stands out.",
         columns=("Method", "n", *sweep.options, "Validation", "Gain", "Verdict"), headers=1,
         rows=tuple(map(line, sweep.settings)),

@@ -46,7 +46,10 @@ def _histories(found: Findings, view: View) -> list[MethodPanels]:
                 curves.append((history["epoch"], history[column], done.result.best_epoch))
         if curves:
             panel = history_plot(
-                curves, colour=found.styles[method].colour, label=metric_label(task), name=f"{view.slug}-{index}-h"
+                curves,
+                colour=found.styles[method].colour,
+                label=metric_label(view.contest),
+                name=f"{view.slug}-{index}-h",
             )
             histories.append(MethodPanels(method, (panel,)))
     return histories
@@ -63,7 +66,7 @@ def splits_table(contest: Contest, splits: Sequence[SplitRow]) -> Table:
     digits = decimals(v for row in splits for v in (row.train, row.validation, row.test) if v is not None)
     return Table(
         name=table_name("splits", contest),
-        caption=f"{metric_label(contest.task)} on training, validation and test subjects, means over the seeds. The "
+        caption=f"{metric_label(contest)} on training, validation and test subjects, means over the seeds. The "
         "gap says how much worse the test set is than the training set."
         + (_BEFORE_REFIT if any(row.refit for row in splits) else ""),
         columns=("Method", "n", "Train", "Validation", "Test", "Gap"),

@@ -26,7 +26,7 @@ from ctlr.report.tuning.words import (
     title,
 )
 from ctlr.report.wording import capital
-from ctlr.specs import SearchResult, TaskSpec, dns_name
+from ctlr.specs import SearchResult, dns_name
 
 __all__ = ["MethodFigures", "ProgressPair", "TuningView", "tuning", "tuning_view"]
 
@@ -98,9 +98,9 @@ def tuning_view(found: Findings) -> TuningView:
         | ({"share": share_table(share, level=finished.level)} if share else {}),
         share=share_words(share) if share else "",
         failures=(*failures(searches), *failures_at_defaults(at_defaults)),
-        progress=tuple(_progress(searches, looks)), detail=labelled.get(size, "0"),
+        progress=tuple(_progress(found, looks)), detail=labelled.get(size, "0"),
         methods=tuple(
-            _method(search, looks, number, ambiguous(searches))
+            _method(search, found, looks, number)
             for number, search in enumerate(s for s in searches if s.study.n_train == size and s.stages)
         ),
     )  # fmt: skip
@@ -120,8 +120,9 @@ def _tables(found: Findings, labelled: Mapping[int, str]) -> dict[str, Table]:
 # ---------------------------------------------------------------- methods side by side
 
 
-def _progress(searches: Sequence[SearchResult], style: Mapping[str, Style]) -> list[ProgressPair]:
+def _progress(found: Findings, style: Mapping[str, Style]) -> list[ProgressPair]:
     """One pair a transfer, encoder and size; methods without a source stand beside every source."""
+    searches = found.finished.searches
     lines = {id(search): Line.of(search.study) for search in searches}
     groups: dict[tuple[Line, int], list[SearchResult]] = {}
     for search in searches:
@@ -133,7 +134,7 @@ def _progress(searches: Sequence[SearchResult], style: Mapping[str, Style]) -> l
     several = len({line for line, _ in groups}) > 1
     pairs = []
     for number, ((line, _), group) in enumerate(groups.items()):
-        panels = _pair(group, style, f"tuning-{number}")
+        panels = _pair(group, found, style, f"tuning-{number}")
         if panels is not None:
             where = f"{line.transfer}, {line.encoder}, " if several else ""
             pairs.append(ProgressPair(f"{where}n = {group[0].study.labelled}", panels))
@@ -145,18 +146,20 @@ def _end(line: Line) -> Line:
     return line._replace(method="", source="")
 
 
-def _pair(group: Sequence[SearchResult], style: Mapping[str, Style], name: str) -> tuple[Panel, Panel] | None:
-    curves = {search.study.method.label: found for search in group if (found := _course(search))}
+def _pair(
+    group: Sequence[SearchResult], found: Findings, style: Mapping[str, Style], name: str
+) -> tuple[Panel, Panel] | None:
+    curves = {search.study.method.label: course for search in group if (course := _course(search))}
     if not curves:
         return None
     search = next(search for search in group if search.study.method.label in curves)
     objective = search.stages[-1].objective
     shared = {
-        "style": style, "label": objective_label(objective, search.study.target.task),
+        "style": style, "label": objective_label(objective, found.unit(search.study.target)),
         "better": "lower" if objective.direction == "minimize" else "higher",
     }  # fmt: skip
-    by_trials = {method: [(trials, best) for trials, _, best in found] for method, found in curves.items()}
-    by_seconds = {method: [(seconds, best) for _, seconds, best in found] for method, found in curves.items()}
+    by_trials = {method: [(trials, best) for trials, _, best in course] for method, course in curves.items()}
+    by_seconds = {method: [(seconds, best) for _, seconds, best in course] for method, course in curves.items()}
     return (
         course_plots.progress_plot(by_trials, across="Trials", whole=True, name=f"{name}-t", **shared),  # type: ignore[arg-type]
         course_plots.progress_plot(by_seconds, across="Device seconds", whole=False, name=f"{name}-s", **shared),  # type: ignore[arg-type]
@@ -182,23 +185,20 @@ def _course(search: SearchResult) -> list[tuple[float, float, float]]:
 # ---------------------------------------------------------------- one by one
 
 
-def _method(search: SearchResult, style: Mapping[str, Style], number: int, more: bool) -> MethodFigures:
-    label = search.study.method.label
-    task = search.study.target.task
+def _method(search: SearchResult, found: Findings, style: Mapping[str, Style], number: int) -> MethodFigures:
+    study = search.study
+    label = study.method.label
     return MethodFigures(
-        label, title(search.study, more),
+        label, title(study, ambiguous(found.finished.searches)),
         tuple(
             stage_figures(
                 stage, heading=capital(tables.STAGE_WORDS[stage.stage]), colour=style[label].colour,
-                label=objective_label(stage.objective, task if stage.stage != "pretrain" else _source_task(search)),
+                label=objective_label(
+                    stage.objective, found.unit((stage.stage == "pretrain" and study.source) or study.target)
+                ),
                 name=dns_name(f"tuning-{number}-{stage.stage}"),
             )
             for stage in join_rounds(search.stages)
             if stage.tried
         ),
     )  # fmt: skip
-
-
-def _source_task(search: SearchResult) -> TaskSpec:
-    source = search.study.source
-    return source.task if source is not None else search.study.target.task

@@ -12,7 +12,7 @@ from ctlr.report.tuning.rows import LIMIT, LedgerRow, SpreadRow
 from ctlr.report.tuning.stages import Line, metric_of
 from ctlr.report.tuning.tables import share_words
 from ctlr.report.wording import capital, metric_words
-from ctlr.specs import Objective, SearchResult, Study, StudyResult, TaskSpec
+from ctlr.specs import Objective, SearchResult, Study, StudyResult
 
 __all__ = [
     "ambiguous",
@@ -134,7 +134,7 @@ def title(study: Study, more: bool) -> str:
     return f"{line.method} ({line.transfer}, {line.encoder})" if more else line.method
 
 
-def objective_label(objective: Objective, task: TaskSpec) -> str:
+def objective_label(objective: Objective, unit: str) -> str:
     """`MAE (years)`; a training loss under its own name."""
     metric = metric_of(objective)
-    return objective.metric if metric is None else capital(metric_words(metric, task))
+    return objective.metric if metric is None else capital(metric_words(metric, unit))

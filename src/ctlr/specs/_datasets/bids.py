@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from ctlr.specs._datasets.base import DatasetSpec
 
 __all__ = ["BidsSpec"]
+
+
+def _labels(value: Any) -> Any:
+    """One label or several as texts; that without the entity is empty."""
+    several = value if isinstance(value, list | tuple) else [value]
+    for each in several:
+        if each is not None and (not isinstance(each, str | int) or isinstance(each, bool)):
+            raise ValueError(f"a label is text, a whole number, or null; got {each!r}")
+    return tuple("" if each is None else str(each) for each in several)
+
+
+_LABEL = {"type": ["string", "integer", "null"]}
+Labels = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_labels),
+    WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL}]}),
+]
+"""One label or several, of which an image bears one; null is an image without the entity."""
 
 _STARTER = """\
 # ctlr run $name.yaml
@@ -20,6 +40,7 @@ datasets:
     kind: bids
     root: $root # yours; relative folders start at this file
     # session: baseline               # keep one session; desc: and space: choose among derivatives
+    # entities: {acq: mprage, run: 1} # keep images that bear these labels in their names
     preprocess:
       spacing: 3 # mm a voxel
       shape: [64, 64, 64]
@@ -48,6 +69,9 @@ class BidsSpec(DatasetSpec):
     """Keep derivatives in this `space-` only."""
     mask: bool = True
     """Normalise inside a `*_mask.nii[.gz]` where there is one."""
+    entities: Annotated[dict[str, Labels], Field(exclude_if=lambda wishes: not wishes)] = Field(default_factory=dict)
+    """Keep images with these labels in their names only: `{acq: mprage, run: 1}`. Of a list one is enough; `null` is an
+    image without the entity."""
 
     reader: ClassVar[str] = "ctlr.data.kinds.bids:BidsReader"
     lies_as: ClassVar[str] = "BIDS folder"
@@ -56,3 +80,22 @@ class BidsSpec(DatasetSpec):
     meant_for: ClassVar[str] = (
         "research on brain images preprocessed the same way, of people like those it was trained on"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        options = {"ses": "session", "session": "session", "desc": "desc", "space": "space"}
+        for key in self.entities:
+            if key in options:
+                raise ValueError(f"`{key}` is no key of `entities`: it has an option of its own, `{options[key]}`")
+            if not key.isalnum() or key != key.lower() or key == "sub":
+                raise ValueError(f"keys of `entities` are those of BIDS names, such as acq, ce, rec, run; got {key!r}")
+        return self
+
+    def wishes(self) -> dict[str, tuple[str, ...]]:
+        """Entity -> labels that are kept."""
+        own = {"desc": self.desc, "space": self.space}
+        single = {key: (label,) for key, label in own.items() if label is not None}
+        return {
+            key: tuple(label.removeprefix(f"{key}-") for label in labels)
+            for key, labels in (single | self.entities).items()
+        }

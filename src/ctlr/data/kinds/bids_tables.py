@@ -1,0 +1,115 @@
+"""Tables of a BIDS folder: participants.tsv, the sessions of a subject, and the units that JSON files beside them say.
+
+A derivative at <raw>/derivatives/<pipeline> may leave each of them to <raw>.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ctlr.data.listing import FolderReader
+from ctlr.data.sources import open_regular
+from ctlr.data.tsv import read_table
+from ctlr.errors import DataError
+
+__all__ = ["read_participants", "read_sessions", "read_units", "sessions_name"]
+
+_UNITS = re.compile(r"[A-Za-z0-9 ./^%*µ°²³-]{1,20}")
+Rows = dict[str, dict[str, str]]
+
+
+def read_participants(root: Path, folder: FolderReader) -> Rows:
+    """Subject (with `sub-`) -> cells.
+
+    Raises:
+        DataError: There is no such table, or it cannot be used.
+    """
+    name = "participants.tsv"
+    path = _file_of(root, name)
+    if path.parent == root and not folder.entries("", lambda entry: entry == name):
+        if folder.faults:
+            raise DataError(folder.faults[-1].reason, place=folder.faults[-1].place)
+        raise DataError(
+            f"{name}: a BIDS folder needs this table of its subjects.",
+            told=f"{name}: a BIDS folder needs this table of its subjects, and {root.name!r} has none. "
+            "Add it (participant_id and a column a target, separated by tabs), or correct `root`.",
+        )
+    if not os.path.lexists(path):
+        raise DataError(
+            f"{name}: neither it nor the raw dataset above it has this table. Add it.", place=repr(root.name)
+        )
+    return _by_label(path, name, key="participant_id", prefix="sub-")
+
+
+def read_sessions(root: Path, subject: str) -> Rows:
+    """Session (with `ses-`) -> cells; none where there is no such table.
+
+    Raises:
+        DataError: It cannot be used.
+    """
+    name = sessions_name(subject)
+    path = _file_of(root, name)
+    return _by_label(path, name, key="session_id", prefix="ses-") if os.path.lexists(path) else {}
+
+
+def sessions_name(subject: str) -> str:
+    """Where the table of a subject's sessions lies in its dataset."""
+    return f"{subject}/{subject}_sessions.tsv"
+
+
+def read_units(root: Path, subjects: Iterable[str]) -> dict[str, str]:
+    """Column -> units, as the files beside the tables say them; what they do not say well is not known.
+
+    Raises:
+        DataError: Two of them say different units of one column.
+    """
+    names = ["participants.json", "sessions.json"]
+    names += [sessions_name(subject).replace(".tsv", ".json") for subject in subjects]
+    units: dict[str, str] = {}
+    for name in names:
+        for column, unit in _units_in(_file_of(root, name)).items():
+            if units.setdefault(column, unit) != unit:
+                raise DataError(
+                    f"a column needs one unit in all tables; {column!r} has {units[column]!r} and {unit!r}. "
+                    "Convert one.",
+                    place=name,
+                )
+    return units
+
+
+def _by_label(path: Path, name: str, *, key: str, prefix: str) -> Rows:
+    """Rows of a table whose key may stand with or without its prefix."""
+    rows = read_table(path, name=name, key=key)
+    labelled = {prefix + label.removeprefix(prefix): cells for label, cells in rows.items()}
+    if len(labelled) < len(rows):
+        what = key.removesuffix("_id").replace("participant", "subject")
+        twice = next(label for label in rows if f"{prefix}{label}" in rows)
+        raise DataError(
+            f"two lines are the same {what}, with and without `{prefix}`. Keep one.",
+            place=name,
+            told=f"{name}: {twice!r} and '{prefix}{twice}' are the same {what}. Keep one line.",
+        )
+    return labelled
+
+
+def _units_in(path: Path) -> dict[str, str]:
+    try:
+        with open_regular(path) as file:
+            columns = json.loads(file.read().decode("utf-8-sig"))
+        units = {str(name): about["Units"] for name, about in columns.items() if "Units" in about}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return {}
+    return {name: text for name, text in units.items() if isinstance(text, str) and _UNITS.fullmatch(text)}
+
+
+def _file_of(root: Path, name: str) -> Path:
+    """A file of the dataset, or else of the nearest dataset above it that has it."""
+    if os.path.lexists(root / name):
+        return root / name
+    above = [folder.parent for folder in root.resolve().parents if folder.name == "derivatives"]
+    found = next((raw for raw in above if os.path.lexists(raw / name)), above[0] if above else root)
+    return found / name
