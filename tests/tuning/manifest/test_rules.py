@@ -264,7 +264,37 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
         7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "two groups"),
     "a filter that Go cannot read": (
         [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)(?=:): (\S+)']}}}")],
-        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "no '(?='"),
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid perl operator: (?=)"),
+    "a filter with Python's end of a text": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\S+)\Z']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid escape sequence: \\Z)"),
+    "a filter with Python's spaced form": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(?x)(\w+) = (\S+)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid perl operator: (?x)"),
+    "a filter with RE2's single byte": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\C+)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid escape sequence: \\C)"),
+    "a filter with a semicolon": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\d+);']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "cut this one in two; got"),
+    "a group within a group of a file's filter": (
+        [with_collector(r"{collector: {kind: File}, source: {filter: {metricsFormat: ['((a)=1)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "two groups"),
+    "a metric with a semicolon": (
+        [("objectiveMetricName: val_mae", "objectiveMetricName: a;b"),
+         with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\S+)']}}}")],
+        12, ".objective.objectiveMetricName", "would take 'a;b' for two"),
+    "a value with quotes": (
+        [("[sgd, adam]", "[sgd, 'a\"b']")], 25, ".parameters.2.feasibleSpace.list.1", "would break the JSON"),
+    "a value with a backslash": (
+        [("[sgd, adam]", "['C:\\n', adam]")], 25, ".parameters.2.feasibleSpace.list.0", "would break the JSON"),
+    "an annotation with quotes that a trial takes": (
+        [("      apiVersion: batch/v1", "      metadata: {annotations: {note: 'a \"b\"'}}\n      apiVersion: batch/v1"),
+         ("reference: depth", 'reference: "${trialSpec.Annotations[note]}"')],
+        33, ".trialTemplate.trialParameters.1.reference", "would break the JSON"),
+    "a value that is a place": (
+        [("[sgd, adam]", "['${trialParameters.rate}', adam]")],
+        25, ".parameters.2.feasibleSpace.list.0", "would break the JSON"),
 }  # fmt: skip
 
 

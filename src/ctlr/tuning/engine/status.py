@@ -99,8 +99,10 @@ def _optimum(experiment: Experiment, best: Trial) -> dict[str, Any]:
         if values:
             found = {"latest": values[-1], "min": min(values), "max": max(values)}
             # Of very many reports not all are kept; the value that counts is.
-            found[experiment.objective.strategies.get(name, "latest")] = best.metrics[name]
-            metrics.append({"name": name, **{key: repr(value) for key, value in found.items()}})
+            strategy = experiment.objective.strategies.get(name, "latest")
+            texts = {key: repr(value) for key, value in found.items()}
+            texts[strategy] = repr(best.metrics[name]) if name in best.metrics else "unavailable"
+            metrics.append({"name": name, **texts})
     return {
         "bestTrialName": best.name,
         "observation": {"metrics": metrics},

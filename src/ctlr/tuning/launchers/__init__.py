@@ -14,8 +14,8 @@ from ctlr.tuning.launchers.collect import (
     MetricsReader,
     Tally,
     check_collector,
-    how_it_is_read,
     metric_names,
+    no_value,
 )
 from ctlr.tuning.launchers.functions import FunctionLauncher
 from ctlr.tuning.launchers.launcher import Ended, Launcher, Reported
@@ -32,6 +32,6 @@ __all__ = [
     "Reported",
     "Tally",
     "check_collector",
-    "how_it_is_read",
     "metric_names",
+    "no_value",
 ]

@@ -230,7 +230,7 @@ class ProcessLauncher:
 
     def _report(self, running: _Process, found: list[Metrics]) -> None:
         seconds = time.monotonic() - running.started
-        self._events += [Reported(running.number, metrics, seconds) for metrics in found]
+        self._events += [Reported(running.number, metrics, seconds, metrics.time) for metrics in found]
 
 
 @dataclass

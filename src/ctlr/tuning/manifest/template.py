@@ -19,6 +19,8 @@ __all__ = ["read_template", "render", "rendered_spec", "without_gpus"]
 _GPU = re.compile(r"^nvidia\.com/|^amd\.com/gpu|^gpu\.intel\.com/")
 """Resources of GPUs, and labels and taints of nodes that have some."""
 _META = re.compile(r"\$\{trialSpec\.(?:(Name|Namespace|Kind|APIVersion)|(Annotations|Labels)\[(.+)\])\}")
+_BREAKS_JSON = re.compile(r'["\\\x00-\x1f]|\$\{trialParameters\.')
+"""What a value must not hold: Katib puts one after another into the text of the trialSpec's JSON."""
 
 
 def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], TrialCommand]:
@@ -45,6 +47,7 @@ def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[di
         return {}, nothing
     job = template.mapping("trialSpec")
     parameters = [name for entry in spec.items("parameters") if (name := entry.text("name"))]
+    _check_values(spec)
     references = _references(template, job, parameters)
     check_job(template, job)
     container = primary_container(template, job)
@@ -53,6 +56,22 @@ def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[di
     kind = spec.mapping("metricsCollectorSpec").mapping("collector").data.get("kind", "StdOut")
     check_wrapped(container, kind, {name: values.get(reference, ()) for name, reference in references.items()})
     return references, command_of(container)
+
+
+def _check_values(spec: Fields) -> None:
+    for entry in spec.items("parameters"):
+        space = entry.mapping("feasibleSpace")
+        for index, text in enumerate(space.texts("list")):
+            if fault := _json_fault(text):
+                space.document.fault((*space.where, "list", index), fault)
+
+
+def _json_fault(text: str) -> str:
+    found = _BREAKS_JSON.search(text)
+    if found is None:
+        return ""
+    rule = f"Katib writes a value into the trial's JSON as it is, and {found[0]!r} would break the JSON"
+    return f"{rule}; got {text!r}. Choose another value."
 
 
 def _references(template: Fields, job: Fields, parameters: Sequence[str]) -> dict[str, str]:
@@ -92,6 +111,8 @@ def _check_reference(entry: Fields, job: Fields, reference: str, parameters: Seq
         entry.fault("reference", f"must be a parameter or one of {known}; got {reference!r}. Write one of them.")
     elif match[2] and match[3] not in job.mapping("metadata").mapping(match[2].lower()).data:
         entry.fault("reference", f"the trialSpec has no such {match[2].lower()[:-1]}; got {reference!r}. Add it there.")
+    elif match[2] and (fault := _json_fault(job.mapping("metadata").mapping(match[2].lower()).text(match[3]))):
+        entry.fault("reference", fault)
 
 
 def _check_places(template: Fields, job: Fields, references: Mapping[str, str]) -> None:
