@@ -220,6 +220,17 @@ def test_a_file_is_followed_from_before_it_exists(tmp_path: Path) -> None:
     assert (tail.read(), tail.read()) == (b"loss=2\n", b"")
 
 
+def test_a_file_that_is_kept_makes_room_for_the_next(tmp_path: Path) -> None:
+    tail = FileTail(tmp_path / "metrics.log")
+    (tmp_path / "metrics.log").write_text("loss=1\n")
+    with pytest.raises(ConfigError, match="is there already"):
+        FileTail(tmp_path / "metrics.log")
+    tail.keep(tmp_path / "kept.log")
+    assert (tmp_path / "kept.log").read_text() == "loss=1\n"
+    FileTail(tmp_path / "metrics.log").keep(tmp_path / "none.log")
+    assert not (tmp_path / "none.log").exists()
+
+
 def test_a_file_that_shrinks_is_read_from_its_beginning(tmp_path: Path) -> None:
     tail = FileTail(tmp_path / "metrics.log")
     (tmp_path / "metrics.log").write_text("loss=1\nloss=2\n")

@@ -183,14 +183,32 @@ def test_a_file_that_the_command_names_is_each_trials_own(tmp_path: Path) -> Non
     assert [trial.value for trial in trials] == [float(trial.assignments["x"]) for trial in trials]
 
 
-def test_a_file_that_the_program_knows_is_begun_anew(tmp_path: Path) -> None:
+def test_a_file_that_the_program_knows_is_begun_anew_by_each_trial_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "metrics.log"
-    path.write_text("loss=7\n")
     (tmp_path / "link").symlink_to(path)
-    trial = only_trial(
-        tmp_path / "run", shell(f"echo loss=1 >> {tmp_path}/link"), collector=Collector(kind="File", path=str(path))
-    )
-    assert [report.metrics for report in trial.reports] == [{"loss": 1.0}]
+    trial = shell(f"echo loss=${{trialParameters.x}} >> {tmp_path}/link")
+    experiment = search(trial, collector=Collector(kind="File", path=str(path)), max_trials=3)
+    trials = run_programs(experiment, tmp_path / "run").trials
+    assert [[report.metrics["loss"] for report in trial.reports] for trial in trials] == [
+        [float(trial.assignments["x"])] for trial in trials
+    ]
+    assert not path.exists()
+    for each in trials:
+        assert (tmp_path / "run/trials" / each.name / "metrics.log").read_text() == f"loss={each.assignments['x']}\n"
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "device"])
+def test_a_file_that_is_there_already_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "notes.txt"
+    (tmp_path / "other").write_text("mine")
+    if kind == "file":
+        path.write_text("mine")
+    else:
+        path.symlink_to(tmp_path / "other" if kind == "link" else "/dev/null")
+    experiment = search(shell("echo loss=1"), collector=Collector(kind="File", path=str(path)))
+    with pytest.raises(ConfigError, match=f"The collector's file {path} is there already.*Move it away, or pass"):
+        run_programs(experiment, tmp_path / "run")
+    assert (kind == "device" or path.read_text() == "mine", os.path.lexists(path)) == (True, True)
 
 
 def test_a_file_that_cannot_be_written_is_refused_with_the_remedy(tmp_path: Path) -> None:

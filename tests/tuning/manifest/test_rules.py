@@ -88,6 +88,11 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "hyperband of a list": (
         [algorithm("hyperband", r_l="3", resource_name="width")],
         15, ".algorithm.algorithmSettings", "an int or double parameter"),
+    "hyperband over nothing but its resource": (
+        [algorithm("hyperband", r_l="3", resource_name="depth"),
+         (PLAIN[PLAIN.index("    - name: lr") : PLAIN.index("    - name: depth")], ""),
+         (PLAIN[PLAIN.index("    - name: optimiser") : PLAIN.index("  trialTemplate")], "")],
+        16, ".parameters", "needs a parameter besides its resource 'depth'"),
     "hyperband too narrow": (
         [algorithm("hyperband", r_l="9", resource_name="depth")], 5, ".parallelTrialCount", "Write at least 9"),
     "pbt without its folder": (

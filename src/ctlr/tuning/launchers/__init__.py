@@ -14,6 +14,7 @@ from ctlr.tuning.launchers.collect import (
     MetricsReader,
     Tally,
     check_collector,
+    lacks_value,
     metric_names,
     no_value,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Reported",
     "Tally",
     "check_collector",
+    "lacks_value",
     "metric_names",
     "no_value",
 ]

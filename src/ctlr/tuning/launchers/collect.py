@@ -10,13 +10,14 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from ctlr.errors import ConfigError
-from ctlr.specs import Collector, Experiment
+from ctlr.specs import Collector, Experiment, Trial
 from ctlr.tuning.manifest import DEFAULT_FILTER, compile_filter
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "MetricsReader",
     "Tally",
     "check_collector",
+    "lacks_value",
     "metric_names",
     "names_file",
     "no_value",
@@ -39,6 +41,7 @@ _NUMBER = re.compile(
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 """RFC 3339."""
 _NO_TIME = -math.inf
+_NO_VALUE = "reported no "
 
 
 class Metrics(dict[str, float]):
@@ -60,13 +63,18 @@ def no_value(experiment: Experiment, *, reported: bool) -> str:
         experiment: Whose objective it lacks.
         reported: Whether the metric was there, as no finite number.
     """
-    words = f"reported no {experiment.objective.metric}"
+    words = _NO_VALUE + experiment.objective.metric
     if reported:
         words += " that is a finite number"
         if experiment.objective.strategies.get(experiment.objective.metric, "latest") == "latest":
             words += " at its last report"
     known = experiment.collector.kind in ("StdOut", "File", "Push")
     return f"{words}; it is looked for in {_how_it_is_read(experiment)}" if known else words
+
+
+def lacks_value(trial: Trial) -> bool:
+    """Whether a trial ran to its end and has failed for want of a value: Katib's MetricsUnavailable."""
+    return trial.status == "Failed" and trial.reason.startswith(_NO_VALUE)
 
 
 def _how_it_is_read(experiment: Experiment) -> str:
@@ -87,7 +95,8 @@ def check_collector(experiment: Experiment, workers: int) -> None:
         workers: Trials at once.
 
     Raises:
-        ConfigError: Its kind needs a cluster; its file cannot be written here, or trials at once would share it.
+        ConfigError: Its kind needs a cluster; its file cannot be written here or is there already, or trials at once
+            would share it.
     """
     collector = experiment.collector
     if collector.kind not in ("StdOut", "File", "Push"):
@@ -98,6 +107,7 @@ def check_collector(experiment: Experiment, workers: int) -> None:
     if collector.kind != "File" or names_file(experiment):
         return
     _make_room(Path(collector.path))
+    _check_free(Path(collector.path))
     if workers > 1:
         raise ConfigError(
             f"{experiment.name}: {workers} trials at once would write one file, {collector.path}, for their command "
@@ -114,6 +124,14 @@ def _make_room(path: Path) -> None:
     if not writable:
         raise ConfigError(
             f"The collector's file {path} cannot be written on this machine. Make its folder writable, or pass its "
+            "path in the trial's command: each trial then writes one of its own."
+        )
+
+
+def _check_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise ConfigError(
+            f"The collector's file {path} is there already, and trials would write into it. Move it away, or pass its "
             "path in the trial's command: each trial then writes one of its own."
         )
 
@@ -269,10 +287,10 @@ class FileTail:
     """Follow a file that a trial writes; it need not exist yet.
 
     Args:
-        path: Removed where it exists, so that an earlier trial's metrics are not read.
+        path: Must not exist, so that nothing is read that the trial has not written.
 
     Raises:
-        ConfigError: The file cannot be written here.
+        ConfigError: The file cannot be written here, or is there already.
     """
 
     _MOST = 1 << 20
@@ -282,7 +300,7 @@ class FileTail:
         self._path = path
         self._offset = 0
         _make_room(path)
-        path.unlink(missing_ok=True)
+        _check_free(path)
 
     def read(self) -> bytes:
         """What was written since the last look; a file that has shrunk is read from its beginning."""
@@ -296,3 +314,8 @@ class FileTail:
             return b""
         self._offset += len(data)
         return data
+
+    def keep(self, place: Path) -> None:
+        """Move the file to another place once its trial has ended, so that the next trial begins a new one."""
+        if self._path.is_file() and self._path != place:
+            shutil.move(self._path, place)
