@@ -171,9 +171,17 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "another container's name": (
         [("primaryContainerName: train", "primaryContainerName: trainer")],
         30, ".trialTemplate.primaryContainerName", "Did you mean 'train'?"),
-    "a template on the cluster": (
+    "a template in a ConfigMap without its key": (
         [(PLAIN[PLAIN.index("    trialSpec") :], "    configMap: {configMapName: a, configMapNamespace: b}\n")],
-        36, ".trialTemplate.configMap", "stands on a cluster only"),
+        36, ".trialTemplate.configMap.templatePath", "is missing"),
+    "a template in a ConfigMap without its conditions": (
+        [(PLAIN[PLAIN.index("    trialSpec") :],
+          "    configMap: {configMapName: a, configMapNamespace: b, templatePath: c}\n")],
+        29, ".trialTemplate.successCondition", "Katib knows it by itself for a trialSpec alone"),
+    "two templates": (
+        [("    trialSpec:\n",
+          "    configMap: {configMapName: a, configMapNamespace: b, templatePath: c}\n    trialSpec:\n")],
+        36, ".trialTemplate.configMap", "Remove one"),
     "neither template": (
         [(PLAIN[PLAIN.index("    trialSpec") :], "")], 29, ".trialTemplate.trialSpec", "is missing"),
     "no references": (

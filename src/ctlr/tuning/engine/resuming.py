@@ -55,8 +55,8 @@ def open_history(
         return history
     if experiment.max_trials is not None and experiment.max_trials < len(history.trials):
         raise ConfigError(
-            f"{experiment.name} has {len(history.trials)} trials, and maxTrialCount must not be below what is there; got "
-            f"{experiment.max_trials}. Write at least {len(history.trials)}, or run it in a new folder."
+            f"{experiment.name} has {len(history.trials)} trials, and maxTrialCount must not be below what is there; "
+            f"got {experiment.max_trials}. Write at least {len(history.trials)}, or run it in a new folder."
         )
     return journal.resume(history, experiment)
 

@@ -21,6 +21,7 @@ from ctlr.tuning.launchers.collect import (
 from ctlr.tuning.launchers.functions import FunctionLauncher
 from ctlr.tuning.launchers.launcher import Ended, Launcher, Reported
 from ctlr.tuning.launchers.processes import TRIAL_NAME, ProcessLauncher
+from ctlr.tuning.launchers.programs import passed_over
 
 __all__ = [
     "TRIAL_NAME",
@@ -36,4 +37,5 @@ __all__ = [
     "lacks_value",
     "metric_names",
     "no_value",
+    "passed_over",
 ]
