@@ -33,8 +33,8 @@ def open_history(
         device_seconds: Limit of this run.
 
     Raises:
-        ConfigError: There is a journal and `resume` is not set; the experiment has changed; its maxTrialCount is below
-            the trials that there are; it has ended for good, and its counts ask for more.
+        ConfigError: There is a journal and `resume` is not set; the experiment has changed; it has ended for good, and
+            its counts ask for more.
         WorkspaceError: The journal is damaged.
     """
     folder = journal.path.parent
@@ -53,11 +53,6 @@ def open_history(
         )
     if history.completion is not None and _stays(history, history.completion, experiment, device_seconds):
         return history
-    if experiment.max_trials is not None and experiment.max_trials < len(history.trials):
-        raise ConfigError(
-            f"{experiment.name} has {len(history.trials)} trials, and maxTrialCount must not be below what is there; "
-            f"got {experiment.max_trials}. Write at least {len(history.trials)}, or run it in a new folder."
-        )
     return journal.resume(history, experiment)
 
 
@@ -72,12 +67,7 @@ def _stays(history: History, completion: Completion, experiment: Experiment, dev
     more = (experiment.max_trials or math.inf) > (before.max_trials or math.inf)
     if completion.reason == MAX_TRIALS and more and experiment.resume_policy != "Never":
         return False
-    if completion.reason != MAX_TRIALS:
-        why = "only one that ended at its maxTrialCount goes on, as in Katib"
-    elif experiment.resume_policy == "Never":
-        why = "its resumePolicy is Never"
-    else:
-        why = f"only a maxTrialCount above {before.max_trials} can carry it on"
+    why = "its resumePolicy is Never" if experiment.resume_policy == "Never" else "only maxTrialCount can carry it on"
     raise ConfigError(
         f"{experiment.name} has ended ({completion.reason}), and {why}. Undo the change of its counts to read what "
         "came of it, or run it in a new folder."
