@@ -153,8 +153,13 @@ def test_a_program_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
     assert trial.seconds > 0.3
 
 
-def test_the_jobs_deadline_ends_a_trial(tmp_path: Path) -> None:
-    trial = only_trial(tmp_path, shell("echo loss=1; sleep 60"), manifest=DEADLINE)
+@pytest.mark.parametrize("inside", [None, "runPolicy"])
+def test_the_jobs_deadline_ends_a_trial(tmp_path: Path, inside: str | None) -> None:
+    limit = {"activeDeadlineSeconds": 1}
+    job = {"spec": limit if inside is None else {inside: limit}}
+    trial = only_trial(
+        tmp_path, shell("echo loss=1; sleep 60"), manifest={"spec": {"trialTemplate": {"trialSpec": job}}}
+    )
     assert trial.status == "Failed"
     assert "longer than its activeDeadlineSeconds, 1 s" in trial.reason
 

@@ -68,7 +68,8 @@ def no_value(experiment: Experiment, *, reported: bool) -> str:
         words += " that is a finite number"
         if experiment.objective.strategies.get(experiment.objective.metric, "latest") == "latest":
             words += " at its last report"
-    known = experiment.collector.kind in ("StdOut", "File", "Push")
+    # A function's experiment refers to no template: what it returns is looked for nowhere else.
+    known = experiment.collector.kind in ("StdOut", "File", "Push") and experiment.references
     return f"{words}; it is looked for in {_how_it_is_read(experiment)}" if known else words
 
 

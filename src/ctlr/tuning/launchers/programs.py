@@ -80,12 +80,12 @@ def death(code: int, tail: str) -> str:
 
 
 def limit_seconds(experiment: Experiment) -> float | None:
-    """A Job's activeDeadlineSeconds, or that of its pod."""
+    """A job's activeDeadlineSeconds, or that of its pod; Kubeflow's jobs have it in their `runPolicy`."""
     job: Any = experiment.manifest
     for key in ("spec", "trialTemplate", "trialSpec", "spec"):
         job = job.get(key) or {}
     pod = (job.get("template") or {}).get("spec") or {}
-    limits = [place.get("activeDeadlineSeconds") for place in (job, pod)]
+    limits = [place.get("activeDeadlineSeconds") for place in (job, pod, job.get("runPolicy") or {})]
     return min((float(limit) for limit in limits if isinstance(limit, int | float)), default=None)
 
 
