@@ -85,10 +85,16 @@ def test_of_a_whole_log_the_values_of_katibs_compiled_collector_count(
         ('{"loss": "0.5", "timestamp": 1763631002.5}\n{"loss": "0.6", "timestamp": 1763631001}', 0.5, 0.5),
         ('{"loss": "0.5", "timestamp": 1}\n{"loss": "0.6", "timestamp": true}', 0.5, 0.5),
         ('{"loss": "0.5", "timestamp": "today"}\n{"loss": "0.6"}', 0.5, 0.6),
+        ('{"loss": "0.5", "timestamp": "0000-01-01T00:00:00Z"}\n{"loss": "0.6"}', 0.5, 0.6),
     ],
 )
 def test_of_json_too(log: str, least: float, latest: float | None) -> None:
     assert (counted(log, "min", format="JSON"), counted(log, "latest", format="JSON")) == (least, latest)
+
+
+@pytest.mark.parametrize("time", ["1" + "0" * 400, "1e999", "-Infinity", "[]", "null", '"9999-12-31T23:59:59-14:00"'])
+def test_no_time_is_too_strange_to_be_read(time: str) -> None:
+    assert counted(f'{{"loss": "0.5", "timestamp": {time}}}', "latest", format="JSON") == 0.5
 
 
 def counted(log: str, strategy: Literal["min", "latest"], **collector: object) -> float | None:

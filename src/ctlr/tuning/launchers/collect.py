@@ -269,13 +269,13 @@ def _at(time: float) -> Metrics:
 
 def _time(written: Any) -> float:
     """A time in seconds since 1970; before all others where there is none."""
-    if isinstance(written, str) and _TIME.fullmatch(written):
-        try:
+    try:
+        if isinstance(written, str) and _TIME.fullmatch(written):
             return datetime.fromisoformat(written).timestamp()
-        except ValueError:  # there is no such day
-            return _NO_TIME
-    if isinstance(written, int | float) and not isinstance(written, bool) and math.isfinite(written):
-        return float(written)
+        if isinstance(written, int | float) and not isinstance(written, bool) and math.isfinite(written):
+            return float(written)
+    except (ValueError, OverflowError):  # there is no such day, or it is far beyond all days
+        pass
     return _NO_TIME
 
 
