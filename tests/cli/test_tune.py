@@ -72,10 +72,10 @@ def test_a_finished_search_is_shown_again_by_resume_and_not_overwritten(place: P
     assert again.out == before.out
 
 
-def test_a_search_whose_trials_fail_ends_with_1(place: Path) -> None:
-    (place / "bad.yaml").write_text(
-        PROGRAM.replace("echo loss=${trialParameters.x}", "(echo ${trialParameters.x} >&2; exit 3)")
-    )
+@pytest.mark.parametrize("limit", ["  maxFailedTrialCount: 1\n", ""])
+def test_a_search_whose_trials_fail_ends_with_1(place: Path, limit: str) -> None:
+    text = PROGRAM.replace("echo loss=${trialParameters.x}", "(echo ${trialParameters.x} >&2; exit 3)")
+    (place / "bad.yaml").write_text(text.replace("  maxFailedTrialCount: 1\n", limit))
     finished = call("tune", "bad.yaml", "--workers", "1", folder=place)
     assert finished.code == 1
     assert "FAILED" in finished.err
