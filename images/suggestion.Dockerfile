@@ -12,7 +12,7 @@ COPY constraints.txt ./
 # What the samplers and the service import. All that `ctlr` declares would bring torch, which they never load.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
     /opt/ctlr/bin/pip install --constraint constraints.txt \
-    numpy scipy optuna cmaes threadpoolctl pydantic ruamel.yaml click rich rich-click grpcio protobuf
+    numpy scipy optuna cmaes threadpoolctl google-re2 pydantic ruamel.yaml click rich rich-click grpcio protobuf
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY images/trim.sh ./

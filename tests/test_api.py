@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -359,10 +360,17 @@ def test_a_trial_that_raises_fails_by_itself() -> None:
     assert found.table.set_index("x").loc[2, "reason"] == "ValueError: not 2"
 
 
-def test_a_search_without_a_value_says_why() -> None:
-    found = ctlr.tune(lambda x: 1 / 0, {"x": [1, 2]}, algorithm="grid", trials=2)
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (lambda x: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda x: float("nan"), r"reported no value that is a finite number\b"),
+    ],
+)
+def test_a_search_without_a_value_says_why(answer: Callable[[int], float], why: str) -> None:
+    found = ctlr.tune(answer, {"x": [1, 2]}, algorithm="grid", trials=2)
     assert found.optimum is None
-    with pytest.raises(ctlr.TrainingError, match="ZeroDivisionError: division by zero"):
+    with pytest.raises(ctlr.TrainingError, match=why):
         found.best  # noqa: B018
 
 

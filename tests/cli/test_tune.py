@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from plain_manifest import PROGRAM
+from plain_manifest import FROM_CONFIG_MAP, PROGRAM
 from ruamel.yaml import YAML
 from terminal import PATIENCE_SECONDS, Running, call
 from tiny_bench import TINY
@@ -35,6 +35,7 @@ def test_a_program_is_tuned_and_its_image_is_said_to_be_left_out(place: Path) ->
     finished = call("tune", "square.yaml", "--workers", "2", folder=place)
     assert finished.code == 0
     assert finished.err.count("example.org/square:1 is not used here") == 1
+    assert "Passed over here" not in finished.err
     assert len(re.findall(r"^\[\d/3\] square-\w+ loss=", finished.err, re.MULTILINE)) == 3
     assert "square: the best of 3 trials" in finished.out
     assert re.search(r"^Optimum: loss=-?0\.\d+ with x=-?0\.\d+$", finished.out, re.MULTILINE)
@@ -71,10 +72,10 @@ def test_a_finished_search_is_shown_again_by_resume_and_not_overwritten(place: P
     assert again.out == before.out
 
 
-def test_a_search_whose_trials_fail_ends_with_1(place: Path) -> None:
-    (place / "bad.yaml").write_text(
-        PROGRAM.replace("echo loss=${trialParameters.x}", "(echo ${trialParameters.x} >&2; exit 3)")
-    )
+@pytest.mark.parametrize("limit", ["  maxFailedTrialCount: 1\n", ""])
+def test_a_search_whose_trials_fail_ends_with_1(place: Path, limit: str) -> None:
+    text = PROGRAM.replace("echo loss=${trialParameters.x}", "(echo ${trialParameters.x} >&2; exit 3)")
+    (place / "bad.yaml").write_text(text.replace("  maxFailedTrialCount: 1\n", limit))
     finished = call("tune", "bad.yaml", "--workers", "1", folder=place)
     assert finished.code == 1
     assert "FAILED" in finished.err
@@ -88,6 +89,51 @@ def test_a_container_whose_program_the_image_alone_knows_is_refused(place: Path)
     finished = call("tune", "square.yaml", folder=place)
     assert finished.code == 2
     assert "command" in finished.err
+
+
+def test_what_a_cluster_alone_does_is_said(place: Path) -> None:
+    text = PROGRAM.replace("      spec:\n        template:", "      spec:\n        backoffLimit: 4\n        template:")
+    text = text.replace("restartPolicy: Never", "restartPolicy: OnFailure")
+    text = text.replace("            containers:\n", POD_OF_MORE).replace(
+        "{name: main, image", f"{{name: main, {FROM_SECRETS}, image"
+    )
+    (place / "square.yaml").write_text(text)
+    finished = call("tune", "square.yaml", folder=place)
+    assert finished.code == 0
+    (told,) = [
+        line for line in finished.err.splitlines() if line.startswith("Passed over here, and not on a cluster: ")
+    ]
+    assert told.partition(": ")[2].removesuffix(".").split("; ") == [
+        "backoffLimit 4 (a trial that fails is not run again)",
+        "restartPolicy OnFailure (a trial that fails is not run again)",
+        "initContainers (fetch)",
+        "other containers (proxy)",
+        "volumeMounts (/data)",
+        "valueFrom (TOKEN: set by this shell, or not at all)",
+        "envFrom",
+    ]
+
+
+POD_OF_MORE = """\
+            volumes: [{name: v, emptyDir: {}}]
+            initContainers: [{name: fetch, image: i}]
+            containers:
+              - {name: proxy, image: p, volumeMounts: [{name: v, mountPath: /data}]}
+"""
+FROM_SECRETS = (
+    "env: [{name: A, value: a}, {name: TOKEN, valueFrom: {secretKeyRef: {name: s, key: k}}}], "
+    "envFrom: [{secretRef: {name: s}}]"
+)
+
+
+def test_a_template_of_a_cluster_passes_check_and_is_refused_here(place: Path) -> None:
+    (place / "square.yaml").write_text(FROM_CONFIG_MAP)
+    assert call("check", "square.yaml", folder=place).code == 0
+    finished = call("tune", "square.yaml", folder=place)
+    assert finished.code == 2
+    assert (
+        "stands in the ConfigMap kubeflow/trial-templates of a cluster. Run it there with `--on katib`" in finished.err
+    )
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,15 @@ spec:
               - {name: main, image: example.org/square:1, command: [sh, -c, "echo loss=${trialParameters.x}"]}
 """
 """Of a program that can run: it prints its parameter."""
+FROM_CONFIG_MAP = (
+    PROGRAM[: PROGRAM.index("    trialSpec")]
+    + """\
+    successCondition: status.conditions.#(type=="Complete")#|#(status=="True")#
+    failureCondition: status.conditions.#(type=="Failed")#|#(status=="True")#
+    configMap: {configMapName: trial-templates, configMapNamespace: kubeflow, templatePath: trial.yaml}
+"""
+)
+"""Its job stands on a cluster, as in Katib's examples/v1beta1/trial-template/trial-configmap-source.yaml."""
 
 
 def read(folder: Path, text: str) -> Experiment:

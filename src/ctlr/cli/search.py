@@ -23,7 +23,7 @@ from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
 from ctlr.tuning.engine import Limits, read_journal, run_experiment, status_document
-from ctlr.tuning.launchers import Launcher, ProcessLauncher, metric_names
+from ctlr.tuning.launchers import Launcher, ProcessLauncher, metric_names, passed_over
 from ctlr.tuning.manifest import read_experiment
 from ctlr.workspace import Workspace
 
@@ -50,6 +50,12 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         ConfigError: The manifest breaks a rule, or its trials name options that are not there.
     """
     experiment = read_experiment(file)
+    if found := experiment.manifest["spec"]["trialTemplate"].get("configMap"):
+        place = f"{found['configMapNamespace']}/{found['configMapName']}"
+        raise ConfigError(
+            f"{file}: its trial template stands in the ConfigMap {place} of a cluster. Run it there with `--on katib`, "
+            "or write the template below `trialSpec`."
+        )
     if not experiment.trial.command:
         raise ConfigError(
             f"{file}: only the image {experiment.trial.image} knows what a trial runs, and images are not used here. "
@@ -128,6 +134,8 @@ def _launched(
             "machine.",
             err=True,
         )
+        if left_out := passed_over(experiment):
+            click.echo(f"Passed over here, and not on a cluster: {'; '.join(left_out)}.", err=True)
         with held(), contextlib.closing(ProcessLauncher(experiment, folder)) as programs:
             yield programs, lambda trial, report: None
         return

@@ -1,5 +1,6 @@
 """The status in Katib's shape."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -66,6 +67,44 @@ def test_katibs_own_model_reads_it_and_loses_nothing(experiment: Experiment, tmp
     assert read.status.to_dict().keys() == document["status"].keys()
     assert read.status.current_optimal_trial.to_dict() == document["status"]["currentOptimalTrial"]
     assert read.status.start_time == outcome.started.replace(microsecond=0)
+
+
+def test_a_trial_without_a_value_is_counted_as_katib_counts_it(experiment: Experiment, tmp_path: Path) -> None:
+    answers = iter([{"acc": 0.5}, {"loss": float("nan")}, ValueError("no"), {"loss": 1.0, "acc": 0.5}])
+
+    def answer(assignments: dict[str, str]) -> dict[str, float]:
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    four = experiment.model_copy(update={"max_trials": 4, "max_failed": None})
+    with closing(FunctionLauncher(answer, "loss")) as launcher:
+        outcome = run_experiment(four, tmp_path, launcher)
+    document = status_document(four, outcome.trials, started=outcome.started, completion=outcome.completion)
+    names = [trial.name for trial in outcome.trials]
+    assert {key: value for key, value in document["status"].items() if key.startswith("trial") or "List" in key} == {
+        "trials": 4, "metricsUnavailableTrialList": names[:2], "trialMetricsUnavailable": 2,
+        "failedTrialList": names[2:3], "trialsFailed": 1, "succeededTrialList": names[3:], "trialsSucceeded": 1,
+    }  # fmt: skip
+    read = V1beta1Experiment.from_dict(document)
+    assert read is not None
+    assert read.status is not None
+    assert read.status.trial_metrics_unavailable == 2
+
+
+def test_a_metric_whose_last_report_is_no_number_is_unavailable(experiment: Experiment, tmp_path: Path) -> None:
+    def answer(assignments: dict[str, str]) -> Iterator[dict[str, float]]:
+        yield {"loss": 1.0, "acc": 0.5}
+        yield {"loss": 2.0, "acc": float("nan")}
+
+    with closing(FunctionLauncher(answer, "loss")) as launcher:
+        outcome = run_experiment(experiment, tmp_path, launcher)
+    status = status_document(experiment, outcome.trials, started=outcome.started)["status"]
+    assert status["currentOptimalTrial"]["observation"]["metrics"] == [
+        {"name": "loss", "latest": "2.0", "min": "1.0", "max": "2.0"},
+        {"name": "acc", "latest": "unavailable", "min": "0.5", "max": "0.5"},
+    ]
 
 
 def test_an_experiment_under_way_is_running(experiment: Experiment, tmp_path: Path) -> None:

@@ -26,13 +26,21 @@ def test_it_is_really_the_median() -> None:
 def test_too_few_trials_stop_none() -> None:
     rule = MedianStop(objective(), min_trials=3)
     rule.add(trial([1.0]))
-    rule.add(trial([1.0], "EarlyStopped"))
-    rule.add(trial([1.0], "Failed"))
+    rule.add(trial([1.0]))
     rule.add(trial([], "Succeeded"))
     assert rule.threshold() is None
     assert not rule.stops(9, 99.0, rule.threshold())
     rule.add(trial([1.0]))
     assert rule.threshold() == 1.0
+
+
+@pytest.mark.parametrize("status", ["EarlyStopped", "Failed", "Killed"])
+def test_only_trials_that_ran_to_their_end_count(status: str) -> None:
+    """Katib 0.19's medianstop takes up a trial where its condition is SUCCEEDED."""
+    rule = MedianStop(objective(), min_trials=2)
+    for each in (trial([1.0]), trial([9.0], status), trial([3.0]), trial([9.0] * 9, status)):
+        rule.add(each)
+    assert rule.threshold() == 2.0
 
 
 @pytest.mark.parametrize(("direction", "worse", "better"), [("minimize", 2.0, 0.5), ("maximize", 0.5, 2.0)])

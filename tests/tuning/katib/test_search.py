@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import plain_manifest
 import pytest
 from katib_lab import SPACE, Lab, by_the_book, laboratory, manifest
 from kube_api import KubeApi, Node, Object, serving
@@ -27,7 +28,7 @@ from ctlr.tuning.engine import Fault, RemoteOutcome, State, run_experiment, run_
 from ctlr.tuning.engine.remote import _Follower
 from ctlr.tuning.katib import RIGHTS, Connection, KatibSearch, connect, run_on_katib, submit_to_katib
 from ctlr.tuning.katib import connection as connecting
-from ctlr.tuning.katib.objects import Roll
+from ctlr.tuning.katib.objects import Roll, experiment_document
 from ctlr.tuning.launchers import FunctionLauncher
 from ctlr.tuning.manifest import parse_experiment
 
@@ -90,6 +91,13 @@ def test_what_is_created_is_the_manifest_with_its_fingerprint(lab: Lab) -> None:
     assert made["spec"]["trialTemplate"].pop("retain") is True
     assert made["spec"] == manifest()["spec"]
     assert "ownerReferences" not in made["metadata"]
+
+
+def test_a_template_in_a_config_map_is_created_as_it_stands(tmp_path: Path) -> None:
+    read = plain_manifest.read(tmp_path, plain_manifest.FROM_CONFIG_MAP)
+    made = experiment_document(read, namespace=SPACE, owner=None)["spec"]["trialTemplate"]
+    place = {"configMapName": "trial-templates", "configMapNamespace": "kubeflow", "templatePath": "trial.yaml"}
+    assert (made["configMap"], made["retain"], "trialSpec" in made) == (place, True, False)
 
 
 @pytest.mark.parametrize("policy", ["keep", "delete"])

@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from ctlr.errors import ConfigError
 from ctlr.specs import Collector
 from ctlr.tuning.launchers import Metrics, MetricsReader, Tally
-from ctlr.tuning.launchers.collect import DEFAULT_FILTER, FileTail
+from ctlr.tuning.launchers.collect import FileTail
+from ctlr.tuning.manifest import DEFAULT_FILTER
 
 NAMES = ("loss", "val_acc")
 
@@ -40,6 +42,85 @@ def read(text: str | bytes, names: tuple[str, ...] = NAMES, **collector: object)
 )
 def test_katibs_own_filter_reads_what_it_reads_there(line: str, found: list[Metrics]) -> None:
     assert read(line) == found
+
+
+STAMP = "2026-11-20T09:30:0"
+
+
+@pytest.mark.parametrize(
+    ("log", "least", "latest"),
+    [
+        ("args: loss=mse\nloss=0.5", 0.5, 0.5),
+        ("loss=0.5\nloss=None", 0.5, None),
+        ("loss=0.5\nloss=\x1b[32m0.4\x1b[0m\nloss=0.6", 0.5, 0.6),
+        ("loss=1e999\nloss=.5", 0.5, 0.5),
+        ("loss=0.5\n" + "x" * 5000 + " loss=0.33", 0.33, 0.33),
+        ("loss=1,234\nloss=5.", 1.0, 5.0),
+        (f"{STAMP}1Z loss=0.5\n{STAMP}0Z loss=0.6", 0.5, 0.5),
+        (f"{STAMP}1.000002Z loss=0.5\n{STAMP}1.000001Z loss=0.6", 0.5, 0.5),
+        ("2026-11-20T11:30:01+02:00 loss=0.5\n" + f"{STAMP}0Z loss=0.6", 0.5, 0.5),
+        (f"{STAMP}1Z loss=0.5\nloss=0.6", 0.5, 0.5),
+        (f"{STAMP}0Z loss=0.5\n {STAMP}1Z loss=0.6", 0.5, 0.5),
+        (f"{STAMP}0Z loss=0.5\n{STAMP}1Z\tloss=0.6", 0.5, 0.5),
+        ("2026-02-30T09:30:00Z loss=0.5\nloss=0.6", 0.5, 0.6),
+        ("2026-11-20 09:30:00 loss=0.5\nloss=0.6", 0.5, 0.6),
+        (f"{STAMP}0Z loss=0.5\n{STAMP}1Z loss=none", 0.5, None),
+        (f"{STAMP}1Z loss=none\n{STAMP}0Z loss=0.5", 0.5, None),
+    ],
+)
+def test_of_a_whole_log_the_values_of_katibs_compiled_collector_count(
+    log: str, least: float, latest: float | None
+) -> None:
+    """Numbers of Katib 0.19's CollectObservationLog and getMetrics, run on these logs."""
+    assert (counted(log, "min"), counted(log, "latest")) == (least, latest)
+
+
+@pytest.mark.parametrize(
+    ("log", "least", "latest"),
+    [
+        ('{"loss": ""}\n{"loss": "0.5"}', 0.5, 0.5),
+        ('{"loss": "0.5"}\n{"loss": "None"}', 0.5, None),
+        ('{"loss": " 0.4"}\n{"loss": "0.5"}', 0.5, 0.5),
+        (f'{{"loss": "0.5", "timestamp": "{STAMP}1Z"}}\n{{"loss": "0.6", "timestamp": "{STAMP}0Z"}}', 0.5, 0.5),
+        ('{"loss": "0.5", "timestamp": 1763631002.5}\n{"loss": "0.6", "timestamp": 1763631001}', 0.5, 0.5),
+        ('{"loss": "0.5", "timestamp": 1}\n{"loss": "0.6", "timestamp": true}', 0.5, 0.5),
+        ('{"loss": "0.5", "timestamp": "today"}\n{"loss": "0.6"}', 0.5, 0.6),
+        ('{"loss": "0.5", "timestamp": "0000-01-01T00:00:00Z"}\n{"loss": "0.6"}', 0.5, 0.6),
+    ],
+)
+def test_of_json_too(log: str, least: float, latest: float | None) -> None:
+    assert (counted(log, "min", format="JSON"), counted(log, "latest", format="JSON")) == (least, latest)
+
+
+@pytest.mark.parametrize("time", ["1" + "0" * 400, "1e999", "-Infinity", "[]", "null", '"9999-12-31T23:59:59-14:00"'])
+def test_no_time_is_too_strange_to_be_read(time: str) -> None:
+    assert counted(f'{{"loss": "0.5", "timestamp": {time}}}', "latest", format="JSON") == 0.5
+
+
+def counted(log: str, strategy: Literal["min", "latest"], **collector: object) -> float | None:
+    """The loss of a whole log by a strategy."""
+    tally = Tally({"loss": strategy})
+    for metrics in read(log, **collector):
+        tally.add(metrics, metrics.time)
+    return tally.metrics().get("loss")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (r"(?P<name>[[:alpha:]]+)=([[:digit:].]+)", "loss=0.5"),
+        (r"(?<name>\pL+)=(?<value>\d\S*)\z", "loss=0.5"),
+        (r"(?i)(loss)\s*=\s*(\d+\.\d+)", "loss = 0.5"),
+        (r"(?U)(\w+)=(.+)(?:;|$)", "loss=0.5;acc=1"),
+        (r"\Q[\E(\w+)\Q]\E (\S+)", "[loss] 0.5"),
+    ],
+)
+def test_filters_are_gos_expressions(pattern: str, line: str) -> None:
+    assert read(line, filters=(pattern,)) == [{"loss": 0.5}]
+
+
+def test_a_filter_that_backtracks_for_ever_elsewhere_takes_no_time() -> None:
+    assert read("loss=" + "a" * 50_000 + "!", filters=(r"(loss)=((a+)+)$",)) == []
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "", "unknown"])
@@ -143,6 +224,17 @@ def test_a_file_is_followed_from_before_it_exists(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write("loss=2\n")
     assert (tail.read(), tail.read()) == (b"loss=2\n", b"")
+
+
+def test_a_file_that_is_kept_makes_room_for_the_next(tmp_path: Path) -> None:
+    tail = FileTail(tmp_path / "metrics.log")
+    (tmp_path / "metrics.log").write_text("loss=1\n")
+    with pytest.raises(ConfigError, match="is there already"):
+        FileTail(tmp_path / "metrics.log")
+    tail.keep(tmp_path / "kept.log")
+    assert (tmp_path / "kept.log").read_text() == "loss=1\n"
+    FileTail(tmp_path / "metrics.log").keep(tmp_path / "none.log")
+    assert not (tmp_path / "none.log").exists()
 
 
 def test_a_file_that_shrinks_is_read_from_its_beginning(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError
 from ctlr.specs import Collector
+from ctlr.tuning.launchers import MetricsReader
 from ctlr.tuning.manifest import parse_experiment, read_experiment, write_experiment
 
 
@@ -91,6 +92,11 @@ COLLECTORS = {
     "{collector: {kind: File}, source: {fileSystemPath: {path: /a, kind: File, format: JSON}}}": Collector(
         kind="File", path="/a", format="JSON"
     ),
+    # Katib tells the collector of the output to read text, whatever is written.
+    "{source: {fileSystemPath: {format: JSON}}}": Collector(kind="StdOut", format="TEXT"),
+    r"{source: {filter: {metricsFormat: ['(?<n>[[:alpha:]]+)=(?P<v>\pN+)\z']}}}": Collector(
+        filters=(r"(?<n>[[:alpha:]]+)=(?P<v>\pN+)\z",)
+    ),
     "{collector: {kind: TensorFlowEvent}}": Collector(kind="TensorFlowEvent", path="/var/log/katib/tfevent/"),
     "{collector: {kind: PrometheusMetric}, source: {httpGet: {port: 80, path: /m}}}": Collector(
         kind="PrometheusMetric"
@@ -103,6 +109,14 @@ COLLECTORS = {
 @pytest.mark.parametrize("text", COLLECTORS)
 def test_every_collector_is_read(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, changed(with_collector(text))).collector == COLLECTORS[text]
+
+
+def test_the_filter_that_a_fault_suggests_reads_a_number_before_a_comma(tmp_path: Path) -> None:
+    (told,) = faults_of(tmp_path, changed(with_collector(r"{source: {filter: {metricsFormat: ['loss: (\S+)']}}}")))
+    suggested = re.search(r"Write e\.g\. '(.+)'\.$", told)
+    assert suggested is not None
+    reader = MetricsReader(Collector(filters=(suggested[1],)), ("loss", "acc"))
+    assert reader.feed(b"loss=0.5, acc=0.9\n") == [{"loss": 0.5, "acc": 0.9}]
 
 
 def test_a_metric_of_any_name_is_taken_where_no_text_is_read(tmp_path: Path) -> None:
@@ -156,6 +170,7 @@ words = texts | st.sampled_from(
 )
 scalars = words | st.booleans() | st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 free = st.recursive(scalars, lambda below: st.lists(below, max_size=3) | st.dictionaries(words, below, max_size=3))
+in_json = words.filter(lambda text: not re.search(r'["\\\x00-\x1f]', text))
 number = st.decimals(-1000, 1000, places=3, allow_nan=False)
 
 
@@ -163,7 +178,7 @@ number = st.decimals(-1000, 1000, places=3, allow_nan=False)
 def parameters(draw: st.DrawFn, name: str) -> dict[str, Any]:
     kind = draw(st.sampled_from(["int", "double", "discrete", "categorical"]))
     if kind == "categorical":
-        space: dict[str, Any] = {"list": draw(st.lists(words, min_size=1, unique=True))}
+        space: dict[str, Any] = {"list": draw(st.lists(in_json, min_size=1, unique=True))}
     elif kind == "discrete":
         space = {"list": [str(value) for value in draw(st.lists(number, min_size=1, unique_by=float))]}
     else:

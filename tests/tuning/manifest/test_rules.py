@@ -88,6 +88,11 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "hyperband of a list": (
         [algorithm("hyperband", r_l="3", resource_name="width")],
         15, ".algorithm.algorithmSettings", "an int or double parameter"),
+    "hyperband over nothing but its resource": (
+        [algorithm("hyperband", r_l="3", resource_name="depth"),
+         (PLAIN[PLAIN.index("    - name: lr") : PLAIN.index("    - name: depth")], ""),
+         (PLAIN[PLAIN.index("    - name: optimiser") : PLAIN.index("  trialTemplate")], "")],
+        16, ".parameters", "needs a parameter besides its resource 'depth'"),
     "hyperband too narrow": (
         [algorithm("hyperband", r_l="9", resource_name="depth")], 5, ".parallelTrialCount", "Write at least 9"),
     "pbt without its folder": (
@@ -166,9 +171,17 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "another container's name": (
         [("primaryContainerName: train", "primaryContainerName: trainer")],
         30, ".trialTemplate.primaryContainerName", "Did you mean 'train'?"),
-    "a template on the cluster": (
+    "a template in a ConfigMap without its key": (
         [(PLAIN[PLAIN.index("    trialSpec") :], "    configMap: {configMapName: a, configMapNamespace: b}\n")],
-        36, ".trialTemplate.configMap", "stands on a cluster only"),
+        36, ".trialTemplate.configMap.templatePath", "is missing"),
+    "a template in a ConfigMap without its conditions": (
+        [(PLAIN[PLAIN.index("    trialSpec") :],
+          "    configMap: {configMapName: a, configMapNamespace: b, templatePath: c}\n")],
+        29, ".trialTemplate.successCondition", "Katib knows it by itself for a trialSpec alone"),
+    "two templates": (
+        [("    trialSpec:\n",
+          "    configMap: {configMapName: a, configMapNamespace: b, templatePath: c}\n    trialSpec:\n")],
+        36, ".trialTemplate.configMap", "Remove one"),
     "neither template": (
         [(PLAIN[PLAIN.index("    trialSpec") :], "")], 29, ".trialTemplate.trialSpec", "is missing"),
     "no references": (
@@ -264,7 +277,37 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
         7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "two groups"),
     "a filter that Go cannot read": (
         [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)(?=:): (\S+)']}}}")],
-        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "no '(?='"),
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid perl operator: (?=)"),
+    "a filter with Python's end of a text": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\S+)\Z']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid escape sequence: \\Z)"),
+    "a filter with Python's spaced form": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(?x)(\w+) = (\S+)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid perl operator: (?x)"),
+    "a filter with RE2's single byte": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\C+)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid escape sequence: \\C)"),
+    "a filter with a semicolon": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\d+);']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "cut this one in two; got"),
+    "a group within a group of a file's filter": (
+        [with_collector(r"{collector: {kind: File}, source: {filter: {metricsFormat: ['((a)=1)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "two groups"),
+    "a metric with a semicolon": (
+        [("objectiveMetricName: val_mae", "objectiveMetricName: a;b"),
+         with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\S+)']}}}")],
+        12, ".objective.objectiveMetricName", "would take 'a;b' for two"),
+    "a value with quotes": (
+        [("[sgd, adam]", "[sgd, 'a\"b']")], 25, ".parameters.2.feasibleSpace.list.1", "would break the JSON"),
+    "a value with a backslash": (
+        [("[sgd, adam]", "['C:\\n', adam]")], 25, ".parameters.2.feasibleSpace.list.0", "would break the JSON"),
+    "an annotation with quotes that a trial takes": (
+        [("      apiVersion: batch/v1", "      metadata: {annotations: {note: 'a \"b\"'}}\n      apiVersion: batch/v1"),
+         ("reference: depth", 'reference: "${trialSpec.Annotations[note]}"')],
+        33, ".trialTemplate.trialParameters.1.reference", "would break the JSON"),
+    "a value that is a place": (
+        [("[sgd, adam]", "['${trialParameters.rate}', adam]")],
+        25, ".parameters.2.feasibleSpace.list.0", "would break the JSON"),
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from plain_manifest import PLAIN, RATE, changed, read
+from plain_manifest import FROM_CONFIG_MAP, PLAIN, RATE, changed, read
 from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError
@@ -114,6 +114,15 @@ def test_a_trial_that_lacks_a_value_is_refused() -> None:
     experiment, trial = rendered()
     with pytest.raises(ConfigError, match="plain-3: each parameter needs a value; 'lr' has none"):
         render(experiment, trial.model_copy(update={"assignments": {}}))
+
+
+def test_a_template_in_a_config_map_is_taken_with_its_references(tmp_path: Path) -> None:
+    more = '{name: x, reference: x}, {name: label, reference: "${trialSpec.Labels[a]}"}'
+    experiment = read(tmp_path, FROM_CONFIG_MAP.replace("{name: x, reference: x}", more))
+    assert experiment.references == {"x": "x", "label": "${trialSpec.Labels[a]}"}
+    assert experiment.trial.command == ()
+    with pytest.raises(ConfigError, match="out of which no GPU can be taken here"):
+        without_gpus(experiment)
 
 
 def test_the_form_for_processors_asks_for_no_gpu_and_is_a_right_manifest() -> None:

@@ -93,13 +93,29 @@ def test_an_early_stop_counts_with_its_last_value(make_experiment: Any, search: 
 
 
 @pytest.mark.parametrize(
+    ("resource", "settings", "rungs"),
+    [
+        # As in Katib's examples/v1beta1/hp-tuning/hyperband.yaml: its range holds none of what is set but 1.
+        (EPOCHS.model_copy(update={"high": "1"}), {"r_l": "2", "eta": "2"}, {"1", "2"}),
+        (EPOCHS.model_copy(update={"step": "8"}), {"r_l": "9"}, {"1", "3", "9"}),
+        (EPOCHS.model_copy(update={"low": "20", "high": "30", "step": "5"}), {"r_l": "9"}, {"1", "3", "9"}),
+        (Parameter(name="epochs", kind="double", low="0.5", high="0.7"), {"r_l": "3.9", "eta": "2"}, {"1", "3"}),
+    ],
+)
+def test_the_resource_is_set_whatever_its_range_and_step(
+    resource: Parameter, settings: dict[str, str], rungs: set[str], make_experiment: Any, search: Any
+) -> None:
+    """Katib 0.19 sets it to int(r_l * eta^-s) and looks at neither."""
+    sampler = make_sampler(make_experiment("hyperband", [RATE, resource], resource_name="epochs", **settings), seed=0)
+    trials: list[Trial] = search(sampler, 22, lambda a: float(a["lr"]))
+    assert {t.assignments["epochs"] for t in trials} == rungs
+
+
+@pytest.mark.parametrize(
     ("parameters", "settings", "message"),
     [
         ([RATE, EPOCHS], NINE | {"resource_name": "steps"}, "must be one of two parameters or more; got 'steps'"),
         ([EPOCHS], NINE, "must be one of two parameters or more; got 'epochs'"),
-        ([RATE, EPOCHS], NINE | {"r_l": "27"}, "epochs: hyperband sets it to 27"),
-        ([RATE, EPOCHS], NINE | {"r_l": "4", "resource_name": "lr"}, "lr: hyperband sets it to 4"),
-        ([RATE, EPOCHS.model_copy(update={"step": "8"})], NINE, "epochs: hyperband's rungs must differ"),
     ],
 )
 def test_a_resource_that_cannot_be_set_is_refused(

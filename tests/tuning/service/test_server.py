@@ -333,6 +333,18 @@ def space_of(algorithm: str) -> str:
     return MIXED.replace('min: "2" max: "9"', 'min: "1" max: "4"') if algorithm == "hyperband" else MIXED
 
 
+def test_katibs_own_example_of_hyperband_is_answered(address: str) -> None:
+    """examples/v1beta1/hp-tuning/hyperband.yaml: the resource's range is 1 to 1, and Hyperband sets it to 1 and 2."""
+    epochs = 'parameters { name: "num-epochs" parameter_type: INT feasible_space { min: "1" max: "1" } }'
+    lr = 'parameters { name: "lr" parameter_type: DOUBLE feasible_space { min: "0.01" max: "0.05" } }'
+    settings = {"r_l": "2", "eta": "2", "resource_name": "num-epochs"}
+    message = experiment("hyperband", lr + epochs, trials=4, parallel=2, **settings)
+    request = MESSAGES["ValidateAlgorithmSettingsRequest"](experiment=message)
+    assert call(address, "ValidateAlgorithmSettings", request, "ValidateAlgorithmSettingsReply") is not None
+    katib = Katib(message, address)
+    assert [each["num-epochs"] for each in katib.ask(4)] == ["1", "1", "2", "2"]
+
+
 def test_valid_settings_are_accepted(address: str) -> None:
     request = MESSAGES["ValidateAlgorithmSettingsRequest"](experiment=experiment("tpe", MIXED, gamma="0.2"))
     assert call(address, "ValidateAlgorithmSettings", request, "ValidateAlgorithmSettingsReply") is not None

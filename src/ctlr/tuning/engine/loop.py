@@ -15,7 +15,7 @@ from ctlr.tuning.engine.asking import Proposer
 from ctlr.tuning.engine.ending import Budget, Verdict
 from ctlr.tuning.engine.journal import AS_PROPOSED, Completion, History, Journal
 from ctlr.tuning.engine.stopping import better, make_stopping_rule
-from ctlr.tuning.launchers import Ended, Launcher, Reported, Tally, how_it_is_read
+from ctlr.tuning.launchers import Ended, Launcher, Reported, Tally, no_value
 from ctlr.tuning.samplers import PARENT, make_sampler
 
 __all__ = ["MOST_REPORTS", "Limits", "Run"]
@@ -198,12 +198,9 @@ class Run:
 
     def _report(self, running: _Running, event: Reported) -> None:
         objective = self._experiment.objective
-        value = event.metrics.get(objective.metric)
-        if value is not None and not math.isfinite(value):
-            self._stop(running, "Failed", f"printed {objective.metric}={value:g}, which is no finite number")
-            return
+        running.tally.add(event.metrics, event.time)
         metrics = {name: each for name, each in event.metrics.items() if math.isfinite(each)}
-        running.tally.add(metrics)
+        value = metrics.get(objective.metric)
         running.step += value is not None
         if metrics and len(running.reports) < MOST_REPORTS:
             report = TrialReport.model_construct(step=running.step, metrics=metrics, seconds=event.seconds)
@@ -226,7 +223,7 @@ class Run:
         del self._running[event.number]
         metrics = running.tally.metrics()
         value = metrics.get(self._experiment.objective.metric)
-        status, reason = running.stopping or self._judged(event, value)
+        status, reason = running.stopping or self._judged(event, running.tally, value)
         trial = Trial.model_construct(
             number=event.number,
             name=running.trial.name,
@@ -247,15 +244,14 @@ class Run:
         if status != "Killed":
             self._settle(trial)
 
-    def _judged(self, event: Ended, value: float | None) -> tuple[TrialStatus, str]:
+    def _judged(self, event: Ended, tally: Tally, value: float | None) -> tuple[TrialStatus, str]:
         """The status of a trial that was left to itself, and its reason."""
         if event.stopped:
             return "Killed", "the run ended"
         if not event.ok:
             return "Failed", event.reason
         if value is None:
-            metric = self._experiment.objective.metric
-            return "Failed", f"reported no {metric}; it is looked for in {how_it_is_read(self._experiment)}"
+            return "Failed", no_value(self._experiment, reported=self._experiment.objective.metric in tally)
         return "Succeeded", ""
 
     def _settle(self, trial: Trial) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from ctlr.specs import Experiment, Objective, Trial
 from ctlr.tuning.engine.journal import Completion
 from ctlr.tuning.engine.stopping import better
+from ctlr.tuning.launchers import lacks_value
 
 __all__ = ["best_trial", "status_document"]
 
@@ -20,6 +21,7 @@ _LISTS = {
     "Failed": ("failedTrialList", "trialsFailed"),
     "Killed": ("killedTrialList", "trialsKilled"),
     "EarlyStopped": ("earlyStoppedTrialList", "trialsEarlyStopped"),
+    "MetricsUnavailable": ("metricsUnavailableTrialList", "trialMetricsUnavailable"),
 }
 """Where Katib names and counts the trials of a status."""
 
@@ -53,8 +55,9 @@ def status_document(
         "conditions": _conditions(stamp, completion),
         "trials": len(trials),
     }
+    words = {trial.name: "MetricsUnavailable" if lacks_value(trial) else trial.status for trial in trials}
     for each, (names, count) in _LISTS.items():
-        found = [trial.name for trial in trials if trial.status == each]
+        found = [name for name, word in words.items() if word == each]
         if found:  # Katib leaves out what is empty
             status |= {names: found, count: len(found)}
     best = best_trial(experiment.objective, trials)
@@ -99,8 +102,10 @@ def _optimum(experiment: Experiment, best: Trial) -> dict[str, Any]:
         if values:
             found = {"latest": values[-1], "min": min(values), "max": max(values)}
             # Of very many reports not all are kept; the value that counts is.
-            found[experiment.objective.strategies.get(name, "latest")] = best.metrics[name]
-            metrics.append({"name": name, **{key: repr(value) for key, value in found.items()}})
+            strategy = experiment.objective.strategies.get(name, "latest")
+            texts = {key: repr(value) for key, value in found.items()}
+            texts[strategy] = repr(best.metrics[name]) if name in best.metrics else "unavailable"
+            metrics.append({"name": name, **texts})
     return {
         "bestTrialName": best.name,
         "observation": {"metrics": metrics},

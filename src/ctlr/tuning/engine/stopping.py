@@ -25,12 +25,12 @@ class MedianStop:
     """Katib's `medianstop`: stop a trial that is worse than half of the others were at its beginning.
 
     A trial stops at its report `start_step` or a later one if its best value so far is worse than the median, over the
-    trials that are completed, of the mean of their first `start_step` values (Golovin et al. 2017, "Google Vizier",
-    section 3.2.2). Katib's own service takes the mean in place of the median.
+    trials that ran to their end, of the mean of their first `start_step` values (Golovin et al. 2017, "Google Vizier",
+    section 3.2.2). Katib's own service takes the mean in place of the median, and looks at report `start_step` alone.
 
     Args:
         objective: Says which values are better.
-        min_trials: Completed trials below which no trial is stopped.
+        min_trials: Trials that ran to their end below which no trial is stopped.
         start_step: Reports that count.
     """
 
@@ -41,8 +41,8 @@ class MedianStop:
         self._means: list[float] = []
 
     def add(self, trial: Trial) -> None:
-        """Count a trial that has ended; failed and killed ones do not count."""
-        if trial.status not in ("Succeeded", "EarlyStopped"):
+        """Count a trial that has ended; as in Katib, only one that ran to its end counts."""
+        if trial.status != "Succeeded":
             return
         metric = self._objective.metric
         values = [report.metrics[metric] for report in trial.reports if metric in report.metrics]

@@ -9,6 +9,7 @@ from typing import Any
 from ctlr.specs import Trial
 from ctlr.tuning.engine import Fault
 from ctlr.tuning.katib.connection import Connection
+from ctlr.tuning.launchers import lacks_value
 
 __all__ = ["INJECTION", "explain_experiment", "explain_pod", "explain_trials"]
 
@@ -98,11 +99,11 @@ def _explain(
     if reason.startswith("exit code") and last:
         reason = f"{reason}: {last}"
     known = trial.reason or "failed"
-    if trial.reason.startswith("reported no") and TRIAL not in pod["metadata"]["labels"]:
+    if lacks_value(trial) and TRIAL not in pod["metadata"]["labels"]:
         space = pod["metadata"]["namespace"]
         remedy = f"`kubectl label namespace {space} {INJECTION}=enabled`"
         reason = f"Katib collects nothing in the namespace {space}. {remedy}, then start the search again"
-    if trial.reason.startswith("reported no"):
+    if lacks_value(trial):
         reason = f"{known}; {reason}" if reason else known
     return Fault(reason or known, tail)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ctlr.specs import Experiment, Trial, TrialStatus, fingerprint
 from ctlr.tuning.engine import Completion
-from ctlr.tuning.launchers import how_it_is_read
+from ctlr.tuning.launchers import no_value
 from ctlr.tuning.service import LABEL, NUMBER
 
 __all__ = ["COUNTS", "FINGERPRINT", "Owner", "Roll", "completion_of", "content_fingerprint", "experiment_document",
@@ -132,7 +132,7 @@ class Roll:
         if state in ("Created", "Running") and over:
             state, reason = "Killed", "the experiment ended before it"
         if word == "MetricsUnavailable" or (state == "Succeeded" and value is None):
-            state, reason = "Failed", self._no_metric()
+            state, reason = "Failed", no_value(self._experiment, reported=word != "MetricsUnavailable")
         labels = each["metadata"].get("labels") or {}
         started, ended = status.get("startTime"), status.get("completionTime") or _stopped(status)
         return Trial(
@@ -157,12 +157,6 @@ class Roll:
             if number is not None:
                 found[metric["name"]] = number
         return found
-
-    def _no_metric(self) -> str:
-        words = f"reported no {self._experiment.objective.metric}"
-        if self._experiment.collector.kind in ("StdOut", "File", "Push"):
-            words += f"; it is looked for in {how_it_is_read(self._experiment)}"
-        return words
 
 
 def _stopped(status: Mapping[str, Any]) -> str | None:

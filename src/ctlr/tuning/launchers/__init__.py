@@ -14,12 +14,14 @@ from ctlr.tuning.launchers.collect import (
     MetricsReader,
     Tally,
     check_collector,
-    how_it_is_read,
+    lacks_value,
     metric_names,
+    no_value,
 )
 from ctlr.tuning.launchers.functions import FunctionLauncher
 from ctlr.tuning.launchers.launcher import Ended, Launcher, Reported
 from ctlr.tuning.launchers.processes import TRIAL_NAME, ProcessLauncher
+from ctlr.tuning.launchers.programs import passed_over
 
 __all__ = [
     "TRIAL_NAME",
@@ -32,6 +34,8 @@ __all__ = [
     "Reported",
     "Tally",
     "check_collector",
-    "how_it_is_read",
+    "lacks_value",
     "metric_names",
+    "no_value",
+    "passed_over",
 ]

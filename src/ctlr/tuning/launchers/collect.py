@@ -1,41 +1,54 @@
 """Metrics out of what trials print or write, by the rules of Katib's collectors (0.19).
 
-TEXT: each match of a filter in a line is a metric; a time in front is passed over. JSON: one object a line, and only
-values that are strings count.
+TEXT: each match of a filter in a line is a metric. JSON: one object a line, and only values that are strings count. The
+latest value is that of the latest time; a line without one is earlier than all that have one.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ctlr.errors import ConfigError
-from ctlr.specs import Collector, Experiment
+from ctlr.specs import Collector, Experiment, Trial
+from ctlr.tuning.manifest import DEFAULT_FILTER, compile_filter
 
 __all__ = [
-    "DEFAULT_FILTER",
     "FileTail",
     "Metrics",
     "MetricsReader",
     "Tally",
     "check_collector",
-    "how_it_is_read",
+    "lacks_value",
     "metric_names",
     "names_file",
+    "no_value",
 ]
 
-Metrics = dict[str, float]
+_LONGEST_LINE = 1 << 20
+_DIGITS = r"\d+(_\d+)*"
+_NUMBER = re.compile(
+    rf"[+-]?({_DIGITS}\.?({_DIGITS})?|\.{_DIGITS})(e[+-]?{_DIGITS})?|[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE
+)
+"""What Go's ParseFloat takes, hexadecimals aside."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+"""RFC 3339."""
+_NO_TIME = -math.inf
+_NO_VALUE = "reported no "
 
-DEFAULT_FILTER = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
-"""Katib's own, for TEXT."""
 
-_LONGEST_LINE = 65_536
-_LONGEST_TEXT = 4_096
-"""Filters look at the beginning of a line: Katib's own takes the square of its length."""
+class Metrics(dict[str, float]):
+    """What a line says: values by name, NaN where one is no number."""
+
+    time: float = _NO_TIME
+    """That the line bears, in seconds since 1970."""
 
 
 def metric_names(experiment: Experiment) -> tuple[str, ...]:
@@ -43,8 +56,29 @@ def metric_names(experiment: Experiment) -> tuple[str, ...]:
     return (experiment.objective.metric, *experiment.objective.additional)
 
 
-def how_it_is_read(experiment: Experiment) -> str:
-    """Where the objective is looked for and what it must look like, as part of a sentence."""
+def no_value(experiment: Experiment, *, reported: bool) -> str:
+    """Why a trial that ran to its end has failed for want of a value, and where the value is looked for.
+
+    Args:
+        experiment: Whose objective it lacks.
+        reported: Whether the metric was there, as no finite number.
+    """
+    words = _NO_VALUE + experiment.objective.metric
+    if reported:
+        words += " that is a finite number"
+        if experiment.objective.strategies.get(experiment.objective.metric, "latest") == "latest":
+            words += " at its last report"
+    # A function's experiment refers to no template: what it returns is looked for nowhere else.
+    known = experiment.collector.kind in ("StdOut", "File", "Push") and experiment.references
+    return f"{words}; it is looked for in {_how_it_is_read(experiment)}" if known else words
+
+
+def lacks_value(trial: Trial) -> bool:
+    """Whether a trial ran to its end and has failed for want of a value: Katib's MetricsUnavailable."""
+    return trial.status == "Failed" and trial.reason.startswith(_NO_VALUE)
+
+
+def _how_it_is_read(experiment: Experiment) -> str:
     collector, name = experiment.collector, experiment.objective.metric
     place = {"StdOut": "its output", "File": collector.path, "Push": "the call of report_metrics"}[collector.kind]
     if collector.kind == "Push":
@@ -62,7 +96,8 @@ def check_collector(experiment: Experiment, workers: int) -> None:
         workers: Trials at once.
 
     Raises:
-        ConfigError: Its kind needs a cluster; its file cannot be written here, or trials at once would share it.
+        ConfigError: Its kind needs a cluster; its file cannot be written here or is there already, or trials at once
+            would share it.
     """
     collector = experiment.collector
     if collector.kind not in ("StdOut", "File", "Push"):
@@ -73,6 +108,7 @@ def check_collector(experiment: Experiment, workers: int) -> None:
     if collector.kind != "File" or names_file(experiment):
         return
     _make_room(Path(collector.path))
+    _check_free(Path(collector.path))
     if workers > 1:
         raise ConfigError(
             f"{experiment.name}: {workers} trials at once would write one file, {collector.path}, for their command "
@@ -93,6 +129,14 @@ def _make_room(path: Path) -> None:
         )
 
 
+def _check_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise ConfigError(
+            f"The collector's file {path} is there already, and trials would write into it. Move it away, or pass its "
+            "path in the trial's command: each trial then writes one of its own."
+        )
+
+
 def names_file(experiment: Experiment) -> bool:
     """Whether a trial's command or environment names the collector's file, so that each trial can have its own."""
     words = (*experiment.trial.command, *experiment.trial.environment.values())
@@ -100,28 +144,41 @@ def names_file(experiment: Experiment) -> bool:
 
 
 class Tally:
-    """A trial's metrics so far: by name the latest, the least and the greatest value."""
+    """A trial's metrics so far: by name the latest, the least and the greatest value.
+
+    What is no finite number is passed over, as Katib does it; only the latest value may be none because of it.
+    """
 
     def __init__(self, strategies: Mapping[str, Literal["min", "max", "latest"]]) -> None:
         self._strategies = strategies
         self._values: dict[str, tuple[float, float, float]] = {}
+        self._times: dict[str, float] = {}
 
-    def add(self, metrics: Mapping[str, float]) -> None:
-        """Count a report."""
+    def add(self, metrics: Mapping[str, float], time: float = _NO_TIME) -> None:
+        """Count a report; one that bears an earlier time than those before it is not the latest."""
         for name, value in metrics.items():
-            _, least, greatest = self._values.get(name, (value, value, value))
-            self._values[name] = (value, min(least, value), max(greatest, value))
+            latest, least, greatest = self._values.get(name, (math.nan, math.inf, -math.inf))
+            if time >= self._times.get(name, _NO_TIME):
+                latest, self._times[name] = value, time
+            if math.isfinite(value):
+                least, greatest = min(least, value), max(greatest, value)
+            self._values[name] = (latest, least, greatest)
 
-    def metrics(self) -> Metrics:
-        """Value of each metric by its strategy."""
+    def __contains__(self, name: str) -> bool:
+        """Whether a metric was reported, be it as no number."""
+        return name in self._values
+
+    def metrics(self) -> dict[str, float]:
+        """Value of each metric by its strategy; those without one are left out."""
         places = {"latest": 0, "min": 1, "max": 2}
-        return {name: found[places[self._strategies.get(name, "latest")]] for name, found in self._values.items()}
+        values = {name: found[places[self._strategies.get(name, "latest")]] for name, found in self._values.items()}
+        return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 class MetricsReader:
     """Turn a program's bytes into metrics, as they come.
 
-    Memory stays bounded whatever arrives: the end of a line longer than 64 KiB is dropped.
+    Memory stays bounded whatever arrives: the end of a line longer than 1 MiB is dropped.
 
     Args:
         collector: Its format and filters count.
@@ -166,16 +223,16 @@ class MetricsReader:
 def _line_parser(collector: Collector, names: Sequence[str]) -> Callable[[str], Iterator[Metrics]]:
     if collector.format == "JSON" or collector.kind == "Push":
         return lambda line: _from_json(line, names)
-    # Go's \w and \d, which Katib's filters are written in, are ASCII.
-    filters = [re.compile(text, re.ASCII) for text in collector.filters or (DEFAULT_FILTER,)]
-    return lambda line: _from_text(line[:_LONGEST_TEXT], names, filters)
+    filters = [compile_filter(text) for text in collector.filters or (DEFAULT_FILTER,)]
+    return lambda line: _from_text(line, names, filters)
 
 
-def _from_text(line: str, names: Sequence[str], filters: Sequence[re.Pattern[str]]) -> Iterator[Metrics]:
+def _from_text(line: str, names: Sequence[str], filters: Sequence[Any]) -> Iterator[Metrics]:
     """What a line says; several dictionaries where it names a metric several times."""
     if not any(name in line for name in names):
         return
-    metrics: Metrics = {}
+    time = _time(line.partition(" ")[0])
+    metrics = _at(time)
     seen = set()
     for pattern in filters:
         for match in pattern.finditer(line):
@@ -185,7 +242,7 @@ def _from_text(line: str, names: Sequence[str], filters: Sequence[re.Pattern[str
             seen.add(match.span(2))
             if name in metrics:
                 yield metrics
-                metrics = {}
+                metrics = _at(time)
             metrics[name] = _number(value)
     if metrics:
         yield metrics
@@ -198,27 +255,43 @@ def _from_json(line: str, names: Sequence[str]) -> Iterator[Metrics]:
     except (ValueError, RecursionError):
         return
     if isinstance(found, dict):
-        metrics = {name: _number(found[name]) for name in names if isinstance(found.get(name), str)}
+        metrics = _at(_time(found.get("timestamp")))
+        metrics |= {name: _number(found[name]) for name in names if isinstance(found.get(name), str)}
         if metrics:
             yield metrics
 
 
+def _at(time: float) -> Metrics:
+    metrics = Metrics()
+    metrics.time = time
+    return metrics
+
+
+def _time(written: Any) -> float:
+    """A time in seconds since 1970; before all others where there is none."""
+    try:
+        if isinstance(written, str) and _TIME.fullmatch(written):
+            return datetime.fromisoformat(written).timestamp()
+        if isinstance(written, int | float) and not isinstance(written, bool) and math.isfinite(written):
+            return float(written)
+    except (ValueError, OverflowError):  # there is no such day, or it is far beyond all days
+        pass
+    return _NO_TIME
+
+
 def _number(text: str) -> float:
     """A number as it is written; NaN where a text is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
 
 
 class FileTail:
     """Follow a file that a trial writes; it need not exist yet.
 
     Args:
-        path: Removed where it exists, so that an earlier trial's metrics are not read.
+        path: Must not exist, so that nothing is read that the trial has not written.
 
     Raises:
-        ConfigError: The file cannot be written here.
+        ConfigError: The file cannot be written here, or is there already.
     """
 
     _MOST = 1 << 20
@@ -228,7 +301,7 @@ class FileTail:
         self._path = path
         self._offset = 0
         _make_room(path)
-        path.unlink(missing_ok=True)
+        _check_free(path)
 
     def read(self) -> bytes:
         """What was written since the last look; a file that has shrunk is read from its beginning."""
@@ -242,3 +315,8 @@ class FileTail:
             return b""
         self._offset += len(data)
         return data
+
+    def keep(self, place: Path) -> None:
+        """Move the file to another place once its trial has ended, so that the next trial begins a new one."""
+        if self._path.is_file() and self._path != place:
+            shutil.move(self._path, place)

@@ -6,6 +6,7 @@ workers; the engine (`engine.run_experiment`) proposes, listens and decides. Not
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,13 +21,15 @@ class Reported:
 
     Attributes:
         number: Of the trial.
-        metrics: By name. A value that is no number is NaN: the engine fails a trial whose objective is not finite.
+        metrics: By name. A value that is no number is NaN.
         seconds: Since the trial started.
+        time: That its own log says, in seconds since 1970; before all others where it says none.
     """
 
     number: int
     metrics: dict[str, float]
     seconds: float
+    time: float = -math.inf
 
 
 @dataclass(frozen=True)

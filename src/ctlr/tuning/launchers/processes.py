@@ -47,7 +47,8 @@ _MOST_CHUNKS = 16
 class ProcessLauncher:
     """Run an experiment's command for each trial, as its manifest says; the image is not used.
 
-    A trial's folder, `trials/NAME`, keeps `log.txt` (the beginning and the end of what it printed, 1 MB at most). Its
+    A trial's folder, `trials/NAME`, keeps `log.txt` (the beginning and the end of what it printed, 1 MB at most) and
+    `metrics.log`, the collector's file where there is one. Its
     environment is this process's, the manifest's on top. Where the command names the collector's file or the
     `suggestion_trial_dir` of population-based training, a path in the trial's folder takes its place, so that trials do
     not share it: Katib mounts a volume a trial. When a trial ends, whatever it has started ends with it.
@@ -88,9 +89,8 @@ class ProcessLauncher:
             return
         self._guard.watch(process.pid)
         reader = MetricsReader(self._experiment.collector, metric_names(self._experiment))
-        self._running[trial.number] = _Process(
-            trial.number, process, CappedLog(folder / "log.txt"), reader, tail, started
-        )
+        log = CappedLog(folder / "log.txt")
+        self._running[trial.number] = _Process(trial.number, process, folder, log, reader, tail, started)
         self._selector.register(output_of(process), selectors.EVENT_READ, trial.number)
 
     def wait(self, seconds: float | None) -> list[Reported | Ended]:
@@ -124,6 +124,7 @@ class ProcessLauncher:
                 output_of(running.process).close()
                 with contextlib.suppress(WorkspaceError):  # a full disk: whoever closes has been told
                     running.log.close()
+                    self._keep_file(running)
             self._running.clear()
             self._events.clear()
             self._selector.close()
@@ -227,10 +228,16 @@ class ProcessLauncher:
         del self._running[running.number]
         self._events.append(_ended(running, seconds))
         running.log.close()
+        self._keep_file(running)
+
+    def _keep_file(self, running: _Process) -> None:
+        if running.tail is not None:
+            with disk_faults_named(running.folder):
+                running.tail.keep(_metrics_file(running.folder))
 
     def _report(self, running: _Process, found: list[Metrics]) -> None:
         seconds = time.monotonic() - running.started
-        self._events += [Reported(running.number, metrics, seconds) for metrics in found]
+        self._events += [Reported(running.number, metrics, seconds, metrics.time) for metrics in found]
 
 
 @dataclass
@@ -239,6 +246,7 @@ class _Process:
 
     number: int
     process: subprocess.Popen[bytes]
+    folder: Path
     log: CappedLog
     reader: MetricsReader
     tail: FileTail | None

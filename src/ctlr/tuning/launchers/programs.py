@@ -6,12 +6,21 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from ctlr.specs import Experiment
 
-__all__ = ["CannotStartError", "death", "limit_seconds", "output_of", "signal_group", "start_program"]
+__all__ = [
+    "CannotStartError",
+    "death",
+    "limit_seconds",
+    "output_of",
+    "passed_over",
+    "signal_group",
+    "start_program",
+]
 
 
 class CannotStartError(Exception):
@@ -71,10 +80,47 @@ def death(code: int, tail: str) -> str:
 
 
 def limit_seconds(experiment: Experiment) -> float | None:
-    """A Job's activeDeadlineSeconds, or that of its pod."""
+    """A job's activeDeadlineSeconds, or that of its pod; Kubeflow's jobs have it in their `runPolicy`."""
     job: Any = experiment.manifest
     for key in ("spec", "trialTemplate", "trialSpec", "spec"):
         job = job.get(key) or {}
     pod = (job.get("template") or {}).get("spec") or {}
-    limits = [place.get("activeDeadlineSeconds") for place in (job, pod)]
+    limits = [place.get("activeDeadlineSeconds") for place in (job, pod, job.get("runPolicy") or {})]
     return min((float(limit) for limit in limits if isinstance(limit, int | float)), default=None)
+
+
+def passed_over(experiment: Experiment) -> list[str]:
+    """What a manifest says of its trials and a program on this machine does without, each in some words."""
+    template = experiment.manifest["spec"]["trialTemplate"]
+    return list(dict.fromkeys(_passed_over(template["trialSpec"], template["primaryContainerName"])))
+
+
+def _passed_over(node: Any, primary: str) -> Iterator[str]:
+    """Depth first, as it stands in the manifest."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _passed_over(each, primary)
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if key in ("initContainers", "containers"):
+            names = [
+                str(each.get("name")) for each in value or () if key != "containers" or each.get("name") != primary
+            ]
+            if names:
+                yield f"{'initContainers' if key == 'initContainers' else 'other containers'} ({', '.join(names)})"
+        elif key == "backoffLimit" and value:
+            yield f"backoffLimit {value} (a trial that fails is not run again)"
+        elif key == "restartPolicy" and value == "OnFailure":
+            yield "restartPolicy OnFailure (a trial that fails is not run again)"
+        elif key in ("completions", "parallelism", "replicas") and isinstance(value, int) and value > 1:
+            yield f"{key} {value} (a trial is one program)"
+        elif key == "env":
+            names = [str(each.get("name")) for each in value or () if "valueFrom" in each]
+            if names:
+                yield f"valueFrom ({', '.join(names)}: set by this shell, or not at all)"
+        elif key in ("envFrom", "lifecycle") and value:
+            yield key
+        elif key == "volumeMounts" and value:
+            yield f"volumeMounts ({', '.join(str(each.get('mountPath')) for each in value)})"
+        yield from _passed_over(value, primary)

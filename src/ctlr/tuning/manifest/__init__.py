@@ -17,14 +17,17 @@ from ctlr.tuning.manifest.algorithms import (
     broken_settings,
     read_settings,
 )
+from ctlr.tuning.manifest.collectors import DEFAULT_FILTER, compile_filter
 from ctlr.tuning.manifest.experiment import parse_experiment, read_experiment, write_experiment
 from ctlr.tuning.manifest.template import render, rendered_spec, without_gpus
 
 __all__ = [
     "ALGORITHMS",
+    "DEFAULT_FILTER",
     "STOPPING_RULES",
     "SettingValue",
     "broken_settings",
+    "compile_filter",
     "parse_experiment",
     "read_experiment",
     "read_settings",

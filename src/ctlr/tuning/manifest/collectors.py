@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import re2
 
 from ctlr.specs import Collector, Objective
 from ctlr.tuning.manifest.fields import Fields
 
-__all__ = ["check_metric_names", "read_collector"]
+__all__ = ["DEFAULT_FILTER", "check_metric_names", "compile_filter", "read_collector"]
+
+DEFAULT_FILTER = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
+"""Katib's own, for TEXT."""
 
 _KINDS = ("StdOut", "File", "TensorFlowEvent", "PrometheusMetric", "Push", "Custom")
 _PATHS = {"File": "/var/log/katib/metrics.log", "TensorFlowEvent": "/var/log/katib/tfevent/"}
-_NOT_IN_GO = re.compile(r"\(\?(=|!|<=|<!|>|\(|P=)|\\[1-9]")
-"""What Python's expressions know and Go's do not: looking around, and references back."""
+_JOINED = ("StdOut", "File", "TensorFlowEvent", "PrometheusMetric")
+"""Collectors that Katib starts itself, with names and filters in one argument each."""
+_ANY_BYTE = re.compile(r"(?<!\\)(\\\\)*\\C")
+"""What RE2 knows and Go does not."""
 
 
 def read_collector(spec: Fields) -> Collector:
@@ -24,11 +32,13 @@ def read_collector(spec: Fields) -> Collector:
     source.only("httpGet", "fileSystemPath", "filter")
     path = _path(source, kind)
     form = source.mapping("fileSystemPath").text("format", ("TEXT", "JSON")) or "TEXT"
+    if kind == "StdOut":
+        form = "TEXT"  # whatever is written: Katib tells its collector so
     if kind == "PrometheusMetric":
         _check_http(source.mapping("httpGet"))
     if kind == "File" and form == "JSON" and "filter" in source:
         source.fault("filter", "a JSON file is read without filters. Remove the filter, or write `format: TEXT`.")
-    data = {"kind": kind, "path": path, "format": form, "filters": _filters(source)}
+    data = {"kind": kind, "path": path, "format": form, "filters": _filters(source, kind)}
     return Collector.model_validate(data, strict=False)
 
 
@@ -77,38 +87,57 @@ def _check_http(place: Fields) -> None:
         place.fault("path", f"must begin with /; got {path!r}. Write e.g. `path: /metrics`.")
 
 
-def _filters(source: Fields) -> list[str]:
+def _filters(source: Fields, kind: str) -> list[str]:
     entry = source.mapping("filter")
     entry.only("metricsFormat")
     filters = entry.texts("metricsFormat")
     for index, text in enumerate(filters):
-        if fault := _filter_fault(text):
+        if fault := _filter_fault(text, kind):
             entry.document.fault((*entry.where, "metricsFormat", index), fault)
     return filters
 
 
-def _filter_fault(text: str) -> str:
+def compile_filter(text: str) -> Any:
+    """A filter as Katib's collector compiles it: Go's expressions are RE2's, and matching takes linear time.
+
+    Raises:
+        ValueError: Go knows no such expression; says why.
+    """
+    options = re2.Options()
+    options.log_errors = False
     try:
-        groups = re.compile(text).groups
-    except re.error as error:
-        return f"must be a regular expression; got {text!r} ({error}). Mend it."
-    if groups < 2:
-        return f"needs two groups, one for the name and one for the value; got {text!r}. Write e.g. '(\\w+)=(\\S+)'."
-    if found := _NOT_IN_GO.search(text):
-        return f"Katib reads Go's expressions, which have no {found.group()!r}; got {text!r}. Write it without."
+        if found := _ANY_BYTE.search(text):
+            raise ValueError(f"invalid escape sequence: {found[0]}")
+        return re2.compile(text, options)
+    except re2.error as error:
+        raise ValueError(error.args[0].decode(errors="replace")) from error
+
+
+def _filter_fault(text: str, kind: str) -> str:
+    try:
+        groups = compile_filter(text).groups
+    except ValueError as error:
+        return f"must be a regular expression as Go reads it; got {text!r} ({error}). Write it without."
+    if kind in _JOINED and ";" in text:
+        return f"Katib joins filters by ; and would cut this one in two; got {text!r}. Write \\x3b for it."
+    # Katib's webhook looks for two brackets behind each other, except where the output is read.
+    if groups < 2 or (kind not in ("StdOut", "Push") and not re.search(r"\(.*\).*\(.*\)", text)):
+        rule = "needs two groups, one for the name and behind it one for the value"
+        return f"{rule}; got {text!r}. Write e.g. '{DEFAULT_FILTER}'."
     return ""
 
 
 def check_metric_names(spec: Fields, objective: Objective, collector: Collector) -> None:
-    """Note metrics that Katib's own filter cannot read out of a text: `val/loss=0.5` is read as `loss`."""
-    if collector.kind not in ("StdOut", "File") or collector.format == "JSON" or collector.filters:
-        return
+    """Note metrics that Katib cannot ask for, or not read out of a text: `val/loss=0.5` is read as `loss`."""
+    plain = collector.kind in ("StdOut", "File") and collector.format == "TEXT" and not collector.filters
     place = spec.mapping("objective")
     named = [
         ("objectiveMetricName", objective.metric),
         *(("additionalMetricNames", each) for each in objective.additional),
     ]
     for key, metric in named:
-        if not re.fullmatch(r"[\w|-]+", metric, re.ASCII):
+        if collector.kind in _JOINED and ";" in metric:
+            place.fault(key, f"Katib joins the names of metrics by ; and would take {metric!r} for two. Rename it.")
+        elif plain and not re.fullmatch(r"[\w|-]+", metric, re.ASCII):
             rule = f"a metric read from text is named by letters, digits, _, - and |, without /; got {metric!r}"
             place.fault(key, f"{rule}. Rename it, or write a filter.")

@@ -159,6 +159,11 @@ def _check_hyperband(spec: Fields, algorithm: AlgorithmSpec, parameters: Sequenc
     elif any(parameter.values for parameter in parameters if parameter.name == resource):
         message = f"resource_name must be an int or double parameter; got {resource!r}. Give it min and max."
         spec.document.fault(where, message)
+    elif len(parameters) < 2:
+        message = (
+            f"hyperband needs a parameter besides its resource {resource!r}. Add one, or choose another algorithm."
+        )
+        spec.document.fault((*spec.where, "parameters"), message)
     budget, eta = float(algorithm.settings["r_l"]), int(float(algorithm.settings.get("eta", "3")))
     # Katib's own formula, rounding included: what it takes must pass here.
     needed = eta ** int(math.log(budget) / math.log(eta))

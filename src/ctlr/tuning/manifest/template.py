@@ -19,6 +19,8 @@ __all__ = ["read_template", "render", "rendered_spec", "without_gpus"]
 _GPU = re.compile(r"^nvidia\.com/|^amd\.com/gpu|^gpu\.intel\.com/")
 """Resources of GPUs, and labels and taints of nodes that have some."""
 _META = re.compile(r"\$\{trialSpec\.(?:(Name|Namespace|Kind|APIVersion)|(Annotations|Labels)\[(.+)\])\}")
+_BREAKS_JSON = re.compile(r'["\\\x00-\x1f]|\$\{trialParameters\.')
+"""What a value must not hold: Katib puts one after another into the text of the trialSpec's JSON."""
 
 
 def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], TrialCommand]:
@@ -38,14 +40,17 @@ def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[di
     )  # fmt: skip
     template.flag("retain")
     template.need("primaryContainerName", "Write the name of the container that trains.")
-    if "configMap" in template:
-        template.fault("configMap", "a template in a ConfigMap stands on a cluster only. Write it below `trialSpec`.")
-        return {}, nothing
-    if not template.need("trialSpec", "Write the job of a trial below it."):
+    from_map = "configMap" in template
+    if from_map:
+        _check_config_map(template)
+    elif not template.need("trialSpec", "Write the job of a trial below it."):
         return {}, nothing
     job = template.mapping("trialSpec")
     parameters = [name for entry in spec.items("parameters") if (name := entry.text("name"))]
-    references = _references(template, job, parameters)
+    _check_values(spec)
+    references = _references(template, None if from_map else job, parameters)
+    if from_map:
+        return references, nothing
     check_job(template, job)
     container = primary_container(template, job)
     if container is None:
@@ -55,7 +60,38 @@ def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[di
     return references, command_of(container)
 
 
-def _references(template: Fields, job: Fields, parameters: Sequence[str]) -> dict[str, str]:
+def _check_config_map(template: Fields) -> None:
+    """The job stands in a ConfigMap of the cluster: what can be known of it here is where."""
+    if "trialSpec" in template:
+        template.fault("configMap", "there are a trialSpec and a configMap, and Katib takes one of them. Remove one.")
+    place = template.mapping("configMap")
+    place.only("configMapName", "configMapNamespace", "templatePath")
+    for key in ("configMapName", "configMapNamespace", "templatePath"):
+        place.need(key, f"Write `{key}: …`.")
+        place.text(key)
+    for key in ("successCondition", "failureCondition"):
+        template.text(key)
+        template.need(key, "Katib knows it by itself for a trialSpec alone. Write the condition in GJSON.")
+
+
+def _check_values(spec: Fields) -> None:
+    for entry in spec.items("parameters"):
+        space = entry.mapping("feasibleSpace")
+        for index, text in enumerate(space.texts("list")):
+            if fault := _json_fault(text):
+                space.document.fault((*space.where, "list", index), fault)
+
+
+def _json_fault(text: str) -> str:
+    found = _BREAKS_JSON.search(text)
+    if found is None:
+        return ""
+    rule = f"Katib writes a value into the trial's JSON as it is, and {found[0]!r} would break the JSON"
+    return f"{rule}; got {text!r}. Choose another value."
+
+
+def _references(template: Fields, job: Fields | None, parameters: Sequence[str]) -> dict[str, str]:
+    """References by name; `job` is None where it stands in a ConfigMap."""
     references: dict[str, str] = {}
     template.need("trialParameters", "Write `- {name: …, reference: …}` for each parameter below it.")
     for entry in template.items("trialParameters"):
@@ -73,7 +109,8 @@ def _references(template: Fields, job: Fields, parameters: Sequence[str]) -> dic
         elif reference:
             _check_reference(entry, job, reference, parameters)
             references[name] = reference
-    _check_places(template, job, references)
+    if job is not None:
+        _check_places(template, job, references)
     for parameter in parameters:
         if parameter not in references.values():
             rule = f"the parameter {parameter!r} is referred to by none, and Katib then starts no trial"
@@ -81,7 +118,7 @@ def _references(template: Fields, job: Fields, parameters: Sequence[str]) -> dic
     return references
 
 
-def _check_reference(entry: Fields, job: Fields, reference: str, parameters: Sequence[str]) -> None:
+def _check_reference(entry: Fields, job: Fields | None, reference: str, parameters: Sequence[str]) -> None:
     if not reference.startswith("${"):
         if reference not in parameters:
             entry.fault("reference", f"no parameter is called {reference!r}. {nearest(reference, parameters)}")
@@ -90,8 +127,12 @@ def _check_reference(entry: Fields, job: Fields, reference: str, parameters: Seq
     if match is None:
         known = "${trialSpec.Name}, .Namespace, .Kind, .APIVersion, .Annotations[…] and .Labels[…]"
         entry.fault("reference", f"must be a parameter or one of {known}; got {reference!r}. Write one of them.")
-    elif match[2] and match[3] not in job.mapping("metadata").mapping(match[2].lower()).data:
+    elif job is None or not match[2]:
+        return
+    elif match[3] not in job.mapping("metadata").mapping(match[2].lower()).data:
         entry.fault("reference", f"the trialSpec has no such {match[2].lower()[:-1]}; got {reference!r}. Add it there.")
+    elif fault := _json_fault(job.mapping("metadata").mapping(match[2].lower()).text(match[3])):
+        entry.fault("reference", fault)
 
 
 def _check_places(template: Fields, job: Fields, references: Mapping[str, str]) -> None:
@@ -161,7 +202,11 @@ def rendered_spec(experiment: Experiment, trial: Trial) -> dict[str, Any]:
 
 
 def without_gpus(experiment: Experiment) -> Experiment:
-    """The same search with trials on processors: no GPU, none of its nodes, and CTLR's image for processors."""
+    """The same search with trials on processors: no GPU, none of its nodes, and CTLR's image for processors.
+
+    Raises:
+        ConfigError: Its template stands in a ConfigMap.
+    """
 
     def kept(node: Any) -> Any:
         if isinstance(node, list):
@@ -172,6 +217,11 @@ def without_gpus(experiment: Experiment) -> Experiment:
 
     manifest = copy.deepcopy(experiment.manifest)
     template = manifest["spec"]["trialTemplate"]
+    if "trialSpec" not in template:
+        raise ConfigError(
+            f"{experiment.name}: its trial template stands in a ConfigMap, out of which no GPU can be taken here. "
+            "Change the ConfigMap, or write the template below `trialSpec`."
+        )
     template["trialSpec"] = kept(template["trialSpec"])
     image = experiment.trial.image.replace("ctlr/ctlr-gpu:", "ctlr/ctlr-cpu:")
     trial = experiment.trial.model_copy(update={"image": image})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 
 from ctlr.errors import ConfigError
-from ctlr.specs import Experiment, Trial
+from ctlr.specs import Experiment, Parameter, Trial
+from ctlr.tuning.manifest import read_settings
 from ctlr.tuning.samplers.base import History, Record, Sampler, Suggestion
 from ctlr.tuning.samplers.space import Point, Space
 
@@ -50,40 +52,33 @@ def _rung(resource: float, eta: float, s_max: int, s: int, i: int) -> Rung:
 class HyperbandSampler(Sampler):
     """Brackets one after the other, and when all are through once more; the lowest rung's configurations are random.
 
-    The resource is a parameter of the space that the algorithm sets; a promoted configuration keeps its other values.
-    While a rung waits for its trials the next bracket goes on, of the next round if need be: Katib takes nothing but
-    the number that it asks for, and a slow trial holds up no other. Labels say where a trial stands: `round` from the
-    second on, `bracket`, `rung` and, if it was promoted, `promoted`, the trial that it follows.
+    The resource is a parameter of the space that the algorithm sets, to whole numbers and, as in Katib, whatever its
+    own range and step are; a promoted configuration keeps its other values. While a rung waits for its trials the next
+    bracket goes on, of the next round if need be: Katib takes nothing but the number that it asks for, and a slow trial
+    holds up no other. Labels say where a trial stands: `round` from the second on, `bracket`, `rung` and, if it was
+    promoted, `promoted`, the trial that it follows.
     """
 
     def __init__(self, experiment: Experiment, *, seed: int, earlier: Sequence[Trial] = ()) -> None:
-        super().__init__(experiment, seed=seed, earlier=earlier)
-        name = str(self._settings["resource_name"])
-        others = [parameter for parameter in experiment.parameters if parameter.name != name]
-        if name not in self.space.names or not others:
+        settings = read_settings(experiment.algorithm)
+        name, most = str(settings["resource_name"]), _whole(float(settings["r_l"] or 0))
+        names = [parameter.name for parameter in experiment.parameters]
+        if name not in names or len(names) < 2:
             raise ConfigError(
                 f"algorithm: hyperband's resource_name must be one of two parameters or more; got {name!r} of "
-                f"{', '.join(self.space.names)}. Name the parameter that says how long a trial trains."
+                f"{', '.join(names)}. Name the parameter that says how long a trial trains."
             )
-        self._index = self.space.names.index(name)
-        self._others = Space(others)
+        parameters = [_resource(each, most) if each.name == name else each for each in experiment.parameters]
+        experiment = experiment.model_copy(update={"parameters": tuple(parameters)})
+        super().__init__(experiment, seed=seed, earlier=earlier)
+        self._index = names.index(name)
+        self._others = Space([parameter for parameter in parameters if parameter.name != name])
         self._brackets = brackets(self._number("r_l"), self._number("eta"))
-        self._resources = {s: [self._coordinate(rung) for rung in rungs] for s, rungs in self._brackets.items()}
-        if any(len(set(rungs)) < len(rungs) for rungs in self._resources.values()):
-            raise ConfigError(
-                f"{name}: hyperband's rungs must differ in it. Give it a smaller step or change r_l or eta."
-            )
-
-    def _coordinate(self, rung: Rung) -> int | float:
-        dimension = self.space.dimensions[self._index]
-        amount = rung.resource + _EPS
-        try:
-            return dimension.coordinate(str(math.floor(amount)))
-        except ConfigError as error:
-            raise ConfigError(
-                f"{dimension.name}: hyperband sets it to {math.floor(amount)} (r_l / eta^s), outside its range. "
-                "Widen the range or change r_l or eta."
-            ) from error
+        resource = self.space.dimensions[self._index]
+        self._resources = {
+            s: [resource.coordinate(str(_whole(rung.resource))) for rung in rungs]
+            for s, rungs in self._brackets.items()
+        }
 
     def exhausted(self, trials: Sequence[Trial]) -> bool:
         """Whether all configurations were drawn and every bracket is through."""
@@ -133,6 +128,16 @@ class HyperbandSampler(Sampler):
     def _point(self, config: Point, stand: _Stand) -> Point:
         resource = self._resources[stand.bracket][stand.rung]
         return (*config[: self._index], resource, *config[self._index :])
+
+
+def _whole(resource: float) -> int:
+    return math.floor(resource + _EPS)
+
+
+def _resource(parameter: Parameter, most: int) -> Parameter:
+    """A parameter that takes all that Hyperband sets it to, and what earlier trials had of it."""
+    low, high = min(1, math.floor(Decimal(parameter.low))), max(most, math.ceil(Decimal(parameter.high)))
+    return Parameter(name=parameter.name, kind="int", low=str(low), high=str(high))
 
 
 class _Stand(NamedTuple):
