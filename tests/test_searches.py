@@ -350,6 +350,48 @@ def test_a_manifest_that_tunes_what_a_method_has_not_is_named(
     assert Path(manifest(option)[0]).name in str(caught.value)
 
 
+_RANGE = 'parameterType: double, feasibleSpace: {min: "1e-4", max: "1e-2", distribution: logUniform}'
+
+
+@pytest.mark.parametrize(
+    ("option", "space", "words"),
+    [
+        (
+            "optimiser",
+            "parameterType: categorical, feasibleSpace: {list: [adam, sdg]}",
+            "`optimiser=sdg`: must be 'adam",
+        ),
+        (
+            "epochs",
+            'parameterType: int, feasibleSpace: {min: "0", max: "2"}',
+            "`epochs=0`: must be greater than or equal",
+        ),
+        ("dropout", 'parameterType: double, feasibleSpace: {min: "0", max: "1"}', "`dropout=1.0`: must be less than 1"),
+        ("batch_size", 'parameterType: double, feasibleSpace: {min: "8", max: "32"}', "must be a valid integer"),
+        ("batch_size", 'parameterType: double, feasibleSpace: {min: "8", max: "16", step: "0.5"}', "`batch_size=8.5`"),
+    ],
+)
+def test_a_space_is_held_against_the_rules_of_its_options(
+    bench: Bench, tmp_path: Path, option: str, space: str, words: str
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(search_of(option).replace(_RANGE, space))
+    config, plan = tuned(bench, {"scratch": (str(path),)}, sizes=(6, 10))
+    with pytest.raises(ConfigError) as caught:
+        check_manifests(config, plan)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("space.yaml, as `tuning.experiments.scratch`: ")
+    assert words in line
+
+
+def test_whole_numbers_may_be_written_as_doubles_that_are_whole(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    stepped = 'parameterType: double, feasibleSpace: {min: "8", max: "32", step: "8"}'
+    path.write_text(search_of("batch_size").replace(_RANGE, stepped))
+    config, plan = tuned(bench, {"scratch": (str(path),)})
+    assert check_manifests(config, plan)
+
+
 def test_a_parameter_that_reaches_no_option_is_named(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "lame.yaml"
     path.write_text(search_of("lr").replace("--set=lr=", "--device="))
