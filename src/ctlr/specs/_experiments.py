@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -22,6 +23,7 @@ __all__ = [
     "TrialCommand",
     "TrialReport",
     "TrialStatus",
+    "trial_row",
 ]
 
 Settings = dict[str, str]
@@ -173,6 +175,11 @@ class Trial(Value):
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
         return self.status not in ("Created", "Running")
+
+
+def trial_row(columns: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's columns and one a parameter; one that is called like a column goes by `params_NAME`."""
+    return {**columns, **{f"params_{name}" if name in columns else name: each for name, each in parameters.items()}}
 
 
 class SearchStage(Value):

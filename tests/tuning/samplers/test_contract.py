@@ -109,7 +109,8 @@ def test_a_fresh_sampler_proposes_what_one_that_went_along_does(
 def test_a_default_that_is_written_out_changes_nothing(
     algorithm: str, setting: str, make_experiment: Any, search: Any
 ) -> None:
-    needed, default = SETTINGS.get(algorithm, {}), ALGORITHMS[algorithm].settings[setting].default
+    needed = {name: text for name, text in SETTINGS.get(algorithm, {}).items() if name != setting}
+    default = ALGORITHMS[algorithm].settings[setting].default
     space = SPACES["stepped"]
     plain = make_sampler(make_experiment(algorithm, space, **needed), seed=4)
     written = make_sampler(make_experiment(algorithm, space, **{**needed, setting: str(default)}), seed=4)

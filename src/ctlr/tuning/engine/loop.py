@@ -27,6 +27,10 @@ MOST_REPORTS = 10_000
 _TOO_LATE = "the experiment ended before it"
 
 
+def _hint(value: float) -> str:
+    return " (nor is one with a decimal comma)" if math.isnan(value) else ""
+
+
 def _trial_name(experiment: str, seed: int, number: int) -> str:
     """The experiment's name and 8 hexadecimal digits, as Katib names trials; the same at each repetition."""
     return f"{experiment}-{fingerprint(experiment, str(seed), str(number))[:8]}"
@@ -183,7 +187,8 @@ class Run:
         objective = self._experiment.objective
         value = event.metrics.get(objective.metric)
         if value is not None and not math.isfinite(value):
-            self._stop(running, "Failed", f"printed {objective.metric}={value:g}, which is no finite number")
+            told = f"printed {objective.metric}={value:g}, which is no finite number{_hint(value)}"
+            self._stop(running, "Failed", told)
             return
         metrics = {name: each for name, each in event.metrics.items() if math.isfinite(each)}
         running.tally.add(metrics)

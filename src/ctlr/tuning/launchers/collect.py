@@ -33,6 +33,7 @@ Metrics = dict[str, float]
 DEFAULT_FILTER = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
 """Katib's own, for TEXT."""
 
+_DECIMAL_COMMA = re.compile(r",\d")
 _LONGEST_LINE = 65_536
 _LONGEST_TEXT = 4_096
 """Filters look at the beginning of a line: Katib's own takes the square of its length."""
@@ -186,7 +187,9 @@ def _from_text(line: str, names: Sequence[str], filters: Sequence[re.Pattern[str
             if name in metrics:
                 yield metrics
                 metrics = {}
-            metrics[name] = _number(value)
+            # Katib reads `acc=0,95` as 0: better no number than a wrong one.
+            cut = value.lstrip("+-").isdecimal() and _DECIMAL_COMMA.match(line, match.end(2))
+            metrics[name] = float("nan") if cut else _number(value)
     if metrics:
         yield metrics
 
