@@ -41,7 +41,7 @@ OUT_OF_RANGE = [
     ("tpe", "prior_weight", "0", "above 0"),
     ("tpe", "n_EI_candidates", "0", "at least 1"),
     ("tpe", "n_ei_candidates", "0", "at least 1"),
-    ("tpe", "n_EI", "9", "Did you mean 'n_EI_candidates'?"),
+    ("tpe", "n_EI_candidate", "9", "Did you mean 'n_EI_candidates'?"),
     ("multivariate-tpe", "n_startup_trials", "-1", "at least 0"),
     ("multivariate-tpe", "n_ei_candidates", "many", "a whole number"),
     ("bayesianoptimization", "acq_func", "EIps", "gp_hedge, EI, PI, LCB, TS"),
