@@ -23,12 +23,14 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
         Manifests by method label, in the order of their stages; nothing where the benchmark tunes nothing.
 
     Raises:
-        ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have; names the file.
+        ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have, or values that an option
+            cannot have; names the file, one fault a line.
     """
     tuning = config.tuning
     if tuning is None:
         return {}
     manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+    faults: dict[str, None] = {}
     for study in plan.searches:
         label = study.method.label
         stages = stages_of(study, tuning)
@@ -39,7 +41,9 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
                 _check_space(study, manifest, options)
             except ConfigError as error:
                 where = f"{Path(path).name}, as `tuning.experiments.{label}`"
-                raise ConfigError("\n".join(f"{where}: {fault}" for fault in str(error).splitlines())) from error
+                faults |= dict.fromkeys(f"{where}: {fault}" for fault in str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
     return manifests
 
 
