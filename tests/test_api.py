@@ -340,6 +340,13 @@ def test_tuning_finds_the_bottom_of_a_bowl_and_repeats_with_its_seed() -> None:
     assert "The best of 40 trials" in first._repr_html_()
 
 
+def test_a_parameter_that_is_called_like_a_column_has_one_of_its_own() -> None:
+    found = ctlr.tune(lambda seconds, x: seconds, {"seconds": [30, 60], "x": [1]}, algorithm="grid", trials=2)
+    assert list(found.table["params_seconds"]) == [30, 60]
+    assert found.table["seconds"].max() < 10
+    assert list(found.table["x"]) == [1, 1]
+
+
 def test_large_values_metrics_and_a_goal() -> None:
     found = ctlr.tune(
         lambda x: {"loss": 1.0, "accuracy": x}, {"x": [0.1, 0.5, 0.9]},

@@ -268,6 +268,10 @@ BROKEN = {
     "source tells all": ("transfers.0.source.task=age", ["transfers.0.source: the source teaches 'age'"]),
     "encoder of other images": ("encoders.alexnet={}", ["encoders.alexnet: alexnet does not take 3-D images", "sfcn"]),
     "norm to replace": ("encoders.alexnet={norm: group}", ["encoders.alexnet", "alexnet has none. Leave `norm` out"]),
+    "volume too small for its encoder": (
+        "datasets.cohort.preprocess.shape=[8, 14, 32]",
+        ["encoders.small_cnn: small_cnn takes images whose sides are 15 or more", "1 x 8 x 14 x 32", "resnet18"],
+    ),
     "volume with two sides": ("datasets.cohort.preprocess.shape=[32, 32]", ["volumes have three sides; got [32, 32]"]),
     "volume in colour": ("datasets.cohort.preprocess.channels=3", ["preprocess.channels: volumes have one channel"]),
     "frozen twice": (

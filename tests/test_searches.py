@@ -1,5 +1,7 @@
 """Searches of a benchmark, run in warm workers on a small cohort."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from ctlr.crew import Event
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan, make_plan
 from ctlr.searches import check_manifests, ended_searches, run_searches, tuned_plan
-from ctlr.specs import PretrainSpec, SearchResult
+from ctlr.specs import Checkpoint, PretrainSpec, SearchResult
 from ctlr.workspace import Workspace
 
 Write = Callable[..., tuple[str, ...]]
@@ -186,6 +188,9 @@ def test_later_rounds_search_around_the_best_so_far(own_bench: Bench, manifest: 
     assert coarse.best is not None
     assert low <= float(coarse.trials[coarse.best].assignments["rate"]) <= high
     assert all(low <= float(trial.assignments["rate"]) <= high for trial in fine.trials)
+    ranges = ((coarse, 1e-4, 1e-2), (fine, low, high))
+    drawn = [[math.log(float(t.assignments["rate"]) / a) / math.log(b / a) for t in s.trials] for s, a, b in ranges]
+    assert not {round(share, 6) for share in drawn[0]} & {round(share, 6) for share in drawn[1]}
 
 
 def test_a_search_without_a_success_loses_its_studies_and_no_other(own_bench: Bench, manifest: Write) -> None:
@@ -198,6 +203,86 @@ def test_a_search_without_a_success_loses_its_studies_and_no_other(own_bench: Be
     assert {study.method.label for study in after.studies} == {"mean", "scratch"}
 
 
+def test_a_search_that_found_nothing_is_tried_again_by_the_next_run_alone(own_bench: Bench, manifest: Write) -> None:
+    config, plan = tuned(own_bench, {"vat": manifest(low="1e25", high="1e30")}, trials=1)
+    plan = plan.model_copy(update={"searches": plan.searches[1:]})
+
+    def started(since: float) -> list[str]:
+        events: list[Event] = []
+        run_searches(
+            config, plan, own_bench.arrays, own_bench.workspace, workers=1, device="cpu", since=since,
+            on_event=events.append,
+        )  # fmt: skip
+        return [event.job.id for event in events if event.state == "started"]
+
+    began = time.time()
+    assert len(started(began)) == 1
+    assert started(began) == []
+    assert ended_searches(config, plan, own_bench.arrays, own_bench.workspace) == []
+    assert len(started(time.time())) == 1
+
+
+def test_a_trial_that_is_stopped_before_its_last_fold_is_never_chosen(own_bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "stopping.yaml"
+    rule = (
+        "  earlyStopping:\n    algorithmName: medianstop\n    algorithmSettings:\n"
+        '      - {name: min_trials_required, value: "1"}\n      - {name: start_step, value: "1"}\n'
+    )
+    text = search_of("finetune.lr", "1e-4", "1e-1").replace("  parallelTrialCount", f"{rule}  parallelTrialCount")
+    path.write_text(text)
+    config, plan = tuned(own_bench, {"scratch": (str(path),)}, trials=5, parallel=1, validation="kfold:2")
+    (found,) = search(own_bench, config, plan)
+    (stage,) = found.stages
+    stopped = [trial for trial in stage.trials if trial.status == "EarlyStopped"]
+    assert stopped
+    assert {trial.value for trial in stopped} == {None}
+    assert stage.best is not None
+    assert stage.trials[stage.best].status == "Succeeded"
+
+
+def test_a_budget_of_seconds_counts_neither_waiting_nor_loading(own_bench: Bench, manifest: Write) -> None:
+    config, plan = tuned(own_bench, {"scratch": manifest()}, trials=None, seconds=4, parallel=8)
+    (found,) = search(own_bench, config, plan)
+    *before, last = found.stages[0].trials
+    assert {trial.status for trial in before} <= {"Succeeded"}
+    assert last.status == "Killed"
+    assert found.seconds == pytest.approx(4, abs=1)
+
+
+def bill(workspace: Workspace) -> dict[str, float]:
+    """Device seconds of every pretraining, by key."""
+    records = (workspace.root / "pretrained").glob("*/result.json")
+    return {path.parent.name: Checkpoint.model_validate_json(path.read_text()).seconds for path in records}
+
+
+def test_sizes_that_share_the_pretrainings_of_their_trials_pay_equal_parts(own_bench: Bench, manifest: Write) -> None:
+    experiments = {"scratch": manifest(), "supervised": manifest("pretrain.lr")}
+    config, plan = tuned(own_bench, experiments, sizes=(6, 10), order="joint", trials=2)
+    small, large = (s for s in search(own_bench, config, plan) if s.study.method.label == "supervised")
+    made = bill(own_bench.workspace)
+    assert len(made) == 2
+    for each in (small, large):
+        charged = {key: seconds for trial in each.stages[0].trials for key, seconds in trial.pretrained.items()}
+        assert charged == pytest.approx({key: seconds / 2 for key, seconds in made.items()})
+        assert all(trial.seconds > sum(trial.pretrained.values()) for trial in each.stages[0].trials)
+    assert small.seconds == pytest.approx(large.seconds, rel=0.6)
+
+
+def test_the_pretrainings_of_further_seeds_are_charged_too(own_bench: Bench, manifest: Write) -> None:
+    experiments = {"scratch": manifest(), "supervised": (*manifest("pretrain.lr"), *manifest())}
+    config, plan = tuned(
+        own_bench, experiments, sizes=(6, 10), order="source_then_target", trials=2, validation="repeats:2"
+    )
+    staged = [s for s in search(own_bench, config, plan) if s.study.method.label == "supervised"]
+    made = bill(own_bench.workspace)
+    tuned_ones = {key for trial in staged[0].stages[0].trials for key in trial.pretrained}
+    assert len(made.keys() - tuned_ones) == 1
+    for each in staged:
+        own = sum(trial.seconds for trial in each.stages[1].trials)
+        assert each.seconds == pytest.approx(own + sum(t.seconds for t in each.stages[0].trials) / 2 + sum(
+            seconds for key, seconds in made.items() if key not in tuned_ones) / 2)  # fmt: skip
+
+
 def test_folds_and_repeats_judge_each_trial_by_their_mean(own_bench: Bench, manifest: Write) -> None:
     for validation in ("kfold:2", "repeats:2"):
         config, plan = tuned(own_bench, {"scratch": manifest()}, trials=1, validation=validation)
@@ -206,17 +291,46 @@ def test_folds_and_repeats_judge_each_trial_by_their_mean(own_bench: Bench, mani
         assert trial.reports[-1].metrics["val_mae"] == trial.value
 
 
-def test_an_earlier_workspace_starts_a_search_of_the_same_space(
+def tried(searches: Sequence[SearchResult]) -> list[str]:
+    """Rates of the first search, in order."""
+    return [trial.assignments["rate"] for stage in searches[0].stages for trial in stage.trials]
+
+
+def test_a_warm_start_tries_the_earlier_best_first_and_then_what_is_new(
     own_bench: Bench, manifest: Write, tmp_path: Path
 ) -> None:
     config, plan = tuned(own_bench, {"scratch": manifest()}, trials=3)
     first = search(own_bench, config, plan)
     other = beside(own_bench, tmp_path / "other")
     config, plan = tuned(own_bench, {"scratch": manifest()}, trials=3, warm_start=str(own_bench.workspace.root))
-    second = search(own_bench, config, plan, workspace=other)
-    tried = {trial.assignments["rate"] for each in first for stage in each.stages for trial in stage.trials}
-    again = {trial.assignments["rate"] for each in second for stage in each.stages for trial in stage.trials}
-    assert not tried & again
+    rates = tried(search(own_bench, config, plan, workspace=other))
+    assert rates[0] == first[0].assignments["finetune.lr"]
+    assert not set(rates[1:]) & set(tried(first))
+
+
+def test_a_warm_start_from_the_runs_own_workspace_comes_to_an_end(own_bench: Bench, manifest: Write) -> None:
+    config, plan = tuned(own_bench, {"scratch": manifest()}, trials=1)
+    cold = search(own_bench, config, plan)
+    config, plan = tuned(own_bench, {"scratch": manifest()}, trials=2, warm_start=str(own_bench.workspace.root))
+    warm = search(own_bench, config, plan)
+    assert tried(warm)[0] == tried(cold)[0]
+    events: list[Event] = []
+    assert search(own_bench, config, plan, on_event=events.append) == warm
+    assert not events
+
+
+def test_a_warm_start_forbids_nothing_where_values_can_be_counted(own_bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "listed.yaml"
+    space = 'parameterType: double, feasibleSpace: {min: "1e-4", max: "1e-2", distribution: logUniform}'
+    assert space in search_of("finetune.lr")
+    listed = 'parameterType: discrete, feasibleSpace: {list: ["1e-3", "1e-2"]}'
+    path.write_text(search_of("finetune.lr").replace(space, listed))
+    config, plan = tuned(own_bench, {"scratch": (str(path),)}, trials=2)
+    first = search(own_bench, config, plan)
+    config, plan = tuned(own_bench, {"scratch": (str(path),)}, trials=2, warm_start=str(own_bench.workspace.root))
+    second = search(own_bench, config, plan)
+    assert tried(second)[0] == first[0].assignments["finetune.lr"]
+    assert sorted(tried(second)) == ["1e-2", "1e-3"]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +348,41 @@ def test_a_manifest_that_tunes_what_a_method_has_not_is_named(
         check_manifests(config, plan)
     assert all(word in str(caught.value) for word in words), caught.value
     assert Path(manifest(option)[0]).name in str(caught.value)
+
+
+_RANGE = 'parameterType: double, feasibleSpace: {min: "1e-4", max: "1e-2", distribution: logUniform}'
+
+
+@pytest.mark.parametrize(
+    ("option", "space", "words"),
+    [
+        (
+            "optimiser",
+            "parameterType: categorical, feasibleSpace: {list: [adam, sdg]}",
+            "`optimiser=sdg`: must be 'sgd'",
+        ),
+        (
+            "epochs",
+            'parameterType: int, feasibleSpace: {min: "0", max: "2"}',
+            "`epochs=0`: must be greater than or equal",
+        ),
+        ("dropout", 'parameterType: double, feasibleSpace: {min: "0", max: "1"}', "`dropout=1.0`: must be less than 1"),
+        ("batch_size", 'parameterType: double, feasibleSpace: {min: "8", max: "32"}', "must be a valid integer"),
+        ("batch_size", 'parameterType: double, feasibleSpace: {min: "8", max: "16", step: "0.5"}', "`batch_size=8.5`"),
+    ],
+)
+def test_a_space_is_held_against_the_rules_of_its_options(
+    bench: Bench, tmp_path: Path, option: str, space: str, words: str
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(search_of(option).replace(_RANGE, space))
+    config, plan = tuned(bench, {"scratch": (str(path),)}, sizes=(6, 10))
+    with pytest.raises(ConfigError) as caught:
+        check_manifests(config, plan)
+    lines = str(caught.value).splitlines()
+    assert len(set(lines)) == len(lines) <= 3  # though two sizes are searched
+    assert all(line.startswith("space.yaml, as `tuning.experiments.scratch`: ") for line in lines)
+    assert any(words in line for line in lines)
 
 
 def test_a_parameter_that_reaches_no_option_is_named(bench: Bench, tmp_path: Path) -> None:

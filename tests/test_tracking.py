@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import signal
@@ -5,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ from ctlr.errors import CtlrError, DataError
 from ctlr.plan import make_plan
 from ctlr.specs import ModelCard, Preparation, PreprocessSpec, Study, StudyResult
 from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, TrackedModel, Tracker, study_params
+from ctlr.tracking._stores import ServerStore
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.workspace import Workspace
 
@@ -161,6 +164,27 @@ def test_recording_again_changes_nothing(
     first = record()
     assert len(set(first)) == 3
     assert record() == first
+
+
+@pytest.mark.parametrize("name", ["memory", "mlflow"])
+def test_what_came_of_other_data_takes_the_place_of_the_old_numbers(
+    trackers: dict[str, Callable[[], Tracker]], name: str, config: BenchmarkConfig, studies: list[Study], folder: Path,
+    store: Store,
+) -> None:  # fmt: skip
+    anew = {"arrays": "d" * 24, "scores": {"test": {"mae": 21.5}}}
+    shown = []
+    for changes in ({}, anew, anew):
+        tracker = trackers[name]()
+        parent = begin(tracker, config)
+        run = log(tracker, result_of(studies[3], **changes), folder)
+        tracker.finish("finished")
+        if isinstance(tracker, MemoryTracker):
+            shown.append(tracker.studies[parent, studies[3].id].result.scores["test"]["mae"])
+        else:
+            found = [each for each in store.runs() if each.data.tags.get("ctlr.study") == studies[3].id]
+            assert [each.info.run_id for each in found] == [run]
+            shown.append(found[0].data.metrics["test_mae"])
+    assert shown == [8.5, 21.5, 21.5]
 
 
 @pytest.mark.parametrize("name", ["memory", "mlflow"])
@@ -450,6 +474,32 @@ def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path, config: Benc
     tracker = MlflowTracker(f"http://127.0.0.1:{port}", Workspace(tmp_path))
     with pytest.raises(CtlrError, match=rf"no MLflow server answers at http://127.0.0.1:{port}"):
         begin(tracker, config)
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """A proxy that lets nobody through without a user and a password, `/health` included."""
+
+    def do_GET(self) -> None:
+        known = self.headers.get("Authorization") == f"Basic {base64.b64encode(b'ann:secret').decode()}"
+        self.send_response(200 if known else 401)
+        self.end_headers()
+
+    def log_message(self, format: str, *words: Any) -> None:
+        """Say nothing."""
+
+
+def test_a_server_behind_a_password_is_asked_with_it(
+    store: Store, tmp_path: Path, config: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Guarded) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(CtlrError, match=rf"server at {uri} refuses us \(401 .* Set MLFLOW_TRACKING_USERNAME"):
+            begin(MlflowTracker(uri, Workspace(tmp_path)), config)
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+        assert ServerStore(uri).open(store.mlflow) is not None
+        server.shutdown()
 
 
 def test_with_tracking_off_nothing_imports_mlflow() -> None:

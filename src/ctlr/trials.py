@@ -49,8 +49,14 @@ def start_trials(number: int, root: str, arrays_json: Mapping[str, str], device:
         progress(0, 0, {})  # a trial's time begins here: what its worker loaded serves all that follow
         job = TrialJob.model_validate_json(payload)
         where = placed(device if job.device == "auto" else job.device, number)
-        result = run_trial(job, arrays, workspace, device=where, report=lambda metrics: progress(0, 0, metrics))
-        return result.model_dump_json()
+
+        def report(metrics: Mapping[str, float]) -> None:
+            progress(0, 0, metrics)
+
+        def settle(key: str, seconds: float, taken: float) -> None:
+            progress(1 + round(1000 * taken), 0, {key: seconds})
+
+        return run_trial(job, arrays, workspace, device=where, report=report, settle=settle).model_dump_json()
 
     return perform
 
@@ -62,15 +68,18 @@ class _Running:
     number: int
     trial: TrialJob
     job: Job
-    began: float = field(default_factory=time.monotonic)
+    began: float = math.inf
+    """When its time began, by `time.monotonic`."""
     deadline: float = math.inf
     """When its worker is ended; set by a wish to stop."""
     stopping: bool = False
     rows: list[Mapping[str, float]] = field(default_factory=list)
+    pretrained: dict[str, float] = field(default_factory=dict)
+    """Seconds of pretrainings that it is charged with, by key."""
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.began
+        return max(time.monotonic() - self.began, 0.0)
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,12 @@ class WarmLauncher:
         self._trials: dict[str, _Running] = {}
         self._waiting: deque[_Running] = deque()
         self._told: list[Reported | Ended] = []
+        self._charged: set[str] = set()
         self.done: dict[int, Done] = {}
+
+    def begin(self) -> None:
+        """Begin another experiment, which pays for its pretrainings itself: one that is there costs it as much."""
+        self._charged.clear()
 
     def start(self, trial: Trial, parent: Trial | None = None) -> None:
         """Have a trial run as soon as a worker is idle.
@@ -169,6 +183,11 @@ class WarmLauncher:
         told, self._told = self._told, []
         return told
 
+    def seconds(self, number: int) -> float:
+        """Of the device, as `Ended` would tell them now."""
+        trial = self._trials.get(str(number))
+        return trial.seconds if trial is not None else 0.0
+
     def stop(self, number: int) -> None:
         """End a trial at its next epoch; its worker goes on to the next trial."""
         trial = self._trials.get(str(number))
@@ -191,14 +210,15 @@ class WarmLauncher:
 
     def _assign(self) -> None:
         while self._waiting and self._crew.has_room:
-            trial = self._waiting.popleft()
-            trial.began = time.monotonic()
-            self._crew.give(trial.job)
+            self._crew.give(self._waiting.popleft().job)
 
     def _hear(self, event: Event) -> None:
         trial = self._trials[event.job.id]
         if event.state == "progress" and not event.row:
             trial.began = time.monotonic()
+            return
+        if event.state == "progress" and event.done:
+            self._settle(trial, event.row, taken=(event.done - 1) / 1000)
             return
         if event.state == "progress":
             trial.rows.append(event.row)
@@ -210,11 +230,19 @@ class WarmLauncher:
         result = TrialResult.model_validate_json(event.text) if event.state == "finished" else None
         self._end(trial, result, reason="" if stopped or result is not None else event.text, stopped=stopped)
 
+    def _settle(self, trial: _Running, pretrained: Mapping[str, float], *, taken: float) -> None:
+        """Charge a trial with its pretraining, the first of an experiment to need it, in place of what it waited."""
+        new = {key: seconds for key, seconds in pretrained.items() if key not in self._charged}
+        self._charged |= new.keys()
+        trial.pretrained |= new
+        trial.began += taken - sum(new.values())
+
     def _end(self, trial: _Running, result: TrialResult | None, *, reason: str = "", stopped: bool = False) -> None:
         del self._trials[trial.job.id]
         self.done[trial.number] = Done(trial.trial, tuple(trial.rows), result, reason)
         tail = "" if result is not None else "\n".join(map(_line, trial.rows[-TAIL_LINES:]))
-        self._told.append(Ended(trial.number, result is not None, reason, tail, trial.seconds, stopped))
+        ended = Ended(trial.number, result is not None, reason, tail, trial.seconds, stopped, trial.pretrained)
+        self._told.append(ended)
 
     def _end_the_deaf(self, now: float) -> None:
         for trial in self._trials.values():

@@ -268,6 +268,11 @@ class Workspace:
             if first:
                 flush(self.root)
 
+    def discard(self, kind: str, identity: str) -> None:
+        """Remove a result, so that it is made again; nothing where there is none."""
+        with disk_faults_named(self.root):
+            _remove(self.folder(kind, identity))
+
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """Work in the workspace for the block, beside all others that know claims.
@@ -385,12 +390,18 @@ def _is_gone(partial: Path) -> bool:
     return False
 
 
+def _remove(final: Path) -> None:
+    """Take a result away at once: nobody sees half of it."""
+    if final.exists():
+        aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}.damaged")
+        final.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _finish(partial: Path, final: Path) -> None:
     """Give a filled folder its name, unless the result is there: somebody may be reading it, and it is the same."""
     if final.exists() and not is_whole(final):
-        damaged = final.with_name(f".{final.name}.{secrets.token_hex(4)}.damaged")
-        final.rename(damaged)
-        shutil.rmtree(damaged, ignore_errors=True)
+        _remove(final)
     try:
         partial.rename(final)
     except OSError as error:

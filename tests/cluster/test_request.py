@@ -97,6 +97,14 @@ def test_a_submission_travels_packed_and_arrives_as_it_was(tmp_path: Path) -> No
     assert len(sent["sent"]) < len(plain["benchmark"]) / 2
 
 
+def test_nothing_that_a_benchmark_says_is_filled_in_by_kubeflow(tmp_path: Path) -> None:
+    text = TINY.replace("name: tiny", 'name: tiny\ndescription: "{{$}} and {{workflow.name}}"')
+    request = request_of(loaded(tmp_path, text))
+    sent = request.parameters()
+    assert not any("{{" in word for word in sent.values())
+    assert "{{$}} and {{workflow.name}}" in unpacked(sent["sent"])[0]
+
+
 def test_what_no_pod_s_command_holds_is_refused_by_its_largest_file(tmp_path: Path) -> None:
     noise = random.Random(0).randbytes(100_000).hex()
     with pytest.raises(ConfigError, match=r"a pod's command takes 90000. Shorten them \(the largest file is mine.py\)"):

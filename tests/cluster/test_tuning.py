@@ -171,6 +171,8 @@ def test_experiments_that_have_ended_are_deleted_where_the_platform_says_so(
     run = tuned(request_of(config), own_bench.workspace, PlatformSpec(experiments="delete"))
     assert not lab.objects["experiments", SPACE]
     assert choices(run.searches()) == laptop
+    # Submitted again, it asks Katib for nothing.
+    assert "tune_finished" not in work(str(run.workspace.root), run.name, RUN, "tune")
 
 
 def test_katib_tunes_a_method_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lab: KubeApi) -> None:

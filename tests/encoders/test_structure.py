@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ctlr.encoders import Encoder, build_encoder
 from ctlr.encoders.base import StemPooling3d
-from ctlr.specs import EncoderSpec
+from ctlr.specs import ENCODERS, EncoderSpec
 
 
 def build(name: str, ndim: int, channels: int) -> Encoder:
@@ -103,3 +103,16 @@ def test_the_stems_maximum_axis_by_axis_is_the_one_over_whole_windows_also_among
         (expected,) = torch.autograd.grad(whole, maps, gradient)
         (found,) = torch.autograd.grad(axes, maps, gradient)
         assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "ndim"), [(name, ndim) for name, part in ENCODERS.items() for ndim in part.dimensions]
+)
+def test_the_shortest_side_that_an_encoder_names_is_the_shortest_that_it_takes(name: str, ndim: int) -> None:
+    part = ENCODERS[name]
+    width = 0.25 if ndim in part.scaled_in else 1.0
+    encoder = build_encoder(EncoderSpec(name=name, width=width), channels=1, ndim=ndim, seed=0).train()
+    assert torch.isfinite(encoder(torch.rand(2, 1, *[part.least] * ndim))).all()
+    if part.least > 1:
+        with pytest.raises((RuntimeError, ValueError)):
+            encoder(torch.rand(2, 1, part.least - 1, *[part.least] * (ndim - 1)))

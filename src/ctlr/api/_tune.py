@@ -95,11 +95,16 @@ class Tuned:
 
     @property
     def _rows(self) -> list[dict[str, Any]]:
+        from ctlr.specs import trial_row
+
         return [
-            {"number": each.number, "status": each.status, "value": each.value, "seconds": each.seconds,
-             "reason": each.reason} | dict(self._values[each.number])
+            trial_row(
+                {"number": each.number, "status": each.status, "value": each.value, "seconds": each.seconds}
+                | {"reason": each.reason},
+                self._values[each.number],
+            )
             for each in self.trials
-        ]  # fmt: skip
+        ]
 
     def __repr__(self) -> str:
         found = f"best {self.value:.4g} with {self.best}" if self.optimum is not None else "none has a value"

@@ -132,6 +132,7 @@ def _about(part: Any) -> Iterator[str]:
     scaled = " and ".join(f"{ndim}-D" for ndim in part.scaled_in)
     yield from _wrapped(
         f"Takes {takes} images; {part.blocks} blocks to copy or freeze. "
+        + (f"No side may be shorter than {part.least}. " if part.least > 1 else "")
         + (f"`width` applies in {scaled}. " if scaled else "It has one width. ")
         + ("" if part.has_norms else "It has no norm layers, so that `norm: group` does not apply. ")
         + (f"Weights of {part.published} can be loaded." if part.published else "")

@@ -12,9 +12,9 @@ import click
 from ctlr.cli.trial import read_request
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError, nearest
-from ctlr.specs import METRICS, Experiment, Parameter, Study, Trial
+from ctlr.specs import METRICS, Experiment, Study, Trial
 from ctlr.tuning.manifest import read_experiment, render
-from ctlr.tuning.options import objective_of
+from ctlr.tuning.options import objective_of, sample_assignments
 from ctlr.tuning.request import TrialJob, TrialRequest, pick_study, requested_job
 
 __all__ = ["StudyTrials", "check_manifest", "sample_trials", "trial_arguments"]
@@ -120,14 +120,8 @@ def check_manifest(file: Path) -> dict[str, Any]:
 
 def sample_trials(experiment: Experiment) -> Iterator[Trial]:
     """Trials that together hold both ends of every range and every value of every list."""
-    ends = {parameter.name: _values(parameter) for parameter in experiment.parameters}
-    for number in range(max(map(len, ends.values()))):
-        assignments = {name: values[min(number, len(values) - 1)] for name, values in ends.items()}
+    for number, assignments in enumerate(sample_assignments(experiment.parameters)):
         yield Trial(number=number, name=f"{experiment.name}-{number}", assignments=assignments)
-
-
-def _values(parameter: Parameter) -> tuple[str, ...]:
-    return parameter.values or (parameter.low, parameter.high)
 
 
 def _objective_faults(experiment: Experiment, job: TrialJob) -> Iterator[str]:

@@ -10,7 +10,7 @@ import click
 
 from ctlr.cli.show import show, show_rows
 from ctlr.display import short
-from ctlr.specs import Experiment
+from ctlr.specs import Experiment, trial_row
 from ctlr.tuning.engine import Outcome
 
 __all__ = ["show_search"]
@@ -36,9 +36,10 @@ def show_search(experiment: Experiment, outcome: Outcome, document: Mapping[str,
     good = [trial for trial in outcome.trials if trial.value is not None and trial.status != "Failed"]
     best = sorted(good, key=lambda trial: sign * (trial.value or 0.0))[:SHOWN_TRIALS]
     rows = [
-        {"trial": trial.name, "status": trial.status, metric: trial.value}
-        | {name: short(value) for name, value in trial.assignments.items()}
-        | {"seconds": round(trial.seconds, 1)}
+        trial_row(
+            {"trial": trial.name, "status": trial.status, metric: trial.value, "seconds": round(trial.seconds, 1)},
+            {name: short(value) for name, value in trial.assignments.items()},
+        )
         for trial in best
     ]
     if rows:

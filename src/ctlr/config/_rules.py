@@ -112,6 +112,13 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
                 continue
             ndim, part = len(data.preprocess.shape), ENCODERS[encoder.name]
             if ndim in part.dimensions:
+                if min(data.preprocess.shape) < part.least:
+                    fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
+                    yield (
+                        ("encoders", label),
+                        f"{encoder.name} takes images whose sides are {part.least} or more, and dataset {name!r} has "
+                        f"{shape_of(data)}. Enlarge its `preprocess.shape`, or take one of {fitting}.",
+                    )
                 if encoder.width != 1 and ndim not in part.scaled_in:
                     whose = f", {part.published}'s" if part.published else ""
                     yield (
@@ -119,12 +126,19 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
                         f"{encoder.name} has one width in {ndim}-D{whose}; got {encoder.width:g}. Leave it out.",
                     )
                 continue
-            fitting = ", ".join(sorted(known for known, other in ENCODERS.items() if ndim in other.dimensions))
+            fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
             yield (
                 ("encoders", label),
                 f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {shape_of(data)}. "
                 f"Known for {ndim}-D: {fitting}.",
             )
+
+
+def _taking(shape: Sequence[int]) -> Iterator[str]:
+    """Encoders that take images of a shape."""
+    for name, part in ENCODERS.items():
+        if len(shape) in part.dimensions and min(shape) >= part.least:
+            yield name
 
 
 def _shapes_fit_the_kind(parts: Parts) -> Iterator[Fault]:

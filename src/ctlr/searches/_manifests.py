@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.specs import Experiment, PretrainSpec, Study
 from ctlr.tuning.manifest import read_experiment
-from ctlr.tuning.options import Stage, check_stage
+from ctlr.tuning.options import Stage, check_stage, sample_assignments, with_options
 
 __all__ = ["check_manifests", "options_of", "stages_of"]
 
@@ -22,21 +23,44 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
         Manifests by method label, in the order of their stages; nothing where the benchmark tunes nothing.
 
     Raises:
-        ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have; names the file.
+        ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have, or values that an option
+            cannot have; names the file, one fault a line.
     """
     tuning = config.tuning
     if tuning is None:
         return {}
     manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+    faults: dict[str, None] = {}
     for study in plan.searches:
         label = study.method.label
         stages = stages_of(study, tuning)
         for stage, path, manifest in zip(stages, tuning.experiments[label], manifests[label], strict=True):
             try:
-                check_stage(study, options_of(manifest).values(), stage)
+                options = options_of(manifest)
+                check_stage(study, options.values(), stage)
+                _check_space(study, manifest, options)
             except ConfigError as error:
-                raise ConfigError(f"{Path(path).name}, as `tuning.experiments.{label}`: {error}") from error
+                where = f"{Path(path).name}, as `tuning.experiments.{label}`"
+                faults |= dict.fromkeys(f"{where}: {fault}" for fault in str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
     return manifests
+
+
+def _check_space(study: Study, manifest: Experiment, options: Mapping[str, str]) -> None:
+    """Hold the values of a space against the rules of the options that they set.
+
+    Raises:
+        ConfigError: Names each value that no trial could have, one a line.
+    """
+    faults: dict[str, None] = {}
+    for assignments in sample_assignments(manifest.parameters):
+        try:
+            with_options(study, {options[name]: value for name, value in assignments.items()})
+        except ConfigError as error:
+            faults |= dict.fromkeys(str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
 def stages_of(study: Study, tuning: TuningSpec) -> tuple[Stage, ...]:

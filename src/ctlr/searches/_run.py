@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ctlr.config import BenchmarkConfig, TuningSpec
@@ -15,7 +15,7 @@ from ctlr.plan import Plan
 from ctlr.pool import LOOK_SECONDS
 from ctlr.searches._manifests import check_manifests, options_of, stages_of
 from ctlr.searches._stage import Bench, LocalBench, StageSearch, best_of, why_none
-from ctlr.specs import Checkpoint, Experiment, PretrainSpec, SearchResult, SearchStage, StoredArrays, Study
+from ctlr.specs import Checkpoint, Experiment, PretrainSpec, SearchResult, SearchStage, StoredArrays, Study, Trial
 from ctlr.steps.keys import pretrain_key
 from ctlr.tuning.options import parse_validation, with_options
 from ctlr.workspace import Workspace
@@ -38,7 +38,8 @@ class _Search:
     """With the options that were chosen so far."""
     stages: list[SearchStage] = field(default_factory=list)
     assignments: dict[str, str] = field(default_factory=dict)
-    path: str = ""
+    paths: list[str] = field(default_factory=list)
+    """Folder of each stage's search, below the workspace."""
     pretrain_seconds: float = 0.0
     pretrain_shared_by: int = 1
     reason: str = ""
@@ -46,7 +47,7 @@ class _Search:
     def take(self, stages: Sequence[SearchStage], path: str, *, shared_by: int = 1) -> None:
         """Note a stage's rounds and go on with the best trial's options."""
         self.stages += [stage.model_copy(update={"shared_by": shared_by}) for stage in stages]
-        self.path = path
+        self.paths += [path] * len(stages)
         best = best_of(stages)
         if best is None:
             self.reason = f"tuning found nothing: {why_none(stages)}"
@@ -56,12 +57,16 @@ class _Search:
         self.assignments |= found
         self.study = with_options(self.study, found)
 
+    def tried(self) -> Iterator[tuple[str, SearchStage]]:
+        """Each stage's folder and rounds."""
+        return zip(self.paths, self.stages, strict=True)
+
     def result(self) -> SearchResult:
         """What is known in the end."""
         return SearchResult(
-            study=self.before.without_folders(), stages=tuple(self.stages), reason=self.reason, path=self.path,
-            assignments={} if self.reason else self.assignments, pretrain_seconds=self.pretrain_seconds,
-            pretrain_shared_by=self.pretrain_shared_by,
+            study=self.before.without_folders(), stages=tuple(self.stages), reason=self.reason,
+            path=next(reversed(self.paths), ""), assignments={} if self.reason else self.assignments,
+            pretrain_seconds=self.pretrain_seconds, pretrain_shared_by=self.pretrain_shared_by,
         )  # fmt: skip
 
 
@@ -90,7 +95,8 @@ def run_searches(
         workspace: Where results go.
         workers: Processes at most.
         device: cpu, cuda or cuda:N.
-        since: When the run began, by the clock of the workspace's file system.
+        since: When the run began, by the clock of the workspace's file system: what found nothing before is searched
+            again.
         on_event: Told what happens; a stage of a search is a job of kind `tune`.
         bench: Where trials are run; None for warm workers of this machine.
 
@@ -110,21 +116,22 @@ def run_searches(
             {key: spec for key, (spec, _) in needed.items()}.values(), arrays, workspace, workers=workers,
             device=device, since=since, on_event=on_event,
         )  # fmt: skip
-        for key, (_, group) in needed.items():
-            _charge(key, group, failed.get(key, ""), tuning, workspace)
+        for key, (spec, group) in needed.items():
+            _charge(key, spec, group, failed.get(key, ""), tuning, workspace)
 
     with contextlib.closing(bench):
         if tuning.order == "source_then_target":
             tuned = list(_pretraining_stages(searches, manifests, tuning))
-            for (_, group), found in zip(tuned, _find_all([stage for stage, _ in tuned], bench), strict=True):
+            for (_, group), found in zip(tuned, _find_all([stage for stage, _ in tuned], bench, since), strict=True):
                 for each in group:
                     each.take(*found, shared_by=len(group))
         if tuning.order != "joint":
             pretrain()
         going_on = [search for search in searches if not search.reason]
         stages = [_last_stage(search, manifests, tuning) for search in going_on]
-        for search, found in zip(going_on, _find_all(stages, bench), strict=True):
+        for search, found in zip(going_on, _find_all(stages, bench, since), strict=True):
             search.take(*found)
+    _charge_trials(searches)
     return [search.result() for search in searches]
 
 
@@ -164,19 +171,19 @@ def ended_searches(config: BenchmarkConfig, plan: Plan, arrays: Arrays, workspac
                 else:
                     search.take(*found, shared_by=len(group))
     if tuning.order != "joint":
-        for key, (_, group) in _pretrainings(searches, tuning, arrays).items():
-            _charge(key, group, "" if workspace.has("pretrained", key) else _UNDER_WAY, tuning, workspace)
+        for key, (spec, group) in _pretrainings(searches, tuning, arrays).items():
+            _charge(key, spec, group, "" if workspace.has("pretrained", key) else _UNDER_WAY, tuning, workspace)
     going_on = [search for search in searches if not search.reason]
     return [each.before for each in going_on if _last_stage(each, manifests, tuning).ended(arrays, workspace)]
 
 
-def _find_all(stages: Sequence[StageSearch], bench: Bench) -> list[tuple[list[SearchStage], str]]:
+def _find_all(stages: Sequence[StageSearch], bench: Bench, since: float) -> list[tuple[list[SearchStage], str]]:
     """Each stage's rounds: of those that nobody else is at first, and of the others once they have ended."""
     found: dict[int, tuple[list[SearchStage], str]] = {}
     while len(found) < len(stages):
         before = len(found)
         for number, stage in enumerate(stages):
-            if number not in found and (rounds := stage.find(bench)) is not None:
+            if number not in found and (rounds := stage.find(bench, since)) is not None:
                 found[number] = rounds
         if len(found) == before:
             with released():
@@ -237,13 +244,38 @@ def _pretrainings(
     return needed
 
 
-def _charge(key: str, group: Sequence[_Search], fault: str, tuning: TuningSpec, workspace: Workspace) -> None:
+def _charge_trials(searches: Sequence[_Search]) -> None:
+    """Charge a pretraining that trials have chosen to every stage whose trials start from it, in equal parts.
+
+    As its trials ran, each stage was charged with all of it, whoever had made it: a budget of seconds must not depend
+    on who comes first. Together they are charged with it once.
+    """
+    users: dict[str, set[str]] = {}
+    for path, stage in (each for search in searches for each in search.tried()):
+        for key in (key for trial in stage.trials for key in trial.pretrained):
+            users.setdefault(key, set()).add(path)
+    for search in searches:
+        search.stages = [
+            stage.model_copy(update={"trials": tuple(_shared(trial, users) for trial in stage.trials)})
+            for stage in search.stages
+        ]
+
+
+def _shared(trial: Trial, users: Mapping[str, Collection[str]]) -> Trial:
+    parts = {key: seconds / len(users[key]) for key, seconds in trial.pretrained.items()}
+    seconds = trial.seconds - sum(trial.pretrained.values()) + sum(parts.values())
+    return trial.model_copy(update={"seconds": seconds, "pretrained": parts})
+
+
+def _charge(
+    key: str, spec: PretrainSpec, group: Sequence[_Search], fault: str, tuning: TuningSpec, workspace: Workspace
+) -> None:
     """Charge a fixed pretraining to the searches that start from it, or fail them with it."""
     for search in group:
         if fault:
             search.reason = f"pretrain failed: {fault}"
-        # A pretraining that a search has chosen was made, and charged, as one of its trials.
-        elif tuning.order == "target_only":
+        # What a search has chosen was made, and charged, as one of its trials; that of a further seed was not.
+        elif tuning.order == "target_only" or spec.seed != search.study.seed:
             record = workspace.read("pretrained", key, "result.json", Checkpoint.model_validate_json)
             search.pretrain_seconds += record.seconds
             search.pretrain_shared_by = len(group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from ctlr.trials import WarmLauncher
 from ctlr.tuning.engine import Limits, Outcome, narrowed, run_experiment, within
 from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
+from ctlr.tuning.samplers import elsewhere
 from ctlr.workspace import Workspace, write_aside
 
 _STAGES = TypeAdapter(list[SearchStage])
@@ -115,6 +117,8 @@ class LocalBench(Bench):
             self._job, arrays, workspace, workers=min(workers, tuning.parallel), device=device
         )
         self._job_of: Callable[[Trial], TrialJob] | None = None
+        self._workers = workers
+        self._place: Path | None = None
 
     def run(
         self,
@@ -128,9 +132,12 @@ class LocalBench(Bench):
     ) -> Outcome:
         """Run an experiment in the workers, or go on with its journal."""
         self._job_of = job_of
+        if place.parent != self._place:  # else it is the next round
+            self._launcher.begin()
+            self._place = place.parent
         return run_experiment(
-            experiment, place, self._launcher, limits=Limits(device_seconds=seconds), earlier=earlier,
-            resume=(place / "journal.jsonl").exists(), on_event=on_event,
+            experiment, place, self._launcher, limits=Limits(workers=self._workers, device_seconds=seconds),
+            earlier=earlier, resume=(place / "journal.jsonl").exists(), on_event=on_event,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -183,21 +190,37 @@ class StageSearch:
             "parallel": self.tuning.parallel, "validation": self.tuning.validation,
             "earlier": [[trial.name, trial.value] for trial in earlier],
         }  # fmt: skip
+        if earlier or self.tuning.rounds > 1 or self._stops_amid_folds:
+            search["revision"] = 2  # what these find has changed once
         ends = [arrays[end.data.name].fingerprint for end in (self.study.target, self.study.source) if end]
         return fingerprint(str(RECIPE), subject.identity(), json.dumps(search, sort_keys=True), *ends)
 
-    def find(self, bench: Bench) -> tuple[list[SearchStage], str] | None:
+    @property
+    def _stops_amid_folds(self) -> bool:
+        """Whether a trial may end before all of its folds or seeds have been judged."""
+        return self.manifest.early_stopping is not None and self._validation != "holdout"
+
+    @property
+    def _validation(self) -> str:
+        return "holdout" if self.stage == "pretrain" else self.tuning.validation
+
+    def find(self, bench: Bench, since: float) -> tuple[list[SearchStage], str] | None:
         """The stage's rounds, run where they are not finished, and their folder below the workspace.
 
         None where another run is at it.
+
+        Args:
+            bench: Where trials are run.
+            since: When the run began: what found nothing before is searched again.
         """
-        earlier = self._earlier()
+        earlier = self._earlier(bench.workspace)
         identity = self.identity(bench.arrays, earlier)
-        if not bench.workspace.has("searches", identity):
+        if not _has_ended(bench.workspace, identity, since):
             with bench.workspace.claimed("searches", identity) as free:
                 if not free:
                     return None
-                if not bench.workspace.has("searches", identity):
+                if not _has_ended(bench.workspace, identity, since):
+                    bench.workspace.discard("searches", identity)
                     self._run(identity, earlier, bench)
         return _read(bench.workspace.folder("searches", identity)), f"searches/{identity}"
 
@@ -206,7 +229,8 @@ class StageSearch:
         bench.on_event(Event(job, "started"))
         with bench.workspace.publish("searches", identity, resumable=True, shared=True) as folder:
             stages = self._rounds(folder, identity, earlier, bench, job)
-            write_aside(folder / "search.json", json.dumps(self._marks()).encode())
+            marks = self._marks() | {"warm": self.tuning.warm_start is not None}
+            write_aside(folder / "search.json", json.dumps(marks).encode())
             values = [stage.model_dump(mode="json") for stage in stages]
             write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
         best = best_of(stages)
@@ -214,16 +238,16 @@ class StageSearch:
         bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
-        """As `find`, where all rounds are finished; None where one is not."""
-        identity = self.identity(arrays, self._earlier())
-        if not workspace.has("searches", identity):
+        """As `find`, where all rounds are finished; None where one is not, or where they found nothing."""
+        identity = self.identity(arrays, self._earlier(workspace))
+        if not _has_ended(workspace, identity, math.inf):
             return None
         return _read(workspace.folder("searches", identity)), f"searches/{identity}"
 
     def _rounds(
         self, folder: Path, identity: str, earlier: Sequence[Trial], bench: Bench, job: Job
     ) -> list[SearchStage]:
-        """Run the rounds, each around the best of those before."""
+        """Run the rounds, each around the best of those before and with draws of its own."""
         rounds, total = self.tuning.rounds, self.trials
         stages: list[SearchStage] = []
         known, parameters = list(earlier), self.manifest.parameters
@@ -253,16 +277,19 @@ class StageSearch:
         judged_by_target = self.stage != "pretrain"
         return TrialJob(
             study=self.study, assignments={self.options[name]: value for name, value in trial.assignments.items()},
-            stage=self.stage, validation=self.tuning.validation if judged_by_target else "holdout",
+            stage=self.stage, validation=self._validation,
             folder=str(folder / trial.name) if judged_by_target else None,
         )  # fmt: skip
 
-    def _algorithm(self) -> AlgorithmSpec:
-        """With a seed: the search repeats exactly, however many workers there are."""
+    def _algorithm(self, number: int = 1) -> AlgorithmSpec:
+        """Of a round, with a seed: the search repeats exactly, however many workers there are."""
         chosen = self.manifest.algorithm
         if self.tuning.algorithm is not None:
             chosen = AlgorithmSpec(name=self.tuning.algorithm, settings=self.tuning.settings)
-        return chosen.model_copy(update={"settings": {"random_state": str(self.study.seed)} | chosen.settings})
+        seed = chosen.settings.get("random_state", str(self.study.seed))
+        if number > 1:
+            seed = str((int(seed) + number - 1) % 2**31)
+        return chosen.model_copy(update={"settings": chosen.settings | {"random_state": seed}})
 
     def _experiment(
         self, identity: str, parameters: tuple[Parameter, ...], number: int, trials: int | None
@@ -274,9 +301,9 @@ class StageSearch:
             objective=Objective(
                 metric=metric, direction="minimize" if best == "min" else "maximize", strategies={metric: "latest"}
             ),
-            algorithm=self._algorithm(), early_stopping=self.manifest.early_stopping, parameters=parameters,
+            algorithm=self._algorithm(number), early_stopping=self.manifest.early_stopping, parameters=parameters,
             max_trials=trials, parallel=min(self.tuning.parallel, trials or self.tuning.parallel),
-            trial=self.manifest.trial, manifest=self.manifest.manifest,
+            trial=self.manifest.trial, resampled=self._validation != "holdout", manifest=self.manifest.manifest,
         )  # fmt: skip
 
     def _stage(self, experiment: Experiment, number: int, outcome: Outcome) -> SearchStage:
@@ -295,17 +322,31 @@ class StageSearch:
             "study": fingerprint(*ends, self.study.method.method, self.study.encoder.name, self.stage),
         }
 
-    def _earlier(self) -> list[Trial]:
-        """Trials of finished searches of the same space for the same method, in the workspace to start from."""
+    def _earlier(self, workspace: Workspace) -> list[Trial]:
+        """Trials of finished searches of the same space for the same method, in the workspace to start from.
+
+        In this workspace itself only those count that started from nothing: else what a run has found would start it
+        anew.
+        """
         if self.tuning.warm_start is None:
             return []
-        found: list[Trial] = []
-        for folder in sorted(Path(self.tuning.warm_start, "searches").glob("*")):
+        place, found = Path(self.tuning.warm_start), list[Trial]()
+        itself = place.resolve() == workspace.root.resolve()
+        for folder in sorted((place / "searches").glob("*")):
             if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
                 continue
-            if json.loads((folder / "search.json").read_text()) == self._marks():
+            marks = json.loads((folder / "search.json").read_text())
+            if not (marks.pop("warm", False) and itself) and marks == self._marks():
                 found += [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
-        return found
+        return [elsewhere(trial) for trial in found]
+
+
+def _has_ended(workspace: Workspace, identity: str, since: float) -> bool:
+    """Whether a search is finished; one that found nothing only if it was since a point of time."""
+    if not workspace.has("searches", identity):
+        return False
+    folder = workspace.folder("searches", identity)
+    return best_of(_read(folder)) is not None or (folder / "stages.json").stat().st_mtime >= since
 
 
 def _read(folder: Path) -> list[SearchStage]:

@@ -28,6 +28,7 @@ from ctlr.specs._experiments import (
     TrialCommand,
     TrialReport,
     TrialStatus,
+    trial_row,
 )
 from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._methods import (
@@ -141,5 +142,6 @@ __all__ = [
     "plugin_of",
     "shares_task",
     "transfers_to_score",
+    "trial_row",
     "use_files",
 ]

@@ -33,6 +33,8 @@ class EncoderPart:
     """Numbers of spatial dimensions that it takes."""
     scaled_in: tuple[int, ...] = (2, 3)
     """Those in which `width` multiplies its channels; in the others it has one width."""
+    least: int = 1
+    """Shortest side of an image that it takes, in voxels or pixels."""
     has_norms: bool = True
     """Whether there are batch norms for `norm: group` to replace."""
     published: str = ""
@@ -44,6 +46,8 @@ class EncoderPart:
     def __post_init__(self) -> None:
         if self.blocks < 3:
             raise ConfigError(f"`blocks >= 3` must hold for an encoder; got {self.blocks}.")
+        if self.least < 1:
+            raise ConfigError(f"`least >= 1` must hold for an encoder; got {self.least}.")
         if not self.dimensions or not set(self.scaled_in) <= set(self.dimensions):
             told = f"{list(self.scaled_in)} and {list(self.dimensions)}"
             raise ConfigError(f"`scaled_in` must lie among the `dimensions` of an encoder, one at least; got {told}.")
@@ -65,11 +69,11 @@ def _fault(name: str, part: Any) -> str:
 
 ENCODERS: Table[EncoderPart] = Table("encoder", {
     "small_cnn": EncoderPart(
-        build="ctlr.encoders.small_cnn:small_cnn", blocks=4,
+        build="ctlr.encoders.small_cnn:small_cnn", blocks=4, least=15,
         about="four blocks with 8, 16, 32 and 32 channels, each halving every side: for processors without a GPU",
     ),
     "sfcn": EncoderPart(
-        build="ctlr.encoders.sfcn:sfcn", blocks=6, dimensions=(3,), scaled_in=(3,), published="the authors",
+        build="ctlr.encoders.sfcn:sfcn", blocks=6, least=32, dimensions=(3,), scaled_in=(3,), published="the authors",
         about="the simple fully convolutional network for brain age (Peng et al. 2021, Medical Image Analysis "
         "68:101871) without its classifier of age bins",
     ),
@@ -86,24 +90,24 @@ ENCODERS: Table[EncoderPart] = Table("encoder", {
         about="as `resnet34`, of bottlenecks",
     ),
     "vgg11": EncoderPart(
-        build="ctlr.encoders.vgg:vgg11", blocks=5, scaled_in=(3,), published="torchvision",
+        build="ctlr.encoders.vgg:vgg11", blocks=5, least=32, scaled_in=(3,), published="torchvision",
         about="Simonyan & Zisserman 2015, with norm layers; averaged over space instead of flattened",
     ),
     "vgg16": EncoderPart(
-        build="ctlr.encoders.vgg:vgg16", blocks=5, scaled_in=(3,), published="torchvision",
+        build="ctlr.encoders.vgg:vgg16", blocks=5, least=32, scaled_in=(3,), published="torchvision",
         about="as `vgg11`, deeper",
     ),
     "densenet121": EncoderPart(
-        build="ctlr.encoders.densenet:densenet121", blocks=5, scaled_in=(3,), published="torchvision",
+        build="ctlr.encoders.densenet:densenet121", blocks=5, least=29, scaled_in=(3,), published="torchvision",
         about="Huang et al. 2017",
     ),
     "alexnet": EncoderPart(
-        build="ctlr.encoders.alexnet:alexnet", blocks=5, dimensions=(2,), scaled_in=(), has_norms=False,
+        build="ctlr.encoders.alexnet:alexnet", blocks=5, least=31, dimensions=(2,), scaled_in=(), has_norms=False,
         published="torchvision", about="Krizhevsky 2014; averaged over space instead of flattened",
     ),
     "squeezenet1_1": EncoderPart(
-        build="ctlr.encoders.squeezenet:squeezenet1_1", blocks=5, dimensions=(2,), scaled_in=(), has_norms=False,
-        published="torchvision", about="Iandola et al. 2016, version 1.1: a small network",
+        build="ctlr.encoders.squeezenet:squeezenet1_1", blocks=5, least=17, dimensions=(2,), scaled_in=(),
+        has_norms=False, published="torchvision", about="Iandola et al. 2016, version 1.1: a small network",
     ),
     "efficientnet_lite0": EncoderPart(
         build="ctlr.encoders.efficientnet_lite:efficientnet_lite0", blocks=5, dimensions=(2,), scaled_in=(2,),

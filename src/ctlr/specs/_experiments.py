@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -22,9 +23,14 @@ __all__ = [
     "TrialCommand",
     "TrialReport",
     "TrialStatus",
+    "trial_row",
 ]
 
 Settings = dict[str, str]
+
+
+TrialStatus = Literal["Created", "Running", "Succeeded", "Failed", "EarlyStopped", "Killed"]
+"""Katib's words."""
 
 
 class Parameter(Value):
@@ -102,8 +108,15 @@ class Experiment(Value):
     references: dict[str, str] = Field(default_factory=dict)
     """What each `${trialParameters.X}` stands for: a parameter's name, or `${trialSpec.Name}` and the like."""
     trial: TrialCommand
+    resampled: bool = False
+    """Whether a trial's value is a mean over folds or seeds: one that is stopped before the last of them has none."""
     manifest: dict[str, Any] = Field(default_factory=dict)
     """The whole document, nothing left out."""
+
+    def counted(self, value: float | None, status: TrialStatus) -> float | None:
+        """A trial's objective, where trials are compared by it."""
+        whole = status == "Succeeded" or (status == "EarlyStopped" and not self.resampled)
+        return value if whole else None
 
 
 class Proposal(Value):
@@ -113,10 +126,6 @@ class Proposal(Value):
     """Value of each parameter, as it is written into the command."""
     labels: Settings = Field(default_factory=dict)
     """What the algorithm notes for itself: a bracket, a generation, a parent."""
-
-
-TrialStatus = Literal["Created", "Running", "Succeeded", "Failed", "EarlyStopped", "Killed"]
-"""Katib's words."""
 
 
 class TrialReport(Value):
@@ -142,10 +151,13 @@ class Trial(Value):
     status: TrialStatus = "Created"
     reports: tuple[TrialReport, ...] = ()
     value: float | None = None
-    """Of the objective by its strategy; None where there is none."""
+    """Of the objective by its strategy; None where there is none, as of a mean over folds that lacks some."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """Of every metric by its strategy."""
     seconds: float = 0.0
+    """Of the device: neither waiting nor loading counts, and a pretraining counts in full, whoever made it."""
+    pretrained: dict[str, float] = Field(default_factory=dict)
+    """Of `seconds`: those of each pretraining that other searches may start from too, by its key."""
     started: float = 0.0
     """Seconds after the experiment began."""
     reason: str = ""
@@ -163,6 +175,11 @@ class Trial(Value):
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
         return self.status not in ("Created", "Running")
+
+
+def trial_row(columns: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's columns and one a parameter; one that is called like a column goes by `params_NAME`."""
+    return {**columns, **{f"params_{name}" if name in columns else name: each for name, each in parameters.items()}}
 
 
 class SearchStage(Value):

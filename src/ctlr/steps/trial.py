@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,17 +30,26 @@ from ctlr.tuning.options import Resampling, objective_of, parse_validation, with
 from ctlr.tuning.request import TrialJob, TrialResult
 from ctlr.workspace import Workspace
 
-__all__ = ["Report", "run_trial"]
+__all__ = ["Report", "Settle", "run_trial"]
 
 Report = Callable[[Mapping[str, float]], None]
 """Told metrics by name, after every epoch."""
+Settle = Callable[[str, float, float], None]
+"""Told of a pretraining that the trial's options decide: its key, its device seconds, and the seconds that the trial
+took to make it, or waited for whoever did."""
 
 WEIGHTS = "weights.safetensors"
 """What a trial leaves in its checkpoint folder."""
 
 
 def run_trial(
-    job: TrialJob, arrays: Arrays, workspace: Workspace, *, report: Report, device: str = "cpu"
+    job: TrialJob,
+    arrays: Arrays,
+    workspace: Workspace,
+    *,
+    report: Report,
+    settle: Settle = lambda key, seconds, taken: None,
+    device: str = "cpu",
 ) -> TrialResult:
     """Train a study with other options and score it on validation subjects.
 
@@ -57,6 +67,7 @@ def run_trial(
         arrays: Stored arrays by the dataset's name.
         workspace: Where they lie, and where pretrainings go.
         report: Told metrics.
+        settle: Told of pretrainings, where they are the trial's own (stages joint and pretrain).
         device: cpu or cuda; the job's own is the caller's to heed.
 
     Raises:
@@ -68,7 +79,7 @@ def run_trial(
     tuned = with_options(job.study, job.assignments)
     torch.set_num_threads(tuned.compute.threads)
     if job.stage == "pretrain":
-        return _pretrain_alone(tuned, arrays, workspace, device, report)
+        return _pretrain_alone(tuned, arrays, workspace, device, report, settle)
     scheme = parse_validation(job.validation)
     metric, _ = objective_of(tuned, job.stage)
     done: list[_Part] = []
@@ -76,8 +87,11 @@ def run_trial(
     for study, development in _parts(tuned, scheme, arrays, workspace):
         spec = PretrainSpec.of(study)
         if spec is not None:
+            began, key = time.monotonic(), pretrain_key(spec, arrays)
             made = pretrain(spec, arrays, workspace, device=device, progress=_pretraining(report))
-            pretrained[pretrain_key(spec, arrays)] = made.seconds
+            pretrained[key] = made.seconds
+            if job.stage == "joint":
+                settle(key, made.seconds, time.monotonic() - began)
         follow = _epochs(report) if scheme.kind == "holdout" else _epochs_of_part(report, scheme, len(done) + 1)
         part = _train(study, development, arrays, workspace, device, job.checkpoint, follow)
         part.check(metric)
@@ -186,15 +200,18 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 # ---------------------------------------------------------------- pretraining alone
 
 
-def _pretrain_alone(study: Study, arrays: Arrays, workspace: Workspace, device: str, report: Report) -> TrialResult:
+def _pretrain_alone(
+    study: Study, arrays: Arrays, workspace: Workspace, device: str, report: Report, settle: Settle
+) -> TrialResult:
     """Pretrain with the trial's options: judged by the source task, or without labels by the last epoch's loss."""
     spec = PretrainSpec.of(study)
     assert spec is not None
     metric, _ = objective_of(study, "pretrain")
     key = pretrain_key(spec, arrays)
     history = workspace.folder("pretrained", key) / "history.csv"
-    made_before = workspace.has("pretrained", key)
+    made_before, began = workspace.has("pretrained", key), time.monotonic()
     record = pretrain(spec, arrays, workspace, device=device, progress=_epochs(report))
+    settle(key, record.seconds, time.monotonic() - began)
     rows = list(_read_history(history))
     if made_before:
         for row in rows:

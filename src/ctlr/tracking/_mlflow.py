@@ -16,8 +16,8 @@ from typing import Any
 from ctlr.specs import StudyResult
 from ctlr.tracking._model import save_mlflow_model
 from ctlr.tracking._port import Status, TrackedModel
-from ctlr.tracking._rows import Params, Point, epoch_points, final_points, study_tags, write_files
-from ctlr.tracking._stores import Found, LocalStore, ServerStore, Store, import_mlflow, mlflow_faults_named
+from ctlr.tracking._rows import Params, Point, epoch_points, final_points, made_from, study_tags, write_files
+from ctlr.tracking._stores import Found, Known, LocalStore, ServerStore, Store, import_mlflow, mlflow_faults_named
 from ctlr.workspace import Workspace, disk_faults_named
 
 __all__ = ["MlflowTracker"]
@@ -87,11 +87,11 @@ class MlflowTracker:
         """
         study, status = result.study.id, _STATUS[result.status]
         known = self._found.studies.get(study)
-        if known is not None and known[1] == status:
-            return known[0]
+        if known is not None and known[1:] == (status, made_from(result)):
+            return known.run_id
         with self._opened() as session:
             if known is not None:
-                _discard(session, known[0])
+                _discard(session, known.run_id)
             parent = {"mlflow.parentRunId": self._found.run_id}
             run_id = self._new_run(session, study, {**tags, **study_tags(result), **parent})
             points = itertools.chain(final_points(result), epoch_points(folder / "history.csv"))
@@ -103,7 +103,7 @@ class MlflowTracker:
                 self._log_model(session, run_id, model)
             # Last: a run that is cut off before stays RUNNING, and is recorded anew.
             session.client.set_terminated(run_id, status)
-        self._found.studies[study] = (run_id, status)
+        self._found.studies[study] = Known(run_id, status, made_from(result))
         return run_id
 
     def finish(self, status: Status) -> None:
@@ -139,8 +139,7 @@ class MlflowTracker:
         with self._opened() as session:
             for parent in _runs(session, f"tags.`ctlr.benchmark` = '{identity}'"):
                 below = _runs(session, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-                studies = {run.data.tags["ctlr.study"]: (run.info.run_id, run.info.status) for run in below}
-                return Found(parent.info.run_id, parent.info.status, studies)
+                return Found(parent.info.run_id, parent.info.status, dict(map(_known, below)))
         return None
 
     def _create(self, identity: str, params: Params, tags: Mapping[str, str], files: Mapping[str, str]) -> str:
@@ -175,6 +174,11 @@ class MlflowTracker:
             folder = Path(private) / "content"  # a temporary folder itself is closed to all but its owner
             folder.mkdir()
             yield folder
+
+
+def _known(run: Any) -> tuple[str, Known]:
+    tags = run.data.tags
+    return tags["ctlr.study"], Known(run.info.run_id, run.info.status, tags.get("ctlr.made_from", ""))
 
 
 def _runs(session: _Session, condition: str) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ctlr.specs import Preparation, StudyResult
-from ctlr.tracking._rows import Params
+from ctlr.tracking._rows import Params, made_from
 
 __all__ = ["MemoryTracker", "NullTracker", "RecordedStudy", "Status", "TrackedModel", "Tracker"]
 
@@ -33,8 +33,8 @@ class Tracker(Protocol):
     """Records a benchmark as a tree of runs: the benchmark, and below it one run a study.
 
     Contract: recording the same benchmark or study again changes nothing and returns the same id; a study whose status
-    has changed, or whose recording was cut off, is recorded anew. Nothing that is recorded names a path, a user, a
-    subject or a machine, as long as the values given do not.
+    has changed, whose result was made from other data, or whose recording was cut off, is recorded anew. Nothing that
+    is recorded names a path, a user, a subject or a machine, as long as the values given do not.
     """
 
     def start(
@@ -134,7 +134,7 @@ class MemoryTracker:
         """Keep the study."""
         key = (self.parent, result.study.id)
         known = self.studies.get(key)
-        if known is None or known.result.status != result.status:
+        if known is None or (known.result.status, made_from(known.result)) != (result.status, made_from(result)):
             run_id = f"{self.parent}-{result.study.id}"
             known = RecordedStudy(run_id=run_id, result=result, params=params, tags=tags, model=model)
             self.studies[key] = known

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ctlr.specs import Study, StudyResult
+from ctlr.specs import Study, StudyResult, fingerprint
 
-__all__ = ["Params", "Point", "epoch_points", "final_points", "study_params", "study_tags", "write_files"]
+__all__ = ["Params", "Point", "epoch_points", "final_points", "made_from", "study_params", "study_tags", "write_files"]
 
 Params = Mapping[str, str | int | float | bool]
 
@@ -82,6 +82,7 @@ def study_tags(result: StudyResult) -> dict[str, str]:
     """What a study is found by, and what it was made from."""
     tags = {
         "ctlr.study": result.study.id,
+        "ctlr.made_from": made_from(result),
         "ctlr.arrays": result.arrays,
         "ctlr.split": result.split,
         "ctlr.pretraining": result.pretraining,
@@ -90,6 +91,12 @@ def study_tags(result: StudyResult) -> dict[str, str]:
         "mlflow.source.git.commit": result.environment.get("git_commit", ""),
     }
     return {key: value for key, value in tags.items() if value}
+
+
+def made_from(result: StudyResult) -> str:
+    """Equal where a study's record would be: data that have changed give the same study other scores."""
+    scores = json.dumps(result.scores, sort_keys=True)
+    return fingerprint(result.arrays, result.split, result.pretraining, result.path, scores)
 
 
 def write_files(result: StudyResult, folder: Path, out: Path) -> None:

@@ -13,14 +13,12 @@ import logging
 import os
 import sqlite3
 import tempfile
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ctlr.durable import flush_folder
 from ctlr.errors import CtlrError, require
@@ -77,14 +75,24 @@ def mlflow_faults_named(mlflow: ModuleType, place: str) -> Iterator[None]:
         ) from error
 
 
+class Known(NamedTuple):
+    """A study's run."""
+
+    run_id: str
+    status: str
+    """MLflow's."""
+    made_from: str
+    """What its result was made from, see `ctlr.tracking._rows.made_from`."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What is recorded of a benchmark already."""
 
     run_id: str
     status: str
-    studies: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """(run id, MLflow's status) by study id."""
+    studies: dict[str, Known] = field(default_factory=dict)
+    """By study id."""
 
 
 class Store(Protocol):
@@ -115,12 +123,13 @@ class Store(Protocol):
 
 
 _TAGGED = """
-    SELECT run.run_uuid, run.status, shown.value FROM runs run
-    JOIN tags shown ON shown.run_uuid = run.run_uuid AND shown.key = ?
+    SELECT run.run_uuid, run.status, study.value, source.value FROM runs run
     JOIN tags asked ON asked.run_uuid = run.run_uuid AND asked.key = ?
+    LEFT JOIN tags study ON study.run_uuid = run.run_uuid AND study.key = 'ctlr.study'
+    LEFT JOIN tags source ON source.run_uuid = run.run_uuid AND source.key = 'ctlr.made_from'
     WHERE asked.value = ? AND run.lifecycle_stage = 'active'
 """
-"""(run id, status, value of one tag) of the runs where another tag has a value."""
+"""(run id, status, study, what it was made from) of the runs where a tag has a value."""
 
 
 class LocalStore:
@@ -170,14 +179,14 @@ class LocalStore:
             return None
         try:
             with contextlib.closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as database:
-                parents = database.execute(_TAGGED, ("ctlr.benchmark", "ctlr.benchmark", identity)).fetchall()
+                parents = database.execute(_TAGGED, ("ctlr.benchmark", identity)).fetchall()
                 if not parents:
                     return None
-                run_id, status, _ = parents[0]
-                rows = database.execute(_TAGGED, ("ctlr.study", "mlflow.parentRunId", run_id)).fetchall()
+                run_id, status, *_ = parents[0]
+                rows = database.execute(_TAGGED, ("mlflow.parentRunId", run_id)).fetchall()
         except sqlite3.Error:
             return None
-        return Found(run_id, status, {study: (run, state) for run, state, study in rows})
+        return Found(run_id, status, {study: Known(run, state, source or "") for run, state, study, source in rows})
 
 
 def _make_database(path: Path) -> None:
@@ -194,8 +203,15 @@ def _make_database(path: Path) -> None:
         write_aside(path, made.read_bytes())
 
 
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in a line: MLflow wraps what the network says in advice about its own settings."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__ or error
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 class ServerStore:
-    """An MLflow server; user and password come from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."""
+    """An MLflow server; who we are for it stands in MLFLOW_TRACKING_USERNAME and the like, as MLflow reads them."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
@@ -209,17 +225,29 @@ class ServerStore:
         """An `MlflowClient`.
 
         Raises:
-            CtlrError: No server answers; told at once, where MLflow would try for minutes.
+            CtlrError: No server answers, or it refuses us; told at once, where MLflow would try for minutes.
         """
+        rest = require("mlflow.utils.rest_utils", extra="tracking")
+        # With what MLflow's own requests bear: a user, a token, certificates.
+        ours = require("mlflow.tracking._tracking_service.utils", extra="tracking").get_default_host_creds(self.uri)
         try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=10):
-                pass
-        except (urllib.error.URLError, OSError) as error:
+            answer = rest.http_request(ours, "/health", "GET", max_retries=0, timeout=10, raise_on_status=False)
+        except mlflow.MlflowException as error:
+            raise self._silent(_cause(error)) from error
+        if answer.status_code in (401, 403):
             raise CtlrError(
-                f"tracking.uri: no MLflow server answers at {self.uri} ({error}). "
-                "Start it, correct the address, or run with --set tracking.uri=null."
-            ) from error
+                f"tracking.uri: the MLflow server at {self.uri} refuses us ({answer.status_code} {answer.reason}). "
+                "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, as it asks for."
+            )
+        if not answer.ok:
+            raise self._silent(f"{answer.status_code} {answer.reason}")
         return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _silent(self, why: str) -> CtlrError:
+        return CtlrError(
+            f"tracking.uri: no MLflow server answers at {self.uri} ({why}). "
+            "Start it, correct the address, or run with --set tracking.uri=null."
+        )
 
     def create_experiment(self, client: Any, name: str) -> str:
         """A new experiment's id."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,7 @@ from ctlr.specs import (
     METRICS,
     EncoderSpec,
     MethodSpec,
+    Parameter,
     PretrainSpec,
     Study,
     Value,
@@ -36,6 +37,7 @@ __all__ = [
     "known_options",
     "objective_of",
     "parse_validation",
+    "sample_assignments",
     "with_options",
 ]
 
@@ -201,6 +203,23 @@ def _contradictions(method: MethodSpec, encoder: EncoderSpec) -> Iterator[str]:
         yield f"`finetune.strategy`: {what} has no pretrained weights to keep. Choose another one."
     if method.lacks_views:
         yield f"`pretrain.views`: {method.method} contrasts random views and needs them."
+
+
+def sample_assignments(parameters: Sequence[Parameter]) -> Iterator[dict[str, str]]:
+    """Assignments as algorithms write them: every value of each list, both ends of each range and a place inside."""
+    values = {parameter.name: _sample_values(parameter) for parameter in parameters}
+    for number in range(max(map(len, values.values()))):
+        yield {name: each[min(number, len(each) - 1)] for name, each in values.items()}
+
+
+def _sample_values(parameter: Parameter) -> tuple[str, ...]:
+    if parameter.values:
+        return parameter.values
+    if parameter.kind == "int":
+        return parameter.low, parameter.high
+    low, high = float(parameter.low), float(parameter.high)
+    inside = low + float(parameter.step) if parameter.step else 0.618 * low + 0.382 * high
+    return repr(low), repr(inside), repr(high)
 
 
 # ---------------------------------------------------------------- stages

@@ -139,7 +139,8 @@ def test_the_time_of_all_trials_ends_it_once_and_for_all(tmp_path: Path) -> None
 
 def test_limits_narrow_the_manifest(tmp_path: Path) -> None:
     assert len(call(search(max_trials=9), tmp_path / "1", max_trials=3).trials) == 3
-    assert len(call(search(max_trials=3), tmp_path / "2", max_trials=9).trials) == 3
+    assert len(call(search(max_trials=3), tmp_path / "2", max_trials=9).trials) == 9
+    assert call(search(max_trials=3), tmp_path / "2", resume=True).message == "9 trials were run"
     assert len(call(search(max_trials=9), tmp_path / "3", goal=1.0).trials) == 1
 
 
@@ -257,6 +258,36 @@ def test_stops_repeat_with_a_seed_whatever_the_workers(tmp_path: Path) -> None:
     one, four = (call(experiment, tmp_path / str(n), steady, workers=n).trials for n in (1, 4))
     assert told(one) == told(four)
     assert "EarlyStopped" in {trial.status for trial in one}
+
+
+def test_a_mean_over_folds_that_lacks_some_is_no_value(tmp_path: Path) -> None:
+    easy = {0.1: (5.0, 9.0), 0.2: (5.1, 9.1), 0.3: (5.2, 9.2), 0.4: (6.0, 8.0)}  # the running means of two folds
+    rule = MEDIAN.model_copy(update={"settings": {"min_trials_required": "3", "start_step": "1"}})
+    experiment = search(
+        algorithm="grid", parameters=(Parameter(name="x", kind="double", low="0.1", high="0.4", step="0.1"),),
+        max_trials=4, early_stopping=rule, goal=7.0,
+    )  # fmt: skip
+
+    def folds(assignments: Mapping[str, str]) -> Iterator[float]:
+        yield from easy[value_of(assignments)]
+
+    outcome = call(experiment.model_copy(update={"resampled": True}), tmp_path, folds)
+    stopped = outcome.trials[3]
+    assert (stopped.status, stopped.value, stopped.metrics) == ("EarlyStopped", None, {"loss": 6.0})
+    assert outcome.optimum == outcome.trials[0]
+    assert outcome.reason == "ExperimentMaxTrialsReached"
+
+
+def test_device_seconds_are_those_of_trials_at_work_not_of_those_that_wait(tmp_path: Path) -> None:
+    def slow(assignments: Mapping[str, str]) -> float:
+        time.sleep(0.1)
+        return value_of(assignments)
+
+    limits = Limits(device_seconds=2.0)
+    experiment = search(seed=None, max_trials=90, parallel=40)
+    trials = run_experiment(experiment, tmp_path, FunctionLauncher(slow, "loss"), limits=limits).trials
+    assert sum(trial.status == "Succeeded" for trial in trials) >= 5
+    assert sum(trial.seconds for trial in trials) == pytest.approx(2, abs=0.5)
 
 
 # Going on
@@ -427,8 +458,31 @@ def test_other_policies_carry_on_with_more_trials(tmp_path: Path, policy: str) -
 @pytest.mark.parametrize("policy", ["LongRunning", "FromVolume"])
 def test_a_goal_reached_is_not_carried_on(tmp_path: Path, policy: str) -> None:
     call(search(max_trials=4, goal=1.0, resume_policy=policy), tmp_path)
-    with pytest.raises(ConfigError, match="only maxTrialCount can carry it on"):
+    with pytest.raises(ConfigError, match=r"ended \(ExperimentGoalReached\), and only an experiment that has used up"):
         call(search(max_trials=9, goal=1.0, resume_policy=policy), tmp_path, resume=True)
+    ended = search(max_trials=4, goal=1.0, resume_policy=policy)
+    again = run_experiment(
+        ended, tmp_path, FunctionLauncher(value_of, "loss"), limits=Limits(max_trials=9), resume=True
+    )
+    assert len(again.trials) == 1
+
+
+@pytest.mark.parametrize("most", [2, 3])
+def test_no_count_is_changed_to_what_was_made_or_less(tmp_path: Path, most: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        call(search(max_trials=6), tmp_path, Interrupts(2))
+    with pytest.raises(ConfigError, match=f"must be above the 3 trials that were made; got {most}"):
+        call(search(max_trials=most), tmp_path, resume=True)
+    assert len(call(search(max_trials=6), tmp_path, resume=True).trials) == 6
+
+
+def test_more_trials_than_the_manifests_are_held_against_its_policy(tmp_path: Path) -> None:
+    for policy in ("Never", "LongRunning"):
+        call(search(max_trials=2, resume_policy=policy), tmp_path / policy)
+    with pytest.raises(ConfigError, match="resumePolicy is Never"):
+        call(search(max_trials=2), tmp_path / "Never", resume=True, max_trials=5)
+    kept = search(max_trials=2, resume_policy="LongRunning")
+    assert len(call(kept, tmp_path / "LongRunning", resume=True, max_trials=5).trials) == 5
 
 
 def test_an_experiment_narrowed_by_the_run_goes_on(tmp_path: Path) -> None:

@@ -635,6 +635,9 @@ def test_a_trial_that_was_stopped_early_has_ended_once_its_value_is_there() -> N
     stopped["status"]["observation"] = {"metrics": [{"name": "loss", "min": "0.5", "max": "0.9", "latest": "0.9"}]}
     (trial,) = Roll(experiment()).read([stopped], began, over=False)
     assert (trial.status, trial.value, trial.seconds) == ("EarlyStopped", 0.5, 2.0)
+    folds = experiment().model_copy(update={"resampled": True})
+    (trial,) = Roll(folds).read([stopped], began, over=False)
+    assert (trial.status, trial.value) == ("EarlyStopped", None)
 
 
 def test_a_goal_that_is_reached_ends_the_others_as_killed(lab: Lab) -> None:

@@ -249,3 +249,13 @@ def test_a_file_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be written on this machine"):
         FileTail(tmp_path / "file" / "metrics.log")
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [("acc=0,95", math.nan), ("acc=-1,5e3", math.nan), ("acc=1,234.5", math.nan), ("acc=0.5,1", 0.5), ("acc=1,b=2", 1),
+     ("acc=1, 2", 1)],
+)  # fmt: skip
+def test_a_decimal_comma_makes_no_number(line: str, value: float) -> None:
+    (found,) = MetricsReader(Collector(), ["acc"]).feed(f"{line}\n".encode())
+    assert found["acc"] == pytest.approx(value, nan_ok=True)

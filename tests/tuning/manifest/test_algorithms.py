@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from plain_manifest import COUNTS, DEPTH, LR, VALID_SETTINGS, algorithm, changed, faults_of, read
 
-from ctlr.tuning.manifest import ALGORITHMS, STOPPING_RULES, read_settings
+from ctlr.tuning.manifest import ALGORITHMS, STOPPING_RULES, broken_settings, read_settings
 
 
 def test_the_table_has_an_example_of_every_algorithm() -> None:
@@ -40,11 +40,13 @@ OUT_OF_RANGE = [
     ("tpe", "gamma", "0", "above 0"),
     ("tpe", "prior_weight", "0", "above 0"),
     ("tpe", "n_EI_candidates", "0", "at least 1"),
-    ("tpe", "n_ei_candidates", "9", "Did you mean 'n_EI_candidates'?"),
+    ("tpe", "n_ei_candidates", "0", "at least 1"),
+    ("tpe", "n_EI_candidate", "9", "Did you mean 'n_EI_candidates'?"),
     ("multivariate-tpe", "n_startup_trials", "-1", "at least 0"),
     ("multivariate-tpe", "n_ei_candidates", "many", "a whole number"),
     ("bayesianoptimization", "acq_func", "EIps", "gp_hedge, EI, PI, LCB, TS"),
     ("bayesianoptimization", "base_estimator", "NN", "GP, RF, ET, GBRT"),
+    ("bayesianoptimization", "base_estimator", "RF", "must be GP; got 'RF', which Katib's own service alone has"),
     ("bayesianoptimization", "n_initial_points", "-1", "at least 0"),
     ("bayesianoptimization", "acq_optimizer", "adam", "auto, sampling, lbfgs"),
     ("cmaes", "sigma", "0", "above 0"),
@@ -78,3 +80,10 @@ def test_medianstop_is_read_with_its_settings(tmp_path: Path) -> None:
     assert experiment.early_stopping is not None
     assert read_settings(experiment.early_stopping) == {"min_trials_required": 3, "start_step": 2}
     assert set(STOPPING_RULES) == {"medianstop"}
+
+
+def test_one_setting_is_not_written_by_two_names() -> None:
+    both = {"n_EI_candidates": "8", "n_ei_candidates": "9"}
+    assert list(broken_settings("tpe", both, ALGORITHMS)) == [
+        ("n_ei_candidates", "n_ei_candidates is another name of n_EI_candidates, which is set too. Remove one of them.")
+    ]

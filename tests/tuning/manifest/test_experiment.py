@@ -49,6 +49,17 @@ def test_strategies_follow_the_objective_unless_written(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "resampled"),
+    [('"--validation=kfold:5"', True), ("--validation, repeats:3", True), ("--validation, holdout", False)],
+)
+def test_a_trial_of_several_folds_or_seeds_is_known_by_its_command(tmp_path: Path, words: str, resampled: bool) -> None:
+    experiment = read(tmp_path, changed(("command: [ctlr, trial, ", f"command: [ctlr, trial, {words}, ")))
+    assert experiment.resampled is resampled
+    assert experiment.counted(0.5, "EarlyStopped") == (None if resampled else 0.5)
+    assert (experiment.counted(0.5, "Succeeded"), experiment.counted(0.5, "Failed")) == (0.5, None)
+
+
 def test_a_whole_number_of_any_distribution_is_taken_as_katib_takes_it(tmp_path: Path) -> None:
     for distribution in ("uniform", "logUniform", "normal", "logNormal"):
         experiment = read(tmp_path, changed((DEPTH, f"{DEPTH[:-1]}, distribution: {distribution}}}")))

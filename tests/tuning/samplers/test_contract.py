@@ -102,6 +102,22 @@ def test_a_fresh_sampler_proposes_what_one_that_went_along_does(
     assert along.propose(trials[:7], 2) == make_sampler(experiment, seed=3).propose(trials[:7], 2)
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "setting"),
+    [(a, name) for a, known in ALGORITHMS.items() for name, each in known.settings.items() if each.default is not None],
+)
+def test_a_default_that_is_written_out_changes_nothing(
+    algorithm: str, setting: str, make_experiment: Any, search: Any
+) -> None:
+    needed = {name: text for name, text in SETTINGS.get(algorithm, {}).items() if name != setting}
+    default = ALGORITHMS[algorithm].settings[setting].default
+    space = SPACES["stepped"]
+    plain = make_sampler(make_experiment(algorithm, space, **needed), seed=4)
+    written = make_sampler(make_experiment(algorithm, space, **{**needed, setting: str(default)}), seed=4)
+    trials = search(plain, 16, _value, batch=2)
+    assert written.propose(trials, 2) == plain.propose(trials, 2)
+
+
 @pytest.mark.parametrize(("algorithm", "space"), CASES)
 def test_proposals_lie_in_the_space_on_its_steps_and_never_repeat(
     algorithm: str, space: str, make_experiment: Any, search: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -237,6 +238,27 @@ def test_cma_es_needs_a_number(make_experiment: Any) -> None:
 def test_tpe_takes_katibs_settings(settings: dict[str, str], make_experiment: Any, search: Any) -> None:
     trials = search(make_sampler(make_experiment("tpe", BRANIN, **settings), seed=0), 40, _branin)
     assert np.median([t.value for t in trials[20:]]) < 0.75 * np.median([t.value for t in trials[:10]])
+
+
+def test_tpe_takes_optunas_names_too(make_experiment: Any, search: Any) -> None:
+    ours = make_sampler(make_experiment("tpe", BRANIN, n_EI_candidates="8"), seed=0)
+    trials = search(ours, 15, _branin)
+    theirs = make_sampler(make_experiment("tpe", BRANIN, n_ei_candidates="8"), seed=0)
+    assert theirs.propose(trials, 2) == ours.propose(trials, 2)
+    later = make_sampler(make_experiment("tpe", BRANIN, n_EI_candidates="8", n_startup_trials="30"), seed=0)
+    assert later.propose(trials, 2) != ours.propose(trials, 2)
+
+
+def test_ten_proposals_after_three_thousand_trials_are_there_well_before_katib_gives_up(
+    make_experiment: Any, make_trial: Callable[..., Any]
+) -> None:
+    places = make_sampler(make_experiment("random", BRANIN), seed=0).propose([], 3000)
+    trials = [make_trial(i, p, _branin(p.assignments)) for i, p in enumerate(places)]
+    sampler = make_sampler(make_experiment("bayesianoptimization", BRANIN), seed=0)
+    began = time.process_time()
+    found = sampler.propose(trials, 10)
+    assert time.process_time() - began < 25  # of the 60 s that Katib waits
+    assert np.median([_branin(p.assignments) for p in found]) < np.quantile([t.value for t in trials], 0.02)
 
 
 def test_tpe_models_the_best_and_the_latest_of_many_trials(

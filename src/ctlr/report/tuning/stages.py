@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ctlr.specs import METRICS, Experiment, Objective, Parameter, SearchResult, SearchStage, Study, Trial
+from ctlr.specs import METRICS, Experiment, Objective, Parameter, SearchResult, SearchStage, Study, Trial, trial_row
 
 __all__ = [
     "Line",
@@ -194,10 +194,13 @@ def metric_of(objective: Objective) -> str | None:
 def search_records(searches: Sequence[SearchResult]) -> list[dict[str, object]]:
     """Long form: one row a trial, one column an option. A stage that several searches share stands in each."""
     return [
-        {**Line.of(search.study)._asdict(), "n_train": search.study.n_train, "stage": stage.stage, "round": stage.round}
-        | _trial(trial, stage.objective)
-        | {"shared_by": stage.shared_by}
-        | {option: trial.assignments.get(name, "") for name, option in stage.options.items()}
+        trial_row(
+            {**Line.of(search.study)._asdict(), "n_train": search.study.n_train, "stage": stage.stage}
+            | {"round": stage.round}
+            | _trial(trial, stage.objective)
+            | {"shared_by": stage.shared_by},
+            {option: trial.assignments.get(name, "") for name, option in stage.options.items()},
+        )
         for search in searches
         for stage in search.stages
         for trial in stage.trials

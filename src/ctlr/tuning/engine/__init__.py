@@ -1,6 +1,7 @@
 """What runs a search: here, trial by trial, or where another engine does.
 
 local.py      a search on this machine
+limits.py     what a run is told beside its manifest
 loop.py       propose, start, listen, decide
 asking.py     what the sampler is asked, and what it may know
 journal.py    every event as a line, so that a killed run goes on where it was
@@ -14,7 +15,8 @@ narrow.py     from coarse to fine: the space of a next search
 
 from ctlr.tuning.engine.ending import MAX_TRIALS
 from ctlr.tuning.engine.journal import Completion, read_journal
-from ctlr.tuning.engine.local import Limits, Outcome, run_experiment
+from ctlr.tuning.engine.limits import Limits
+from ctlr.tuning.engine.local import Outcome, run_experiment
 from ctlr.tuning.engine.narrow import narrowed, within
 from ctlr.tuning.engine.remote import Fault, Policy, RemoteOutcome, SearchBackend, State, run_remotely
 from ctlr.tuning.engine.status import best_trial, status_document

@@ -33,7 +33,7 @@ class Verdict:
     Args:
         experiment: Its goal and counts.
         goal: In place of its own.
-        max_trials: Narrows its own.
+        max_trials: In place of its own, for this run.
     """
 
     def __init__(self, experiment: Experiment, *, goal: float | None, max_trials: int | None) -> None:
@@ -41,12 +41,12 @@ class Verdict:
         self._own_goal = goal is None
         self._goal = experiment.objective.goal if goal is None else goal
         self._max_failed = math.inf if experiment.max_failed is None else experiment.max_failed
-        self._failed = self._valued = 0
+        self._counted = self._failed = self._valued = 0
         self._last_reason = ""
         own = math.inf if experiment.max_trials is None else experiment.max_trials
-        self.max_trials = min(own, math.inf if max_trials is None else max_trials)
+        self.max_trials = own if max_trials is None else max_trials
         """Trials at most."""
-        self._narrowed = self.max_trials < own
+        self._own_trials = self.max_trials == own
         self.completion: Completion | None = None
         """The end, once a trial has brought it."""
         self.decided_by = -1
@@ -57,6 +57,7 @@ class Verdict:
         if self.completion is not None:
             return
         self.decided_by = trial.number
+        self._counted += 1
         self._valued += trial.value is not None
         if trial.status == "Failed":
             self._failed += 1
@@ -72,11 +73,11 @@ class Verdict:
         """The end for want of trials: as many as there may be, or as there are; a failure where none has a value."""
         if not self._valued and self._failed:
             message = f"no trial has a value of {self._objective.metric}"
-            final = exhausted or not self._narrowed
+            final = exhausted or self._own_trials
             return completed(FAILED, f"{message}; the last one that failed: {self._last_reason}", final=final)
         if exhausted:
             return completed(EXHAUSTED, "every point of the search space was tried")
-        return completed(MAX_TRIALS, f"{self.max_trials} trials were run", final=not self._narrowed)
+        return completed(MAX_TRIALS, f"{self._counted} trials were run", final=self._own_trials)
 
 
 class Budget:
@@ -96,17 +97,15 @@ class Budget:
         """Count a trial that has ended."""
         self._spent += seconds
 
-    def left(self, began: Sequence[float]) -> float | None:
+    def left(self, under_way: Sequence[float]) -> float | None:
         """Seconds until the budget is spent if nothing ends before; None: it has no limit.
 
         Args:
-            began: When the trials under way began, by `time.monotonic`.
+            under_way: Seconds of the trials under way.
         """
-        now = time.monotonic()
-        left = self._until - now
+        left = self._until - time.monotonic()
         if self._device_seconds is not None:
-            under_way = math.fsum(now - each for each in began)
-            left = min(left, (self._device_seconds - self._spent - under_way) / max(len(began), 1))
+            left = min(left, (self._device_seconds - self._spent - math.fsum(under_way)) / max(len(under_way), 1))
         return None if left == math.inf else max(left, 0.0)
 
     def completion(self) -> Completion:

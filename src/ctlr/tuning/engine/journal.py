@@ -41,7 +41,8 @@ _COUNTS = ("max_trials", "parallel", "max_failed")
 
 
 AS_PROPOSED: Mapping[str, Any] = {
-    "status": "Running", "reports": (), "value": None, "metrics": {}, "seconds": 0.0, "reason": "", "tail": ""
+    "status": "Running", "reports": (), "value": None, "metrics": {}, "seconds": 0.0, "pretrained": {},
+    "reason": "", "tail": "",
 }  # fmt: skip
 """What makes of a trial what it was when it was proposed."""
 
@@ -178,7 +179,7 @@ def _from_json(kind: type[V], data: Mapping[str, Any]) -> V:
 
 def changes(before: Experiment, now: Experiment) -> list[str]:
     """What differs between two experiments besides the three counts, a line each; none: one may follow the other."""
-    left, right = (each.model_dump(mode="json", exclude={"manifest", *_COUNTS}) for each in (before, now))
+    left, right = (each.model_dump(mode="json", exclude={"manifest", "resampled", *_COUNTS}) for each in (before, now))
     return list(_differences(left, right, ""))
 
 
@@ -287,6 +288,7 @@ class Journal:
             "value": trial.value,
             "metrics": trial.metrics,
             "seconds": trial.seconds,
+            "pretrained": trial.pretrained,
             "started": trial.started,
             "reason": trial.reason,
             "tail": trial.tail,

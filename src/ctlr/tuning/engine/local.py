@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.tuning.engine.journal import Completion, Journal
-from ctlr.tuning.engine.loop import Limits, Run
+from ctlr.tuning.engine.limits import Limits
+from ctlr.tuning.engine.loop import Run
 from ctlr.tuning.engine.resuming import open_history
 from ctlr.tuning.engine.status import best_trial
 from ctlr.tuning.launchers import Launcher, check_collector
@@ -76,7 +77,7 @@ def run_experiment(
         experiment: With its counts, goal and algorithm.
         folder: For the journal and what trials print; made when it does not exist.
         launcher: Runs the trials; the caller closes it.
-        limits: Narrow the manifest's.
+        limits: Take the place of the manifest's.
         resume: Go on with the experiment whose journal lies in the folder; needed where there is one. One that has
             ended returns what came of it, unless its resumePolicy lets a higher maxTrialCount carry it on.
         earlier: Ended trials of the same space to start from; a resumed run keeps those that it began with.
@@ -96,7 +97,7 @@ def run_experiment(
             seed=_seed(experiment),
             resume=resume,
             earlier=earlier,
-            device_seconds=limits.device_seconds,
+            limits=limits,
         )
         completion = history.completion
         if completion is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,33 +13,18 @@ from ctlr.specs import Trial, TrialReport, TrialStatus, fingerprint
 from ctlr.tuning.engine.asking import Proposer
 from ctlr.tuning.engine.ending import Budget, Verdict
 from ctlr.tuning.engine.journal import AS_PROPOSED, Completion, History, Journal
+from ctlr.tuning.engine.limits import Limits
 from ctlr.tuning.engine.stopping import better, make_stopping_rule
 from ctlr.tuning.launchers import Ended, Launcher, Reported, Tally, no_value
 from ctlr.tuning.samplers import PARENT, make_sampler
 
-__all__ = ["MOST_REPORTS", "Limits", "Run"]
+__all__ = ["MOST_REPORTS", "Run"]
 
 MOST_REPORTS = 10_000
 """Reports of a trial that are kept; later ones count for its value alone."""
 
 
 _TOO_LATE = "the experiment ended before it"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What narrows a manifest on this machine; None leaves it as it is."""
-
-    workers: int | None = None
-    """Trials at once; at most the manifest's `parallelTrialCount` run."""
-    max_trials: int | None = None
-    """Ends the run after so many trials."""
-    goal: float | None = None
-    """Takes the place of the manifest's goal."""
-    max_seconds: float | None = None
-    """Ends the run: no trial starts any more, and those that run are ended as Killed. `resume` runs them again."""
-    device_seconds: float | None = None
-    """Ends the run likewise when its trials, those of earlier runs among them, have taken so long together."""
 
 
 def _trial_name(experiment: str, seed: int, number: int) -> str:
@@ -58,7 +42,6 @@ class _Running:
     """Of the stopping rule, as the trial may know it."""
     started: float
     """Seconds after the experiment began."""
-    began: float = field(default_factory=time.monotonic)
     reports: list[TrialReport] = field(default_factory=list)
     step: int = 0
     best: float | None = None
@@ -129,7 +112,7 @@ class Run:
         return completion
 
     def _time_left(self) -> float | None:
-        return self._budget.left([running.began for running in self._running.values()])
+        return self._budget.left([self._launcher.seconds(number) for number in self._running])
 
     def _completion(self) -> Completion | None:
         """Start what can be started; the experiment's end, once it is there."""
@@ -231,9 +214,10 @@ class Run:
             labels=running.trial.labels,
             status=status,
             reports=tuple(running.reports),
-            value=value if status in ("Succeeded", "EarlyStopped") else None,
+            value=self._experiment.counted(value, status),
             metrics=metrics,
             seconds=event.seconds,
+            pretrained=dict(event.pretrained),
             started=running.started,
             reason=reason,
             tail=event.tail if status == "Failed" else "",

@@ -9,6 +9,7 @@ from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.engine.ending import MAX_TRIALS
 from ctlr.tuning.engine.journal import Completion, History, Journal, changes, read_journal
+from ctlr.tuning.engine.limits import Limits
 
 __all__ = ["open_history"]
 
@@ -20,7 +21,7 @@ def open_history(
     seed: int,
     resume: bool,
     earlier: Sequence[Trial],
-    device_seconds: float | None,
+    limits: Limits,
 ) -> History:
     """The history that a run goes on from; its `completion` is set where there is nothing to go on with.
 
@@ -30,11 +31,11 @@ def open_history(
         seed: Of a new experiment.
         resume: Whether there may be a journal.
         earlier: Trials that a new experiment begins with.
-        device_seconds: Limit of this run.
+        limits: Of this run.
 
     Raises:
-        ConfigError: There is a journal and `resume` is not set; the experiment has changed; it has ended for good, and
-            its counts ask for more.
+        ConfigError: There is a journal and `resume` is not set; the experiment has changed; its counts are below what
+            was made; it has ended for good, and they ask for more.
         WorkspaceError: The journal is damaged.
     """
     folder = journal.path.parent
@@ -51,23 +52,34 @@ def open_history(
             f"{folder} holds an experiment that differs, and only the three counts may change between runs. "
             f"{'; '.join(found)}. Undo the changes, or name a new folder."
         )
-    if history.completion is not None and _stays(history, history.completion, experiment, device_seconds):
+    made, wanted = len(history.trials), experiment.max_trials
+    if wanted is not None and wanted != history.experiment.max_trials and wanted <= made:  # as Katib's webhook
+        raise ConfigError(
+            f"{experiment.name}: a maxTrialCount that is changed must be above the {made} trials that were made; got "
+            f"{wanted}. Raise it, undo the change, or run the search in a new folder."
+        )
+    if history.completion is not None and _stays(history, history.completion, experiment, limits):
         return history
     return journal.resume(history, experiment)
 
 
-def _stays(history: History, completion: Completion, experiment: Experiment, device_seconds: float | None) -> bool:
+def _stays(history: History, completion: Completion, experiment: Experiment, limits: Limits) -> bool:
     """Whether an experiment that has ended stays so; if not, it goes on."""
     if not completion.final:
-        spent = completion.device_seconds
-        return spent is not None and device_seconds is not None and device_seconds <= spent
-    before = history.experiment
-    if (experiment.max_trials, experiment.max_failed) == (before.max_trials, before.max_failed):
+        spent, allowed = completion.device_seconds, limits.device_seconds
+        return spent is not None and allowed is not None and allowed <= spent
+    before, counts = history.experiment, (experiment.max_trials, experiment.max_failed)
+    further = completion.reason == MAX_TRIALS and (limits.max_trials or 0) > len(history.trials)
+    if counts == (before.max_trials, before.max_failed) and not further:
         return True
-    more = (experiment.max_trials or math.inf) > (before.max_trials or math.inf)
-    if completion.reason == MAX_TRIALS and more and experiment.resume_policy != "Never":
+    more = further or (experiment.max_trials or math.inf) > (before.max_trials or math.inf)
+    kept = experiment.resume_policy != "Never"
+    if completion.reason == MAX_TRIALS and more and kept:
         return False
-    why = "its resumePolicy is Never" if experiment.resume_policy == "Never" else "only maxTrialCount can carry it on"
+    if completion.reason != MAX_TRIALS:
+        why = "only an experiment that has used up its trials goes on"
+    else:
+        why = "only a higher maxTrialCount carries it on" if kept else "its resumePolicy is Never"
     raise ConfigError(
         f"{experiment.name} has ended ({completion.reason}), and {why}. Undo the change of its counts to read what "
         "came of it, or run it in a new folder."

@@ -141,7 +141,7 @@ class Roll:
             assignments={entry["name"]: entry["value"] for entry in each["spec"].get("parameterAssignments") or ()},
             labels={k.removeprefix(LABEL): v for k, v in labels.items() if k.startswith(LABEL) and k != NUMBER},
             status=state,
-            value=value if state in ("Succeeded", "EarlyStopped") else None,
+            value=self._experiment.counted(value, state),
             metrics=metrics,
             seconds=max((_moment(ended) - _moment(started)).total_seconds(), 0.0) if started and ended else 0.0,
             started=max((_moment(started) - began).total_seconds(), 0.0) if started else 0.0,

@@ -178,7 +178,7 @@ class KatibSearch:
     def _waits_for_values(self, state: State) -> bool:
         """Whether a trial that was stopped early is still without the value that Katib notes moments later."""
         assert state.completion is not None
-        late = any(trial.status == "EarlyStopped" and trial.value is None for trial in state.trials)
+        late = any(trial.status == "EarlyStopped" and not trial.metrics for trial in state.trials)
         return late and (datetime.now(UTC) - state.completion.time).total_seconds() < _LATE_SECONDS
 
     def _documents(self, name: str) -> Iterator[Object]:

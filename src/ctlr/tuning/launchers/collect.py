@@ -44,6 +44,9 @@ _NO_TIME = -math.inf
 _NO_VALUE = "reported no "
 
 
+_DECIMAL_COMMA = re.compile(r",\d")
+
+
 class Metrics(dict[str, float]):
     """What a line says: values by name, NaN where one is no number."""
 
@@ -65,7 +68,7 @@ def no_value(experiment: Experiment, *, reported: bool) -> str:
     """
     words = _NO_VALUE + experiment.objective.metric
     if reported:
-        words += " that is a finite number"
+        words += " that is a finite number (0.95, not 0,95)"
         if experiment.objective.strategies.get(experiment.objective.metric, "latest") == "latest":
             words += " at its last report"
     # A function's experiment refers to no template: what it returns is looked for nowhere else.
@@ -243,7 +246,9 @@ def _from_text(line: str, names: Sequence[str], filters: Sequence[Any]) -> Itera
             if name in metrics:
                 yield metrics
                 metrics = _at(time)
-            metrics[name] = _number(value)
+            # Katib reads `acc=0,95` as 0: better no number than a wrong one.
+            cut = value.lstrip("+-").isdecimal() and _DECIMAL_COMMA.match(line, match.end(2))
+            metrics[name] = math.nan if cut else _number(value)
     if metrics:
         yield metrics
 

@@ -53,6 +53,10 @@ class FunctionLauncher:
             return self._attempt(number, started, lambda: self._step(number, steps, started))
         return []
 
+    def seconds(self, number: int) -> float:
+        """Since its first step."""
+        return time.monotonic() - self._running[number][1] if number in self._running else 0.0
+
     def stop(self, number: int) -> None:
         """Take a trial out of the line."""
         started = time.monotonic()

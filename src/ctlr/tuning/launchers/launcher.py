@@ -7,7 +7,8 @@ workers; the engine (`engine.run_experiment`) proposes, listens and decides. Not
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ctlr.specs import Trial
@@ -43,6 +44,7 @@ class Ended:
         tail: The last lines that it printed.
         seconds: How long it ran.
         stopped: It ended because `stop` was called.
+        pretrained: Of `seconds`: those of each pretraining that other searches may start from too, by its key.
     """
 
     number: int
@@ -51,6 +53,7 @@ class Ended:
     tail: str = ""
     seconds: float = 0.0
     stopped: bool = False
+    pretrained: Mapping[str, float] = field(default_factory=dict)
 
 
 class Launcher(Protocol):
@@ -75,6 +78,9 @@ class Launcher(Protocol):
 
         With no trial running it returns at once.
         """
+
+    def seconds(self, number: int) -> float:
+        """How long a trial has run by now; 0 as long as it waits for its place."""
 
     def stop(self, number: int) -> None:
         """End a running trial and all that it started; `Ended(stopped=True)` follows. Unknown numbers are ignored."""

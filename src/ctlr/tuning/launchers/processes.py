@@ -108,6 +108,11 @@ class ProcessLauncher:
         events, self._events = self._events, []
         return events
 
+    def seconds(self, number: int) -> float:
+        """Since its program was started."""
+        running = self._running.get(number)
+        return time.monotonic() - running.started if running is not None else 0.0
+
     def stop(self, number: int) -> None:
         """Ask a trial to end; if it does not within the grace, it is killed."""
         if running := self._running.get(number):

@@ -2,7 +2,7 @@
 
 Names, settings and ranges are those of Katib 0.19's own services, so that a manifest means the same there.
 `random_state` is taken for all: Katib's `sobol`, `hyperband` and `pbt` pass over settings that they do not know.
-`evolutionary` is CTLR's alone, and so is the acquisition `TS` of `bayesianoptimization`.
+`evolutionary` is CTLR's alone, and so is the acquisition `TS` of `bayesianoptimization`, a Gaussian process here.
 """
 
 from __future__ import annotations
@@ -48,12 +48,18 @@ class Setting:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Choices that Katib's own services know and these do not: why, and what to do."""
+    same_as: str = ""
+    """Another setting's name that says the same: one of them is written."""
 
     def fault(self, text: str) -> str:
         """What is wrong with a written value; empty where nothing is."""
         if self.kind == "text":
             if self.choices and text not in self.choices:
                 return f"must be one of {', '.join(self.choices)}; got {text!r}. {nearest(text, self.choices)}"
+            if text in self.refused:
+                return self.refused[text]
             return "" if text else "must be a text that is not empty; got ''. Write it."
         number = parse_number(text, whole=self.kind == "int")
         if number is None or not fits_64_bits(number, whole=self.kind == "int"):
@@ -99,6 +105,9 @@ def fits_64_bits(number: Decimal, *, whole: bool) -> bool:
 
 _SEED = {"random_state": Setting(kind="int", low=0, high=2**31 - 1)}
 
+_TREES = ("RF", "ET", "GBRT")
+_REFUSED = "must be GP; got {!r}, which Katib's own service alone has. Leave it out, or choose tpe."
+
 ALGORITHMS: Mapping[str, Algorithm] = {
     "random": Algorithm(settings=_SEED),
     "grid": Algorithm(settings=_SEED),
@@ -109,6 +118,9 @@ ALGORITHMS: Mapping[str, Algorithm] = {
             "gamma": Setting(kind="float", default=0.25, above=0, below=1),
             "prior_weight": Setting(kind="float", default=1.0, above=0),
             "n_EI_candidates": Setting(kind="int", default=24, low=1),
+            # Katib serves tpe by Hyperopt's names or, where its configuration says so, by Optuna's.
+            "n_startup_trials": Setting(kind="int", default=10, low=0),
+            "n_ei_candidates": Setting(kind="int", low=1, same_as="n_EI_candidates"),
         }
     ),
     "multivariate-tpe": Algorithm(
@@ -121,10 +133,16 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "bayesianoptimization": Algorithm(
         settings=_SEED
         | {
-            "base_estimator": Setting(kind="text", default="GP", choices=("GP", "RF", "ET", "GBRT")),
+            "base_estimator": Setting(
+                kind="text",
+                default="GP",
+                choices=("GP", *_TREES),
+                refused={name: _REFUSED.format(name) for name in _TREES},
+            ),
             "n_initial_points": Setting(kind="int", default=10, low=0),
             # Katib takes EIps and PIps too, and fails at the first result: they need the seconds of each trial.
-            "acq_func": Setting(kind="text", default="gp_hedge", choices=("gp_hedge", "EI", "PI", "LCB", "TS")),
+            # Its default is the portfolio; expected improvement alone does better (`bench/proposals.py`).
+            "acq_func": Setting(kind="text", default="EI", choices=("gp_hedge", "EI", "PI", "LCB", "TS")),
             "acq_optimizer": Setting(kind="text", default="auto", choices=("auto", "sampling", "lbfgs")),
         }
     ),
@@ -192,6 +210,8 @@ def broken_settings(
             yield key, f"{name} has no setting {key!r}. {nearest(key, known)}"
         elif fault := known[key].fault(text):
             yield key, f"{key} {fault}"
+        elif known[key].same_as in settings:
+            yield key, f"{key} is another name of {known[key].same_as}, which is set too. Remove one of them."
     for key, setting in known.items():
         if setting.required and key not in settings:
             yield key, f"{name} needs the setting {key!r}. Write `- {{name: {key}, value: …}}`."

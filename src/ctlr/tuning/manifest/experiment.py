@@ -30,6 +30,8 @@ __all__ = ["parse_experiment", "read_experiment", "write_experiment"]
 
 _API = "kubeflow.org/v1beta1"
 _PARALLEL = 3
+_RESAMPLED = re.compile(r"--validation[= ](kfold|repeats):")
+"""In the command of a trial, whose objective is then a running mean."""
 _SPEC = (
     "objective", "algorithm", "earlyStopping", "parameters", "trialTemplate", "parallelTrialCount", "maxTrialCount",
     "maxFailedTrialCount", "metricsCollectorSpec", "nasConfig", "resumePolicy",
@@ -124,7 +126,8 @@ def _bind(document: Document, *, template: bool) -> Experiment:
             "name": name, "namespace": metadata.text("namespace"), "objective": objective, "algorithm": algorithm,
             "early_stopping": stopping, "parameters": parameters, "max_trials": spec.data.get("maxTrialCount"),
             "parallel": parallel, "max_failed": spec.data.get("maxFailedTrialCount"), "resume_policy": resume,
-            "collector": collector, "references": references, "trial": trial, "manifest": document.data,
+            "collector": collector, "references": references, "trial": trial,
+            "resampled": bool(_RESAMPLED.search(" ".join(trial.command))), "manifest": document.data,
         }
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.samplers.base import Sampler, seed_of
+from ctlr.tuning.samplers.base import Sampler, elsewhere, seed_of
 from ctlr.tuning.samplers.bayesian import BayesianSampler
 from ctlr.tuning.samplers.covariance import CovarianceSampler
 from ctlr.tuning.samplers.evolving import GENERATION, MEMBER, PARENT, EvolutionarySampler, PopulationSampler
@@ -14,7 +14,7 @@ from ctlr.tuning.samplers.exploring import GridSampler, RandomSampler, SobolSamp
 from ctlr.tuning.samplers.hyperband import HyperbandSampler
 from ctlr.tuning.samplers.tpe import TreeParzenSampler
 
-__all__ = ["GENERATION", "MEMBER", "PARENT", "SAMPLERS", "Sampler", "make_sampler", "seed_of"]
+__all__ = ["GENERATION", "MEMBER", "PARENT", "SAMPLERS", "Sampler", "elsewhere", "make_sampler", "seed_of"]
 
 SAMPLERS: Mapping[str, type[Sampler]] = {
     "grid": GridSampler,
@@ -36,7 +36,8 @@ def make_sampler(experiment: Experiment, *, seed: int, earlier: Sequence[Trial] 
     Args:
         experiment: Checked, as `read_experiment` returns it.
         seed: Non-negative; two samplers with the same arguments propose the same.
-        earlier: Ended trials of an earlier experiment of the same space: a warm start. None is proposed again.
+        earlier: Ended trials of an earlier experiment of the same space: a warm start. None is proposed again, but
+            those that are marked by `elsewhere`.
 
     Raises:
         ConfigError: The algorithm is unknown or cannot search this space; an earlier trial lies outside the space.

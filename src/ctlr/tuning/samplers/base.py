@@ -14,7 +14,15 @@ from ctlr.specs import Experiment, Proposal, Trial, fingerprint
 from ctlr.tuning.manifest import SettingValue, read_settings
 from ctlr.tuning.samplers.space import Point, Space
 
-__all__ = ["History", "Record", "Sampler", "Suggestion", "seed_of"]
+__all__ = ["History", "Record", "Sampler", "Suggestion", "elsewhere", "seed_of"]
+
+_ELSEWHERE = "elsewhere"
+"""Label of a trial of other data."""
+
+
+def elsewhere(trial: Trial) -> Trial:
+    """An earlier trial of other data: what it tried may be tried again, and the best of them is tried first."""
+    return trial.model_copy(update={"labels": {_ELSEWHERE: "true"}})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +68,10 @@ class History:
         self.records: list[Record] = []
         """The experiment's own trials, by number."""
         self._new: list[bool] = []
-        self.seen: set[Point] = {record.point for record in self.earlier}
-        """Every place that was proposed, earlier ones among them."""
+        self.seen: set[Point] = {record.point for record in self.earlier if _ELSEWHERE not in record.labels}
+        """Every place that was proposed for these data, earlier ones among them."""
+        self.elsewhere = {record.point for record in self.earlier if _ELSEWHERE in record.labels}
+        """Places that were tried on other data."""
 
     def follow(self, trials: Sequence[Trial]) -> None:
         """Take up what is new in the trials of the experiment.
@@ -147,7 +157,8 @@ class Sampler(ABC):
         found: list[Suggestion] = []
         try:
             while len(found) < n:
-                suggestion = self._suggest(history, np.random.default_rng([self._seed, len(trials) + len(found)]))
+                rng = np.random.default_rng([self._seed, len(trials) + len(found)])
+                suggestion = self._taken_over(history) or self._suggest(history, rng)
                 if suggestion is None:
                     break
                 found.append(suggestion)
@@ -161,16 +172,30 @@ class Sampler(ABC):
         self._history.follow(trials)
         return self.space.size is not None and len(self._history.seen) >= self.space.size
 
+    def _taken_over(self, history: History) -> Suggestion | None:
+        """What was best elsewhere, before all else."""
+        if history.records:
+            return None
+        known = [r for r in history.earlier if _ELSEWHERE in r.labels and r.loss is not None]
+        best = min(known, key=lambda record: record.loss or 0.0, default=None)
+        return Suggestion(best.point) if best is not None and best.point not in history.seen else None
+
     @abstractmethod
     def _suggest(self, history: History, rng: np.random.Generator) -> Suggestion | None:
         """One proposal; None where there is none (now)."""
 
     def _first_unseen(self, draws: Iterable[Point], rng: np.random.Generator) -> Suggestion | None:
-        """The first of some draws that is new, else any place that is."""
+        """The first of some draws that is new everywhere, else on these data; else any place that is."""
         seen = self._history.seen
-        point = next((point for point in draws if point not in seen), None)
-        point = self.space.unseen(seen, rng) if point is None else point
-        return None if point is None else Suggestion(point)
+        again: Point | None = None
+        for point in draws:
+            if point in seen:
+                continue
+            if point not in self._history.elsewhere:
+                return Suggestion(point)
+            again = point if again is None else again
+        left = self.space.unseen(seen, rng) if again is None else again
+        return None if left is None else Suggestion(left)
 
     def _number(self, name: str) -> float:
         value = self._settings[name]

@@ -37,19 +37,19 @@ class BayesianSampler(Sampler):
     """A Gaussian process on the unit cube, so that logarithms and normals of the space are its own.
 
     The first `n_initial_points` are a scrambled Sobol sequence. Pending trials are believed to end as the mean says
-    (Ginsbourger et al. 2010), failed ones to be as bad as the worst. Where no `acq_func` is written it is EI.
+    (Ginsbourger et al. 2010), failed ones to be as bad as the worst.
     `gp_hedge` takes EI, LCB or PI with a chance that grows with what the places they chose are worth now (after Hoffman
-    et al. 2011, who reward the whole portfolio each time). Every `base_estimator` is the Gaussian process.
+    et al. 2011, who reward the whole portfolio each time).
     """
 
     def __init__(self, experiment: Experiment, *, seed: int, earlier: Sequence[Trial] = ()) -> None:
         super().__init__(experiment, seed=seed, earlier=earlier)
         self._initial = self._count("n_initial_points")
-        # Katib's default is the portfolio; expected improvement alone does better (`bench/proposals.py`).
-        self._function = experiment.algorithm.settings.get("acq_func", "EI")
+        self._function = str(self._settings["acq_func"])
         self._polished = 0 if self._settings["acq_optimizer"] == "sampling" else _POLISHED
         self._lattice = Lattice(self.space)
         self._sobol: Array | None = None
+        self._known: tuple[list[Record], GaussianProcess] | None = None
         # Sums of several threads differ in their last bits from one machine to another, and then so do proposals.
         self._threads = ThreadpoolController()
 
@@ -63,13 +63,18 @@ class BayesianSampler(Sampler):
     def _modelled(self, records: list[Record], rng: np.random.Generator) -> Suggestion | None:
         rows = np.array([self.space.units(record.point) for record in records])
         ended = np.array([record.ended for record in records])
-        values = _standardised([record for record in records if record.ended])
-        process = fit(rows[ended], values, self._lattice.categories)
+        process = self._learned([record for record in records if record.ended], rows[ended])
         believing = process.believing(rows[~ended])
         name = self._chosen(process, records, rows, rng) if self._function == "gp_hedge" else self._function
         places = self._places(name, believing, rng)
         found = self._first_unseen((self.space.at(row) for row in places), rng)
         return found and Suggestion(found.point, {ACQUISITION: name})
+
+    def _learned(self, ended: list[Record], rows: Array) -> GaussianProcess:
+        """What is known of the objective; the proposals of one request learn it once."""
+        if self._known is None or self._known[0] != ended:
+            self._known = ended, fit(rows, _standardised(ended), self._lattice.categories)
+        return self._known[1]
 
     def _places(self, name: str, process: GaussianProcess, rng: np.random.Generator) -> Array:
         candidates = self._candidates(process, rng)

@@ -21,7 +21,9 @@ Array = NDArray[np.float64]
 
 _JITTER = 1e-10
 _FITTED = 200
-"""Rows from which the kernel is learned at most; all rows are conditioned on. Cubic cost is paid for these alone."""
+"""Rows from which the kernel is learned at most: cubic cost is paid at each step of its search."""
+_CONDITIONED = 1000
+"""Rows that are conditioned on at most: cubic cost is paid once, and quadratic cost at each look."""
 _STARTS = 2
 _STEPS = 40
 _LENGTHS = (1e-2, 1e2)
@@ -92,7 +94,9 @@ class GaussianProcess:
 
 
 def fit(rows: Array, values: Array, categories: NDArray[np.bool_]) -> GaussianProcess:
-    """Learn the kernel by its largest posterior density, and condition on all rows.
+    """Learn the kernel by its largest posterior density, and condition on the rows.
+
+    Of very many rows the best and the latest are taken.
 
     Priors: log-normal lengths that grow with the root of D (Hvarfner et al. 2024), log-normal noise and scale.
 
@@ -101,19 +105,19 @@ def fit(rows: Array, values: Array, categories: NDArray[np.bool_]) -> GaussianPr
         values: (N,) with mean 0 and deviation 1.
         categories: (D,) columns that are categories.
     """
-    chosen = _informative(values)
+    chosen, kept = _informative(values, _FITTED), _informative(values, _CONDITIONED)
     loss = _Loss(rows[chosen], values[chosen], categories)
     best = min((loss.minimised(start) for start in loss.starts()), key=lambda found: found[0])[1]
-    return GaussianProcess(loss.kernel(best), rows, values)
+    return GaussianProcess(loss.kernel(best), rows[kept], values[kept])
 
 
-def _informative(values: Array) -> NDArray[np.intp]:
-    """The better half of what may be fitted, and the latest of the rest."""
+def _informative(values: Array, most: int) -> NDArray[np.intp]:
+    """Half of what may be taken by their values, and the latest of the rest."""
     n = len(values)
-    if n <= _FITTED:
+    if n <= most:
         return np.arange(n)
-    good = np.argsort(values, kind="stable")[: _FITTED // 2]
-    rest = np.setdiff1d(np.arange(n), good)[-(_FITTED - len(good)) :]
+    good = np.argsort(values, kind="stable")[: most // 2]
+    rest = np.setdiff1d(np.arange(n), good)[-(most - len(good)) :]
     return np.sort(np.concatenate([good, rest]))
 
 
