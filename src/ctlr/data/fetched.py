@@ -28,7 +28,7 @@ def unreadable(path: Path, error: OSError, *, place: str = "") -> DataError:
             return DataError(_NOT_IN_ANNEX, place=place)
         reason = "it is a link to nothing. Put its target back, or run `datalad get`."
     else:
-        reason = f"{error.strerror}. Grant read access, or repair it."
+        reason = f"{error.strerror}. Grant read access."
     return DataError(f"the file cannot be read: {reason}", place=place)
 
 
