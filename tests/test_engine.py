@@ -171,8 +171,8 @@ def test_what_is_finished_is_not_left(clinic: Clinic) -> None:
     clinic.finish(clinic.study("scratch"), mae=5)
     spec = PretrainSpec.of(clinic.study("supervised"))
     assert spec is not None
-    with clinic.workspace.publish("pretrained", pretrain_key(spec, clinic.arrays)):
-        pass
+    with clinic.workspace.publish("pretrained", pretrain_key(spec, clinic.arrays)) as folder:
+        (folder / "result.json").write_text("{}")
     jobs = jobs_left(clinic.plan, clinic.arrays, clinic.workspace)
     assert {job.kind for job in jobs} == {"study"}
     assert len(jobs) == 5

@@ -68,7 +68,7 @@ def no_value(experiment: Experiment, *, reported: bool) -> str:
     """
     words = _NO_VALUE + experiment.objective.metric
     if reported:
-        words += " that is a finite number (0.95, not 0,95)"
+        words += " that is a finite number"
         if experiment.objective.strategies.get(experiment.objective.metric, "latest") == "latest":
             words += " at its last report"
     # A function's experiment refers to no template: what it returns is looked for nowhere else.
