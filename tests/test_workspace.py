@@ -193,6 +193,17 @@ def test_what_a_frozen_worker_makes_after_its_step_was_taken_over_is_dropped(
     assert workspace.has("studies", "a1")
 
 
+def test_what_an_overtaken_worker_left_when_it_was_killed_goes_when_a_run_begins(workspace: Workspace) -> None:
+    with workspace.publish("studies", "a1") as folder:
+        (folder / "x").write_text("the other one's")
+    for name in ("a1.0c0ffee0.partial", "a2.0c0ffee0.partial"):
+        (workspace.root / "studies" / name).mkdir()
+    with workspace.working():
+        pass
+    assert {path.name for path in (workspace.root / "studies").iterdir()} == {"a1", "a2.0c0ffee0.partial"}
+    assert workspace.has("studies", "a1")
+
+
 def test_an_attempt_of_an_older_version_is_gone_on_with(workspace: Workspace) -> None:
     left = workspace.root / "finetuned" / "a1.partial"
     left.mkdir(parents=True)

@@ -317,9 +317,12 @@ class Workspace:
             yield leads
 
     def _sweep(self) -> None:
-        """Remove what killed runs have left beside files that are written in place; `publish` sees to its folders."""
+        """Remove what killed runs have left that nobody goes on with; `publish` sees to results that are not finished."""
         for aside in self.root.glob(".*.aside"):
             _remove_dead(aside)
+        for partial in self.root.glob(f"*/*{_PARTIAL}"):
+            if partial.with_name(partial.name.partition(".")[0]).exists():  # of a worker that was overtaken, and killed
+                shutil.rmtree(partial, ignore_errors=True)
         for kind in ("reports", "failed", "sources", "submissions"):
             sweep(self.root / kind)
 
