@@ -36,12 +36,15 @@ def placed(device: str, number: int = 0) -> str:
 
 
 def start_trials(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
-    """Load torch once; return what performs this worker's trials."""
+    """Load torch and take a first step, once; return what performs this worker's trials."""
     import ctlr.preloaded  # noqa: F401 (no trial is charged with loading it; a forked worker has it already)
     from ctlr.steps.trial import run_trial
-    from ctlr.training.placement import keep_freed_memory
+    from ctlr.training.metrics import regression_scores
+    from ctlr.training.placement import keep_freed_memory, warm_up
 
     keep_freed_memory()
+    warm_up(placed(device, number))
+    regression_scores([0.0, 1.0], [0.0, 1.0], bins=[0.5])
     workspace = Workspace(root)
     arrays = {name: StoredArrays.model_validate_json(text) for name, text in arrays_json.items()}
 

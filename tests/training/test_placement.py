@@ -15,7 +15,7 @@ from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec, ModelCard
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
-from ctlr.training.placement import Placement, cpu_multiplies_bf16, place
+from ctlr.training.placement import Placement, cpu_multiplies_bf16, place, warm_up
 
 CPU = torch.device("cpu")
 
@@ -183,3 +183,10 @@ def test_a_model_with_a_layer_in_float32_is_loaded_as_any_other(tmp_path: Path) 
     save_model(tmp_path, model)
     images = torch.randn(3, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0)).numpy()
     assert load_model(tmp_path).predict(images) == pytest.approx(model.predict(images), abs=1e-6)
+
+
+def test_a_first_step_draws_no_random_numbers_and_leaves_gradients_on() -> None:
+    before = torch.get_rng_state()
+    warm_up("cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.is_grad_enabled()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError
@@ -15,7 +16,7 @@ from ctlr.specs import ComputeSpec
 from ctlr.training.convolutions import convolutions_of, run_in_float32
 from ctlr.training.selftest import find_faults
 
-__all__ = ["Placement", "cpu_multiplies_bf16", "keep_freed_memory", "place"]
+__all__ = ["Placement", "cpu_multiplies_bf16", "keep_freed_memory", "place", "warm_up"]
 
 _LISTED = 4
 """Convolutions that a placement's name lists."""
@@ -143,3 +144,15 @@ def keep_freed_memory() -> None:
         mallopt(trim_threshold, 2**30)
         # glibc takes no more than half of an arena.
         mallopt(mmap_threshold, 2**25)
+
+
+def warm_up(device: str) -> None:
+    """Do what the first step in a process does once: start autograd's thread, load kernels, open the GPU.
+
+    Draws no random numbers.
+    """
+    for ndim in (2, 3):
+        images = torch.zeros(2, 1, *[8] * ndim, device=device)
+        kernel = torch.zeros(1, 1, *[3] * ndim, device=device, requires_grad=True)
+        convolved: Tensor = (F.conv2d if ndim == 2 else F.conv3d)(images, kernel)
+        convolved.sum().backward()  # type: ignore[no-untyped-call]
