@@ -317,7 +317,7 @@ class Workspace:
             yield leads
 
     def _sweep(self) -> None:
-        """Remove what killed runs have left that nobody goes on with; `publish` sees to results that are not finished."""
+        """Remove what killed runs have left and nobody goes on with; `publish` sees to what is not finished."""
         for aside in self.root.glob(".*.aside"):
             _remove_dead(aside)
         for partial in self.root.glob(f"*/*{_PARTIAL}"):
