@@ -101,7 +101,12 @@ class ClusterError(CtlrError):
 def brief(text: str) -> str:
     """A message that repeats neither a word nor a line of thousands of characters: what was written is known."""
     words = _LONG_WORD.sub(lambda found: f"{found[0][:100]}…{found[0][-60:]}", text)
-    return "\n".join(line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in words.split("\n"))
+    return "\n".join(line if len(line) <= _LONGEST_LINE else _ends(line) for line in words.split("\n"))
+
+
+def _ends(line: str) -> str:
+    """The place, and the rule with its remedy, without what stands between."""
+    return f"{line[: _LONGEST_LINE // 2]}…{line[-_LONGEST_LINE // 2 :]}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -47,7 +47,7 @@ report: {bootstrap: 100}
 
 
 def write_pictures(root: Path) -> None:
-    """A picture of each name, which its text chunk repeats, and an empty file beside it, in turn of every kind."""
+    """A picture of each name, which its text chunk repeats, and beside it a file that holds the name alone, in turn of every kind."""
     rng = np.random.default_rng(0)
     for number, name in enumerate(NAMES):
         folder = root / ("benign", "malignant")[number % 2]
@@ -56,7 +56,7 @@ def write_pictures(root: Path) -> None:
         chunk.add_text("Patient", name)
         pixels = rng.integers(0, 255, (16, 16), np.uint8)
         Image.fromarray(pixels).save(folder / f"{name}.png", pnginfo=chunk)
-        (folder / f"{name} {number}.{('png', 'webp', 'jpg', 'tiff', 'bmp')[number % 5]}").touch()
+        (folder / f"{name} {number}.{('png', 'webp', 'jpg', 'tiff', 'bmp')[number % 5]}").write_text(name)
     (root / "benign" / "Oakenshaw.out.png").symlink_to(root.parent / "Zephyrine.png")
 
 
@@ -133,7 +133,7 @@ def test_what_was_left_out_is_counted_by_whole_reasons(finished: Path) -> None:
     table = (finished / "workspace" / "reports" / "names" / "tables" / "excluded.csv").read_text()
     for reason in (
         "pictures: a picture (PNG, JPEG, BMP, TIFF, WEBP) is needed; this is none. Convert the file.",
-        "brains: a NIfTI file (.nii or .nii.gz, header and voxels in one) is needed",
+        "brains: the file is empty (0 bytes). Copy, fetch or export it again.",
         "brains: a line of participants.tsv needs an image sub-*/[ses-*/]anat/*_T1w.nii[.gz]",
         "brains: an image needs a line in participants.tsv",
         "brains: its mask: a NIfTI file (.nii or .nii.gz",
