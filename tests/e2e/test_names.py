@@ -47,7 +47,7 @@ report: {bootstrap: 100}
 
 
 def write_pictures(root: Path) -> None:
-    """A picture of each name, which its text chunk repeats, and beside it a file that holds the name alone, in turn of every kind."""
+    """A picture of each name, which its text chunk repeats, and beside it a file that holds the name alone."""
     rng = np.random.default_rng(0)
     for number, name in enumerate(NAMES):
         folder = root / ("benign", "malignant")[number % 2]
