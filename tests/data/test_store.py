@@ -105,6 +105,20 @@ def test_a_row_that_the_disk_has_changed_is_refused(workspace: Workspace) -> Non
         store.read([3, 11])
 
 
+def test_a_row_is_held_against_its_digest_once_a_process(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = _store(workspace, VALUES)
+    digests = [hashlib.sha256(row.tobytes()).hexdigest() for row in VALUES]
+    write_table(
+        workspace.root / arrays.path,
+        [ImageRecord(subject="s", file="s", sha256="0", stored=digest) for digest in digests],
+    )
+    taken, sha256 = [], hashlib.sha256
+    monkeypatch.setattr(hashlib, "sha256", lambda data: taken.append(len(data)) or sha256(data))
+    for _ in range(3):  # as each study opens the arrays for itself
+        ArrayStore(arrays, workspace).read([3, 5, 3])
+    assert len(taken) == 2
+
+
 @pytest.mark.parametrize("text", ["null", "{}", "7", "[null]", "[", "[" * 100_000, "\0"])
 def test_a_table_that_cannot_be_read_is_named(workspace: Workspace, text: str) -> None:
     arrays = _store(workspace, VALUES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import math
@@ -111,6 +112,12 @@ class ArrayWriter:
         return header.getvalue()
 
 
+@functools.cache
+def _verified_rows(path: Path, inode: int, time_ns: int) -> set[int]:
+    """Rows of a file that were found as they were stored, by any store of this process."""
+    return set()
+
+
 class ArrayStore:
     """Reads rows of stored arrays.
 
@@ -130,11 +137,12 @@ class ArrayStore:
         self.arrays = arrays
         self.sealed = frozenset(sealed)
         self.table = read_table(arrays, workspace)
-        self._verified = set[int]()
         self._path = workspace.root / arrays.path / _IMAGES
         self._dtype = np.dtype(arrays.dtype)
         self._row_bytes = self._dtype.itemsize * math.prod(arrays.shape)
         self._start = self._check()
+        stat = self._path.stat()
+        self._verified = _verified_rows(self._path, stat.st_ino, stat.st_mtime_ns)
 
     def __len__(self) -> int:
         return self.arrays.rows
@@ -168,7 +176,7 @@ class ArrayStore:
         return out
 
     def _verify(self, row: int, stored: NDArray[Any]) -> None:
-        """Hold a row that is read for the first time against its digest; older tables have none."""
+        """Hold a row that this process reads for the first time against its digest; older tables have none."""
         if row not in self._verified:
             if self.table[row].stored not in ("", hashlib.sha256(stored.data).hexdigest()):
                 raise WorkspaceError(
