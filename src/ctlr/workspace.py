@@ -321,7 +321,7 @@ class Workspace:
         for aside in self.root.glob(".*.aside"):
             _remove_dead(aside)
         for partial in self.root.glob(f"*/*{_PARTIAL}"):
-            if partial.with_name(partial.name.partition(".")[0]).exists():  # of a worker that was overtaken, and killed
+            if is_whole(partial.with_name(partial.name.partition(".")[0])):  # its worker was overtaken, and killed
                 shutil.rmtree(partial, ignore_errors=True)
         for kind in ("reports", "failed", "sources", "submissions"):
             sweep(self.root / kind)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ctlr.config import SECTIONS, BenchmarkConfig, read_document
+from ctlr.engine import default_workers
 from ctlr.errors import ConfigError, DataError
 from ctlr.examination import examine, missing_packages
 from ctlr.plan import make_plan
@@ -31,7 +31,7 @@ def check_data(file: Path, overrides: Sequence[str], config: BenchmarkConfig) ->
     document = read_document(file)
     for setting in overrides:
         document.override(setting, SECTIONS)
-    found = examine(config, make_plan(config), workers=len(os.sched_getaffinity(0)))
+    found = examine(config, make_plan(config), workers=default_workers("cpu", 1))
     faults = [*missing_packages(config), *found.faults]
     for where, error in faults:
         document.fault(where, str(error))
