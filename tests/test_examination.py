@@ -12,9 +12,12 @@ from clinic import CLINIC, NOISE, participants, subject_id, volume, volume_file,
 from PIL import Image
 from terminal import call
 
+from ctlr.config import load
 from ctlr.data.nifti import look_at_volume
 from ctlr.data.picture import look_at_picture
 from ctlr.errors import DataError
+from ctlr.examination import examine
+from ctlr.plan import make_plan
 
 BAD = {
     "a pointer": lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
@@ -121,6 +124,25 @@ def test_data_of_a_cluster_are_not_looked_for(place: Path) -> None:
 
 
 # ---------------------------------------------------------------- single files
+
+
+def test_cases_are_counted_and_those_in_two_classes_are_named(tmp_path: Path) -> None:
+    for number, file in enumerate(f"{'ab'[case % 2]}/{case}_{patch}.png" for case in range(20) for patch in (1, 2)):
+        (tmp_path / "data" / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.linear_gradient("L").rotate(number).save(tmp_path / "data" / file)
+    (tmp_path / "data/a/1_3.png").write_bytes((tmp_path / "data/a/2_1.png").read_bytes())
+    (tmp_path / "b.yaml").write_text(
+        "name: b\ndatasets: {slides: {kind: images, root: data, group: '/([0-9]+)_', preprocess: {shape: [16, 16]}}}\n"
+        "tasks: {tumour: {target: class, kind: classification}}\n"
+        "transfers: [{target: {data: slides, task: tumour}}]\nencoders: {small_cnn: {}}\nmethods: {scratch: {}}\n"
+        "sample_sizes: [4]\nseeds: [0]\n"
+    )
+    config = load(tmp_path / "b.yaml")
+    assert examine(config, make_plan(config)).notes == [
+        "slides, tumour: 20 subjects with 41 images; of each class a 11 (21), b 10 (20).",
+        "slides, tumour: 1 of them have images of several classes: '1'. That may be right; if numbers begin anew in "
+        "each class, two people pass for one.",
+    ]
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -6,6 +6,7 @@ A run meets the same rules one after the other, some of them only when every ima
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import FileReader, Reader, reader_of
 from ctlr.data.splits import draw_split
 from ctlr.data.store import ImageRecord
-from ctlr.data.targets import read_targets
+from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import ConfigError, CtlrError, DataError, nearest
 from ctlr.plan import Plan
 from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study
@@ -25,6 +26,7 @@ __all__ = ["Examined", "examine", "missing_packages"]
 
 _KEY = re.compile(r"`([a-z_.]+)`")
 """A message that begins with an option says where it stands."""
+_SHOWN = 5
 
 
 @dataclass
@@ -35,11 +37,13 @@ class Examined:
         faults: Key of the benchmark file and what is wrong, each once.
         excluded: By dataset, images that a run would leave out as `on_bad_subject: exclude` says.
         elsewhere: Datasets that were not looked at, since they lie on a cluster.
+        notes: What is worth knowing where subjects have several images: how many there are of each class.
     """
 
     faults: list[tuple[KeyPath, CtlrError]] = field(default_factory=list)
     excluded: dict[str, list[Exclusion]] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def fault(self, where: KeyPath, error: CtlrError) -> None:
         """Note one, unless it is there."""
@@ -132,6 +136,7 @@ def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord]
     except CtlrError as error:
         found.fault(("tasks", end.task.name, "target"), error)
         return
+    found.notes += _cases(table, targets, f"{end.data.name}, {end.task.name}")
     drawn = set[tuple[int, int]]()
     for study in whole:
         if (study.n_train, study.seed) not in drawn:
@@ -144,6 +149,27 @@ def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord]
                 key = _KEY.match(error.reason)
                 found.fault(tuple(key[1].split(".")) if key else ("datasets", end.data.name), error)
                 return
+
+
+def _cases(table: Sequence[ImageRecord], targets: Targets, where: str) -> Iterator[str]:
+    """How many subjects and images each class has, where a subject has several, and who stands in two classes."""
+    classes_of: dict[str, Counter[str]] = {}
+    for record, known, code in zip(table, targets.known, targets.values, strict=True):
+        if known and targets.classes:
+            classes_of.setdefault(record.subject, Counter())[targets.classes[int(code)]] += 1
+    images = sum(classes_of.values(), Counter[str]())
+    if images.total() == len(classes_of):
+        return
+    subjects = Counter(name for classes in classes_of.values() for name in classes)
+    counts = ", ".join(f"{name} {subjects[name]} ({images[name]})" for name in targets.classes)
+    yield f"{where}: {len(classes_of)} subjects with {images.total()} images; of each class {counts}."
+    mixed = [subject for subject, classes in classes_of.items() if len(classes) > 1]
+    if mixed:
+        shown = ", ".join(map(repr, mixed[:_SHOWN])) + (", …" if len(mixed) > _SHOWN else "")
+        yield (
+            f"{where}: {len(mixed)} of them have images of several classes: {shown}. That may be right; if numbers "
+            "begin anew in each class, two people pass for one."
+        )
 
 
 def _has_columns(study: Study, table: Sequence[ImageRecord], found: Examined) -> bool:

@@ -17,7 +17,7 @@ __all__ = ["check_data"]
 
 
 def check_data(file: Path, overrides: Sequence[str], config: BenchmarkConfig) -> None:
-    """Look at the data of a benchmark; what would be left out is said on stderr.
+    """Look at the data of a benchmark; what would be left out is said on stderr, and who has several images.
 
     Args:
         file: Of the benchmark.
@@ -40,6 +40,8 @@ def check_data(file: Path, overrides: Sequence[str], config: BenchmarkConfig) ->
     for name, excluded in found.excluded.items():
         for exclusion in excluded:
             click.echo(f"datasets.{name}: left out: {exclusion}", err=True)
+    for note in found.notes:
+        click.echo(note, err=True)
     if faults:
         kind = ConfigError if any(isinstance(error, ConfigError) for _, error in faults) else DataError
         raise kind(document.told())

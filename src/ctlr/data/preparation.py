@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ctlr import __version__
 from ctlr.data.identity import RULES
-from ctlr.data.kinds.images import ENDINGS
+from ctlr.data.kinds.image_names import ENDINGS
 from ctlr.data.kinds.scans import mask_beside
 from ctlr.data.listing import IndexedImage
 from ctlr.data.normalise import decode, value_range

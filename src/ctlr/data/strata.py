@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ctlr.data.tsv import number
+from ctlr.data.tsv import is_missing, number
 
 __all__ = ["column_codes", "draw_groups", "is_missing", "linked_groups", "quantile_codes", "stratified_order"]
 
@@ -18,14 +18,6 @@ Mask = npt.NDArray[np.bool_]
 _CATEGORIES = 20  # codes for sites and the like are numbers too; more different ones than this are measurements
 _DRAWS = 64
 """Random choices of groups of which the best is kept."""
-
-
-def is_missing(cell: str) -> bool:
-    """Whether a cell is empty or one of the spellings of n/a."""
-    try:
-        return math.isnan(number(cell))
-    except ValueError:
-        return False
 
 
 def quantile_codes(values: npt.NDArray[np.float64], bins: int) -> Codes:

@@ -1,4 +1,4 @@
-"""Tables of a BIDS folder: tab-separated text, every cell kept as text.
+"""Tables, those of a BIDS folder first of all: tab-separated text, every cell kept as text.
 
 Nothing is guessed from a column: `0012` stays `0012`. Whoever needs numbers asks `number` for them.
 """
@@ -16,10 +16,11 @@ from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError, nearest
 
-__all__ = ["number", "read_table"]
+__all__ = ["is_missing", "number", "read_table"]
 
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?\+?", re.IGNORECASE)
 _MISSING = {"", "n/a", "na", "nan"}
+_SIGNS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
 
 
 def number(text: str) -> float:
@@ -42,7 +43,20 @@ def number(text: str) -> float:
     return value
 
 
-def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
+def is_missing(cell: str) -> bool:
+    """Whether a cell is empty or one of the spellings of n/a."""
+    try:
+        return math.isnan(number(cell))
+    except ValueError:
+        return False
+
+
+_SESSIONS = "What changes between sessions belongs into sub-*/sub-*_sessions.tsv."
+
+
+def read_table(
+    path: Path, *, name: str, key: str, delimiter: str = "\t", once: str = _SESSIONS
+) -> dict[str, dict[str, str]]:
     """Read a table into rows by their key column.
 
     Takes a byte-order mark, CRLF and cells in double quotes. White space around a cell is dropped, and so are empty
@@ -53,6 +67,8 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
         path: The file.
         name: What messages call it: its path relative to the dataset.
         key: Column that names the row, e.g. `participant_id`.
+        delimiter: Between cells.
+        once: Remedy where a key stands there twice.
 
     Returns:
         Key -> column -> cell, without the key column, in the order of the file.
@@ -60,13 +76,14 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
     Raises:
         DataError: The file cannot be read or is no such table; names file and line.
     """
-    lines = _lines(path, name)
+    lines = _lines(path, name, delimiter)
     if not lines:
         raise DataError("a header line is needed; the file is empty.", place=name)
     _, header = lines[0]
     if key not in header:
         raise DataError(
-            f"a column {key!r} is needed. {nearest(key, header)} Separate cells by tabs.", place=f"{name}, line 1"
+            f"a column {key!r} is needed. {nearest(key, header)} Separate cells by {_SIGNS[delimiter]}.",
+            place=f"{name}, line 1",
         )
     if header.count("") > 1:
         raise DataError("a column needs a name; several have none. Name them.", place=f"{name}, line 1")
@@ -85,17 +102,15 @@ def read_table(path: Path, *, name: str, key: str) -> dict[str, dict[str, str]]:
             )
         if not cells[at] or cells[at] in table:
             raise DataError(
-                f"{key!r} must be there and unique. What changes between sessions belongs into "
-                "sub-*/sub-*_sessions.tsv.",
+                f"{key!r} must be there and unique. {once}",
                 place=f"{name}, line {line}",
-                told=f"{name}, line {line}: {key!r} must be there and unique; got {cells[at]!r}. "
-                "What changes between sessions belongs into sub-*/sub-*_sessions.tsv.",
+                told=f"{name}, line {line}: {key!r} must be there and unique; got {cells[at]!r}. {once}",
             )
         table[cells[at]] = {column: cell for column, cell in zip(header, cells, strict=True) if column != key}
     return table
 
 
-def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
+def _lines(path: Path, name: str, delimiter: str) -> list[tuple[int, list[str]]]:
     """Line number and cells of every line that is not blank; cells beyond the header must not be empty."""
     try:
         with open_regular(path) as file:
@@ -110,7 +125,7 @@ def _lines(path: Path, name: str) -> list[tuple[int, list[str]]]:
         raise DataError(
             f"UTF-8 is needed; byte {error.start} is something else. Save it as UTF-8.", place=name
         ) from error
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: list[tuple[int, list[str]]] = []
     try:
         for row in reader:

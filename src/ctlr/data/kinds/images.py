@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from ctlr.data.kinds.image_cases import index_cases
+from ctlr.data.kinds.image_names import ENDINGS, SPLITS, is_picture, no_picture, subject_of, visible
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
 from ctlr.data.reader import FileReader
 from ctlr.errors import DataError
 from ctlr.specs import ImagesSpec
 
-__all__ = ["ENDINGS", "ImagesReader", "index"]
-
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-"""File names that count as pictures, in lower case."""
-
-_SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
-_FORMAT = re.compile(r"\.[a-z0-9]{1,5}")
-_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
+__all__ = ["ImagesReader", "index"]
 
 
 class ImagesReader(FileReader):
@@ -40,6 +31,8 @@ class ImagesReader(FileReader):
 def index(spec: ImagesSpec) -> Listing:
     """List the pictures with their class and, where the folders give one, their split.
 
+    With `group` or `table` see `ctlr.data.kinds.image_cases`. Without:
+
     The subject is the `sub-XX` that the name begins with, else the name without its ending; where that name occurs
     in several folders it is the whole path, for pictures that were numbered folder by folder. Pictures elsewhere than
     in the folder of a class, and files there that are none, are left out and counted.
@@ -49,6 +42,8 @@ def index(spec: ImagesSpec) -> Listing:
     """
     root = Path(spec.root)
     folder = FolderReader(root)
+    if spec.described:
+        return index_cases(spec, folder)
     found = [picture for split, path in _splits(folder) for picture in _pictures(folder, split, path)]
     if not found and not folder.faults:
         raise DataError(
@@ -59,7 +54,7 @@ def index(spec: ImagesSpec) -> Listing:
     stems = Counter(PurePosixPath(file).stem for _, _, file in found)
     images = [
         IndexedImage(
-            subject=_subject(PurePosixPath(file), unique=stems[PurePosixPath(file).stem] == 1),
+            subject=subject_of(PurePosixPath(file), unique=stems[PurePosixPath(file).stem] == 1),
             file=file,
             columns={"class": label} | ({"split": split} if split else {}),
         )
@@ -68,43 +63,37 @@ def index(spec: ImagesSpec) -> Listing:
     return Listing(root=root, images=tuple(images), faults=tuple(folder.faults), left_out=tuple(folder.left_out))
 
 
-def _subject(file: PurePosixPath, *, unique: bool) -> str:
-    if match := _SUBJECT.match(file.stem):
-        return match.group()
-    return file.stem if unique else str(file.with_suffix(""))
-
-
 def _splits(folder: FolderReader) -> list[tuple[str, str]]:
     """Split and folder of each side; one side without a name when the folders are classes."""
-    names = [entry.name for entry in folder.entries("", _visible) if entry.is_dir()]
-    sides = [name for name in names if name.lower() in _SPLITS]
+    names = [entry.name for entry in folder.entries("", visible) if entry.is_dir()]
+    sides = [name for name in names if name.lower() in SPLITS]
     if not sides:
         return [("", "")]
     if others := [name for name in names if name not in sides]:
         raise DataError(
-            f"{others[0]}: beside the split {sides[0]!r} only {', '.join(_SPLITS)} may stand. "
+            f"{others[0]}: beside the split {sides[0]!r} only {', '.join(SPLITS)} may stand. "
             "Move every class below a split, or rename the class."
         )
     _leave_out_stray(folder, "")
-    return [(_SPLITS[name.lower()], name) for name in sides]
+    return [(SPLITS[name.lower()], name) for name in sides]
 
 
 def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str, str, str]]:
     """(split, class, file) of each picture below one side."""
     _leave_out_stray(folder, path)
-    for entry in folder.entries(path, _visible):
+    for entry in folder.entries(path, visible):
         if not entry.is_dir():
             continue
         place = f"{path}/{entry.name}" if path else entry.name
         known_faults = len(folder.faults)
-        pictures = folder.entries(place, _is_picture)
+        pictures = folder.entries(place, is_picture)
         others = list(_others(folder, place))
         if not pictures and len(folder.faults) == known_faults:
-            deep = sum(map(_is_picture, map(os.path.basename, others)))
+            deep = sum(map(is_picture, map(os.path.basename, others)))
             folder.fault(f"{place} ({deep} below it)" if deep else place, _TOO_DEEP if deep else _NONE)
             continue
         for file in others:
-            folder.leave_out(file, _PLACE if _is_picture(os.path.basename(file)) else _no_picture(file))
+            folder.leave_out(file, _PLACE if is_picture(os.path.basename(file)) else no_picture(file))
         for picture in pictures:
             yield split, unicodedata.normalize("NFC", entry.name), f"{place}/{picture.name}"
 
@@ -120,15 +109,9 @@ _TOO_DEEP = (
 _PLACE = "a picture that does not lie in the folder of a class itself is not read. Move it there."
 
 
-def _no_picture(file: str) -> str:
-    ending = PurePosixPath(file).suffix.lower()
-    kind = f"files ending in {ending}" if _FORMAT.fullmatch(ending) else "other files"
-    return f"{kind} are no pictures that are read. Convert them if they are pictures."
-
-
 def _leave_out_stray(folder: FolderReader, path: str) -> None:
     """Note the pictures beside the folders of classes."""
-    for entry in folder.entries(path, _is_picture):
+    for entry in folder.entries(path, is_picture):
         if entry.is_file():
             folder.leave_out(f"{path}/{entry.name}" if path else entry.name, _PLACE)
 
@@ -137,16 +120,7 @@ def _others(folder: FolderReader, place: str) -> Iterator[str]:
     """Files of a class that are no pictures or lie further down, but for hidden ones."""
     top = os.path.join(folder.root, place)
     for below, folders, files in os.walk(top):
-        folders[:] = sorted(filter(_visible, folders))
-        for name in sorted(filter(_visible, files)):
-            if below != top or not _is_picture(name):
+        folders[:] = sorted(filter(visible, folders))
+        for name in sorted(filter(visible, files)):
+            if below != top or not is_picture(name):
                 yield os.path.relpath(os.path.join(below, name), folder.root)
-
-
-def _visible(name: str) -> bool:
-    """Neither hidden nor what macOS leaves in archives."""
-    return not name.startswith(".") and name != "__MACOSX"
-
-
-def _is_picture(name: str) -> bool:
-    return _visible(name) and PurePosixPath(name).suffix.lower() in ENDINGS
