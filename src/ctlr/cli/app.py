@@ -25,6 +25,7 @@ from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
 from ctlr.cli.remote import cancel, logs, status, submit
+from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
 from ctlr.errors import CtlrError, brief
@@ -387,5 +388,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, status, submit, suggest, trial, tune):
+for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, status, submit, suggest, tile, trial, tune):
     cli.add_command(command)

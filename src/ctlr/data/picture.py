@@ -19,7 +19,7 @@ from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
-__all__ = ["LARGEST", "fitted", "look_at_picture", "picture_digest", "read_picture"]
+__all__ = ["LARGEST", "faults_named", "fitted", "look_at_picture", "picture_digest", "read_picture"]
 
 LARGEST = 2**26
 """Pixels above which a picture is refused; each takes some 10 bytes while it is read."""
@@ -84,7 +84,7 @@ def read_picture(path: Path) -> Image.Image:
     except OSError as error:
         raise unreadable(path, error) from error
     refuse_pointer(data[:1024])
-    with _faults_named(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    with faults_named(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         _check(image)
         inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_MEANING) == _WHITE_IS_ZERO
         ImageOps.exif_transpose(image, in_place=True)
@@ -100,7 +100,7 @@ def _check(image: Image.Image) -> None:
 
 
 @contextlib.contextmanager
-def _faults_named() -> Iterator[None]:
+def faults_named() -> Iterator[None]:
     """Turn what Pillow raises on damaged and foreign files into errors that name the remedy."""
     try:
         yield
@@ -131,7 +131,7 @@ def look_at_picture(path: Path) -> None:
     if not any(head.startswith(start) and end in tail for start, end in _MARKS):
         read_picture(path)
         return
-    with _faults_named(), Image.open(path, formats=_FORMATS) as image:
+    with faults_named(), Image.open(path, formats=_FORMATS) as image:
         _check(image)
 
 
