@@ -104,6 +104,24 @@ def test_freezing_for_all_spares_methods_without_pretrained_weights(plain: Path)
     assert frozen == {"scratch": 0, "supervised": 1, "simclr": 2, "vat": 0}
 
 
+def test_stains_and_turns_need_pictures_that_have_them(plain: Path) -> None:
+    found = faults_of(plain, "methods.simclr.pretrain.views={turn: 0.5}")
+    assert found[-1].endswith("methods.simclr.pretrain.views.turn: turns are for pictures, and dataset 'cohort' has "
+                              "3-D images. Leave it out.")  # fmt: skip
+    pictures = [
+        "datasets.cohort={kind: digits}", "tasks.age={target: class, kind: classification, classes: ['0', '1']}",
+        "tasks.sex={target: class, kind: classification, classes: ['2', '3']}", "encoders.small_cnn={}",
+        "methods.simclr.pretrain.views={stain: 0.05}",
+    ]  # fmt: skip
+    grey = faults_of(plain, *pictures, "datasets.cohort.preprocess={shape: [32, 32]}")
+    assert (
+        "stains need coloured pictures, and dataset 'cohort' has 1 channel. Set `preprocess.channels: 3`." in grey[-1]
+    )
+    scaled = faults_of(plain, *pictures, "datasets.cohort.preprocess={shape: [32, 32], channels: 3}")
+    assert "stains need values of 0 to 1, and dataset 'cohort' has `normalise: zscore`." in scaled[-1]
+    load(plain, [*pictures, "datasets.cohort.preprocess={shape: [32, 32], channels: 3, normalise: percentile}"])
+
+
 EVERY_METHOD = [
     "methods.vat={}", "methods.pooled={}", "methods.selffer={}", "methods.supervised.finetune.n_frozen=0",
     "methods.probe={method: supervised, finetune: {strategy: linear_probe}}",

@@ -2,12 +2,14 @@ import json
 import math
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ctlr.data.augment import Views, apply, draw, random_views
+from ctlr.data.intensity import stain
 from ctlr.data.warp import affine_control, resample
 from ctlr.specs import ViewsSpec
 
@@ -374,6 +376,63 @@ def test_a_record_is_json_and_makes_the_same_views(shape: tuple[int, ...]) -> No
     assert torch.equal(apply(Views.from_record(json.loads(text)), images), apply(views, images))
 
 
+# ---------------------------------------------------------------- stain and turns
+
+HED = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+
+
+def test_a_stain_is_parted_as_scikit_image_does() -> None:
+    """Amounts of `skimage.color.rgb2hed` 0.26; where one is below 0 it cuts off, and this does not."""
+    colour = np.array([0.5, 0.3, 0.6])
+    amounts = np.log(colour) / np.log(1e-6) @ np.linalg.inv(HED)
+    assert amounts == pytest.approx([0.06622247, 0.0305676, 0.01847159], abs=1e-7)
+
+
+def test_stains_are_multiplied_and_shifted_one_by_one() -> None:
+    images = torch.rand(4, 3, 6, 5, generator=seeded()) * 0.9 + 0.05
+    seeds = torch.arange(4)
+    made = stain(images, seeds, 0.1)
+    amounts = np.log(images.double().numpy().transpose(0, 2, 3, 1)) / np.log(1e-6) @ np.linalg.inv(HED)
+    for seed, image, were in zip(seeds.tolist(), made, amounts, strict=True):
+        factors, shifts = (torch.rand(2, 3, generator=seeded(seed + 2**32)) * 2 - 1).double().numpy() * 0.1
+        wanted = np.clip(np.exp((were * (1 + factors) + shifts) @ HED * np.log(1e-6)), 0, 1)
+        np.testing.assert_allclose(image.numpy().transpose(1, 2, 0), wanted, atol=2e-6)
+
+
+def test_no_strength_leaves_the_colours() -> None:
+    images = torch.rand(2, 3, 6, 5, generator=seeded())
+    assert torch.allclose(stain(images, torch.arange(2), 0.0), images, atol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "turned"), [(6, {0, 1, 2, 3}), (5, {0, 2})])
+def test_turns_are_exact_and_as_frequent_as_asked(side: int, turned: set[int]) -> None:
+    image = torch.rand(1, 2, 6, side, generator=seeded())
+    made = apply(draw(only(turn=0.75), 200, (6, side), seeded()), image.repeat(200, 1, 1, 1))
+    quarters = [[k for k in turned if torch.equal(view, torch.rot90(image[0], k, (1, 2)))] for view in made]
+    assert all(len(each) == 1 for each in quarters)
+    counts = [sum(each == [k] for each in quarters) for k in sorted(turned)]
+    assert counts == pytest.approx([50] * 4 if side == 6 else [50, 150], abs=20)
+
+
+def test_stain_and_turn_leave_the_numbers_of_the_other_parts_and_the_generator() -> None:
+    images, once, again = torch.rand(2, 3, 8, 8, generator=seeded()), seeded(1), seeded(1)
+    random_views(images, EVERYTHING, once)
+    random_views(images, EVERYTHING.model_copy(update={"stain": 0.1, "turn": 1.0}), again)
+    assert torch.equal(once.get_state(), again.get_state())
+
+
+def test_views_without_them_have_the_identity_that_they_had() -> None:
+    assert ViewsSpec().identity() == "252aa860e4ba5d87427058aa"
+    assert ViewsSpec(stain=0.05).words.endswith(", stain 0.05")
+
+
+def test_pictures_of_one_channel_have_no_stain_and_volumes_no_turn() -> None:
+    with pytest.raises(ValueError, match="`stain` needs red, green and blue; got 1"):
+        random_views(torch.rand(1, 1, 8, 8), only(stain=0.1), seeded())
+    with pytest.raises(ValueError, match="`turn` is for pictures"):
+        random_views(torch.rand(1, 1, 8, 8, 8), only(turn=1.0), seeded())
+
+
 # ---------------------------------------------------------------- types, gradients, errors
 
 
@@ -400,8 +459,9 @@ def test_autocast_does_not_coarsen_views(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("shape", [(5, 6), (4, 5, 6)])
 def test_gradients_with_respect_to_images_are_right(shape: tuple[int, ...]) -> None:
-    images = torch.rand(2, 2, *shape, generator=seeded(), dtype=torch.float64, requires_grad=True)
-    views = draw(EVERYTHING, 2, shape, seeded())
+    images = torch.rand(2, 3, *shape, generator=seeded(), dtype=torch.float64, requires_grad=True)
+    spec = EVERYTHING.model_copy(update={"stain": 0.1, "turn": 0.5} if len(shape) == 2 else {})
+    views = draw(spec, 2, shape, seeded())
     assert torch.autograd.gradcheck(lambda batch: apply(views, batch), (images,), fast_mode=True)
 
 

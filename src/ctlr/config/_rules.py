@@ -25,8 +25,10 @@ from ctlr.specs import (
     BASELINES,
     ENCODERS,
     METHODS,
+    DatasetSpec,
     EncoderSpec,
     MethodSpec,
+    ViewsSpec,
 )
 
 __all__ = ["broken_rules"]
@@ -215,6 +217,32 @@ def _views_are_there_to_contrast(parts: Parts) -> Iterator[Fault]:
             yield ("methods", label, "pretrain", "views"), told
 
 
+def _views_fit_the_pictures(parts: Parts) -> Iterator[Fault]:
+    """What turns pictures or stains them is for pictures, and for coloured ones between 0 and 1."""
+    for transfer in parts.transfers.values():
+        names = [end.data for end in (transfer.source, transfer.target) if end is not None]
+        for label, method in parts.running(transfer):
+            for where, views in method.all_views:
+                for name in names:
+                    data = parts.datasets.get(name)
+                    fault = None if data is None else _misfit(views, data)
+                    if fault is not None:
+                        yield ("methods", label, *where, fault[0]), f"{fault[1]}, and dataset {name!r} has {fault[2]}."
+
+
+def _misfit(views: ViewsSpec, data: DatasetSpec) -> tuple[str, str, str] | None:
+    """Option of views that a dataset does not take, what it needs, and what is there."""
+    options = data.preprocess
+    if views.turn and data.ndim != 2:
+        return "turn", "turns are for pictures", f"{data.ndim}-D images. Leave it out"
+    if views.stain and (data.ndim != 2 or options.channels != 3):
+        return "stain", "stains need coloured pictures", f"{options.channels} channel. Set `preprocess.channels: 3`"
+    if views.stain and options.normalise == "zscore":
+        told = "`normalise: zscore`. Set `preprocess.normalise` to `percentile` or `none`"
+        return "stain", "stains need values of 0 to 1", told
+    return None
+
+
 def _test_set_is_a_share_or_a_number(parts: Parts) -> Iterator[Fault]:
     if parts.split is not None and parts.split.test >= 1 and not parts.split.test.is_integer():
         yield ("split", "test"), f"must be a share below 1 or a whole number of subjects; got {parts.split.test}."
@@ -284,6 +312,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _copying_copies_something,
     _controls_are_not_searched,
     _views_are_there_to_contrast,
+    _views_fit_the_pictures,
     _test_set_is_a_share_or_a_number,
     _sizes_fit_the_data,
     _methods_are_tuned_alike,

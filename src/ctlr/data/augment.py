@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ctlr.data.intensity import add_noise, blur, cut_out, shade, tone
-from ctlr.data.warp import AFFINE_POINTS, affine_control, control_noise, mirror, resample, rotations
+from ctlr.data.intensity import add_noise, blur, cut_out, shade, stain, tone
+from ctlr.data.warp import AFFINE_POINTS, affine_control, control_noise, mirror, resample, rotations, turn
 from ctlr.specs import ViewsSpec
 
 __all__ = ["Views", "apply", "draw", "random_views"]
@@ -43,11 +43,11 @@ class Views:
     flip: Tensor
     """(B,) bool: mirror the left-right axis first of all."""
     warp_seed: Tensor
-    """(B,) of the displacements at the control points."""
+    """(B,) of the displacements at the control points, and of turns."""
     blur: Tensor
     """(B,) standard deviation in voxels."""
     bias_seed: Tensor
-    """(B,) of the log field's control points."""
+    """(B,) of the log field's control points, and of the stain."""
     contrast: Tensor
     """(B,) gains about the mean of the image."""
     brightness: Tensor
@@ -137,10 +137,11 @@ def draw(spec: ViewsSpec, batch: int, shape: tuple[int, ...], rng: torch.Generat
 
 
 def apply(views: Views, images: Tensor) -> Tensor:
-    """Make the views: flip, scale, rotate, translate, crop, warp; blur, bias, contrast, brightness, noise, cut out.
+    """Make the views: turn; flip, scale, rotate, translate, crop, warp; stain; blur, bias, contrast and so on.
 
-    What moves voxels is one resampling. A part whose strength in `views.spec` is 0 costs nothing; with all of
-    them 0 the images themselves come back. What becomes of an image does not depend on the others.
+    What moves voxels is one resampling, but for a turn. Values change in this order: stain, blur, bias, contrast,
+    brightness, noise, cut out. A part whose strength in `views.spec` is 0 costs nothing; with all of them 0 the images
+    themselves come back. What becomes of an image does not depend on the others.
 
     Args:
         views: As many views as images, for their shape.
@@ -159,7 +160,7 @@ def apply(views: Views, images: Tensor) -> Tensor:
             f"got {len(images)} of {tuple(images.shape[2:])}. Draw them for these."
         )
     spec = views.spec
-    if not (_moves_voxels(spec) or _changes_values(spec) or spec.flip):
+    if not (_moves_voxels(spec) or _changes_values(spec) or spec.flip or spec.turn):
         return images
     precision = torch.promote_types(images.dtype, torch.float32)
     control = _control(views).to(precision).to(images.device) if _moves_voxels(spec) else None
@@ -183,6 +184,8 @@ def _chunks(images: Tensor) -> list[slice]:
 
 def _make(views: Views, images: Tensor, control: Tensor | None) -> Tensor:
     """The views of a chunk; `control` says where to read if voxels move."""
+    if views.spec.turn:
+        images = turn(images, views.warp_seed, views.spec.turn)
     if control is not None:
         images = resample(images, control)
     elif views.spec.flip:
@@ -226,11 +229,13 @@ def _control(views: Views) -> Tensor:
 
 
 def _changes_values(spec: ViewsSpec) -> bool:
-    return any((spec.blur, spec.bias, spec.contrast, spec.brightness, spec.noise, spec.cutout))
+    return any((spec.blur, spec.bias, spec.contrast, spec.brightness, spec.noise, spec.cutout, spec.stain))
 
 
 def _change_values(views: Views, images: Tensor) -> Tensor:
     spec = views.spec
+    if spec.stain:
+        images = stain(images, views.bias_seed, spec.stain)
     if spec.blur:
         images = blur(images, views.blur)
     if spec.bias:

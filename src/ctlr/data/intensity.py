@@ -1,4 +1,4 @@
-"""Changes of what voxels show: blur, shading, contrast and brightness, noise, cut-out.
+"""Changes of what voxels show: stain, blur, shading, contrast and brightness, noise, cut-out.
 
 Each takes (B, C, *S) images in float32 or float64 on any device and one strength an image (on the CPU), returns
 new images and lets gradients through. A channel is treated as an image of its own.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ctlr.data.warp import control_noise, separable, spline_weights
 
-__all__ = ["add_noise", "blur", "cut_out", "shade", "tone"]
+__all__ = ["add_noise", "blur", "cut_out", "shade", "stain", "tone"]
 
 SHADE_POINTS = 5
 """Control points of the shading along each axis: two intervals, about as smooth as a receive coil's field."""
@@ -73,6 +73,44 @@ def tone(images: Tensor, gains: Tensor, offsets: Tensor) -> Tensor:
     """
     gain = _column(gains, images)
     return torch.addcmul(_mean(images) * (1 - gain) + _column(offsets, images), images, gain)
+
+
+_STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
+"""Optical density in red, green and blue of haematoxylin, eosin and DAB (Ruifrok & Johnston 2001)."""
+_DARKEST = 1e-6
+_STAIN_STREAM = 2**32  # the seed is the shading's, its numbers are others
+
+
+def stain(images: Tensor, seeds: Tensor, strength: float) -> Tensor:
+    """Stain sections more or less strongly: jitter of haematoxylin, eosin and DAB.
+
+    Colour is parted into the three by the Lambert-Beer law (Ruifrok & Johnston 2001); each is multiplied and shifted,
+    and colour is made of them again (Tellez et al. 2018, doi:10.1109/TMI.2018.2820199; 2019, arXiv:1902.06543).
+    Densities are logarithms to the base 1e-6, as in scikit-image.
+
+    Args:
+        images: (B, 3, H, W) red, green and blue, 0 to 1; what lies outside is cut off.
+        seeds: (B,) of the factors and shifts.
+        strength: Both lie within this much of 1 and of 0.
+
+    Raises:
+        ValueError: The images have another number of channels.
+    """
+    if images.shape[1] != 3:
+        raise ValueError(f"`stain` needs red, green and blue; got {images.shape[1]} channels. Set `channels: 3`.")
+    generator = torch.Generator()
+    drawn = [torch.rand(2, 3, generator=generator.manual_seed(seed + _STAIN_STREAM)) for seed in seeds.tolist()]
+    jitter = (torch.stack(drawn) * 2 - 1).to(images) * strength
+    colours = torch.tensor(_STAINS, dtype=torch.float64)
+    # Density (row) = amounts @ colours, so amounts = density @ inverse; both steps and the factors are one matrix.
+    inverse = torch.linalg.inv(colours).to(images)
+    colours = colours.to(images)
+    changed = (inverse * (1 + jitter[:, 0])[:, None, :]) @ colours
+    shift = jitter[:, 1] @ colours
+    base = torch.log(torch.tensor(_DARKEST, dtype=torch.float64)).item()
+    density = images.clamp(_DARKEST, 1).log() / base
+    density = torch.einsum("bchw,bcd->bdhw", density, changed) + shift[:, :, None, None]
+    return (density * base).exp().clamp(0, 1)
 
 
 def add_noise(images: Tensor, seeds: Tensor, deviations: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ __all__ = [
     "rotations",
     "separable",
     "spline_weights",
+    "turn",
 ]
 
 AFFINE_POINTS = 4
@@ -120,6 +121,32 @@ def control_noise(seeds: Tensor, channels: int, points: tuple[int, ...]) -> Tens
     generator = torch.Generator()
     drawn = [torch.randn(channels, *points, generator=generator.manual_seed(seed)) for seed in seeds.tolist()]
     return torch.stack(drawn) * 2 ** (len(points) / 2)
+
+
+_TURN_STREAM = 2**32  # the seed is the warp's, its numbers are others
+
+
+def turn(images: Tensor, seeds: Tensor, probability: float) -> Tensor:
+    """Turn some pictures by a quarter, a half or three quarters, to the bit; those that are not square by a half.
+
+    Args:
+        images: (B, C, H, W).
+        seeds: (B,) of the choice.
+        probability: That a picture is turned.
+
+    Raises:
+        ValueError: The images are no pictures.
+    """
+    if images.ndim != 4:
+        raise ValueError(f"`turn` is for pictures; got images with {images.ndim - 2} sides. Leave it out.")
+    generator = torch.Generator()
+    square = images.shape[2] == images.shape[3]
+    made = []
+    for image, seed in zip(images, seeds.tolist(), strict=True):
+        often, which = torch.rand(2, generator=generator.manual_seed(seed + _TURN_STREAM)).tolist()
+        quarters = (1 + int(which * 3) if square else 2) if often < probability else 0
+        made.append(torch.rot90(image, quarters, (1, 2)))
+    return torch.stack(made) if made else images
 
 
 def mirror(images: Tensor, mirrored: Tensor, axis: int) -> Tensor:

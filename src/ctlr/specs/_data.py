@@ -138,6 +138,11 @@ class ViewsSpec(Value):
     """Standard deviation of the logarithm of a smooth field that multiplies what stands above the image's minimum."""
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Largest side of one box set to the image's mean, as a share of the side."""
+    stain: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 0)] = 0.0
+    """Of coloured pictures in 0 to 1: haematoxylin, eosin and DAB each multiplied by 1-x..1+x and shifted by -x..x, in
+    the units of scikit-image's `rgb2hed`; 0.05 is slight, 0.2 strong (Tellez et al. 2019)."""
+    turn: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 0)] = 0.0
+    """Probability that a picture is turned by 90, 180 or 270 degrees, to the pixel; one that is not square by 180."""
 
     @property
     def words(self) -> str:

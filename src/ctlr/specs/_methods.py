@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
@@ -266,11 +266,18 @@ class MethodSpec(Value):
         return "; ".join(words) or "–"
 
     @property
+    def all_views(self) -> Iterator[tuple[tuple[str, ...], ViewsSpec]]:
+        """Random views of its training, each with the option that holds it."""
+        for name in type(self).model_fields:
+            field = getattr(self, name)
+            where, views = ((name, "views"), field.views) if isinstance(field, FitSpec) else ((name,), field)
+            if isinstance(views, ViewsSpec):
+                yield where, views
+
+    @property
     def flips(self) -> bool:
         """Whether a view of its training is mirrored now and then: a mirrored image then means the same."""
-        fields = [getattr(self, name) for name in type(self).model_fields]
-        views = [field.views if isinstance(field, FitSpec) else field for field in fields]
-        return any(isinstance(each, ViewsSpec) and each.flip > 0 for each in views)
+        return any(views.flip > 0 for _, views in self.all_views)
 
     @classmethod
     def automatic(cls, peers: Sequence[MethodSpec]) -> Self | None:
