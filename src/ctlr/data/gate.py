@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 from ctlr.data.leakage import LEARNED, Leak, Placed, find_leaks, refuse
 from ctlr.data.neighbours import Copy, find_copies
+from ctlr.data.overlaps import Overlap, find_overlaps
 from ctlr.data.people import copied, same_people
+from ctlr.data.places import overlapping
 from ctlr.data.splits import Split, draw_split, rows_of
 from ctlr.data.store import ImageRecord, read_table
 from ctlr.data.targets import Targets, read_targets
@@ -25,6 +28,9 @@ __all__ = ["Gate", "placed"]
 _RULES = "1"
 """Version of how copies are found."""
 _COPIES = TypeAdapter(list[Copy])
+_OVERLAPS = TypeAdapter(list[Overlap])
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,9 @@ class Gate:
             of_target = [sides for sides in drawn if sides.target.name == name]
             sources = {sides.source.name: sides.source for sides in of_target if sides.source is not None}
             parts = [of_target[0].target, *sources.values()]
-            copies = self._copies(parts, of_target)
+            pairs = self._pairs(parts, of_target)
             for sides in of_target:
-                leaks += self._leaks(sides, [part.name for part in parts], copies)
+                leaks += self._leaks(sides, [part.name for part in parts], pairs)
         refuse(leaks, self._plan.leaks, self._workspace)
 
     def _read_targets(self, end: DataTask) -> Targets:
@@ -98,7 +104,7 @@ class Gate:
                     other = source.data
             yield _Sides(target.data, other, split, study.split)
 
-    def _leaks(self, sides: _Sides, parts: Sequence[str], copies: Sequence[Copy]) -> list[Leak]:
+    def _leaks(self, sides: _Sides, parts: Sequence[str], pairs: Sequence[Copy | Overlap]) -> list[Leak]:
         target, source = sides.target.name, sides.source.name if sides.source is not None else ""
         images = {target: placed(target, self._tables[target], sides.split)}
         people, groups = {target: target}, {target: target}
@@ -108,10 +114,11 @@ class Gate:
             groups[source] = target if self._shares_groups(target, source) else source
         known = [image for rows in images.values() for image in rows if image is not None]
         leaks = find_leaks(known, people=people, group=sides.spec.group, groups=groups)
-        for copy in copies:
-            one, other = images[target][copy.row], images.get(parts[copy.part], {copy.other: None})[copy.other]
+        leaks += overlapping(known, groups)
+        for pair in pairs:
+            one, other = images[target][pair.row], images.get(parts[pair.part], {pair.other: None})[pair.other]
             if one is not None and other is not None and one.side != other.side:
-                leaks.append(Leak(f"copies of one image, correlation {copy.correlation:.4f}", one, other))
+                leaks.append(Leak(_told(pair), one, other))
         return leaks
 
     def _compare_people(self, target: str, source: str) -> bool:
@@ -126,23 +133,41 @@ class Gate:
         generated = any(data.people for data in self._plan.datasets if data.name in (target, source))
         return not generated and all({target, source} != set(pair) for pair in self._plan.leaks.accept)
 
-    def _copies(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy]:
-        """Copies of images that validate or test anywhere in the plan, of other subjects."""
+    def _pairs(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy | Overlap]:
+        """Copies of images that validate or test anywhere in the plan, of other subjects, and overlapping pictures."""
         correlation = self._plan.leaks.copies
         if correlation is None or all(part.apart for part in parts):
             return []
         judged = {subject for sides in drawn for subject in (*sides.split.validation, *sides.split.test)}
         queries = rows_of(self._tables[parts[0].name], judged)
         arrays = [self._arrays[part.name] for part in parts]
-        key = fingerprint(
-            _RULES, str(correlation), json.dumps([each.fingerprint for each in arrays]), json.dumps(queries.tolist())
-        )
-        if not self._workspace.has("copies", key):
-            found = find_copies(queries, arrays, self._workspace, correlation=correlation)
-            with self._workspace.publish("copies", key) as folder:
-                (folder / "copies.json").write_bytes(_COPIES.dump_json(found))
-        found = self._workspace.read("copies", key, "copies.json", _COPIES.validate_json)
-        return [copy for copy in found if copy.part or not parts[0].apart]
+        of_all = json.dumps([each.fingerprint for each in arrays]), json.dumps(queries.tolist())
+
+        def copies() -> list[Copy]:
+            return find_copies(queries, arrays, self._workspace, correlation=correlation)
+
+        def overlaps() -> list[Overlap]:
+            return find_overlaps(queries, arrays, self._workspace) if parts[0].ndim == 2 else []
+
+        found = self._kept("copies", _COPIES, copies, _RULES, str(correlation), *of_all)
+        shared = self._kept("overlaps", _OVERLAPS, overlaps, _RULES, *of_all)
+        pairs: list[Copy | Overlap] = [*found, *shared]
+        return [pair for pair in pairs if pair.part or not parts[0].apart]
+
+    def _kept(self, kind: str, form: TypeAdapter[list[_T]], find: Callable[[], list[_T]], *of: str) -> list[_T]:
+        """What was found before, or is now."""
+        key, file = fingerprint(*of), f"{kind}.json"
+        if not self._workspace.has(kind, key):
+            found = find()
+            with self._workspace.publish(kind, key) as folder:
+                (folder / file).write_bytes(form.dump_json(found))
+        return self._workspace.read(kind, key, file, form.validate_json)
+
+
+def _told(pair: Copy | Overlap) -> str:
+    if isinstance(pair, Copy):
+        return f"copies of one image, correlation {pair.correlation:.4f}"
+    return f"overlapping pictures, correlation {pair.correlation:.4f} on {pair.share:.0%} of the first"
 
 
 def placed(name: str, table: Sequence[ImageRecord], split: Split | None) -> list[Placed | None]:
