@@ -19,6 +19,7 @@ from ctlr.specs import (
     DigitsSpec,
     ImagesSpec,
     PreprocessSpec,
+    TissueSpec,
     TorchvisionSpec,
 )
 
@@ -64,6 +65,10 @@ def _digits(folder: Path) -> DigitsSpec:
     return DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT)
 
 
+def _tissue(folder: Path) -> TissueSpec:
+    return TissueSpec(name="sections", cases=4, slides=1, patches=2, side=48, seed=3, preprocess=FLAT)
+
+
 def _npy(folder: Path) -> DatasetSpec:
     rng = np.random.default_rng(0)
     for number in (1, 2, 3):
@@ -74,6 +79,7 @@ def _npy(folder: Path) -> DatasetSpec:
 
 
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
-    "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits, "npy": _npy,
+    "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits,
+    "tissue": _tissue, "npy": _npy,
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

@@ -332,12 +332,25 @@ def report(workspace: Path, output: str) -> None:
 
 @cli.command()
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(["brains", "tissue"]), default="brains", show_default=True, help="Of what.")
 @click.option("--subjects", type=click.IntRange(1), default=400, show_default=True, help="How many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other people.")
 @click.option("--spacing", type=click.FloatRange(1, 12), default=4.0, show_default=True, help="Voxel edge, mm.")
+@click.option("--side", type=click.IntRange(256, 32768), default=2048, show_default=True,
+              help="Pixels a side of a slide of tissue.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), help="Subjects at once; by default one a core.")
-def cohort(out: Path, subjects: int, seed: int, spacing: float, workers: int | None) -> None:
-    """Write a synthetic BIDS cohort of T1 images, aged 20 to 80, grown from the MNI152 template."""
+def cohort(
+    out: Path, kind: str, subjects: int, seed: int, spacing: float, side: int, workers: int | None
+) -> None:  # fmt: skip
+    """Write synthetic data: a BIDS cohort of T1 images, aged 20 to 80, grown from the MNI152 template.
+
+    Or, with `--kind tissue`, two slides a subject of imaginary glands, with masks of their two architectures.
+    """
+    if kind == "tissue":
+        from ctlr.cli.tile import write_tissue
+
+        write_tissue(out, subjects, seed, side, workers)
+        return
     from ctlr.cli.show import counting
     from ctlr.data.kinds.cohort.growing import write_cohort
     from ctlr.specs import CohortSpec

@@ -1,4 +1,4 @@
-"""`ctlr tile`: patches out of big pictures."""
+"""`ctlr tile`: patches out of big pictures; and synthetic ones to try it on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-__all__ = ["tile"]
+__all__ = ["tile", "write_tissue"]
 
 
 @click.command()
@@ -83,3 +83,20 @@ def _expression(case: str | None) -> str | None:
         return case if case is None else re.compile(case).pattern
     except re.error as error:
         raise ConfigError(f"`--case` must be a regular expression; {case!r} is none: {error}.") from error
+
+
+def write_tissue(out: Path, cases: int, seed: int, side: int, workers: int | None) -> None:
+    """`ctlr cohort OUT --kind tissue`."""
+    from ctlr.cli.show import counting
+    from ctlr.data.kinds.tissue.writing import write_slides
+    from ctlr.errors import ConfigError
+    from ctlr.specs import TissueSpec
+
+    if cases < 2:
+        raise ConfigError(f"`--subjects` of tissue must be 2 or more; got {cases}.")
+    with counting("slides") as progress:
+        write_slides(
+            TissueSpec(cases=cases, seed=seed), out, side=side, workers=workers or len(os.sched_getaffinity(0)),
+            progress=progress,
+        )  # fmt: skip
+    click.echo(str(out))

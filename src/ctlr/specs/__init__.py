@@ -13,6 +13,7 @@ from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
 from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.tissue import ARCHITECTURES, TissueSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
 from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
 from ctlr.specs._experiments import (
@@ -60,6 +61,7 @@ from ctlr.specs._transfers import (
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = [
+    "ARCHITECTURES",
     "BASELINES",
     "DATASETS",
     "DIGITS",
@@ -117,6 +119,7 @@ __all__ = [
     "Table",
     "TargetSummary",
     "TaskSpec",
+    "TissueSpec",
     "TolerationSpec",
     "TorchvisionSpec",
     "TransferScores",

@@ -23,6 +23,7 @@ DATASETS: Table[type[DatasetSpec]] = Table(
         "cohort": "ctlr.specs._datasets.cohort:CohortSpec",
         "torchvision": "ctlr.specs._datasets.torchvision:TorchvisionSpec",
         "digits": "ctlr.specs._datasets.digits:DigitsSpec",
+        "tissue": "ctlr.specs._datasets.tissue:TissueSpec",
     },
     "ctlr.data",
     classes_in(DatasetSpec, "kind"),
