@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from PIL import Image
-from published import write_emnist
+from published import idx, write_emnist
 
 from ctlr.specs import (
     DATASETS,
@@ -17,6 +17,7 @@ from ctlr.specs import (
     CohortSpec,
     DatasetSpec,
     DigitsSpec,
+    IdxSpec,
     ImagesSpec,
     PreprocessSpec,
     TissueSpec,
@@ -65,6 +66,14 @@ def _digits(folder: Path) -> DigitsSpec:
     return DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT)
 
 
+def _idx(folder: Path) -> IdxSpec:
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 12), ("t10k", 6)):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (count, 20, 20), np.uint8)))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(np.arange(count, dtype=np.uint8) % 3))
+    return IdxSpec(name="clothes", root=str(folder), names=("shirt", "coat", "bag"), per_class=3, preprocess=FLAT)
+
+
 def _tissue(folder: Path) -> TissueSpec:
     return TissueSpec(name="sections", cases=4, slides=1, patches=2, side=48, seed=3, preprocess=FLAT)
 
@@ -80,6 +89,6 @@ def _npy(folder: Path) -> DatasetSpec:
 
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
     "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits,
-    "tissue": _tissue, "npy": _npy,
+    "tissue": _tissue, "idx": _idx, "npy": _npy,
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

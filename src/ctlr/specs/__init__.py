@@ -12,6 +12,7 @@ from ctlr.specs._datasets.bids import BidsSpec
 from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
+from ctlr.specs._datasets.idx import IdxPair, IdxSpec, idx_pairs
 from ctlr.specs._datasets.images import ImagesSpec
 from ctlr.specs._datasets.tissue import ARCHITECTURES, TissueSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
@@ -95,6 +96,8 @@ __all__ = [
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
+    "IdxPair",
+    "IdxSpec",
     "ImagesSpec",
     "LayerRole",
     "LeakSpec",
@@ -135,6 +138,7 @@ __all__ = [
     "epochs_needed",
     "finetune_stages",
     "fingerprint",
+    "idx_pairs",
     "layer_label",
     "layer_role",
     "misfits",

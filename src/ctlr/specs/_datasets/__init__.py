@@ -23,6 +23,7 @@ DATASETS: Table[type[DatasetSpec]] = Table(
         "cohort": "ctlr.specs._datasets.cohort:CohortSpec",
         "torchvision": "ctlr.specs._datasets.torchvision:TorchvisionSpec",
         "digits": "ctlr.specs._datasets.digits:DigitsSpec",
+        "idx": "ctlr.specs._datasets.idx:IdxSpec",
         "tissue": "ctlr.specs._datasets.tissue:TissueSpec",
     },
     "ctlr.data",

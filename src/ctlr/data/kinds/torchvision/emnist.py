@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,6 +12,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ctlr.data.idx import DAMAGED, parse_idx
 from ctlr.errors import DataError
 from ctlr.specs import PUBLISHED
 
@@ -22,7 +21,7 @@ __all__ = ["read_part"]
 _SIDE = 28
 _MAX_BYTES = 256 * 2**20
 """The larger part has 112,800 pictures: 88 MB."""
-_DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error, KeyError, ValueError, RuntimeError)
+_DAMAGED = (*DAMAGED, zipfile.BadZipFile, KeyError, RuntimeError)
 """What damaged files and archives end in; zipfile raises RuntimeError for encrypted members."""
 
 
@@ -57,8 +56,7 @@ def read_part(root: Path, images: str, labels: str) -> tuple[NDArray[np.uint8], 
 def _read(root: Path, file: str, ndim: int) -> NDArray[np.uint8]:
     try:
         with _opened(root, file) as stream:
-            content = stream.read(_MAX_BYTES + 1)
-        return _parse(content, ndim)
+            return parse_idx(stream, ndim, at_most=_MAX_BYTES)
     except _DAMAGED as error:
         raise DataError(f"{file} must be an idx file of bytes; it is not ({error}). Fetch it again.") from error
 
@@ -76,13 +74,3 @@ def _opened(root: Path, file: str) -> Iterator[BinaryIO]:
         archive, member = root / PUBLISHED["emnist-balanced"].archive, f"gzip/{PurePosixPath(file).name}.gz"
         with zipfile.ZipFile(archive) as whole, whole.open(member) as inside, gzip.open(inside) as packed:
             yield cast("BinaryIO", packed)
-
-
-def _parse(content: bytes, ndim: int) -> NDArray[np.uint8]:
-    """An idx file: two zero bytes, 8 (bytes without sign), the number of sides, the sides, the values (LeCun 1998)."""
-    if len(content) > _MAX_BYTES:
-        raise ValueError(f"more than {_MAX_BYTES} bytes")
-    if content[:4] != bytes([0, 0, 8, ndim]):
-        raise ValueError(f"it begins with {content[:4].hex(' ') or 'nothing'}, not with 00 00 08 0{ndim}")
-    shape = struct.unpack(f">{ndim}I", content[4 : 4 + 4 * ndim])
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape)
