@@ -24,10 +24,13 @@ from ctlr.specs import (
     DataTask,
     DigitsSpec,
     EncoderSpec,
+    FontsSpec,
+    IdxSpec,
     ImagesSpec,
     PretrainSpec,
     Study,
     TaskSpec,
+    TissueSpec,
     TorchvisionSpec,
 )
 from ctlr.workspace import Workspace
@@ -39,6 +42,9 @@ SPECS: dict[str, DatasetSpec] = {
     "torchvision": TorchvisionSpec(name="photos", set="cifar10", root="/data", classes=("cat", "dog"), per_class=9,
                                    preprocess=FLAT),
     "digits": DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT),
+    "idx": IdxSpec(name="clothes", root="/data", names=("shirt", "coat", "bag"), per_class=3, preprocess=FLAT),
+    "fonts": FontsSpec(name="type", root="/data", letters="AgQ8", preprocess=FLAT),
+    "tissue": TissueSpec(name="sections", cases=4, slides=1, patches=2, side=48, seed=3, preprocess=FLAT),
 }  # fmt: skip
 
 
@@ -66,6 +72,15 @@ RECORDED = {
     ),
     "digits": Recorded(
         "4d47d46a6f8a1fbb356c8da2", "70bf59f33998dd52fa206151", "b1d3910b44ff49ba4bbec604", "afa6bdf6391f6288a36cf4b8"
+    ),
+    "idx": Recorded(
+        "43ed8cfe731d3c979b3d195b", "30e707333652f04154b5c6be", "340c276a3cf8bdeeed2c68d5", "de214807e15954e2e1694ec7"
+    ),
+    "fonts": Recorded(
+        "0d83b84a7cc4a7a892f4e6c4", "04afce0a1625b54eda3b2442", "e29ac425f39845825e622074", "7256ff42b3cc4e39018fcef4"
+    ),
+    "tissue": Recorded(
+        "f5560afb9be9f9ce6b32a20e", "44b6a87041f3678c076aeb4c", "a31f8a30883948fba2229a0f", "218e2de2c8d6e9cfb913222f"
     ),
 }
 

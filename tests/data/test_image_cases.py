@@ -106,6 +106,16 @@ def test_a_case_never_stands_on_two_sides_and_sizes_count_cases(tmp_path: Path) 
     assert Counter(record.subject for record in table) == dict.fromkeys(set(map(_case, files)), 3)
 
 
+def test_cases_with_patches_of_both_classes_are_split_like_others(tmp_path: Path) -> None:
+    files = [f"{case:05d}/{label}/{case}_{patch}.png" for case in range(12) for label in "01" for patch in range(2)]
+    workspace = Workspace(tmp_path / "workspace")
+    spec = folder(tmp_path / "data", *files, group="^([0-9]+)/(?P<class>[01])/")
+    table = read_table(preprocess(spec, workspace), workspace)
+    targets = read_targets(table, TaskSpec(target="class", kind="classification"), "slides")
+    split = draw_split(table, targets, SplitSpec(test=4), n_train=4, n_reserved=4, seed=0)
+    assert [len(side) for side in (split.train, split.validation, split.test)] == [4, 4, 4]
+
+
 def _case(file: str) -> str:
     return Path(file).name.partition("_")[0]
 

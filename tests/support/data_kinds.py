@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import matplotlib
 import nibabel as nib
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ from ctlr.specs import (
     CohortSpec,
     DatasetSpec,
     DigitsSpec,
+    FontsSpec,
     IdxSpec,
     ImagesSpec,
     PreprocessSpec,
@@ -74,6 +76,12 @@ def _idx(folder: Path) -> IdxSpec:
     return IdxSpec(name="clothes", root=str(folder), names=("shirt", "coat", "bag"), per_class=3, preprocess=FLAT)
 
 
+def _fonts(folder: Path) -> FontsSpec:
+    for name in ("DejaVuSans.ttf", "DejaVuSerif.ttf", "STIXGeneral.ttf"):
+        (folder / name).write_bytes((Path(matplotlib.get_data_path()) / "fonts/ttf" / name).read_bytes())
+    return FontsSpec(name="type", root=str(folder), letters="AgQ8", preprocess=FLAT)
+
+
 def _tissue(folder: Path) -> TissueSpec:
     return TissueSpec(name="sections", cases=4, slides=1, patches=2, side=48, seed=3, preprocess=FLAT)
 
@@ -89,6 +97,6 @@ def _npy(folder: Path) -> DatasetSpec:
 
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
     "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits,
-    "tissue": _tissue, "idx": _idx, "npy": _npy,
+    "tissue": _tissue, "idx": _idx, "fonts": _fonts, "npy": _npy,
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

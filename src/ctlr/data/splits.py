@@ -117,6 +117,8 @@ class _Subjects:
     labelled: Mask
     strata: tuple[Codes, ...]
     """(S,) codes of the target, then of the columns to balance."""
+    holds: Mask
+    """(S, C) whether a subject has an image of each class; no columns for regression."""
     groups: Codes | None
     sides: npt.NDArray[Any]
     """(S,) train, val or test where the table says so, else empty."""
@@ -149,10 +151,22 @@ def _read_subjects(table: Sequence[ImageRecord], targets: Targets, spec: SplitSp
         ids=np.array(list(first)),
         labelled=known[chosen],
         strata=(target, *others),
+        holds=_holds(table, targets, list(first)),
         groups=_groups(table, list(first), spec.group, targets.dataset),
         sides=_predefined(table, list(first), targets.dataset),
         targets=targets,
     )
+
+
+def _holds(table: Sequence[ImageRecord], targets: Targets, ids: Sequence[str]) -> Mask:
+    """(S, C) classes that subjects have images of: of a case, patches may be of several."""
+    holds = np.zeros((len(ids), len(targets.classes)), bool)
+    if targets.classes:
+        number_of = {subject: number for number, subject in enumerate(ids)}
+        for record, known, code in zip(table, targets.known, targets.values, strict=True):
+            if known:
+                holds[number_of[record.subject], int(code)] = True
+    return holds
 
 
 def _existing(table: Sequence[ImageRecord], columns: Sequence[str], key: str, dataset: str) -> Sequence[str]:
@@ -277,12 +291,11 @@ def _too_few(
 
 def _check_classes(people: _Subjects, left: Mask) -> None:
     """A class that no one is left to be trained on could never be predicted."""
-    codes = people.strata[0]
     for code, name in enumerate(people.targets.classes):
-        if not np.any(left & (codes == code)):
+        if not np.any(left & people.holds[:, code]):
             raise ConfigError(
                 f"Class {name!r} of target {people.targets.column!r} in dataset {people.targets.dataset!r} has "
-                f"{np.count_nonzero(people.labelled & (codes == code))} subjects, all on the test and validation "
+                f"{np.count_nonzero(people.labelled & people.holds[:, code])} subjects, all on the test and validation "
                 "sides: none is left to train on. Leave it out with the task's `classes`, or lower `split.test` or "
                 "`split.validation`."
             )

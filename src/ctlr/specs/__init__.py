@@ -12,6 +12,7 @@ from ctlr.specs._datasets.bids import BidsSpec
 from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
+from ctlr.specs._datasets.fonts import FontsSpec
 from ctlr.specs._datasets.idx import IdxPair, IdxSpec, idx_pairs
 from ctlr.specs._datasets.images import ImagesSpec
 from ctlr.specs._datasets.tissue import ARCHITECTURES, TissueSpec
@@ -96,6 +97,7 @@ __all__ = [
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
+    "FontsSpec",
     "IdxPair",
     "IdxSpec",
     "ImagesSpec",

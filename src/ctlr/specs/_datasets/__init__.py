@@ -24,6 +24,7 @@ DATASETS: Table[type[DatasetSpec]] = Table(
         "torchvision": "ctlr.specs._datasets.torchvision:TorchvisionSpec",
         "digits": "ctlr.specs._datasets.digits:DigitsSpec",
         "idx": "ctlr.specs._datasets.idx:IdxSpec",
+        "fonts": "ctlr.specs._datasets.fonts:FontsSpec",
         "tissue": "ctlr.specs._datasets.tissue:TissueSpec",
     },
     "ctlr.data",
