@@ -28,6 +28,7 @@ class TissueSpec(DatasetSpec):
     side: Annotated[int, Field(ge=32, le=1024)] = 96
     """Pixels a side of a patch before preprocessing; a gland is some 30 wide."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Another seed, other cases."""
     nuisance: Annotated[float, Field(ge=0, le=3)] = 1.0
     """Scales how far stain, density of nuclei, blur and scanner differ, none of which tells the class."""
 
