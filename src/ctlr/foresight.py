@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ctlr.config import BenchmarkConfig
 from ctlr.cost import RUN, Size, search_identity
-from ctlr.data.identity import remembered_identity
+from ctlr.data.identity import read_stored, remembered_identity
 from ctlr.data.listing import Listing
 from ctlr.data.reader import reader_of
 from ctlr.engine import Arrays, jobs_left
@@ -119,7 +119,7 @@ def stored_arrays(plan: Plan, found: Mapping[str, Listing], root: Path) -> dict[
     for dataset in plan.datasets:
         identity = remembered_identity(dataset, found.get(dataset.name), workspace)
         if identity is not None and workspace.has("arrays", identity):
-            stored[dataset.name] = workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
+            stored[dataset.name] = read_stored(identity, workspace)
     return stored
 
 

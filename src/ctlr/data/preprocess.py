@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ctlr.data.identity import identity_of
+from ctlr.data.identity import identity_of, read_stored
 from ctlr.data.likeness import SIDES, likeness
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.normalise import decoding
@@ -68,7 +68,7 @@ def preprocess(
             stored = _build(dataset, images, folder, identity, workers=workers, progress=progress)
             stored = stored.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
             (folder / "stored.json").write_text(stored.model_dump_json())
-    return workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
+    return read_stored(identity, workspace)
 
 
 def preprocess_some(dataset: DatasetSpec, listing: Listing | None, count: int) -> int:

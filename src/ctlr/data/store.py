@@ -54,10 +54,13 @@ def read_table(arrays: StoredArrays, workspace: Workspace) -> tuple[ImageRecord,
     """Read one record a row, without touching the images.
 
     Raises:
-        WorkspaceError: The table cannot be read.
+        WorkspaceError: The table cannot be read, or is of other arrays.
     """
     try:
-        return _RECORDS.validate_json((workspace.root / arrays.path / _TABLE).read_bytes())
+        table = _RECORDS.validate_json((workspace.root / arrays.path / _TABLE).read_bytes())
+        if len(table) != arrays.rows:
+            raise ValueError(f"{len(table)} records for {arrays.rows} rows")
+        return table
     except (OSError, ValueError) as error:
         raise WorkspaceError(
             f"{arrays.path}/{_TABLE} in the workspace is missing or damaged. Remove that folder; the next run makes "
@@ -208,8 +211,6 @@ class ArrayStore:
         size = start + self.arrays.rows * self._row_bytes
         expected = (self.arrays.rows, *self.arrays.shape)
         if (shape, fortran, dtype) != (expected, False, self._dtype) or self._path.stat().st_size != size:
-            raise self._damaged()
-        if len(self.table) != self.arrays.rows:
             raise self._damaged()
         return start
 
