@@ -158,6 +158,15 @@ def test_what_pillow_does_not_read_of_a_tiff_is_not_called_damaged(tmp_path: Pat
         picture.read_picture(tmp_path / "b.tif")
 
 
+def test_a_page_without_its_palette_is_damage(tmp_path: Path) -> None:
+    pages = [Image.fromarray(GREY).quantize(4)] * 2
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    first, second, third = (tmp_path / "a.tif").read_bytes().split(b"\x40\x01\x03\0")  # ColorMap, as shorts
+    (tmp_path / "a.tif").write_bytes(first + b"\x40\x01\x03\0" + second + b"\x41\x01\x03\0" + third)
+    with pytest.raises(DataError, match="the picture is truncated or damaged"):
+        picture.read_picture(tmp_path / "a.tif")
+
+
 def test_smaller_versions_in_a_tiff_are_no_pictures_of_their_own(tmp_path: Path) -> None:
     large, small = Image.fromarray(GREY), Image.fromarray(GREY[::2, ::2])
     for name, order, tags in (("a", (large, small), (0, 1)), ("b", (small, large), (1, 0))):

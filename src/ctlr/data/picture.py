@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # what keeps a picture from 
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _MARKS = ((b"\x89PNG", b"IEND\xaeB`\x82"), (b"\xff\xd8", b"\xff\xd9"))
+_DAMAGE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged data."""
 _TAIL = 64  # bytes in which the mark lies, since some writers add a few behind it
 _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
 """Grey modes of more than 8 bits."""
@@ -135,7 +140,7 @@ def _faults_named(start: bytes = b"") -> Iterator[None]:
         raise DataError(f"a picture ({', '.join(_FORMATS)}) is needed; this is none. Convert the file.") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"a picture has at most {LARGEST} pixels; this has far more. Shrink it.") from error
-    except (OSError, SyntaxError, TypeError, ValueError) as error:  # what Pillow's decoders raise on damaged data
+    except _DAMAGE as error:
         raise DataError(f"the picture is truncated or damaged ({error}). Copy or convert it again.") from error
 
 
