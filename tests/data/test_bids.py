@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,26 @@ def test_a_derivative_may_leave_the_sessions_to_the_raw_dataset(bids: Write, sav
         assert listing.faults == ()
     own = root / "derivatives/fmriprep/sub-01/sub-01_sessions.tsv"
     own.write_text("session_id\tage\nses-M000\t61\n")
-    assert [image.columns["age"] for image in index(BidsSpec(root=str(own.parents[1]))).images] == ["61", "60.8"]
+    assert [image.columns["age"] for image in index(BidsSpec(root=str(own.parents[1]))).images] == ["61", "70.8"]
+    own.write_text("session_id\tquality\nses-M000\tgood\nses-M120\tpoor\n")
+    assert [image.columns for image in index(BidsSpec(root=str(own.parents[1]))).images] == [
+        {"age": "60.8", "quality": "good"},
+        {"age": "70.8", "quality": "poor"},
+    ]
+
+
+def test_a_derivative_is_known_by_its_path_and_may_lie_beside_the_raw_dataset(tmp_path: Path, save: Write) -> None:
+    files = [f"sub-01/ses-{session}/anat/sub-01_ses-{session}_T1w.nii.gz" for session in ("M000", "M120")]
+    for file in files:
+        save(tmp_path / "scratch/fmriprep" / file)
+    derivative = tmp_path / "study/derivatives/fmriprep"
+    derivative.parent.mkdir(parents=True)
+    derivative.symlink_to(tmp_path / "scratch/fmriprep")
+    (tmp_path / "scratch/fmriprep/participants.tsv").write_text("participant_id\tage\n01\t60.8\n")
+    visits = tmp_path / "study/rawdata/sub-01/sub-01_sessions.tsv"
+    visits.parent.mkdir(parents=True)
+    visits.write_text("session_id\tage\nses-M000\t60.8\nses-M120\t70.8\n")
+    assert [image.columns["age"] for image in index(BidsSpec(root=str(derivative))).images] == ["60.8", "70.8"]
 
 
 def test_an_average_over_sessions_is_described_by_its_subject(bids: Write, save: Write) -> None:
@@ -173,7 +193,28 @@ def test_the_magnitude_of_a_complex_scan_is_its_image(bids: Write) -> None:
     assert [fault.place for fault in index(BidsSpec(root=str(root))).faults] == ["sub-01"]
 
 
-@pytest.mark.parametrize("key", ["echo", "chunk", "rec"])
+def test_accents_and_endings_may_be_written_in_either_way(bids: Write) -> None:
+    """macOS writes names with their accents apart (NFD); tables have them composed (NFC)."""
+    names = {form: unicodedata.normalize(form, "sub-Zoé/ses-été/anat/sub-Zoé_ses-été") for form in ("NFC", "NFD")}
+    root = bids(unicodedata.normalize("NFC", "participant_id\tage\nZoé\t20\n"), [])
+    for form, ending in (("NFC", ".NII"), ("NFD", ".nii.GZ")):
+        (root / names[form]).parent.mkdir(parents=True)
+        for suffix in ("T1w", "mask"):
+            (root / f"{names[form]}_{suffix}{ending}").touch()
+    listing = index(BidsSpec(root=str(root)))
+    assert listing.faults == ()
+    assert {(image.subject, image.session) for image in listing.images} == {("sub-Zoé", "été")}
+    assert [image.mask is not None for image in listing.images] == [True, True]
+
+
+def test_a_word_in_a_name_is_a_version_of_the_scan(bids: Write) -> None:
+    files = [f"sub-01/anat/sub-01_{word}T1w.nii.gz" for word in ("", "brain_", "defaced_")]
+    assert _files(bids("participant_id\n01\n", files)) == files[:1]
+    fault = index(BidsSpec(root=str(bids("participant_id\n01\n", files[1:], "words")))).faults[0]
+    assert fault.reason == "one version of a scan is needed; these are several. Keep one: no filter tells them apart."
+
+
+@pytest.mark.parametrize("key", ["echo", "chunk", "rec", "flip", "inv", "split"])
 def test_parts_of_one_scan_are_not_scans(bids: Write, key: str) -> None:
     files = [f"sub-01/anat/sub-01_{key}-{label}_T1w.nii.gz" for label in ("1", "2")]
     root = bids("participant_id\n01\n", files)
@@ -294,6 +335,13 @@ def test_units_are_read_where_the_table_is_described(bids: Write, save: Write) -
     assert index(BidsSpec(root=str(root))).units == {"age": "years"}
     save(root / "derivatives/prep/sub-01/anat/sub-01_T1w.nii.gz")
     assert index(BidsSpec(root=str(root / "derivatives/prep"))).units == {"age": "years"}
+    (root / "sessions.json").write_text('{"age": {"Units": "Year"}}')
+    assert index(BidsSpec(root=str(root))).units == {"age": "years"}
+    (root / "sessions.json").unlink()
+    (root / "participants.json").write_text(
+        '{"a": {"Units": "n/a"}, "b": {"Units": " Jahre (años) "}, "c": {"Units": "[μm]"}}'
+    )
+    assert index(BidsSpec(root=str(root))).units == {"b": "Jahre (años)", "c": "[μm]"}
     (root / "participants.json").write_bytes('\ufeff{"age": {"Units": "months"}}'.encode())
     assert index(BidsSpec(root=str(root))).units == {"age": "months"}
     (root / "sub-01/sub-01_sessions.json").write_text('{"age": {"Units": "years"}}')

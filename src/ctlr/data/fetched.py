@@ -27,6 +27,8 @@ def unreadable(path: Path, error: OSError, *, place: str = "") -> DataError:
         if "annex/objects/" in os.readlink(path):
             return DataError(_NOT_IN_ANNEX, place=place)
         reason = "it is a link to nothing. Put its target back, or run `datalad get`."
+    elif path.is_dir():
+        reason = "it is a folder. Put the file that lies in it in its place."
     else:
         reason = f"{error.strerror}. Grant read access."
     return DataError(f"the file cannot be read: {reason}", place=place)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ctlr.data.kinds.bids_tables import read_participants, read_sessions, read_units, sessions_name
-from ctlr.data.kinds.scans import ENDINGS, Scan, choose, filters, mask_of, scan_of, session_wanted
+from ctlr.data.kinds.scans import ENDINGS, Scan, choose, composed, filters, is_image, mask_of, scan_of, session_wanted
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
 from ctlr.data.reader import FileReader
 from ctlr.errors import DataError
@@ -19,7 +19,7 @@ from ctlr.specs import BidsSpec
 
 __all__ = ["BidsReader", "index"]
 
-_NAMES = re.compile(r"[^.].*_(T1w\.(?!json$).+|mask\.nii(\.gz)?)", re.DOTALL)
+_NAMES = re.compile(r"[^.].*_(T1w\.(?!json$).+|mask\.(?i:nii(\.gz)?))", re.DOTALL)
 """Of images and masks; hidden files, such as the `._*` of macOS, are none."""
 _IMAGES = "sub-*/[ses-*/]anat/*_T1w.nii[.gz]"
 _LABEL = (
@@ -54,8 +54,8 @@ def index(spec: BidsSpec) -> Listing:
     for entry in folder.entries("", lambda name: name.startswith("sub-")):
         if not entry.is_dir():
             continue
-        subject, known_faults = entry.name, len(folder.faults)
-        found = list(_images(folder, subject, people.get(subject, {}), spec))
+        subject, known_faults = composed(entry.name), len(folder.faults)
+        found = list(_images(folder, entry.name, people.get(subject, {}), spec))
         if found and subject not in people:
             folder.fault(subject, "an image needs a line in participants.tsv. Add it, or remove the folder.")
         elif found or len(folder.faults) > known_faults:
@@ -104,7 +104,7 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
             )
             continue
         yield IndexedImage(
-            subject=subject,
+            subject=composed(subject),
             session=scan.session,
             file=scan.file,
             mask=mask_of(scan, scans) if spec.mask else None,
@@ -123,7 +123,7 @@ def _unmatched(visits: Mapping[str, object], sessions: Sequence[str], *, own: bo
 
 def _session(name: str) -> str:
     """Of a folder below the subject's."""
-    return "" if name == "anat" else name.removeprefix("ses-")
+    return "" if name == "anat" else composed(name.removeprefix("ses-"))
 
 
 def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Iterator[Scan]:
@@ -139,11 +139,11 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
         anat += "/anat"
     for entry in folder.entries(anat, _is_scan):
         scan = scan_of(entry.name, f"{anat}/{entry.name}", session)
-        if not entry.name.endswith(ENDINGS):
+        if not entry.name.lower().endswith(ENDINGS):
             folder.leave_out(scan.file, f"only {' and '.join(ENDINGS)} are read. Convert it.")
         elif "_" in subject or "_" in session:
             folder.fault(subject if "_" in subject else f"{subject}/{name}", _LABEL)
-        elif entry.name.partition("_")[0] != subject or scan.entities.get("ses", "") != session:
+        elif composed(entry.name).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
             folder.fault(scan.file, "the name must begin with the subject and session of its folder. Rename it.")
         else:
             yield scan
@@ -156,7 +156,7 @@ def _leave_out(folder: FolderReader, anat: str, reason: str) -> None:
     except OSError:
         return
     for name in sorted(names):
-        if name.endswith(tuple(f"_T1w{ending}" for ending in ENDINGS)) and not name.startswith("."):
+        if is_image(name, "T1w") and not name.startswith("."):
             folder.leave_out(f"{anat}/{name}", reason)
 
 
