@@ -112,6 +112,9 @@ def test_decimal_commas_are_counted() -> None:
         (["1", "10", "2"], []),
         (["+", "-"], []),
         (["<=50K", ">50K"], []),
+        (["yes", "no", "Y", "N"], ["'N', 'no'", "'Y', 'yes'"]),
+        (["AD", "Alzheimer's disease", "CTRL", "control"], ["'AD', \"Alzheimer's disease\"", "'CTRL', 'control'"]),
+        (["1", "2a", "2b", "3+"], []),
         (["1", "1.0", "01", "2"], ["'01', '1', '1.0'"]),
         (["cafe\u0301", "caf\u00e9", "tea"], ["'cafe\u0301', 'caf\u00e9'"]),
         (["A", "B", "AB", "O"], []),
@@ -123,10 +126,17 @@ def test_one_class_spelled_in_several_ways_is_named(names: list[str], groups: li
     assert sorted(told) == [f"{each} may be one class, spelled in several ways. Write it in one." for each in groups]
 
 
+def test_codes_and_words_for_the_same_classes_are_named() -> None:
+    assert _odd_classes(["1", "2", "M", "F"]) == (
+        "'1', '2' beside 'F', 'M' may be codes and words for the same classes. Write them in one way.",
+    )
+
+
 @pytest.mark.parametrize(
     ("cells", "odd"),
     [
         (["M", "F", "unknown"], "unknown"),
+        (["M", "F", "U"], "U"),
         (["M", "F", "Missing"], "Missing"),
         (["M", "F", "?"], "?"),
         (["M", "F", "n.a."], "n.a."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -25,7 +26,7 @@ _CODE = re.compile(r"-?(9+(\.9+)?|8+|7+|32767|32768|65535|2147483647|2147483648)
 """Numbers that stand for unknown in many tables."""
 _FEW_CODES = 3
 _UNKNOWN = {
-    "unknown", "unk", "unkn", "notknown", "missing", "notavailable", "notapplicable", "notreported", "null", "#na",
+    "unknown", "u", "unk", "unkn", "notknown", "missing", "notavailable", "notapplicable", "notreported", "null", "#na",
     "#null!", "na", "<na>", "n\\a", "nd", "tbd", "undefined", "unspecified", "undisclosed", "refused", "declined",
     "prefernottosay", "prefernottoanswer", "nodata",
 }  # fmt: skip
@@ -36,6 +37,7 @@ _FAR = 5.0
 """Distances between the quartiles by which a number lies beyond them."""
 _FEW = 0.02
 """Share of the images up to which far numbers are odd, not the shape of the distribution."""
+_SHORTENED = {("n", "no"), ("ctl", "control"), ("ctrl", "control"), ("ctrl", "controls"), ("pt", "patient")}
 _ABBREVIATED = 10
 """Classes up to which one that begins another may be its abbreviation."""
 
@@ -70,7 +72,8 @@ def summarise(table: Sequence[ImageRecord], end: DataTask, units: Mapping[str, s
     warnings = [
         f"{_images(met[name])} class {name!r}, which may mean unknown. Write n/a if it does." for name in unknown
     ]
-    warnings += _spellings([name for name in met if name not in unknown])
+    meant = [name for name in met if name not in unknown]
+    warnings += [*_spellings(meant), *_codings(meant)]
     return counted(
         classes=kept,
         others=met.total() - sum(kept.values()),
@@ -145,11 +148,28 @@ def _spellings(names: Sequence[str]) -> Iterator[str]:
         yield f"{', '.join(map(repr, sorted(alike)))} may be one class, spelled in several ways. Write it in one."
 
 
+def _codings(names: Sequence[str]) -> Iterator[str]:
+    """Numbers beside words: 1 and 2 beside F and M."""
+    numbers = sorted(name for name in names if _is_number(name))
+    words = sorted(name for name in names if not re.search(r"\d", name))
+    if numbers and words and len(names) <= _ABBREVIATED:
+        yield (
+            f"{', '.join(map(repr, numbers))} beside {', '.join(map(repr, words))} may be codes and words for the same "
+            "classes. Write them in one way."
+        )
+
+
+def _is_number(name: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return not math.isnan(number(name))
+    return False
+
+
 def _alike(one: str, other: str, *, few: bool) -> bool:
     with contextlib.suppress(ValueError):
         return number(one) == number(other)
     short, long = sorted((_plain(one), _plain(other)), key=len)
-    if short == long:
+    if short == long or (short, long) in _SHORTENED:
         return True
     rest = long.removeprefix(short)
     begins = rest != long and rest.isalpha() and len(long) > 2 and len(short) != 2
@@ -171,7 +191,7 @@ def _plain(name: str) -> str:
 
 
 def _initials(name: str) -> str:
-    words = re.findall(r"[^\W_]+", name.casefold())
+    words = re.findall(r"[^\W_]+", re.sub("['’]s\\b", "", name.casefold()))
     return "".join(word[0] for word in words) if len(words) > 1 else ""
 
 

@@ -23,6 +23,9 @@ _SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
     "testing": "test",
 }  # fmt: skip
+_OF_SYSTEMS = frozenset(
+    {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "#recycle", "#snapshot"}
+)
 _FORMAT = re.compile(r"\.[a-z0-9]{1,5}")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
 
@@ -144,8 +147,8 @@ def _others(folder: FolderReader, place: str) -> Iterator[str]:
 
 
 def _visible(name: str) -> bool:
-    """Neither hidden nor what macOS leaves in archives."""
-    return not name.startswith(".") and name != "__MACOSX"
+    """Neither hidden nor what systems and NAS leave beside files and in archives."""
+    return not name.startswith(".") and name not in _OF_SYSTEMS
 
 
 def _is_picture(name: str) -> bool:
