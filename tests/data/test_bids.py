@@ -128,6 +128,10 @@ def test_a_visit_without_a_folder_is_no_fault(bids: Write) -> None:
         ("session_id\tage\nses-01\t20\n01\t30\n", "two lines are the same session, with and without `ses-`. Keep one."),
         ("session_id\tage\nses-01\t20\nses-01\t30\n", "'session_id' must be there and unique."),
         ("visit\tage\nses-01\t20\n", "a column 'session_id' is needed."),
+        (
+            "session_id\tAge\nses-01\t21\n",
+            "a column must have one name in all tables;",
+        ),
         ("session_id\tage\nses-01\n", "every line needs as many cells as the header"),
     ],
 )
@@ -418,6 +422,15 @@ def test_links_into_the_annex_of_the_dataset_s_own_repository_are_followed(tmp_p
         (root / "sub-02/anat/sub-02_T1w.nii.gz").symlink_to(image)
         listing = index(BidsSpec(root=str(root)))
         assert ([image.subject for image in listing.images], listing.faults) == (["sub-01", "sub-02"], ())
+
+
+def test_a_link_into_an_annex_that_is_not_there_was_not_fetched(bids: Write) -> None:
+    root = bids(TWO, ["sub-01/anat/sub-01_T1w.nii.gz"])
+    (root / "sub-02/anat").mkdir(parents=True)
+    (root / "sub-02/anat/sub-02_T1w.nii.gz").symlink_to("../../../.git/annex/objects/W7/MD5E-s3--02.nii.gz")
+    assert [fault.reason for fault in index(BidsSpec(root=str(root))).faults] == [
+        "git-annex has not fetched the content of this file. Run `datalad get` or `git annex get`."
+    ]
 
 
 def test_a_link_that_leaves_is_one_fault(bids: Write, tmp_path: Path, save: Write) -> None:

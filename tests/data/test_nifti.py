@@ -301,7 +301,11 @@ def test_values_that_float32_cannot_hold_are_refused(tmp_path: Path, plain: byte
 def test_a_missing_file_a_folder_and_a_dangling_link_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder.nii").mkdir()
     (tmp_path / "link.nii").symlink_to("gone.nii")
-    for name, reason in (("absent.nii", "No such file"), ("folder.nii", "Is a directory"), ("link.nii", "datalad get")):
+    for name, reason in (
+        ("absent.nii", "No such file"),
+        ("folder.nii", "it is a folder. Put"),
+        ("link.nii", "datalad get"),
+    ):
         with pytest.raises(DataError, match=f"cannot be read: .*{reason}") as caught:
             read_volume(tmp_path / name)
         assert str(tmp_path) not in str(caught.value)

@@ -94,6 +94,9 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
     except DataError as error:
         folder.fault(error.place or sessions_name(subject), error.reason)
         return
+    if clash := _spelled_otherwise(visits, cells):
+        folder.fault(sessions_name(subject), clash)
+        return
     unmatched = _unmatched(visits, [_session(name) for name in names], own=len(entries) > len(names))
     for scan in chosen.scans:
         if scan.session in unmatched:
@@ -110,6 +113,18 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
             mask=mask_of(scan, scans) if spec.mask else None,
             columns=cells | visits.get(f"ses-{scan.session}", {}),
         )
+
+
+def _spelled_otherwise(visits: Mapping[str, Mapping[str, str]], cells: Mapping[str, str]) -> str | None:
+    """Why a column would be passed over: it differs from one of participants.tsv by case alone."""
+    known = {column.casefold(): column for column in cells}
+    for column in (column for visit in visits.values() for column in visit if column not in cells):
+        if column.casefold() in known:
+            return (
+                f"a column must have one name in all tables; participants.tsv has {known[column.casefold()]!r}, this "
+                f"{column!r}. Rename one."
+            )
+    return None
 
 
 def _unmatched(visits: Mapping[str, object], sessions: Sequence[str], *, own: bool) -> set[str]:
