@@ -12,7 +12,13 @@ from ctlr.data.fetched import NOT_IN_ANNEX, is_in_annex
 from ctlr.errors import DataError
 from ctlr.specs import Exclusion
 
-__all__ = ["FolderReader", "IndexedImage", "Listing"]
+__all__ = ["SIDES", "FolderReader", "IndexedImage", "Listing"]
+
+SIDES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+"""What folders and cells call the sides of a split, in lower case -> what they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
