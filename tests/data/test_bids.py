@@ -282,12 +282,14 @@ def test_a_dataset_without_filters_of_entities_is_what_it_was() -> None:
 
 def test_files_of_macos_are_passed_over_and_other_formats_counted(bids: Write) -> None:
     root = bids(TWO, [f"sub-{subject}/anat/sub-{subject}_T1w.nii.gz" for subject in ("01", "02")])
+    (root / "sub-02/anat/sub-02_T1w.nii.gz.nii").touch()
     for name in ("._sub-01_T1w.nii.gz", "._sub-01_mask.nii.gz", "sub-01_T1w.json", "sub-01_T1w.mgz"):
         (root / "sub-01/anat" / name).touch()
     listing = index(BidsSpec(root=str(root)))
     assert (len(listing.images), listing.faults) == (2, ())
     assert tuple(map(str, listing.left_out)) == (
         "sub-01/anat/sub-01_T1w.mgz: only .nii.gz and .nii are read. Convert it.",
+        "sub-02/anat/sub-02_T1w.nii.gz.nii: the name must end in _T1w.nii or _T1w.nii.gz. Rename it.",
     )
 
 
@@ -305,6 +307,13 @@ def test_a_label_with_an_underscore_is_named_once(bids: Write) -> None:
 def test_two_runs_of_a_subject_are_two_images(bids: Write) -> None:
     files = [f"sub-01/anat/sub-01_run-{run}_T1w.nii.gz" for run in (1, 2)]
     assert _files(bids("participant_id\n01\n", files)) == files
+
+
+def test_one_run_numbered_in_two_ways_is_not_two(bids: Write) -> None:
+    root = bids("participant_id\n01\n", [f"sub-01/anat/sub-01_run-{run}_T1w.nii.gz" for run in ("1", "01")])
+    assert index(BidsSpec(root=str(root))).faults[0].reason == (
+        "one version of a scan is needed; these are several. Keep one: no filter tells them apart."
+    )
 
 
 def test_the_brain_mask_in_the_same_space_is_found(bids: Write) -> None:
@@ -362,7 +371,9 @@ def test_units_are_read_where_the_table_is_described(bids: Write, save: Write) -
         '{"age": {"Units": "told by Dr A. Surname, see letter"}}',
     ):
         (root / "participants.json").write_text(text)
-        assert index(BidsSpec(root=str(root))).units == {}
+        listing = index(BidsSpec(root=str(root)))
+        assert listing.units == {}
+        assert [left.place for left in listing.left_out] == ["participants.json"] * (not text.startswith("{"))
 
 
 @pytest.mark.parametrize("name", ["participants.tsv", "participants.json", "sub-01/sub-01_sessions.tsv"])

@@ -69,12 +69,13 @@ def index(spec: BidsSpec) -> Listing:
     for subject in people:
         if subject not in seen:
             folder.fault(subject, _LABEL if "_" in subject else missing)
+    units = read_units(root, people, folder)
     return Listing(
         root=root,
         images=tuple(images),
         faults=tuple(folder.faults),
         left_out=tuple(folder.left_out),
-        units=read_units(root, people),
+        units=units,
     )
 
 
@@ -156,6 +157,8 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
         scan = scan_of(entry.name, f"{anat}/{entry.name}", session)
         if not entry.name.lower().endswith(ENDINGS):
             folder.leave_out(scan.file, f"only {' and '.join(ENDINGS)} are read. Convert it.")
+        elif scan.suffix not in ("T1w", "mask"):
+            folder.leave_out(scan.file, "the name must end in _T1w.nii or _T1w.nii.gz. Rename it.")
         elif "_" in subject or "_" in session:
             folder.fault(subject if "_" in subject else f"{subject}/{name}", _LABEL)
         elif composed(entry.name).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:

@@ -68,8 +68,10 @@ def sessions_name(subject: str) -> str:
     return f"{subject}/{subject}_sessions.tsv"
 
 
-def read_units(root: Path, subjects: Iterable[str]) -> dict[str, str]:
+def read_units(root: Path, subjects: Iterable[str], folder: FolderReader) -> dict[str, str]:
     """Column -> units, as the files beside the tables say them; what they do not say well is not known.
+
+    A file that cannot be read is noted as left out.
 
     Raises:
         DataError: Two of them say different units of one column.
@@ -78,7 +80,10 @@ def read_units(root: Path, subjects: Iterable[str]) -> dict[str, str]:
     names += [sessions_name(subject).replace(".tsv", ".json") for subject in subjects]
     units: dict[str, str] = {}
     for name in names:
-        for column, unit in _units_in(_files_of(root, name)[0]).items():
+        told = _units_in(_files_of(root, name)[0])
+        if told is None:
+            folder.leave_out(name, "it is no JSON file of columns: the units that it says are not known. Correct it.")
+        for column, unit in (told or {}).items():
             if _spelled(units.setdefault(column, unit)) != _spelled(unit):
                 raise DataError(
                     f"a column needs one unit in all tables; {column!r} has {units[column]!r} and {unit!r}. "
@@ -103,13 +108,18 @@ def _by_label(path: Path, name: str, *, key: str, prefix: str) -> Rows:
     return labelled
 
 
-def _units_in(path: Path) -> dict[str, str]:
+def _units_in(path: Path) -> dict[str, str] | None:
+    """None where the file is there, and cannot be read."""
+    if not os.path.lexists(path):
+        return {}
     try:
         with open_regular(path) as file:
             columns = json.loads(file.read().decode("utf-8-sig"))
-        units = {str(name): about["Units"] for name, about in columns.items() if "Units" in about}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        return {}
+        units = {
+            str(name): about["Units"] for name, about in columns.items() if isinstance(about, dict) and "Units" in about
+        }
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
     told = {name: text.strip() for name, text in units.items() if isinstance(text, str)}
     return {name: text for name, text in told.items() if _UNITS.fullmatch(text) and text.lower() not in _NO_UNITS}
 

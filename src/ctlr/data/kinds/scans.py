@@ -36,7 +36,8 @@ class Scan:
     def acquisition(self) -> tuple[tuple[str, str], ...]:
         """What all versions of one scan have in common."""
         named = [(key, value) for key, value in self.entities.items() if value]  # `_brain_T1w` names a version too
-        return tuple(sorted((key, value) for key, value in named if key not in _VERSION))
+        labels = ((key, value.lstrip("0") if key in _INDICES else value) for key, value in named)
+        return tuple(sorted((key, value) for key, value in labels if key not in _VERSION))
 
     def place(self) -> dict[str, str]:
         """What an image and its mask have in common."""
