@@ -66,6 +66,23 @@ def test_every_fault_of_file_tables_and_images_is_told_at_once_with_its_line(
     assert call("check", "clinic.yaml", "--no-data", folder=place).code == 0
 
 
+def test_columns_that_are_learned_beside_a_source_are_looked_at_too(place: Path) -> None:
+    rows = participants(place / "clinic")
+    scores = ["score", "-9999", "two", "three", *map(str, range(100, 100 + len(rows) - 4))]
+    table = ["\t".join([*row, score]) for row, score in zip(rows, scores, strict=True)]
+    (place / "clinic/participants.tsv").write_text("\n".join(table) + "\n")
+    (place / "clinic.yaml").write_text(CLINIC.replace("supervised: {}", "reptile: {columns: {score: regression}}"))
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.err.startswith(
+        "Error: clinic.yaml:10: methods.reptile.columns: Target 'score' of dataset 'clinic' must be a number or n/a "
+        f"for a regression; {subject_id(1)!r} (sub-XYZZY01/anat/sub-XYZZY01_T1w.nii.gz) has 'two', and 1 more: 'three'."
+    )
+    text = "\n".join(table).replace("two", "98").replace("three", "99")
+    (place / "clinic/participants.tsv").write_text(text + "\n")
+    planned = call("plan", "clinic.yaml", folder=place)
+    assert "clinic.score: 1 image has -9999, which may be a code for unknown. Write n/a if it is." in planned.out
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -16,7 +16,7 @@ from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import FileReader, Reader, reader_of
 from ctlr.data.splits import draw_split
 from ctlr.data.store import ImageRecord
-from ctlr.data.targets import read_targets
+from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import ConfigError, CtlrError, DataError, nearest
 from ctlr.plan import Plan
 from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study
@@ -76,10 +76,9 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
         except CtlrError as error:
             found.fault(("datasets", dataset.name), error)
     for study in plan.studies:
-        if study.source is not None and (table := tables.get(study.source.data.name)):
-            _look_for(
-                study.method.source_columns, table, study.source.data.name, ("methods", study.method.label), found
-            )
+        for end in study.learned[2:]:
+            if table := tables.get(end.data.name):
+                _read(end, table, ("methods", study.method.label, "columns"), found)
     for end, studies in _by_end(plan).items():
         if tables.get(end.data.name):
             _judge(end, studies, tables[end.data.name], found)
@@ -124,13 +123,19 @@ def _by_end(plan: Plan) -> dict[DataTask, list[Study]]:
     return found
 
 
+def _read(end: DataTask, table: Sequence[ImageRecord], where: KeyPath, found: Examined) -> Targets | None:
+    """A target, unless its column is not there or holds something else."""
+    try:
+        return read_targets(table, end.task, end.data.name)
+    except CtlrError as error:
+        found.fault(where, error)
+        return None
+
+
 def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord], found: Examined) -> None:
     """Read a target, look for the columns that are asked for beside it, draw the splits."""
     whole = [study for study in studies if _has_columns(study, table, found)]
-    try:
-        targets = read_targets(table, end.task, end.data.name)
-    except CtlrError as error:
-        found.fault(("tasks", end.task.name, "target"), error)
+    if (targets := _read(end, table, ("tasks", end.task.name, "target"), found)) is None:
         return
     drawn = set[tuple[int, int]]()
     for study in whole:

@@ -83,7 +83,7 @@ def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
     """
     from ctlr.data.summary import summarise  # numpy is slow to load
 
-    ends = {(end.data.name, end.task.name): end for study in plan.studies for end in _ends(study)}
+    ends = {(end.data.name, end.task.name): end for study in plan.studies for end in study.learned}
     return [
         summarise(_table(found[end.data.name]), end, found[end.data.name].units)
         for end in ends.values()

@@ -263,6 +263,16 @@ def test_given_splits_are_kept() -> None:
     assert len(split.validation) == 10
 
 
+@pytest.mark.parametrize("names", [("TRAIN", "Val", "TEST"), ("training", "validation", "testing")])
+def test_sides_in_a_table_are_called_as_folders_are(names: tuple[str, str, str]) -> None:
+    called = dict(zip(("train", "val", "test"), names, strict=True))
+    table = [
+        record.model_copy(update={"columns": record.columns | {"split": called[record.columns["split"]]}})
+        for record in folders()
+    ]
+    assert draw(table, n_train=10, n_reserved=10, task=CLASS) == draw(folders(), n_train=10, n_reserved=10, task=CLASS)
+
+
 def test_validation_is_drawn_where_only_train_and_test_are_given() -> None:
     split = draw(folders(val=False), n_train=10, n_reserved=10, task=CLASS)
     assert set(split.test) == {f"p{i:03}" for i in range(80, 100)}

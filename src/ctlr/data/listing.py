@@ -8,10 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctlr.data.fetched import NOT_IN_ANNEX, is_in_annex
 from ctlr.errors import DataError
 from ctlr.specs import Exclusion
 
-__all__ = ["FolderReader", "IndexedImage", "Listing"]
+__all__ = ["SIDES", "FolderReader", "IndexedImage", "Listing"]
+
+SIDES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+"""What folders and cells call the sides of a split, in lower case -> what they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +104,8 @@ class FolderReader:
             self.fault(ascii(place), "a name must be printable text in UTF-8. Rename it.")
             return False
         if entry.is_symlink() and not os.path.realpath(entry.path).startswith(self._within):
-            self.fault(place, "a link must not point out of the dataset's folder. Copy its target here.")
+            outside = "a link must not point out of the dataset's folder. Copy its target here."
+            self.fault(place, NOT_IN_ANNEX if is_in_annex(entry.path) else outside)
             return False
         return True
 

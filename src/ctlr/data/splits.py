@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import model_validator
 
+from ctlr.data.listing import SIDES
 from ctlr.data.store import ImageRecord
 from ctlr.data.strata import (
     Codes,
@@ -183,27 +184,28 @@ def _groups(table: Sequence[ImageRecord], ids: Sequence[str], column: str | None
 
 def _predefined(table: Sequence[ImageRecord], ids: Sequence[str], dataset: str) -> npt.NDArray[Any]:
     """Side of each subject by the column `split`; a column of that name with other values only is none of ours."""
-    cells = [record.columns.get("split", "") for record in table]
-    if not set(cells) & set(_SIDES):
+    cells = [record.columns.get("split", "").strip() for record in table]
+    sides = [SIDES.get(cell.lower(), "") for cell in cells]
+    if not any(sides):
         return np.full(len(ids), "", "U5")
-    placed: dict[str, ImageRecord] = {}
-    for record, cell in zip(table, cells, strict=True):
-        if cell not in _SIDES:
+    placed: dict[str, tuple[str, ImageRecord]] = {}
+    for record, cell, side in zip(table, cells, sides, strict=True):
+        if not side:
             raise DataError(
                 f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image. "
                 "Correct it, or give the column another name if CTLR shall split.",
                 told=f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image; "
                 f"{record.file!r} has {cell!r}. Correct it, or give the column another name if CTLR shall split.",
             )
-        other = placed.setdefault(record.subject, record)
-        if other.columns["split"] != cell:
+        first, other = placed.setdefault(record.subject, (side, record))
+        if first != side:
             raise LeakageError(
-                f"A subject of dataset {dataset!r} stands in split {other.columns['split']!r} and {cell!r}. Move all "
-                "its images to one of them.",
-                told=f"Subject {record.subject!r} of dataset {dataset!r} stands in split {other.columns['split']!r} "
-                f"({other.file}) and {cell!r} ({record.file}). Move all its images to one of them.",
+                f"A subject of dataset {dataset!r} stands in split {first!r} and {side!r}. Move all its images to one "
+                "of them.",
+                told=f"Subject {record.subject!r} of dataset {dataset!r} stands in split {first!r} ({other.file}) and "
+                f"{side!r} ({record.file}). Move all its images to one of them.",
             )
-    return np.array([placed[subject].columns["split"] for subject in ids])
+    return np.array([placed[subject][0] for subject in ids])
 
 
 # ---------------------------------------------------------------- sides

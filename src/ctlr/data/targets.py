@@ -18,6 +18,9 @@ from ctlr.specs import TaskSpec
 __all__ = ["Targets", "read_targets"]
 
 
+_SHOWN = 10
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Targets:
     """The target of each image; the sessions of a subject may differ."""
@@ -70,17 +73,20 @@ def read_targets(table: Sequence[ImageRecord], task: TaskSpec, dataset: str) -> 
 
 
 def _numbers(table: Sequence[ImageRecord], cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:
-    values = np.empty(len(cells))
+    values, bad = np.empty(len(cells)), list[int]()
     for row, cell in enumerate(cells):
         try:
             values[row] = number(cell)
-        except ValueError as error:
-            raise DataError(
-                f"{where} must be a number or n/a for a regression. Correct the cell, or set the task's "
-                "`kind: classification`.",
-                told=f"{where} must be a number or n/a for a regression; {table[row].subject!r} ({table[row].file}) "
-                f"has {cell!r}. Correct the cell, or set the task's `kind: classification`.",
-            ) from error
+        except ValueError:
+            bad.append(row)
+    if bad:
+        rule, remedy = f"{where} must be a number or n/a for a regression", "or set the task's `kind: classification`."
+        first, others = table[bad[0]], sorted({cells[row] for row in bad[1:]})
+        more = f", and {len(bad) - 1} more: {', '.join(map(repr, others[:_SHOWN]))}" if others else ""
+        raise DataError(
+            f"{rule}. Correct the cell, {remedy}",
+            told=f"{rule}; {first.subject!r} ({first.file}) has {cells[bad[0]]!r}{more}. Correct the cell, {remedy}",
+        )
     met = np.unique(values[~np.isnan(values)])
     if len(met) < 2:
         raise DataError(f"{where} must differ between images; every known value is {met[0]:g}. Choose another target.")

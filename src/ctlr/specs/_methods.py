@@ -232,9 +232,9 @@ class MethodSpec(Value):
         return self.reads_source_while_finetuning or (learned is not None and learned.images != "target")
 
     @property
-    def source_columns(self) -> tuple[str, ...]:
-        """Columns of the source's table that it learns beside the source task's own."""
-        return ()
+    def source_columns(self) -> Mapping[str, Literal["classification", "regression"]]:
+        """Columns of the source's table that it learns beside the source task's own, and what each asks for."""
+        return {}
 
     @property
     def seen_cohorts(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ctlr.data.listing import FolderReader, IndexedImage, Listing
+from ctlr.data.listing import SIDES, FolderReader, IndexedImage, Listing
 from ctlr.data.reader import FileReader
 from ctlr.errors import DataError
 from ctlr.specs import ImagesSpec
@@ -19,10 +19,9 @@ __all__ = ["ENDINGS", "ImagesReader", "index"]
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File names that count as pictures, in lower case."""
 
-_SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
+_OF_SYSTEMS = frozenset(
+    {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "#recycle", "#snapshot"}
+)
 _FORMAT = re.compile(r"\.[a-z0-9]{1,5}")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
 
@@ -77,16 +76,16 @@ def _subject(file: PurePosixPath, *, unique: bool) -> str:
 def _splits(folder: FolderReader) -> list[tuple[str, str]]:
     """Split and folder of each side; one side without a name when the folders are classes."""
     names = [entry.name for entry in folder.entries("", _visible) if entry.is_dir()]
-    sides = [name for name in names if name.lower() in _SPLITS]
+    sides = [name for name in names if name.lower() in SIDES]
     if not sides:
         return [("", "")]
     if others := [name for name in names if name not in sides]:
         raise DataError(
-            f"{others[0]}: beside the split {sides[0]!r} only {', '.join(_SPLITS)} may stand. "
+            f"{others[0]}: beside the split {sides[0]!r} only {', '.join(SIDES)} may stand. "
             "Move every class below a split, or rename the class."
         )
     _leave_out_stray(folder, "")
-    return [(_SPLITS[name.lower()], name) for name in sides]
+    return [(SIDES[name.lower()], name) for name in sides]
 
 
 def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str, str, str]]:
@@ -144,8 +143,8 @@ def _others(folder: FolderReader, place: str) -> Iterator[str]:
 
 
 def _visible(name: str) -> bool:
-    """Neither hidden nor what macOS leaves in archives."""
-    return not name.startswith(".") and name != "__MACOSX"
+    """Neither hidden nor what systems and NAS leave beside files and in archives."""
+    return not name.startswith(".") and name not in _OF_SYSTEMS
 
 
 def _is_picture(name: str) -> bool:
