@@ -93,6 +93,59 @@ def test_a_cell_that_is_no_number_is_named_with_its_subject(place: Path) -> None
     assert f"{subject_id(3)!r} (" in finished.err
 
 
+SECOND = CLINIC.replace(
+    "tasks:", "  second: {kind: bids, root: clinic, preprocess: {spacing: 24, shape: [16, 16, 16]}}\ntasks:"
+)
+SECOND = SECOND.replace("source: {data: clinic", "source: {data: second")
+
+
+def test_people_of_two_datasets_on_two_sides_are_told_before_an_image_is_stored(place: Path) -> None:
+    (place / "clinic.yaml").write_text(SECOND)
+    told, ran = call("check", "clinic.yaml", folder=place), call("run", "clinic.yaml", folder=place)
+    assert (told.code, ran.code) == (1, 1)
+    assert "14 pairs of subjects stand on two sides that must share nothing:" in ran.err
+    assert told.err.startswith("Error: clinic.yaml:8: transfers: 14 pairs of subjects stand on two sides")
+    assert "clinic sub-XYZZY02 (test) and second sub-XYZZY02 (training and pretraining pool): one subject" in told.err
+    other = ("--set", "leaks.accept=[[clinic, second]]", "--set", "leaks.copies=null")
+    assert call("check", "clinic.yaml", *other, folder=place).code == 0
+
+
+def test_pseudonyms_that_are_accepted_are_the_runs_affair(place: Path) -> None:
+    (place / "clinic.yaml").write_text(SECOND + "leaks: {accept: [[53d70ddf69aa, 53d70ddf69aa]]}\n")
+    assert call("check", "clinic.yaml", folder=place).code == 0
+
+
+def test_a_source_that_repeats_the_target_is_told_before_an_image_is_stored(place: Path) -> None:
+    header, *rows = participants(place / "clinic")
+    lines = [[*header, "months"], *([*row, f"{12 * float(row[1]):.1f}"] for row in rows)]
+    (place / "clinic" / "participants.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
+    text = CLINIC.replace("tasks:", "tasks:\n  months: {target: months, kind: regression}").replace(
+        "task: sex}", "task: months}"
+    )
+    (place / "clinic.yaml").write_text(text)
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.code == 1
+    assert "clinic.yaml:8: transfers: Column 'months' of dataset 'clinic' repeats the target 'age'" in finished.err
+
+
+def test_every_cell_that_is_no_number_is_named(place: Path) -> None:
+    header, *rows = participants(place / "clinic")
+    for number in range(12):
+        rows[number][1] = "old"
+    (place / "clinic" / "participants.tsv").write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+    told = call("check", "clinic.yaml", folder=place).err
+    assert [subject_id(number) in told for number in range(12)] == [True] * 10 + [False] * 2
+    assert "and 2 more. Correct the cells, or set the task's `kind: classification`." in told
+
+
+def test_images_to_be_repaired_count_among_the_subjects(place: Path) -> None:
+    for number in range(15):
+        volume_file(place / "clinic", subject_id(number)).write_bytes(b"")
+    told = call("check", "clinic.yaml", folder=place)
+    assert told.code == 1
+    assert "sample_sizes" not in told.err
+
+
 def test_a_folder_without_its_table_is_a_fault_of_the_dataset(place: Path) -> None:
     (place / "clinic" / "participants.tsv").unlink()
     finished = call("check", "clinic.yaml", folder=place)

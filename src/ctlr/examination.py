@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from ctlr.config import BenchmarkConfig, KeyPath
+from ctlr.data.gate import TableGate
+from ctlr.data.leakage import refuse_of_tables
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import FileReader, Reader, reader_of
 from ctlr.data.splits import draw_split
@@ -72,7 +74,7 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
             reader.files()
             if (listing := reader.listing()) is not None:
                 usable = _usable(dataset, reader, listing, found, workers)
-                tables[dataset.name] = [_record(image) for image in usable]
+                tables[dataset.name] = [_record(image, dataset.name) for image in usable]
         except CtlrError as error:
             found.fault(("datasets", dataset.name), error)
     for study in plan.studies:
@@ -83,17 +85,26 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
     for end, studies in _by_end(plan).items():
         if tables.get(end.data.name):
             _judge(end, studies, tables[end.data.name], found)
+    if not found.faults and len(tables) == len(plan.datasets):
+        try:
+            refuse_of_tables(TableGate(plan, tables).leaks(), plan.leaks)
+        except CtlrError as error:
+            found.fault(("transfers",), error)
     return found
 
 
-def _record(image: IndexedImage) -> ImageRecord:
-    return ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
+def _record(image: IndexedImage, dataset: str) -> ImageRecord:
+    """What a table would say of an image; its content, which is not read, is its own."""
+    return ImageRecord(
+        subject=image.subject, session=image.session, file=image.file, sha256=f"{dataset}/{image.file}",
+        columns=image.columns,
+    )  # fmt: skip
 
 
 def _usable(
     dataset: DatasetSpec, reader: Reader, listing: Listing, found: Examined, workers: int
 ) -> list[IndexedImage]:
-    """Images whose headers are right; the others are noted."""
+    """Images that a run would store once the faults, which are noted, are repaired."""
 
     def look(image: IndexedImage) -> Exclusion | None:
         try:
@@ -111,6 +122,7 @@ def _usable(
     else:
         for fault in bad:
             found.fault(("datasets", dataset.name), DataError(fault.reason, place=fault.place))
+        return list(listing.images)  # when they are repaired
     return [image for image, fault in zip(listing.images, seen, strict=True) if fault is None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ __all__ = ["refuse_pointer", "unreadable"]
 
 _ANNEX = re.compile(rb"\S*annex/objects/\S+\s*")
 _LFS = re.compile(rb"version https://(git-lfs|hawser)\.github\.com/spec/")
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
 _NOT_IN_ANNEX = "git-annex has not fetched the content of this file. Run `datalad get` or `git annex get`."
 
 
@@ -28,7 +30,8 @@ def unreadable(path: Path, error: OSError, *, place: str = "") -> DataError:
             return DataError(_NOT_IN_ANNEX, place=place)
         reason = "it is a link to nothing. Put its target back, or run `datalad get`."
     else:
-        reason = f"{error.strerror}. Grant read access."
+        remedy = "Grant read access." if error.errno in _FORBIDDEN else "Put a file in its place."
+        reason = f"{error.strerror}. {remedy}"
     return DataError(f"the file cannot be read: {reason}", place=place)
 
 

@@ -17,6 +17,8 @@ from ctlr.specs import TaskSpec
 
 __all__ = ["Targets", "read_targets"]
 
+_SHOWN = 10
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Targets:
@@ -70,17 +72,19 @@ def read_targets(table: Sequence[ImageRecord], task: TaskSpec, dataset: str) -> 
 
 
 def _numbers(table: Sequence[ImageRecord], cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:
-    values = np.empty(len(cells))
+    values, bad = np.full(len(cells), np.nan), list[str]()
     for row, cell in enumerate(cells):
         try:
             values[row] = number(cell)
-        except ValueError as error:
-            raise DataError(
-                f"{where} must be a number or n/a for a regression. Correct the cell, or set the task's "
-                "`kind: classification`.",
-                told=f"{where} must be a number or n/a for a regression; {table[row].subject!r} ({table[row].file}) "
-                f"has {cell!r}. Correct the cell, or set the task's `kind: classification`.",
-            ) from error
+        except ValueError:
+            bad.append(f"{table[row].subject!r} ({table[row].file}) has {cell!r}")
+    if bad:
+        rule, remedy = f"{where} must be a number or n/a for a regression", "set the task's `kind: classification`."
+        more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+        raise DataError(
+            f"{rule}; {len(bad)} cells are not. Correct them, or {remedy}",
+            told=f"{rule}; {', '.join(bad[:_SHOWN])}{more}. Correct the cell{'s' * (len(bad) > 1)}, or {remedy}",
+        )
     met = np.unique(values[~np.isnan(values)])
     if len(met) < 2:
         raise DataError(f"{where} must differ between images; every known value is {met[0]:g}. Choose another target.")
