@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
+from ctlr.durable import read_file
 from ctlr.errors import LeakageError, WorkspaceError
 from ctlr.specs import StoredArrays, Value
 from ctlr.workspace import Workspace
@@ -57,7 +58,7 @@ def read_table(arrays: StoredArrays, workspace: Workspace) -> tuple[ImageRecord,
         WorkspaceError: The table cannot be read.
     """
     try:
-        return _RECORDS.validate_json((workspace.root / arrays.path / _TABLE).read_bytes())
+        return _RECORDS.validate_json(read_file(workspace.root / arrays.path / _TABLE))
     except (OSError, ValueError) as error:
         raise WorkspaceError(
             f"{arrays.path}/{_TABLE} in the workspace is missing or damaged. Remove that folder; the next run makes "
