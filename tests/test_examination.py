@@ -1,6 +1,7 @@
 """`ctlr check` on data: all that a run would meet one after the other, at once and with lines."""
 
 import gzip
+import hashlib
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -144,6 +145,25 @@ def test_images_to_be_repaired_count_among_the_subjects(place: Path) -> None:
     told = call("check", "clinic.yaml", folder=place)
     assert told.code == 1
     assert "sample_sizes" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"hello", "no weights can be read"), (b"", "no weights can be read"), (None, "must be the file with the sha256")],
+)
+def test_weights_that_cannot_be_taken_are_told_before_an_image_is_stored(
+    content: bytes | None, says: str, place: Path
+) -> None:
+    (place / "own.pth").write_bytes(content or b"")
+    digest = "0" * 64 if content is None else hashlib.sha256(content).hexdigest()
+    own = (
+        f"methods.own={{method: pretrained, weights: own.pth, sha256: '{digest}', licence: MIT, trained_on: [others]}}"
+    )
+    finished = call("check", "clinic.yaml", "--set", own, folder=place)
+    assert finished.code == 2
+    assert finished.err.startswith("Error: ")
+    assert says in finished.err
+    assert call("check", "clinic.yaml", "--set", own, "--no-data", folder=place).code == 0
 
 
 def test_a_folder_without_its_table_is_a_fault_of_the_dataset(place: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 
 from ctlr.config import BenchmarkConfig, KeyPath
 from ctlr.data.gate import TableGate
@@ -82,6 +83,7 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
             _look_for(
                 study.method.source_columns, table, study.source.data.name, ("methods", study.method.label), found
             )
+    _look_at_weights(plan, found)
     for end, studies in _by_end(plan).items():
         if tables.get(end.data.name):
             _judge(end, studies, tables[end.data.name], found)
@@ -91,6 +93,24 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
         except CtlrError as error:
             found.fault(("transfers",), error)
     return found
+
+
+def _look_at_weights(plan: Plan, found: Examined) -> None:
+    """Read the files of weights that lie here, each once for an encoder."""
+    seen = set[tuple[str, str]]()
+    for study in plan.studies:
+        method, data = study.method, study.target.data
+        files = [Path(getattr(method, option)) for option in method.files]
+        if (method.label, study.encoder.label) in seen or not files or not all(file.is_file() for file in files):
+            continue
+        seen.add((method.label, study.encoder.label))
+        from ctlr.encoders import build_encoder  # brings torch, which few benchmarks' checks need
+
+        try:
+            encoder = build_encoder(study.encoder, channels=data.preprocess.channels, ndim=data.ndim, seed=0)
+            method.starting_weights(encoder)
+        except CtlrError as error:
+            found.fault(("methods", method.label), error)
 
 
 def _record(image: IndexedImage, dataset: str) -> ImageRecord:
