@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 
 from ctlr.config import BenchmarkConfig, KeyPath
+from ctlr.data.gate import TableGate
+from ctlr.data.leakage import refuse_of_tables
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import FileReader, Reader, reader_of
 from ctlr.data.splits import draw_split
@@ -72,27 +75,55 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
             reader.files()
             if (listing := reader.listing()) is not None:
                 usable = _usable(dataset, reader, listing, found, workers)
-                tables[dataset.name] = [_record(image) for image in usable]
+                tables[dataset.name] = [_record(image, dataset.name) for image in usable]
         except CtlrError as error:
             found.fault(("datasets", dataset.name), error)
     for study in plan.studies:
         for end in study.learned[2:]:
             if table := tables.get(end.data.name):
                 _read(end, table, ("methods", study.method.label, "columns"), found)
+    _look_at_weights(plan, found)
     for end, studies in _by_end(plan).items():
         if tables.get(end.data.name):
             _judge(end, studies, tables[end.data.name], found)
+    if not found.faults and len(tables) == len(plan.datasets):
+        try:
+            refuse_of_tables(TableGate(plan, tables).leaks(), plan.leaks)
+        except CtlrError as error:
+            found.fault(("transfers",), error)
     return found
 
 
-def _record(image: IndexedImage) -> ImageRecord:
-    return ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
+def _look_at_weights(plan: Plan, found: Examined) -> None:
+    """Read the files of weights that lie here, each once for an encoder."""
+    seen = set[tuple[str, str]]()
+    for study in plan.studies:
+        method, data = study.method, study.target.data
+        files = [Path(getattr(method, option)) for option in method.files]
+        if (method.label, study.encoder.label) in seen or not files or not all(file.is_file() for file in files):
+            continue
+        seen.add((method.label, study.encoder.label))
+        from ctlr.encoders import build_encoder  # brings torch, which few benchmarks' checks need
+
+        try:
+            encoder = build_encoder(study.encoder, channels=data.preprocess.channels, ndim=data.ndim, seed=0)
+            method.starting_weights(encoder)
+        except CtlrError as error:
+            found.fault(("methods", method.label), error)
+
+
+def _record(image: IndexedImage, dataset: str) -> ImageRecord:
+    """What a table would say of an image; its content, which is not read, is its own."""
+    return ImageRecord(
+        subject=image.subject, session=image.session, file=image.file, sha256=f"{dataset}/{image.file}",
+        columns=image.columns,
+    )  # fmt: skip
 
 
 def _usable(
     dataset: DatasetSpec, reader: Reader, listing: Listing, found: Examined, workers: int
 ) -> list[IndexedImage]:
-    """Images whose headers are right; the others are noted."""
+    """Images that a run would store once the faults, which are noted, are repaired."""
 
     def look(image: IndexedImage) -> Exclusion | None:
         try:
@@ -110,6 +141,7 @@ def _usable(
     else:
         for fault in bad:
             found.fault(("datasets", dataset.name), DataError(fault.reason, place=fault.place))
+        return list(listing.images)  # when they are repaired
     return [image for image, fault in zip(listing.images, seen, strict=True) if fault is None]
 
 

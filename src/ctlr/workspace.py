@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ctlr.claims import NO_LOCKS, claimed, exclusively, holder_of, is_claimed, time_there
-from ctlr.durable import flush, flush_folder, is_whole, list_files
+from ctlr.durable import flush, flush_folder, is_whole, list_files, read_file
 from ctlr.errors import TakenOver, WorkspaceError
 
 __all__ = ["FORMAT", "Workspace", "disk_faults_named", "sweep", "write_aside"]
@@ -96,6 +96,10 @@ def write_aside(path: Path, data: bytes) -> None:
         except FileNotFoundError:  # `sweep` took it for a dead process's, before it was locked
             with _aside(path.parent, data) as aside:
                 aside.replace(path)
+        except IsADirectoryError as error:
+            raise WorkspaceError(
+                f"{path} must be a file, and a folder stands in its place. Remove that folder, and run again."
+            ) from error
         if not any(folder.suffix == _PARTIAL for folder in path.parents):
             flush(path.parent)
 
@@ -172,10 +176,11 @@ class Workspace:
 
     def _check_format(self, marker: Path) -> None:
         try:
-            found = json.loads(marker.read_bytes())["format"]
+            found = json.loads(read_file(marker))["format"]
         except OSError as error:
             raise WorkspaceError(
-                f"{marker} cannot be read ({error.strerror}). Grant read access, or name a new workspace."
+                f"{marker} cannot be read ({error.strerror}). Grant read access, put a file that says "
+                f'{{"format": {FORMAT}}} in its place, or name a new workspace.'
             ) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkspaceError(
@@ -209,7 +214,7 @@ class Workspace:
             WorkspaceError: It cannot be read; names the folder to remove.
         """
         try:
-            return parse((self.folder(kind, identity) / name).read_bytes())
+            return parse(read_file(self.folder(kind, identity) / name))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise WorkspaceError(
                 f"{kind}/{identity}/{name} in {self.root} is missing or damaged. Remove the folder "

@@ -81,6 +81,10 @@ def _run_command() -> int:
         code = INTERRUPTED
     except OSError as error:
         code = _tell(error)
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        code = 0  # Rich has met what `_tell` knows too
     return int(code or 0)
 
 
@@ -92,11 +96,9 @@ def _tell(error: OSError) -> int:
             return 0  # whoever read our output has heard enough (`ctlr plan … | head`)
         click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
         return 1
-    if error.filename is None and error.errno not in _LIMITS:
-        raise error
     place = f"{error.filename!s:.200}: " if error.filename is not None else ""
     remedy = _LIMITS.get(error.errno or 0, "Correct the path, or what may be done there.")
-    click.echo(f"Error: {place}{error.strerror}. {remedy}", err=True)
+    click.echo(f"Error: {place}{error.strerror or error}. {remedy}", err=True)
     return 1
 
 
@@ -111,6 +113,24 @@ def _open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (stays open)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        raw = open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115 (stays open)
+        sys.stderr = _Lossy(raw, sys.stderr.encoding, "backslashreplace", write_through=True)
+
+
+class _Lossy(io.TextIOWrapper):
+    """Standard error: what nobody hears any more (a reader that has gone, a full disk) is lost, and the work is not."""
+
+    def write(self, text: str) -> int:
+        """As of any stream, but that it never fails."""
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As `write`."""
+        with contextlib.suppress(OSError):
+            super().flush()
 
 
 def _come_again(unraisable: Any) -> None:

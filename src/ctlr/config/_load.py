@@ -170,7 +170,14 @@ class _Binder:
         try:
             return model.model_validate_json(json.dumps(data))
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
+            details = error.errors(include_url=False)
+            wrong = {detail["loc"][:-1] for detail in details}
+            told = {place for _, place, _ in self.document.faults}
+            for detail in details:
+                if detail["type"] == "too_short" and detail["loc"] in wrong:
+                    continue  # the items that are wrong were not counted
+                if (*where, *detail["loc"]) in told:
+                    continue  # nothing stands there, since what was written could not be read
                 below, message = explain(detail, model, SECTIONS.get(str(where[0]), "") if where else "")
                 self.document.fault((*where, *below), message)
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ __all__ = ["NOT_IN_ANNEX", "is_in_annex", "refuse_pointer", "unreadable"]
 
 _ANNEX = re.compile(rb"\S*annex/objects/\S+\s*")
 _LFS = re.compile(rb"version https://(git-lfs|hawser)\.github\.com/spec/")
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
 NOT_IN_ANNEX = "git-annex has not fetched the content of this file. Run `datalad get` or `git annex get`."
 
 
@@ -35,7 +37,8 @@ def unreadable(path: Path, error: OSError, *, place: str = "") -> DataError:
     elif path.is_dir():
         reason = "it is a folder. Put the file that lies in it in its place."
     else:
-        reason = f"{error.strerror}. Grant read access."
+        remedy = "Grant read access." if error.errno in _FORBIDDEN else "Put a file in its place."
+        reason = f"{error.strerror}. {remedy}"
     return DataError(f"the file cannot be read: {reason}", place=place)
 
 

@@ -20,7 +20,7 @@ from ctlr.plan import Plan
 from ctlr.specs import DatasetSpec, DataTask, SplitSpec, StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
-__all__ = ["Gate", "placed"]
+__all__ = ["Gate", "TableGate", "placed"]
 
 _RULES = "1"
 """Version of how copies are found."""
@@ -37,30 +37,26 @@ class _Sides:
     spec: SplitSpec
 
 
-class Gate:
-    """Checks a plan against the stored images.
-
-    What takes long, the search for copies, is kept in the workspace for the next time.
+class TableGate:
+    """Checks a plan against the tables of its datasets.
 
     Args:
         plan: What is to be done.
-        arrays: Stored arrays by the dataset's name.
-        workspace: Where they lie.
+        tables: One record an image, by the dataset's name.
     """
 
-    def __init__(self, plan: Plan, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> None:
-        self._plan, self._arrays, self._workspace = plan, arrays, workspace
-        self._tables = {name: read_table(stored, workspace) for name, stored in arrays.items()}
+    def __init__(self, plan: Plan, tables: Mapping[str, Sequence[ImageRecord]]) -> None:
+        self._plan, self._tables = plan, tables
         self._shares_people = cache(self._compare_people)
         self._targets = cache(self._read_targets)
 
-    def check(self) -> None:
-        """Draw every split, then look for leaks.
+    def leaks(self) -> list[Leak]:
+        """Draw every split, then look for what two sides share.
 
         Raises:
             ConfigError: The dataset is smaller than the plan asks for, or a column is missing.
             DataError: A target cannot be used.
-            LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
+            LeakageError: A source's column repeats the target.
         """
         drawn, leaks = list(self._drawn()), list[Leak]()
         for name in dict.fromkeys(sides.target.name for sides in drawn):
@@ -70,7 +66,7 @@ class Gate:
             copies = self._copies(parts, of_target)
             for sides in of_target:
                 leaks += self._leaks(sides, [part.name for part in parts], copies)
-        refuse(leaks, self._plan.leaks, self._workspace)
+        return leaks
 
     def _read_targets(self, end: DataTask) -> Targets:
         return read_targets(self._tables[end.data.name], end.task, end.data.name)
@@ -125,6 +121,35 @@ class Gate:
         """Whether equal values of a column are one group in both: not where they are generated, or said to differ."""
         generated = any(data.people for data in self._plan.datasets if data.name in (target, source))
         return not generated and all({target, source} != set(pair) for pair in self._plan.leaks.accept)
+
+    def _copies(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy]:
+        """None that tables would tell."""
+        return []
+
+
+class Gate(TableGate):
+    """Checks a plan against the stored images.
+
+    What takes long, the search for copies, is kept in the workspace for the next time.
+
+    Args:
+        plan: What is to be done.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where they lie.
+    """
+
+    def __init__(self, plan: Plan, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> None:
+        super().__init__(plan, {name: read_table(stored, workspace) for name, stored in arrays.items()})
+        self._arrays, self._workspace = arrays, workspace
+
+    def check(self) -> None:
+        """Refuse what two sides share.
+
+        Raises:
+            ConfigError, DataError: As of `leaks`.
+            LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
+        """
+        refuse(self.leaks(), self._plan.leaks, self._workspace)
 
     def _copies(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy]:
         """Copies of images that validate or test anywhere in the plan, of other subjects."""

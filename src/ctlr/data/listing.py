@@ -94,7 +94,8 @@ class FolderReader:
             with os.scandir(os.path.join(self.root, folder)) as found:
                 kept = sorted((entry for entry in found if keep(entry.name)), key=lambda entry: entry.name)
         except OSError as error:
-            self.fault(folder or ".", f"the folder cannot be listed: {error.strerror}. Grant read access.")
+            remedy = "Put a folder in its place." if isinstance(error, NotADirectoryError) else "Grant read access."
+            self.fault(folder or ".", f"the folder cannot be listed: {error.strerror}. {remedy}")
             return []
         return [entry for entry in kept if self._usable(entry, folder)]
 

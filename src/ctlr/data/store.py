@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
+from ctlr.durable import read_file
 from ctlr.errors import LeakageError, WorkspaceError
 from ctlr.specs import StoredArrays, Value
 from ctlr.workspace import Workspace
@@ -57,7 +58,7 @@ def read_table(arrays: StoredArrays, workspace: Workspace) -> tuple[ImageRecord,
         WorkspaceError: The table cannot be read, or is of other arrays.
     """
     try:
-        table = _RECORDS.validate_json((workspace.root / arrays.path / _TABLE).read_bytes())
+        table = _RECORDS.validate_json(read_file(workspace.root / arrays.path / _TABLE))
         if len(table) != arrays.rows:
             raise ValueError(f"{len(table)} records for {arrays.rows} rows")
         return table

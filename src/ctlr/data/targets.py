@@ -17,7 +17,6 @@ from ctlr.specs import TaskSpec
 
 __all__ = ["Targets", "read_targets"]
 
-
 _SHOWN = 10
 
 
@@ -73,19 +72,18 @@ def read_targets(table: Sequence[ImageRecord], task: TaskSpec, dataset: str) -> 
 
 
 def _numbers(table: Sequence[ImageRecord], cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:
-    values, bad = np.empty(len(cells)), list[int]()
+    values, bad = np.full(len(cells), np.nan), list[str]()
     for row, cell in enumerate(cells):
         try:
             values[row] = number(cell)
         except ValueError:
-            bad.append(row)
+            bad.append(f"{table[row].subject!r} ({table[row].file}) has {cell!r}")
     if bad:
-        rule, remedy = f"{where} must be a number or n/a for a regression", "or set the task's `kind: classification`."
-        first, others = table[bad[0]], sorted({cells[row] for row in bad[1:]})
-        more = f", and {len(bad) - 1} more: {', '.join(map(repr, others[:_SHOWN]))}" if others else ""
+        rule, remedy = f"{where} must be a number or n/a for a regression", "set the task's `kind: classification`."
+        more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise DataError(
-            f"{rule}. Correct the cell, {remedy}",
-            told=f"{rule}; {first.subject!r} ({first.file}) has {cells[bad[0]]!r}{more}. Correct the cell, {remedy}",
+            f"{rule}; {len(bad)} cells are not. Correct them, or {remedy}",
+            told=f"{rule}; {', '.join(bad[:_SHOWN])}{more}. Correct the cell{'s' * (len(bad) > 1)}, or {remedy}",
         )
     met = np.unique(values[~np.isnan(values)])
     if len(met) < 2:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from ctlr.config import TuningSpec
 from ctlr.crew import Event, Job
-from ctlr.durable import is_whole
+from ctlr.durable import is_whole, read_file
 from ctlr.errors import WorkspaceError
 from ctlr.interrupts import held
 from ctlr.specs import (
@@ -335,7 +335,10 @@ class StageSearch:
         for folder in sorted((place / "searches").glob("*")):
             if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
                 continue
-            marks = json.loads((folder / "search.json").read_text())
+            try:
+                marks = dict(json.loads(read_file(folder / "search.json")))
+            except (OSError, ValueError, TypeError, RecursionError):
+                continue  # what is damaged begins nothing
             if not (marks.pop("warm", False) and itself) and marks == self._marks():
                 found += [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
         return [elsewhere(trial) for trial in found]
