@@ -126,6 +126,17 @@ FROM_SECRETS = (
 )
 
 
+def test_a_command_with_places_of_a_workflow_engine_passes_check_and_is_refused_here(place: Path) -> None:
+    conditions = "    successCondition: s\n    failureCondition: f\n    trialSpec:\n"
+    text = PROGRAM.replace("    trialSpec:\n", conditions).replace("batch/v1", "argoproj.io/v1alpha1")
+    text = text.replace("kind: Job", "kind: Workflow").replace("echo loss=", "echo {{inputs.parameters.epochs}} loss=")
+    (place / "square.yaml").write_text(text)
+    assert call("check", "square.yaml", folder=place).code == 0
+    finished = call("tune", "square.yaml", folder=place)
+    assert finished.code == 2
+    assert "its trials run {{inputs.parameters.epochs}}, which only a workflow engine fills in" in finished.err
+
+
 def test_a_template_of_a_cluster_passes_check_and_is_refused_here(place: Path) -> None:
     (place / "square.yaml").write_text(FROM_CONFIG_MAP)
     assert call("check", "square.yaml", folder=place).code == 0

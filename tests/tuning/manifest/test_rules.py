@@ -284,6 +284,9 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "a filter with Python's spaced form": (
         [with_collector(r"{source: {filter: {metricsFormat: ['(?x)(\w+) = (\S+)']}}}")],
         7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid perl operator: (?x)"),
+    "a filter with a name that Go's groups cannot have": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(?P<nombré>\w+)=(\S+)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid named capture: nombré)"),
     "a filter with RE2's single byte": (
         [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\C+)']}}}")],
         7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid escape sequence: \\C)"),

@@ -79,6 +79,13 @@ class Verdict:
             return completed(EXHAUSTED, "every point of the search space was tried")
         return completed(MAX_TRIALS, f"{self._counted} trials were run", final=self._own_trials)
 
+    def out_of_time(self, end: Completion) -> Completion:
+        """The end for want of time; a failure where trials have failed and none has a value."""
+        if self._valued or not self._failed:
+            return end
+        message = f"{end.message}, and no trial has a value of {self._objective.metric}"
+        return replace(end, succeeded=False, message=f"{message}; the last one that failed: {self._last_reason}")
+
 
 class Budget:
     """The time that a run may take, and its trials together.

@@ -19,7 +19,7 @@ from ctlr.tuning.manifest.algorithms import (
 )
 from ctlr.tuning.manifest.collectors import DEFAULT_FILTER, compile_filter
 from ctlr.tuning.manifest.experiment import parse_experiment, read_experiment, write_experiment
-from ctlr.tuning.manifest.template import render, rendered_spec, without_gpus
+from ctlr.tuning.manifest.template import filled_elsewhere, render, rendered_spec, without_gpus
 
 __all__ = [
     "ALGORITHMS",
@@ -28,6 +28,7 @@ __all__ = [
     "SettingValue",
     "broken_settings",
     "compile_filter",
+    "filled_elsewhere",
     "parse_experiment",
     "read_experiment",
     "read_settings",
