@@ -69,6 +69,11 @@ class Verdict:
             message = f"{self._failed} trials failed, and maxFailedTrialCount is {self._max_failed}"
             self.completion = completed(FAILED, f"{message}; the last one: {self._last_reason}")
 
+    @property
+    def valued(self) -> bool:
+        """Whether a trial has a value."""
+        return self._valued > 0
+
     def out_of_trials(self, *, exhausted: bool) -> Completion:
         """The end for want of trials: as many as there may be, or as there are; a failure where none has a value."""
         if not self._valued and self._failed:
@@ -108,9 +113,11 @@ class Budget:
             left = min(left, (self._device_seconds - self._spent - math.fsum(under_way)) / max(len(under_way), 1))
         return None if left == math.inf else max(left, 0.0)
 
-    def completion(self) -> Completion:
-        """The end of a budget that is spent."""
+    def completion(self, *, valued: bool) -> Completion:
+        """The end of a budget that is spent; a failure where no trial has a value yet."""
         own = time.monotonic() >= self._until
         message = "the time of the run is over" if own else f"its trials took {self._device_seconds:g} s together"
-        end = completed(BUDGET, message, final=False)
+        end = replace(completed(BUDGET, message, final=False), succeeded=valued)
+        if not valued:
+            end = replace(end, message=f"{message}, and no trial has a value yet")
         return end if own else replace(end, device_seconds=self._device_seconds)

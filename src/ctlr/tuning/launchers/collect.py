@@ -44,7 +44,10 @@ _NO_TIME = -math.inf
 _NO_VALUE = "reported no "
 
 
-_DECIMAL_COMMA = re.compile(r",\d")
+_CUT = re.compile(r"[,'_:]\d|[xX][0-9a-fA-F]")
+"""What says behind a whole number that it goes on: `0,95`, `1'000`, `1_000`, `12:30`, `0x1A`."""
+_CUT_FRACTION = re.compile(r"[.'_:]\d|(?<=\.\d{3}),\d+(?![\d.])")
+"""The same behind any other: `1.2.3`, `1.234,56`, but not the two numbers of `0.5,0.7`."""
 
 
 class Metrics(dict[str, float]):
@@ -247,8 +250,8 @@ def _from_text(line: str, names: Sequence[str], filters: Sequence[Any]) -> Itera
                 yield metrics
                 metrics = _at(time)
             # Katib reads `acc=0,95` as 0: better no number than a wrong one.
-            cut = value.lstrip("+-").isdecimal() and _DECIMAL_COMMA.match(line, match.end(2))
-            metrics[name] = math.nan if cut else _number(value)
+            cut = _CUT if value.lstrip("+-").isdecimal() else _CUT_FRACTION
+            metrics[name] = math.nan if cut.match(line, match.end(2)) else _number(value)
     if metrics:
         yield metrics
 

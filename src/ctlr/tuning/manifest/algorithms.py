@@ -214,7 +214,7 @@ def broken_settings(
             yield key, f"{key} is another name of {known[key].same_as}, which is set too. Remove one of them."
     for key, setting in known.items():
         if setting.required and key not in settings:
-            yield key, f"{name} needs the setting {key!r}. Write `- {{name: {key}, value: …}}`."
+            yield key, f"{name} needs the setting {key!r}. Add it to its settings."
 
 
 def read_settings(spec: AlgorithmSpec) -> dict[str, SettingValue]:
