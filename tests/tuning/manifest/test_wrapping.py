@@ -80,7 +80,7 @@ def test_what_katib_would_break_is_refused(case: str) -> None:
 
 RIGHT = {
     "words": [*ECHO[:2], "-V"],
-    "an option with a value": ["echo", "--lr=1e-3", "x=1", "a:b/c@d%e+f,g"],
+    "an option with a value": ["echo", "--lr=1e-3", "x=1", "a:b/c@d%e+f,g", "^openib", "{{inputs.parameters.lr}}"],
     "one command": ["sh", "-c", "echo 'loss=1 # not a comment; really' $((1 + 1))"],
     "a program in quotes": ["sh", "-c", f"{sys.executable} -c \"print('loss=1')\""],
     "a pipe": ["sh", "-c", "echo loss=1 | sed s/1/2/"],
@@ -108,7 +108,7 @@ def test_what_is_refused_is_not_the_same_in_both_places(case: str, tmp_path: Pat
     assert collected != alone
 
 
-@given(st.lists(st.text("aZ09 _-=./:,@%+'\"\\$&|;()<>{}*?[]~#!\n", max_size=6), max_size=4))
+@given(st.lists(st.text("aZ09 _-=./:,@%+'\"\\$&|;()<>{}*?[]~#!^\n", max_size=6), max_size=4))
 def test_words_that_pass_arrive_as_they_are(words: list[str]) -> None:
     if faults(["program", *words]):
         return
@@ -120,6 +120,10 @@ def test_words_that_pass_arrive_as_they_are(words: list[str]) -> None:
 
 def test_a_variable_of_the_container_is_filled_in_before_the_shell_reads_it() -> None:
     assert faults(["train", "--out=$(HOME_DIR)/x", "--lr=${trialParameters.lr}"], lr=["0.1"]) == []
+
+
+def test_what_argo_and_tekton_fill_in_is_there_before_the_shell_reads_it() -> None:
+    assert faults(["train", "--epochs=$(params.epochs)", "--n={{inputs.parameters.n}}"]) == []
 
 
 @pytest.mark.parametrize("kind", ["Push", "Custom", "PrometheusMetric", "None"])

@@ -22,6 +22,8 @@ PLACE = re.compile(r"\$\{trialParameters\.(.+?)\}")
 WRAPPED = ("StdOut", "File", "TensorFlowEvent")
 """Collectors for whose sake a command is wrapped."""
 _VARIABLE = re.compile(r"\$\(([^)]*)\)")
+_FILLED = re.compile(r"\{\{[\w.-]+\}\}|\$\((?:params|tasks|context|workspaces)[.\[][^)]*\)")
+"""What Argo Workflows and Tekton have put a value in place of before a pod is made."""
 _SHELLS = ("sh", "bash")
 _LEAVES = re.compile(r"(?:^|[;&|\n{])\s*(exec|exit)\b")
 
@@ -60,7 +62,8 @@ def _check_word(
     container: Fields, where: KeyPath, word: str, known: Sequence[str], values: Mapping[str, Sequence[str]], *,
     first: bool,
 ) -> None:  # fmt: skip
-    plain = PLACE.sub("1", _VARIABLE.sub(lambda match: "1" if match[1] in known else match[0], word))
+    filled = _FILLED.sub("1", word)
+    plain = PLACE.sub("1", _VARIABLE.sub(lambda match: "1" if match[1] in known else match[0], filled))
     if _stays(plain) and not (first and "=" in plain):
         for name in PLACE.findall(word):
             if broken := [value for value in values.get(name, ()) if not _stays(value)]:
@@ -78,7 +81,8 @@ _REMEDY = "Write `[sh, -c, …]` with quotes of its own inside, or a program in 
 
 def _stays(word: str) -> bool:
     """Whether a shell reads a bare word as itself."""
-    return bool(word) and shlex.quote(word) == word
+    bare = word.replace("^", "-")  # a sign like others to today's shells
+    return bool(bare) and shlex.quote(bare) == bare
 
 
 def _check_script(container: Fields, where: KeyPath, script: str, *, redirected: bool) -> None:
