@@ -333,6 +333,32 @@ def test_a_warm_start_forbids_nothing_where_values_can_be_counted(own_bench: Ben
     assert sorted(tried(second)) == ["1e-2", "1e-3"]
 
 
+def test_a_warm_start_without_an_earlier_search_is_said(own_bench: Bench, manifest: Write, tmp_path: Path) -> None:
+    events: list[Event] = []
+    config, plan = tuned(own_bench, {"scratch": manifest()}, trials=1, warm_start=str(tmp_path))
+    search(own_bench, config, plan, on_event=events.append)
+    assert f"; no warm start: {tmp_path} holds no finished search of this method and space" in events[-1].text
+
+
+def test_a_warm_start_passes_over_what_lies_outside_the_space(own_bench: Bench, tmp_path: Path) -> None:
+    """Hyperband's resource goes to r_l, whatever the parameter's own range is."""
+    path = tmp_path / "epochs.yaml"
+    path.write_text(_TWO)
+    hyperband = {"algorithm": "hyperband", "settings": {"r_l": "2", "eta": "2", "resource_name": "ep"}}
+    config, plan = tuned(own_bench, {"scratch": (str(path),)}, trials=3, **hyperband)
+    first = search(own_bench, config, plan)[0].stages[0]
+    assert {trial.assignments["ep"] for trial in first.trials} == {"1", "2"}
+    config, plan = tuned(own_bench, {"scratch": (str(path),)}, trials=1, warm_start=str(own_bench.workspace.root))
+    (found,) = search(own_bench, config, plan)
+    assert found.stages[0].trials[0].status == "Succeeded"
+
+
+def test_a_budget_below_a_single_trial_is_named(own_bench: Bench, manifest: Write) -> None:
+    config, plan = tuned(own_bench, {"scratch": manifest()}, trials=None, seconds=1e-3)
+    (found,) = search(own_bench, config, plan)
+    assert found.reason == ("tuning found nothing: no trial ended before its budget was spent; raise `tuning.seconds`")
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
@@ -350,6 +376,17 @@ def test_a_manifest_that_tunes_what_a_method_has_not_is_named(
     assert Path(manifest(option)[0]).name in str(caught.value)
 
 
+_TWO = (
+    search_of("lr")
+    .replace(
+        "  trialTemplate", '    - {name: ep, parameterType: int, feasibleSpace: {min: "2", max: "3"}}\n  trialTemplate'
+    )
+    .replace("reference: rate}]", "reference: rate}, {name: ep, reference: ep}]")
+    .replace(
+        '"--set=lr=${trialParameters.rate}"]',
+        '"--set=lr=${trialParameters.rate}", "--set=epochs=${trialParameters.ep}"]',
+    )
+)
 _RANGE = 'parameterType: double, feasibleSpace: {min: "1e-4", max: "1e-2", distribution: logUniform}'
 
 
@@ -383,6 +420,35 @@ def test_a_space_is_held_against_the_rules_of_its_options(
     assert len(set(lines)) == len(lines) <= 3  # though two sizes are searched
     assert all(line.startswith("space.yaml, as `tuning.experiments.scratch`: ") for line in lines)
     assert any(words in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"algorithm": "TPE"}, "`tuning.algorithm`: unknown algorithm 'TPE'. Did you mean 'tpe'? Known: "),
+        ({"algorithm": "pbt"}, "`tuning.algorithm`: pbt hands weights on"),
+        ({"algorithm": "tpe", "settings": {"gama": "0.3"}}, "`tuning.settings`: tpe has no setting 'gama'"),
+        ({"algorithm": "random", "settings": {"random_state": "-1"}}, "random_state must be at least 0; got '-1'"),
+        ({"algorithm": "hyperband"}, "hyperband needs the setting 'r_l'"),
+        ({"algorithm": "cmaes"}, "as `tuning.experiments.scratch`: spec.parameters: cmaes needs two parameters"),
+        ({"algorithm": "grid"}, "spec.parameters.0.feasibleSpace.step: is missing: grid needs the step"),
+        ({"validation": "kfold:7"}, "kfold:7 needs two subjects a fold; train and validation side have 12 at n = 6"),
+    ],
+)
+def test_what_a_benchmark_sets_for_all_searches_is_checked_before_any(
+    bench: Bench, manifest: Write, options: dict[str, object], words: str
+) -> None:
+    config, plan = tuned(bench, {"scratch": manifest()}, **options)
+    with pytest.raises(ConfigError) as caught:
+        check_manifests(config, plan)
+    assert words in str(caught.value)
+
+
+def test_the_benchmarks_own_counts_are_enough_for_its_algorithm(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "stepped.yaml"
+    path.write_text(search_of("lr").replace("distribution: logUniform", 'step: "1e-4"'))
+    config, plan = tuned(bench, {"scratch": (str(path),)}, algorithm="grid", trials=900)
+    assert check_manifests(config, plan).keys() == {"scratch"}
 
 
 def test_a_parameter_that_reaches_no_option_is_named(bench: Bench, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from ctlr.specs import (
     ViewsSpec,
     dns_name,
     fingerprint,
+    trial_row,
 )
 
 AGE = TaskSpec(name="age", target="age", kind="regression")
@@ -223,3 +224,8 @@ def test_a_result_is_a_flat_row() -> None:
 def test_a_result_holds_no_number_that_json_lacks() -> None:
     with pytest.raises(ValidationError, match="finite"):
         StudyResult(study=a_study(), scores={"test": {"mae": math.nan}})
+
+
+def test_a_parameter_that_is_called_like_a_column_or_like_its_new_name_keeps_a_column_of_its_own() -> None:
+    row = trial_row({"seconds": 1.5}, {"seconds": "5", "params_seconds": "9", "x": "2"})
+    assert row == {"seconds": 1.5, "params_params_seconds": "5", "params_seconds": "9", "x": "2"}

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from ctlr.config import BenchmarkConfig, TuningSpec
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan
 from ctlr.specs import Experiment, PretrainSpec, Study
-from ctlr.tuning.manifest import read_experiment
-from ctlr.tuning.options import Stage, check_stage, sample_assignments, with_options
+from ctlr.tuning.manifest import ALGORITHMS, broken_settings, parse_experiment, read_experiment
+from ctlr.tuning.options import (
+    Stage,
+    check_stage,
+    check_validation,
+    parse_validation,
+    sample_assignments,
+    with_options,
+)
 
 __all__ = ["check_manifests", "options_of", "stages_of"]
+
+_COUNTS = ("maxTrialCount", "parallelTrialCount", "maxFailedTrialCount")
 
 
 def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Experiment]]:
@@ -30,12 +39,19 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
     if tuning is None:
         return {}
     manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
-    faults: dict[str, None] = {}
+    faults = dict.fromkeys(_algorithm_faults(tuning, manifests))
+    fits = tuning.algorithm is not None and not faults
     for study in plan.searches:
         label = study.method.label
         stages = stages_of(study, tuning)
+        try:
+            check_validation(study, parse_validation(tuning.validation))
+        except ConfigError as error:
+            faults[f"`tuning.validation`: {error}"] = None
         for stage, path, manifest in zip(stages, tuning.experiments[label], manifests[label], strict=True):
             try:
+                if fits:
+                    _check_fit(manifest, tuning)
                 options = options_of(manifest)
                 check_stage(study, options.values(), stage)
                 _check_space(study, manifest, options)
@@ -45,6 +61,34 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
     if faults:
         raise ConfigError("\n".join(faults))
     return manifests
+
+
+def _algorithm_faults(tuning: TuningSpec, manifests: Mapping[str, Sequence[Experiment]]) -> Iterator[str]:
+    """What is wrong with the algorithm, whatever space it searches."""
+    name = tuning.algorithm
+    if "pbt" in ([each.algorithm.name for own in manifests.values() for each in own] if name is None else [name]):
+        yield "`tuning.algorithm`: pbt hands weights on, and a benchmark's trials keep none. Choose another one."
+    elif name is not None and name not in ALGORITHMS:
+        yield f"`tuning.algorithm`: unknown algorithm {name!r}. {nearest(name, ALGORITHMS)}"
+    elif name is not None:
+        broken = broken_settings(name, tuning.settings, ALGORITHMS)
+        yield from (f"`tuning.settings`: {fault}" for _, fault in broken)
+
+
+def _check_fit(manifest: Experiment, tuning: TuningSpec) -> None:
+    """Hold the space of a manifest against the benchmark's own algorithm.
+
+    Its counts are the benchmark's too: a bracket of Hyperband that is wider goes on in turns here.
+
+    Raises:
+        ConfigError: The space lacks what the algorithm needs; one fault a line.
+    """
+    settings = [{"name": name, "value": value} for name, value in tuning.settings.items()]
+    spec = {name: value for name, value in manifest.manifest["spec"].items() if name not in _COUNTS}
+    spec |= {"parallelTrialCount": 2**31 - 1, "algorithm": {"algorithmName": tuning.algorithm}}
+    if settings:
+        spec["algorithm"]["algorithmSettings"] = settings
+    parse_experiment(manifest.manifest | {"spec": spec}, template=False)
 
 
 def _check_space(study: Study, manifest: Experiment, options: Mapping[str, str]) -> None:

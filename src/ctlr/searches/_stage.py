@@ -34,7 +34,7 @@ from ctlr.specs import (
 )
 from ctlr.steps.keys import RECIPE
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.engine import Limits, Outcome, narrowed, run_experiment, within
+from ctlr.tuning.engine import BUDGET, Limits, Outcome, narrowed, run_experiment, within
 from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
 from ctlr.tuning.samplers import elsewhere
@@ -235,6 +235,8 @@ class StageSearch:
             write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
         best = best_of(stages)
         told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+        if self.tuning.warm_start is not None and not earlier:
+            told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
         bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
@@ -339,9 +341,12 @@ class StageSearch:
                 marks = dict(json.loads(read_file(folder / "search.json")))
             except (OSError, ValueError, TypeError, RecursionError):
                 continue  # what is damaged begins nothing
-            if not (marks.pop("warm", False) and itself) and marks == self._marks():
-                found += [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
-        return [elsewhere(trial) for trial in found]
+            if marks | {"warm": True} != self._marks() | {"warm": True} or (itself and marks.get("warm")):
+                continue
+            trials = [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
+            # Hyperband goes beyond the range of its resource, which another algorithm may not.
+            found += [elsewhere(trial) for trial in trials if within(trial, self.manifest.parameters)]
+        return found
 
 
 def _has_ended(workspace: Workspace, identity: str, since: float) -> bool:
@@ -372,5 +377,10 @@ def best_of(stages: Sequence[SearchStage]) -> tuple[SearchStage, Trial] | None:
 
 def why_none(stages: Sequence[SearchStage]) -> str:
     """Why no trial succeeded, in a line."""
-    reasons = [trial.public_reason for stage in stages for trial in stage.trials if trial.reason]
-    return f"every trial failed, the last one because {reasons[-1]}" if reasons else "no trial ended"
+    trials = [trial for stage in stages for trial in stage.trials if trial.status != "Killed"]
+    reasons = [trial.public_reason for trial in trials if trial.reason]
+    if reasons:
+        return f"every trial failed, the last one because {reasons[-1]}"
+    if any(stage.reason == BUDGET for stage in stages):
+        return "no trial ended before its budget was spent; raise `tuning.seconds`"
+    return "no trial ended"

@@ -179,7 +179,13 @@ class Trial(Value):
 
 def trial_row(columns: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's columns and one a parameter; one that is called like a column goes by `params_NAME`."""
-    return {**columns, **{f"params_{name}" if name in columns else name: each for name, each in parameters.items()}}
+    row = dict(columns)
+    for name, value in parameters.items():
+        key = name
+        while key in columns or (key != name and key in parameters):
+            key = f"params_{key}"
+        row[key] = value
+    return row
 
 
 class SearchStage(Value):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ctlr.data.development import Development
 from ctlr.data.folds import fold_development
-from ctlr.errors import ConfigError, TrainingError
+from ctlr.errors import TrainingError
 from ctlr.specs import Checkpoint, PretrainSpec, Study
 from ctlr.steps.assembly import Progress, development_of, finetuning_source, write_predictions
 from ctlr.steps.finetune import learn_target, pretrained_weights
@@ -144,12 +144,6 @@ def _parts(
     whole = development_of(study, arrays, workspace)
     folds = [whole]
     if scheme.kind == "kfold":
-        learned = study.method.pretraining
-        if learned is not None and learned.labels == "target":
-            raise ConfigError(
-                f"`--validation kfold:{scheme.count}`: a {study.method.method}'s first network learns the labels that "
-                "a fold would validate on. Use holdout or repeats."
-            )
         folds = fold_development(whole, study.split, folds=scheme.count, seed=study.seed)
     yield from ((study, development) for development in folds)
 

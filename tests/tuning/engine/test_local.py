@@ -123,7 +123,8 @@ def test_the_time_of_a_run_ends_its_trials(tmp_path: Path) -> None:
     slow = search(shell("echo loss=1; sleep 60"), max_trials=9, parallel=2)
     outcome = run_programs(slow, tmp_path, max_seconds=0.5)
     assert [trial.status for trial in outcome.trials] == ["Killed", "Killed"]
-    assert (outcome.succeeded, outcome.reason) == (True, "ExperimentBudgetSpent")
+    assert (outcome.succeeded, outcome.reason) == (False, "ExperimentBudgetSpent")
+    assert outcome.message == "the time of the run is over, and no trial has a value yet"
     fast = search(shell("echo loss=1; sleep 60"), max_trials=9, parallel=2)
     again = run_programs(fast, tmp_path, max_seconds=0.2, resume=True)
     assert [trial.name for trial in again.trials] == [trial.name for trial in outcome.trials]

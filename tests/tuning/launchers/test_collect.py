@@ -274,8 +274,10 @@ def test_a_file_below_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "value"),
     [("acc=0,95", math.nan), ("acc=-1,5e3", math.nan), ("acc=1,234.5", math.nan), ("acc=0.5,1", 0.5), ("acc=1,b=2", 1),
-     ("acc=1, 2", 1)],
+     ("acc=1, 2", 1), ("acc=1.234,56", math.nan), ("acc=1'000", math.nan), ("acc=1_000.5", math.nan),
+     ("acc=12:30", math.nan), ("acc=0x1A", math.nan), ("acc=1.2.3", math.nan), ("acc=0.125,0.7", 0.125),
+     ("acc=0.5s", 0.5), ("acc=95%", 95), ("acc=5.", 5)],
 )  # fmt: skip
-def test_a_decimal_comma_makes_no_number(line: str, value: float) -> None:
+def test_a_number_that_goes_on_is_no_number(line: str, value: float) -> None:
     (found,) = MetricsReader(Collector(), ["acc"]).feed(f"{line}\n".encode())
     assert found["acc"] == pytest.approx(value, nan_ok=True)

@@ -49,7 +49,10 @@ _TIME = re.compile(
 _NO_VALUE = "reported no "
 
 
-_DECIMAL_COMMA = re.compile(r",\d")
+_CUT = re.compile(r"[,'_:]\d|[xX][0-9a-fA-F]")
+"""What says behind a whole number that it goes on: `0,95`, `1'000`, `1_000`, `12:30`, `0x1A`."""
+_CUT_FRACTION = re.compile(r"[.'_:]\d|(?<=\.\d{3}),\d+(?![\d.])")
+"""The same behind any other: `1.2.3`, `1.234,56`, but not the two numbers of `0.5,0.7`."""
 
 
 class Metrics(dict[str, float]):
@@ -262,7 +265,7 @@ def _from_text(part: str, start: str, names: Sequence[str], filters: Sequence[An
             if name not in names:
                 continue
             # Katib reads `acc=0,95` as 0: better no number than a wrong one.
-            cut = value.lstrip("+-").isdecimal() and _DECIMAL_COMMA.match(part, match.end(2))
+            cut = (_CUT if value.lstrip("+-").isdecimal() else _CUT_FRACTION).match(part, match.end(2))
             # A number that two filters find is one report, and as late as the second finds it.
             place = name, match.span() if match.group(2) is None else match.span(2)
             found.pop(place, None)
