@@ -53,10 +53,10 @@ class Recorded(NamedTuple):
 
 RECORDED = {
     "bids": Recorded(
-        "85d74756a90a917df2ed2ea4", "73aa0d3f475122427684be0d", "2d07f0afafc5dece334e6558", "938837253e235f5591fbc247"
+        "85d74756a90a917df2ed2ea4", "73aa0d3f475122427684be0d", "2d07f0afafc5dece334e6558", "61f4cd2fca400663a517b3c9"
     ),
     "images": Recorded(
-        "b239f617626e197d8328735e", "7745960fca2756ce90547bb4", "44a5898813fe592f05180b3a", "09caf5ec6d8dd2815f47c867"
+        "b239f617626e197d8328735e", "7745960fca2756ce90547bb4", "44a5898813fe592f05180b3a", "9a248d3209abbd0d775afe8f"
     ),
     "cohort": Recorded(
         "0369c720adb516433df62109", "76709321eea36b65ccc495a4", "faa58a0f7b49fb74e0835a58", "560c03acf886dd0c7b258698"
