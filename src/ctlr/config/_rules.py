@@ -249,10 +249,26 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
     for label in parts.tuning.experiments:
         if label not in tuned:
             yield (*where, label), f"unknown method {label!r}. {nearest(label, tuned)}"
+    for index, label in enumerate(parts.tuning.by_hand):
+        place: KeyPath = ("tuning", "by_hand", index)
+        if label not in tuned:
+            yield place, f"unknown method {label!r}. {nearest(label, tuned)}"
+        elif label in parts.tuning.experiments:
+            yield place, f"{label!r} has a manifest under `experiments`, and would be searched. Remove one of them."
+    for label in parts.tuning.algorithms:
+        if label not in parts.tuning.experiments:
+            known = nearest(label, parts.tuning.experiments)
+            yield ("tuning", "algorithms", label), f"nothing under `experiments` is called {label!r}. {known}"
     for label, method in tuned.items():
+        if label in parts.tuning.by_hand:
+            continue
         manifests = parts.tuning.experiments.get(label)
         if manifests is None:
-            yield where, f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest."
+            yield (
+                where,
+                f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest, or list it "
+                "under `by_hand` where an expert has chosen its options.",
+            )
             continue
         staged = parts.tuning.order == "source_then_target" and method is not None and method.pretraining is not None
         if method is not None and len(manifests) != 1 + staged:

@@ -10,7 +10,7 @@ from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.errors import ConfigError
 from ctlr.plan import Plan
 from ctlr.specs import Experiment, PretrainSpec, Study
-from ctlr.tuning.manifest import read_experiment
+from ctlr.tuning.manifest import read_experiment, with_algorithm
 from ctlr.tuning.options import Stage, check_stage, sample_assignments, with_options
 
 __all__ = ["check_manifests", "options_of", "stages_of"]
@@ -29,8 +29,16 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
     tuning = config.tuning
     if tuning is None:
         return {}
-    manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
     faults: dict[str, None] = {}
+    manifests: dict[str, list[Experiment]] = {}
+    for label, paths in tuning.experiments.items():
+        written = [read_experiment(Path(path)) for path in paths]
+        try:
+            manifests[label] = [_searched(manifest, label, tuning) for manifest in written]
+        except ConfigError as error:
+            faults |= dict.fromkeys(str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
     for study in plan.searches:
         label = study.method.label
         stages = stages_of(study, tuning)
@@ -39,12 +47,27 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
                 options = options_of(manifest)
                 check_stage(study, options.values(), stage)
                 _check_space(study, manifest, options)
+                if manifest.algorithm.name == "pbt":
+                    _check_handing_on(stage, options, tuning)
             except ConfigError as error:
                 where = f"{Path(path).name}, as `tuning.experiments.{label}`"
                 faults |= dict.fromkeys(f"{where}: {fault}" for fault in str(error).splitlines())
     if faults:
         raise ConfigError("\n".join(faults))
     return manifests
+
+
+def _searched(manifest: Experiment, label: str, tuning: TuningSpec) -> Experiment:
+    """A method's manifest with the algorithm that the benchmark names for it.
+
+    Raises:
+        ConfigError: It cannot search that space; one line a fault.
+    """
+    algorithm = tuning.algorithm_of(label)
+    if algorithm is None:
+        return manifest
+    where = f"tuning.algorithms.{label}" if label in tuning.algorithms else "tuning.algorithm"
+    return with_algorithm(manifest, algorithm, where)
 
 
 def _check_space(study: Study, manifest: Experiment, options: Mapping[str, str]) -> None:
@@ -59,6 +82,25 @@ def _check_space(study: Study, manifest: Experiment, options: Mapping[str, str])
             with_options(study, {options[name]: value for name, value in assignments.items()})
         except ConfigError as error:
             faults |= dict.fromkeys(str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def _check_handing_on(stage: Stage, options: Mapping[str, str], tuning: TuningSpec) -> None:
+    """Refuse what weights that go from trial to trial do not outlive.
+
+    Raises:
+        ConfigError: Names each, one a line.
+    """
+    faults = [
+        f"`{option}`: pbt hands weights on from trial to trial, and they fit one encoder. Take it out of the space."
+        for option in options.values()
+        if option.startswith("encoder.")
+    ]
+    if stage == "pretrain" or tuning.validation != "holdout":
+        told = f"`validation: {tuning.validation}`" if tuning.validation != "holdout" else f"`order: {tuning.order}`"
+        remedy = "Write `order: target_only` and `validation: holdout`, or take another algorithm."
+        faults.append(f"{told}: pbt hands on the weights of one finetuning. {remedy}")
     if faults:
         raise ConfigError("\n".join(faults))
 

@@ -18,7 +18,7 @@ from ctlr.tuning.manifest.algorithms import (
     read_settings,
 )
 from ctlr.tuning.manifest.collectors import DEFAULT_FILTER, compile_filter
-from ctlr.tuning.manifest.experiment import parse_experiment, read_experiment, write_experiment
+from ctlr.tuning.manifest.experiment import parse_experiment, read_experiment, with_algorithm, write_experiment
 from ctlr.tuning.manifest.template import render, rendered_spec, without_gpus
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "read_settings",
     "render",
     "rendered_spec",
+    "with_algorithm",
     "without_gpus",
     "write_experiment",
 ]

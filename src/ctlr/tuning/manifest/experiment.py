@@ -26,7 +26,7 @@ from ctlr.tuning.manifest.fields import Fields
 from ctlr.tuning.manifest.rules import check_fit, read_parameters
 from ctlr.tuning.manifest.template import read_template
 
-__all__ = ["parse_experiment", "read_experiment", "write_experiment"]
+__all__ = ["parse_experiment", "read_experiment", "with_algorithm", "write_experiment"]
 
 _API = "kubeflow.org/v1beta1"
 _PARALLEL = 3
@@ -63,6 +63,26 @@ def parse_experiment(document: Mapping[str, Any], where: str = "", *, template: 
         ConfigError: It is no Experiment or breaks rules; one line a fault.
     """
     return _bind(Document(where, copy.deepcopy(dict(document)), {}), template=template)
+
+
+def with_algorithm(experiment: Experiment, algorithm: AlgorithmSpec, where: str) -> Experiment:
+    """The same search by another algorithm, held against the same rules.
+
+    Args:
+        experiment: As `read_experiment` returned it.
+        algorithm: Its name and settings, not checked yet.
+        where: Of the algorithm, for messages.
+
+    Raises:
+        ConfigError: There is no such algorithm, a setting breaks a rule, or it cannot search that space.
+    """
+    document, chosen = copy.deepcopy(experiment.manifest), dict(algorithm.settings)
+    if algorithm.name == "pbt":  # Katib wants both where a service keeps the checkpoints
+        chosen.setdefault("suggestion_trial_dir", "/opt/katib/data")
+        document["spec"]["resumePolicy"] = "FromVolume"
+    settings = [{"name": name, "value": value} for name, value in chosen.items()]
+    document["spec"]["algorithm"] = {"algorithmName": algorithm.name, "algorithmSettings": settings}
+    return parse_experiment(document, where)
 
 
 def write_experiment(experiment: Experiment) -> str:
