@@ -75,6 +75,14 @@ def test_methods_may_have_an_algorithm_each_or_keep_the_options_of_an_expert(tun
     assert "scratch" in {study.method.label for study in plan.studies}
 
 
+def test_one_method_stands_twice_only_where_it_is_searched_in_another_way(tuned: Path) -> None:
+    twice = ["methods.again={method: supervised}", "tuning.experiments.again=b.yaml"]
+    with pytest.raises(ConfigError, match="'supervised' once more and are searched in the same way"):
+        load(tuned, twice)
+    assert "again" in load(tuned, [*twice, "tuning.algorithms={again: random}"]).methods
+    assert "again" in load(tuned, [*twice[:1], "tuning.experiments.again=c.yaml"]).methods
+
+
 def test_a_staged_search_takes_two_manifests_where_there_is_a_pretraining(tuned: Path) -> None:
     tuning = tuning_of(tuned, "tuning.order=source_then_target", "tuning.experiments.supervised=[c.yaml, b.yaml]")
     assert len(tuning.experiments["supervised"]) == 2

@@ -178,6 +178,6 @@ def _sections(names: Mapping[Any, str]) -> dict[str, Any]:
         "tasks": some | {"additionalProperties": ref("TaskSpec")},
         "transfers": {"type": "array", "minItems": 1, "items": ref("Transfer")},
         "encoders": some | {"properties": encoders, "additionalProperties": own_encoder},
-        "methods": some | {"required": ["scratch"], "properties": methods, "additionalProperties": own_method},
+        "methods": some | {"properties": methods, "additionalProperties": own_method},
         "training": ref("TrainingSpec"),
     }
