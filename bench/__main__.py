@@ -32,7 +32,7 @@ def main() -> int:
         1 where a row failed: the others are there all the same.
     """
     if sys.argv[1:] == ["statistics"]:
-        return importlib.import_module("bench.statistics").main()
+        return importlib.import_module("bench.simulation").main()
     if sys.argv[1:2] == ["expert"]:
         return importlib.import_module("bench.expert.compare").main(sys.argv[2:])
     failed = []

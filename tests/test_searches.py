@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_bench import Bench, search_of
@@ -359,6 +360,52 @@ def test_a_budget_below_a_single_trial_is_named(own_bench: Bench, manifest: Writ
     assert found.reason == ("tuning found nothing: no trial ended before its budget was spent; raise `tuning.seconds`")
 
 
+def test_one_method_is_searched_by_several_algorithms_beside_an_experts_options(
+    own_bench: Bench, manifest: Write
+) -> None:
+    experiments = dict.fromkeys(("tpe", "pbt"), manifest())
+    settings = {"n_population": "5", "truncation_threshold": "0.4"}
+    algorithms = {"tpe": {"name": "tpe"}, "pbt": {"name": "pbt", "settings": settings}}
+    scratch = own_bench.config.methods["scratch"]
+    methods = {label: scratch.model_copy(update={"label": label}) for label in ("scratch", *experiments)}
+    bench = replace(own_bench, config=own_bench.config.model_copy(update={"methods": methods}))
+    config, plan = tuned(bench, experiments, by_hand=("scratch",), algorithms=algorithms, trials=7)
+    tpe, population = search(bench, config, plan)
+    assert [each.study.method.label for each in (tpe, population)] == ["tpe", "pbt"]
+    assert [each.stages[0].algorithm.name for each in (tpe, population)] == ["tpe", "pbt"]
+    after, _ = tuned_plan(plan, [tpe, population])
+    assert {study.method.label for study in after.studies} == {"mean", "scratch", "tpe", "pbt"}
+    (stage,) = population.stages
+    first = {trial.name: trial for trial in stage.trials if "parent" not in trial.labels}
+    later = [trial for trial in stage.trials if "parent" in trial.labels]
+    assert (len(first), len(later)) == (5, 2)
+    for trial in later:  # the same options on the parent's weights are not the same training again
+        parent = first[trial.labels["parent"]]
+        assert trial.status == "Succeeded"
+        assert trial.assignments != parent.assignments or trial.value != parent.value
+    assert not list((bench.workspace.root / population.path).rglob("weights.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("option", "change", "words"),
+    [
+        ("finetune.lr", {"algorithms": {"supervised": {"name": "tpee"}}}, ["tpee", "Did you mean 'tpe'"]),
+        ("finetune.lr", {"algorithm": "grid"}, ["tuning.experiments.scratch", "parameters.0", "step"]),
+        ("finetune.lr", {"algorithm": "tpe", "settings": {"gama": "0.2"}}, ["no setting 'gama'", "'gamma'"]),
+        ("encoder.width", {"algorithm": "pbt", "order": "joint"}, ["encoder.width", "one encoder"]),
+    ],
+)
+def test_an_algorithm_that_cannot_search_a_space_is_named(
+    bench: Bench, tmp_path: Path, option: str, change: dict[str, Any], words: list[str]
+) -> None:
+    if change.get("algorithm") == "pbt":
+        change = change | {"settings": {"n_population": "5", "truncation_threshold": "0.4"}}
+    config, plan = tuned(bench, {"scratch": writer(tmp_path)(option), "supervised": writer(tmp_path)(option)}, **change)
+    with pytest.raises(ConfigError) as caught:
+        check_manifests(config, plan)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
@@ -426,7 +473,7 @@ def test_a_space_is_held_against_the_rules_of_its_options(
     ("options", "words"),
     [
         ({"algorithm": "TPE"}, "`tuning.algorithm`: unknown algorithm 'TPE'. Did you mean 'tpe'? Known: "),
-        ({"algorithm": "pbt"}, "`tuning.algorithm`: pbt hands weights on"),
+        ({"algorithm": "pbt"}, "`tuning.settings`: pbt needs the setting 'n_population'"),
         ({"algorithm": "tpe", "settings": {"gama": "0.3"}}, "`tuning.settings`: tpe has no setting 'gama'"),
         ({"algorithm": "random", "settings": {"random_state": "-1"}}, "random_state must be at least 0; got '-1'"),
         ({"algorithm": "hyperband"}, "hyperband needs the setting 'r_l'"),

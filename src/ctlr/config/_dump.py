@@ -135,7 +135,10 @@ def json_schema() -> dict[str, Any]:
     tuning = definitions["TuningSpec"]["properties"]
     paths = tuning["experiments"]["additionalProperties"]
     tuning["experiments"]["additionalProperties"] = {"anyOf": [paths, {"type": "string"}]}
-    tuning["settings"]["additionalProperties"] = {"type": ["string", "number"]}
+    for settings in (tuning["settings"], definitions["AlgorithmSpec"]["properties"]["settings"]):
+        settings["additionalProperties"] = {"type": ["string", "number"]}
+    algorithm = tuning["algorithms"]["additionalProperties"]
+    tuning["algorithms"]["additionalProperties"] = {"anyOf": [algorithm, {"type": "string"}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "CTLR benchmark",
@@ -175,6 +178,6 @@ def _sections(names: Mapping[Any, str]) -> dict[str, Any]:
         "tasks": some | {"additionalProperties": ref("TaskSpec")},
         "transfers": {"type": "array", "minItems": 1, "items": ref("Transfer")},
         "encoders": some | {"properties": encoders, "additionalProperties": own_encoder},
-        "methods": some | {"required": ["scratch"], "properties": methods, "additionalProperties": own_method},
+        "methods": some | {"properties": methods, "additionalProperties": own_method},
         "training": ref("TrainingSpec"),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from ctlr.config._document import KeyPath
 from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_encoder
@@ -20,6 +20,7 @@ from ctlr.config._transfers import (
     transfers_name_their_methods,
     transfers_name_what_exists,
 )
+from ctlr.config._tuning import TuningSpec
 from ctlr.errors import nearest
 from ctlr.specs import (
     BASELINES,
@@ -76,21 +77,28 @@ def _entries_differ(parts: Parts) -> Iterator[Fault]:
         yield ("encoders", label), text
     told: dict[str, str] = {}
     for transfer in parts.transfers.values():
-        told |= dict(_repeats(list(parts.running(transfer))))
+        told |= dict(_repeats(list(parts.running(transfer)), parts.tuning))
     for label, text in told.items():
         yield ("methods", label), text
 
 
-def _repeats(entries: Sequence[tuple[str, EncoderSpec] | tuple[str, MethodSpec]]) -> Iterator[tuple[str, str]]:
-    first: dict[EncoderSpec | MethodSpec, str] = {}
+def _repeats(
+    entries: Sequence[tuple[str, EncoderSpec] | tuple[str, MethodSpec]], tuning: TuningSpec | None = None
+) -> Iterator[tuple[str, str]]:
+    """Entries of the same options, unless these are searched in different ways."""
+    first: dict[Hashable, str] = {}
     for label, entry in entries:
-        same = first.setdefault(entry.model_copy(update={"label": ""}), label)
+        space = tuning.experiments.get(label) if tuning is not None else None
+        searched = (space, tuning.algorithm_of(label)) if tuning is not None and space is not None else None
+        same = first.setdefault((entry.model_copy(update={"label": ""}), searched), label)
         if same != label:
-            yield label, f"these are the options of {same!r} once more. Remove one, or change an option."
+            how = " and are searched in the same way" if searched is not None else ""
+            yield label, f"these are the options of {same!r} once more{how}. Remove one, or change an option."
 
 
 def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
-    if parts.methods and "scratch" not in parts.methods:
+    known = [method for method in parts.methods.values() if method is not None]
+    if len(known) == len(parts.methods) > 0 and not any(method.method == "scratch" for method in known):
         yield ("methods",), "`scratch` is missing, and every gain is measured against it. Add `scratch: {}`."
     floors = [label for label, method in parts.methods.items() if method is not None and method.role == "floor"]
     for label in floors[1:]:
@@ -249,10 +257,26 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
     for label in parts.tuning.experiments:
         if label not in tuned:
             yield (*where, label), f"unknown method {label!r}. {nearest(label, tuned)}"
+    for index, label in enumerate(parts.tuning.by_hand):
+        place: KeyPath = ("tuning", "by_hand", index)
+        if label not in tuned:
+            yield place, f"unknown method {label!r}. {nearest(label, tuned)}"
+        elif label in parts.tuning.experiments:
+            yield place, f"{label!r} has a manifest under `experiments`, and would be searched. Remove one of them."
+    for label in parts.tuning.algorithms:
+        if label not in parts.tuning.experiments:
+            known = nearest(label, parts.tuning.experiments)
+            yield ("tuning", "algorithms", label), f"nothing under `experiments` is called {label!r}. {known}"
     for label, method in tuned.items():
+        if label in parts.tuning.by_hand:
+            continue
         manifests = parts.tuning.experiments.get(label)
         if manifests is None:
-            yield where, f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest."
+            yield (
+                where,
+                f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest, or list it "
+                "under `by_hand` where an expert has chosen its options.",
+            )
             continue
         staged = parts.tuning.order == "source_then_target" and method is not None and method.pretraining is not None
         if method is not None and len(manifests) != 1 + staged:

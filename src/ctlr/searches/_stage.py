@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,8 @@ class LocalBench(Bench):
         )
         self._job_of: Callable[[Trial], TrialJob] | None = None
         self._workers = workers
+        self._hands_on = False
+        """Whether trials begin from the weights of others."""
         self._place: Path | None = None
 
     def run(
@@ -131,14 +134,17 @@ class LocalBench(Bench):
         on_event: Callable[[Trial, TrialReport | None], None],
     ) -> Outcome:
         """Run an experiment in the workers, or go on with its journal."""
-        self._job_of = job_of
+        self._job_of, self._hands_on = job_of, experiment.algorithm.name == "pbt"
+        self._launcher.folder = place
         if place.parent != self._place:  # else it is the next round
             self._launcher.begin()
             self._place = place.parent
-        return run_experiment(
+        outcome = run_experiment(
             experiment, place, self._launcher, limits=Limits(workers=self._workers, device_seconds=seconds),
             earlier=earlier, resume=(place / "journal.jsonl").exists(), on_event=on_event,
         )  # fmt: skip
+        shutil.rmtree(place / "trials", ignore_errors=True)  # weights: what is chosen is trained anew
+        return outcome
 
     def close(self) -> None:
         """End the workers."""
@@ -147,7 +153,8 @@ class LocalBench(Bench):
 
     def _job(self, trial: Trial) -> TrialJob:
         assert self._job_of is not None
-        return self._job_of(trial)
+        job = self._job_of(trial)
+        return job.model_copy(update={"checkpoint": "of the trial"}) if self._hands_on else job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +164,7 @@ class StageSearch:
     Attributes:
         study: Whose options are tuned, of the first seed.
         stage: pretrain, finetune or joint.
-        manifest: Its space.
+        manifest: Its space, and the algorithm that searches it.
         options: Parameter -> option.
         tuning: How the benchmark is tuned.
         trials, seconds: Budget of all rounds: trials, or device seconds.
@@ -192,6 +199,8 @@ class StageSearch:
         }  # fmt: skip
         if earlier or self.tuning.rounds > 1 or self._stops_amid_folds:
             search["revision"] = 2  # what these find has changed once
+        if self.stage != "pretrain" and self.study.target.task.kind == "classification":
+            search["one class"] = "fails"  # it did not always
         ends = [arrays[end.data.name].fingerprint for end in (self.study.target, self.study.source) if end]
         return fingerprint(str(RECIPE), subject.identity(), json.dumps(search, sort_keys=True), *ends)
 
@@ -286,8 +295,6 @@ class StageSearch:
     def _algorithm(self, number: int = 1) -> AlgorithmSpec:
         """Of a round, with a seed: the search repeats exactly, however many workers there are."""
         chosen = self.manifest.algorithm
-        if self.tuning.algorithm is not None:
-            chosen = AlgorithmSpec(name=self.tuning.algorithm, settings=self.tuning.settings)
         seed = chosen.settings.get("random_state", str(self.study.seed))
         if number > 1:
             seed = str((int(seed) + number - 1) % 2**31)

@@ -67,7 +67,9 @@ class AlgorithmSpec(Value):
     """A search algorithm or a stopping rule, by Katib's name."""
 
     name: str
+    """Katib's."""
     settings: Settings = Field(default_factory=dict)
+    """By Katib's names; see the page on tuning."""
 
 
 class Collector(Value):
