@@ -14,8 +14,7 @@ from ctlr.report.numbers.contests import Contest, Done
 from ctlr.report.numbers.gaps import known_mean
 from ctlr.report.numbers.rows import outcomes_of
 from ctlr.report.statistics.estimates import Estimate, Gain, mean_score, paired_gain
-from ctlr.report.tuning.stages import Line
-from ctlr.specs import SearchResult
+from ctlr.specs import SearchResult, Study
 
 __all__ = ["Decision", "SystemRow", "decision", "system_rows"]
 
@@ -74,7 +73,7 @@ def system_rows(
         by_hand: Labels of what an expert has set.
         level: Share of intervals that hold the true value.
     """
-    found = {(search.study.method.label, search.study.n_train, Line.of(search.study)): search for search in searches}
+    found = {_line(search.study): search for search in searches}
     rows = []
     for size in contest.sizes:
         for method in contest.methods:
@@ -88,7 +87,7 @@ def _row(
     method: str,
     size: int,
     cell: Sequence[Done],
-    searches: Mapping[tuple[str, int, Line], SearchResult],
+    searches: Mapping[tuple[object, ...], SearchResult],
     by_hand: Sequence[str],
     level: float,
 ) -> SystemRow | None:
@@ -96,7 +95,7 @@ def _row(
     if right is None:
         return None
     results, first = [done.result for done in cell], cell[0].result
-    search = searches.get((method, size, Line.of(first.study)))
+    search = searches.get(_line(first.study))
     trials = [trial for stage in search.stages for trial in stage.trials] if search is not None else []
     train, validation = (_error([r.scores.get(side, {}).get("accuracy") for r in results]) for side in _LEARNED)
     test = _as_error(right)
@@ -115,6 +114,12 @@ def _row(
 
 
 _LEARNED = ("train", "validation")
+
+
+def _line(study: Study) -> tuple[object, ...]:
+    """What a search and the studies with what it chose have alike."""
+    ends = [(end.data.name, end.task.name) if end else None for end in (study.target, study.source)]
+    return (*ends, study.method.label, study.encoder.label, study.n_train)
 
 
 def _error(accuracies: Sequence[float | None]) -> float | None:
