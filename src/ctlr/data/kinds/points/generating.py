@@ -18,6 +18,8 @@ __all__ = ["Mixture", "Side", "bayes_error", "draw", "mixture_of", "posterior"]
 Side = Literal["train", "val", "test"]
 _SIDES: tuple[Side, ...] = ("train", "val", "test")
 
+_STREAM = 1_000_003
+"""Of points: whoever else draws with the same seed has other numbers."""
 _LINES = 600
 """Of the quadrature along each axis: a seventh of the narrowest deviation apart, at most."""
 
@@ -54,7 +56,9 @@ def draw(generator: str, side: Side, count: int, seed: int) -> tuple[NDArray[np.
     """
     mixture = mixture_of(generator, side)
     # A stream for each kind of number: one for all would give other numbers with another count.
-    parts, uniform, normal = (np.random.default_rng([stream, _SIDES.index(side), seed]) for stream in range(3))
+    parts, uniform, normal = (
+        np.random.default_rng([_STREAM + stream, _SIDES.index(side), seed]) for stream in range(3)
+    )
     part = np.searchsorted(np.cumsum(mixture.weights)[:-1], parts.random(count), side="right")
     numbers, noise = uniform.random((count, 3)), normal.standard_normal((count, 2))
     points = np.empty((count, 2), np.float32)
