@@ -179,5 +179,4 @@ def _compare(one: ArrayStore, row: int, other: ArrayStore, there: int, shape: Se
 
 def _codes(store: ArrayStore) -> NDArray[np.int64]:
     """(N,) code of each row's subject."""
-    codes: dict[str, int] = {}
-    return np.array([codes.setdefault(record.subject, len(codes)) for record in store.table], np.int64)
+    return store.table.subject.codes

@@ -43,8 +43,11 @@ class Sample:
     @property
     def subjects(self) -> NDArray[np.int64]:
         """(N,) a number for each image's subject: cross-validation keeps a subject's images together."""
-        names = [self.store.table[row].subject for row in self.rows]
-        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+        column = self.store.table.subject
+        met, inverse = np.unique(column.codes[self.rows], return_inverse=True)
+        names, rank = [column.values[code] for code in met.tolist()], np.empty(len(met), np.int64)
+        rank[sorted(range(len(met)), key=names.__getitem__)] = np.arange(len(met))
+        return np.asarray(rank[inverse])
 
     def drawn(self) -> Sample:
         """At most `MOST` of the images, drawn at random, the same every time."""
