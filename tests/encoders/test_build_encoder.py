@@ -21,7 +21,7 @@ from ctlr.errors import ConfigError
         (
             {"name": "resnet18"},
             1,
-            r"resnet18 takes 2-D images and 3-D images; these are signals, for which there are: cnn1d",
+            r"takes 2-D images and 3-D images; these are signals, for which there are: cnn1d",
         ),
         ({"name": "resnet18", "width": 0.5}, 2, r"`width` must be 1 for resnet18 on 2-D images; got 0\.5"),
     ],

@@ -127,7 +127,8 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
                     whose = f", {part.published}'s" if part.published else ""
                     yield (
                         ("encoders", label, "width"),
-                        f"{encoder.name} has one width on {images_of(ndim)}{whose}; got {encoder.width:g}. Leave it out.",
+                        f"{encoder.name} has one width on {images_of(ndim)}{whose}; got {encoder.width:g}. "
+                        "Leave it out.",
                     )
                 continue
             fitting = ", ".join(sorted(_taking(sides)))

@@ -24,7 +24,9 @@ _BLUR = 0.5
 
 
 def likeness(image: NDArray[Any], shape: Sequence[int] | None = None) -> NDArray[np.float32]:
-    """Read an image through Gaussians on a lattice about its centre of mass.
+    """Read an image through Gaussians on a lattice about its centre of mass, a signal about the middle of its time.
+
+    What swings has no centre of mass that a little noise would not move by a part of its period.
 
     The weight of a voxel is what stands above a tenth of the robust range (2nd to 98th percentile), so that neither
     offset nor scale of the intensities matters.
@@ -43,7 +45,7 @@ def likeness(image: NDArray[Any], shape: Sequence[int] | None = None) -> NDArray
     found: NDArray[np.float32] = plain
     for axis, (n, readings) in enumerate(zip(plain.shape, shape or (SIDES[plain.ndim],) * plain.ndim, strict=True)):
         others = tuple(other for other in range(plain.ndim) if other != axis)
-        centre = float(weight.sum(axis=others) @ np.arange(n)) / total
+        centre = float(weight.sum(axis=others) @ np.arange(n)) / total if others else (n - 1) / 2
         found = np.moveaxis(np.tensordot(_readers(n, readings, centre), found, axes=(1, axis)), 0, axis)
     return unit(found)
 
