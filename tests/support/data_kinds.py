@@ -80,6 +80,7 @@ def _arrays(kind: str) -> Callable[[Path], DatasetSpec]:
 
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
     "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits, "npy": _npy,
-    "dots": _arrays("dots"), "waves": _arrays("waves"),
+    "dots": _arrays("dots"), "waves": _arrays("waves"), "points": _arrays("points"),
+    "generated_points": _arrays("generated_points"),
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

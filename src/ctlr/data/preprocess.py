@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,13 @@ from threadpoolctl import threadpool_limits
 
 from ctlr.data.identity import identity_of
 from ctlr.data.likeness import SIDES, likeness
-from ctlr.data.listing import IndexedImage, Listing
+from ctlr.data.listing import IndexedImage, Listing, ManyImages
 from ctlr.data.normalise import decoding
 from ctlr.data.reader import Images, Progress, reader_of
 from ctlr.data.rows import Row
 from ctlr.data.sources import file_digests
-from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, write_table
+from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, block_digests, write_table
+from ctlr.data.table import Digests, Table
 from ctlr.errors import ConfigError, DataError
 from ctlr.specs import Coverage, DatasetSpec, Exclusion, Preprocessing, StoredArrays
 from ctlr.workspace import Workspace
@@ -66,7 +68,10 @@ def preprocess(
     if not workspace.has("arrays", identity):
         images = reader.open(workspace, workers=workers, progress=progress)
         with workspace.publish("arrays", identity) as folder:
-            stored = _build(dataset, images, folder, identity, workers=workers, progress=progress)
+            if images.values is None:
+                stored = _build(dataset, images, folder, identity, workers=workers, progress=progress)
+            else:
+                stored = _build_at_once(dataset, images.listing, images.values, folder, identity)
             stored = stored.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
             (folder / "stored.json").write_text(stored.model_dump_json())
     return workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
@@ -162,6 +167,26 @@ def _build(
         coverage=Coverage.worst(coverages),
         units=listing.units,
     )
+
+
+def _build_at_once(
+    dataset: DatasetSpec, listing: Listing, values: NDArray[Any], folder: Path, identity: str
+) -> StoredArrays:
+    """The same for very many small images, which are in memory."""
+    assert isinstance(listing.images, ManyImages)
+    refuse_faults(listing.faults, len(values), dataset.preprocess)
+    data, size = memoryview(values.tobytes()), values[:1].nbytes
+    digests = b"".join(hashlib.sha256(data[start : start + size]).digest() for start in range(0, len(data), size))
+    table = Table.listed(listing.images, Digests(np.frombuffer(digests, np.uint8).reshape(-1, 32)))
+    table.blocks, table.block_rows = block_digests(values)
+    table.write(folder)
+    with ArrayWriter(folder, dataset.stored_shape, dataset.preprocess.dtype) as writer:
+        writer.extend(values)
+    return StoredArrays(
+        fingerprint=identity, path=f"arrays/{identity}", rows=len(values), subjects=listing.subjects,
+        shape=dataset.stored_shape, dtype=dataset.preprocess.dtype, excluded=(*listing.left_out, *listing.faults),
+        units=listing.units,
+    )  # fmt: skip
 
 
 def _likenesses(folder: Path, ndim: int) -> AbstractContextManager[ArrayWriter | None]:

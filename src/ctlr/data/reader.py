@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.errors import DataError
@@ -15,6 +15,7 @@ from ctlr.specs import DatasetSpec, PreprocessSpec
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
+    from numpy.typing import NDArray
     from PIL import Image
 
     from ctlr.data.nifti import Volume
@@ -34,6 +35,9 @@ class Images:
     """Its images in the order in which they are stored."""
     row: Callable[[IndexedImage], Row]
     """Reads and preprocesses one of them, from any thread; raises DataError, without the file's name."""
+    values: NDArray[Any] | None = None
+    """All of them as they are stored, (N, *shape), where they are small and very many: the listing then has
+    `ManyImages`, and nobody asks for one `row` after the other."""
 
 
 class Reader(Protocol):

@@ -21,12 +21,12 @@ from ctlr.errors import LeakageError, WorkspaceError
 from ctlr.specs import StoredArrays
 from ctlr.workspace import Workspace
 
-__all__ = ["LIKENESS", "SMALL", "ArrayStore", "ArrayWriter", "ImageRecord", "read_table", "write_table"]
+__all__ = ["LIKENESS", "ArrayStore", "ArrayWriter", "ImageRecord", "block_digests", "read_table", "write_table"]
 
 _IMAGES = "images.npy"
 LIKENESS = "likeness.npy"
 """Beside the images: (N, D) float16, what `ctlr.data.likeness` reads of each."""
-SMALL = 4096
+_SMALL = 4096
 """Bytes of a row below which rows are read together: a page."""
 _BLOCK_BYTES = 2**16
 _RUN_BYTES = 2**23
@@ -165,7 +165,7 @@ class ArrayStore:
         out = np.empty((len(wanted), *self.arrays.shape), np.float32)
         order = np.argsort(wanted, kind="stable")  # from front to back, which disks like
         with self._path.open("rb", buffering=0) as file:
-            if self._row_bytes < SMALL:
+            if self._row_bytes < _SMALL:
                 self._read_runs(file.fileno(), wanted[order], order, out)
             else:
                 stored = np.empty((1, *self.arrays.shape), self._dtype)
@@ -186,7 +186,7 @@ class ArrayStore:
         number = wanted // block
         most = max(1, _RUN_BYTES // (block * self._row_bytes))
         # Apart where a gap is longer than what one read costs, and where more would be held than at a time.
-        apart = (np.diff(number) - 1) * (block * self._row_bytes) > SMALL
+        apart = (np.diff(number) - 1) * (block * self._row_bytes) > _SMALL
         apart |= np.diff(number // most) > 0
         edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(wanted)] if len(wanted) else []
         for start, stop in pairwise(edges):

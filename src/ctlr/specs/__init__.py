@@ -13,6 +13,7 @@ from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
 from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.points import GENERATORS, GeneratedPointsSpec, PointsSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
 from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
 from ctlr.specs._experiments import (
@@ -65,6 +66,7 @@ __all__ = [
     "DIGITS",
     "ENCODERS",
     "FLOOR",
+    "GENERATORS",
     "METHODS",
     "METRICS",
     "PART_TABLES",
@@ -93,6 +95,7 @@ __all__ = [
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
+    "GeneratedPointsSpec",
     "ImagesSpec",
     "LayerRole",
     "LeakSpec",
@@ -102,6 +105,7 @@ __all__ = [
     "Parameter",
     "PlatformSpec",
     "Plugin",
+    "PointsSpec",
     "Preparation",
     "PreprocessSpec",
     "Preprocessing",

@@ -13,10 +13,10 @@ from ctlr.data.kinds.points.densities import Blurred, Density, Gaussian, Ring
 from ctlr.data.kinds.points.drawings import cat, pinwheel, yin_yang
 from ctlr.data.kinds.points.regions import Floats
 
-__all__ = ["Mixture", "Side", "bayes_error", "draw", "mixture_of", "posterior"]
+__all__ = ["SIDES", "Mixture", "Side", "bayes_error", "draw", "mixture_of", "posterior"]
 
 Side = Literal["train", "val", "test"]
-_SIDES: tuple[Side, ...] = ("train", "val", "test")
+SIDES: tuple[Side, ...] = ("train", "val", "test")
 
 _STREAM = 1_000_003
 """Of points: whoever else draws with the same seed has other numbers."""
@@ -56,9 +56,7 @@ def draw(generator: str, side: Side, count: int, seed: int) -> tuple[NDArray[np.
     """
     mixture = mixture_of(generator, side)
     # A stream for each kind of number: one for all would give other numbers with another count.
-    parts, uniform, normal = (
-        np.random.default_rng([_STREAM + stream, _SIDES.index(side), seed]) for stream in range(3)
-    )
+    parts, uniform, normal = (np.random.default_rng([_STREAM + stream, SIDES.index(side), seed]) for stream in range(3))
     part = np.searchsorted(np.cumsum(mixture.weights)[:-1], parts.random(count), side="right")
     numbers, noise = uniform.random((count, 3)), normal.standard_normal((count, 2))
     points = np.empty((count, 2), np.float32)
