@@ -15,7 +15,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import METHOD_KINDS, SECTIONS, Transfer
-from ctlr.specs import BASELINES, DATASETS, ENCODERS, EncoderSpec, TaskSpec, Value
+from ctlr.specs import BASELINES, DATASETS, ENCODERS, MORE_BASELINES, EncoderSpec, TaskSpec, Value
 
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
@@ -129,7 +129,7 @@ def json_schema() -> dict[str, Any]:
         definitions[names[options]]["required"] = []
     frame = definitions.pop("Frame")
     listed, nothing = frame["properties"]["baselines"]["anyOf"]
-    frame["properties"]["baselines"]["anyOf"] = [listed | {"items": {"enum": list(BASELINES)}}, nothing]
+    frame["properties"]["baselines"]["anyOf"] = [listed | {"items": {"enum": [*BASELINES, *MORE_BASELINES]}}, nothing]
     # As written by hand: a lone manifest without brackets, settings as numbers.
     tuning = definitions["TuningSpec"]["properties"]
     paths = tuning["experiments"]["additionalProperties"]

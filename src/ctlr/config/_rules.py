@@ -25,6 +25,7 @@ from ctlr.specs import (
     BASELINES,
     ENCODERS,
     METHODS,
+    MORE_BASELINES,
     EncoderSpec,
     MethodSpec,
     PreprocessSpec,
@@ -101,8 +102,8 @@ def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
 
 def _baselines_are_known(parts: Parts) -> Iterator[Fault]:
     for name in parts.baselines or ():
-        if name not in BASELINES:
-            yield ("baselines",), f"unknown baseline {name!r}. {nearest(name, BASELINES)}"
+        if name not in (known := (*BASELINES, *MORE_BASELINES)):
+            yield ("baselines",), f"unknown baseline {name!r}. {nearest(name, known)}"
 
 
 def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:

@@ -33,12 +33,21 @@ class Sample:
         rows: (N,) which of them.
         values: (N,) targets, or class codes below `n_classes`.
         n_classes: 0 for a regression.
+        validation: Images that choose a model's options, and are learned from in no other way; None where options are
+            chosen by cross-validation among all images.
     """
 
     store: ArrayStore
     rows: Rows
     values: NDArray[np.float64] | NDArray[np.int64]
     n_classes: int
+    validation: Sample | None = None
+
+    def as_targets(self) -> Floats:
+        """(N, K) ones where a class is the image's, or (N, 1) values: what a squared error is taken to."""
+        if self.n_classes:
+            return np.eye(self.n_classes)[self.values.astype(np.int64)]
+        return self.values.astype(np.float64)[:, None]
 
     @property
     def subjects(self) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ __all__ = [
     "BASELINES",
     "FLOOR",
     "METHODS",
+    "MORE_BASELINES",
     "AnyMethod",
     "ComputeSpec",
     "FinetuneSpec",
@@ -281,6 +282,15 @@ class MethodSpec(Value):
         """The method with what it takes over from those that it stands beside."""
         return self
 
+    def validates(self, ndim: int) -> bool:
+        """Whether a study's validation subjects choose the options of a model without a network, as they choose a
+        network's, and teach it nothing else; otherwise it learns from them too.
+
+        Args:
+            ndim: Spatial axes of the images.
+        """
+        return False
+
     def without_source(self) -> Self:
         """The method as it stands where no source is in reach; identity is content, so it says so."""
         return self
@@ -353,6 +363,7 @@ METHODS: Table[type[MethodSpec]] = Table(
         "linear": "ctlr.shallow.baselines:LinearSpec",
         "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
         "nearest": "ctlr.shallow.baselines:NearestSpec",
+        "random_forest": "ctlr.shallow.baselines:RandomForestSpec",
         "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
         "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
     },
@@ -365,6 +376,8 @@ FLOOR = "mean"
 """That which every table shows, whether it is listed or not."""
 BASELINES = ("linear", "gradient_boosting", "nearest", "unchanged", "unchanged_linear")
 """Those that stand in every table, whether they are listed or not."""
+MORE_BASELINES = ("random_forest",)
+"""Those that stand in a table where `baselines` or `methods` names them."""
 
 AnyMethod = Annotated[SerializeAsAny[MethodSpec], BeforeValidator(one_of(METHODS, "method"))]
 """A method's options, of whichever class the table has for it."""
