@@ -26,7 +26,7 @@ SECTIONS = {
     "PreprocessSpec": "preprocess", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
     "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",
-    "TuningSpec": "tuning", "TablePreprocess": "kind-points", "PointsPreprocess": "kind-points",
+    "TuningSpec": "tuning", "TablePreprocess": "kind-points", "PointsPreprocess": "kind-generated_points",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 
