@@ -120,6 +120,23 @@ def test_a_model_predicts_arrays_and_refuses_files_with_the_reason(ran: Ran, mon
         predict_files(folder, [ran.folder / "own" / "rows.npy"])
 
 
+def test_views_that_its_images_do_not_have_are_refused(ran: Ran) -> None:
+    text = (ran.folder / "b.yaml").read_text()
+    written = text.replace("scratch: {}", "scratch: {finetune: {views: {rotate: 20, noise: 0.2, drop: 0.1}}}")
+    (ran.folder / "views.yaml").write_text(written)
+    refused = " ".join(ctlr("check", "views.yaml", folder=ran.folder).err.split())
+    known = {
+        "dots": "points have no such view. Remove it. Known: drop, mix, noise.",
+        "waves": "signals have no such view. Remove it. Known: blur, brightness, contrast, crop, cutout, drop, flip, "
+        "mix, noise, scale, translate, warp.",
+    }[ran.kind]
+    assert refused.endswith(f"methods.scratch.finetune.views.rotate: {known}")
+    (ran.folder / "views.yaml").write_text(written.replace("rotate: 20, ", ""))
+    planned = ctlr("plan", "views.yaml", "-o", "json", folder=ran.folder)
+    told = {"dots": "noise 0.2, drop 0.1", "waves": "translate 0.04, scale 0.06, warp 0.01, noise 0.2, drop 0.1"}
+    assert json.loads(planned.out)["methods"]["scratch"]["views"]["finetune"] == told[ran.kind]
+
+
 def test_an_encoder_of_pictures_is_refused_with_those_that_fit(ran: Ran) -> None:
     text = (ran.folder / "b.yaml").read_text().replace(OPTIONS[ran.kind][1], "resnet18")
     (ran.folder / "wrong.yaml").write_text(text)
@@ -127,6 +144,7 @@ def test_an_encoder_of_pictures_is_refused_with_those_that_fit(ran: Ran) -> None
     assert refused.code == 2
     told = {
         "dots": "resnet18 does not take points, and dataset 'others' has 3 features. Known for points: mlp.",
-        "waves": "resnet18 does not take signals, and dataset 'others' has 4 x 100. Known for signals: cnn1d.",
+        "waves": "resnet18 does not take signals, and dataset 'others' has 4 x 100. "
+        "Known for signals: cnn1d, cnn_lstm, lstm.",
     }[ran.kind]
     assert told in " ".join(refused.err.split())
