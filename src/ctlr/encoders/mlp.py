@@ -20,7 +20,7 @@ class MLP(Encoder):
 
 
 class PointNorm(nn.BatchNorm1d):
-    """Batch norm of points; one that is alone in its batch has no variance, and is normalised by the running averages."""
+    """Batch norm of points; one alone in its batch has no variance, and is normalised by the running averages."""
 
     def forward(self, points: Tensor) -> Tensor:
         """(B, units) -> (B, units)."""
