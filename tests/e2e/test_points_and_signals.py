@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from terminal import Finished, ctlr
 
-from ctlr.errors import DataError
+from ctlr.config import load
+from ctlr.errors import ConfigError, DataError
+from ctlr.plan import make_plan
 from ctlr.serving import best_model, predict_files
 from ctlr.specs import PLUGINS, use_files
 from ctlr.training.checkpoint import load_model
+from ctlr.tuning.options import with_options
 
 BENCHMARK = """\
 name: {kind}
@@ -30,9 +33,18 @@ tasks:
   level: {{target: level, kind: regression}}
 transfers:
   - {{source: {{data: others, task: group}}, target: {{data: own, task: group}}}}
-  - {{source: {{data: own, task: group}}, target: {{data: others, task: group}}}}
+  - {{source: {{data: own, task: group}}, target: {{data: others, task: group}}, methods: [supervised]}}
 encoders: {{{encoder}: {{}}}}
-methods: {{scratch: {{}}, supervised: {{}}}}
+methods:
+  scratch: {{}}
+  supervised: {{}}
+  gradual: {{method: supervised, finetune: {{strategy: gradual, w: 0.5}}}}
+  chain_thaw: {{method: supervised, finetune: {{strategy: chain_thaw}}}}
+  probe: {{method: supervised, finetune: {{strategy: linear_probe}}}}
+  simclr: {{}}
+  mae: {{}}
+  mean_teacher: {{}}
+  vat: {{}}
 sample_sizes: [20]
 seeds: [0]
 baselines: [linear, gradient_boosting, nearest, unchanged]
@@ -94,6 +106,7 @@ def test_networks_and_models_without_one_tell_the_classes_apart(ran: Ran) -> Non
         rows = [row for row in csv.DictReader(file) if row["data"] == "own"]
     scores = {row["method"]: float(row["test_balanced_accuracy"]) for row in rows}
     assert scores["mean"] == 0.5
+    assert len(scores) == 14
     for method in ("linear", "gradient_boosting", "nearest", "unchanged", "scratch", "supervised"):
         assert scores[method] > (0.99 if ran.kind == "waves" else 0.85), method
 
@@ -118,6 +131,25 @@ def test_a_model_predicts_arrays_and_refuses_files_with_the_reason(ran: Ran, mon
     assert (shares.argmax(1) == np.arange(120) % 2).mean() > 0.85
     with pytest.raises(DataError, match=re.escape("predicts from arrays, not from files: give an array (N, ")):
         predict_files(folder, [ran.folder / "own" / "rows.npy"])
+
+
+def test_learning_rates_are_found(ran: Ran) -> None:
+    found = ctlr("lr-find", "b.yaml", "--study", "simclr", "-o", "json", folder=ran.folder)
+    assert found.code == 0, found.err
+    assert 1e-7 < json.loads(found.out)["valley"] < 10
+
+
+def test_a_search_may_set_the_options_of_its_encoder(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PLUGINS, "")
+    study = make_plan(load(ran.folder / "b.yaml")).studies[-1]
+    deep = with_options(study, {"encoder.layers": "6", "encoder.dropout": "0.2", "encoder.activation": "gelu"})
+    assert (deep.encoder.blocks, deep.encoder.own_options["dropout"]) == (6, 0.2)
+    assert deep.id != study.id
+    assert type(deep).model_validate_json(deep.model_dump_json()) == deep
+    with pytest.raises(ConfigError, match=r"`encoder.layers=0`: must be greater than or equal to 1"):
+        with_options(study, {"encoder.layers": "0"})
+    with pytest.raises(ConfigError, match=r"has 2 blocks; got 3. Lower it"):
+        with_options(study, {"encoder.layers": "2", "finetune.n_frozen": "3"})
 
 
 def test_views_that_its_images_do_not_have_are_refused(ran: Ran) -> None:
