@@ -210,7 +210,10 @@ BROKEN = {
     "unknown encoder": ("encoders.resnet={}", ["encoders.resnet: unknown encoder", "Did you mean 'resnet50'?"]),
     "unknown encoder in a label": ("encoders.a={name: sfnc}", ["encoders.a.name: unknown encoder", "'sfcn'?"]),
     "unknown kind": ("datasets.cohort.kind=cohrt", ["datasets.cohort.kind: unknown kind", "'cohort'?"]),
-    "missing kind": ("datasets.more={}", ["datasets.more.kind: is missing", "Known: bids, cohort, digits, images"]),
+    "missing kind": (
+        "datasets.more={}",
+        ["datasets.more.kind: is missing", "Known: bids, cohort, digits, generated_points"],
+    ),
     "missing key": ("tasks.iq={kind: regression}", ["tasks.iq.target: is missing", "Write `target: …`"]),
     "unknown dataset": ("transfers.0.target.data=chort", ["transfers.0.target.data: unknown dataset", "'cohort'?"]),
     "unknown task": ("transfers.0.source.task=sexx", ["transfers.0.source.task: unknown task", "'sex'?"]),
