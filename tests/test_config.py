@@ -114,7 +114,7 @@ MIRROR = "{rotate: 0, translate: 0, scale: 0, warp: 0, flip: 0.5}"
 
 def test_views_for_all_reach_every_method_and_stage(plain: Path) -> None:
     config = load(plain, [*EVERY_METHOD, f"training={{pretrain: {{views: {MIRROR}}}, finetune: {{views: {MIRROR}}}}}"])
-    said = {label: method.views_words for label, method in config.methods.items()}
+    said = {label: method.views_words(3) for label, method in config.methods.items()}
     assert said == {
         "scratch": "finetuning: flip 0.5", "vat": "finetuning: flip 0.5", "pooled": "finetuning: flip 0.5",
         **dict.fromkeys(("supervised", "simclr", "selffer", "probe"), "pretraining: flip 0.5; finetuning: flip 0.5"),
@@ -211,7 +211,10 @@ BROKEN = {
     "unknown encoder": ("encoders.resnet={}", ["encoders.resnet: unknown encoder", "Did you mean 'resnet50'?"]),
     "unknown encoder in a label": ("encoders.a={name: sfnc}", ["encoders.a.name: unknown encoder", "'sfcn'?"]),
     "unknown kind": ("datasets.cohort.kind=cohrt", ["datasets.cohort.kind: unknown kind", "'cohort'?"]),
-    "missing kind": ("datasets.more={}", ["datasets.more.kind: is missing", "Known: bids, cohort, digits, images"]),
+    "missing kind": (
+        "datasets.more={}",
+        ["datasets.more.kind: is missing", "Known: bids, cohort, digits, generated_points"],
+    ),
     "missing key": ("tasks.iq={kind: regression}", ["tasks.iq.target: is missing", "Write `target: …`"]),
     "unknown dataset": ("transfers.0.target.data=chort", ["transfers.0.target.data: unknown dataset", "'cohort'?"]),
     "unknown task": ("transfers.0.source.task=sexx", ["transfers.0.source.task: unknown task", "'sex'?"]),
@@ -393,7 +396,7 @@ def test_torchvisions_networks_have_one_width(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     path.write_text(template("images", "images"))
     (fault,) = faults_of(path, "encoders={resnet18: {width: 0.5}}")
-    assert "encoders.resnet18.width: resnet18 has one width in 2-D, torchvision's; got 0.5" in fault
+    assert "encoders.resnet18.width: resnet18 has one width on 2-D images, torchvision's; got 0.5" in fault
 
 
 def test_disjoint_classes_of_one_column_may_teach_each_other(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ctlr.data.leakage import refuse_of_tables
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import FileReader, Reader, reader_of
 from ctlr.data.splits import draw_split
-from ctlr.data.store import ImageRecord
+from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import ConfigError, CtlrError, DataError, nearest
 from ctlr.plan import Plan
@@ -65,7 +65,7 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
         plan: Its plan.
         workers: Images that are looked at at once.
     """
-    found, tables = Examined(), dict[str, list[ImageRecord]]()
+    found, tables = Examined(), dict[str, Table]()
     for dataset in plan.datasets:
         if dataset.name in config.platform.roots:
             found.elsewhere.append(dataset.name)
@@ -75,7 +75,7 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
             reader.files()
             if (listing := reader.listing()) is not None:
                 usable = _usable(dataset, reader, listing, found, workers)
-                tables[dataset.name] = [_record(image, dataset.name) for image in usable]
+                tables[dataset.name] = Table.of(usable)
         except CtlrError as error:
             found.fault(("datasets", dataset.name), error)
     for study in plan.studies:
@@ -106,42 +106,37 @@ def _look_at_weights(plan: Plan, found: Examined) -> None:
         from ctlr.encoders import build_encoder  # brings torch, which few benchmarks' checks need
 
         try:
-            encoder = build_encoder(study.encoder, channels=data.preprocess.channels, ndim=data.ndim, seed=0)
+            encoder = build_encoder(study.encoder, channels=data.stored_shape[0], ndim=data.ndim, seed=0)
             method.starting_weights(encoder)
         except CtlrError as error:
             found.fault(("methods", method.label), error)
 
 
-def _record(image: IndexedImage, dataset: str) -> ImageRecord:
-    """What a table would say of an image; its content, which is not read, is its own."""
-    return ImageRecord(
-        subject=image.subject, session=image.session, file=image.file, sha256=f"{dataset}/{image.file}",
-        columns=image.columns,
-    )  # fmt: skip
-
-
 def _usable(
     dataset: DatasetSpec, reader: Reader, listing: Listing, found: Examined, workers: int
-) -> list[IndexedImage]:
+) -> Sequence[IndexedImage]:
     """Images that a run would store once the faults, which are noted, are repaired."""
 
     def look(image: IndexedImage) -> Exclusion | None:
         try:
-            if isinstance(reader, FileReader):
-                reader.look(image)
+            assert isinstance(reader, FileReader)
+            reader.look(image)
         except DataError as error:
             return Exclusion(place=f"{image.file} ({error.place})" if error.place else image.file, reason=error.reason)
         return None
 
+    looked = isinstance(reader, FileReader)  # tables have been read to the end already
     with ThreadPoolExecutor(workers) as pool:
-        seen = list(pool.map(look, listing.images))
+        seen = list(pool.map(look, listing.images)) if looked else []
     bad = [*listing.faults, *(fault for fault in seen if fault is not None)]
     if dataset.preprocess.on_bad_subject == "exclude":
         found.excluded[dataset.name] = bad
     else:
         for fault in bad:
             found.fault(("datasets", dataset.name), DataError(fault.reason, place=fault.place))
-        return list(listing.images)  # when they are repaired
+        return listing.images  # when they are repaired
+    if not looked:
+        return listing.images
     return [image for image, fault in zip(listing.images, seen, strict=True) if fault is None]
 
 
@@ -155,7 +150,7 @@ def _by_end(plan: Plan) -> dict[DataTask, list[Study]]:
     return found
 
 
-def _read(end: DataTask, table: Sequence[ImageRecord], where: KeyPath, found: Examined) -> Targets | None:
+def _read(end: DataTask, table: Table, where: KeyPath, found: Examined) -> Targets | None:
     """A target, unless its column is not there or holds something else."""
     try:
         return read_targets(table, end.task, end.data.name)
@@ -164,7 +159,7 @@ def _read(end: DataTask, table: Sequence[ImageRecord], where: KeyPath, found: Ex
         return None
 
 
-def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord], found: Examined) -> None:
+def _judge(end: DataTask, studies: Sequence[Study], table: Table, found: Examined) -> None:
     """Read a target, look for the columns that are asked for beside it, draw the splits."""
     whole = [study for study in studies if _has_columns(study, table, found)]
     if (targets := _read(end, table, ("tasks", end.task.name, "target"), found)) is None:
@@ -183,7 +178,7 @@ def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord]
                 return
 
 
-def _has_columns(study: Study, table: Sequence[ImageRecord], found: Examined) -> bool:
+def _has_columns(study: Study, table: Table, found: Examined) -> bool:
     """Whether a target's table has the columns that its split names."""
     split, name = study.split, study.target.data.name
     asked = {"stratify": split.stratify, "group": (split.group,) if split.group else ()}
@@ -191,9 +186,9 @@ def _has_columns(study: Study, table: Sequence[ImageRecord], found: Examined) ->
     return all(there)
 
 
-def _look_for(columns: Sequence[str], table: Sequence[ImageRecord], name: str, where: KeyPath, found: Examined) -> bool:
+def _look_for(columns: Sequence[str], table: Table, name: str, where: KeyPath, found: Examined) -> bool:
     """Whether a dataset's table has all these columns; each that is missing is noted."""
-    known = {column for record in table for column in record.columns}
+    known = table.columns
     missing = [column for column in columns if column not in known]
     for column in missing:
         found.fault(where, ConfigError(f"dataset {name!r} has no column {column!r}. {nearest(column, known)}"))

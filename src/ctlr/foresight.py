@@ -27,7 +27,7 @@ from ctlr.specs import DataTask, PretrainSpec, SearchResult, StoredArrays, Study
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ctlr.data.store import ImageRecord
+    from ctlr.data.table import Table
 
 __all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "summaries", "work_left"]
 
@@ -63,10 +63,7 @@ def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:
     Raises:
         ConfigError, DataError: As of `ctlr.data.splits.draw_split`.
     """
-    known = {
-        name: Size(subjects=len({image.subject for image in listing.images}), images=len(listing.images))
-        for name, listing in found.items()
-    }
+    known = {name: Size(subjects=listing.subjects, images=len(listing.images)) for name, listing in found.items()}
     pools: dict[str, dict[str, int]] = {name: {} for name in known}
     for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
         name, task = study.target.data.name, study.target.task.name
@@ -91,13 +88,10 @@ def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
     ]
 
 
-def _table(listing: Listing) -> list[ImageRecord]:
-    from ctlr.data.store import ImageRecord  # numpy is slow to load
+def _table(listing: Listing) -> Table:
+    from ctlr.data.table import Table  # numpy is slow to load
 
-    return [
-        ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
-        for image in listing.images
-    ]
+    return Table.of(listing.images)
 
 
 def _pool(study: Study, listing: Listing) -> int:

@@ -24,7 +24,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -343,7 +343,16 @@ class Workspace:
 
     def pseudonym(self, subject: str) -> str:
         """Keyed hash of a subject id: 12 hexadecimal digits that only this workspace's key can make again."""
-        return hmac.new(self._key(), subject.encode(), hashlib.sha256).hexdigest()[:12]
+        return self.pseudonyms([subject])[0]
+
+    def pseudonyms(self, subjects: Iterable[str]) -> list[str]:
+        """The pseudonym of each subject; the key is read once."""
+        keyed, found = hmac.new(self._key(), digestmod=hashlib.sha256), []
+        for subject in subjects:
+            one = keyed.copy()
+            one.update(subject.encode())
+            found.append(one.hexdigest()[:12])
+        return found
 
     def _key(self) -> bytes:
         path = self.root / "key"

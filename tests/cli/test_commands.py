@@ -19,7 +19,7 @@ from ctlr.cli.app import cli
 
 COMMANDS = (
     "cancel", "check", "cohort", "completion", "distance", "doctor", "explain", "init", "logs", "lr-find", "plan",
-    "plugins", "report", "resume", "run", "schema", "status", "submit", "suggest", "trial", "tune",
+    "plugins", "points", "report", "resume", "run", "schema", "status", "submit", "suggest", "trial", "tune",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}

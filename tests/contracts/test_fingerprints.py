@@ -24,7 +24,9 @@ from ctlr.specs import (
     DataTask,
     DigitsSpec,
     EncoderSpec,
+    GeneratedPointsSpec,
     ImagesSpec,
+    PointsSpec,
     PretrainSpec,
     Study,
     TaskSpec,
@@ -39,6 +41,8 @@ SPECS: dict[str, DatasetSpec] = {
     "torchvision": TorchvisionSpec(name="photos", set="cifar10", root="/data", classes=("cat", "dog"), per_class=9,
                                    preprocess=FLAT),
     "digits": DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT),
+    "points": PointsSpec(name="table", root="/data", table="t.csv", features=("x", "y"), id="who"),
+    "generated_points": GeneratedPointsSpec(name="drawn", generator="toroid", points=(20, 10, 10), seed=3),
 }  # fmt: skip
 
 
@@ -66,6 +70,12 @@ RECORDED = {
     ),
     "digits": Recorded(
         "4d47d46a6f8a1fbb356c8da2", "70bf59f33998dd52fa206151", "b1d3910b44ff49ba4bbec604", "afa6bdf6391f6288a36cf4b8"
+    ),
+    "points": Recorded(
+        "235b07ea216a0935e2b14e18", "67ac60d18a25a04b5ebaead0", "2cbb5a330c431aeb2b564e9c", "0d6a6fec85e3c0c33fa315e4"
+    ),
+    "generated_points": Recorded(
+        "6a088f876e23ac5c6c6b2cf2", "2a8fe58fd4687c19cf999808", "58561cab11c06061488b4ff5", "4f12186cb4377a1268068ad0"
     ),
 }
 

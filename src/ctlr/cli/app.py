@@ -24,6 +24,7 @@ from ctlr.cli.explain import explain
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
+from ctlr.cli.points import points
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
@@ -407,5 +408,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, status, submit, suggest, trial, tune):
+for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, points, status, submit, suggest, trial,
+                tune):  # fmt: skip
     cli.add_command(command)

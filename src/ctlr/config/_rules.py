@@ -26,8 +26,12 @@ from ctlr.specs import (
     BASELINES,
     ENCODERS,
     METHODS,
+    MORE_BASELINES,
     EncoderSpec,
     MethodSpec,
+    PreprocessSpec,
+    ViewsSpec,
+    images_of,
 )
 
 __all__ = ["broken_rules"]
@@ -107,8 +111,8 @@ def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
 
 def _baselines_are_known(parts: Parts) -> Iterator[Fault]:
     for name in parts.baselines or ():
-        if name not in BASELINES:
-            yield ("baselines",), f"unknown baseline {name!r}. {nearest(name, BASELINES)}"
+        if name not in (known := (*BASELINES, *MORE_BASELINES)):
+            yield ("baselines",), f"unknown baseline {name!r}. {nearest(name, known)}"
 
 
 def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
@@ -118,40 +122,43 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
         for label, encoder in parts.encoders.items():
             if data is None or encoder is None:
                 continue
-            ndim, part = len(data.preprocess.shape), ENCODERS[encoder.name]
+            sides, part = data.stored_shape[1:], ENCODERS[encoder.name]
+            ndim = len(sides)
             if ndim in part.dimensions:
-                if min(data.preprocess.shape) < part.least:
-                    fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
+                if min(sides, default=encoder.least) < encoder.least:
+                    fitting = ", ".join(sorted(_taking(sides)))
+                    longer = "Enlarge its `preprocess.shape`" if ndim > 1 else "Take longer signals"
                     yield (
                         ("encoders", label),
-                        f"{encoder.name} takes images whose sides are {part.least} or more, and dataset {name!r} has "
-                        f"{shape_of(data)}. Enlarge its `preprocess.shape`, or take one of {fitting}.",
+                        f"{encoder.name} takes images whose sides are {encoder.least} or more, and dataset {name!r} "
+                        f"has {shape_of(data)}. {longer}, or take one of {fitting}.",
                     )
                 if encoder.width != 1 and ndim not in part.scaled_in:
                     whose = f", {part.published}'s" if part.published else ""
                     yield (
                         ("encoders", label, "width"),
-                        f"{encoder.name} has one width in {ndim}-D{whose}; got {encoder.width:g}. Leave it out.",
+                        f"{encoder.name} has one width on {images_of(ndim)}{whose}; got {encoder.width:g}. "
+                        "Leave it out.",
                     )
                 continue
-            fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
+            fitting = ", ".join(sorted(_taking(sides)))
             yield (
                 ("encoders", label),
-                f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {shape_of(data)}. "
-                f"Known for {ndim}-D: {fitting}.",
+                f"{encoder.name} does not take {images_of(ndim)}, and dataset {name!r} has {shape_of(data)}. "
+                f"Known for {images_of(ndim)}: {fitting}.",
             )
 
 
 def _taking(shape: Sequence[int]) -> Iterator[str]:
     """Encoders that take images of a shape."""
     for name, part in ENCODERS.items():
-        if len(shape) in part.dimensions and min(shape) >= part.least:
+        if len(shape) in part.dimensions and min(shape, default=part.least) >= part.least:
             yield name
 
 
 def _shapes_fit_the_kind(parts: Parts) -> Iterator[Fault]:
     for name, data in parts.datasets.items():
-        if data is None:
+        if data is None or not isinstance(data.preprocess, PreprocessSpec):
             continue
         where: KeyPath = ("datasets", name, "preprocess")
         needed = data.ndim
@@ -193,8 +200,8 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
                 f"{n_frozen} blocks would be frozen and {n_copied} copied: the others would keep random weights. "
                 "Lower it, or raise `n_copied`.",
             )
-        for name in sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None}):
-            n_blocks = ENCODERS[name].blocks
+        for encoder in parts.encoders_by_depth():
+            name, n_blocks = encoder.name, encoder.blocks
             if method.finetune.strategy == "linear_probe" and n_copied < n_blocks:
                 yield (
                     (*where, "n_copied"),
@@ -221,6 +228,23 @@ def _views_are_there_to_contrast(parts: Parts) -> Iterator[Fault]:
         if method is not None and method.lacks_views:
             told = f"{method.method} contrasts random views; got none. Write `views: {{}}`."
             yield ("methods", label, "pretrain", "views"), told
+
+
+def _views_mean_something(parts: Parts) -> Iterator[Fault]:
+    """A part that images do not have is left out of a method's own views, and refused in those of the file."""
+    used = {end.data for transfer in parts.transfers.values() for end in (transfer.source, transfer.target) if end}
+    kinds = {data.ndim for name in used if (data := parts.datasets.get(name)) is not None}
+    for label, method in parts.methods.items():
+        if method is None:
+            continue
+        for place, views in method.views_by_place.items():
+            usual = type(method).usual_views(place)
+            for ndim in sorted(kinds):
+                for name in sorted(ViewsSpec.meaningless(ndim)):
+                    if getattr(views, name) not in {getattr(each, name) for each in (views.none(), *usual)}:
+                        known = ", ".join(sorted(views.off().keys() - views.meaningless(ndim)))
+                        told = f"{images_of(ndim)} have no such view. Remove it. Known: {known}."
+                        yield ("methods", label, *place, name), told
 
 
 def _test_set_is_a_share_or_a_number(parts: Parts) -> Iterator[Fault]:
@@ -308,6 +332,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _copying_copies_something,
     _controls_are_not_searched,
     _views_are_there_to_contrast,
+    _views_mean_something,
     _test_set_is_a_share_or_a_number,
     _sizes_fit_the_data,
     _methods_are_tuned_alike,

@@ -9,18 +9,20 @@ from functools import cache
 
 from pydantic import TypeAdapter
 
-from ctlr.data.leakage import LEARNED, Leak, Placed, find_leaks, refuse
+from ctlr.data.leakage import Leak, find_leaks, refuse
 from ctlr.data.neighbours import Copy, find_copies
 from ctlr.data.people import copied, same_people
+from ctlr.data.placing import PlacedRows, meeting
 from ctlr.data.splits import Split, draw_split, rows_of
-from ctlr.data.store import ImageRecord, read_table
+from ctlr.data.store import read_table
+from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import LeakageError
 from ctlr.plan import Plan
 from ctlr.specs import DatasetSpec, DataTask, SplitSpec, StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
-__all__ = ["Gate", "TableGate", "placed"]
+__all__ = ["Gate", "TableGate"]
 
 _RULES = "1"
 """Version of how copies are found."""
@@ -45,7 +47,7 @@ class TableGate:
         tables: One record an image, by the dataset's name.
     """
 
-    def __init__(self, plan: Plan, tables: Mapping[str, Sequence[ImageRecord]]) -> None:
+    def __init__(self, plan: Plan, tables: Mapping[str, Table]) -> None:
         self._plan, self._tables = plan, tables
         self._shares_people = cache(self._compare_people)
         self._targets = cache(self._read_targets)
@@ -96,16 +98,18 @@ class TableGate:
 
     def _leaks(self, sides: _Sides, parts: Sequence[str], copies: Sequence[Copy]) -> list[Leak]:
         target, source = sides.target.name, sides.source.name if sides.source is not None else ""
-        images = {target: placed(target, self._tables[target], sides.split)}
+        images = {target: PlacedRows(target, self._tables[target], sides.split)}
         people, groups = {target: target}, {target: target}
         if source:
-            images[source] = placed(source, self._tables[source], None)
+            images[source] = PlacedRows(source, self._tables[source], None)
             people[source] = target if self._shares_people(target, source) else source
             groups[source] = target if self._shares_groups(target, source) else source
-        known = [image for rows in images.values() for image in rows if image is not None]
-        leaks = find_leaks(known, people=people, group=sides.spec.group, groups=groups)
+        leaks = find_leaks(
+            meeting(list(images.values()), sides.spec.group), people=people, group=sides.spec.group, groups=groups
+        )
         for copy in copies:
-            one, other = images[target][copy.row], images.get(parts[copy.part], {copy.other: None})[copy.other]
+            there = images.get(parts[copy.part])
+            one, other = images[target][copy.row], None if there is None else there[copy.other]
             if one is not None and other is not None and one.side != other.side:
                 leaks.append(Leak(f"copies of one image, correlation {copy.correlation:.4f}", one, other))
         return leaks
@@ -154,7 +158,7 @@ class Gate(TableGate):
     def _copies(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy]:
         """Copies of images that validate or test anywhere in the plan, of other subjects."""
         correlation = self._plan.leaks.copies
-        if correlation is None or all(part.apart for part in parts):
+        if correlation is None or parts[0].ndim == 0 or all(part.apart for part in parts):
             return []
         judged = {subject for sides in drawn for subject in (*sides.split.validation, *sides.split.test)}
         queries = rows_of(self._tables[parts[0].name], judged)
@@ -168,18 +172,6 @@ class Gate(TableGate):
                 (folder / "copies.json").write_bytes(_COPIES.dump_json(found))
         found = self._workspace.read("copies", key, "copies.json", _COPIES.validate_json)
         return [copy for copy in found if copy.part or not parts[0].apart]
-
-
-def placed(name: str, table: Sequence[ImageRecord], split: Split | None) -> list[Placed | None]:
-    """Every row of a table on its side; without a split all are learned from, and with one None stands on no side."""
-    if split is None:
-        return [Placed(LEARNED, name, record) for record in table]
-    side_of = (
-        dict.fromkeys([*split.train, *split.unlabelled], LEARNED)
-        | dict.fromkeys(split.validation, "validation")
-        | dict.fromkeys(split.test, "test")
-    )
-    return [Placed(side_of[record.subject], name, record) if record.subject in side_of else None for record in table]
 
 
 def _check_columns(source: Targets, target: Targets) -> None:

@@ -69,7 +69,7 @@ def find_leaks(
     """
     rules: list[_Rule] = [
         ("one subject", lambda placed: (people[placed.dataset], placed.record.subject)),
-        ("the same image", lambda placed: placed.record.sha256),
+        ("the same image", lambda placed: placed.record.sha256 or None),
         ("images that are stored alike, bit for bit", lambda placed: placed.record.stored or None),
     ]
     if group is not None:

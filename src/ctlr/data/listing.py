@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 from ctlr.data.fetched import NOT_IN_ANNEX, is_in_annex
 from ctlr.errors import DataError
 from ctlr.specs import Exclusion
 
-__all__ = ["SIDES", "FolderReader", "IndexedImage", "Listing"]
+__all__ = ["SIDES", "FolderReader", "IndexedImage", "Listing", "ManyImages"]
 
 SIDES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
@@ -34,18 +35,47 @@ class IndexedImage:
     """Raw cells that describe the image; class and split in a folder of pictures."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ManyImages(Sequence[IndexedImage]):
+    """Very many images of a few files, by columns; one of them is made when somebody asks for it."""
+
+    subjects: Sequence[str]
+    files: Sequence[str]
+    columns: Mapping[str, Sequence[str]]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    @overload
+    def __getitem__(self, place: int) -> IndexedImage: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[IndexedImage]: ...
+    def __getitem__(self, place: int | slice) -> IndexedImage | list[IndexedImage]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        cells = {name: column[place] for name, column in self.columns.items()}
+        return IndexedImage(subject=self.subjects[place], file=self.files[place], columns=cells)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """A dataset's images in the order of their files, and what keeps others out."""
 
     root: Path
-    images: tuple[IndexedImage, ...]
+    images: Sequence[IndexedImage]
     faults: tuple[Exclusion, ...] = ()
     """One for each subject or file that cannot be used: file; rule and remedy."""
     left_out: tuple[Exclusion, ...] = ()
     """One for each image or file that is not read though nothing is wrong with it: a repeat, another format."""
     units: dict[str, str] = field(default_factory=dict)
     """By column, where the dataset says them."""
+
+    @property
+    def subjects(self) -> int:
+        """How many different ones there are."""
+        if isinstance(self.images, ManyImages):
+            return len(set(self.images.subjects))
+        return len({image.subject for image in self.images})
 
 
 class FolderReader:

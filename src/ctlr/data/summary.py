@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from ctlr.data.store import ImageRecord
 from ctlr.data.strata import is_missing
+from ctlr.data.table import ImageRecord, Table
 from ctlr.data.targets import read_targets
 from ctlr.data.tsv import number
 from ctlr.specs import DataTask, TargetSummary
@@ -55,7 +55,7 @@ def summarise(table: Sequence[ImageRecord], end: DataTask, units: Mapping[str, s
     """
     task = end.task
     targets = read_targets(table, task, end.data.name)
-    cells = [record.columns.get(task.target, "").strip() for record in table]
+    cells = Table.of(table).cells(task.target)
     unit = units.get(task.target, "")
     counted = partial(
         TargetSummary, data=end.data.name, task=task.name, column=task.target, images=len(cells),

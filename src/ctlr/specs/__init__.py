@@ -7,14 +7,15 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 from ctlr.specs._baselines import shares_task
 from ctlr.specs._data import METRICS, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec
 from ctlr.specs._datasets import DATASETS, AnyDataset
-from ctlr.specs._datasets.base import DatasetSpec, PreprocessSpec
+from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of
 from ctlr.specs._datasets.bids import BidsSpec
 from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
 from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.points import GENERATORS, GeneratedPointsSpec, PointsSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
-from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
+from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind, encoder_spec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -35,6 +36,7 @@ from ctlr.specs._methods import (
     BASELINES,
     FLOOR,
     METHODS,
+    MORE_BASELINES,
     AnyMethod,
     ComputeSpec,
     FinetuneSpec,
@@ -42,6 +44,7 @@ from ctlr.specs._methods import (
     MethodSpec,
     Pretraining,
 )
+from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LstmSpec, MlpSpec
 from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
@@ -65,12 +68,15 @@ __all__ = [
     "DIGITS",
     "ENCODERS",
     "FLOOR",
+    "GENERATORS",
     "METHODS",
     "METRICS",
+    "MORE_BASELINES",
     "PART_TABLES",
     "PLUGINS",
     "PUBLISHED",
     "TRANSFER_SCORES",
+    "Activation",
     "AlgorithmSpec",
     "AnyDataset",
     "AnyEncoder",
@@ -78,6 +84,8 @@ __all__ = [
     "BidsSpec",
     "Checkpoint",
     "ClassTable",
+    "Cnn1dSpec",
+    "CnnLstmSpec",
     "CohortSpec",
     "CollectionSpec",
     "Collector",
@@ -93,17 +101,22 @@ __all__ = [
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
+    "GeneratedPointsSpec",
     "ImagesSpec",
     "LayerRole",
     "LeakSpec",
+    "LstmSpec",
     "MethodSpec",
+    "MlpSpec",
     "ModelCard",
     "Objective",
     "Parameter",
     "PlatformSpec",
     "Plugin",
+    "PointsSpec",
     "Preparation",
     "PreprocessSpec",
+    "Preprocessing",
     "PretrainSpec",
     "Pretraining",
     "Proposal",
@@ -129,9 +142,11 @@ __all__ = [
     "ViewsSpec",
     "dns_name",
     "encoder_kind",
+    "encoder_spec",
     "epochs_needed",
     "finetune_stages",
     "fingerprint",
+    "images_of",
     "layer_label",
     "layer_role",
     "misfits",

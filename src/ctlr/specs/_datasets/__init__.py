@@ -23,6 +23,8 @@ DATASETS: Table[type[DatasetSpec]] = Table(
         "cohort": "ctlr.specs._datasets.cohort:CohortSpec",
         "torchvision": "ctlr.specs._datasets.torchvision:TorchvisionSpec",
         "digits": "ctlr.specs._datasets.digits:DigitsSpec",
+        "points": "ctlr.specs._datasets.points:PointsSpec",
+        "generated_points": "ctlr.specs._datasets.points:GeneratedPointsSpec",
     },
     "ctlr.data",
     classes_in(DatasetSpec, "kind"),
