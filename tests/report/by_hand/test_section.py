@@ -1,5 +1,6 @@
 """Manual or auto: rows against known errors, the sentence that decides, warnings, tables."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ from finished_bench import finished
 
 from ctlr.config import TuningSpec
 from ctlr.methods.scratch import ScratchSpec
-from ctlr.report.by_hand.rows import SystemRow, decision, system_rows
-from ctlr.report.by_hand.section import by_hand, decision_words, warnings_of
+from ctlr.report.by_hand.rows import SystemRow, decision, least_error, system_rows
+from ctlr.report.by_hand.section import by_hand, decision_words, errors_table, warnings_of
 from ctlr.report.findings import Findings, findings
 from ctlr.report.theme.formats import to_csv
+from ctlr.specs import DataTask, GeneratedPointsSpec, TaskSpec
 
 TPE, GP, MANUAL = (ScratchSpec(label=label) for label in ("tpe", "gp", "manual"))
 
@@ -88,6 +90,22 @@ def test_a_gap_beyond_chance_one_class_and_failed_trials_are_warned_of(
     assert overfit.startswith("Overfit to validation: ‘tpe’ (+40.00 points)")
     assert same == "One class for every test image: ‘tpe’ (1 of 3 seeds)."
     assert "‘tpe’ (1 of 2)" in failed
+
+
+def test_the_least_error_that_is_possible_stands_below_where_it_is_known(
+    tmp_path: Path, digits_of: Any, searching: Any
+) -> None:
+    contest = found(tmp_path, digits_of, searching, {"manual": 0.8, "tpe": 0.9}).contests[0]
+    assert least_error(contest) is None
+    points = GeneratedPointsSpec(name="points", generator="gaussians", points=(10, 10, 10))
+    kind = TaskSpec(name="kind", target="class", kind="classification")
+    known = least_error(replace(contest, target=DataTask(data=points, task=kind)))
+    assert known is not None
+    assert (known.train, known.validation, known.test) == pytest.approx((0.0184, 0.0115, 0.0115), abs=1e-4)
+    table = errors_table(contest, [], 0.95, least=known)
+    assert [cell.text for cell in table.rows[-1]] == [
+        "Bayes error", "any", "known densities", "1.84", "1.15", "1.15", "–", "–",
+    ]  # fmt: skip
 
 
 def test_the_section_stands_only_where_an_expert_is_beside_searches(

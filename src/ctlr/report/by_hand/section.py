@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ctlr.report.by_hand.rows import Decision, SystemRow, decision, system_rows
+from ctlr.report.by_hand.rows import Decision, LeastRow, SystemRow, decision, least_error, system_rows
 from ctlr.report.findings import Findings, View
 from ctlr.report.numbers.contests import Contest
 from ctlr.report.section import Section
@@ -23,7 +23,8 @@ def by_hand(found: Findings, view: View) -> Section | None:
     if not rows:
         return None
     decisions = [each for size in contest.sizes if (each := decision(contest, rows, size, level=level)) is not None]
-    errors, networks = errors_table(contest, rows, level), networks_table(contest, rows)
+    errors = errors_table(contest, rows, level, least=least_error(contest))
+    networks = networks_table(contest, rows)
     return Section(
         anchor=f"{view.slug}-by-hand", heading="Manual or auto", template="by_hand/by_hand.html.j2",
         shows={
@@ -91,8 +92,8 @@ def _points(share: float, *, sign: bool = False) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def errors_table(contest: Contest, rows: Sequence[SystemRow], level: float) -> Table:
-    """Errors of every system on all sides."""
+def errors_table(contest: Contest, rows: Sequence[SystemRow], level: float, *, least: LeastRow | None = None) -> Table:
+    """Errors of every system on all sides, and the least that is possible."""
 
     def line(row: SystemRow) -> tuple[Cell, ...]:
         test = f"{_points(row.test.low)} to {_points(row.test.high)}" if row.test.low == row.test.low else "–"
@@ -110,16 +111,31 @@ def errors_table(contest: Contest, rows: Sequence[SystemRow], level: float) -> T
         caption=f"Errors in percent, means over the seeds; on the test set with the {percent(level)} interval. Gap: "
         "test less validation.",
         columns=("System", "n", "Options by", "Train", "Validation (dev)", "Test (eval)", "Gap", "Trials"),
-        rows=tuple(map(line, rows)),
-        records=tuple(
-            factors(contest)
-            | {"system": row.system, "n_train": row.n_train, "options_by": row.chosen, "algorithm": row.algorithm,
-               "train_error": row.train, "validation_error": row.validation, "test_error": row.test.mean,
-               "low": row.test.low, "high": row.test.high, "gap": row.gap, "overfit": "yes" if row.overfit else "no",
-               "one_class": row.one_class, "n_seeds": row.seeds, "trials": row.trials, "failed": row.failed}
-            for row in rows
-        ),
+        rows=(*map(line, rows), *([_least(least)] if least is not None else [])),
+        records=tuple(_records(contest, rows, least)),
     )  # fmt: skip
+
+
+def _records(contest: Contest, rows: Sequence[SystemRow], least: LeastRow | None) -> Iterator[Mapping[str, object]]:
+    for row in rows:
+        yield {
+            **factors(contest), "system": row.system, "n_train": row.n_train, "options_by": row.chosen,
+            "algorithm": row.algorithm, "train_error": row.train, "validation_error": row.validation,
+            "test_error": row.test.mean, "low": row.test.low, "high": row.test.high, "gap": row.gap,
+            "overfit": "yes" if row.overfit else "no", "one_class": row.one_class, "n_seeds": row.seeds,
+            "trials": row.trials, "failed": row.failed,
+        }  # fmt: skip
+    if least is not None:
+        yield {**factors(contest), "system": _LEAST, "train_error": least.train, "validation_error": least.validation,
+               "test_error": least.test}  # fmt: skip
+
+
+_LEAST = "Bayes error"
+
+
+def _least(least: LeastRow) -> tuple[Cell, ...]:
+    errors = (Cell(_points(error)) for error in (least.train, least.validation, least.test))
+    return (Cell(_LEAST), Cell("any"), Cell("known densities"), *errors, Cell("–"), Cell("–"))
 
 
 def networks_table(contest: Contest, rows: Sequence[SystemRow]) -> Table | None:

@@ -84,6 +84,10 @@ class DatasetSpec(Value):
     meant_for: ClassVar[str] = "images like those it was trained on"
     """What a model that was trained on it is for, as its card says."""
 
+    least_error: ClassVar[str] = ""
+    """What knows the least error that a classifier can have on it: `module:function`, called with the dataset and a
+    side (train, validation or test); empty where nobody knows."""
+
     starter: ClassVar[str] = ""
     """Opening of a benchmark file to start from, down to its transfers; `$name` and `$root` are filled in."""
 

@@ -165,6 +165,7 @@ class GeneratedPointsSpec(DatasetSpec):
     apart: ClassVar[bool] = True
     classes_only: ClassVar[bool] = True
     public: ClassVar[bool] = True
+    least_error: ClassVar[str] = "ctlr.data.kinds.points.generating:least_error"
     meant_for: ClassVar[str] = "trying CTLR out: the points are synthetic"
 
     @classmethod

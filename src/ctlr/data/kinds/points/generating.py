@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ctlr.data.kinds.points.densities import Blurred, Density, Gaussian, Ring
 from ctlr.data.kinds.points.drawings import cat, pinwheel, yin_yang
 from ctlr.data.kinds.points.regions import Floats
+from ctlr.specs import GeneratedPointsSpec
 
-__all__ = ["SIDES", "Mixture", "Side", "bayes_error", "draw", "mixture_of", "posterior"]
+__all__ = ["SIDES", "Mixture", "Side", "bayes_error", "draw", "least_error", "mixture_of", "posterior"]
 
 Side = Literal["train", "val", "test"]
 SIDES: tuple[Side, ...] = ("train", "val", "test")
@@ -86,6 +87,11 @@ def bayes_error(generator: str, side: Side) -> float:
     joint = mixture.by_class(np.stack([density.on_lattice(lines, lines) for density in mixture.densities]))
     missed = joint.sum(axis=0) - joint.max(axis=0)
     return float(np.trapezoid(np.trapezoid(missed, lines), lines))
+
+
+def least_error(data: GeneratedPointsSpec, side: Literal["train", "validation", "test"]) -> float:
+    """The Bayes error of a dataset's side."""
+    return bayes_error(data.generator, "val" if side == "validation" else side)
 
 
 @cache
