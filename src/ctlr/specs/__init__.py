@@ -13,6 +13,7 @@ from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
 from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.montages import ELECTRODES, MONTAGES
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
 from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
 from ctlr.specs._experiments import (
@@ -63,10 +64,12 @@ __all__ = [
     "BASELINES",
     "DATASETS",
     "DIGITS",
+    "ELECTRODES",
     "ENCODERS",
     "FLOOR",
     "METHODS",
     "METRICS",
+    "MONTAGES",
     "PART_TABLES",
     "PLUGINS",
     "PUBLISHED",
