@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
-from ctlr.data.kinds.signals.filtering import SETTLED, band_passed
+from ctlr.data.kinds.signals.filtering import band_passed, settled
 
 BAND = (0.5, 35.0)
 
@@ -21,7 +21,7 @@ def walk(rate: int, seconds: int = 40, channels: int = 3) -> NDArray[np.float32]
 
 def by_scipy(values: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
     sections = signal.butter(4, BAND, "bandpass", fs=rate, output="sos")
-    return np.asarray(signal.sosfiltfilt(sections, values.astype(float), padlen=SETTLED * rate))
+    return np.asarray(signal.sosfiltfilt(sections, values.astype(float), padlen=settled(BAND) * rate))
 
 
 @pytest.mark.parametrize("rate", [75, 100, 250, 256, 1000])

@@ -14,6 +14,8 @@ from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
 from ctlr.specs._datasets.images import ImagesSpec
 from ctlr.specs._datasets.montages import ELECTRODES, MONTAGES
+from ctlr.specs._datasets.series import SeriesPreprocess, SeriesSpec
+from ctlr.specs._datasets.signals import SignalsPreprocess, SignalsSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
 from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
 from ctlr.specs._experiments import (
@@ -113,6 +115,10 @@ __all__ = [
     "PublishedSet",
     "SearchResult",
     "SearchStage",
+    "SeriesPreprocess",
+    "SeriesSpec",
+    "SignalsPreprocess",
+    "SignalsSpec",
     "SplitSpec",
     "StoredArrays",
     "Study",

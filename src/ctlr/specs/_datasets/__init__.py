@@ -23,6 +23,8 @@ DATASETS: Table[type[DatasetSpec]] = Table(
         "cohort": "ctlr.specs._datasets.cohort:CohortSpec",
         "torchvision": "ctlr.specs._datasets.torchvision:TorchvisionSpec",
         "digits": "ctlr.specs._datasets.digits:DigitsSpec",
+        "signals": "ctlr.specs._datasets.signals:SignalsSpec",
+        "series": "ctlr.specs._datasets.series:SeriesSpec",
     },
     "ctlr.data",
     classes_in(DatasetSpec, "kind"),

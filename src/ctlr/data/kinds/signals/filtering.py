@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 import scipy.fft
 import scipy.signal
 from numpy.typing import NDArray
 
-__all__ = ["SETTLED", "band_passed", "gain"]
+__all__ = ["band_passed", "settled"]
 
-SETTLED = 10
-"""Seconds beyond which a sample has no share in another one: e^-12 of it in a band from 0.5 Hz."""
 
 _ORDER = 4
 _PASSED = 0.9
@@ -29,8 +28,8 @@ def band_passed(
 ) -> NDArray[np.float32]:
     """Filter signals, and sample them at another rate.
 
-    Both ends are continued by `SETTLED` seconds, turned about their last values. Sample k of the result stands at the
-    time of sample k * rate / new_rate.
+    Both ends are continued until the filter has settled, turned about their last values. Sample k of the result stands
+    at the time of sample k * rate / new_rate.
 
     Args:
         values: (C, T).
@@ -41,12 +40,12 @@ def band_passed(
     Returns:
         (C, ceil(T * new_rate / rate)).
     """
-    ratio = new_rate / rate
+    ratio, margin = new_rate / rate, int(settled(band) * rate)
     wanted = -(-values.shape[1] * ratio.numerator // ratio.denominator)
     # A whole number of new samples goes before the first, and into the whole, which stands for both in time.
     unit = ratio.denominator
-    before = -(-int(SETTLED * rate) // unit) * unit
-    length = scipy.fft.next_fast_len(-(-(before + values.shape[1] + int(SETTLED * rate)) // unit), real=True) * unit
+    before = -(-margin // unit) * unit
+    length = scipy.fft.next_fast_len(-(-(before + values.shape[1] + margin) // unit), real=True) * unit
     padded = np.pad(
         values - values.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32),
         ((0, 0), (before, length - before - values.shape[1])),
@@ -55,14 +54,19 @@ def band_passed(
     )
     new_length = length // unit * ratio.numerator
     spectrum = scipy.fft.rfft(padded, axis=1)[:, : min(length, new_length) // 2 + 1]
-    spectrum *= gain(length, float(rate), new_rate, band)[: spectrum.shape[1]]
+    spectrum *= _gain(length, float(rate), new_rate, band)[: spectrum.shape[1]]
     found = scipy.fft.irfft(spectrum, n=new_length, axis=1)
     begin = before // unit * ratio.numerator
     return np.asarray(found[:, begin : begin + wanted] * np.float32(ratio), np.float32)
 
 
+def settled(band: tuple[float, float]) -> int:
+    """Seconds beyond which a sample has less than a hundred thousandth of a share in another one."""
+    return ceil(5 / band[0])
+
+
 @lru_cache(8)
-def gain(length: int, rate: float, new_rate: int, band: tuple[float, float]) -> NDArray[np.float32]:
+def _gain(length: int, rate: float, new_rate: int, band: tuple[float, float]) -> NDArray[np.float32]:
     """What becomes of the amplitude of each frequency of a transform of so many samples: (length // 2 + 1,)."""
     frequencies = scipy.fft.rfftfreq(length, 1 / rate)
     sections = scipy.signal.butter(_ORDER, band, "bandpass", fs=rate, output="sos")
