@@ -365,7 +365,7 @@ def test_torchvisions_networks_have_one_width(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     path.write_text(template("images", "images"))
     (fault,) = faults_of(path, "encoders={resnet18: {width: 0.5}}")
-    assert "encoders.resnet18.width: resnet18 has one width in 2-D, torchvision's; got 0.5" in fault
+    assert "encoders.resnet18.width: resnet18 has one width on 2-D images, torchvision's; got 0.5" in fault
 
 
 def test_disjoint_classes_of_one_column_may_teach_each_other(tmp_path: Path) -> None:

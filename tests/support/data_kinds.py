@@ -73,7 +73,13 @@ def _npy(folder: Path) -> DatasetSpec:
     return DATASETS["npy"].model_validate({"name": "arrays", "root": str(folder), "preprocess": SOLID})
 
 
+def _arrays(kind: str) -> Callable[[Path], DatasetSpec]:
+    """As the kind itself says."""
+    return lambda folder: DATASETS[kind].example(folder)  # type: ignore[return-value]
+
+
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
     "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits, "npy": _npy,
+    "dots": _arrays("dots"), "waves": _arrays("waves"),
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

@@ -27,6 +27,8 @@ from ctlr.specs import (
     METHODS,
     EncoderSpec,
     MethodSpec,
+    PreprocessSpec,
+    images_of,
 )
 
 __all__ = ["broken_rules"]
@@ -110,40 +112,43 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
         for label, encoder in parts.encoders.items():
             if data is None or encoder is None:
                 continue
-            ndim, part = len(data.preprocess.shape), ENCODERS[encoder.name]
+            sides, part = data.stored_shape[1:], ENCODERS[encoder.name]
+            ndim = len(sides)
             if ndim in part.dimensions:
-                if min(data.preprocess.shape) < part.least:
-                    fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
+                if min(sides, default=part.least) < part.least:
+                    fitting = ", ".join(sorted(_taking(sides)))
+                    longer = "Enlarge its `preprocess.shape`" if ndim > 1 else "Take longer signals"
                     yield (
                         ("encoders", label),
                         f"{encoder.name} takes images whose sides are {part.least} or more, and dataset {name!r} has "
-                        f"{shape_of(data)}. Enlarge its `preprocess.shape`, or take one of {fitting}.",
+                        f"{shape_of(data)}. {longer}, or take one of {fitting}.",
                     )
                 if encoder.width != 1 and ndim not in part.scaled_in:
                     whose = f", {part.published}'s" if part.published else ""
                     yield (
                         ("encoders", label, "width"),
-                        f"{encoder.name} has one width in {ndim}-D{whose}; got {encoder.width:g}. Leave it out.",
+                        f"{encoder.name} has one width on {images_of(ndim)}{whose}; got {encoder.width:g}. "
+                        "Leave it out.",
                     )
                 continue
-            fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
+            fitting = ", ".join(sorted(_taking(sides)))
             yield (
                 ("encoders", label),
-                f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {shape_of(data)}. "
-                f"Known for {ndim}-D: {fitting}.",
+                f"{encoder.name} does not take {images_of(ndim)}, and dataset {name!r} has {shape_of(data)}. "
+                f"Known for {images_of(ndim)}: {fitting}.",
             )
 
 
 def _taking(shape: Sequence[int]) -> Iterator[str]:
     """Encoders that take images of a shape."""
     for name, part in ENCODERS.items():
-        if len(shape) in part.dimensions and min(shape) >= part.least:
+        if len(shape) in part.dimensions and min(shape, default=part.least) >= part.least:
             yield name
 
 
 def _shapes_fit_the_kind(parts: Parts) -> Iterator[Fault]:
     for name, data in parts.datasets.items():
-        if data is None:
+        if data is None or not isinstance(data.preprocess, PreprocessSpec):
             continue
         where: KeyPath = ("datasets", name, "preprocess")
         needed = data.ndim

@@ -129,7 +129,7 @@ class Gate:
     def _copies(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy]:
         """Copies of images that validate or test anywhere in the plan, of other subjects."""
         correlation = self._plan.leaks.copies
-        if correlation is None or all(part.apart for part in parts):
+        if correlation is None or parts[0].ndim == 0 or all(part.apart for part in parts):
             return []
         judged = {subject for sides in drawn for subject in (*sides.split.validation, *sides.split.test)}
         queries = rows_of(self._tables[parts[0].name], judged)

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from ctlr.data.rows import Row
 from ctlr.data.sources import file_digests
 from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, write_table
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import Coverage, DatasetSpec, Exclusion, PreprocessSpec, StoredArrays
+from ctlr.specs import Coverage, DatasetSpec, Exclusion, Preprocessing, StoredArrays
 from ctlr.workspace import Workspace
 
 __all__ = ["preprocess", "preprocess_some", "refuse_faults"]
@@ -97,10 +98,11 @@ def preprocess_some(dataset: DatasetSpec, listing: Listing | None, count: int) -
 
 
 def _check_shape(dataset: DatasetSpec) -> None:
-    if len(dataset.preprocess.shape) != dataset.ndim:
+    sides = dataset.stored_shape[1:]
+    if len(sides) != dataset.ndim:
         raise ConfigError(
             f"datasets.{dataset.name}.preprocess.shape needs {dataset.ndim} numbers for {dataset.kind}; "
-            f"got {list(dataset.preprocess.shape)}."
+            f"got {list(sides)}."
         )
 
 
@@ -115,7 +117,7 @@ def _build(
 ) -> StoredArrays:
     """Fill the folder with the images, what is read of each to find copies, and the table."""
     options, listing = dataset.preprocess, images.listing
-    shape = (options.channels if dataset.ndim == 2 else 1, *options.shape)
+    shape = dataset.stored_shape
     records: list[ImageRecord] = []
     coverages: list[Coverage] = []
     masked = 0
@@ -125,7 +127,7 @@ def _build(
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(max_workers=workers) as pool,
         ArrayWriter(folder, shape, options.dtype) as writer,
-        ArrayWriter(folder, (SIDES[dataset.ndim] ** dataset.ndim,), "float16", LIKENESS) as likenesses,
+        _likenesses(folder, dataset.ndim) as likenesses,
     ):
         examine = partial(_examined, images.row)
         for done, (image, outcome) in enumerate(_in_order(pool, examine, listing.images, 2 * workers), start=1):
@@ -136,9 +138,10 @@ def _build(
                 faults.append(Exclusion(place=place, reason=error.reason))
             else:
                 writer.append(found.row.values)
-                likenesses.append(found.likeness)
+                if likenesses is not None:
+                    likenesses.append(found.likeness)
                 records.append(found.record)
-                coverages.append(found.row.coverage)
+                coverages += [found.row.coverage] if found.row.coverage is not None else []
                 masked += image.mask is not None
             if progress is not None:
                 progress(done, len(listing.images))
@@ -161,6 +164,11 @@ def _build(
     )
 
 
+def _likenesses(folder: Path, ndim: int) -> AbstractContextManager[ArrayWriter | None]:
+    """Where what is read of each image goes; None for points, of which copies are known by their digests alone."""
+    return ArrayWriter(folder, (SIDES[ndim] ** ndim,), "float16", LIKENESS) if ndim else contextlib.nullcontext()
+
+
 @dataclass(frozen=True)
 class _Examined:
     """An image as it is stored, what is read of it to find copies, and its line of the table."""
@@ -177,7 +185,8 @@ def _examined(work: Callable[[IndexedImage], Row], image: IndexedImage) -> _Exam
         subject=image.subject, session=image.session, file=image.file, sha256=row.digest, stored=stored,
         columns=image.columns,
     )  # fmt: skip
-    return _Examined(row, likeness(row.values).reshape(-1).astype(np.float16), record)
+    alike = likeness(row.values).reshape(-1) if row.values.ndim > 1 else np.empty(0)
+    return _Examined(row, alike.astype(np.float16), record)
 
 
 def _in_order(
@@ -192,7 +201,7 @@ def _in_order(
     yield from pending
 
 
-def refuse_faults(faults: Sequence[Exclusion], usable: int, options: PreprocessSpec) -> None:
+def refuse_faults(faults: Sequence[Exclusion], usable: int, options: Preprocessing) -> None:
     """Stop when the config says so, or when nothing is left.
 
     Args:

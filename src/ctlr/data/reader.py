@@ -6,13 +6,12 @@ import json
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.errors import DataError
-from ctlr.specs import DatasetSpec
+from ctlr.specs import DatasetSpec, PreprocessSpec
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
@@ -99,7 +98,8 @@ def reader_of(dataset: DatasetSpec, listing: Listing | None = None) -> Reader:
 class FileReader:
     """Reads images that lie in files of their own below a root.
 
-    A kind adds `index`; where its files are neither NIfTI volumes nor pictures, `volume` or `picture` too.
+    A kind adds `index`; where its files are neither NIfTI volumes nor pictures, `volume` or `picture` too, and of
+    points or signals `row`.
     """
 
     def __init__(self, spec: DatasetSpec, listing: Listing | None = None) -> None:
@@ -169,9 +169,18 @@ class FileReader:
 
     def open(self, workspace: Workspace, *, workers: int = 1, progress: Progress | None = None) -> Images:
         """Files need no more than their listing."""
+        return Images(self.listing(), self.row)
+
+    def row(self, image: IndexedImage) -> Row:
+        """Read and preprocess an image, from any thread; a kind of points or signals says how.
+
+        Raises:
+            DataError: It cannot be used, without the file's name.
+        """
         from ctlr.data.rows import picture_row, volume_row
 
-        listing, options = self.listing(), self.spec.preprocess
+        root, options = self.listing().root, self.spec.preprocess
+        assert isinstance(options, PreprocessSpec), "a kind with preprocessing of its own has a `row` of its own"
         if self.spec.ndim == 2:
-            return Images(listing, partial(picture_row, root=listing.root, options=options, read=self.picture))
-        return Images(listing, partial(volume_row, root=listing.root, options=options, read=self.volume))
+            return picture_row(image, root, options, self.picture)
+        return volume_row(image, root, options, self.volume)

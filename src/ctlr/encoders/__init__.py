@@ -52,15 +52,14 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
 
 def _check_fit(spec: specs.EncoderSpec, part: specs.EncoderPart, ndim: int) -> None:
     if ndim not in part.dimensions:
-        takes = " and ".join(f"{n}-D" for n in part.dimensions)
+        takes = " and ".join(specs.images_of(n) for n in part.dimensions)
         known = ", ".join(name for name, other in specs.ENCODERS.items() if ndim in other.dimensions)
         raise ConfigError(
-            f"Encoder {spec.name} takes {takes} images; these are {ndim}-D. For {ndim}-D there are: {known}."
+            f"Encoder {spec.name} takes {takes}; these are {specs.images_of(ndim)}, for which there are: {known}."
         )
     if spec.width != 1 and ndim not in part.scaled_in:
-        kind = "pictures" if ndim == 2 else "volumes"
         others = ", ".join(name for name, other in specs.ENCODERS.items() if ndim in other.scaled_in)
         raise ConfigError(
-            f"`width` must be 1 for {spec.name} on {kind}; got {spec.width:g}. "
+            f"`width` must be 1 for {spec.name} on {specs.images_of(ndim)}; got {spec.width:g}. "
             f"Leave it out, or take the encoder {others}."
         )

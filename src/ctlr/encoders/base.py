@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Encoder(nn.Module):
-    """Turn images into features: blocks in a row, then the mean over space.
+    """Turn images into features: blocks in a row, then the mean over space, of which points have none.
 
     Contract: float (B, C, *S) -> float32 (B, width) for every side >= 32, under autocast too; forward draws no
     random numbers, and no block writes into its input (so that maps computed once can be used again).
@@ -74,7 +74,8 @@ class Encoder(nn.Module):
         if stop is not None:
             return maps
         # Half-precision maps are averaged into float32: rounding the average would cost what averaging won.
-        return maps.mean(dim=tuple(range(2, maps.ndim)), dtype=torch.promote_types(maps.dtype, torch.float32))
+        wide = torch.promote_types(maps.dtype, torch.float32)
+        return maps.to(wide) if maps.ndim == 2 else maps.mean(dim=tuple(range(2, maps.ndim)), dtype=wide)
 
     @staticmethod
     def published_today(name: str) -> str:
@@ -174,7 +175,7 @@ def init_convolutions(module: nn.Module, mode: Literal["fan_in", "fan_out"]) -> 
         mode: Whose variance is kept: `fan_in` the activations', `fan_out` the gradients'.
     """
     for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.Conv3d):
+        if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

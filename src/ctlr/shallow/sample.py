@@ -63,10 +63,11 @@ class Sample:
 def pictures(store: ArrayStore, rows: Rows, *, mirror: bool | str) -> Floats:
     """Read images, (N, C, *S); each averaged with its mirror image where `mirror` is True.
 
-    The axis is that which views flip: left-right, the first of a volume and the last of a picture.
+    The axis is that which views flip: left-right, the first of a volume and the last of a picture. Points and signals
+    have no mirror image.
     """
     images = store.read(rows).astype(np.float64)
-    if mirror is not True:
+    if mirror is not True or images.ndim < 4:
         return images
     axis = 2 if images.ndim == 5 else -1
     return (images + np.flip(images, axis)) / 2

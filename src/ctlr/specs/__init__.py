@@ -7,7 +7,7 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 from ctlr.specs._baselines import shares_task
 from ctlr.specs._data import METRICS, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec
 from ctlr.specs._datasets import DATASETS, AnyDataset
-from ctlr.specs._datasets.base import DatasetSpec, PreprocessSpec
+from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of
 from ctlr.specs._datasets.bids import BidsSpec
 from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
@@ -109,6 +109,7 @@ __all__ = [
     "Plugin",
     "Preparation",
     "PreprocessSpec",
+    "Preprocessing",
     "PretrainSpec",
     "Pretraining",
     "Proposal",
@@ -141,6 +142,7 @@ __all__ = [
     "epochs_needed",
     "finetune_stages",
     "fingerprint",
+    "images_of",
     "layer_label",
     "layer_role",
     "misfits",

@@ -114,6 +114,14 @@ ENCODERS: Table[EncoderPart] = Table("encoder", {
         published="efficientnet-lite-pytorch",
         about="Tan & Le 2019, without squeeze-and-excitation and with ReLU6: a network for phones",
     ),
+    "mlp": EncoderPart(
+        build="ctlr.encoders.mlp:mlp", blocks=3, dimensions=(0,), scaled_in=(0,),
+        about="a multilayer perceptron: three layers of 64 units",
+    ),
+    "cnn1d": EncoderPart(
+        build="ctlr.encoders.cnn1d:cnn1d", blocks=4, least=16, dimensions=(1,), scaled_in=(1,),
+        about="four convolutions over time with 16, 32, 64 and 64 channels, each halving the length",
+    ),
 }, "ctlr.encoders", _in_file, _fault)  # fmt: skip
 """Every encoder by name, the light ones first."""
 
