@@ -80,7 +80,7 @@ def test_rows_of_ones_own_are_electrodes_and_differences() -> None:
 
 
 def test_missing_electrodes_are_all_named() -> None:
-    with pytest.raises(DataError, match="needs 2 channels that are not there: F7, P8. Known: A1") as caught:
+    with pytest.raises(DataError, match="channels of the montage are missing: F7, P8. Known: A1") as caught:
         derivations("tcp", tuh("F7", "P8"))
     assert "Choose another `montage`." in caught.value.reason
 

@@ -19,6 +19,8 @@ from ctlr.specs import (
     DigitsSpec,
     ImagesSpec,
     PreprocessSpec,
+    SeriesSpec,
+    SignalsSpec,
     TorchvisionSpec,
 )
 
@@ -80,6 +82,7 @@ def _arrays(kind: str) -> Callable[[Path], DatasetSpec]:
 
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
     "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits, "npy": _npy,
+    "signals": SignalsSpec.example, "series": SeriesSpec.example,
     "dots": _arrays("dots"), "waves": _arrays("waves"),
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

@@ -9,6 +9,8 @@ import edfio
 import numpy as np
 from numpy.typing import NDArray
 
+from ctlr.data.kinds.signals.edf import read_recording
+
 __all__ = ["overwritten", "with_gaps", "write_by_edfio"]
 
 
@@ -47,19 +49,15 @@ def overwritten(path: Path, at: int, text: str | bytes) -> Path:
 
 def with_gaps(path: Path, gaps: Sequence[int]) -> Path:
     """Make a file of ours discontinuous: before each of these records a minute is missing."""
-    data = path.read_bytes()
-    data = data.replace(b"EDF+C", b"EDF+D", 1)
-    onset = 0
-    records = data.count(b"\x14\x14\0")
-    for record in range(records):
-        onset += (record > 0) + 60 * (record in gaps)
-        old = f"+{record}\x14\x14\0".encode()
-        new = f"+{onset}\x14\x14\0".encode()
-        begin = data.index(old)
-        end = begin + len(old)
-        spare = len(new) - len(old)
-        # What follows in the list of annotations moves up; zeros fill its end.
-        stop = data.index(b"\0" * (spare + 1), end) if spare else end
-        data = data[:begin] + new + data[end:stop] + data[stop + spare :]
+    recording = read_recording(path)
+    holder = recording.channels[-1]
+    data, onset = bytearray(path.read_bytes()), -1
+    data[192:197] = b"EDF+D"
+    for record in range(recording.records):
+        onset += 1 + 60 * (record in gaps)
+        begin = recording.start + 2 * (record * (holder.at + holder.samples) + holder.at)
+        part = slice(begin, begin + 2 * holder.samples)
+        held = bytes(data[part]).replace(f"+{record}\x14\x14".encode(), f"+{onset}\x14\x14".encode(), 1)
+        data[part] = held[: 2 * holder.samples]
     path.write_bytes(data)
     return path

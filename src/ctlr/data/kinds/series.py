@@ -42,27 +42,34 @@ class SeriesReader(FileReader):
         sets = {name.removesuffix(ending) for name in names for ending in _SIDES if name.endswith(ending)}
         wanted = self.spec.set or (next(iter(sets)) if len(sets) == 1 else "")
         if not sets:
-            raise DataError("NAME_TRAIN.ts and NAME_TEST.ts are needed; none is there. Correct `root`.", place=repr(root.name))
+            raise DataError(
+                "NAME_TRAIN.ts and NAME_TEST.ts are needed; none is there. Correct `root`.", place=repr(root.name)
+            )
         if wanted not in sets:
-            told = f"the folder holds no set {wanted!r}." if wanted else "the folder holds several sets; `set` chooses one."
+            told = (
+                f"the folder holds no set {wanted!r}."
+                if wanted
+                else "the folder holds several sets; `set` chooses one."
+            )
             raise DataError(f"{told} {nearest(wanted, sets)}")
         images = []
         for ending, side in _SIDES.items():
             file = wanted + ending
             if file not in names:
                 raise DataError("a set needs both its files. Copy the other one here.", place=file)
-            classes: tuple[str, ...] = ()
+            classes, count = tuple[str, ...](), 0
             for number, line in _lines(root / file, file):
                 if number == 0:
                     classes = _classes(line, file)
                     continue
+                count += 1
                 *channels, label = line.split(":")
                 try:
                     self._check(channels, label.strip(), classes)
                 except DataError as error:
                     folder.fault(f"{file}, line {number}" + (f", {error.place}" if error.place else ""), error.reason)
                 else:
-                    name, columns = f"{side}-{number:05d}", {"class": label.strip(), "split": side}
+                    name, columns = f"{side}-{count:05d}", {"class": label.strip(), "split": side}
                     images.append(IndexedImage(subject=name, session=str(number), file=file, columns=columns))
         return Listing(root=root, images=tuple(images), faults=tuple(folder.faults), left_out=tuple(folder.left_out))
 
@@ -74,8 +81,8 @@ class SeriesReader(FileReader):
             )
         if len(channels) != count:
             raise DataError(
-                f"a series needs the {count} channels of `preprocess.shape`; it has {len(channels)}. Correct the option "
-                "if all series have as many, else the line."
+                f"a series needs the {count} channels of `preprocess.shape`; it has {len(channels)}. Correct the "
+                "option if all series have as many, else the line."
             )
         for number, channel in enumerate(channels, start=1):
             place = f"channel {number}"
@@ -96,15 +103,17 @@ class SeriesReader(FileReader):
 
         import numpy as np
 
-        from ctlr.data.scaling import scaled
         from ctlr.data.rows import Row
+        from ctlr.data.scaling import scaled
 
         options = self.spec.preprocess
         line = self._line(image)
         try:
             values = np.array([channel.split(",") for channel in line.split(":")[:-1]], np.float32)
         except ValueError as error:
-            raise DataError(f"every value must be a number: {error}. Correct it.", place=f"line {image.session}") from error
+            raise DataError(
+                f"every value must be a number: {error}. Correct it.", place=f"line {image.session}"
+            ) from error
         if not np.isfinite(values).all():
             raise DataError("every value must be finite in 32 bits. Correct it.", place=f"line {image.session}")
         names = [f"line {image.session}, channel {number}" for number in range(1, len(values) + 1)]
@@ -166,7 +175,7 @@ def _classes(value: str, name: str) -> tuple[str, ...]:
     has, *classes = value.split() or [""]
     if has.lower() != "true" or not classes:
         raise DataError(
-            f"a header needs `@classLabel true` and the labels; got {value.strip()!r}. Choose a set for classification.",
+            f"a header needs `@classLabel true` and the labels; got {value.strip()!r}. Choose a set with classes.",
             place=name,
         )
     return tuple(classes)

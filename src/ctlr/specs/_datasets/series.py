@@ -51,7 +51,7 @@ class SeriesSpec(DatasetSpec):
     """Labelled series: NAME_TRAIN.ts and NAME_TEST.ts of the UEA and aeon archives; each is a subject of its own."""
 
     kind: Literal["series"] = "series"
-    preprocess: SeriesPreprocess  # type: ignore[assignment]
+    preprocess: SeriesPreprocess
     root: str
     """Folder; relative paths start at the benchmark file."""
     set: str = ""

@@ -40,9 +40,10 @@ transfers: # to learn from other recordings first, add a dataset and name it as 
 
 
 def _known_montage(montage: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    if isinstance(montage, str) and montage not in MONTAGES:
-        raise ValueError(f"unknown montage {montage!r}. {nearest(montage, MONTAGES)} Or list its channels.")
-    if not montage or len(set(montage)) < len(montage):
+    if isinstance(montage, str):
+        if montage not in MONTAGES:
+            raise ValueError(f"unknown montage {montage!r}. {nearest(montage, MONTAGES)} Or list its channels.")
+    elif not montage or len(set(montage)) < len(montage):
         raise ValueError("a montage lists each channel once, and one at least")
     return montage
 
@@ -51,8 +52,8 @@ class SignalsPreprocess(Preprocessing):
     """How recordings become rows of one array: channels x samples of a segment."""
 
     montage: Annotated[str | tuple[str, ...], AfterValidator(_known_montage)] = "tcp"
-    """`tcp` (20 bipolar differences), `tcp-ears` (22), `average` (19 electrodes less their mean), `recorded` (19 as they
-    are), or a list of channels and differences: `[C3-A2, Cz]`."""
+    """`tcp` (20 bipolar differences), `tcp-ears` (22), `average` (19 electrodes less their mean), `recorded` (19 as
+    they are), or a list of channels and differences: `[C3-A2, Cz]`."""
     band: tuple[Annotated[float, Field(ge=0.1)], Annotated[float, Field(le=500)]] = (0.5, 35.0)
     """Hz, from and to: a Butterworth filter of order 4, run forwards and backwards so that nothing moves in time."""
     rate: Annotated[int, Field(ge=10, le=1000)] = 50
@@ -60,8 +61,8 @@ class SignalsPreprocess(Preprocessing):
     segment: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Seconds of a row."""
     normalise: Literal["robust", "none"] = "robust"
-    """robust: each channel of a segment less its median, in units of its interquartile range / 1.349, cut at -10 and 10;
-    none: microvolts."""
+    """robust: each channel of a segment less its median, in units of its interquartile range / 1.349, cut at -10 and
+    10; none: microvolts."""
     dtype: Literal["float16", "float32"] = "float16"
     """How values are stored."""
     on_bad_subject: Literal["stop", "exclude"] = "stop"
@@ -122,7 +123,7 @@ class SignalsSpec(DatasetSpec):
         for number in (1, 2, 3):
             rng = np.random.default_rng(number)
             seen = [(0, 10, "rest"), (12, 8, "seizure")]
-            values = rng.normal(0, 40, (3, 2000)).cumsum(1)
+            values = rng.normal(0, 8, (3, 2000)).cumsum(1)
             write_edf(folder / f"sub-{number}_eeg.edf", ["EEG C3-REF", "EEG Cz-REF", "EEG C4-REF"], values, 100, seen)
         rows = "".join(f"sub-{number}\t{20 + number}\n" for number in (1, 2, 3))
         (folder / "participants.tsv").write_text(f"participant_id\tage\n{rows}")
@@ -138,8 +139,8 @@ class SignalsSpec(DatasetSpec):
     def _check(self) -> Self:
         if self.events != "none" and self.min_event < self.preprocess.segment:
             raise ValueError(
-                f"`min_event` must be `segment` or more: no segment fits into a shorter event; got {self.min_event:g} and "
-                f"{self.preprocess.segment:g} s"
+                f"`min_event` must be `segment` or more: no segment fits into a shorter event; got {self.min_event:g} "
+                f"and {self.preprocess.segment:g} s"
             )
         try:
             groups = re.compile(self.patient).groups

@@ -69,7 +69,7 @@ def derivations(montage: str | Sequence[str], channels: Sequence[Channel]) -> li
         made.append(Derivation(row, {found[end]: sign for end, sign in signs if end in found}))
     if missing:
         raise DataError(
-            f"the montage needs {len(missing)} channels that are not there: {', '.join(missing)}. "
+            f"channels of the montage are missing: {', '.join(missing)}. "
             f"{nearest(next(iter(missing)), found)} Choose another `montage`."
         )
     if montage == "average":

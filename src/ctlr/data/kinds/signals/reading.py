@@ -56,9 +56,12 @@ class SignalsReader(FileReader):
         recordings = [file for file in found if file.lower().endswith(_RECORDINGS)]
         if not recordings and not folder.faults:
             raise DataError(
-                "a folder of recordings holds EDF, EDF+ or BDF files; none is there. Correct `root`.", place=repr(root.name)
+                "a folder of recordings holds EDF, EDF+ or BDF files; none is there. Correct `root`.",
+                place=repr(root.name),
             )
-        people = read_table(root / _TABLE, name=_TABLE, key="participant_id") if os.path.lexists(root / _TABLE) else None
+        people = (
+            read_table(root / _TABLE, name=_TABLE, key="participant_id") if os.path.lexists(root / _TABLE) else None
+        )
         images, seen = list[IndexedImage](), set[str]()
         self._note_labels(folder, found, recordings)
         for file in recordings:
@@ -124,7 +127,10 @@ class SignalsReader(FileReader):
         )
         if not found:
             folder.leave_out(file, "no segment can be cut from it: no event counts, or none is long enough.")
-        return [(_onset(segment, recording, options.rate), {"class": segment.name} if segment.name else {}) for segment in found]
+        return [
+            (_onset(segment, recording, options.rate), {"class": segment.name} if segment.name else {})
+            for segment in found
+        ]
 
     def _spans(self, folder: FolderReader, file: str, recording: Recording) -> list[Span]:
         last = recording.stretches[-1]
@@ -135,8 +141,8 @@ class SignalsReader(FileReader):
         for event in events:
             if event.stop > end + _SLACK:
                 raise DataError(
-                    f"an event must end with its recording, at {float(end):g} s. Correct it, or is this the label file of "
-                    "another recording?",
+                    f"an event must end with its recording, at {float(end):g} s. Correct it; perhaps this is the label "
+                    "file of another recording.",
                     place=event.place,
                 )
         labels = self.spec.labels or {event.label: event.label for event in events}
@@ -201,13 +207,14 @@ def _check_channels(recording: Recording, spec: SignalsSpec) -> None:
         least = 2 * options.band[1]
         if rate <= least:
             raise DataError(
-                f"a band up to {options.band[1]:g} Hz needs more than {least:g} samples a second; there are {float(rate):g}. Lower "
-                "`band`, or choose other channels with `montage`.",
+                f"a band up to {options.band[1]:g} Hz needs more than {least:g} samples a second; there are "
+                f"{float(rate):g}. Lower `band`, or choose other channels with `montage`.",
                 place=channel.place,
             )
         if max((options.rate / rate).as_integer_ratio()) > _STEPS:
             raise DataError(
-                f"a rate must have a simple ratio to `rate: {options.rate}`; it is {float(rate):.9g}. Resample the file.",
+                f"a rate must have a simple ratio to `rate: {options.rate}`; it is {float(rate):.9g}. Resample the "
+                "file.",
                 place=channel.place,
             )
 

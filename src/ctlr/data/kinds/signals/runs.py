@@ -98,7 +98,9 @@ class Runs:
             recording = read_recording(self._root / images[0].file)
             rows = derivations(self._options.montage, recording.signals)
             found: dict[str, Row | DataError] = {}
-            for stretch, segments in groupby(images, key=lambda image: _stretch_of(image, recording, self._options.rate)):
+            for stretch, segments in groupby(
+                images, key=lambda image: _stretch_of(image, recording, self._options.rate)
+            ):
                 found |= self._rows(recording, rows, stretch, [image.session for image in segments])
         except DataError as error:
             return {image.session: error for image in images}
@@ -193,8 +195,8 @@ def _fault_of(part: NDArray[np.integer], channels: Sequence[Channel]) -> DataErr
         if low == high:
             gain, offset = channel.microvolts
             return DataError(
-                f"a channel must vary; every sample is {gain * float(low) + offset:.6g} uV. Check its electrode, leave the "
-                "channel out of `montage`, or set `on_bad_subject: exclude`.",
+                f"a channel must vary; every sample is {gain * float(low) + offset:.6g} uV. Check its electrode, leave "
+                "it out of `montage`, or set `on_bad_subject: exclude`.",
                 place=channel.place,
             )
         floor_, ceiling = channel.digital
@@ -202,8 +204,8 @@ def _fault_of(part: NDArray[np.integer], channels: Sequence[Channel]) -> DataErr
             share = float(((values <= floor_) | (values >= ceiling)).mean())
             if share > _AT_RAILS:
                 return DataError(
-                    f"at most {_AT_RAILS:.0%} of a channel's samples may stand at the ends of its range; {share:.0%} do: it "
-                    "is saturated. Leave the channel out of `montage`, or set `on_bad_subject: exclude`.",
+                    f"a channel must not be saturated; {share:.0%} of its samples stand at the ends of its range, and "
+                    f"{_AT_RAILS:.0%} may. Leave it out of `montage`, or set `on_bad_subject: exclude`.",
                     place=channel.place,
                 )
     return None
