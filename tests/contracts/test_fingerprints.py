@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from data_kinds import EXAMPLES, FLAT, SOLID
+from data_kinds import EXAMPLES, FLAT, SEGMENTS, SOLID
 from pydantic import TypeAdapter
 
 from ctlr.config import load
@@ -26,6 +26,9 @@ from ctlr.specs import (
     EncoderSpec,
     ImagesSpec,
     PretrainSpec,
+    SeriesPreprocess,
+    SeriesSpec,
+    SignalsSpec,
     Study,
     TaskSpec,
     TorchvisionSpec,
@@ -39,6 +42,8 @@ SPECS: dict[str, DatasetSpec] = {
     "torchvision": TorchvisionSpec(name="photos", set="cifar10", root="/data", classes=("cat", "dog"), per_class=9,
                                    preprocess=FLAT),
     "digits": DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT),
+    "signals": SignalsSpec(name="recordings", root="/data/recordings", labels={"seizure": "yes"}, preprocess=SEGMENTS),
+    "series": SeriesSpec(name="waves", root="/data/waves", set="Six", preprocess=SeriesPreprocess(shape=(2, 16))),
 }  # fmt: skip
 
 
@@ -66,6 +71,12 @@ RECORDED = {
     ),
     "digits": Recorded(
         "4d47d46a6f8a1fbb356c8da2", "70bf59f33998dd52fa206151", "b1d3910b44ff49ba4bbec604", "afa6bdf6391f6288a36cf4b8"
+    ),
+    "signals": Recorded(
+        "d4cecb665e61dfc6fcb24e8e", "546fa0be04555c411dcfb13d", "bd2f44e613baa2afe9f0c8f8", "0c0a8ed9c2d2e74f9dc214ca"
+    ),
+    "series": Recorded(
+        "828b0e6d49ea0a08823020db", "8ca47dc093abb0e85bdc4d8e", "5ccbcaf337cc7247eb524787", "6a24c660c248c4bb7c82b344"
     ),
 }
 

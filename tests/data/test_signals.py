@@ -77,6 +77,13 @@ def test_segments_come_from_events_that_are_long_enough(tmp_path: Path) -> None:
     assert found.faults == ()
 
 
+def test_each_segment_says_what_else_its_patient_has(tmp_path: Path) -> None:
+    record(tmp_path / "sub-1_eeg.edf")
+    record(tmp_path / "sub-2_eeg.edf", seen=[(0, 30, "bckg")])
+    found = {(image.subject, image.columns["classes"]) for image in listed(folder_of(tmp_path)).images}
+    assert found == {("sub-1", "bckg + seiz"), ("sub-2", "bckg")}
+
+
 def test_labels_become_classes_and_others_are_counted(tmp_path: Path) -> None:
     record(tmp_path / "sub-1_eeg.edf", seen=[*SEEN, (5, 3, "artf"), (9, 3, "artf")])
     found = listed(folder_of(tmp_path, labels={"seiz": "seizure"}, max_segments=1))
@@ -221,7 +228,7 @@ def test_who_was_recorded_is_stored_nowhere(tmp_path: Path) -> None:
     store = stored(folder_of(tmp_path / "data"), tmp_path / "workspace")
     for file in (tmp_path / "workspace").rglob("*"):
         assert not file.is_file() or b"Haagse" not in file.read_bytes()
-    assert store.table[0].columns == {"class": "bckg"}
+    assert store.table[0].columns == {"class": "bckg", "classes": "bckg + seiz"}
 
 
 # ---------------------------------------------------------------- leaks
@@ -325,6 +332,14 @@ def test_patients_and_their_table_must_agree(tmp_path: Path) -> None:
     found = listed(folder_of(tmp_path))
     assert [fault.place for fault in found.faults] == ["sub-2_eeg.edf", "sub-3"]
     assert {image.subject for image in found.images} == {"sub-1"}
+
+
+def test_the_table_must_not_have_a_column_of_the_events(tmp_path: Path) -> None:
+    record(tmp_path / "sub-1_eeg.edf")
+    (tmp_path / "participants.tsv").write_text("participant_id\tclass\nsub-1\tx\n")
+    with pytest.raises(DataError, match="participants.tsv: a column must not be called 'class'"):
+        listed(folder_of(tmp_path))
+    assert listed(folder_of(tmp_path, events="none")).images[0].columns == {"class": "x"}
 
 
 def test_a_path_without_a_patient_is_a_fault(tmp_path: Path) -> None:

@@ -93,6 +93,21 @@ def test_the_first_scan_with_a_known_target_decides_the_stratum() -> None:
     assert sum(int(s[4:]) < 50 for s in split.train) == 5
 
 
+def test_a_class_is_there_to_train_on_where_any_image_of_a_subject_has_it() -> None:
+    visits = [(i, s) for i in range(30) for s in range(4)]
+    table = [image(f"sub-{i:03}", str(s), **{"class": "rest" if s < 3 else "seizure"}) for i, s in visits]
+    assert len(draw(table, SplitSpec(test=10), n_train=10, n_reserved=5, task=CLASS).train) == 10
+    rare = [image(f"sub-{i:03}", str(s), **{"class": "rest" if i or s < 3 else "seizure"}) for i, s in visits]
+    refused = 0
+    for seed in range(30):
+        try:
+            draw(rare, SplitSpec(test=10), n_train=10, n_reserved=5, seed=seed, task=CLASS)
+        except ConfigError as error:
+            assert "Class 'seizure' of target 'class' in dataset 'cohort' has 1 subjects, all on" in error.reason
+            refused += 1
+    assert 0 < refused < 30
+
+
 def test_rows_are_those_of_the_subjects_in_table_order() -> None:
     table = [image(s, age="1") for s in ("b", "a", "c", "a")]
     assert rows_of(table, ["a", "c"]).tolist() == [1, 2, 3]

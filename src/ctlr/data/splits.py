@@ -117,6 +117,8 @@ class _Subjects:
     labelled: Mask
     strata: tuple[Codes, ...]
     """(S,) codes of the target, then of the columns to balance."""
+    held: npt.NDArray[np.bool_]
+    """(S, classes) whether one of the subject's images has the class."""
     groups: Codes | None
     sides: npt.NDArray[Any]
     """(S,) train, val or test where the table says so, else empty."""
@@ -145,10 +147,16 @@ def _read_subjects(table: Sequence[ImageRecord], targets: Targets, spec: SplitSp
         column_codes([table[row].columns.get(column, "") for row in chosen], spec.bins)
         for column in _existing(table, spec.stratify, "split.stratify", targets.dataset)
     ]
+    held = np.zeros((len(first), len(targets.classes)), bool)
+    if targets.classes:
+        number_of = {subject: number for number, subject in enumerate(first)}
+        owners = np.array([number_of[record.subject] for record in table])
+        held[owners[known], targets.values[known]] = True
     return _Subjects(
         ids=np.array(list(first)),
         labelled=known[chosen],
         strata=(target, *others),
+        held=held,
         groups=_groups(table, list(first), spec.group, targets.dataset),
         sides=_predefined(table, list(first), targets.dataset),
         targets=targets,
@@ -277,12 +285,11 @@ def _too_few(
 
 def _check_classes(people: _Subjects, left: Mask) -> None:
     """A class that no one is left to be trained on could never be predicted."""
-    codes = people.strata[0]
     for code, name in enumerate(people.targets.classes):
-        if not np.any(left & (codes == code)):
+        if not np.any(left & people.held[:, code]):
             raise ConfigError(
                 f"Class {name!r} of target {people.targets.column!r} in dataset {people.targets.dataset!r} has "
-                f"{np.count_nonzero(people.labelled & (codes == code))} subjects, all on the test and validation "
+                f"{np.count_nonzero(people.labelled & people.held[:, code])} subjects, all on the test and validation "
                 "sides: none is left to train on. Leave it out with the task's `classes`, or lower `split.test` or "
                 "`split.validation`."
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -62,22 +61,6 @@ class SeriesSpec(DatasetSpec):
     classes_only: ClassVar[bool] = True
     starter: ClassVar[str] = _STARTER
     meant_for: ClassVar[str] = "series recorded in the same way as those it was trained on"
-
-    @classmethod
-    def example(cls, folder: Path) -> SeriesSpec:
-        """Six series of two channels."""
-        import numpy as np
-
-        rng = np.random.default_rng(0)
-        for side, labels in (("TRAIN", "abab"), ("TEST", "ba")):
-            lines = [
-                ":".join(",".join(f"{value:.3f}" for value in channel) for channel in rng.normal(size=(2, 16)))
-                for _ in labels
-            ]
-            header = "@problemName Six\n@timeStamps false\n@univariate false\n@classLabel true a b\n@data\n"
-            series = "\n".join(f"{line}:{label}" for line, label in zip(lines, labels, strict=True))
-            (folder / f"Six_{side}.ts").write_text(f"{header}{series}\n")
-        return cls(root=str(folder), preprocess=SeriesPreprocess(shape=(2, 16)))
 
     @property
     def stored_shape(self) -> tuple[int, ...]:

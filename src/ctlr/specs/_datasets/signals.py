@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -112,23 +111,6 @@ class SignalsSpec(DatasetSpec):
     lies_as: ClassVar[str] = "folder of recordings"
     starter: ClassVar[str] = _STARTER
     meant_for: ClassVar[str] = "recordings like those it was trained on, with the same electrodes"
-
-    @classmethod
-    def example(cls, folder: Path) -> SignalsSpec:
-        """Three patients with two events each."""
-        import numpy as np
-
-        from ctlr.data.kinds.signals.writing import write_edf
-
-        for number in (1, 2, 3):
-            rng = np.random.default_rng(number)
-            seen = [(0, 10, "rest"), (12, 8, "seizure")]
-            values = rng.normal(0, 8, (3, 2000)).cumsum(1)
-            write_edf(folder / f"sub-{number}_eeg.edf", ["EEG C3-REF", "EEG Cz-REF", "EEG C4-REF"], values, 100, seen)
-        rows = "".join(f"sub-{number}\t{20 + number}\n" for number in (1, 2, 3))
-        (folder / "participants.tsv").write_text(f"participant_id\tage\n{rows}")
-        options = SignalsPreprocess(montage=("C3-Cz", "C4"), segment=4.0)
-        return cls(root=str(folder), min_event=4.0, preprocess=options)
 
     @property
     def stored_shape(self) -> tuple[int, ...]:

@@ -62,6 +62,9 @@ class SignalsReader(FileReader):
         people = (
             read_table(root / _TABLE, name=_TABLE, key="participant_id") if os.path.lexists(root / _TABLE) else None
         )
+        taken = {column for cells in (people or {}).values() for column in cells} & {"class", "classes"}
+        if taken and self.spec.events != "none":
+            raise DataError(f"a column must not be called {min(taken)!r}: events have it. Rename it.", place=_TABLE)
         images, seen = list[IndexedImage](), set[str]()
         self._note_labels(folder, found, recordings)
         for file in recordings:
@@ -75,6 +78,8 @@ class SignalsReader(FileReader):
                 IndexedImage(subject=patient, session=onset, file=file, columns=cells | columns)
                 for onset, columns in segments
             ]
+        if self.spec.events != "none":
+            images = _with_classes(images)
         for patient in people or ():
             if patient not in seen:
                 folder.fault(patient, f"a line of {_TABLE} needs a recording. Add it, or remove the line.")
@@ -196,6 +201,16 @@ def _walk(folder: FolderReader, below: str) -> Iterator[str]:
             yield from _walk(folder, place)
         elif entry.is_file():
             yield place
+
+
+def _with_classes(images: list[IndexedImage]) -> list[IndexedImage]:
+    """With a column `classes`, what all segments of the patient have: to stratify patients by."""
+    held: dict[str, set[str]] = {}
+    for image in images:
+        held.setdefault(image.subject, set()).add(image.columns["class"])
+    return [
+        replace(image, columns=image.columns | {"classes": " + ".join(sorted(held[image.subject]))}) for image in images
+    ]
 
 
 def _check_channels(recording: Recording, spec: SignalsSpec) -> None:
