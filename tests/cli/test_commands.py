@@ -275,7 +275,7 @@ def test_bash_takes_the_completion_script_and_gets_commands(place: Path) -> None
     assert done.stdout.split() == ["report", "resume"]
 
 
-@pytest.mark.parametrize("kind", ["cohort", "bids", "images"])
+@pytest.mark.parametrize("kind", ["cohort", "bids", "images", "signals", "series"])
 def test_a_new_file_passes_the_check_once_its_data_are_there(kind: str, place: Path) -> None:
     finished = call("init", "my-study.yaml", "--kind", kind, folder=place)
     assert finished.code == 0
