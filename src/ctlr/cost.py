@@ -104,6 +104,7 @@ def rate_key(
     shape = "x".join(map(str, data.stored_shape))
     kind = method.method if method is not None else ""
     net = f"{encoder.name}*{encoder.width:g}" if encoder is not None else ""
+    net += "".join(f",{name}={value}" for name, value in encoder.own_options.items()) if encoder is not None else ""
     source = data.kind if stage == "preprocess" else ""
     return " ".join(filter(None, (stage, source, kind, net, shape)))
 

@@ -107,15 +107,13 @@ _SWEEP: dict[str, Any] = {
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a benchmark file as a person writes it, for editors."""
-    datasets, methods = DATASETS.values(), METHOD_KINDS.values()
-    models: list[type[Value]] = [Frame, TrainingSpec, Transfer, TaskSpec, EncoderSpec, *datasets, *methods]
+    datasets, methods, encoders = DATASETS.values(), METHOD_KINDS.values(), _encoders_by_options()
+    models: list[type[Value]] = [Frame, TrainingSpec, Transfer, TaskSpec, *encoders, *datasets, *methods]
     places, schema = models_json_schema([(model, "validation") for model in models])
     # Not the classes' names: where two are called the same, each gets a longer one.
     names: dict[Any, str] = {model: ref["$ref"].rpartition("/")[2] for (model, _), ref in places.items()}
     definitions: dict[str, Any] = schema["$defs"]
-    filled = (
-        {TaskSpec: "name", EncoderSpec: "label"} | dict.fromkeys(datasets, "name") | dict.fromkeys(methods, "label")
-    )
+    filled = {TaskSpec: "name"} | dict.fromkeys(datasets, "name") | dict.fromkeys([*methods, *encoders], "label")
     for model, field in filled.items():
         properties = definitions[names[model]]["properties"]
         del properties[field]
@@ -126,8 +124,9 @@ def json_schema() -> dict[str, Any]:
         definitions[names[model]]["properties"]["sweep"] = _SWEEP
         if not model.trains_network:
             del definitions[names[model]]["properties"]["finetune"]
-    definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
-    definitions["EncoderSpec"]["required"] = []
+    for options, called in encoders.items():
+        definitions[names[options]]["properties"]["name"]["enum"] = called
+        definitions[names[options]]["required"] = []
     frame = definitions.pop("Frame")
     listed, nothing = frame["properties"]["baselines"]["anyOf"]
     frame["properties"]["baselines"]["anyOf"] = [listed | {"items": {"enum": list(BASELINES)}}, nothing]
@@ -147,6 +146,14 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _encoders_by_options() -> dict[type[EncoderSpec], list[str]]:
+    """Names of the encoders by the class of their options."""
+    found: dict[type[EncoderSpec], list[str]] = {}
+    for name, part in ENCODERS.items():
+        found.setdefault(part.options or EncoderSpec, []).append(name)
+    return found
+
+
 def _networks(pretrain: dict[str, str], finetune: dict[str, str]) -> dict[str, Any]:
     return {
         "type": "object",
@@ -161,14 +168,17 @@ def _sections(names: Mapping[Any, str]) -> dict[str, Any]:
         return {"$ref": f"#/$defs/{name}"}
 
     nothing = {"type": "null"}
-    own_encoder = {"allOf": [ref("EncoderSpec"), {"required": ["name"]}]}
+    by_options = _encoders_by_options()
+    own_encoder = {"oneOf": [{"allOf": [ref(names[options]), {"required": ["name"]}]} for options in by_options]}
     own_method = {
         "oneOf": [{"allOf": [ref(names[model]), {"required": ["method"]}]} for model in METHOD_KINDS.values()]
     }
     datasets = {"oneOf": [ref(names[model]) for model in DATASETS.values()]}
     methods = {key: {"anyOf": [ref(names[model]), nothing]} for key, model in METHOD_KINDS.items()}
     methods[LAYER_TRANSFER] = {"anyOf": [_networks(ref("FitSpec"), ref("FinetuneSpec")), nothing]}
-    encoders: dict[str, Any] = {key: {"anyOf": [ref("EncoderSpec"), nothing]} for key in ENCODERS}
+    encoders: dict[str, Any] = {
+        key: {"anyOf": [ref(names[part.options or EncoderSpec]), nothing]} for key, part in ENCODERS.items()
+    }
     some = {"type": "object", "minProperties": 1}
     return {
         "datasets": some | {"additionalProperties": datasets},

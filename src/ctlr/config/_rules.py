@@ -115,13 +115,13 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
             sides, part = data.stored_shape[1:], ENCODERS[encoder.name]
             ndim = len(sides)
             if ndim in part.dimensions:
-                if min(sides, default=part.least) < part.least:
+                if min(sides, default=encoder.least) < encoder.least:
                     fitting = ", ".join(sorted(_taking(sides)))
                     longer = "Enlarge its `preprocess.shape`" if ndim > 1 else "Take longer signals"
                     yield (
                         ("encoders", label),
-                        f"{encoder.name} takes images whose sides are {part.least} or more, and dataset {name!r} has "
-                        f"{shape_of(data)}. {longer}, or take one of {fitting}.",
+                        f"{encoder.name} takes images whose sides are {encoder.least} or more, and dataset {name!r} "
+                        f"has {shape_of(data)}. {longer}, or take one of {fitting}.",
                     )
                 if encoder.width != 1 and ndim not in part.scaled_in:
                     whose = f", {part.published}'s" if part.published else ""
@@ -190,8 +190,8 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
                 f"{n_frozen} blocks would be frozen and {n_copied} copied: the others would keep random weights. "
                 "Lower it, or raise `n_copied`.",
             )
-        for name in sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None}):
-            n_blocks = ENCODERS[name].blocks
+        for encoder in parts.encoders_by_depth():
+            name, n_blocks = encoder.name, encoder.blocks
             if method.finetune.strategy == "linear_probe" and n_copied < n_blocks:
                 yield (
                     (*where, "n_copied"),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ctlr.encoders import Encoder, build_encoder, freeze_blocks
-from ctlr.specs import ENCODERS, EncoderPart, encoder_kind
+from ctlr.specs import ENCODERS, EncoderPart, encoder_spec
 
 __all__ = ["PROMISES", "Case", "cases_of"]
 
@@ -50,8 +50,7 @@ class Case:
 
     def build(self, *, channels: int | None = None, seed: int = 0, **options: Any) -> Encoder:
         """Made anew."""
-        kind, beside = encoder_kind(self.name)
-        spec = kind.model_validate({"name": self.name, "width": self.width, **beside, **options})
+        spec = encoder_spec(self.name, **({"width": self.width} | options))
         return build_encoder(spec, channels=channels or self.channels, ndim=self.ndim, seed=seed)
 
     @cached_property

@@ -31,7 +31,7 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
     """Build an untrained encoder on the CPU; its weights depend on the arguments alone.
 
     Args:
-        spec: Name, norm and width.
+        spec: Name and options.
         channels: Of the images.
         ndim: Spatial dimensions of the images.
         seed: Of the weights. Torch's global random state is left as it was.
@@ -43,7 +43,8 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
     _check_fit(spec, part, ndim)
     build = pkgutil.resolve_name(part.build) if isinstance(part.build, str) else part.build
     with seeded(seed):
-        encoder: Encoder = build(channels=channels, ndim=ndim, width=spec.width)
+        own = {"options": spec} if part.options else {"width": spec.width}
+        encoder: Encoder = build(channels=channels, ndim=ndim, **own)
     if spec.norm == "group":
         replace_batch_norms(encoder)
         encoder.published = {}

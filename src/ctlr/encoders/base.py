@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ctlr.errors import ConfigError
+from ctlr.specs import Activation
 
 __all__ = [
     "Encoder",
     "StemPooling3d",
+    "activation_of",
     "freeze_blocks",
     "init_convolutions",
+    "init_layers",
     "replace_batch_norms",
     "scaled",
     "seeded",
@@ -29,10 +32,12 @@ class Encoder(nn.Module):
     """Turn images into features: blocks in a row, then the mean over space, of which points have none.
 
     Contract: float (B, C, *S) -> float32 (B, width) for every side >= 32, under autocast too; forward draws no
-    random numbers, and no block writes into its input (so that maps computed once can be used again).
+    random numbers, and no block writes into its input (so that maps computed once can be used again). Dropout that an
+    option switches on draws while it trains, from torch's global state as the head's does: a stage seeds that state
+    and keeps it in its checkpoints. A frozen block does not train, so its maps stay the same.
 
     Args:
-        blocks: From the stem to the last stage; the units of freezing and of layer groups. At least three.
+        blocks: From the stem to the last stage; the units of freezing and of layer groups. At least three by default.
         width: Channels that leave the last block.
 
     Attributes:
@@ -175,8 +180,43 @@ def init_convolutions(module: nn.Module, mode: Literal["fan_in", "fan_out"]) -> 
         mode: Whose variance is kept: `fan_in` the activations', `fan_out` the gradients'.
     """
     for part in module.modules():
-        if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+_ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+}  # fmt: skip
+
+
+_GAINS: Mapping[Activation, float] = {
+    "relu": 1.4142, "leaky_relu": 1.4141, "elu": 1.2452, "selu": 1.0, "gelu": 1.5335, "silu": 1.6765, "tanh": 1.5925,
+    "sigmoid": 1.8462,
+}  # fmt: skip
+"""1 / sqrt(E f(z)^2) of each activation f, z standard normal."""
+
+
+def activation_of(name: Activation) -> nn.Module:
+    """A fresh one, which does not write into its input."""
+    return _ACTIVATIONS[name]()
+
+
+def init_layers(module: nn.Module, activation: Activation) -> None:
+    """Draw the weights of all linear layers and convolutions below a module as an activation wants them; biases are 0.
+
+    What leaves the activation has the mean square of what entered the layer, as He et al. 2015 (sec. 2.2) have it for
+    ReLU.
+
+    Args:
+        module: Changed in place.
+        activation: What follows the layers.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
+            nn.init.normal_(part.weight, std=_GAINS[activation] * part.weight[0].numel() ** -0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
 

@@ -17,7 +17,7 @@ from ctlr.specs._datasets.montages import ELECTRODES, MONTAGES
 from ctlr.specs._datasets.series import SeriesPreprocess, SeriesSpec
 from ctlr.specs._datasets.signals import SignalsPreprocess, SignalsSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
-from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
+from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind, encoder_spec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -45,6 +45,7 @@ from ctlr.specs._methods import (
     MethodSpec,
     Pretraining,
 )
+from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LstmSpec, MlpSpec
 from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
@@ -76,6 +77,7 @@ __all__ = [
     "PLUGINS",
     "PUBLISHED",
     "TRANSFER_SCORES",
+    "Activation",
     "AlgorithmSpec",
     "AnyDataset",
     "AnyEncoder",
@@ -83,6 +85,8 @@ __all__ = [
     "BidsSpec",
     "Checkpoint",
     "ClassTable",
+    "Cnn1dSpec",
+    "CnnLstmSpec",
     "CohortSpec",
     "CollectionSpec",
     "Collector",
@@ -101,7 +105,9 @@ __all__ = [
     "ImagesSpec",
     "LayerRole",
     "LeakSpec",
+    "LstmSpec",
     "MethodSpec",
+    "MlpSpec",
     "ModelCard",
     "Objective",
     "Parameter",
@@ -139,6 +145,7 @@ __all__ = [
     "ViewsSpec",
     "dns_name",
     "encoder_kind",
+    "encoder_spec",
     "epochs_needed",
     "finetune_stages",
     "fingerprint",

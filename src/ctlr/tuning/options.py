@@ -194,7 +194,7 @@ def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> s
 
 
 def _contradictions(method: MethodSpec, encoder: EncoderSpec) -> Iterator[str]:
-    yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, encoder.name))
+    yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, encoder))
     probes = method.finetune.strategy == "linear_probe"
     if probes and method.finetune.n_frozen:
         yield "`finetune.n_frozen`: `strategy: linear_probe` freezes every block already. Set one of them."
