@@ -376,7 +376,7 @@ def cohort(
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--kind", default="bids", show_default=True,
-              help="What the images come from: `bids`, `images`, `signals`, `series`, `cohort`, or a kind of yours.")  # fmt: skip
+              help="What it has: `bids`, `images`, `signals`, `series`, `cohort`, or a kind of yours.")  # fmt: skip
 def init(file: Path, kind: str) -> None:
     """Write a commented benchmark file to start from."""
     from ctlr.config import template

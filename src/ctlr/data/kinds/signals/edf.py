@@ -27,6 +27,8 @@ __all__ = ["Annotation", "Channel", "Recording", "Stretch", "read_recording"]
 
 _FIXED, _EACH = 256, 256
 _MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "mv": 1e3, "v": 1e6}
+_AT_ONCE = 2**23
+"""Bytes that are read at once, of which the channels that are wanted are kept."""
 _SIGNALS = 4096
 """Channels above which a header is taken for damaged."""
 _TAL = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?((?:\x14[^\x14\x00]*)*)\x14")
@@ -141,7 +143,7 @@ class Recording:
     """Of a record."""
     channels: tuple[Channel, ...]
 
-    @property
+    @cached_property
     def signals(self) -> tuple[Channel, ...]:
         """The channels that are no annotations."""
         return tuple(channel for channel in self.channels if not channel.holds_annotations)
@@ -211,20 +213,20 @@ class Recording:
         """
         import numpy as np
 
-        samples = sum(channel.samples for channel in self.channels)
-        with open_regular(self.path) as file:
-            held = os.pread(file.fileno(), records * samples * self.width, self.start + first * samples * self.width)
-        if len(held) < records * samples * self.width:
-            raise DataError(f"the file ends before its last record. {_COPY}")
-        if self.width == 2:
-            table: NDArray[Any] = np.frombuffer(held, "<i2").reshape(records, samples)
-        else:
-            table = np.frombuffer(held, np.uint8).reshape(records, samples, 3)
-        each = channels[0].samples
+        samples, each = sum(channel.samples for channel in self.channels), channels[0].samples
+        record = samples * self.width
+        step = max(1, _AT_ONCE // record)
         out = np.empty((len(channels), records, each), np.int16 if self.width == 2 else np.int32)
-        for row, channel in zip(out, channels, strict=True):
-            part = table[:, channel.at : channel.at + each]
-            row[:] = part if self.width == 2 else _from_24_bits(part)
+        with open_regular(self.path) as file:
+            for done in range(0, records, step):
+                count = min(step, records - done)
+                held = os.pread(file.fileno(), count * record, self.start + (first + done) * record)
+                if len(held) < count * record:
+                    raise DataError(f"the file ends before its last record. {_COPY}")
+                table = np.frombuffer(held, np.uint8).reshape(count, samples, self.width)
+                for row, channel in zip(out, channels, strict=True):
+                    part = table[:, channel.at : channel.at + each]
+                    row[done : done + count] = part.view("<i2")[..., 0] if self.width == 2 else _from_24_bits(part)
         return out.reshape(len(channels), records * each)
 
     def digest(self) -> str:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from fractions import Fraction
+from functools import lru_cache
 from itertools import groupby
 from math import ceil, floor
 from threading import Lock
@@ -54,6 +55,7 @@ class Runs:
         self._runs = list(_divided(listing.images))
         self._run_of = {(image.file, image.session): n for n, run in enumerate(self._runs) for image in run}
         self._prepared: dict[int, Future[_Rows]] = {}
+        self._opened = lru_cache(workers + 1)(self._open)
         self._lock = Lock()
 
     def row(self, image: IndexedImage) -> Row:
@@ -92,11 +94,14 @@ class Runs:
                 del self._prepared[old]
             return known or claimed, (number, claimed)
 
+    def _open(self, file: str) -> tuple[Recording, list[Derivation]]:
+        recording = read_recording(self._root / file)
+        return recording, derivations(self._options.montage, recording.signals)
+
     def _read(self, images: Sequence[IndexedImage]) -> _Rows:
         """All segments of a run."""
         try:
-            recording = read_recording(self._root / images[0].file)
-            rows = derivations(self._options.montage, recording.signals)
+            recording, rows = self._opened(images[0].file)
             found: dict[str, Row | DataError] = {}
             for stretch, segments in groupby(
                 images, key=lambda image: _stretch_of(image, recording, self._options.rate)
@@ -124,14 +129,18 @@ class Runs:
             first, records = _needed(recording, stretch, begin, stop, options)
             raw = recording.read(channels, stretch.first + first, records)
             gains, offsets = np.array([channel.microvolts for channel in channels], np.float32).T[:, :, None]
-            passed = band_passed(gains * raw.astype(np.float32) + offsets, rate, options.rate, options.band)
+            values = raw.astype(np.float32)
+            values *= gains
+            values += offsets
+            ends = first == 0, first + records == stretch.records
+            passed = band_passed(values, rate, options.rate, options.band, ends)
             skipped = begin - int(first * recording.seconds * options.rate)
             electrodes[numbers] = passed[:, skipped : skipped + stop - begin]
             for onset, sample in at.items():
                 start = round((Fraction(sample, options.rate) - first * recording.seconds) * rate)
                 part = raw[:, start : start + ceil(samples * rate / options.rate)]
                 digests[onset].update(f"{rate} {[channel.microvolts for channel in channels]} ".encode())
-                digests[onset].update(np.ascontiguousarray(part, "<i4").data)
+                digests[onset].update(np.ascontiguousarray(part).data)
                 if (fault := _fault_of(part, channels)) is not None:
                     faults.setdefault(onset, fault)
         seen = _weights(rows, places) @ electrodes
