@@ -73,7 +73,7 @@ RECORDED = {
         "4d47d46a6f8a1fbb356c8da2", "70bf59f33998dd52fa206151", "b1d3910b44ff49ba4bbec604", "afa6bdf6391f6288a36cf4b8"
     ),
     "signals": Recorded(
-        "d4cecb665e61dfc6fcb24e8e", "546fa0be04555c411dcfb13d", "bd2f44e613baa2afe9f0c8f8", "0c0a8ed9c2d2e74f9dc214ca"
+        "d4cecb665e61dfc6fcb24e8e", "546fa0be04555c411dcfb13d", "bd2f44e613baa2afe9f0c8f8", "f53050825444cffd1fbb5d43"
     ),
     "series": Recorded(
         "828b0e6d49ea0a08823020db", "8ca47dc093abb0e85bdc4d8e", "5ccbcaf337cc7247eb524787", "6a24c660c248c4bb7c82b344"
