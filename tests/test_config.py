@@ -113,7 +113,7 @@ MIRROR = "{rotate: 0, translate: 0, scale: 0, warp: 0, flip: 0.5}"
 
 def test_views_for_all_reach_every_method_and_stage(plain: Path) -> None:
     config = load(plain, [*EVERY_METHOD, f"training={{pretrain: {{views: {MIRROR}}}, finetune: {{views: {MIRROR}}}}}"])
-    said = {label: method.views_words for label, method in config.methods.items()}
+    said = {label: method.views_words(3) for label, method in config.methods.items()}
     assert said == {
         "scratch": "finetuning: flip 0.5", "vat": "finetuning: flip 0.5", "pooled": "finetuning: flip 0.5",
         **dict.fromkeys(("supervised", "simclr", "selffer", "probe"), "pretraining: flip 0.5; finetuning: flip 0.5"),

@@ -34,6 +34,7 @@ from ctlr.specs import (
     Value,
     ViewsSpec,
     dns_name,
+    encoder_spec,
     fingerprint,
 )
 
@@ -136,7 +137,7 @@ def test_an_unknown_encoder_is_refused_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_of_the_table_can_be_asked_for(name: str) -> None:
-    assert EncoderSpec(name=name).name == name
+    assert encoder_spec(name).name == name
 
 
 @pytest.mark.parametrize(("table", "union"), [(METHODS, AnyMethod), (DATASETS, AnyDataset)])

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from terminal import Finished, ctlr
 
-from ctlr.errors import DataError
+from ctlr.config import load
+from ctlr.errors import ConfigError, DataError
+from ctlr.plan import make_plan
 from ctlr.serving import best_model, predict_files
 from ctlr.specs import PLUGINS, use_files
 from ctlr.training.checkpoint import load_model
+from ctlr.tuning.options import with_options
 
 BENCHMARK = """\
 name: {kind}
@@ -30,9 +33,18 @@ tasks:
   level: {{target: level, kind: regression}}
 transfers:
   - {{source: {{data: others, task: group}}, target: {{data: own, task: group}}}}
-  - {{source: {{data: own, task: group}}, target: {{data: others, task: group}}}}
+  - {{source: {{data: own, task: group}}, target: {{data: others, task: group}}, methods: [supervised]}}
 encoders: {{{encoder}: {{}}}}
-methods: {{scratch: {{}}, supervised: {{}}}}
+methods:
+  scratch: {{}}
+  supervised: {{}}
+  gradual: {{method: supervised, finetune: {{strategy: gradual, w: 0.5}}}}
+  chain_thaw: {{method: supervised, finetune: {{strategy: chain_thaw}}}}
+  probe: {{method: supervised, finetune: {{strategy: linear_probe}}}}
+  simclr: {{}}
+  mae: {{}}
+  mean_teacher: {{}}
+  vat: {{}}
 sample_sizes: [20]
 seeds: [0]
 baselines: [linear, gradient_boosting, nearest, unchanged]
@@ -94,6 +106,7 @@ def test_networks_and_models_without_one_tell_the_classes_apart(ran: Ran) -> Non
         rows = [row for row in csv.DictReader(file) if row["data"] == "own"]
     scores = {row["method"]: float(row["test_balanced_accuracy"]) for row in rows}
     assert scores["mean"] == 0.5
+    assert len(scores) == 14
     for method in ("linear", "gradient_boosting", "nearest", "unchanged", "scratch", "supervised"):
         assert scores[method] > (0.99 if ran.kind == "waves" else 0.85), method
 
@@ -120,6 +133,42 @@ def test_a_model_predicts_arrays_and_refuses_files_with_the_reason(ran: Ran, mon
         predict_files(folder, [ran.folder / "own" / "rows.npy"])
 
 
+def test_learning_rates_are_found(ran: Ran) -> None:
+    found = ctlr("lr-find", "b.yaml", "--study", "simclr", "-o", "json", folder=ran.folder)
+    assert found.code == 0, found.err
+    assert 1e-7 < json.loads(found.out)["valley"] < 10
+
+
+def test_a_search_may_set_the_options_of_its_encoder(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PLUGINS, "")
+    study = make_plan(load(ran.folder / "b.yaml")).studies[-1]
+    deep = with_options(study, {"encoder.layers": "6", "encoder.dropout": "0.2", "encoder.activation": "gelu"})
+    assert (deep.encoder.blocks, deep.encoder.own_options["dropout"]) == (6, 0.2)
+    assert deep.id != study.id
+    assert type(deep).model_validate_json(deep.model_dump_json()) == deep
+    with pytest.raises(ConfigError, match=r"`encoder.layers=0`: must be greater than or equal to 1"):
+        with_options(study, {"encoder.layers": "0"})
+    with pytest.raises(ConfigError, match=r"has 2 blocks; got 3. Lower it"):
+        with_options(study, {"encoder.layers": "2", "finetune.n_frozen": "3"})
+
+
+def test_views_that_its_images_do_not_have_are_refused(ran: Ran) -> None:
+    text = (ran.folder / "b.yaml").read_text()
+    written = text.replace("scratch: {}", "scratch: {finetune: {views: {rotate: 20, noise: 0.2, drop: 0.1}}}")
+    (ran.folder / "views.yaml").write_text(written)
+    refused = " ".join(ctlr("check", "views.yaml", folder=ran.folder).err.split())
+    known = {
+        "dots": "points have no such view. Remove it. Known: drop, mix, noise.",
+        "waves": "signals have no such view. Remove it. Known: blur, brightness, contrast, crop, cutout, drop, flip, "
+        "mix, noise, scale, translate, warp.",
+    }[ran.kind]
+    assert refused.endswith(f"methods.scratch.finetune.views.rotate: {known}")
+    (ran.folder / "views.yaml").write_text(written.replace("rotate: 20, ", ""))
+    planned = ctlr("plan", "views.yaml", "-o", "json", folder=ran.folder)
+    told = {"dots": "noise 0.2, drop 0.1", "waves": "translate 0.04, scale 0.06, warp 0.01, noise 0.2, drop 0.1"}
+    assert json.loads(planned.out)["methods"]["scratch"]["views"]["finetune"] == told[ran.kind]
+
+
 def test_an_encoder_of_pictures_is_refused_with_those_that_fit(ran: Ran) -> None:
     text = (ran.folder / "b.yaml").read_text().replace(OPTIONS[ran.kind][1], "resnet18")
     (ran.folder / "wrong.yaml").write_text(text)
@@ -127,6 +176,7 @@ def test_an_encoder_of_pictures_is_refused_with_those_that_fit(ran: Ran) -> None
     assert refused.code == 2
     told = {
         "dots": "resnet18 does not take points, and dataset 'others' has 3 features. Known for points: mlp.",
-        "waves": "resnet18 does not take signals, and dataset 'others' has 4 x 100. Known for signals: cnn1d.",
+        "waves": "resnet18 does not take signals, and dataset 'others' has 4 x 100. "
+        "Known for signals: cnn1d, cnn_lstm, lstm.",
     }[ran.kind]
     assert told in " ".join(refused.err.split())

@@ -28,6 +28,7 @@ from ctlr.specs import (
     EncoderSpec,
     MethodSpec,
     PreprocessSpec,
+    ViewsSpec,
     images_of,
 )
 
@@ -220,6 +221,23 @@ def _views_are_there_to_contrast(parts: Parts) -> Iterator[Fault]:
             yield ("methods", label, "pretrain", "views"), told
 
 
+def _views_mean_something(parts: Parts) -> Iterator[Fault]:
+    """A part that images do not have is left out of a method's own views, and refused in those of the file."""
+    used = {end.data for transfer in parts.transfers.values() for end in (transfer.source, transfer.target) if end}
+    kinds = {data.ndim for name in used if (data := parts.datasets.get(name)) is not None}
+    for label, method in parts.methods.items():
+        if method is None:
+            continue
+        for place, views in method.views_by_place.items():
+            usual = type(method).usual_views(place)
+            for ndim in sorted(kinds):
+                for name in sorted(ViewsSpec.meaningless(ndim)):
+                    if getattr(views, name) not in {getattr(each, name) for each in (views.none(), *usual)}:
+                        known = ", ".join(sorted(views.off().keys() - views.meaningless(ndim)))
+                        told = f"{images_of(ndim)} have no such view. Remove it. Known: {known}."
+                        yield ("methods", label, *place, name), told
+
+
 def _test_set_is_a_share_or_a_number(parts: Parts) -> Iterator[Fault]:
     if parts.split is not None and parts.split.test >= 1 and not parts.split.test.is_integer():
         yield ("split", "test"), f"must be a share below 1 or a whole number of subjects; got {parts.split.test}."
@@ -289,6 +307,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _copying_copies_something,
     _controls_are_not_searched,
     _views_are_there_to_contrast,
+    _views_mean_something,
     _test_set_is_a_share_or_a_number,
     _sizes_fit_the_data,
     _methods_are_tuned_alike,

@@ -192,13 +192,6 @@ _ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
 }  # fmt: skip
 
 
-_GAINS: Mapping[Activation, float] = {
-    "relu": 1.4142, "leaky_relu": 1.4141, "elu": 1.2452, "selu": 1.0, "gelu": 1.5335, "silu": 1.6765, "tanh": 1.5925,
-    "sigmoid": 1.8462,
-}  # fmt: skip
-"""1 / sqrt(E f(z)^2) of each activation f, z standard normal."""
-
-
 def activation_of(name: Activation) -> nn.Module:
     """A fresh one, which does not write into its input."""
     return _ACTIVATIONS[name]()
@@ -207,16 +200,17 @@ def activation_of(name: Activation) -> nn.Module:
 def init_layers(module: nn.Module, activation: Activation) -> None:
     """Draw the weights of all linear layers and convolutions below a module as an activation wants them; biases are 0.
 
-    What leaves the activation has the mean square of what entered the layer, as He et al. 2015 (sec. 2.2) have it for
-    ReLU.
+    Their variance is 2 / inputs before ReLU and its smooth relatives (He et al. 2015, eq. 10), and 1 / inputs before
+    SELU (Klambauer et al. 2017), tanh and sigmoid (LeCun et al. 1998).
 
     Args:
         module: Changed in place.
         activation: What follows the layers.
     """
+    variance = 1.0 if activation in ("selu", "tanh", "sigmoid") else 2.0
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
-            nn.init.normal_(part.weight, std=_GAINS[activation] * part.weight[0].numel() ** -0.5)
+            nn.init.normal_(part.weight, std=(variance / part.weight[0].numel()) ** 0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
 

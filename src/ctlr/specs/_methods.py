@@ -258,19 +258,35 @@ class MethodSpec(Value):
         stages = [stage for stage, there in learned.items() if there]
         return {stage: self.stage(stage).views for stage in stages}
 
-    @property
-    def views_words(self) -> str:
-        """The same in words: `pretraining: none; finetuning: flip 0.5`; a dash where it sees no image."""
+    def views_words(self, ndim: int) -> str:
+        """The same in words, as they act on images of so many sides: `pretraining: none; finetuning: flip 0.5`; a dash
+        where it sees no image."""
         named = {"pretrain": "pretraining", "finetune": "finetuning"}
-        words = [f"{named[stage]}: {seen.words if seen else 'none'}" for stage, seen in self.views_by_stage.items()]
+        words = [f"{named[stage]}: {seen.at(ndim).words if seen else 'none'}"
+                 for stage, seen in self.views_by_stage.items()]  # fmt: skip
         return "; ".join(words) or "–"
+
+    @property
+    def views_by_place(self) -> dict[tuple[str, ...], ViewsSpec]:
+        """All views of it, by the keys of their options."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        found: dict[tuple[str, ...], ViewsSpec | None] = {
+            (name, "views"): field.views for name, field in fields.items() if isinstance(field, FitSpec)
+        }
+        found |= {(name,): field for name, field in fields.items() if isinstance(field, ViewsSpec)}
+        return {place: views for place, views in found.items() if views is not None}
+
+    @classmethod
+    def usual_views(cls, place: Sequence[str]) -> list[ViewsSpec]:
+        """Views at a place where the file says nothing: those without options, and the method's own."""
+        field = cls.model_fields[place[0]].get_default(call_default_factory=True, validated_data={})
+        views = field.views if isinstance(field, FitSpec) else field
+        return [ViewsSpec(), *([views] if isinstance(views, ViewsSpec) else [])]
 
     @property
     def flips(self) -> bool:
         """Whether a view of its training is mirrored now and then: a mirrored image then means the same."""
-        fields = [getattr(self, name) for name in type(self).model_fields]
-        views = [field.views if isinstance(field, FitSpec) else field for field in fields]
-        return any(isinstance(each, ViewsSpec) and each.flip > 0 for each in views)
+        return any(views.flip > 0 for views in self.views_by_place.values())
 
     @classmethod
     def automatic(cls, peers: Sequence[MethodSpec]) -> Self | None:
