@@ -302,7 +302,9 @@ def test_a_unit_that_is_none_of_voltage_is_refused_where_the_montage_needs_it(tm
 def test_overlapping_annotations_are_named_by_their_times(tmp_path: Path) -> None:
     record(tmp_path / "sub-1_eeg.edf", seen=[(0, 40, "bckg"), (30, 30, "seiz")])
     told = fault_of(folder_of(tmp_path))
-    assert told.startswith("sub-1_eeg.edf (0 to 40 s and 30 to 60 s): events of two classes must not overlap")
+    assert told.startswith(
+        "sub-1_eeg.edf ('bckg', 0 to 40 s and 'seiz', 30 to 60 s): events of two classes must not overlap"
+    )
 
 
 def test_an_event_beyond_the_end_is_refused(tmp_path: Path) -> None:
@@ -318,6 +320,21 @@ def test_labels_without_a_recording_and_recordings_without_labels_are_named(tmp_
         "b|a label file needs its recording beside it. Copy it there, or remove this one.",
         "a|a recording needs its label file beside it, a.csv. Add it, or say with `events` where events are.",
     ]
+
+
+def test_a_label_that_no_recording_has_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    record(tmp_path / "sub-1_eeg.edf")
+    with pytest.raises(
+        DataError, match="`labels` names 'seizure', which no recording has. Did you mean 'seiz'\\?"
+    ) as caught:
+        listed(folder_of(tmp_path, labels={"seizure": "yes", "bckg": "no"}))
+    assert caught.value.reason == "`labels` names 'seizure', which no recording has. Correct or remove it."
+
+
+def test_recordings_without_a_segment_are_refused(tmp_path: Path) -> None:
+    record(tmp_path / "sub-1_eeg.edf", seen=[(0, 12, "seiz")])
+    with pytest.raises(DataError, match="no segment can be cut from any recording. Lower `min_event`"):
+        listed(folder_of(tmp_path))
 
 
 def test_a_file_without_annotations_says_what_to_do(tmp_path: Path) -> None:
@@ -384,6 +401,7 @@ def test_a_bad_electrode_spoils_the_segments_in_which_it_is_bad(spoilt: str, mes
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"montage": 5}, "a montage is a name or a list of channels; got 5"),
         ({"montage": "tpc"}, "unknown montage 'tpc'. Did you mean 'tcp'\\?"),
         ({"montage": ("Cz", "Cz")}, "lists each channel once"),
         ({"montage": ()}, "and one at least"),

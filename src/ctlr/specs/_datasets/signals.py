@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ctlr.errors import nearest
 from ctlr.specs._datasets.base import DatasetSpec, Preprocessing
@@ -38,6 +38,12 @@ transfers: # to learn from other recordings first, add a dataset and name it as 
 """
 
 
+def _name_or_list(montage: Any) -> Any:
+    if not isinstance(montage, str | list | tuple):
+        raise ValueError(f"a montage is a name or a list of channels; got {montage!r}")
+    return tuple(montage) if isinstance(montage, list) else montage
+
+
 def _known_montage(montage: str | tuple[str, ...]) -> str | tuple[str, ...]:
     if isinstance(montage, str):
         if montage not in MONTAGES:
@@ -50,7 +56,7 @@ def _known_montage(montage: str | tuple[str, ...]) -> str | tuple[str, ...]:
 class SignalsPreprocess(Preprocessing):
     """How recordings become rows of one array: channels x samples of a segment."""
 
-    montage: Annotated[str | tuple[str, ...], AfterValidator(_known_montage)] = "tcp"
+    montage: Annotated[str | tuple[str, ...], BeforeValidator(_name_or_list), AfterValidator(_known_montage)] = "tcp"
     """`tcp` (20 bipolar differences), `tcp-ears` (22), `average` (19 electrodes less their mean), `recorded` (19 as
     they are), or a list of channels and differences: `[C3-A2, Cz]`."""
     band: tuple[Annotated[float, Field(ge=0.1)], Annotated[float, Field(le=500)]] = (0.5, 35.0)

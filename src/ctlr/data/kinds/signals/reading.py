@@ -18,7 +18,7 @@ from ctlr.data.kinds.signals.segments import Segment, Span, cut, spans_of, thinn
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
 from ctlr.data.reader import FileReader, Images, Progress
 from ctlr.data.tsv import read_table
-from ctlr.errors import DataError
+from ctlr.errors import DataError, nearest
 from ctlr.specs import Exclusion, SignalsSpec
 from ctlr.workspace import Workspace
 
@@ -65,12 +65,12 @@ class SignalsReader(FileReader):
         taken = {column for cells in (people or {}).values() for column in cells} & {"class", "classes"}
         if taken and self.spec.events != "none":
             raise DataError(f"a column must not be called {min(taken)!r}: events have it. Rename it.", place=_TABLE)
-        images, seen = list[IndexedImage](), set[str]()
+        images, seen, met = list[IndexedImage](), set[str](), set[str]()
         self._note_labels(folder, found, recordings)
         for file in recordings:
             try:
                 patient, cells = self._patient(file, people, seen)
-                segments = self._segments(folder, file)
+                segments = self._segments(folder, file, met)
             except DataError as error:
                 folder.fault(f"{file} ({error.place})" if error.place else file, error.reason)
                 continue
@@ -80,6 +80,9 @@ class SignalsReader(FileReader):
             ]
         if self.spec.events != "none":
             images = _with_classes(images)
+            self._refuse_labels(met, folder)
+        if not images and not folder.faults:
+            raise DataError("no segment can be cut from any recording. Lower `min_event`, or correct `labels`.")
         for patient in people or ():
             if patient not in seen:
                 folder.fault(patient, f"a line of {_TABLE} needs a recording. Add it, or remove the line.")
@@ -87,6 +90,13 @@ class SignalsReader(FileReader):
             root=root, images=tuple(images), faults=tuple(folder.faults), left_out=tuple(folder.left_out),
             units=read_units(root, ()),
         )  # fmt: skip
+
+    def _refuse_labels(self, met: set[str], folder: FolderReader) -> None:
+        """A label that no recording has is misspelt; what cannot be read may have had it."""
+        for label in self.spec.labels:
+            if label not in met and not folder.faults:
+                rule = f"`labels` names {label!r}, which no recording has."
+                raise DataError(f"{rule} Correct or remove it.", told=f"{rule} {nearest(label, met)}")
 
     def _note_labels(self, folder: FolderReader, found: list[str], recordings: list[str]) -> None:
         """Label files need a recording, and recordings in formats that are not read are counted."""
@@ -120,12 +130,12 @@ class SignalsReader(FileReader):
                 return patient, people[name]
         raise DataError(f"a recording needs a line of its patient in {_TABLE}. Add it, or correct `patient`.")
 
-    def _segments(self, folder: FolderReader, file: str) -> list[tuple[str, dict[str, str]]]:
-        """Onset and columns of a recording's segments."""
+    def _segments(self, folder: FolderReader, file: str, met: set[str]) -> list[tuple[str, dict[str, str]]]:
+        """Onset and columns of a recording's segments; labels that are met are noted."""
         options = self.spec.preprocess
         recording = read_recording(Path(folder.root) / file)
         _check_channels(recording, self.spec)
-        spans = self._spans(folder, file, recording)
+        spans = self._spans(folder, file, recording, met)
         found = thinned(
             cut(spans, recording.stretches, recording.seconds, rate=options.rate, samples=options.samples()),
             self.spec.max_segments,
@@ -137,12 +147,13 @@ class SignalsReader(FileReader):
             for segment in found
         ]
 
-    def _spans(self, folder: FolderReader, file: str, recording: Recording) -> list[Span]:
+    def _spans(self, folder: FolderReader, file: str, recording: Recording, met: set[str]) -> list[Span]:
         last = recording.stretches[-1]
         end = last.onset + last.records * recording.seconds
         if self.spec.events == "none":
             return [Span(Fraction(0), end, "")]
         events = self._events(file, recording)
+        met.update(event.label for event in events)
         for event in events:
             if event.stop > end + _SLACK:
                 raise DataError(

@@ -63,9 +63,8 @@ def _refuse_overlaps(events: Sequence[Event], classes: Mapping[str, str]) -> Non
         for other in (each for known, each in last.items() if known != name):
             if event.start < other.stop:
                 raise DataError(
-                    f"events of two classes must not overlap; {other.label!r} and {event.label!r} do. Correct one of "
-                    "them, or leave one out of `labels`.",
-                    place=f"{other.place} and {event.place}",
+                    "events of two classes must not overlap. Correct one of them, or leave its label out of `labels`.",
+                    place=f"{other.label!r}, {other.place} and {event.label!r}, {event.place}",
                 )
         if name not in last or event.stop > last[name].stop:
             last[name] = event
