@@ -110,6 +110,14 @@ def test_text_among_the_numbers_is_named_when_it_is_read(tmp_path: Path) -> None
         preprocess(written(tmp_path, "\n".join(lines)), Workspace(tmp_path / "workspace"))
 
 
+def test_a_channel_that_mostly_stands_still_is_scaled_by_its_standard_deviation(tmp_path: Path) -> None:
+    still = [0.0] * 13 + [3.0, 4.0, 5.0]
+    spec = written(tmp_path, text([([still, list(map(float, range(16)))], "up"), *drawn(3, "d")]), normalise="robust")
+    workspace = Workspace(tmp_path / "workspace")
+    found = ArrayStore(preprocess(spec, workspace), workspace).read([0])[0, 0]
+    np.testing.assert_allclose(found, np.array(still) / np.std(still), rtol=1e-3)
+
+
 def test_a_flat_channel_is_named_when_it_is_read(tmp_path: Path) -> None:
     flat = text([([[1.0] * 16, list(map(float, range(16)))], "up"), *drawn(3, "d")])
     with pytest.raises(DataError, match="line 7, channel 1\\): a channel must vary"):

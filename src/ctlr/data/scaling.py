@@ -23,22 +23,24 @@ def scaled(
 
     Args:
         values: (C, T), finite.
-        how: `robust`: less the median, over the interquartile range / 1.349, cut at -10 and 10; `none`: as it is.
+        how: `robust`: less the median, over the interquartile range / 1.349, or over the standard deviation where half
+            of the values or more are the same; cut at -10 and 10. `none`: as it is.
         dtype: float16 or float32.
         names: Of the channels.
 
     Raises:
-        DataError: A channel has no spread, or holds values beyond the store. The caller names the file.
+        DataError: A channel is constant, or holds values beyond the store. The caller names the file.
     """
     if how == "robust":
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=1, keepdims=True)
-        flat = np.flatnonzero(high <= low)
+        spread = np.where(high > low, (high - low) / _NORMAL, values.std(axis=1, keepdims=True))
+        flat = np.flatnonzero(np.ptp(values, axis=1) == 0)
         if len(flat):
             raise DataError(
-                "a channel must vary; half of its values or more are the same. Check its electrodes, or leave it out.",
+                f"a channel must vary; every value is {values[flat[0], 0]:.6g}. Check its electrodes, or leave it out.",
                 place=names[flat[0]],
             )
-        values = np.clip((values - middle) / ((high - low) / _NORMAL), -_OUTLIER, _OUTLIER)
+        values = np.clip((values - middle) / spread, -_OUTLIER, _OUTLIER)
     largest = float(np.abs(values).max())
     if largest > np.finfo(dtype).max:
         raise DataError(f"a {dtype} store holds up to 65504; got {largest:g}. Choose `normalise: robust` or float32.")

@@ -38,8 +38,8 @@ class SeriesPreprocess(Preprocessing):
     shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=16)]]
     """Channels, and values a channel: what the files hold."""
     normalise: Literal["robust", "none"] = "robust"
-    """robust: each channel of a series less its median, in units of its interquartile range / 1.349, cut at -10 and 10;
-    none: as it is."""
+    """robust: each channel of a series less its median, in units of its interquartile range / 1.349 (of its standard
+    deviation where half of its values are the same), cut at -10 and 10; none: as it is."""
     dtype: Literal["float16", "float32"] = "float16"
     """How values are stored."""
     on_bad_subject: Literal["stop", "exclude"] = "stop"

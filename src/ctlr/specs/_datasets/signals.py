@@ -66,8 +66,8 @@ class SignalsPreprocess(Preprocessing):
     segment: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Seconds of a row."""
     normalise: Literal["robust", "none"] = "robust"
-    """robust: each channel of a segment less its median, in units of its interquartile range / 1.349, cut at -10 and
-    10; none: microvolts."""
+    """robust: each channel of a segment less its median, in units of its interquartile range / 1.349 (of its standard
+    deviation where half of its values are the same), cut at -10 and 10; none: microvolts."""
     dtype: Literal["float16", "float32"] = "float16"
     """How values are stored."""
     on_bad_subject: Literal["stop", "exclude"] = "stop"
