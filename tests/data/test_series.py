@@ -103,6 +103,14 @@ def test_a_series_without_a_label_or_with_an_unknown_one_is_named(tmp_path: Path
     assert all("one of the labels that the header's `@classLabel` names" in fault.reason for fault in listing.faults)
 
 
+def test_a_series_that_stands_in_a_file_twice_is_kept_once(tmp_path: Path) -> None:
+    lines = text(drawn(0, "udud")).splitlines()
+    listing = reader_of(written(tmp_path, "\n".join([*lines, lines[6]]))).listing()
+    assert listing is not None
+    assert len(listing.images) == 6
+    assert [each.place for each in listing.left_out] == ["Waves_TRAIN.ts, line 11"]
+
+
 def test_text_among_the_numbers_is_named_when_it_is_read(tmp_path: Path) -> None:
     lines = text(drawn(0, "udud")).splitlines()
     lines[6] = "word," + lines[6].split(",", 1)[1]

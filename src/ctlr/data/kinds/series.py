@@ -57,7 +57,7 @@ class SeriesReader(FileReader):
             file = wanted + ending
             if file not in names:
                 raise DataError("a set needs both its files. Copy the other one here.", place=file)
-            classes, count = tuple[str, ...](), 0
+            classes, count, met = tuple[str, ...](), 0, set[str]()
             for number, line in _lines(root / file, file):
                 if number == 0:
                     classes = _classes(line, file)
@@ -68,7 +68,13 @@ class SeriesReader(FileReader):
                     self._check(channels, label.strip(), classes)
                 except DataError as error:
                     folder.fault(f"{file}, line {number}" + (f", {error.place}" if error.place else ""), error.reason)
+                    continue
+                if (whole := ":".join(channels)) in met:
+                    folder.leave_out(
+                        f"{file}, line {number}", "this series stands in the file before; it is kept once."
+                    )
                 else:
+                    met.add(whole)
                     name, columns = f"{side}-{count:05d}", {"class": label.strip(), "split": side}
                     images.append(IndexedImage(subject=name, session=str(number), file=file, columns=columns))
         return Listing(root=root, images=tuple(images), faults=tuple(folder.faults), left_out=tuple(folder.left_out))
