@@ -23,7 +23,8 @@ HERE = Path(__file__).parent
 REGION = re.compile(r"<!-- table: (?P<name>.+?) -->\n.*?<!-- /table -->", re.DOTALL)
 
 SECTIONS = {
-    "PreprocessSpec": "preprocess", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
+    "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
+    "SeriesPreprocess": "preprocess-of-series", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
     "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",
     "TuningSpec": "tuning", "AlgorithmSpec": "tuning", "TablePreprocess": "kind-points",

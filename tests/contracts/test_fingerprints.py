@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from data_kinds import EXAMPLES, FLAT, SOLID
+from data_kinds import EXAMPLES, FLAT, SEGMENTS, SOLID
 from pydantic import TypeAdapter
 
 from ctlr.config import load
@@ -28,6 +28,9 @@ from ctlr.specs import (
     ImagesSpec,
     PointsSpec,
     PretrainSpec,
+    SeriesPreprocess,
+    SeriesSpec,
+    SignalsSpec,
     Study,
     TaskSpec,
     TorchvisionSpec,
@@ -43,6 +46,8 @@ SPECS: dict[str, DatasetSpec] = {
     "digits": DigitsSpec(name="figures", domain="textured", classes=("1", "7"), per_class=5, seed=2, preprocess=FLAT),
     "points": PointsSpec(name="table", root="/data", table="t.csv", features=("x", "y"), id="who"),
     "generated_points": GeneratedPointsSpec(name="drawn", generator="toroid", points=(20, 10, 10), seed=3),
+    "signals": SignalsSpec(name="recordings", root="/data/recordings", labels={"seizure": "yes"}, preprocess=SEGMENTS),
+    "series": SeriesSpec(name="waves", root="/data/waves", set="Six", preprocess=SeriesPreprocess(shape=(2, 16))),
 }  # fmt: skip
 
 
@@ -76,6 +81,12 @@ RECORDED = {
     ),
     "generated_points": Recorded(
         "6a088f876e23ac5c6c6b2cf2", "2a8fe58fd4687c19cf999808", "58561cab11c06061488b4ff5", "4f12186cb4377a1268068ad0"
+    ),
+    "signals": Recorded(
+        "d4cecb665e61dfc6fcb24e8e", "546fa0be04555c411dcfb13d", "bd2f44e613baa2afe9f0c8f8", "7896ac918139c8e18aa2355f"
+    ),
+    "series": Recorded(
+        "828b0e6d49ea0a08823020db", "8ca47dc093abb0e85bdc4d8e", "5ccbcaf337cc7247eb524787", "64c07498c351e8b5a32c0562"
     ),
 }
 

@@ -93,6 +93,17 @@ def test_the_first_scan_with_a_known_target_decides_the_stratum() -> None:
     assert sum(int(s[4:]) < 50 for s in split.train) == 5
 
 
+def test_a_class_is_there_to_train_on_where_any_image_of_a_subject_has_it() -> None:
+    visits = [(i, s) for i in range(30) for s in range(4)]
+    table = [image(f"sub-{i:03}", str(s), **{"class": "rest" if s < 3 else "seizure"}) for i, s in visits]
+    assert len(draw(table, SplitSpec(test=10), n_train=10, n_reserved=5, task=CLASS).train) == 10
+    sides = {i: "test" if i < 10 else "train" for i in range(30)}
+    seen = {visit: "seizure" if visit == (0, 0) else "rest" for visit in visits}
+    rare = [image(f"sub-{i:03}", str(s), split=sides[i], **{"class": seen[i, s]}) for i, s in visits]
+    with pytest.raises(ConfigError, match="Class 'seizure' .* has 1 subjects, all on the test"):
+        draw(rare, n_train=10, n_reserved=5, task=CLASS)
+
+
 def test_rows_are_those_of_the_subjects_in_table_order() -> None:
     table = [image(s, age="1") for s in ("b", "a", "c", "a")]
     assert rows_of(table, ["a", "c"]).tolist() == [1, 2, 3]

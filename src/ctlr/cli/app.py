@@ -352,26 +352,52 @@ def report(workspace: Path, output: str) -> None:
 
 @cli.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--subjects", type=click.IntRange(1), default=400, show_default=True, help="How many.")
+@click.option("--kind", type=click.Choice(["mri", "eeg"]), default="mri", show_default=True,
+              help="T1 images as NIfTI, or electroencephalograms as EDF+.")  # fmt: skip
+@click.option("--subjects", type=click.IntRange(1), help="How many; by default 400, or 20 for eeg.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other people.")
-@click.option("--spacing", type=click.FloatRange(1, 12), default=4.0, show_default=True, help="Voxel edge, mm.")
+@click.option("--spacing", type=click.FloatRange(1, 12), help="Voxel edge of mri, mm; by default 4.")
+@click.option("--minutes", type=click.IntRange(2), help="Of each recording of eeg, even; by default 10.")
 @click.option("--workers", type=click.IntRange(1), help="Subjects at once; by default one a core.")
-def cohort(out: Path, subjects: int, seed: int, spacing: float, workers: int | None) -> None:
-    """Write a synthetic BIDS cohort of T1 images, aged 20 to 80, grown from the MNI152 template."""
+def cohort(
+    out: Path,
+    kind: str,
+    subjects: int | None,
+    seed: int,
+    spacing: float | None,
+    minutes: int | None,
+    workers: int | None,
+) -> None:
+    """Write a synthetic cohort: brain MRI grown from the MNI152 template, or recordings with seizures."""
     from ctlr.cli.show import counting
-    from ctlr.data.kinds.cohort.growing import write_cohort
-    from ctlr.specs import CohortSpec
+    from ctlr.errors import ConfigError
 
-    spec = CohortSpec(name=out.name, subjects=subjects, seed=seed, spacing=spacing)
+    other, given = ("--minutes", minutes) if kind == "mri" else ("--spacing", spacing)
+    if given is not None:
+        raise ConfigError(f"`{other}` means nothing for `--kind {kind}`. Leave it out.")
+    if minutes is not None and minutes % 2:
+        raise ConfigError(f"`--minutes` must be even: eyes and seizures go by two minutes; got {minutes}.")
+    threads = workers or len(os.sched_getaffinity(0))
     with counting("subjects") as progress:
-        write_cohort(spec, out, workers=workers or len(os.sched_getaffinity(0)), progress=progress)
+        if kind == "mri":
+            from ctlr.data.kinds.cohort.growing import write_cohort
+            from ctlr.specs import CohortSpec
+
+            spec = CohortSpec(name=out.name, subjects=subjects or 400, seed=seed, spacing=spacing or 4.0)
+            write_cohort(spec, out, workers=threads, progress=progress)
+        else:
+            from ctlr.data.kinds.eeg.growing import write_patients
+
+            write_patients(
+                out, patients=subjects or 20, seed=seed, minutes=minutes or 10, workers=threads, progress=progress
+            )
     click.echo(str(out))
 
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--kind", default="bids", show_default=True,
-              help="What the images come from: `bids`, `images`, `cohort`, or a kind of yours.")  # fmt: skip
+              help="What it has: `bids`, `images`, `signals`, `series`, `cohort`, or a kind of yours.")  # fmt: skip
 def init(file: Path, kind: str) -> None:
     """Write a commented benchmark file to start from."""
     from ctlr.config import template

@@ -117,6 +117,8 @@ class _Subjects:
     labelled: Mask
     strata: tuple[Codes, ...]
     """(S,) codes of the target, then of the columns to balance."""
+    held: npt.NDArray[np.bool_]
+    """(S, classes) whether one of the subject's images has the class."""
     groups: Codes | None
     sides: npt.NDArray[Any]
     """(S,) train, val or test where the table says so, else empty."""
@@ -141,10 +143,14 @@ def _read_subjects(table: Table, targets: Targets, spec: SplitSpec) -> _Subjects
     for name in _existing(table, spec.stratify, "split.stratify", targets.dataset):
         cells = table.cells(name)
         others.append(column_codes([cells[row] for row in chosen.tolist()], spec.bins))
+    held = np.zeros((len(ids), len(targets.classes)), bool)
+    if targets.classes:
+        held[owners[targets.known], targets.values[targets.known]] = True
     return _Subjects(
         ids=np.array(ids),
         labelled=targets.known[chosen],
         strata=(target, *others),
+        held=held,
         groups=_groups(table, owners, spec.group, targets.dataset),
         sides=_predefined(table, owners, targets.dataset),
         targets=targets,
@@ -295,12 +301,11 @@ def _too_few(
 
 def _check_classes(people: _Subjects, left: Mask) -> None:
     """A class that no one is left to be trained on could never be predicted."""
-    codes = people.strata[0]
     for code, name in enumerate(people.targets.classes):
-        if not np.any(left & (codes == code)):
+        if not np.any(left & people.held[:, code]):
             raise ConfigError(
                 f"Class {name!r} of target {people.targets.column!r} in dataset {people.targets.dataset!r} has "
-                f"{np.count_nonzero(people.labelled & (codes == code))} subjects, all on the test and validation "
+                f"{np.count_nonzero(people.labelled & people.held[:, code])} subjects, all on the test and validation "
                 "sides: none is left to train on. Leave it out with the task's `classes`, or lower `split.test` or "
                 "`split.validation`."
             )

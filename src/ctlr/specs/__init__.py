@@ -13,7 +13,10 @@ from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
 from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
 from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.montages import ELECTRODES, MONTAGES
 from ctlr.specs._datasets.points import GENERATORS, GeneratedPointsSpec, PointsSpec
+from ctlr.specs._datasets.series import SeriesPreprocess, SeriesSpec
+from ctlr.specs._datasets.signals import SignalsPreprocess, SignalsSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
 from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind, encoder_spec
 from ctlr.specs._experiments import (
@@ -66,11 +69,13 @@ __all__ = [
     "BASELINES",
     "DATASETS",
     "DIGITS",
+    "ELECTRODES",
     "ENCODERS",
     "FLOOR",
     "GENERATORS",
     "METHODS",
     "METRICS",
+    "MONTAGES",
     "MORE_BASELINES",
     "PART_TABLES",
     "PLUGINS",
@@ -123,6 +128,10 @@ __all__ = [
     "PublishedSet",
     "SearchResult",
     "SearchStage",
+    "SeriesPreprocess",
+    "SeriesSpec",
+    "SignalsPreprocess",
+    "SignalsSpec",
     "SplitSpec",
     "StoredArrays",
     "Study",

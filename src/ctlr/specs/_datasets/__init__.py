@@ -25,6 +25,8 @@ DATASETS: Table[type[DatasetSpec]] = Table(
         "digits": "ctlr.specs._datasets.digits:DigitsSpec",
         "points": "ctlr.specs._datasets.points:PointsSpec",
         "generated_points": "ctlr.specs._datasets.points:GeneratedPointsSpec",
+        "signals": "ctlr.specs._datasets.signals:SignalsSpec",
+        "series": "ctlr.specs._datasets.series:SeriesSpec",
     },
     "ctlr.data",
     classes_in(DatasetSpec, "kind"),
