@@ -14,7 +14,7 @@ import sys
 from bench.jobs import rows_of
 
 BENCHES = ("commands", "preprocess", "views", "training", "tuning", "proposals", "distances", "pipelines", "finetuning",
-           "copies", "tiling")  # fmt: skip
+           "copies", "points", "signals", "tiling")  # fmt: skip
 
 WHY = {
     "64 x 64 x 64": "the second core adds 0.5 of the first to ours, as threads or processes, and 1.0 to the rivals",
@@ -32,7 +32,7 @@ def main() -> int:
         1 where a row failed: the others are there all the same.
     """
     if sys.argv[1:] == ["statistics"]:
-        return importlib.import_module("bench.statistics").main()
+        return importlib.import_module("bench.simulation").main()
     if sys.argv[1:2] == ["expert"]:
         return importlib.import_module("bench.expert.compare").main(sys.argv[2:])
     failed = []

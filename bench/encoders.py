@@ -47,7 +47,7 @@ def rows(names: Iterable[str] = specs.ENCODERS) -> list[dict[str, Any]]:
 def row(name: str, ndim: int, side: int) -> dict[str, Any]:
     batch = BATCH.get(name, 8)
     images = torch.randn(batch, 1, *[side] * ndim, generator=torch.Generator().manual_seed(0))
-    encoder = build_encoder(specs.EncoderSpec(name=name), channels=1, ndim=ndim, seed=0)
+    encoder = build_encoder(specs.encoder_spec(name), channels=1, ndim=ndim, seed=0)
     best = dict.fromkeys(SETTINGS, float("inf"))
     for _ in range(ROUNDS):
         for setting, (bf16, channels_last) in SETTINGS.items():

@@ -34,7 +34,7 @@ def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
 def _epoch(name: str, volumes: int) -> Iterator[dict[str, Any]]:
     import torch
 
-    ours, theirs = rates(name, SIDE, volumes, device="cuda", batch=BATCH)
+    ours, theirs = rates(name, (1, SIDE, SIDE, SIDE), volumes, device="cuda", batch=BATCH)
     yield {
         "name": f"{torch.cuda.get_device_name()}: epoch, {name}, {volumes} x {SIDE}^3, volumes/s: bare loop",
         "ours": ours, "theirs": theirs, "ratio": ours / theirs, "target": 0.95,
@@ -43,7 +43,7 @@ def _epoch(name: str, volumes: int) -> Iterator[dict[str, Any]]:
 
 def _from_disk(name: str, volumes: int) -> Iterator[dict[str, Any]]:
     """How much of the rate stays where every row is read from the stored arrays."""
-    stored, held = rates(name, SIDE, volumes, device="cuda", batch=BATCH, stored=True)
+    stored, held = rates(name, (1, SIDE, SIDE, SIDE), volumes, device="cuda", batch=BATCH, stored=True)
     yield {
         "name": f"epoch from stored float16, {name}, {volumes} x {SIDE}^3, volumes/s: bare loop in memory",
         "ours": stored, "theirs": held, "ratio": stored / held, "target": 0.9,

@@ -46,7 +46,7 @@ def jobs() -> Iterator[tuple[str, Callable[[], Iterable[dict[str, Any]]]]]:
 
 
 def _epoch(name: str, side: int, volumes: int) -> Iterator[dict[str, Any]]:
-    ours, theirs = rates(name, side, volumes)
+    ours, theirs = rates(name, (1, side, side, side), volumes)
     yield {
         "name": f"training epoch, {name}, {volumes} x {side}^3, volumes/s: bare loop",
         "ours": ours, "theirs": theirs, "ratio": ours / theirs, "target": 0.95,
@@ -54,16 +54,23 @@ def _epoch(name: str, side: int, volumes: int) -> Iterator[dict[str, Any]]:
 
 
 def rates(
-    name: str, side: int, volumes: int, *, device: str = "cpu", batch: int = BATCH, stored: bool = False
+    name: str,
+    shape: tuple[int, ...],
+    count: int,
+    *,
+    device: str = "cpu",
+    batch: int = BATCH,
+    stored: bool = False,
+    rounds: int = ROUNDS,
 ) -> tuple[float, float]:
-    """Volumes/s of our epochs and of bare ones; `stored`: ours read every row from the stored arrays."""
+    """Images (C, *S) a second of our epochs and of bare ones; `stored`: ours read every row from the stored arrays."""
     import numpy as np
     import torch
 
     from ctlr.encoders import build_encoder, build_head
     from ctlr.methods.losses import TaskLoss
     from ctlr.methods.supervised import Supervised
-    from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec
+    from ctlr.specs import ComputeSpec, FitSpec, encoder_spec
     from ctlr.training.fit import fit
     from ctlr.training.images import Images, Labelled
     from ctlr.training.placement import keep_freed_memory, place
@@ -71,17 +78,19 @@ def rates(
     if device == "cpu":
         torch.set_num_threads(1)
     keep_freed_memory()  # as a worker does
-    spec = FitSpec(epochs=ROUNDS + 1, batch_size=batch, schedule="constant", warmup=0)
-    images, target = torch.randn(volumes, 1, side, side, side), torch.randn(volumes)
+    spec = FitSpec(epochs=rounds + 1, batch_size=batch, schedule="constant", warmup=0)
+    images, target = torch.randn(count, *shape), torch.randn(count)
 
     def objective() -> Supervised:
-        encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=3, seed=0)
+        encoder = build_encoder(encoder_spec(name), channels=shape[0], ndim=len(shape) - 1, seed=0)
         return Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
 
     bare = objective()
-    placement = place(bare.encoder, ComputeSpec(), device, (1, side, side, side))
+    placement = place(bare.encoder, ComputeSpec(), device, shape)
     placement.put(bare.networks)
-    ready = images.to(device).contiguous(memory_format=placement.memory_format)
+    ready = images.to(device)
+    if len(shape) > 2:
+        ready = ready.contiguous(memory_format=placement.memory_format)
     values = target.to(device)
     optimiser = torch.optim.AdamW(bare.networks.parameters())
     bare.networks.train()
@@ -103,7 +112,7 @@ def rates(
     with tempfile.TemporaryDirectory() as folder:
         held = Images.of(images, placement.device)
         if stored:
-            held = Images([(_stored(Path(folder), images.numpy()), np.arange(volumes))], placement.device,
+            held = Images([(_stored(Path(folder), images.numpy()), np.arange(count))], placement.device,
                           in_memory_bytes=0)  # fmt: skip
         # After each of our epochs a bare one: a busy machine slows both alike.
         fitted = fit(
@@ -111,7 +120,7 @@ def rates(
             placement=placement, folder=Path(folder), progress=lambda *_: theirs.append(bare_epoch()),
         )  # fmt: skip
     ours = [row["seconds"] for row in fitted.history]
-    return volumes / statistics.median(ours[1:]), volumes / statistics.median(theirs[1:])
+    return count / statistics.median(ours[1:]), count / statistics.median(theirs[1:])
 
 
 def _memory() -> Iterator[dict[str, Any]]:
@@ -157,7 +166,7 @@ def _train_in_bounds(folder: Path) -> None:
     from ctlr.encoders import build_encoder, build_head
     from ctlr.methods.losses import TaskLoss
     from ctlr.methods.supervised import Supervised
-    from ctlr.specs import ComputeSpec, EncoderSpec, FitSpec
+    from ctlr.specs import ComputeSpec, FitSpec, encoder_spec
     from ctlr.training.fit import fit
     from ctlr.training.images import Images, Labelled
     from ctlr.training.placement import keep_freed_memory, place
@@ -167,7 +176,7 @@ def _train_in_bounds(folder: Path) -> None:
     shape = (1, *[MEMORY_SIDE] * 3)
     noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32).astype(np.float16)
     store = _stored(folder, (np.roll(noise, shift, axis=1) for shift in range(MEMORY_VOLUMES)))
-    encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=3, seed=0)
+    encoder = build_encoder(encoder_spec("small_cnn"), channels=1, ndim=3, seed=0)
     objective = Supervised(encoder, build_head(encoder.width, 1, dropout=0.0, seed=0), TaskLoss(classes=0))
     rows_ = Labelled(Images([(store, np.arange(MEMORY_VOLUMES))], torch.device("cpu")), torch.randn(MEMORY_VOLUMES))
     fit(

@@ -15,7 +15,7 @@ import torch
 
 from ctlr.config import options_of, parts
 from ctlr.encoders import build_encoder
-from ctlr.specs import ENCODERS, EncoderSpec
+from ctlr.specs import ENCODERS, encoder_spec, images_of
 
 __all__ = ["parts", "refreshed", "tables_in"]
 
@@ -23,10 +23,12 @@ HERE = Path(__file__).parent
 REGION = re.compile(r"<!-- table: (?P<name>.+?) -->\n.*?<!-- /table -->", re.DOTALL)
 
 SECTIONS = {
-    "PreprocessSpec": "preprocess", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
+    "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
+    "SeriesPreprocess": "preprocess-of-series", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
     "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",
-    "TuningSpec": "tuning",
+    "TuningSpec": "tuning", "AlgorithmSpec": "tuning", "TablePreprocess": "kind-points",
+    "PointsPreprocess": "kind-generated_points",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 
@@ -65,23 +67,31 @@ def _option_rows(name: str, base: str = "") -> Iterator[str]:
 # ---------------------------------------------------------------- encoders
 
 
+CHANNELS = {0: 2, 1: 20, 2: 3, 3: 1}
+"""Of the images for which weights are counted."""
+
+
+def _images(ndim: int) -> str:
+    return images_of(ndim).removesuffix(" images")
+
+
 def _encoder_rows() -> Iterator[str]:
     yield "| Encoder | Images | Blocks | Features | Weights |"
     yield "|---|---|---:|---:|---:|"
     for name, part in ENCODERS.items():
         for ndim in part.dimensions:
-            channels = 1 if ndim == 3 else 3
+            channels = CHANNELS[ndim]
             with torch.device("meta"):  # shapes are enough
-                encoder = build_encoder(EncoderSpec(name=name), channels=channels, ndim=ndim, seed=0)
+                encoder = build_encoder(encoder_spec(name), channels=channels, ndim=ndim, seed=0)
             weights = sum(parameter.numel() for parameter in encoder.parameters())
-            yield f"| `{name}` | {ndim}-D | {len(encoder.blocks)} | {encoder.width} | {weights:,} |"
+            yield f"| `{name}` | {_images(ndim)} | {len(encoder.blocks)} | {encoder.width} | {weights:,} |"
 
 
 def _encoder_words() -> Iterator[str]:
     yield "| Encoder | What it is | `width` | `norm: group` | Published weights |"
     yield "|---|---|---|---|---|"
     for name, part in ENCODERS.items():
-        scaled = ", ".join(f"{ndim}-D" for ndim in part.scaled_in) or "–"
+        scaled = ", ".join(map(_images, part.scaled_in)) or "–"
         norms = "yes" if part.has_norms else "–"
         yield f"| `{name}` | {part.about} | {scaled} | {norms} | {part.published or '–'} |"
 

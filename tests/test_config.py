@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -106,8 +107,7 @@ def test_freezing_for_all_spares_methods_without_pretrained_weights(plain: Path)
 
 def test_stains_and_turns_need_pictures_that_have_them(plain: Path) -> None:
     found = faults_of(plain, "methods.simclr.pretrain.views={turn: 0.5}")
-    assert found[-1].endswith("methods.simclr.pretrain.views.turn: turns are for pictures, and dataset 'cohort' has "
-                              "3-D images. Leave it out.")  # fmt: skip
+    assert "methods.simclr.pretrain.views.turn: 3-D images have no such view. Remove it. Known: bias, " in found[-1]
     pictures = [
         "datasets.cohort={kind: digits}", "tasks.age={target: class, kind: classification, classes: ['0', '1']}",
         "tasks.sex={target: class, kind: classification, classes: ['2', '3']}", "encoders.small_cnn={}",
@@ -131,7 +131,7 @@ MIRROR = "{rotate: 0, translate: 0, scale: 0, warp: 0, flip: 0.5}"
 
 def test_views_for_all_reach_every_method_and_stage(plain: Path) -> None:
     config = load(plain, [*EVERY_METHOD, f"training={{pretrain: {{views: {MIRROR}}}, finetune: {{views: {MIRROR}}}}}"])
-    said = {label: method.views_words for label, method in config.methods.items()}
+    said = {label: method.views_words(3) for label, method in config.methods.items()}
     assert said == {
         "scratch": "finetuning: flip 0.5", "vat": "finetuning: flip 0.5", "pooled": "finetuning: flip 0.5",
         **dict.fromkeys(("supervised", "simclr", "selffer", "probe"), "pretraining: flip 0.5; finetuning: flip 0.5"),
@@ -228,7 +228,10 @@ BROKEN = {
     "unknown encoder": ("encoders.resnet={}", ["encoders.resnet: unknown encoder", "Did you mean 'resnet50'?"]),
     "unknown encoder in a label": ("encoders.a={name: sfnc}", ["encoders.a.name: unknown encoder", "'sfcn'?"]),
     "unknown kind": ("datasets.cohort.kind=cohrt", ["datasets.cohort.kind: unknown kind", "'cohort'?"]),
-    "missing kind": ("datasets.more={}", ["datasets.more.kind: is missing", "Known: bids, cohort, digits, images"]),
+    "missing kind": (
+        "datasets.more={}",
+        ["datasets.more.kind: is missing", "Known: bids, cohort, digits, fonts, generated_points, idx"],
+    ),
     "missing key": ("tasks.iq={kind: regression}", ["tasks.iq.target: is missing", "Write `target: …`"]),
     "unknown dataset": ("transfers.0.target.data=chort", ["transfers.0.target.data: unknown dataset", "'cohort'?"]),
     "unknown task": ("transfers.0.source.task=sexx", ["transfers.0.source.task: unknown task", "'sex'?"]),
@@ -336,15 +339,42 @@ BROKEN = {
     "nothing to contrast": ("methods.simclr.pretrain.views=null", ["simclr.pretrain.views: simclr contrasts"]),
     "a share above one": ("split.test=1.5", ["split.test: must be a share below 1 or a whole number"]),
     "larger than the cohort": ("sample_sizes=[20, 200]", ["sample_sizes.1: 200 to train", "'cohort' has 400"]),
-    "no server": ("tracking.uri=/srv/mlruns", ["tracking.uri: must be the http or https address"]),
+    "no server": ("tracking.uri=/srv/mlruns", ["tracking.uri: must be an http or https address"]),
+    "a port beyond all": ("tracking.uri='http://host:99999'", ["tracking.uri: must be an http or https address"]),
+    "half an address of IPv6": ("tracking.uri='http://[::1'", ["tracking.uri: must be an http or https address"]),
+    "a blank in an address": ("tracking.uri='http://host /'", ["tracking.uri: must be an http or https address"]),
+    "a parameter in a file": ("tracking.uri='https://host/;t=s3cret'", ["tracking.uri: must end with its path"]),
     "password in a file": ("tracking.uri='https://a:b@host'", ["tracking.uri: must hold no user or password"]),
     "token in a file": ("tracking.uri='https://host/?token=s3cret'", ["tracking.uri: must end with its path"]),
-    "fragment in a file": ("tracking.uri='https://host/#s3cret'", ["MLFLOW_TRACKING_TOKEN in the environment"]),
+    "fragment in a file": ("tracking.uri='https://host/#s3cret'", ["MLFLOW_TRACKING_TOKEN, in the environment"]),
     "setting without value": ("seeds", ["must be KEY=VALUE"]),
     "setting of nothing": ("=3", ["must be KEY=VALUE"]),
     "value that is no YAML": ("name=[", ["name: no valid YAML"]),
     "item beyond a list": ("seeds.7=1", ["seeds.7: `seeds` is a list with indices 0 to 1; got 7"]),
 }
+
+
+def test_what_could_not_be_read_is_not_told_to_be_missing(plain: Path) -> None:
+    plain.write_text(plain.read_text() + "description: !!binary aGk=\n")
+    with pytest.raises(ConfigError) as caught:
+        load(plain, ["seeds=[0.5]"])
+    assert [line.partition(": ")[2].partition(";")[0] for line in str(caught.value).splitlines()] == [
+        "seeds.0: must be a whole number",
+        "description: the tag tag:yaml.org,2002:binary is not known here. Write a plain value.",
+    ]
+
+
+def test_a_character_that_json_writes_in_two_halves_is_one(plain: Path) -> None:
+    plain.write_text(plain.read_text() + 'description: "\\ud83d\\ude00"\n')
+    assert load(plain).description == "\U0001f600"
+
+
+@pytest.mark.parametrize("node", ["pipe", "device"])
+def test_a_pipe_or_a_device_is_no_benchmark(node: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / "pipe" if node == "pipe" else Path("/dev/zero")
+    with pytest.raises(ConfigError, match="this is a pipe or a device. Write it into a file."):
+        load(path)
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -383,7 +413,7 @@ def test_torchvisions_networks_have_one_width(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     path.write_text(template("images", "images"))
     (fault,) = faults_of(path, "encoders={resnet18: {width: 0.5}}")
-    assert "encoders.resnet18.width: resnet18 has one width in 2-D, torchvision's; got 0.5" in fault
+    assert "encoders.resnet18.width: resnet18 has one width on 2-D images, torchvision's; got 0.5" in fault
 
 
 def test_disjoint_classes_of_one_column_may_teach_each_other(tmp_path: Path) -> None:
@@ -430,7 +460,9 @@ NO_BENCHMARK = {
     "a control sign": ("name: \x01\n", 1, "no valid YAML"),
     "a key twice": ("name: a\nname: b\n", 2, "this key stands in line 1 already. Keep one of them."),
     "a key that is a number": ("name: a\n7: b\n", 2, "a key is a text; got 7. Put it in quotes."),
-    "a key that is a list": ("? [a, b]\n: 1\n", 1, "a key is a text"),
+    "a key that is a list": ("? [a, b]\n: 1\n", 1, "a key is a text; got a list or a mapping."),
+    "half a character": ('name: "\\ud800"\n', 1, "a text holds half a character"),
+    "half a character for a key": ('"\\udc00": 1\n', 1, "a text holds half a character"),
     "a merge": ("x: &x {a: 1}\n<<: *x\n", 2, "YAML 1.2 has no `<<`"),
     "a foreign tag": ("name: !python/object:os.system x\n", 1, "the tag !python/object:os.system is not known here"),
     "an alias of itself": ("name: &n [*n]\n", 1, "nested deeper than 30 levels"),

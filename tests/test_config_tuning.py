@@ -4,6 +4,8 @@ import pytest
 
 from ctlr.config import TuningSpec, load, public_dump, resolved_yaml
 from ctlr.errors import ConfigError
+from ctlr.plan import make_plan
+from ctlr.specs import AlgorithmSpec
 
 PLAIN = """\
 name: tuned
@@ -56,6 +58,31 @@ def test_numbers_among_settings_become_the_text_that_katib_wants(tuned: Path) ->
     assert tuning.settings == {"random_state": "10", "prior_weight": "0.5"}
 
 
+def test_methods_may_have_an_algorithm_each_or_keep_the_options_of_an_expert(tuned: Path) -> None:
+    algorithms = "tuning.algorithms={supervised: {name: tpe, settings: {random_state: 10}}}"
+    tuning = tuning_of(
+        tuned,
+        "tuning.experiments={supervised: b.yaml}",
+        "tuning.by_hand=[scratch]",
+        algorithms,
+        "tuning.algorithm=grid",
+    )
+    assert tuning.algorithm_of("supervised") == AlgorithmSpec(name="tpe", settings={"random_state": "10"})
+    assert tuning.algorithm_of("scratch") == AlgorithmSpec(name="grid")
+    assert tuning_of(tuned, "tuning.algorithms={scratch: grid}").algorithm_of("supervised") is None
+    plan = make_plan(load(tuned, ["tuning.experiments={supervised: b.yaml}", "tuning.by_hand=[scratch]"]))
+    assert {study.method.label for study in (*plan.searches, *plan.at_defaults)} == {"supervised"}
+    assert "scratch" in {study.method.label for study in plan.studies}
+
+
+def test_one_method_stands_twice_only_where_it_is_searched_in_another_way(tuned: Path) -> None:
+    twice = ["methods.again={method: supervised}", "tuning.experiments.again=b.yaml"]
+    with pytest.raises(ConfigError, match="'supervised' once more and are searched in the same way"):
+        load(tuned, twice)
+    assert "again" in load(tuned, [*twice, "tuning.algorithms={again: random}"]).methods
+    assert "again" in load(tuned, [*twice[:1], "tuning.experiments.again=c.yaml"]).methods
+
+
 def test_a_staged_search_takes_two_manifests_where_there_is_a_pretraining(tuned: Path) -> None:
     tuning = tuning_of(tuned, "tuning.order=source_then_target", "tuning.experiments.supervised=[c.yaml, b.yaml]")
     assert len(tuning.experiments["supervised"]) == 2
@@ -78,6 +105,10 @@ def test_a_staged_search_takes_two_manifests_where_there_is_a_pretraining(tuned:
         ("tuning.rounds=9", ["`trials: 6` are too few for 9"]),
         ("tuning.validation=kfold", ["tuning.validation", "kfold"]),
         ("tuning.settings={random_state: 1}", ["`settings` belong to an `algorithm`"]),
+        ("tuning.by_hand=[scratch]", ["tuning.by_hand", "'scratch' has a manifest", "Remove one"]),
+        ("tuning.by_hand=[scartch]", ["tuning.by_hand", "Did you mean 'scratch'"]),
+        ("tuning.algorithms={scartch: tpe}", ["tuning.algorithms.scartch", "Did you mean 'scratch'"]),
+        ("tuning.algorithms={scratch: {nome: tpe}}", ["tuning.algorithms.scratch", "nome"]),
         ("tuning.warm_start=nowhere", ["tuning.warm_start", "there is no folder 'nowhere'"]),
         ("tuning.budget=3", ["tuning.budget", "unknown key"]),
     ],

@@ -1,5 +1,6 @@
 """What a power cut leaves: moments of a benchmark on a disk that forgets whatever was not flushed."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -155,3 +156,15 @@ def test_the_double_forgets_what_was_not_flushed(tmp_path: Path) -> None:
     assert (tmp_path / "none" / "deep" / "x").read_text() == ""
     assert (tmp_path / "names" / "deep" / "y").read_text() == "1"
     assert (tmp_path / "flushed" / "deep" / "x").read_text() == "1"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("name", ["rows.json", LIST])
+def test_a_pipe_or_a_device_in_the_place_of_a_file_is_no_whole_folder(name: str, listed: bool, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text("[]")
+    if listed:
+        list_files(tmp_path)
+    for put in (os.mkfifo, lambda place: place.symlink_to("/dev/zero")):
+        (tmp_path / name).unlink(missing_ok=True)
+        put(tmp_path / name)
+        assert not is_whole(tmp_path)

@@ -1,6 +1,7 @@
 """`ctlr check` on data: all that a run would meet one after the other, at once and with lines."""
 
 import gzip
+import hashlib
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -69,6 +70,24 @@ def test_every_fault_of_file_tables_and_images_is_told_at_once_with_its_line(
     assert call("check", "clinic.yaml", "--no-data", folder=place).code == 0
 
 
+def test_columns_that_are_learned_beside_a_source_are_looked_at_too(place: Path) -> None:
+    rows = participants(place / "clinic")
+    scores = ["score", "-9999", "two", "three", *map(str, range(100, 100 + len(rows) - 4))]
+    table = ["\t".join([*row, score]) for row, score in zip(rows, scores, strict=True)]
+    (place / "clinic/participants.tsv").write_text("\n".join(table) + "\n")
+    (place / "clinic.yaml").write_text(CLINIC.replace("supervised: {}", "reptile: {columns: {score: regression}}"))
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.err.startswith(
+        "Error: clinic.yaml:10: methods.reptile.columns: Target 'score' of dataset 'clinic' must be a number or n/a "
+        f"for a regression; {subject_id(1)!r} (sub-XYZZY01/anat/sub-XYZZY01_T1w.nii.gz) has 'two', "
+        f"{subject_id(2)!r} (sub-XYZZY02/anat/sub-XYZZY02_T1w.nii.gz) has 'three'. Correct the cells"
+    )
+    text = "\n".join(table).replace("two", "98").replace("three", "99")
+    (place / "clinic/participants.tsv").write_text(text + "\n")
+    planned = call("plan", "clinic.yaml", folder=place)
+    assert "clinic.score: 1 image has -9999, which may be a code for unknown. Write n/a if it is." in planned.out
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -94,6 +113,78 @@ def test_a_cell_that_is_no_number_is_named_with_its_subject(place: Path) -> None
     assert finished.code == 1
     assert "clinic.yaml:5: tasks.age.target: Target 'age' of dataset 'clinic' must be a number" in finished.err
     assert f"{subject_id(3)!r} (" in finished.err
+
+
+SECOND = CLINIC.replace(
+    "tasks:", "  second: {kind: bids, root: clinic, preprocess: {spacing: 24, shape: [16, 16, 16]}}\ntasks:"
+)
+SECOND = SECOND.replace("source: {data: clinic", "source: {data: second")
+
+
+def test_people_of_two_datasets_on_two_sides_are_told_before_an_image_is_stored(place: Path) -> None:
+    (place / "clinic.yaml").write_text(SECOND)
+    told, ran = call("check", "clinic.yaml", folder=place), call("run", "clinic.yaml", folder=place)
+    assert (told.code, ran.code) == (1, 1)
+    assert "14 pairs of subjects stand on two sides that must share nothing:" in ran.err
+    assert told.err.startswith("Error: clinic.yaml:8: transfers: 14 pairs of subjects stand on two sides")
+    assert "clinic sub-XYZZY02 (test) and second sub-XYZZY02 (training and pretraining pool): one subject" in told.err
+    other = ("--set", "leaks.accept=[[clinic, second]]", "--set", "leaks.copies=null")
+    assert call("check", "clinic.yaml", *other, folder=place).code == 0
+
+
+def test_pseudonyms_that_are_accepted_are_the_runs_affair(place: Path) -> None:
+    (place / "clinic.yaml").write_text(SECOND + "leaks: {accept: [[53d70ddf69aa, 53d70ddf69aa]]}\n")
+    assert call("check", "clinic.yaml", folder=place).code == 0
+
+
+def test_a_source_that_repeats_the_target_is_told_before_an_image_is_stored(place: Path) -> None:
+    header, *rows = participants(place / "clinic")
+    lines = [[*header, "months"], *([*row, f"{12 * float(row[1]):.1f}"] for row in rows)]
+    (place / "clinic" / "participants.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
+    text = CLINIC.replace("tasks:", "tasks:\n  months: {target: months, kind: regression}").replace(
+        "task: sex}", "task: months}"
+    )
+    (place / "clinic.yaml").write_text(text)
+    finished = call("check", "clinic.yaml", folder=place)
+    assert finished.code == 1
+    assert "clinic.yaml:8: transfers: Column 'months' of dataset 'clinic' repeats the target 'age'" in finished.err
+
+
+def test_every_cell_that_is_no_number_is_named(place: Path) -> None:
+    header, *rows = participants(place / "clinic")
+    for number in range(12):
+        rows[number][1] = "old"
+    (place / "clinic" / "participants.tsv").write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+    told = call("check", "clinic.yaml", folder=place).err
+    assert [subject_id(number) in told for number in range(12)] == [True] * 10 + [False] * 2
+    assert "and 2 more. Correct the cells, or set the task's `kind: classification`." in told
+
+
+def test_images_to_be_repaired_count_among_the_subjects(place: Path) -> None:
+    for number in range(15):
+        volume_file(place / "clinic", subject_id(number)).write_bytes(b"")
+    told = call("check", "clinic.yaml", folder=place)
+    assert told.code == 1
+    assert "sample_sizes" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"hello", "no weights can be read"), (b"", "no weights can be read"), (None, "must be the file with the sha256")],
+)
+def test_weights_that_cannot_be_taken_are_told_before_an_image_is_stored(
+    content: bytes | None, says: str, place: Path
+) -> None:
+    (place / "own.pth").write_bytes(content or b"")
+    digest = "0" * 64 if content is None else hashlib.sha256(content).hexdigest()
+    own = (
+        f"methods.own={{method: pretrained, weights: own.pth, sha256: '{digest}', licence: MIT, trained_on: [others]}}"
+    )
+    finished = call("check", "clinic.yaml", "--set", own, folder=place)
+    assert finished.code == 2
+    assert finished.err.startswith("Error: ")
+    assert says in finished.err
+    assert call("check", "clinic.yaml", "--set", own, "--no-data", folder=place).code == 0
 
 
 def test_a_folder_without_its_table_is_a_fault_of_the_dataset(place: Path) -> None:

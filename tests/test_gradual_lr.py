@@ -71,8 +71,8 @@ def test_the_plan_counts_what_its_opening_says(config: BenchmarkConfig) -> None:
 def test_the_study_runs_on_small_files_in_the_official_formats(config: BenchmarkConfig) -> None:
     """Preprocessing and splits; training a ResNet-34 is for a GPU."""
     from ctlr.data.development import open_development
-    from ctlr.data.gate import placed
     from ctlr.data.leakage import find_leaks
+    from ctlr.data.placing import PlacedRows
     from ctlr.data.preprocess import preprocess
     from ctlr.workspace import Workspace
 
@@ -90,6 +90,7 @@ def test_the_study_runs_on_small_files_in_the_official_formats(config: Benchmark
         study.source, arrays[study.source.data.name], workspace, split=split, n_train=4, n_reserved=4, seed=0
     )
     assert target.targets.classes == tuple(sorted(study.target.data.classes))
-    sides = [*placed("target", target.store.table, target.split), *placed("source", source.store.table, None)]
+    parts = PlacedRows("target", target.store.table, target.split), PlacedRows("source", source.store.table, None)
+    sides = [rows[row] for rows in parts for row in range(len(rows.table))]
     people = {"target": "emnist", "source": "cifar"}
     assert not find_leaks(filter(None, sides), people=people, groups=people)

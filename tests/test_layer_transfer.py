@@ -11,7 +11,7 @@ from ctlr.config import BenchmarkConfig, load, resolved_yaml
 from ctlr.encoders import build_encoder, copy_blocks
 from ctlr.errors import ConfigError
 from ctlr.plan import make_plan
-from ctlr.specs import ENCODERS, EncoderSpec, LayerRole, PretrainSpec, Study, layer_label, layer_role
+from ctlr.specs import ENCODERS, EncoderSpec, LayerRole, PretrainSpec, Study, encoder_spec, layer_label, layer_role
 from ctlr.steps.finetune import finetune
 from ctlr.steps.keys import pretrain_key, study_key
 from ctlr.steps.pretrain import pretrain
@@ -84,7 +84,7 @@ def test_what_breaks_a_rule_is_told_once_with_its_place(entry: str, told: str, t
 
 def test_encoders_of_different_depth_need_benchmarks_of_their_own(tmp_path: Path) -> None:
     text = faults(tmp_path, FAMILY, "{small_cnn: {}, deep: {name: resnet18}}")
-    assert "its encoders need one number of blocks; these have: small_cnn 4, resnet18 5" in text
+    assert "its encoders need one number of blocks; these have: small_cnn 4, deep 5" in text
 
 
 def test_a_selffer_is_not_searched(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_selffer_is_not_searched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_number_of_blocks_is_known_without_building_an_encoder(name: str) -> None:
-    encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=ENCODERS[name].dimensions[0], seed=0)
+    encoder = build_encoder(encoder_spec(name), channels=1, ndim=ENCODERS[name].dimensions[0], seed=0)
     assert len(encoder.blocks) == ENCODERS[name].blocks
 
 

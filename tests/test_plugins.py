@@ -26,11 +26,13 @@ from ctlr.config import (
     resolved_yaml,
     schema_parts,
 )
+from ctlr.encoders import build_encoder
 from ctlr.errors import ConfigError
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.remembered import last_run
 from ctlr.plan import make_plan
 from ctlr.specs import DATASETS, ENCODERS, METHODS, PLUGINS, AnyMethod, MethodSpec, Study
+from ctlr.tuning.options import with_options
 from ctlr.workspace import Workspace
 
 
@@ -132,6 +134,41 @@ def test_the_schema_has_its_options_and_a_class_may_be_called_as_a_built_in_one(
     assert {"weight", "pool", "pretrain"} <= set(schema["$defs"][names["method", "align"]]["properties"])
     assert not any("plugin" in part["properties"] for part in schema["$defs"].values())
     assert "half_cnn" in schema["$defs"]["EncoderSpec"]["properties"]["name"]["enum"]
+
+
+DEEP = """
+class HalfSpec(EncoderSpec):
+    \"\"\"Half of the small CNN, or another share.\"\"\"
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    \"\"\"Of its channels.\"\"\"
+
+
+def _build_share(*, channels, ndim, options):
+    from ctlr.encoders.small_cnn import small_cnn
+
+    return small_cnn(channels=channels, ndim=ndim, width=options.share * options.width)
+
+
+ENCODERS["half_cnn"] = EncoderPart(about="part of the small CNN", build=_build_share, blocks=4, options=HalfSpec)
+"""
+
+
+def test_an_encoder_brings_options_of_its_own(file: Path) -> None:
+    (file.parent / "my_parts.py").write_text(PARTS.replace("EncoderPart,", "EncoderPart, EncoderSpec,") + DEEP)
+    file.write_text(FILE.replace("{half_cnn: {}}", "{half_cnn: {}, quarter: {name: half_cnn, share: 0.25}}"))
+    config = load(file)
+    half, quarter = config.encoders["half_cnn"], config.encoders["quarter"]
+    assert quarter.own_options == {"share": 0.25}
+    assert build_encoder(quarter, channels=1, ndim=2, seed=0).width == 8
+    assert quarter.model_dump()["plugin"] == half.model_dump()["plugin"] == ENCODERS["half_cnn"].plugin
+    study = next(study for study in make_plan(config).studies if study.encoder.label == "quarter")
+    assert type(study).model_validate_json(study.model_dump_json()) == study
+    assert with_options(study, {"encoder.share": "0.75"}).encoder.own_options == {"share": 0.75}
+    explained = call("explain", "half_cnn.share", "--plugins", "my_parts.py", folder=file.parent).out
+    assert "share: number > 0, ≤ 1; default 0.5" in explained
+    file.write_text(FILE.replace("{half_cnn: {}}", "{half_cnn: {share: 2}}"))
+    assert "half_cnn.share: must be at most 1.0; got 2." in call("check", file.name, folder=file.parent).err
 
 
 # ---------------------------------------------------------------- runs

@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_bench import Bench, search_of
@@ -333,6 +334,78 @@ def test_a_warm_start_forbids_nothing_where_values_can_be_counted(own_bench: Ben
     assert sorted(tried(second)) == ["1e-2", "1e-3"]
 
 
+def test_a_warm_start_without_an_earlier_search_is_said(own_bench: Bench, manifest: Write, tmp_path: Path) -> None:
+    events: list[Event] = []
+    config, plan = tuned(own_bench, {"scratch": manifest()}, trials=1, warm_start=str(tmp_path))
+    search(own_bench, config, plan, on_event=events.append)
+    assert f"; no warm start: {tmp_path} holds no finished search of this method and space" in events[-1].text
+
+
+def test_a_warm_start_passes_over_what_lies_outside_the_space(own_bench: Bench, tmp_path: Path) -> None:
+    """Hyperband's resource goes to r_l, whatever the parameter's own range is."""
+    path = tmp_path / "epochs.yaml"
+    path.write_text(_TWO)
+    hyperband = {"algorithm": "hyperband", "settings": {"r_l": "2", "eta": "2", "resource_name": "ep"}}
+    config, plan = tuned(own_bench, {"scratch": (str(path),)}, trials=3, **hyperband)
+    first = search(own_bench, config, plan)[0].stages[0]
+    assert {trial.assignments["ep"] for trial in first.trials} == {"1", "2"}
+    config, plan = tuned(own_bench, {"scratch": (str(path),)}, trials=1, warm_start=str(own_bench.workspace.root))
+    (found,) = search(own_bench, config, plan)
+    assert found.stages[0].trials[0].status == "Succeeded"
+
+
+def test_a_budget_below_a_single_trial_is_named(own_bench: Bench, manifest: Write) -> None:
+    config, plan = tuned(own_bench, {"scratch": manifest()}, trials=None, seconds=1e-3)
+    (found,) = search(own_bench, config, plan)
+    assert found.reason == ("tuning found nothing: no trial ended before its budget was spent; raise `tuning.seconds`")
+
+
+def test_one_method_is_searched_by_several_algorithms_beside_an_experts_options(
+    own_bench: Bench, manifest: Write
+) -> None:
+    experiments = dict.fromkeys(("tpe", "pbt"), manifest())
+    settings = {"n_population": "5", "truncation_threshold": "0.4"}
+    algorithms = {"tpe": {"name": "tpe"}, "pbt": {"name": "pbt", "settings": settings}}
+    scratch = own_bench.config.methods["scratch"]
+    methods = {label: scratch.model_copy(update={"label": label}) for label in ("scratch", *experiments)}
+    bench = replace(own_bench, config=own_bench.config.model_copy(update={"methods": methods}))
+    config, plan = tuned(bench, experiments, by_hand=("scratch",), algorithms=algorithms, trials=7)
+    tpe, population = search(bench, config, plan)
+    assert [each.study.method.label for each in (tpe, population)] == ["tpe", "pbt"]
+    assert [each.stages[0].algorithm.name for each in (tpe, population)] == ["tpe", "pbt"]
+    after, _ = tuned_plan(plan, [tpe, population])
+    assert {study.method.label for study in after.studies} == {"mean", "scratch", "tpe", "pbt"}
+    (stage,) = population.stages
+    first = {trial.name: trial for trial in stage.trials if "parent" not in trial.labels}
+    later = [trial for trial in stage.trials if "parent" in trial.labels]
+    assert (len(first), len(later)) == (5, 2)
+    for trial in later:  # the same options on the parent's weights are not the same training again
+        parent = first[trial.labels["parent"]]
+        assert trial.status == "Succeeded"
+        assert trial.assignments != parent.assignments or trial.value != parent.value
+    assert not list((bench.workspace.root / population.path).rglob("weights.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("option", "change", "words"),
+    [
+        ("finetune.lr", {"algorithms": {"supervised": {"name": "tpee"}}}, ["tpee", "Did you mean 'tpe'"]),
+        ("finetune.lr", {"algorithm": "grid"}, ["tuning.experiments.scratch", "parameters.0", "step"]),
+        ("finetune.lr", {"algorithm": "tpe", "settings": {"gama": "0.2"}}, ["no setting 'gama'", "'gamma'"]),
+        ("encoder.width", {"algorithm": "pbt", "order": "joint"}, ["encoder.width", "one encoder"]),
+    ],
+)
+def test_an_algorithm_that_cannot_search_a_space_is_named(
+    bench: Bench, tmp_path: Path, option: str, change: dict[str, Any], words: list[str]
+) -> None:
+    if change.get("algorithm") == "pbt":
+        change = change | {"settings": {"n_population": "5", "truncation_threshold": "0.4"}}
+    config, plan = tuned(bench, {"scratch": writer(tmp_path)(option), "supervised": writer(tmp_path)(option)}, **change)
+    with pytest.raises(ConfigError) as caught:
+        check_manifests(config, plan)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
@@ -350,6 +423,17 @@ def test_a_manifest_that_tunes_what_a_method_has_not_is_named(
     assert Path(manifest(option)[0]).name in str(caught.value)
 
 
+_TWO = (
+    search_of("lr")
+    .replace(
+        "  trialTemplate", '    - {name: ep, parameterType: int, feasibleSpace: {min: "2", max: "3"}}\n  trialTemplate'
+    )
+    .replace("reference: rate}]", "reference: rate}, {name: ep, reference: ep}]")
+    .replace(
+        '"--set=lr=${trialParameters.rate}"]',
+        '"--set=lr=${trialParameters.rate}", "--set=epochs=${trialParameters.ep}"]',
+    )
+)
 _RANGE = 'parameterType: double, feasibleSpace: {min: "1e-4", max: "1e-2", distribution: logUniform}'
 
 
@@ -383,6 +467,35 @@ def test_a_space_is_held_against_the_rules_of_its_options(
     assert len(set(lines)) == len(lines) <= 3  # though two sizes are searched
     assert all(line.startswith("space.yaml, as `tuning.experiments.scratch`: ") for line in lines)
     assert any(words in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"algorithm": "TPE"}, "`tuning.algorithm`: unknown algorithm 'TPE'. Did you mean 'tpe'? Known: "),
+        ({"algorithm": "pbt"}, "`tuning.settings`: pbt needs the setting 'n_population'"),
+        ({"algorithm": "tpe", "settings": {"gama": "0.3"}}, "`tuning.settings`: tpe has no setting 'gama'"),
+        ({"algorithm": "random", "settings": {"random_state": "-1"}}, "random_state must be at least 0; got '-1'"),
+        ({"algorithm": "hyperband"}, "hyperband needs the setting 'r_l'"),
+        ({"algorithm": "cmaes"}, "as `tuning.experiments.scratch`: spec.parameters: cmaes needs two parameters"),
+        ({"algorithm": "grid"}, "spec.parameters.0.feasibleSpace.step: is missing: grid needs the step"),
+        ({"validation": "kfold:7"}, "kfold:7 needs two subjects a fold; train and validation side have 12 at n = 6"),
+    ],
+)
+def test_what_a_benchmark_sets_for_all_searches_is_checked_before_any(
+    bench: Bench, manifest: Write, options: dict[str, object], words: str
+) -> None:
+    config, plan = tuned(bench, {"scratch": manifest()}, **options)
+    with pytest.raises(ConfigError) as caught:
+        check_manifests(config, plan)
+    assert words in str(caught.value)
+
+
+def test_the_benchmarks_own_counts_are_enough_for_its_algorithm(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "stepped.yaml"
+    path.write_text(search_of("lr").replace("distribution: logUniform", 'step: "1e-4"'))
+    config, plan = tuned(bench, {"scratch": (str(path),)}, algorithm="grid", trials=900)
+    assert check_manifests(config, plan).keys() == {"scratch"}
 
 
 def test_a_parameter_that_reaches_no_option_is_named(bench: Bench, tmp_path: Path) -> None:

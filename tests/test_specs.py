@@ -34,7 +34,9 @@ from ctlr.specs import (
     Value,
     ViewsSpec,
     dns_name,
+    encoder_spec,
     fingerprint,
+    trial_row,
 )
 
 AGE = TaskSpec(name="age", target="age", kind="regression")
@@ -136,15 +138,19 @@ def test_an_unknown_encoder_is_refused_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_of_the_table_can_be_asked_for(name: str) -> None:
-    assert EncoderSpec(name=name).name == name
+    assert encoder_spec(name).name == name
 
 
 @pytest.mark.parametrize(("table", "union"), [(METHODS, AnyMethod), (DATASETS, AnyDataset)])
 def test_each_kind_is_read_back_as_itself(table: dict[str, type[Value]], union: object) -> None:
     adapter: TypeAdapter[object] = TypeAdapter(union)
-    needed = {"root": "somewhere", "set": "cifar10"}
+    needed: dict[str, object] = {"root": "somewhere", "set": "cifar10"}
     for name, kind in table.items():
         options = {field: needed[field] for field in needed if field in kind.model_fields}
+        if table is DATASETS and name == "points":
+            options |= {"table": "points.csv", "features": ["x"]}
+        if table is DATASETS and name == "generated_points":
+            options |= {"generator": "toroid"}
         example = METHODS[name].example if table is METHODS else {}
         value = kind.model_validate_json(json.dumps(options | dict(example)))
         assert type(adapter.validate_json(adapter.dump_json(value))) is kind
@@ -223,3 +229,8 @@ def test_a_result_is_a_flat_row() -> None:
 def test_a_result_holds_no_number_that_json_lacks() -> None:
     with pytest.raises(ValidationError, match="finite"):
         StudyResult(study=a_study(), scores={"test": {"mae": math.nan}})
+
+
+def test_a_parameter_that_is_called_like_a_column_or_like_its_new_name_keeps_a_column_of_its_own() -> None:
+    row = trial_row({"seconds": 1.5}, {"seconds": "5", "params_seconds": "9", "x": "2"})
+    assert row == {"seconds": 1.5, "params_params_seconds": "5", "params_seconds": "9", "x": "2"}

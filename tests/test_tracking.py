@@ -26,7 +26,7 @@ from ctlr.errors import CtlrError, DataError
 from ctlr.plan import make_plan
 from ctlr.specs import ModelCard, Preparation, PreprocessSpec, Study, StudyResult
 from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, TrackedModel, Tracker, study_params
-from ctlr.tracking._stores import ServerStore
+from ctlr.tracking._stores import ServerStore, mlflow_faults_named
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.workspace import Workspace
 
@@ -466,6 +466,44 @@ def test_a_run_that_was_begun_for_us_is_the_one_above_ours(
     assert runs[ours].data.tags["mlflow.parentRunId"] == above
     (study,) = [run for name, run in runs.items() if name not in (above, ours)]
     assert study.data.tags["mlflow.parentRunId"] == ours
+
+
+def test_a_strangers_run_below_ours_is_left_alone(
+    server: str, store: Store, tmp_path: Path, config: BenchmarkConfig, studies: list[Study], folder: Path
+) -> None:
+    client = store.mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+    shared = config.model_copy(update={"name": "shared", "seeds": (7,)})
+    ours = begin(MlflowTracker(server, Workspace(tmp_path)), shared)
+    experiment = client.get_experiment_by_name("shared").experiment_id
+    client.create_run(experiment, tags={"mlflow.parentRunId": ours})
+    tracker = MlflowTracker(server, Workspace(tmp_path))
+    assert begin(tracker, shared) == ours
+    log(tracker, result_of(studies[0]), folder)
+    assert len(client.search_runs([experiment])) == 3
+
+
+class Full(BaseHTTPRequestHandler):
+    """A proxy that takes no file."""
+
+    def do_PUT(self) -> None:
+        self.send_error(413)
+
+    def log_message(self, format: str, *words: Any) -> None:
+        """Say nothing."""
+
+
+def test_a_file_that_a_server_does_not_take_is_an_error_with_a_remedy(store: Store, folder: Path) -> None:
+    from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+
+    with HTTPServer(("127.0.0.1", 0), Full) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        with (
+            pytest.raises(CtlrError, match=r"MLflow \(there\) refused: 413 .*tracking.backend=none"),
+            mlflow_faults_named(store.mlflow, "there"),
+        ):
+            HttpArtifactRepository(uri).log_artifact(str(folder / "history.csv"))
+        server.shutdown()
 
 
 def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path, config: BenchmarkConfig) -> None:

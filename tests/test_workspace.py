@@ -46,6 +46,26 @@ def test_a_workspace_is_made_where_there_is_none_and_found_again(tmp_path: Path)
     Workspace(str(tmp_path / "deep" / "workspace"))
 
 
+@pytest.mark.parametrize("name", ["last.json", "began", "rates.json"])
+def test_a_folder_in_the_place_of_a_file_is_named_with_what_to_remove(workspace: Workspace, name: str) -> None:
+    (workspace.root / name).mkdir()
+    with pytest.raises(WorkspaceError, match=f"{name} must be a file, and a folder stands in its place. Remove that"):
+        write_aside(workspace.root / name, b"")
+    assert sorted(path.name for path in workspace.root.iterdir()) == sorted([name, "workspace.json"])
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(workspace: Workspace) -> None:
+    folder = workspace.root / "studies" / "a"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "result.json")
+    with pytest.raises(WorkspaceError, match="Remove the folder"):
+        workspace.read("studies", "a", "result.json", json.loads)
+    (workspace.root / "workspace.json").unlink()
+    (workspace.root / "workspace.json").mkdir()
+    with pytest.raises(WorkspaceError, match="put a file that says"):
+        Workspace(workspace.root)
+
+
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
     with pytest.raises(WorkspaceError, match=r"holds other things \(thesis.tex\). Name an empty or new folder."):

@@ -101,9 +101,10 @@ def rate_key(
     stage: Stage, data: DatasetSpec, method: AnyMethod | None = None, encoder: EncoderSpec | None = None
 ) -> str:
     """Under which key the seconds of an image are kept: equal where an image costs about the same."""
-    shape = "x".join(map(str, (data.preprocess.channels, *data.preprocess.shape)))
+    shape = "x".join(map(str, data.stored_shape))
     kind = method.method if method is not None else ""
     net = f"{encoder.name}*{encoder.width:g}" if encoder is not None else ""
+    net += "".join(f",{name}={value}" for name, value in encoder.own_options.items()) if encoder is not None else ""
     source = data.kind if stage == "preprocess" else ""
     return " ".join(filter(None, (stage, source, kind, net, shape)))
 

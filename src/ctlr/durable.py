@@ -11,12 +11,13 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["LIST", "flush", "flush_folder", "is_whole", "list_files"]
+__all__ = ["LIST", "flush", "flush_folder", "is_whole", "list_files", "read_file"]
 
 LIST = ".files.json"
 """Name of a folder's list: size and checksum by file."""
@@ -57,6 +58,21 @@ def _flush_all(paths: Iterable[Path]) -> None:
             pass
 
 
+def read_file(path: Path) -> bytes:
+    """The content of a file of ours; a pipe or a device in its place would give none, or no end of it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    _refuse_pipe(path)
+    return path.read_bytes()
+
+
+def _refuse_pipe(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "Is no file", str(path))
+
+
 def list_files(folder: Path) -> None:
     """Write the list of a folder's files into it."""
     marks = {str(path.relative_to(folder)): _mark(path) for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -70,9 +86,9 @@ def is_whole(folder: Path) -> bool:
     A folder without a list is an older version's: none of its files is empty, and those of JSON can be read.
     """
     try:
-        text = (folder / LIST).read_bytes()
+        text = read_file(folder / LIST)
     except FileNotFoundError:
-        return folder.is_dir() and all(_looks_whole(path) for path in folder.rglob("*") if path.is_file())
+        return folder.is_dir() and all(_looks_whole(path) for path in folder.rglob("*") if not path.is_dir())
     except OSError:
         return False
     with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):  # unreadable, no JSON, no list
@@ -84,14 +100,15 @@ def is_whole(folder: Path) -> bool:
 def _looks_whole(path: Path) -> bool:
     try:
         if path.suffix == ".json":
-            json.loads(path.read_bytes())
-        return path.stat().st_size > 0
+            json.loads(read_file(path))
+        return path.is_file() and path.stat().st_size > 0
     except (OSError, ValueError, RecursionError):
         return False
 
 
 def _mark(path: Path) -> list[int]:
     """Size and checksum of a file."""
+    _refuse_pipe(path)
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         checksum = zlib.crc32(os.pread(file.fileno(), _EDGE, 0))

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ctlr.cost import RUN, Size, fitted_images, rate_key
+from ctlr.durable import read_file
 from ctlr.errors import ConfigError, TakenOver
 from ctlr.plan import Plan
 from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
@@ -340,8 +341,10 @@ def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[
 def known_rates(root: Path) -> dict[str, float]:
     """Seconds an image by `rate_key`, as earlier runs of a workspace left them."""
     try:
-        return _RATES.validate_json((root / "rates.json").read_bytes())
-    except (FileNotFoundError, ValueError):  # what is damaged is measured again
+        return _RATES.validate_json(read_file(root / "rates.json"))
+    except NotADirectoryError:
+        raise
+    except (OSError, ValueError):  # what is damaged is measured again
         return {}
 
 

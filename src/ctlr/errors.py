@@ -112,9 +112,10 @@ def _ends(line: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known names there are, and which one was probably meant."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(known)}."
+    spelled = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name.casefold(), spelled, n=1)
+    hint = f"Did you mean {spelled.get(close[0], close[0])!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known) or 'none'}."
 
 
 def require(module: str, *, extra: str) -> ModuleType:

@@ -6,17 +6,21 @@ A run meets the same rules one after the other, some of them only when every ima
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
 
 from ctlr.config import BenchmarkConfig, KeyPath
+from ctlr.data.gate import TableGate
+from ctlr.data.leakage import refuse_of_tables
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import FileReader, Reader, reader_of
 from ctlr.data.splits import draw_split
-from ctlr.data.store import ImageRecord
+from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import ConfigError, CtlrError, DataError, nearest
 from ctlr.plan import Plan
@@ -66,7 +70,7 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
         plan: Its plan.
         workers: Images that are looked at at once.
     """
-    found, tables = Examined(), dict[str, list[ImageRecord]]()
+    found, tables = Examined(), dict[str, Table]()
     for dataset in plan.datasets:
         if dataset.name in config.platform.roots:
             found.elsewhere.append(dataset.name)
@@ -76,45 +80,68 @@ def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examine
             reader.files()
             if (listing := reader.listing()) is not None:
                 usable = _usable(dataset, reader, listing, found, workers)
-                tables[dataset.name] = [_record(image) for image in usable]
+                tables[dataset.name] = Table.of(usable)
         except CtlrError as error:
             found.fault(("datasets", dataset.name), error)
     for study in plan.studies:
-        if study.source is not None and (table := tables.get(study.source.data.name)):
-            _look_for(
-                study.method.source_columns, table, study.source.data.name, ("methods", study.method.label), found
-            )
+        for end in study.learned[2:]:
+            if table := tables.get(end.data.name):
+                _read(end, table, ("methods", study.method.label, "columns"), found)
+    _look_at_weights(plan, found)
     for end, studies in _by_end(plan).items():
         if tables.get(end.data.name):
             _judge(end, studies, tables[end.data.name], found)
+    if not found.faults and len(tables) == len(plan.datasets):
+        try:
+            refuse_of_tables(TableGate(plan, tables).leaks(), plan.leaks)
+        except CtlrError as error:
+            found.fault(("transfers",), error)
     return found
 
 
-def _record(image: IndexedImage) -> ImageRecord:
-    return ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
+def _look_at_weights(plan: Plan, found: Examined) -> None:
+    """Read the files of weights that lie here, each once for an encoder."""
+    seen = set[tuple[str, str]]()
+    for study in plan.studies:
+        method, data = study.method, study.target.data
+        files = [Path(getattr(method, option)) for option in method.files]
+        if (method.label, study.encoder.label) in seen or not files or not all(file.is_file() for file in files):
+            continue
+        seen.add((method.label, study.encoder.label))
+        from ctlr.encoders import build_encoder  # brings torch, which few benchmarks' checks need
+
+        try:
+            encoder = build_encoder(study.encoder, channels=data.stored_shape[0], ndim=data.ndim, seed=0)
+            method.starting_weights(encoder)
+        except CtlrError as error:
+            found.fault(("methods", method.label), error)
 
 
 def _usable(
     dataset: DatasetSpec, reader: Reader, listing: Listing, found: Examined, workers: int
-) -> list[IndexedImage]:
-    """Images whose headers are right; the others are noted."""
+) -> Sequence[IndexedImage]:
+    """Images that a run would store once the faults, which are noted, are repaired."""
 
     def look(image: IndexedImage) -> Exclusion | None:
         try:
-            if isinstance(reader, FileReader):
-                reader.look(image)
+            assert isinstance(reader, FileReader)
+            reader.look(image)
         except DataError as error:
             return Exclusion(place=f"{image.file} ({error.place})" if error.place else image.file, reason=error.reason)
         return None
 
+    looked = isinstance(reader, FileReader)  # tables have been read to the end already
     with ThreadPoolExecutor(workers) as pool:
-        seen = list(pool.map(look, listing.images))
+        seen = list(pool.map(look, listing.images)) if looked else []
     bad = [*listing.faults, *(fault for fault in seen if fault is not None)]
     if dataset.preprocess.on_bad_subject == "exclude":
         found.excluded[dataset.name] = bad
     else:
         for fault in bad:
             found.fault(("datasets", dataset.name), DataError(fault.reason, place=fault.place))
+        return listing.images  # when they are repaired
+    if not looked:
+        return listing.images
     return [image for image, fault in zip(listing.images, seen, strict=True) if fault is None]
 
 
@@ -128,13 +155,19 @@ def _by_end(plan: Plan) -> dict[DataTask, list[Study]]:
     return found
 
 
-def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord], found: Examined) -> None:
+def _read(end: DataTask, table: Table, where: KeyPath, found: Examined) -> Targets | None:
+    """A target, unless its column is not there or holds something else."""
+    try:
+        return read_targets(table, end.task, end.data.name)
+    except CtlrError as error:
+        found.fault(where, error)
+        return None
+
+
+def _judge(end: DataTask, studies: Sequence[Study], table: Table, found: Examined) -> None:
     """Read a target, look for the columns that are asked for beside it, draw the splits."""
     whole = [study for study in studies if _has_columns(study, table, found)]
-    try:
-        targets = read_targets(table, end.task, end.data.name)
-    except CtlrError as error:
-        found.fault(("tasks", end.task.name, "target"), error)
+    if (targets := _read(end, table, ("tasks", end.task.name, "target"), found)) is None:
         return
     found.notes += _cases(table, targets, f"{end.data.name}, {end.task.name}")
     drawn = set[tuple[int, int]]()
@@ -151,28 +184,27 @@ def _judge(end: DataTask, studies: Sequence[Study], table: Sequence[ImageRecord]
                 return
 
 
-def _cases(table: Sequence[ImageRecord], targets: Targets, where: str) -> Iterator[str]:
+def _cases(table: Table, targets: Targets, where: str) -> Iterator[str]:
     """How many subjects and images each class has, where a subject has several, and who stands in two classes."""
-    classes_of: dict[str, Counter[str]] = {}
-    for record, known, code in zip(table, targets.known, targets.values, strict=True):
-        if known and targets.classes:
-            classes_of.setdefault(record.subject, Counter())[targets.classes[int(code)]] += 1
-    images = sum(classes_of.values(), Counter[str]())
-    if images.total() == len(classes_of):
+    owners, codes, names = table.subject.codes[targets.known], targets.values[targets.known], targets.classes
+    count = np.count_nonzero(np.bincount(owners))
+    if not names or count == len(owners):
         return
-    subjects = Counter(name for classes in classes_of.values() for name in classes)
-    counts = ", ".join(f"{name} {subjects[name]} ({images[name]})" for name in targets.classes)
-    yield f"{where}: {len(classes_of)} subjects with {images.total()} images; of each class {counts}."
-    mixed = [subject for subject, classes in classes_of.items() if len(classes) > 1]
+    held = np.zeros((len(table.subject.values), len(names)), bool)
+    held[owners, codes.astype(np.int64)] = True
+    subjects, images = held.sum(0), np.bincount(codes.astype(np.int64), minlength=len(names))
+    counts = ", ".join(f"{name} {subjects[place]} ({images[place]})" for place, name in enumerate(names))
+    yield f"{where}: {count} subjects with {len(owners)} images; of each class {counts}."
+    mixed = np.flatnonzero(held.sum(1) > 1).tolist()
     if mixed:
-        shown = ", ".join(map(repr, mixed[:_SHOWN])) + (", …" if len(mixed) > _SHOWN else "")
+        shown = ", ".join(repr(table.subject.values[each]) for each in mixed[:_SHOWN])
         yield (
-            f"{where}: {len(mixed)} of them have images of several classes: {shown}. That may be right; if numbers "
-            "begin anew in each class, two people pass for one."
+            f"{where}: {len(mixed)} of them have images of several classes: {shown}{', …' * (len(mixed) > _SHOWN)}. "
+            "That may be right; if numbers begin anew in each class, two people pass for one."
         )
 
 
-def _has_columns(study: Study, table: Sequence[ImageRecord], found: Examined) -> bool:
+def _has_columns(study: Study, table: Table, found: Examined) -> bool:
     """Whether a target's table has the columns that its split names."""
     split, name = study.split, study.target.data.name
     asked = {"stratify": split.stratify, "group": (split.group,) if split.group else ()}
@@ -180,9 +212,9 @@ def _has_columns(study: Study, table: Sequence[ImageRecord], found: Examined) ->
     return all(there)
 
 
-def _look_for(columns: Sequence[str], table: Sequence[ImageRecord], name: str, where: KeyPath, found: Examined) -> bool:
+def _look_for(columns: Sequence[str], table: Table, name: str, where: KeyPath, found: Examined) -> bool:
     """Whether a dataset's table has all these columns; each that is missing is noted."""
-    known = {column for record in table for column in record.columns}
+    known = table.columns
     missing = [column for column in columns if column not in known]
     for column in missing:
         found.fault(where, ConfigError(f"dataset {name!r} has no column {column!r}. {nearest(column, known)}"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ctlr.config import BenchmarkConfig
 from ctlr.cost import RUN, Size, search_identity
-from ctlr.data.identity import remembered_identity
+from ctlr.data.identity import read_stored, remembered_identity
 from ctlr.data.listing import Listing
 from ctlr.data.reader import reader_of
 from ctlr.engine import Arrays, jobs_left
@@ -27,7 +27,7 @@ from ctlr.specs import DataTask, PretrainSpec, SearchResult, StoredArrays, Study
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ctlr.data.store import ImageRecord
+    from ctlr.data.table import Table
 
 __all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "summaries", "work_left"]
 
@@ -63,10 +63,7 @@ def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:
     Raises:
         ConfigError, DataError: As of `ctlr.data.splits.draw_split`.
     """
-    known = {
-        name: Size(subjects=len({image.subject for image in listing.images}), images=len(listing.images))
-        for name, listing in found.items()
-    }
+    known = {name: Size(subjects=listing.subjects, images=len(listing.images)) for name, listing in found.items()}
     pools: dict[str, dict[str, int]] = {name: {} for name in known}
     for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
         name, task = study.target.data.name, study.target.task.name
@@ -83,7 +80,7 @@ def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
     """
     from ctlr.data.summary import summarise  # numpy is slow to load
 
-    ends = {(end.data.name, end.task.name): end for study in plan.studies for end in _ends(study)}
+    ends = {(end.data.name, end.task.name): end for study in plan.studies for end in study.learned}
     return [
         summarise(_table(found[end.data.name]), end, found[end.data.name].units)
         for end in ends.values()
@@ -91,13 +88,10 @@ def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
     ]
 
 
-def _table(listing: Listing) -> list[ImageRecord]:
-    from ctlr.data.store import ImageRecord  # numpy is slow to load
+def _table(listing: Listing) -> Table:
+    from ctlr.data.table import Table  # numpy is slow to load
 
-    return [
-        ImageRecord(subject=image.subject, session=image.session, file=image.file, sha256="", columns=image.columns)
-        for image in listing.images
-    ]
+    return Table.of(listing.images)
 
 
 def _pool(study: Study, listing: Listing) -> int:
@@ -119,7 +113,7 @@ def stored_arrays(plan: Plan, found: Mapping[str, Listing], root: Path) -> dict[
     for dataset in plan.datasets:
         identity = remembered_identity(dataset, found.get(dataset.name), workspace)
         if identity is not None and workspace.has("arrays", identity):
-            stored[dataset.name] = workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
+            stored[dataset.name] = read_stored(identity, workspace)
     return stored
 
 

@@ -92,8 +92,9 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     datasets = {end.data.name: end.data for end in ends}
     needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
+    by_hand = config.tuning.by_hand if config.tuning is not None else ()
     tuned = config.tuning is not None
-    tunable = [study for study in studies if study.method.trains_network]
+    tunable = [study for study in studies if study.method.trains_network and study.method.label not in by_hand]
     searches = [study for study in tunable if study.seed == config.seeds[0]]
     return Plan(
         datasets=tuple(datasets.values()),

@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 
 from ctlr.config import BenchmarkConfig
 from ctlr.crew import prepare
+from ctlr.data.identity import read_stored
 from ctlr.engine import (
     check_device,
     collect,
@@ -216,7 +217,7 @@ def read_benchmark(root: Path) -> Finished:
     run = last_run(root)
     workspace = Workspace(root)
     arrays = {
-        name: workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
+        name: read_stored(identity, workspace)
         for name, identity in run.arrays.items()
         if workspace.has("arrays", identity)
     }

@@ -16,6 +16,7 @@ import torch
 
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import ConfigError, DataError, WorkspaceError
+from ctlr.specs import images_of
 from ctlr.training.checkpoint import TrainedModel, load_model
 
 __all__ = ["best_model", "predict_files"]
@@ -101,6 +102,12 @@ def predict_files(
     """
     loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
     preparation = loaded.card.preparation
+    if preparation is None and loaded.card.ndim < 2:
+        shape = ", ".join(map(str, loaded.card.shape))
+        raise DataError(
+            f"a model of {images_of(loaded.card.ndim)} predicts from arrays, not from files: give an array "
+            f"(N, {shape}) of float32, prepared as the benchmark's were, to `load_model(...).predict`."
+        )
     if preparation is None:
         name = "model.json" if isinstance(model, TrainedModel) else f"{Path(model).name}/model.json"
         raise DataError(

@@ -119,6 +119,7 @@ class WarmLauncher:
         metrics: Names to report; none: all.
 
     Attributes:
+        folder: As given; another experiment may have another one.
         done: What came of each trial that has ended, by number.
     """
 
@@ -136,7 +137,7 @@ class WarmLauncher:
         texts = {name: stored.model_dump_json() for name, stored in arrays.items()}
         self._crew = Crew(start_trials, (str(workspace.root), texts, device), workers, workspace.root / "logs")
         self._job_of = job_of
-        self._folder, self._metrics = folder, metrics
+        self.folder, self._metrics = folder, metrics
         self._trials: dict[str, _Running] = {}
         self._waiting: deque[_Running] = deque()
         self._told: list[Reported | Ended] = []
@@ -156,8 +157,8 @@ class WarmLauncher:
         """
         try:
             payload = self._job_of(trial)
-            if self._folder is not None and payload.checkpoint is not None:
-                payload = payload.model_copy(update={"checkpoint": str(self._inherit(self._folder, trial, parent))})
+            if self.folder is not None and payload.checkpoint is not None:
+                payload = payload.model_copy(update={"checkpoint": str(self._inherit(self.folder, trial, parent))})
         except CtlrError as error:
             self._told.append(Ended(trial.number, ok=False, reason=error.reason))
             return

@@ -24,12 +24,12 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from ctlr.claims import NO_LOCKS, claimed, exclusively, holder_of, is_claimed, time_there
-from ctlr.durable import flush, flush_folder, is_whole, list_files
+from ctlr.durable import flush, flush_folder, is_whole, list_files, read_file
 from ctlr.errors import TakenOver, WorkspaceError
 
 __all__ = ["FORMAT", "Workspace", "disk_faults_named", "sweep", "write_aside"]
@@ -96,6 +96,10 @@ def write_aside(path: Path, data: bytes) -> None:
         except FileNotFoundError:  # `sweep` took it for a dead process's, before it was locked
             with _aside(path.parent, data) as aside:
                 aside.replace(path)
+        except IsADirectoryError as error:
+            raise WorkspaceError(
+                f"{path} must be a file, and a folder stands in its place. Remove that folder, and run again."
+            ) from error
         if not any(folder.suffix == _PARTIAL for folder in path.parents):
             flush(path.parent)
 
@@ -172,10 +176,11 @@ class Workspace:
 
     def _check_format(self, marker: Path) -> None:
         try:
-            found = json.loads(marker.read_bytes())["format"]
+            found = json.loads(read_file(marker))["format"]
         except OSError as error:
             raise WorkspaceError(
-                f"{marker} cannot be read ({error.strerror}). Grant read access, or name a new workspace."
+                f"{marker} cannot be read ({error.strerror}). Grant read access, put a file that says "
+                f'{{"format": {FORMAT}}} in its place, or name a new workspace.'
             ) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkspaceError(
@@ -209,7 +214,7 @@ class Workspace:
             WorkspaceError: It cannot be read; names the folder to remove.
         """
         try:
-            return parse((self.folder(kind, identity) / name).read_bytes())
+            return parse(read_file(self.folder(kind, identity) / name))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise WorkspaceError(
                 f"{kind}/{identity}/{name} in {self.root} is missing or damaged. Remove the folder "
@@ -338,7 +343,16 @@ class Workspace:
 
     def pseudonym(self, subject: str) -> str:
         """Keyed hash of a subject id: 12 hexadecimal digits that only this workspace's key can make again."""
-        return hmac.new(self._key(), subject.encode(), hashlib.sha256).hexdigest()[:12]
+        return self.pseudonyms([subject])[0]
+
+    def pseudonyms(self, subjects: Iterable[str]) -> list[str]:
+        """The pseudonym of each subject; the key is read once."""
+        keyed, found = hmac.new(self._key(), digestmod=hashlib.sha256), []
+        for subject in subjects:
+            one = keyed.copy()
+            one.update(subject.encode())
+            found.append(one.hexdigest()[:12])
+        return found
 
     def _key(self) -> bytes:
         path = self.root / "key"

@@ -19,7 +19,8 @@ from ctlr.cli.app import cli
 
 COMMANDS = (
     "cancel", "check", "cohort", "completion", "distance", "doctor", "explain", "init", "logs", "lr-find", "plan",
-    "plugins", "report", "resume", "run", "schema", "status", "submit", "suggest", "trial", "tune",
+    "plugins", "points", "report", "resume", "run", "schema", "status", "submit", "suggest", "tile",
+    "trial", "tune",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}
@@ -275,7 +276,7 @@ def test_bash_takes_the_completion_script_and_gets_commands(place: Path) -> None
     assert done.stdout.split() == ["report", "resume"]
 
 
-@pytest.mark.parametrize("kind", ["cohort", "bids", "images"])
+@pytest.mark.parametrize("kind", ["cohort", "bids", "images", "signals", "series"])
 def test_a_new_file_passes_the_check_once_its_data_are_there(kind: str, place: Path) -> None:
     finished = call("init", "my-study.yaml", "--kind", kind, folder=place)
     assert finished.code == 0
@@ -305,6 +306,20 @@ def test_a_cohort_is_written_where_it_is_wanted_and_only_there(place: Path) -> N
     again = call("cohort", "people", "--subjects", "3", "--spacing", "12", folder=place)
     assert again.code == 1
     assert "people" in again.err
+
+
+def test_a_cohort_of_recordings_is_written_with_the_options_that_fit_it(place: Path) -> None:
+    finished = call("cohort", "recorded", "--kind", "eeg", "--subjects", "2", "--minutes", "2", folder=place)
+    assert finished == Finished(0, "recorded\n", "")
+    assert len(list((place / "recorded").glob("sub-*/eeg/*_task-synthetic_eeg.edf"))) == 2
+    for words in (
+        ("--kind", "eeg", "--spacing", "4"), ("--minutes", "4"), ("--kind", "eeg", "--minutes", "3"),
+        ("--kind", "tissue", "--spacing", "4"), ("--kind", "eeg", "--side", "512"),
+    ):  # fmt: skip
+        refused = call("cohort", "other", *words, folder=place)
+        assert refused.code == 2
+        assert words[-2] in refused.err
+        assert not (place / "other").exists()
 
 
 def test_the_doctor_finds_this_machine_well(place: Path) -> None:

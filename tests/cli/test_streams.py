@@ -56,6 +56,19 @@ def test_what_the_system_refuses_is_told_in_a_line(command: str, says: str, plac
     assert done.returncode in ({0, 1, 2} if not says else {1, 2})
 
 
+@pytest.mark.parametrize("stream", ["2> >(head -c 1 >/dev/null)", "2>/dev/full"])
+def test_a_run_goes_on_when_nobody_hears_how_far_it_is(stream: str, place: Path) -> None:
+    few = "--set 'methods={scratch: {}}' --set sample_sizes=[6] --workers 1 -o json"
+    done = shell(f"ctlr run tiny.yaml {few} {stream}; echo code $?", place)
+    assert done.stdout.endswith("code 0\n")
+    assert '"failed": 0' in done.stdout
+    assert (place / "workspace" / "reports" / "tiny" / "report.html").exists()
+
+
+def test_a_table_that_nobody_reads_to_its_end_is_no_fault(place: Path) -> None:
+    assert shell("ctlr explain | head -c 1 >/dev/null; echo ${PIPESTATUS[0]}", place).stdout == "0\n"
+
+
 def lost(items: list[object]) -> None:
     items.clear()
     time.sleep(1)

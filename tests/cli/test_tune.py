@@ -55,6 +55,21 @@ def test_the_status_is_the_one_that_katib_writes(form: str, place: Path) -> None
     assert shown["status"]["currentOptimalTrial"]["parameterAssignments"][0]["name"] == "x"
 
 
+def test_a_metric_called_like_a_column_takes_no_columns_place(place: Path) -> None:
+    (place / "named.yaml").write_text(PROGRAM.replace("loss", "seconds"))
+    finished = call("tune", "named.yaml", folder=place)
+    assert finished.code == 0
+    header = next(line for line in finished.out.splitlines() if "status" in line)
+    assert [word.strip() for word in header.split("┃")[1:-1]] == ["trial", "status", "metrics_seconds", "seconds", "x"]
+
+
+def test_a_run_that_ends_before_its_first_value_has_not_succeeded(place: Path) -> None:
+    finished = call("tune", "square.yaml", "--max-seconds", "1e-9", folder=place)
+    assert finished.code == 1
+    assert "Failed: the time of the run is over, and no trial has a value yet" in finished.out
+    assert call("tune", "square.yaml", "--resume", folder=place).code == 0
+
+
 def test_limits_narrow_the_manifest(place: Path) -> None:
     one = call("tune", "square.yaml", "--max-trials", "1", "-o", "json", "-w", "one", folder=place)
     assert json.loads(one.out)["status"]["trials"] == 1
@@ -126,6 +141,17 @@ FROM_SECRETS = (
 )
 
 
+def test_a_command_with_places_of_a_workflow_engine_passes_check_and_is_refused_here(place: Path) -> None:
+    conditions = "    successCondition: s\n    failureCondition: f\n    trialSpec:\n"
+    text = PROGRAM.replace("    trialSpec:\n", conditions).replace("batch/v1", "argoproj.io/v1alpha1")
+    text = text.replace("kind: Job", "kind: Workflow").replace("echo loss=", "echo {{inputs.parameters.epochs}} loss=")
+    (place / "square.yaml").write_text(text)
+    assert call("check", "square.yaml", folder=place).code == 0
+    finished = call("tune", "square.yaml", folder=place)
+    assert finished.code == 2
+    assert "its trials run {{inputs.parameters.epochs}}, which only a workflow engine fills in" in finished.err
+
+
 def test_a_template_of_a_cluster_passes_check_and_is_refused_here(place: Path) -> None:
     (place / "square.yaml").write_text(FROM_CONFIG_MAP)
     assert call("check", "square.yaml", folder=place).code == 0
@@ -144,6 +170,9 @@ def test_a_template_of_a_cluster_passes_check_and_is_refused_here(place: Path) -
         (("square.yaml", "--device", "tpu"), "`--device` must be"),
         (("square.yaml", "--workers", "0"), "--workers"),
         (("square.yaml", "--max-seconds", "0"), "--max-seconds"),
+        (("square.yaml", "--max-seconds", "nan"), "`max_seconds > 0` must hold; got nan"),
+        (("square.yaml", "--goal", "nan"), "`goal` must be a finite number; got nan"),
+        (("square.yaml", "--goal", "1e400"), "`goal` must be a finite number; got inf"),
     ],
 )
 def test_what_cannot_be_tuned_ends_with_2(arguments: tuple[str, ...], told: str, place: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from terminal import call
 
 from ctlr.cli.app import cli
 from ctlr.cluster.checkup import Finding, examine_cluster
@@ -238,6 +240,66 @@ def test_a_server_that_is_not_there_is_the_only_finding(cluster: Cluster, tmp_pa
     assert "http://127.0.0.1:9 does not answer" in finding.found
     assert "kubectl config get-contexts" in finding.remedy
     assert CliRunner().invoke(cli, ["doctor", "--cluster"], standalone_mode=False).return_value == 4
+
+
+def kubeconfig(user: Mapping[str, Any], server: object = "http://127.0.0.1:9", **cluster: object) -> bytes:
+    return json.dumps({
+        "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": {"server": server, **cluster}}], "users": [{"name": "u", "user": user}],
+    }).encode()  # fmt: skip
+
+
+KUBECONFIGS = {
+    "a list": (b"[1]", ""),
+    "a word": (b"word", ""),
+    "no YAML": (b"{{{", ""),
+    "no text": (b"\xaa\xff", "can't decode"),
+    "a number for a server": (kubeconfig({}, 5), ""),
+    "a certificate that is none": (
+        kubeconfig({}, "https://127.0.0.1:9", **{"certificate-authority-data": "!!!notbase64"}), "base64",
+    ),
+    "no file of the token": (kubeconfig({"tokenFile": "/no/such"}), "/no/such"),
+    "no program to log in": (
+        kubeconfig({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such"}}), "/no/such",
+    ),
+    "a program that says nothing": (
+        kubeconfig({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "true"}}), "exec: ",
+    ),
+    "half a session": (
+        kubeconfig({"auth-provider": {"name": "oidc", "config": {"refresh-token": "s3cret"}}}), "Expected key id-token",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KUBECONFIGS)
+@pytest.mark.parametrize("command", [("doctor", "--cluster"), ("logs", "x"), ("status", "x")])
+def test_a_kubeconfig_that_cannot_be_used_is_told_in_a_line(
+    name: str, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content, says = KUBECONFIGS[name]
+    (tmp_path / "kubeconfig").write_bytes(content)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+    done = call(*command, folder=tmp_path)
+    assert done.code == 4
+    assert re.fullmatch(r"Error: No usable kubeconfig: .+\n", done.err)
+    assert says in done.err
+    assert "s3cret" not in done.err
+
+
+def test_a_server_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig").write_bytes(kubeconfig({}, "ann:s3cret@nonsense"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    with pytest.raises(ClusterError, match="server must be an http or https address"):
+        examine_cluster()
+
+
+@pytest.mark.parametrize("answer", ["<html>Log in</html>", "[1]", "{no JSON", "null", "{}"])
+def test_what_is_no_api_server_is_told_from_one(answer: str, cluster: Cluster, tmp_path: Path) -> None:
+    cluster.answers = dict.fromkeys(["/version"], (200, answer))
+    done = call("doctor", "--cluster", folder=tmp_path)
+    assert done.code == 4
+    assert "answers 200, but not as an API server does" in done.out
 
 
 def test_no_kubeconfig_is_an_error_of_the_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """The client against a server that answers as Kubeflow Pipelines does."""
 
+import contextlib
 import json
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -143,6 +147,73 @@ def test_a_server_that_refuses_says_how_to_sign_in(server: KfpServer, file: Path
     assert "CTLR_KFP_TOKEN" in done.err
 
 
+@pytest.mark.parametrize("answer", [b"<html>Log in</html>", b"null", b"[1]"])
+def test_a_page_to_log_in_is_no_kubeflow(answer: bytes, file: Path) -> None:
+    with answering(answer) as host:
+        done = call("submit", str(file), "--host", host, folder=file.parent)
+    assert done.code == 4
+    assert f"Error: {host} answers, but not as Kubeflow Pipelines does" in done.err
+    assert "CTLR_KFP_COOKIES" in done.err
+
+
+def test_a_session_opens_the_health_check_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTLR_KFP_COOKIES", "authservice_session=s3cret")
+    with answering(b"<html>Log in</html>", unless_cookie="authservice_session=s3cret") as host:
+        assert Kubeflow(host, cookies="authservice_session=s3cret").host == host
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_the_health_check_is_told_at_once(status: int, file: Path) -> None:
+    began = time.monotonic()
+    with answering(b"", status=status) as host:
+        done = call("status", "x", "--host", host, folder=file.parent)
+    assert done.code == 4
+    assert f"Error: Kubeflow Pipelines at {host} refuses ({status}" in done.err
+    assert "Traceback" not in done.err
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("http://ann:s3cret@127.0.0.1:9", "must hold no user or password"),
+        ("http://127.0.0.1:9/?token=s3cret", "must end with its path"),
+        ("http://127.0.0.1:9/#s3cret", "must end with its path"),
+        ("http://127.0.0.1:port", "must be an http or https address"),
+        ("ftp://127.0.0.1", "must be an http or https address"),
+        ("http://[::1", "must be an http or https address"),
+    ],
+)
+def test_an_address_that_is_none_or_holds_a_secret_is_refused_without_it(host: str, says: str, file: Path) -> None:
+    done = call("status", "x", "--host", host, folder=file.parent)
+    assert done.code == 4
+    assert says in done.err
+    assert "s3cret" not in done.err
+
+
+@contextlib.contextmanager
+def answering(body: bytes, *, status: int = 200, unless_cookie: str = "") -> Iterator[str]:
+    """A server that answers everything alike, but for those with a session, whom it tells of Kubeflow's health."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = unless_cookie and self.headers.get("Cookie") == unless_cookie
+            said = b'{"tag_name": "2.17.0", "multi_user": false}' if known else body
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def test_an_address_where_nobody_answers_is_named_with_the_way_to_open_one(file: Path) -> None:
     done = call("submit", str(file), "--host", "http://127.0.0.1:9", folder=file.parent)
     assert done.code == 4
@@ -180,7 +251,7 @@ def test_without_a_cluster_nobody_is_asked(command: tuple[str, ...], file: Path,
     assert file.name == "tiny.yaml"
     done = ctlr(*command, folder=file.parent, environment={"KUBECONFIG": str(tmp_path / "none")})
     assert done.code == 4
-    assert "Error: No cluster is named here: " in done.err
+    assert "Error: No usable kubeconfig: " in done.err
     assert "Name Kubeflow Pipelines' address by --host, or a configuration of kubectl's by KUBECONFIG." in done.err
     assert len(done.err.splitlines()) == 1
 

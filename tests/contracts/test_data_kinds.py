@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import array_kinds
 import npy_kind
 import pytest
 from data_kinds import EXAMPLES
@@ -19,14 +20,14 @@ from ctlr.cost import costs
 from ctlr.plan import make_plan
 from ctlr.specs import DATASETS, PLUGINS, DatasetSpec, DataTask, use_files
 
-KINDS = sorted({*DATASETS, "npy"})
+KINDS = sorted({*DATASETS, "npy", "dots", "waves"})
 
 
 @pytest.fixture(autouse=True)
 def strangers_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stranger's kind comes from its file."""
+    """Strangers' kinds come from their files."""
     monkeypatch.setenv(PLUGINS, "")
-    use_files([Path(npy_kind.__file__)])
+    use_files([Path(npy_kind.__file__), Path(array_kinds.__file__)])
 
 
 def made(kind: str, folder: Path) -> DatasetSpec:

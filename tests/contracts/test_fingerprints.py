@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from data_kinds import EXAMPLES, FLAT, SOLID
+from data_kinds import EXAMPLES, FLAT, SEGMENTS, SOLID
 from pydantic import TypeAdapter
 
 from ctlr.config import load
@@ -25,9 +25,14 @@ from ctlr.specs import (
     DigitsSpec,
     EncoderSpec,
     FontsSpec,
+    GeneratedPointsSpec,
     IdxSpec,
     ImagesSpec,
+    PointsSpec,
     PretrainSpec,
+    SeriesPreprocess,
+    SeriesSpec,
+    SignalsSpec,
     Study,
     TaskSpec,
     TissueSpec,
@@ -45,6 +50,10 @@ SPECS: dict[str, DatasetSpec] = {
     "idx": IdxSpec(name="clothes", root="/data", names=("shirt", "coat", "bag"), per_class=3, preprocess=FLAT),
     "fonts": FontsSpec(name="type", root="/data", letters="AgQ8", preprocess=FLAT),
     "tissue": TissueSpec(name="sections", cases=4, slides=1, patches=2, side=48, seed=3, preprocess=FLAT),
+    "points": PointsSpec(name="table", root="/data", table="t.csv", features=("x", "y"), id="who"),
+    "generated_points": GeneratedPointsSpec(name="drawn", generator="toroid", points=(20, 10, 10), seed=3),
+    "signals": SignalsSpec(name="recordings", root="/data/recordings", labels={"seizure": "yes"}, preprocess=SEGMENTS),
+    "series": SeriesSpec(name="waves", root="/data/waves", set="Six", preprocess=SeriesPreprocess(shape=(2, 16))),
 }  # fmt: skip
 
 
@@ -59,10 +68,10 @@ class Recorded(NamedTuple):
 
 RECORDED = {
     "bids": Recorded(
-        "85d74756a90a917df2ed2ea4", "73aa0d3f475122427684be0d", "2d07f0afafc5dece334e6558", "938837253e235f5591fbc247"
+        "85d74756a90a917df2ed2ea4", "73aa0d3f475122427684be0d", "2d07f0afafc5dece334e6558", "61f4cd2fca400663a517b3c9"
     ),
     "images": Recorded(
-        "b239f617626e197d8328735e", "7745960fca2756ce90547bb4", "44a5898813fe592f05180b3a", "09caf5ec6d8dd2815f47c867"
+        "b239f617626e197d8328735e", "7745960fca2756ce90547bb4", "44a5898813fe592f05180b3a", "9a248d3209abbd0d775afe8f"
     ),
     "cohort": Recorded(
         "0369c720adb516433df62109", "76709321eea36b65ccc495a4", "faa58a0f7b49fb74e0835a58", "560c03acf886dd0c7b258698"
@@ -81,6 +90,18 @@ RECORDED = {
     ),
     "tissue": Recorded(
         "f5560afb9be9f9ce6b32a20e", "44b6a87041f3678c076aeb4c", "a31f8a30883948fba2229a0f", "218e2de2c8d6e9cfb913222f"
+    ),
+    "points": Recorded(
+        "235b07ea216a0935e2b14e18", "67ac60d18a25a04b5ebaead0", "2cbb5a330c431aeb2b564e9c", "0d6a6fec85e3c0c33fa315e4"
+    ),
+    "generated_points": Recorded(
+        "6a088f876e23ac5c6c6b2cf2", "2a8fe58fd4687c19cf999808", "58561cab11c06061488b4ff5", "4f12186cb4377a1268068ad0"
+    ),
+    "signals": Recorded(
+        "d4cecb665e61dfc6fcb24e8e", "546fa0be04555c411dcfb13d", "bd2f44e613baa2afe9f0c8f8", "7896ac918139c8e18aa2355f"
+    ),
+    "series": Recorded(
+        "828b0e6d49ea0a08823020db", "8ca47dc093abb0e85bdc4d8e", "5ccbcaf337cc7247eb524787", "64c07498c351e8b5a32c0562"
     ),
 }
 

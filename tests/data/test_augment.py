@@ -338,7 +338,7 @@ def test_leaving_a_part_out_leaves_the_numbers_of_the_others(part: str) -> None:
     )
     touched = {part, f"{part}_centre"}
     for field in fields(Views):
-        if field.name not in touched | {"spec", "shape"}:
+        if field.name not in touched | {"spec", "shape", "drop_seed", "partner", "mix"}:  # the last are of signals
             assert torch.equal(getattr(with_it, field.name), getattr(without, field.name)), field.name
 
 
@@ -426,11 +426,12 @@ def test_views_without_them_have_the_identity_that_they_had() -> None:
     assert ViewsSpec(stain=0.05).words.endswith(", stain 0.05")
 
 
-def test_pictures_of_one_channel_have_no_stain_and_volumes_no_turn() -> None:
+def test_pictures_of_one_channel_have_no_stain_and_what_are_no_pictures_neither_stain_nor_turn() -> None:
     with pytest.raises(ValueError, match="`stain` needs red, green and blue; got 1"):
         random_views(torch.rand(1, 1, 8, 8), only(stain=0.1), seeded())
-    with pytest.raises(ValueError, match="`turn` is for pictures"):
-        random_views(torch.rand(1, 1, 8, 8, 8), only(turn=1.0), seeded())
+    for shape in ((1, 3, 8, 8, 8), (1, 3, 8)):
+        images = torch.rand(shape)
+        assert torch.equal(random_views(images, only(stain=0.1, turn=1.0), seeded()), images)
 
 
 # ---------------------------------------------------------------- types, gradients, errors
@@ -499,6 +500,98 @@ def test_views_for_other_images_are_refused() -> None:
         apply(views, torch.rand(2, 1, 8, 9))
 
 
-def test_signals_have_no_views() -> None:
-    with pytest.raises(ValueError, match="2 or 3 spatial axes"):
-        draw(ViewsSpec(), 2, (100,), seeded())
+# ---------------------------------------------------------------- signals and points
+
+
+def signals(batch: int = 4, channels: int = 3, length: int = 64) -> Tensor:
+    return torch.randn(batch, channels, length, generator=seeded(7))
+
+
+def test_a_shift_of_a_signal_is_a_share_of_its_time_and_its_edges_go_on() -> None:
+    images = torch.arange(64.0).expand(2, 1, 64)
+    views = set_to(draw(only(translate=0.5), 2, (64,), seeded()), translate=0.25)
+    expected = (torch.arange(64.0) - 16).clamp(0, 63)
+    assert apply(views, images)[0, 0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_crop_of_a_signal_is_stretched_to_its_whole_time() -> None:
+    images = torch.arange(64.0).expand(1, 1, 64)
+    views = set_to(draw(only(crop=0.5), 1, (64,), seeded()), crop=0.5, crop_centre=0.0)
+    assert apply(views, images)[0, 0] == pytest.approx(31.5 + (torch.arange(64.0) - 31.5) / 2, abs=1e-3)
+
+
+def test_a_flip_of_a_signal_reverses_its_time_to_the_bit() -> None:
+    images = signals()
+    assert torch.equal(random_views(images, only(flip=1.0), seeded()), images.flip(2))
+
+
+def test_contrast_scales_the_amplitude_of_a_signal_about_its_mean() -> None:
+    images = signals(1)
+    views = replace(draw(only(contrast=0.5), 1, (64,), seeded()), contrast=torch.tensor([2.0]))
+    mean = images.mean(2, keepdim=True)
+    assert torch.allclose(apply(views, images), mean + 2 * (images - mean), atol=1e-5)
+
+
+def test_dropped_channels_are_zero_as_often_as_said_and_one_is_kept() -> None:
+    images = torch.ones(4000, 10, 16)
+    kept = random_views(images, only(drop=0.3), seeded())[:, :, 0]
+    assert set(kept.unique().tolist()) == {0.0, 1.0}
+    assert kept.mean() == pytest.approx(0.7, abs=0.01)
+    nearly_all = random_views(images, only(drop=0.99), seeded())[:, :, 0].sum(1)
+    assert nearly_all.min() == 1
+    assert nearly_all.max() <= 4
+
+
+def test_a_share_of_another_signal_of_the_batch_is_mixed_in() -> None:
+    images = signals(8)
+    views = draw(only(mix=0.4), 8, (64,), seeded())
+    assert (views.mix >= 0).all()
+    assert (views.mix < 0.4).all()
+    expected = torch.stack([
+        (1 - share) * own + share * images[other]
+        for own, share, other in zip(images, views.mix.tolist(), views.partner.tolist(), strict=True)
+    ])  # fmt: skip
+    assert torch.allclose(apply(views, images), expected, atol=1e-6)
+
+
+def test_points_are_jittered_alone_by_a_tenth_unless_the_file_says_otherwise() -> None:
+    points = torch.zeros(20_000, 2)
+    usual, told = (random_views(points, spec, seeded()) for spec in (ViewsSpec(), ViewsSpec(noise=1.0)))
+    assert usual.square().mean() == pytest.approx(0.1**2 / 3, rel=0.03)  # deviations uniform in 0..0.1
+    assert told.square().mean() == pytest.approx(1 / 3, rel=0.03)
+    assert ViewsSpec().at(0).words == "noise 0.1"
+
+
+def test_what_images_do_not_have_is_off_and_the_rest_as_it_was() -> None:
+    everything = EVERYTHING.model_copy(update={"drop": 0.2, "mix": 0.3})
+    assert everything.at(1).words == (
+        "translate 0.04, scale 0.06, warp 0.01, crop 0.7, flip 0.5, noise 0.1, blur 1, brightness 0.2, contrast 0.3, "
+        "cutout 0.4, drop 0.2, mix 0.3"
+    )
+    assert everything.at(0).words == "noise 0.1, drop 0.2, mix 0.3"
+    assert everything.at(2) == everything.at(3) == EVERYTHING
+    assert EVERYTHING.at(3) is EVERYTHING
+
+
+def test_new_parts_leave_the_identity_of_views_without_them_alone() -> None:
+    assert "drop" not in ViewsSpec().model_dump_json()
+    assert ViewsSpec().identity() == "252aa860e4ba5d87427058aa"
+    assert ViewsSpec(drop=0.5).identity() != ViewsSpec().identity()
+
+
+@pytest.mark.parametrize("shape", [(), (64,)])
+def test_views_of_signals_and_points_are_the_same_from_a_seed_and_from_their_record(shape: tuple[int, ...]) -> None:
+    images = torch.randn(4, 3, *shape, generator=seeded(7))
+    spec = EVERYTHING.model_copy(update={"drop": 0.2, "mix": 0.3})
+    views = draw(spec, 4, shape, seeded())
+    record = json.loads(json.dumps(views.record()))
+    assert torch.equal(apply(Views.from_record(record), images), apply(views, images))
+    assert torch.equal(random_views(images, spec, seeded()), apply(views, images))
+    assert not torch.equal(random_views(images, spec, seeded(1)), apply(views, images))
+
+
+@pytest.mark.parametrize("shape", [(), (16,)])
+def test_gradients_pass_through_views_of_signals_and_points(shape: tuple[int, ...]) -> None:
+    images = torch.randn(2, 2, *shape, generator=seeded(7), dtype=torch.float64).requires_grad_()
+    views = draw(EVERYTHING.model_copy(update={"mix": 0.3}), 2, shape, seeded())
+    assert torch.autograd.gradcheck(lambda each: apply(views, each), images)

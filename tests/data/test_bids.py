@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,26 @@ def test_a_derivative_may_leave_the_sessions_to_the_raw_dataset(bids: Write, sav
         assert listing.faults == ()
     own = root / "derivatives/fmriprep/sub-01/sub-01_sessions.tsv"
     own.write_text("session_id\tage\nses-M000\t61\n")
-    assert [image.columns["age"] for image in index(BidsSpec(root=str(own.parents[1]))).images] == ["61", "60.8"]
+    assert [image.columns["age"] for image in index(BidsSpec(root=str(own.parents[1]))).images] == ["61", "70.8"]
+    own.write_text("session_id\tquality\nses-M000\tgood\nses-M120\tpoor\n")
+    assert [image.columns for image in index(BidsSpec(root=str(own.parents[1]))).images] == [
+        {"age": "60.8", "quality": "good"},
+        {"age": "70.8", "quality": "poor"},
+    ]
+
+
+def test_a_derivative_is_known_by_its_path_and_may_lie_beside_the_raw_dataset(tmp_path: Path, save: Write) -> None:
+    files = [f"sub-01/ses-{session}/anat/sub-01_ses-{session}_T1w.nii.gz" for session in ("M000", "M120")]
+    for file in files:
+        save(tmp_path / "scratch/fmriprep" / file)
+    derivative = tmp_path / "study/derivatives/fmriprep"
+    derivative.parent.mkdir(parents=True)
+    derivative.symlink_to(tmp_path / "scratch/fmriprep")
+    (tmp_path / "scratch/fmriprep/participants.tsv").write_text("participant_id\tage\n01\t60.8\n")
+    visits = tmp_path / "study/rawdata/sub-01/sub-01_sessions.tsv"
+    visits.parent.mkdir(parents=True)
+    visits.write_text("session_id\tage\nses-M000\t60.8\nses-M120\t70.8\n")
+    assert [image.columns["age"] for image in index(BidsSpec(root=str(derivative))).images] == ["60.8", "70.8"]
 
 
 def test_an_average_over_sessions_is_described_by_its_subject(bids: Write, save: Write) -> None:
@@ -108,6 +128,10 @@ def test_a_visit_without_a_folder_is_no_fault(bids: Write) -> None:
         ("session_id\tage\nses-01\t20\n01\t30\n", "two lines are the same session, with and without `ses-`. Keep one."),
         ("session_id\tage\nses-01\t20\nses-01\t30\n", "'session_id' must be there and unique."),
         ("visit\tage\nses-01\t20\n", "a column 'session_id' is needed."),
+        (
+            "session_id\tAge\nses-01\t21\n",
+            "a column must have one name in all tables;",
+        ),
         ("session_id\tage\nses-01\n", "every line needs as many cells as the header"),
     ],
 )
@@ -173,7 +197,28 @@ def test_the_magnitude_of_a_complex_scan_is_its_image(bids: Write) -> None:
     assert [fault.place for fault in index(BidsSpec(root=str(root))).faults] == ["sub-01"]
 
 
-@pytest.mark.parametrize("key", ["echo", "chunk", "rec"])
+def test_accents_and_endings_may_be_written_in_either_way(bids: Write) -> None:
+    """macOS writes names with their accents apart (NFD); tables have them composed (NFC)."""
+    names = {form: unicodedata.normalize(form, "sub-Zoé/ses-été/anat/sub-Zoé_ses-été") for form in ("NFC", "NFD")}
+    root = bids(unicodedata.normalize("NFC", "participant_id\tage\nZoé\t20\n"), [])
+    for form, ending in (("NFC", ".NII"), ("NFD", ".nii.GZ")):
+        (root / names[form]).parent.mkdir(parents=True)
+        for suffix in ("T1w", "mask"):
+            (root / f"{names[form]}_{suffix}{ending}").touch()
+    listing = index(BidsSpec(root=str(root)))
+    assert listing.faults == ()
+    assert {(image.subject, image.session) for image in listing.images} == {("sub-Zoé", "été")}
+    assert [image.mask is not None for image in listing.images] == [True, True]
+
+
+def test_a_word_in_a_name_is_a_version_of_the_scan(bids: Write) -> None:
+    files = [f"sub-01/anat/sub-01_{word}T1w.nii.gz" for word in ("", "brain_", "defaced_")]
+    assert _files(bids("participant_id\n01\n", files)) == files[:1]
+    fault = index(BidsSpec(root=str(bids("participant_id\n01\n", files[1:], "words")))).faults[0]
+    assert fault.reason == "one version of a scan is needed; these are several. Keep one: no filter tells them apart."
+
+
+@pytest.mark.parametrize("key", ["echo", "chunk", "rec", "flip", "inv", "split"])
 def test_parts_of_one_scan_are_not_scans(bids: Write, key: str) -> None:
     files = [f"sub-01/anat/sub-01_{key}-{label}_T1w.nii.gz" for label in ("1", "2")]
     root = bids("participant_id\n01\n", files)
@@ -237,12 +282,14 @@ def test_a_dataset_without_filters_of_entities_is_what_it_was() -> None:
 
 def test_files_of_macos_are_passed_over_and_other_formats_counted(bids: Write) -> None:
     root = bids(TWO, [f"sub-{subject}/anat/sub-{subject}_T1w.nii.gz" for subject in ("01", "02")])
+    (root / "sub-02/anat/sub-02_T1w.nii.gz.nii").touch()
     for name in ("._sub-01_T1w.nii.gz", "._sub-01_mask.nii.gz", "sub-01_T1w.json", "sub-01_T1w.mgz"):
         (root / "sub-01/anat" / name).touch()
     listing = index(BidsSpec(root=str(root)))
     assert (len(listing.images), listing.faults) == (2, ())
     assert tuple(map(str, listing.left_out)) == (
         "sub-01/anat/sub-01_T1w.mgz: only .nii.gz and .nii are read. Convert it.",
+        "sub-02/anat/sub-02_T1w.nii.gz.nii: the name must end in _T1w.nii or _T1w.nii.gz. Rename it.",
     )
 
 
@@ -260,6 +307,13 @@ def test_a_label_with_an_underscore_is_named_once(bids: Write) -> None:
 def test_two_runs_of_a_subject_are_two_images(bids: Write) -> None:
     files = [f"sub-01/anat/sub-01_run-{run}_T1w.nii.gz" for run in (1, 2)]
     assert _files(bids("participant_id\n01\n", files)) == files
+
+
+def test_one_run_numbered_in_two_ways_is_not_two(bids: Write) -> None:
+    root = bids("participant_id\n01\n", [f"sub-01/anat/sub-01_run-{run}_T1w.nii.gz" for run in ("1", "01")])
+    assert index(BidsSpec(root=str(root))).faults[0].reason == (
+        "one version of a scan is needed; these are several. Keep one: no filter tells them apart."
+    )
 
 
 def test_the_brain_mask_in_the_same_space_is_found(bids: Write) -> None:
@@ -294,6 +348,13 @@ def test_units_are_read_where_the_table_is_described(bids: Write, save: Write) -
     assert index(BidsSpec(root=str(root))).units == {"age": "years"}
     save(root / "derivatives/prep/sub-01/anat/sub-01_T1w.nii.gz")
     assert index(BidsSpec(root=str(root / "derivatives/prep"))).units == {"age": "years"}
+    (root / "sessions.json").write_text('{"age": {"Units": "Year"}}')
+    assert index(BidsSpec(root=str(root))).units == {"age": "years"}
+    (root / "sessions.json").unlink()
+    (root / "participants.json").write_text(
+        '{"a": {"Units": "n/a"}, "b": {"Units": " Jahre (años) "}, "c": {"Units": "[μm]"}}'
+    )
+    assert index(BidsSpec(root=str(root))).units == {"b": "Jahre (años)", "c": "[μm]"}
     (root / "participants.json").write_bytes('\ufeff{"age": {"Units": "months"}}'.encode())
     assert index(BidsSpec(root=str(root))).units == {"age": "months"}
     (root / "sub-01/sub-01_sessions.json").write_text('{"age": {"Units": "years"}}')
@@ -310,7 +371,9 @@ def test_units_are_read_where_the_table_is_described(bids: Write, save: Write) -
         '{"age": {"Units": "told by Dr A. Surname, see letter"}}',
     ):
         (root / "participants.json").write_text(text)
-        assert index(BidsSpec(root=str(root))).units == {}
+        listing = index(BidsSpec(root=str(root)))
+        assert listing.units == {}
+        assert [left.place for left in listing.left_out] == ["participants.json"] * (not text.startswith("{"))
 
 
 @pytest.mark.parametrize("name", ["participants.tsv", "participants.json", "sub-01/sub-01_sessions.tsv"])
@@ -370,6 +433,15 @@ def test_links_into_the_annex_of_the_dataset_s_own_repository_are_followed(tmp_p
         (root / "sub-02/anat/sub-02_T1w.nii.gz").symlink_to(image)
         listing = index(BidsSpec(root=str(root)))
         assert ([image.subject for image in listing.images], listing.faults) == (["sub-01", "sub-02"], ())
+
+
+def test_a_link_into_an_annex_that_is_not_there_was_not_fetched(bids: Write) -> None:
+    root = bids(TWO, ["sub-01/anat/sub-01_T1w.nii.gz"])
+    (root / "sub-02/anat").mkdir(parents=True)
+    (root / "sub-02/anat/sub-02_T1w.nii.gz").symlink_to("../../../.git/annex/objects/W7/MD5E-s3--02.nii.gz")
+    assert [fault.reason for fault in index(BidsSpec(root=str(root))).faults] == [
+        "git-annex has not fetched the content of this file. Run `datalad get` or `git annex get`."
+    ]
 
 
 def test_a_link_that_leaves_is_one_fault(bids: Write, tmp_path: Path, save: Write) -> None:

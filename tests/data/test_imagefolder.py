@@ -36,7 +36,9 @@ def test_split_folders_are_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("train", "test"), [("Training", "Testing"), ("TRAIN", "test"), ("training", "testing")])
 def test_splits_may_be_called_training_and_testing(tmp_path: Path, train: str, test: str) -> None:
-    spec = _folder(tmp_path, f"{train}/cat/a.png", f"{test}/cat/b.png", "__MACOSX/Training/cat/._a.png")
+    spec = _folder(
+        tmp_path, f"{train}/cat/a.png", f"{test}/cat/b.png", "__MACOSX/Training/cat/._a.png", "@eaDir/a/b.jpg"
+    )
     assert {image.columns["split"] for image in index(spec).images} == {"train", "test"}
 
 

@@ -109,6 +109,39 @@ def test_a_changed_copy_of_a_picture_is_found(tmp_path: Path) -> None:
     assert len(find_copies(np.arange(20), [digits, there], workspace, correlation=0.99)) == 20
 
 
+def rhythms(number: int, channels: int = 20, length: int = 500) -> Images:
+    """Signals of 10 s at 50 Hz against their average reference: pink noise, and a rhythm of 8 to 12 Hz."""
+    rng = np.random.default_rng(0)
+    spectrum = np.fft.rfft(rng.normal(size=(number, channels, length))) / np.sqrt(1 + np.arange(length // 2 + 1))
+    waves = np.sin(2 * np.pi * rng.uniform(8, 12, (number, 1, 1)) * np.arange(length) / 50) * rng.uniform(
+        0, 1, (number, channels, 1)
+    )
+    signals = np.fft.irfft(spectrum, length) + waves
+    return (signals - signals.mean(axis=1, keepdims=True)).astype(np.float32)
+
+
+SIGNAL_COPIES = {
+    "as it is": lambda signals: signals,
+    "other gain and offset": lambda signals: 3 * signals - 5,
+    "noise of two percent": lambda signals: signals + np.random.default_rng(1).normal(0, 0.01, signals.shape),
+    "reversed": lambda signals: signals[..., ::-1],
+}
+
+
+@pytest.mark.parametrize("name", SIGNAL_COPIES)
+def test_a_changed_copy_of_a_signal_is_found_and_no_other_signal_is(name: str, tmp_path: Path) -> None:
+    signals, workspace = rhythms(60), Workspace(tmp_path)
+    parts = [store(signals, workspace, "a"), store(SIGNAL_COPIES[name](signals[50:]), workspace, "b")]
+    found = find_copies(np.arange(60), parts, workspace, correlation=0.99)
+    assert [(copy.row, copy.part, copy.other) for copy in found] == [(50 + n, 1, n) for n in range(10)]
+
+
+def test_long_signals_are_compared_in_little_memory(tmp_path: Path) -> None:
+    signals, workspace = rhythms(6, channels=2, length=20_000), Workspace(tmp_path)
+    parts = [store(signals, workspace, "a"), store(signals[:1], workspace, "b")]
+    assert [copy.row for copy in find_copies(np.arange(6), parts, workspace, correlation=0.99)] == [0]
+
+
 def test_what_is_read_of_an_image_stays_where_it_is_moved_padded_scaled_or_mirrored() -> None:
     grid = np.stack(np.meshgrid(*(np.arange(40.0),) * 3, indexing="ij"))
     head = np.exp(-((grid[0] - 18) ** 2 / 36 + (grid[1] - 20) ** 2 / 64 + (grid[2] - 17) ** 2 / 25))

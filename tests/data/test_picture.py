@@ -3,9 +3,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import struct
 import subprocess
 import sys
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,90 @@ def test_white_is_bright_though_its_number_is_zero(tmp_path: Path) -> None:
         read_picture(_white_is_zero(tmp_path / "c.tif", deep.astype(np.float32)), shape=(8, 8), channels=1)
 
 
+def _tiff(path: Path, planes: np.ndarray, *, packed: bool = False, **tags: int) -> Path:
+    """A TIFF file of one strip a plane, (C, H, W) or (H, W), in the byte order of its numbers."""
+    planes = planes.reshape(-1, *planes.shape[-2:])
+    order, short = ("MM", ">H") if planes.dtype.byteorder == ">" else ("II", "<H")
+    strips = [zlib.compress(plane.tobytes()) if packed else plane.tobytes() for plane in planes]
+    at = np.cumsum([8, *map(len, strips)]).tolist()
+    bits, sign = tags.pop("bits", 8 * planes.itemsize), {"u": 1, "i": 2, "f": 3}[planes.dtype.kind]
+    entries = {
+        256: [planes.shape[2]], 257: [planes.shape[1]], 258: [bits] * len(planes), 259: [8 if packed else 1],
+        262: [2 if len(planes) == 3 else 1], 273: at[:-1], 277: [len(planes)], 278: [planes.shape[1]],
+        279: [len(strip) for strip in strips], 284: [2 if len(planes) > 1 else 1], 339: [sign] * len(planes),
+    }  # fmt: skip
+    entries |= {int(name[1:]): [value] for name, value in tags.items()}
+    head, later = struct.pack(short, len(entries)), b""
+    for tag, values in sorted(entries.items()):
+        data = b"".join(struct.pack(short, value) for value in values)
+        if len(data) > 4:
+            place = at[-1] + 2 + 12 * len(entries) + 4 + len(later)
+            later += data
+            data = struct.pack(short[0] + "I", place)
+        head += struct.pack(short[0] + "HHI", tag, 3, len(values)) + data.ljust(4, b"\0")
+    start = order.encode() + struct.pack(short, 42) + struct.pack(short[0] + "I", at[-1])
+    path.write_bytes(start + b"".join(strips) + head + bytes(4) + later)
+    return path
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["<u1", "<i1", "<u2", ">u2", "<i2", ">i2", "<u4", "<i4", ">i4", "<f4", ">f4"])
+def test_numbers_of_a_tiff_are_read_as_what_they_are(tmp_path: Path, kind: str, packed: bool) -> None:
+    kinds = np.dtype(kind)
+    low, high = (0, 1) if kinds.kind == "f" else (np.iinfo(kinds).min, np.iinfo(kinds).max)
+    pixels = np.linspace(low, high, 64).reshape(8, 8).astype(kinds)
+    image = picture.read_picture(_tiff(tmp_path / "a.tif", pixels, packed=packed))
+    white = high if kind[1:] == "u2" else 1
+    values = np.asarray(image, np.float64)[..., 0] if image.mode == "RGB" else np.asarray(image, np.float64)
+    np.testing.assert_allclose(values, pixels.astype(np.float64) / white, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+@pytest.mark.parametrize("kind", ["u1", "<u2", ">u2"])
+def test_planes_of_a_tiff_that_lie_apart_are_colours(tmp_path: Path, kind: str, turn: int) -> None:
+    deep = np.dtype(kind).itemsize == 2
+    planes = (np.random.default_rng(0).integers(0, 256, (3, 8, 4)) * (257 if deep else 1)).astype(kind)
+    image = picture.read_picture(_tiff(tmp_path / "a.tif", planes, t274=turn))
+    colours = (planes.astype(int) // (257 if deep else 1)).transpose(1, 2, 0)
+    np.testing.assert_array_equal(np.asarray(image), np.rot90(colours, -1) if turn == 6 else colours)
+
+
+def test_twelve_bits_reach_white_and_white_may_be_zero_in_either_order_of_bytes(tmp_path: Path) -> None:
+    twelve = _tiff(tmp_path / "a.tif", np.array([[0xFF, 0xF0, 0x00]], np.uint8), bits=12, t256=2)
+    assert np.asarray(picture.read_picture(twelve)).tolist() == [[1, 0]]
+    deep = np.array([[0, 65535]], ">u2")
+    assert np.asarray(picture.read_picture(_tiff(tmp_path / "b.tif", deep, t262=0))).tolist() == [[1, 0]]
+
+
+def test_what_pillow_does_not_read_of_a_tiff_is_not_called_damaged(tmp_path: Path) -> None:
+    rule = "TIFF files of these bits and channels are not read. Convert it to 8 or 16 bits, grey or RGB."
+    with pytest.raises(DataError, match=rule):
+        picture.read_picture(_tiff(tmp_path / "a.tif", np.zeros((8, 8), np.float64)))
+    Image.new("LAB", (8, 8)).save(tmp_path / "b.tif")
+    with pytest.raises(DataError, match="these are CIELAB. Convert it to RGB"):
+        picture.read_picture(tmp_path / "b.tif")
+
+
+def test_a_page_without_its_palette_is_damage(tmp_path: Path) -> None:
+    pages = [Image.fromarray(GREY).quantize(4)] * 2
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    first, second, third = (tmp_path / "a.tif").read_bytes().split(b"\x40\x01\x03\0")  # ColorMap, as shorts
+    (tmp_path / "a.tif").write_bytes(first + b"\x40\x01\x03\0" + second + b"\x41\x01\x03\0" + third)
+    with pytest.raises(DataError, match="the picture is truncated or damaged"):
+        picture.read_picture(tmp_path / "a.tif")
+
+
+def test_smaller_versions_in_a_tiff_are_no_pictures_of_their_own(tmp_path: Path) -> None:
+    large, small = Image.fromarray(GREY), Image.fromarray(GREY[::2, ::2])
+    for name, order, tags in (("a", (large, small), (0, 1)), ("b", (small, large), (1, 0))):
+        for page, tag in zip(order, tags, strict=True):
+            page.encoderinfo = {"tiffinfo": {254: tag}}
+        order[0].save(tmp_path / f"{name}.tif", save_all=True, append_images=order[1:], tiffinfo={254: tags[0]})
+    np.testing.assert_array_equal(np.asarray(picture.read_picture(tmp_path / "a.tif"))[..., 0], GREY)
+    with pytest.raises(DataError, match="one picture is needed; the file holds 2"):
+        picture.read_picture(tmp_path / "b.tif")
+
+
 def test_the_first_picture_of_a_camera_s_jpeg_is_read(tmp_path: Path) -> None:
     picture, preview = (Image.fromarray(np.stack([GREY] * 3, axis=-1)).resize((n, n)) for n in (32, 16))
     picture.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview])
@@ -106,6 +192,18 @@ def test_transparent_pixels_are_black(tmp_path: Path) -> None:
     values, *_ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 8), channels=1)
     assert values[0, :4].max() == 0
     assert values[0, 4:].min() == 1
+
+
+def test_a_picture_that_is_transparent_all_over_shows_its_colours(tmp_path: Path) -> None:
+    pixels = np.dstack([GREY, GREY, GREY, np.zeros_like(GREY)])
+    for name in ("a.png", "a.bmp", "a.tif"):
+        np.testing.assert_array_equal(np.asarray(picture.read_picture(_save(tmp_path / name, pixels)))[..., 0], GREY)
+
+
+def test_the_grey_of_sixteen_bits_that_means_transparent_is_black(tmp_path: Path) -> None:
+    deep = GREY.astype(np.uint16) * 257
+    path = _save(tmp_path / "a.png", deep, transparency=int(deep[0, 0]))
+    np.testing.assert_allclose(np.asarray(picture.read_picture(path)) * 255, np.where(GREY[0, 0] == GREY, 0, GREY))
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "tif", "webp"])

@@ -93,6 +93,17 @@ def test_the_first_scan_with_a_known_target_decides_the_stratum() -> None:
     assert sum(int(s[4:]) < 50 for s in split.train) == 5
 
 
+def test_a_class_is_there_to_train_on_where_any_image_of_a_subject_has_it() -> None:
+    visits = [(i, s) for i in range(30) for s in range(4)]
+    table = [image(f"sub-{i:03}", str(s), **{"class": "rest" if s < 3 else "seizure"}) for i, s in visits]
+    assert len(draw(table, SplitSpec(test=10), n_train=10, n_reserved=5, task=CLASS).train) == 10
+    sides = {i: "test" if i < 10 else "train" for i in range(30)}
+    seen = {visit: "seizure" if visit == (0, 0) else "rest" for visit in visits}
+    rare = [image(f"sub-{i:03}", str(s), split=sides[i], **{"class": seen[i, s]}) for i, s in visits]
+    with pytest.raises(ConfigError, match="Class 'seizure' .* has 1 subjects, all on the test"):
+        draw(rare, n_train=10, n_reserved=5, task=CLASS)
+
+
 def test_rows_are_those_of_the_subjects_in_table_order() -> None:
     table = [image(s, age="1") for s in ("b", "a", "c", "a")]
     assert rows_of(table, ["a", "c"]).tolist() == [1, 2, 3]
@@ -261,6 +272,16 @@ def test_given_splits_are_kept() -> None:
     assert set(split.validation) < {f"p{i:03}" for i in range(60, 80)}
     assert {*split.train, *split.unlabelled} == {f"p{i:03}" for i in range(60)}
     assert len(split.validation) == 10
+
+
+@pytest.mark.parametrize("names", [("TRAIN", "Val", "TEST"), ("training", "validation", "testing")])
+def test_sides_in_a_table_are_called_as_folders_are(names: tuple[str, str, str]) -> None:
+    called = dict(zip(("train", "val", "test"), names, strict=True))
+    table = [
+        record.model_copy(update={"columns": record.columns | {"split": called[record.columns["split"]]}})
+        for record in folders()
+    ]
+    assert draw(table, n_train=10, n_reserved=10, task=CLASS) == draw(folders(), n_train=10, n_reserved=10, task=CLASS)
 
 
 def test_validation_is_drawn_where_only_train_and_test_are_given() -> None:

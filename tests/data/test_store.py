@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ctlr.data.identity import read_stored
 from ctlr.data.store import ArrayStore, ArrayWriter, ImageRecord, read_table, write_table
 from ctlr.errors import LeakageError, WorkspaceError
 from ctlr.specs import StoredArrays
@@ -72,7 +74,7 @@ def test_a_row_that_is_not_there_is_an_index_error(workspace: Workspace, rows: l
 def test_records_come_back_as_they_were(workspace: Workspace) -> None:
     record = ImageRecord(subject="sub-é", session="1", file="a/b.nii", sha256="0", columns={"age": "89+", "x": ""})
     assert ImageRecord.model_validate_json(record.model_dump_json()) == record
-    arrays = _store(workspace, VALUES)
+    arrays = _store(workspace, VALUES[:1])
     write_table(workspace.root / arrays.path, [record])
     assert read_table(arrays, workspace) == (record,)
 
@@ -119,12 +121,23 @@ def test_a_row_is_held_against_its_digest_once_a_process(workspace: Workspace, m
     assert len(taken) == 2
 
 
-@pytest.mark.parametrize("text", ["null", "{}", "7", "[null]", "[", "[" * 100_000, "\0"])
+@pytest.mark.parametrize("text", ["null", "{}", "7", "[null]", "[]", "[", "[" * 100_000, "\0"])
 def test_a_table_that_cannot_be_read_is_named(workspace: Workspace, text: str) -> None:
     arrays = _store(workspace, VALUES)
     (workspace.root / arrays.path / "table.json").write_text(text)
     with pytest.raises(WorkspaceError, match="arrays/x/table.json .* is missing or damaged. Remove that folder"):
         ArrayStore(arrays, workspace)
+
+
+@pytest.mark.parametrize("change", [{"path": "arrays/y"}, {"fingerprint": "y"}, {"rows": "12"}])
+def test_a_record_of_other_arrays_is_named(workspace: Workspace, change: dict[str, str]) -> None:
+    arrays = _store(workspace, VALUES)
+    file = workspace.root / "arrays/x/stored.json"
+    file.write_text(arrays.model_dump_json())
+    assert read_stored("x", workspace) == arrays
+    file.write_text(json.dumps(arrays.model_dump(mode="json") | change))
+    with pytest.raises(WorkspaceError, match="arrays/x/stored.json .* is missing or damaged. Remove the folder"):
+        read_stored("x", workspace)
 
 
 def test_a_row_of_another_shape_is_not_written(tmp_path: Path) -> None:

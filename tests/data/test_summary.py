@@ -39,7 +39,9 @@ def test_classes_are_told_with_their_images() -> None:
     assert found.words == "M 1, F 2; 1 of other classes"
 
 
-@pytest.mark.parametrize("code", ["-9999", "-999", "-99", "-9", "-1", "999", "9999", "888", "-7"])
+@pytest.mark.parametrize(
+    "code", ["-9999", "-999", "-99", "-9", "-1", "999", "9999", "888", "-7", "-4", "-99.9", "99999999", "-32768"]
+)
 def test_a_code_for_unknown_among_numbers_is_named(code: str) -> None:
     assert _summary([*AGES, code, code], "score").warnings == (
         f"2 images have {code}, which may be a code for unknown. Write n/a if it is.",
@@ -53,8 +55,14 @@ def test_two_codes_do_not_hide_one_another() -> None:
 
 @pytest.mark.parametrize(
     "cells",
-    [AGES, [*AGES, "88", "99"], [str(value) for value in (-2.5, -1, -0.5, 0, 0.5, 1, 2)], [str(n) for n in range(10)]],
-    ids=["ages", "the very old", "z-scores", "small counts"],
+    [
+        AGES,
+        [*AGES, "88", "99"],
+        [str(change) for change in range(-5, 6)],
+        [str(value) for value in (-2.5, -1, -0.5, 0, 0.5, 1, 2)],
+        [str(n) for n in range(10)],
+    ],
+    ids=["ages", "the very old", "changes", "z-scores", "small counts"],
 )
 def test_numbers_that_fit_the_others_are_no_codes(cells: list[str]) -> None:
     assert _summary(cells, "score").warnings == ()
@@ -70,6 +78,8 @@ def test_a_number_far_from_all_others_is_named() -> None:
     ("column", "unit", "cell", "odd"),
     [
         ("age", "years", "130", True),
+        ("age", "year", "130", True),
+        ("AgeAtScan", "Yr", "130", True),
         ("age", "months", "130", False),
         ("age_at_scan", "years", "121", True),
         ("age", "", "-3", True),
@@ -102,6 +112,9 @@ def test_decimal_commas_are_counted() -> None:
         (["1", "10", "2"], []),
         (["+", "-"], []),
         (["<=50K", ">50K"], []),
+        (["yes", "no", "Y", "N"], ["'N', 'no'", "'Y', 'yes'"]),
+        (["AD", "Alzheimer's disease", "CTRL", "control"], ["'AD', \"Alzheimer's disease\"", "'CTRL', 'control'"]),
+        (["1", "2a", "2b", "3+"], []),
         (["1", "1.0", "01", "2"], ["'01', '1', '1.0'"]),
         (["cafe\u0301", "caf\u00e9", "tea"], ["'cafe\u0301', 'caf\u00e9'"]),
         (["A", "B", "AB", "O"], []),
@@ -113,12 +126,22 @@ def test_one_class_spelled_in_several_ways_is_named(names: list[str], groups: li
     assert sorted(told) == [f"{each} may be one class, spelled in several ways. Write it in one." for each in groups]
 
 
+def test_codes_and_words_for_the_same_classes_are_named() -> None:
+    assert _odd_classes(["1", "2", "M", "F"]) == (
+        "'1', '2' beside 'F', 'M' may be codes and words for the same classes. Write them in one way.",
+    )
+
+
 @pytest.mark.parametrize(
     ("cells", "odd"),
     [
         (["M", "F", "unknown"], "unknown"),
+        (["M", "F", "U"], "U"),
         (["M", "F", "Missing"], "Missing"),
         (["M", "F", "?"], "?"),
+        (["M", "F", "n.a."], "n.a."),
+        (["M", "F", "#N/A"], "#N/A"),
+        (["M", "F", "Prefer not to say"], "Prefer not to say"),
         (["0", "1", "-9999"], "-9999"),
         (["0", "1", "-1"], "-1"),
         (["1", "2", "9"], "9"),

@@ -92,10 +92,12 @@ def test_a_table_that_was_not_fetched_says_how_to_fetch_it(tmp_path: Path) -> No
         (b"subject_id\tage\n1\t2\n", "line 1: a column 'participant_id' is needed.*age, subject_id"),
         (b"participant_id,age\n1,2\n", "line 1: a column 'participant_id' is needed.*Separate cells by tabs"),
         (b"participant_id\tage\tage\n1\t2\t3\n", "line 1: a column's name must be unique; 'age'"),
+        (b"participant_id\tage\n1\t2\t3\n", "line 2: every line.*got 3. Remove those beyond, or name their columns"),
+        (b'participant_id\tage\n1\t"2\n3\t4\n', "line 2: a cell that begins with a quote must end with one"),
         (b"participant_id\tage\n1\t2\n2\n", r"line 3: every line needs as many cells as the header \(2\); got 1"),
         (b"participant_id\tage\n1\t2\n1\t3\n", "line 3: 'participant_id' must be there and unique; got '1'"),
         (b"participant_id\tage\n\t2\n", "line 2: 'participant_id' must be there and unique; got ''"),
-        (b'participant_id\tage\n"1\t2\n', "line 2: unexpected end of data"),
+        (b'participant_id\tage\n"1\t2\n', "line 2: a cell that begins with a quote must end with one"),
         (b"participant_id\tage\n1\t\xff\n", "UTF-8 is needed; byte 21"),
     ],
 )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ctlr.encoders import build_encoder, build_head
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import ENCODERS, METHODS, ComputeSpec, EncoderSpec, FitSpec, StudyResult, ViewsSpec
+from ctlr.specs import ENCODERS, METHODS, ComputeSpec, FitSpec, StudyResult, ViewsSpec, encoder_spec
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import place
@@ -52,7 +52,7 @@ def error(found: Tensor, right: Tensor) -> float:
 @pytest.mark.parametrize(("name", "ndim"), EVERY)
 def test_every_layer_gives_float32s_numbers_in_the_gpus_half_precision(name: str, ndim: int) -> None:
     shape = (1, *[32] * ndim)
-    encoder = build_encoder(EncoderSpec(name=name, width=0.25 if ndim == 3 else 1.0), channels=1, ndim=ndim, seed=0)
+    encoder = build_encoder(encoder_spec(name, width=0.25 if ndim == 3 else 1.0), channels=1, ndim=ndim, seed=0)
     placement = place(encoder, ComputeSpec(), "cuda", shape)
     assert placement.dtype is not None
     placement.put(encoder)
@@ -84,7 +84,7 @@ def trained(
     """Weights after three epochs of ten noisy images with views and dropout."""
     shape = (1, *[32] * ndim)
     drawn = torch.randn(10, *shape, generator=torch.Generator().manual_seed(0))
-    encoder = build_encoder(EncoderSpec(name=name, width=0.25 if ndim == 3 else 1.0), channels=1, ndim=ndim, seed=0)
+    encoder = build_encoder(encoder_spec(name, width=0.25 if ndim == 3 else 1.0), channels=1, ndim=ndim, seed=0)
     head = build_head(encoder.width, 1, dropout=0.3, seed=0)
     placement = place(encoder, ComputeSpec.model_validate({"precision": precision}), "cuda", shape)
     objective = Supervised(encoder, head, TaskLoss(classes=0), views=ViewsSpec(noise=0.1))

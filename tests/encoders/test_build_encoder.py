@@ -16,10 +16,14 @@ from ctlr.errors import ConfigError
 @pytest.mark.parametrize(
     ("options", "ndim", "message"),
     [
-        ({"name": "sfcn"}, 2, r"sfcn takes 3-D images; these are 2-D\. For 2-D there are: small_cnn, resnet18"),
-        ({"name": "alexnet"}, 3, r"alexnet takes 2-D images; these are 3-D"),
-        ({"name": "resnet18"}, 1, r"resnet18 takes 2-D and 3-D images; these are 1-D"),
-        ({"name": "resnet18", "width": 0.5}, 2, r"`width` must be 1 for resnet18 on pictures; got 0\.5"),
+        ({"name": "sfcn"}, 2, r"sfcn takes 3-D images; these are 2-D images, for which there are: small_cnn, resnet18"),
+        ({"name": "alexnet"}, 3, r"alexnet takes 2-D images; these are 3-D images"),
+        (
+            {"name": "resnet18"},
+            1,
+            r"takes 2-D images and 3-D images; these are signals, for which there are: cnn1d",
+        ),
+        ({"name": "resnet18", "width": 0.5}, 2, r"`width` must be 1 for resnet18 on 2-D images; got 0\.5"),
     ],
 )
 def test_what_an_encoder_cannot_be_is_said(options: dict[str, object], ndim: int, message: str) -> None:

@@ -196,7 +196,10 @@ class Trap:
         return pytest.fail, ("the file ran code",)
 
 
-@pytest.mark.parametrize("saved", [None, b"", b"no weights", Trap(), [1, 2], {"epoch": 3}, {"state_dict": [1]}])
+NO_WEIGHTS = [None, b"", b"no weights", b"hello", Trap(), [1, 2], {"epoch": 3}, {"state_dict": [1]}]
+
+
+@pytest.mark.parametrize("saved", [*NO_WEIGHTS, {1: torch.ones(1)}, {"a": torch.eye(3).to_sparse()}])
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 def test_a_file_without_weights_is_refused_by_name(saved: object, name: str, tmp_path: Path) -> None:
     file = tmp_path / name
@@ -209,6 +212,12 @@ def test_a_file_without_weights_is_refused_by_name(saved: object, name: str, tmp
 
 
 # ---------------------------------------------------------------- what does not fit
+
+
+def test_an_encoder_of_ones_own_with_another_width_is_refused_by_a_tensor_of_another_shape() -> None:
+    narrow, wide = build("small_cnn"), build("small_cnn", width=2.0)
+    with pytest.raises(ConfigError, match="of another shape than the encoder's"):
+        load_published(narrow, wide.state_dict())
 
 
 def test_missing_tensors_are_named_and_the_encoder_stays_as_it_was() -> None:

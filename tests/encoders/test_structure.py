@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from ctlr.encoders import Encoder, build_encoder
 from ctlr.encoders.base import StemPooling3d
-from ctlr.specs import ENCODERS, EncoderSpec
+from ctlr.specs import ENCODERS, encoder_spec
 
 
 def build(name: str, ndim: int, channels: int) -> Encoder:
-    return build_encoder(EncoderSpec(name=name), channels=channels, ndim=ndim, seed=0)
+    return build_encoder(encoder_spec(name), channels=channels, ndim=ndim, seed=0)
 
 
 def n_weights(module: nn.Module) -> int:
@@ -111,7 +111,7 @@ def test_the_stems_maximum_axis_by_axis_is_the_one_over_whole_windows_also_among
 def test_the_shortest_side_that_an_encoder_names_is_the_shortest_that_it_takes(name: str, ndim: int) -> None:
     part = ENCODERS[name]
     width = 0.25 if ndim in part.scaled_in else 1.0
-    encoder = build_encoder(EncoderSpec(name=name, width=width), channels=1, ndim=ndim, seed=0).train()
+    encoder = build_encoder(encoder_spec(name, width=width), channels=1, ndim=ndim, seed=0).train()
     assert torch.isfinite(encoder(torch.rand(2, 1, *[part.least] * ndim))).all()
     if part.least > 1:
         with pytest.raises((RuntimeError, ValueError)):

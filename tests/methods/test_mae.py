@@ -8,7 +8,7 @@ from ctlr.contracts import parts_to_try
 from ctlr.encoders import build_encoder, patch_decoder
 from ctlr.methods.base import Batch
 from ctlr.methods.mae import MAE, MAESpec, hidden_patches
-from ctlr.specs import ENCODERS, EncoderSpec
+from ctlr.specs import ENCODERS, EncoderSpec, encoder_spec
 
 
 def test_the_share_of_patches_is_hidden_whole_and_others_in_each_image() -> None:
@@ -47,10 +47,20 @@ def test_only_what_was_hidden_counts_as_its_mean_squared_error(wrong_where_hidde
     assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_features_of_points_are_hidden_one_by_one() -> None:
+    objective = MAE(MAESpec(hidden=0.25), parts_to_try(ndim=0))
+    points = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+    hidden = hidden_patches(4, (8,), 1, 0.25, torch.Generator().manual_seed(3))[:, 0]
+    assert hidden.sum(1).tolist() == [2] * 4
+    objective.decoder = Drawn(points, ~hidden, 3.0)
+    loss = objective({"pool": Batch(points)}, torch.Generator().manual_seed(3))
+    assert loss.item() == pytest.approx(0.0, abs=1e-5)
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_decoder_of_every_encoder_draws_an_image(name: str) -> None:
     for ndim in ENCODERS[name].dimensions:
-        encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=ndim, seed=0)
+        encoder = build_encoder(encoder_spec(name), channels=1, ndim=ndim, seed=0)
         shape = (1, *[33] * ndim)
         decoder = patch_decoder(encoder, shape, seed=0)
         maps = encoder.eval()(torch.zeros(1, *shape), stop=len(encoder.blocks))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def head(net: Encoder, outputs: int) -> nn.Module:
 
 
 CASES = [case for name in METHODS if methods.objectives_of(name) for case in methods.cases_of(name, Path())]
+CASES += [replace(case, encoder=name) for case in CASES if case.ndim == 1 for name in ("lstm", "cnn_lstm")]
 """Whatever the table has."""
 
 
@@ -37,7 +39,7 @@ def test_a_method_keeps_its_promise(promise: Callable[[methods.Case], None], nam
     promise(next(methods.cases_of(name, Path())))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.classes}-{case.ndim}d")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.classes}-{case.ndim}d{case.encoder}")
 def test_an_objective_is_a_finite_scalar_that_moves_its_encoder(case: methods.Case) -> None:
     methods.loss_is_a_finite_scalar_that_moves_the_encoder(case)
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ctlr.data.table import ImageRecord, Table
+
 
 class Memory:
     """Reads rows as a store does, and remembers which."""
@@ -13,7 +15,9 @@ class Memory:
     def __init__(self, images: np.ndarray, level: np.ndarray) -> None:
         self.images = images.astype(np.float32)
         self.arrays = SimpleNamespace(shape=images.shape[1:])
-        self.table = [SimpleNamespace(subject=f"sub-{index:03d}") for index in range(len(images))]
+        self.table = Table.of(
+            [ImageRecord(subject=f"sub-{index:03d}", file="", sha256="") for index in range(len(images))]
+        )
         self.level = level
         self.seen: set[int] = set()
 

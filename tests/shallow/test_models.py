@@ -1,17 +1,21 @@
 """Models without a network: what each finds, and what none of them may see."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
 
+from ctlr.data.kinds.points.generating import bayes_error, draw
 from ctlr.shallow import fit
 from ctlr.shallow import sample as sample_module
-from ctlr.shallow.baselines import GradientBoostingSpec, LinearSpec, NearestSpec
+from ctlr.shallow.baselines import GradientBoostingSpec, LinearSpec, NearestSpec, RandomForestSpec
 from ctlr.shallow.boosting import region_means
 from ctlr.shallow.choosing import chosen, folds_of
 from ctlr.shallow.components import Components
+from ctlr.shallow.forest import LEAVES
 from ctlr.shallow.sample import Sample
 from ctlr.specs import METHODS
 
@@ -20,6 +24,7 @@ OTHERS = np.arange(60, 90)
 OPTIONS = {
     "linear": LinearSpec(mirror=False), "pca": LinearSpec(mirror=False, features="pca", components=10),
     "gradient_boosting": GradientBoostingSpec(mirror=False), "nearest": NearestSpec(mirror=False),
+    "random_forest": RandomForestSpec(mirror=False, trees=40),
 }  # fmt: skip
 
 
@@ -38,7 +43,7 @@ def test_a_pattern_that_grows_with_the_target_is_found(volumes: Any, name: str) 
     predicted = fit(spec, of(volumes, 50 + 10 * volumes.level))(volumes, OTHERS)
     assert predicted.shape == (30,)
     assert predicted.dtype == np.float64
-    assert np.corrcoef(predicted, volumes.level[OTHERS])[0, 1] > 0.9
+    assert np.corrcoef(predicted, volumes.level[OTHERS])[0, 1] > (0.85 if name == "random_forest" else 0.9)
     assert 30 < predicted.min() < predicted.max() < 70
 
 
@@ -165,3 +170,53 @@ def test_regions_are_block_means(volumes: Any) -> None:
     means = region_means(ramps, np.array([0]), mirror=False).reshape(8, 8, 8)
     assert means[:, 0, 0] == pytest.approx(np.arange(8) * 4 + 1.5)
     assert means.std(axis=(1, 2)) == pytest.approx(0)
+
+
+# ---------------------------------------------------------------- points, and options that validation chooses
+
+
+def points_of(volumes: Any, name: str = "toroid", count: int = 1500) -> tuple[Any, np.ndarray]:
+    """Generated points as a store, half to train on, a quarter to validate on, a quarter to test on."""
+    places, codes = draw(name, "train", count, 0)
+    return type(volumes)(places, np.zeros(count)), codes
+
+
+@pytest.mark.parametrize("spec", [NearestSpec(), RandomForestSpec(trees=60)], ids=["nearest", "random_forest"])
+def test_on_points_the_error_comes_near_the_least_possible(volumes: Any, spec: Any) -> None:
+    store, codes = points_of(volumes)
+    train, held, test = np.split(np.arange(1500), [750, 1125])
+    sample = replace(of(store, codes, 2, train), validation=of(store, codes, 2, held))
+    predict = fit(spec, sample)
+    assert store.seen == {*train.tolist(), *held.tolist()}
+    shares = predict(store, test)
+    assert shares.sum(axis=1) == pytest.approx(1)
+    assert (shares.argmax(axis=1) != codes[test]).mean() < bayes_error("toroid", "train") + 0.04
+    values = store.images[:, 0] ** 2
+    level = fit(spec, replace(of(store, values, 0, train), validation=of(store, values, 0, held)))(store, test)
+    assert np.corrcoef(level, values[test])[0, 1] > 0.97
+
+
+def test_validation_chooses_how_many_neighbours_are_asked(volumes: Any) -> None:
+    store, codes = points_of(volumes)
+    store.images[750:] = store.images[:750]  # each held-out point stands on one that was trained on
+    train, held = np.arange(750), np.arange(750, 1125)
+    for labels, asked in ((np.concatenate([codes[:750]] * 2), 1), (codes, 20)):
+        sample = replace(of(store, labels, 2, train), validation=of(store, labels, 2, held))
+        shares = fit(NearestSpec(), sample)(store, held)
+        assert set(np.unique(shares[:, 1] * asked)) <= set(range(asked + 1))
+        assert (set(np.unique(shares[:, 1])) == {0.0, 1.0}) == (asked == 1)
+
+
+def test_a_forest_is_that_of_scikit_learn_with_the_leaves_that_validate_best(volumes: Any) -> None:
+    store, codes = points_of(volumes, "blurred_cat")
+    train, held = np.arange(750), np.arange(750, 1500)
+    sample = replace(of(store, codes, 2, train), validation=of(store, codes, 2, held))
+    found = fit(RandomForestSpec(trees=40), sample)(store, held)
+    places, losses = store.images, {}
+    for leaf in LEAVES:
+        tried = RandomForestClassifier(25, min_samples_leaf=leaf, random_state=0).fit(places[train], codes[train])
+        losses[leaf] = ((tried.predict_proba(places[held])[:, 1] - codes[held]) ** 2).mean()
+    leaf = min(losses, key=losses.__getitem__)
+    assert leaf > 1  # single points of two classes that overlap tell nothing
+    whole = RandomForestClassifier(40, min_samples_leaf=leaf, random_state=0).fit(places[train], codes[train])
+    assert found == pytest.approx(whole.predict_proba(places[held]))

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from ctlr.specs import EncoderSpec, PretrainSpec
 from ctlr.steps.finetune import finetune
 from ctlr.steps.keys import pretrain_key
 from ctlr.steps.pretrain import pretrain
-from ctlr.steps.trial import run_trial
+from ctlr.steps.trial import _Part, run_trial
 from ctlr.training.checkpoint import encoder_record, read_tensors, write_tensors
 from ctlr.tuning.options import with_options
 from ctlr.tuning.request import TrialJob, TrialResult
@@ -247,3 +249,23 @@ def test_a_continued_trial_is_pulled_to_the_pretrained_weights_not_to_those_it_g
         return sum(float((end[f"encoder.{name}"] - start[name]).square().sum()) for name in names)
 
     assert drifted("40", tmp_path / "held") < 0.5 * drifted("0", tmp_path / "free")
+
+
+def part(truth: list[int], said: list[int]) -> Any:
+    """A trained trial of two classes that said these on its validation images."""
+    targets = SimpleNamespace(values=np.array(truth), classes=("healthy", "ill"))
+    development = SimpleNamespace(targets=targets, validation=np.arange(len(truth)))
+    own = np.random.default_rng(0).uniform(0.6, 0.9, len(said))  # no constant probabilities
+    predictions = np.where(np.array(said)[:, None] == [0, 1], own[:, None], 1 - own[:, None])
+    fitted = SimpleNamespace(kept_scores={"accuracy": 0.9})
+    return _Part(development, fitted, predictions)  # type: ignore[arg-type]
+
+
+def test_one_class_for_everyone_fails_a_trial_however_frequent_that_class_is() -> None:
+    with pytest.raises(TrainingError, match="one class, healthy, for all 200 validation images, of which 20 show"):
+        part([0] * 180 + [1] * 20, [0] * 200).check("val_accuracy")
+    part([0] * 180 + [1] * 20, [0] * 199 + [1]).check("val_accuracy")
+
+
+def test_a_few_subjects_may_well_be_given_one_class() -> None:
+    part([0] * 181 + [1] * 19, [0] * 200).check("val_accuracy")

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from published import idx, write_emnist
 
+from ctlr.data.kinds.signals.writing import write_edf
 from ctlr.specs import (
     DATASETS,
     BidsSpec,
@@ -22,13 +23,18 @@ from ctlr.specs import (
     IdxSpec,
     ImagesSpec,
     PreprocessSpec,
+    SeriesPreprocess,
+    SeriesSpec,
+    SignalsPreprocess,
+    SignalsSpec,
     TissueSpec,
     TorchvisionSpec,
 )
 
-__all__ = ["EXAMPLES", "FLAT", "SOLID"]
+__all__ = ["EXAMPLES", "FLAT", "SEGMENTS", "SOLID"]
 
 FLAT = PreprocessSpec(shape=(16, 16), channels=3, normalise="percentile", dtype="uint8")
+SEGMENTS = SignalsPreprocess(montage=("C3-Cz", "C4"), segment=4.0)
 SOLID = PreprocessSpec(shape=(16, 16, 16), spacing=3.0, on_bad_subject="exclude")
 
 
@@ -95,8 +101,40 @@ def _npy(folder: Path) -> DatasetSpec:
     return DATASETS["npy"].model_validate({"name": "arrays", "root": str(folder), "preprocess": SOLID})
 
 
+def _arrays(kind: str) -> Callable[[Path], DatasetSpec]:
+    """As the kind itself says."""
+    return lambda folder: DATASETS[kind].example(folder)  # type: ignore[return-value]
+
+
+def _signals(folder: Path) -> SignalsSpec:
+    """Three patients with two events each."""
+    for number in (1, 2, 3):
+        values = np.random.default_rng(number).integers(-500, 500, (3, 2000)) / 10
+        labels, seen = ["EEG C3-REF", "EEG Cz-REF", "EEG C4-REF"], [(0, 10, "rest"), (12, 8, "seizure")]
+        write_edf(folder / f"sub-{number}_eeg.edf", labels, values, 100, seen)
+    (folder / "participants.tsv").write_text("participant_id\tage\nsub-1\t21\nsub-2\t22\n3\t23\n")
+    return SignalsSpec(name="recordings", root=str(folder), min_event=4.0, preprocess=SEGMENTS)
+
+
+def _series(folder: Path) -> SeriesSpec:
+    """Six series of two channels."""
+    rng = np.random.default_rng(0)
+    header = "@problemName Six\n@timeStamps false\n@univariate false\n@classLabel true a b\n@data\n"
+    for side, labels in (("TRAIN", "abab"), ("TEST", "ba")):
+        rows = [rng.integers(0, 100, (2, 16)).tolist() for _ in labels]
+        lines = [
+            ":".join([*(",".join(map(str, channel)) for channel in row), label])
+            for row, label in zip(rows, labels, strict=True)
+        ]
+        (folder / f"Six_{side}.ts").write_text(header + "\n".join(lines) + "\n")
+    return SeriesSpec(name="waves", root=str(folder), preprocess=SeriesPreprocess(shape=(2, 16)))
+
+
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
     "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits,
     "tissue": _tissue, "idx": _idx, "fonts": _fonts, "npy": _npy,
+    "dots": _arrays("dots"), "waves": _arrays("waves"), "points": _arrays("points"),
+    "generated_points": _arrays("generated_points"),
+    "signals": _signals, "series": _series,
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

@@ -56,6 +56,31 @@ REFUSED = {
         "memory: must be a quantity; got '8GB'"),
     "an unknown field at depth": (
         with_job(container="                livenessProbe: {httpGet: {prot: 80}}\n"), "Did you mean 'port'?"),
+    "a variable that is an empty text": (
+        with_job(container='                env: [{name: A, value: ""}]\n'), 'changes; got "". Remove it.'),
+    "a mount that is not read-only": (
+        with_job(
+            pod="            volumes: [{name: a, emptyDir: {}}]\n",
+            container="                volumeMounts: [{name: a, mountPath: /a, readOnly: false}]\n"),
+        "readOnly: Katib's webhook drops what is empty, and refuses a trialSpec that this changes; got false."),
+    "no tolerations": (with_job(pod="            tolerations: []\n"), "changes; got []. Remove it."),
+    "no labels": (with_job(metadata="      metadata: {labels: {}}\n"), "labels: Katib's webhook drops"),
+    "a label that is nothing": (
+        with_job(metadata="      metadata: {labels: {a: null}}\n"), "a: must be a text; got none"),
+    "what kubectl writes of a new Job": (
+        with_job(metadata="      metadata: {creationTimestamp: null}\n"), "changes; got null. Remove it."),
+    "a probe at once": (
+        with_job(container="                livenessProbe: {httpGet: {port: 80}, initialDelaySeconds: 0}\n"),
+        "changes; got 0. Remove it."),
+    "a backoffLimit of more than 32 bits": (
+        with_job(job="        backoffLimit: 2147483648\n"), "backoffLimit: must fit into 32 bits"),
+    "memory in the smaller unit": (
+        with_job(pod="            volumes: [{name: s, emptyDir: {medium: Memory, sizeLimit: 2048Mi}}]\n"),
+        "sizeLimit: must be a text, whole and in its largest unit"),
+    "a fraction of memory": (
+        with_job(pod="            volumes: [{name: s, emptyDir: {sizeLimit: 0.5Gi}}]\n"), "got '0.5Gi'"),
+    "a number for sizeLimit": (
+        with_job(pod="            volumes: [{name: s, emptyDir: {sizeLimit: 1024}}]\n"), "got 1024"),
 }  # fmt: skip
 """By what is wrong: the manifest, and words of the fault. Katib 0.19's webhook refuses them too."""
 
@@ -90,6 +115,14 @@ ALLOWED = {
         container="                volumeMounts: [{name: data, mountPath: /data}]\n"),
     "ports by number or name": with_job(
         container="                livenessProbe: {httpGet: {port: http, path: /}, periodSeconds: 5}\n"),
+    "what the API keeps though it is empty": with_job(
+        metadata='      metadata: {labels: {a: ""}, annotations: {b: ""}}\n',
+        job="        suspend: false\n        activeDeadlineSeconds: 4294967296\n",
+        pod="            securityContext: {}\n            affinity: {}\n            volumes: [{name: a, "
+        'csi: {driver: d, readOnly: false}}, {name: b, hostPath: {path: /b, type: ""}}, '
+        "{name: s, emptyDir: {sizeLimit: 1536Mi}}]\n",
+        container="                resources: {limits: {memory: 2048Mi}}\n"
+        "                securityContext: {privileged: false, runAsUser: 4294967296}\n"),
     "values in labels": with_job(template='          metadata: {labels: {rate: "${trialParameters.rate}"}}\n'),
     "a Job's own conditions": PLAIN.replace(
         "    trialParameters:\n",

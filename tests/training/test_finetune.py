@@ -19,7 +19,7 @@ from ctlr.methods.base import Batch, Objective
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
 from ctlr.methods.vat import VAT, VATSpec
-from ctlr.specs import ENCODERS, EncoderSpec, FinetuneSpec, ViewsSpec, epochs_needed, finetune_stages
+from ctlr.specs import ENCODERS, EncoderSpec, FinetuneSpec, ViewsSpec, encoder_spec, epochs_needed, finetune_stages
 from ctlr.training.checkpoint import check_encoder, encoder_record
 from ctlr.training.finetune import l2_sp, prepare, train_groups
 from ctlr.training.fit import Fitted, Validation, fit
@@ -481,7 +481,7 @@ def test_more_layers_or_stages_than_there_can_be_are_refused(
 )
 def test_the_groups_of_every_encoder_are_its_blocks_and_the_head(name: str, ndim: int) -> None:
     with torch.device("meta"):  # shapes are enough
-        encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=ndim, seed=0)
+        encoder = build_encoder(encoder_spec(name), channels=1, ndim=ndim, seed=0)
         head = build_head(encoder.width, 1, dropout=0.0, seed=0)
     objective = Supervised(encoder, head, TaskLoss(classes=0))
     groups = layer_groups(objective)

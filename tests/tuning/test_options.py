@@ -1,11 +1,20 @@
 """Names and values of options, and what a stage may tune."""
 
+from typing import Literal
+
 import pytest
 from tiny_bench import Bench
 
 from ctlr.errors import ConfigError
-from ctlr.specs import PretrainSpec
-from ctlr.tuning.options import check_stage, known_options, objective_of, parse_validation, with_options
+from ctlr.specs import Parameter, PretrainSpec
+from ctlr.tuning.options import (
+    check_stage,
+    known_options,
+    objective_of,
+    parse_validation,
+    sample_assignments,
+    with_options,
+)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +161,20 @@ def test_a_validation_scheme_is_one_of_three() -> None:
     for text in ("kfold", "kfold:1", "kfold:x", "holdout:2", "loo", ""):
         with pytest.raises(ConfigError, match="must be holdout, kfold:K or repeats:R"):
             parse_validation(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "step", "values"),
+    [
+        ("double", "0", "1", "0.3", ["0.0", "0.3", "0.9"]),  # 1 is never proposed
+        ("double", "0", "1", "0.25", ["0.0", "0.25", "1.0"]),
+        ("double", "1e-4", "1e308", "1e-4", ["0.0001", "0.0002", "1e+308"]),
+        ("int", "1", "12", "5", ["1", "11"]),
+        ("int", "1", "12", "", ["1", "12"]),
+    ],
+)
+def test_samples_of_a_range_are_values_of_its_grid(
+    kind: Literal["int", "double"], low: str, high: str, step: str, values: list[str]
+) -> None:
+    parameter = Parameter(name="x", kind=kind, low=low, high=high, step=step)
+    assert [each["x"] for each in sample_assignments([parameter])] == values

@@ -84,8 +84,13 @@ class Preview:
             "faults": self.faults,
             "left_out": self.left_out,
             "sizes": sizes,
-            "methods": {label: _trained(method) for label, method in config.methods.items()},
+            "methods": {label: _trained(method, self.ndim) for label, method in config.methods.items()},
         }
+
+    @property
+    def ndim(self) -> int:
+        """Sides of the images."""
+        return max(data.ndim for data in self.plan.datasets)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -207,9 +212,9 @@ def _total(rows: Sequence[Cost], workers: int, outside: float) -> float | None:
     return round(outside + sum(seconds for seconds in known if seconds is not None) / workers, 1)
 
 
-def _trained(method: MethodSpec) -> dict[str, Any]:
+def _trained(method: MethodSpec, ndim: int) -> dict[str, Any]:
     """Views by stage, null where there are none, and whether it is refitted."""
-    views = {stage: views and views.words for stage, views in method.views_by_stage.items()}
+    views = {stage: views and views.at(ndim).words for stage, views in method.views_by_stage.items()}
     return {"views": views, "refit": method.finetune.refit}
 
 

@@ -24,6 +24,7 @@ from ctlr.cli.explain import explain
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
+from ctlr.cli.points import points
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
@@ -82,6 +83,10 @@ def _run_command() -> int:
         code = INTERRUPTED
     except OSError as error:
         code = _tell(error)
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        code = 0  # Rich has met what `_tell` knows too
     return int(code or 0)
 
 
@@ -93,11 +98,9 @@ def _tell(error: OSError) -> int:
             return 0  # whoever read our output has heard enough (`ctlr plan … | head`)
         click.echo("Error: the disk that the output goes to is full. What was computed is safe.", err=True)
         return 1
-    if error.filename is None and error.errno not in _LIMITS:
-        raise error
     place = f"{error.filename!s:.200}: " if error.filename is not None else ""
     remedy = _LIMITS.get(error.errno or 0, "Correct the path, or what may be done there.")
-    click.echo(f"Error: {place}{error.strerror}. {remedy}", err=True)
+    click.echo(f"Error: {place}{error.strerror or error}. {remedy}", err=True)
     return 1
 
 
@@ -112,6 +115,24 @@ def _open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (stays open)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        raw = open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115 (stays open)
+        sys.stderr = _Lossy(raw, sys.stderr.encoding, "backslashreplace", write_through=True)
+
+
+class _Lossy(io.TextIOWrapper):
+    """Standard error: what nobody hears any more (a reader that has gone, a full disk) is lost, and the work is not."""
+
+    def write(self, text: str) -> int:
+        """As of any stream, but that it never fails."""
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As `write`."""
+        with contextlib.suppress(OSError):
+            super().flush()
 
 
 def _come_again(unraisable: Any) -> None:
@@ -332,39 +353,63 @@ def report(workspace: Path, output: str) -> None:
 
 @cli.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--kind", type=click.Choice(["brains", "tissue"]), default="brains", show_default=True, help="Of what.")
-@click.option("--subjects", type=click.IntRange(1), default=400, show_default=True, help="How many.")
+@click.option("--kind", type=click.Choice(["mri", "eeg", "tissue"]), default="mri", show_default=True,
+              help="T1 images as NIfTI, electroencephalograms as EDF+, or slides of glands with masks.")  # fmt: skip
+@click.option("--subjects", type=click.IntRange(1), help="How many; by default 400, or 20 for eeg.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other people.")
-@click.option("--spacing", type=click.FloatRange(1, 12), default=4.0, show_default=True, help="Voxel edge, mm.")
-@click.option("--side", type=click.IntRange(256, 32768), default=2048, show_default=True,
-              help="Pixels a side of a slide of tissue.")  # fmt: skip
+@click.option("--spacing", type=click.FloatRange(1, 12), help="Voxel edge of mri, mm; by default 4.")
+@click.option("--minutes", type=click.IntRange(2), help="Of each recording of eeg, even; by default 10.")
+@click.option("--side", type=click.IntRange(256, 32768), help="Pixels a side of a slide of tissue; by default 2048.")
 @click.option("--workers", type=click.IntRange(1), help="Subjects at once; by default one a core.")
 def cohort(
-    out: Path, kind: str, subjects: int, seed: int, spacing: float, side: int, workers: int | None
-) -> None:  # fmt: skip
-    """Write synthetic data: a BIDS cohort of T1 images, aged 20 to 80, grown from the MNI152 template.
+    out: Path,
+    kind: str,
+    subjects: int | None,
+    seed: int,
+    spacing: float | None,
+    minutes: int | None,
+    side: int | None,
+    workers: int | None,
+) -> None:
+    """Write a synthetic cohort: brain MRI grown from the MNI152 template, or recordings with seizures.
 
     Or, with `--kind tissue`, two slides a subject of imaginary glands, with masks of their two architectures.
     """
+    from ctlr.cli.show import counting
+    from ctlr.errors import ConfigError
+
+    own = {"--spacing": ("mri", spacing), "--minutes": ("eeg", minutes), "--side": ("tissue", side)}
+    for option, (meant, given) in own.items():
+        if given is not None and kind != meant:
+            raise ConfigError(f"`{option}` means nothing for `--kind {kind}`. Leave it out.")
+    if minutes is not None and minutes % 2:
+        raise ConfigError(f"`--minutes` must be even: eyes and seizures go by two minutes; got {minutes}.")
     if kind == "tissue":
         from ctlr.cli.tile import write_tissue
 
-        write_tissue(out, subjects, seed, side, workers)
+        write_tissue(out, subjects or 400, seed, side or 2048, workers)
         return
-    from ctlr.cli.show import counting
-    from ctlr.data.kinds.cohort.growing import write_cohort
-    from ctlr.specs import CohortSpec
-
-    spec = CohortSpec(name=out.name, subjects=subjects, seed=seed, spacing=spacing)
+    threads = workers or len(os.sched_getaffinity(0))
     with counting("subjects") as progress:
-        write_cohort(spec, out, workers=workers or len(os.sched_getaffinity(0)), progress=progress)
+        if kind == "mri":
+            from ctlr.data.kinds.cohort.growing import write_cohort
+            from ctlr.specs import CohortSpec
+
+            spec = CohortSpec(name=out.name, subjects=subjects or 400, seed=seed, spacing=spacing or 4.0)
+            write_cohort(spec, out, workers=threads, progress=progress)
+        else:
+            from ctlr.data.kinds.eeg.growing import write_patients
+
+            write_patients(
+                out, patients=subjects or 20, seed=seed, minutes=minutes or 10, workers=threads, progress=progress
+            )
     click.echo(str(out))
 
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--kind", default="bids", show_default=True,
-              help="What the images come from: `bids`, `images`, `cohort`, or a kind of yours.")  # fmt: skip
+              help="What it has: `bids`, `images`, `signals`, `series`, `cohort`, or a kind of yours.")  # fmt: skip
 def init(file: Path, kind: str) -> None:
     """Write a commented benchmark file to start from."""
     from ctlr.config import template
@@ -401,5 +446,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, status, submit, suggest, tile, trial, tune):
+for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, points, status, submit, suggest, tile,
+                trial, tune):  # fmt: skip
     cli.add_command(command)

@@ -128,12 +128,15 @@ def _about(part: Any) -> Iterator[str]:
         yield from _paragraphs(inspect.getdoc(part) or "")
         return
     yield from _wrapped(part.about[0].upper() + part.about[1:] + ".")
-    takes = " and ".join(f"{ndim}-D" for ndim in part.dimensions)
-    scaled = " and ".join(f"{ndim}-D" for ndim in part.scaled_in)
+    from ctlr.specs import images_of
+
+    takes = " and ".join(map(images_of, part.dimensions))
+    scaled = " and ".join(map(images_of, part.scaled_in))
+    usually = " by default" if part.options else ""
     yield from _wrapped(
-        f"Takes {takes} images; {part.blocks} blocks to copy or freeze. "
-        + (f"No side may be shorter than {part.least}. " if part.least > 1 else "")
-        + (f"`width` applies in {scaled}. " if scaled else "It has one width. ")
+        f"Takes {takes}; {part.blocks} blocks to copy or freeze{usually}. "
+        + (f"No side may be shorter than {part.least}{usually}. " if part.least > 1 else "")
+        + (f"`width` applies to {scaled}. " if scaled else "It has one width. ")
         + ("" if part.has_norms else "It has no norm layers, so that `norm: group` does not apply. ")
         + (f"Weights of {part.published} can be loaded." if part.published else "")
     )

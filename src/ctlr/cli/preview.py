@@ -35,8 +35,10 @@ def show_preview(preview: Preview, workspace: Path, output: str, *, detect: tupl
         show(preview.summary | foreseen | {"costs": steps, "study_ids": ids}, output)
         return
     show_rows(f"{config.name}: what `ctlr run` does", preview.rows)
-    methods = [{"method": label, "views": method.views_words, "refit": "yes" if method.finetune.refit else "no"}
-               for label, method in config.methods.items()]  # fmt: skip
+    methods = [
+        {"method": label, "views": method.views_words(preview.ndim), "refit": "yes" if method.finetune.refit else "no"}
+        for label, method in config.methods.items()
+    ]
     show_rows("Random views through which stages see images, and whether methods are refitted", methods)
     if preview.targets:
         show_rows("Targets", preview.data_rows)

@@ -137,10 +137,16 @@ def _connect(host: str, namespace: str, context: str) -> Kubeflow:
 
 def _check_tuning(config: BenchmarkConfig) -> None:
     if config.tuning is not None:
+        from ctlr.errors import ConfigError
         from ctlr.plan import make_plan
         from ctlr.searches import check_manifests
 
-        check_manifests(config, make_plan(config))
+        for label, manifests in check_manifests(config, make_plan(config)).items():
+            if config.platform.trials == "katib" and any(each.algorithm.name == "pbt" for each in manifests):
+                raise ConfigError(
+                    f"`platform.trials: katib`: pbt, which searches {label}, hands weights on from trial to trial, and "
+                    "pods of a benchmark's trials do not. Write `trials: local`, or take another algorithm."
+                )
 
 
 def _show_pods(config: BenchmarkConfig, request: Request, output: str) -> None:

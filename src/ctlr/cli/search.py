@@ -24,7 +24,7 @@ from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
 from ctlr.tuning.engine import Limits, read_journal, run_experiment, status_document
 from ctlr.tuning.launchers import Launcher, ProcessLauncher, metric_names, passed_over
-from ctlr.tuning.manifest import read_experiment
+from ctlr.tuning.manifest import filled_elsewhere, read_experiment
 from ctlr.workspace import Workspace
 
 __all__ = ["run_search"]
@@ -60,6 +60,11 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         raise ConfigError(
             f"{file}: only the image {experiment.trial.image} knows what a trial runs, and images are not used here. "
             "Write the container's `command`."
+        )
+    if place := filled_elsewhere(experiment):
+        raise ConfigError(
+            f"{file}: its trials run {place}, which only a workflow engine fills in. Run it on a cluster with `--on "
+            "katib`, or write a value in its place."
         )
     if device != "auto":
         check_device(device)

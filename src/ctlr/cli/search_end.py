@@ -35,9 +35,10 @@ def show_search(experiment: Experiment, outcome: Outcome, document: Mapping[str,
     sign = 1 if experiment.objective.direction == "minimize" else -1
     good = [trial for trial in outcome.trials if trial.value is not None and trial.status != "Failed"]
     best = sorted(good, key=lambda trial: sign * (trial.value or 0.0))[:SHOWN_TRIALS]
+    column = f"metrics_{metric}" if metric in ("trial", "status", "seconds") else metric
     rows = [
         trial_row(
-            {"trial": trial.name, "status": trial.status, metric: trial.value, "seconds": round(trial.seconds, 1)},
+            {"trial": trial.name, "status": trial.status, column: trial.value, "seconds": round(trial.seconds, 1)},
             {name: short(value) for name, value in trial.assignments.items()},
         )
         for trial in best

@@ -7,6 +7,7 @@ a run needs no such right.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import urllib.error
@@ -18,6 +19,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ctlr.addresses import public_address
 from ctlr.errors import require
 from ctlr.specs import PlatformSpec
 from ctlr.tuning.katib import RIGHTS, Right, connect
@@ -76,8 +78,9 @@ def examine_cluster(*, host: str = "", namespace: str = "", context: str = "", w
     connection = connect(context=context or None, namespace=namespace or None)
     cluster = _Cluster(_asking(connection.api), connection.namespace, connection.host)
     status, version = cluster.ask("/version")
-    if status != 200:
+    if status != 200 or not isinstance(version, dict) or "gitVersion" not in version:
         words = f"answers {status}" if status else f"does not answer: {version}"
+        words += ", but not as an API server does: a proxy, or a page to log in?" if status == 200 else ""
         remedy = "Try `kubectl get --raw /readyz`; `kubectl config get-contexts` lists clusters for --context."
         return [Finding(what="kubernetes", ok=False, found=f"{cluster.server} {words}", remedy=remedy)]
     found = f"{version['gitVersion']} at {cluster.server}, namespace {cluster.namespace}"
@@ -112,7 +115,9 @@ def _asking(api: Any) -> Callable[..., tuple[int, Any]]:
         except HTTPError as error:
             return 0, str(error).rpartition(": ")[2]
         text = response.data.decode(errors="replace")
-        return response.status, json.loads(text) if text.startswith(("{", "[")) else text
+        with contextlib.suppress(ValueError):
+            return response.status, json.loads(text)
+        return response.status, text
 
     return ask
 
@@ -236,7 +241,7 @@ def _service(
     """A server asked for its health: at its address, or else through the API server."""
     if address:
         status, words = _fetch(address.rstrip("/") + path)
-        place = address
+        place = public_address(address)
     else:
         status, words = cluster.ask(f"/api/v1/namespaces/{namespace}/services/http:{service}/proxy{path}")
         place = f"service {service.partition(':')[0]} of namespace {namespace}"
@@ -253,7 +258,7 @@ def _fetch(address: str) -> tuple[int, str]:
             return int(answer.status), ""
     except urllib.error.HTTPError as error:
         return error.code, str(error)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return 0, str(getattr(error, "reason", error))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib.resources
 import io
 import json
+import logging
 import re
 import time
 import urllib.error
@@ -20,11 +22,13 @@ from typing import Any
 
 import yaml
 
+from ctlr.addresses import fault_of_address
 from ctlr.cluster.platform import Workers, placed
 from ctlr.cluster.pods import TaskState
 from ctlr.cluster.request import Request
 from ctlr.errors import ClusterError, require
 from ctlr.specs import PlatformSpec
+from ctlr.tuning.katib import kubeconfig_faults_named
 
 __all__ = ["Kubeflow", "RunState", "pipeline_documents"]
 
@@ -40,6 +44,11 @@ _FORWARD = (
     "If the cluster is not reachable from this machine, open a way and name it:\n"
     "  kubectl port-forward --namespace kubeflow service/ml-pipeline 8888:8888\n"
     "  --host http://localhost:8888"
+)
+
+_STRANGE = (
+    "{place} answers, but not as Kubeflow Pipelines does: a page to log in, perhaps. Give a session's cookies in "
+    "CTLR_KFP_COOKIES or a token in CTLR_KFP_TOKEN, or correct --host."
 )
 
 
@@ -91,7 +100,7 @@ class Kubeflow:
         kfp = require("kfp", extra="cluster")
         self._namespace = namespace or None
         if host:
-            _check_reachable(host)
+            _check_reachable(host, token, cookies)
         else:
             _check_configured(context)
         with warnings.catch_warnings(), _faults_named(host), contextlib.redirect_stdout(io.StringIO()):
@@ -126,12 +135,12 @@ class Kubeflow:
                 params=request.parameters(),
                 service_account=platform.service_account,
             )
-        return str(run.run_id)
+            return str(_named(run).run_id)
 
     def run(self, run_id: str) -> RunState:
         """A run as it stands now."""
         with _faults_named(self.host, run_id):
-            found = self._client.runs.run_service_get_run(run_id=run_id, _request_timeout=SECONDS_TO_ANSWER)
+            found = _named(self._client.runs.run_service_get_run(run_id=run_id, _request_timeout=SECONDS_TO_ANSWER))
         details = found.run_details.task_details or [] if found.run_details else []
         # Tasks with children are loops and stages; their pods only say what comes next.
         tasks = [_task(each) for each in details if not each.child_tasks and not each.display_name.endswith("driver")]
@@ -181,21 +190,48 @@ class Kubeflow:
             time.sleep(poll_seconds)
 
 
-def _check_reachable(host: str) -> None:
+def _check_reachable(host: str, token: str, cookies: str) -> None:
     """Ask a server whether it is one, once and soon: kfp's client has more patience than people."""
-    address = host if host.startswith("http") else f"https://{host}"
+    address = host if "//" in host else f"https://{host}"
+    if fault := fault_of_address(address):
+        raise ClusterError(
+            f"The address of Kubeflow Pipelines (--host) {fault}. Give a token in CTLR_KFP_TOKEN, or a session's "
+            "cookies in CTLR_KFP_COOKIES."
+        )
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    asked = urllib.request.Request(
+        f"{address.rstrip('/')}/apis/v2beta1/healthz", headers=headers | ({"Cookie": cookies} if cookies else {})
+    )
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/apis/v2beta1/healthz", timeout=10):
-            return
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            if not isinstance(json.load(answer), dict):
+                raise ValueError
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403) or error.code < 400:
-            return  # it wants to know who asks: that is up to the client
+        if re.search(r"\.googleusercontent\.com$", address.rstrip("/")):
+            return  # there the client itself knows who asks
+        if error.code in (401, 403):  # the client would ask five times
+            raise ClusterError(_refusal(error.code, str(error.reason), address, "")) from error
+        if error.code < 400:
+            raise ClusterError(_STRANGE.format(place=address)) from error
         raise ClusterError(
             f"{address} answers {error.code} ({error.reason}): no Kubeflow Pipelines. {_FORWARD}"
         ) from error
-    except (OSError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
+        raise ClusterError(_STRANGE.format(place=address)) from error
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ClusterError(f"Kubeflow Pipelines at {address} cannot be reached: {reason}. {_FORWARD}") from error
+
+
+def _named(run: Any) -> Any:
+    """A run that the server has answered with.
+
+    Raises:
+        ValueError: It is none: the answer came from something else.
+    """
+    if not getattr(run, "run_id", None):
+        raise ValueError("no run")
+    return run
 
 
 def _check_configured(context: str) -> None:
@@ -208,13 +244,10 @@ def _check_configured(context: str) -> None:
     try:
         config.load_incluster_config()
     except config.ConfigException:
-        try:
+        with kubeconfig_faults_named(
+            "Name Kubeflow Pipelines' address by --host, or a configuration of kubectl's by KUBECONFIG."
+        ):
             config.load_kube_config(context=context or None)
-        except config.ConfigException as error:
-            raise ClusterError(
-                f"No cluster is named here: {str(error).rstrip('.')}. Name Kubeflow Pipelines' address by --host, or "
-                "a configuration of kubectl's by KUBECONFIG."
-            ) from error
 
 
 def _check_version(host: str) -> None:
@@ -225,7 +258,7 @@ def _check_version(host: str) -> None:
     """
     found = None
     with (
-        contextlib.suppress(OSError, ValueError, KeyError, TypeError),
+        contextlib.suppress(OSError, ValueError, KeyError, TypeError, http.client.HTTPException),
         urllib.request.urlopen(f"{host.rstrip('/')}/apis/v2beta1/healthz", timeout=10) as answer,
     ):
         found = re.match(r"(\d+)\.(\d+)", json.load(answer)["tag_name"])
@@ -243,12 +276,18 @@ def _faults_named(host: str, run_id: str = "") -> Iterator[None]:
 
     kfp_server_api = require("kfp_server_api", extra="cluster")
     place = host or "the cluster's address"
+    silent, root = logging.NullHandler(), logging.getLogger()
+    root.addHandler(silent)  # else the client prints a traceback whenever it tries again
     try:
         yield
     except kfp_server_api.ApiException as error:
         raise ClusterError(_refusal(error.status, str(error.reason), place, run_id)) from error
+    except (ValueError, TypeError, AttributeError, LookupError) as error:  # of an answer that no such server gives
+        raise ClusterError(_STRANGE.format(place=place)) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise ClusterError(f"Kubeflow Pipelines at {place} cannot be reached: {_plain(error)}. {_FORWARD}") from error
+    finally:
+        root.removeHandler(silent)
 
 
 def _plain(error: Exception) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ctlr.addresses import fault_of_address
 from ctlr.config._document import dotted
 from ctlr.config._parts import Parts, Transfer
 from ctlr.config._rules import broken_rules
@@ -50,18 +50,10 @@ def _distinct(items: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _server(text: str) -> str:
-    address = urlsplit(text)
-    if address.scheme not in {"http", "https"} or not address.hostname:
-        raise ValueError(f"must be the http or https address of an MLflow server; got {text!r}. Write null for none")
-    if address.username or address.password:
+    if fault := fault_of_address(text):
         raise ValueError(
-            "must hold no user or password, since files travel. "
-            "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment"
-        )
-    if address.query or address.fragment:
-        raise ValueError(
-            "must end with its path: what follows `?` or `#`, perhaps a token, would travel with the file. "
-            "Set MLFLOW_TRACKING_TOKEN in the environment"
+            f"{fault}. Name an MLflow server, or write null for none; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
         )
     return text
 

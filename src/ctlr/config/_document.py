@@ -34,6 +34,7 @@ MAX_DEPTH = 30
 _TAG = "tag:yaml.org,2002:"
 _BITS = 64
 """Of whole numbers."""
+_HALF = "a text holds half a character (U+D800 to U+DFFF). Write the whole one."
 _NAMES = {"": None, "~": None, "null": None, "true": True, "false": False}
 _READ_OTHERWISE = re.compile(r"(?i:y|yes|n|no|on|off)|[-+]?0[0-9][0-9_]*|[-+]?0[bo][0-7_]+|[-+]?[0-9][0-9_]*_[0-9_]*")
 """What YAML 1.1 takes for another value than YAML 1.2, and kubectl with it."""
@@ -141,6 +142,8 @@ def read_document(
     Raises:
         ConfigError: It cannot be read, is no YAML, or holds no mapping; names the line.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigError(f"{path}: a {what} is a file, and this is a pipe or a device. Write it into a file.")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -234,7 +237,10 @@ class _Reader:
     def _items(self, node: MappingNode, where: KeyPath, depth: int) -> Iterator[tuple[str, Any]]:
         first: dict[str, int] = {}
         for key_node, value_node in node.value:
-            line, key = key_node.start_mark.line + 1, str(key_node.value)
+            line = key_node.start_mark.line + 1
+            key = self._scalar(key_node, where) if key_node.ctag == f"{_TAG}str" else _shown(key_node)
+            if key is None:
+                continue
             if key_node.ctag == f"{_TAG}merge":
                 remedy = "Write the keys out." if self.kubectl else "Put what is shared under `training`."
                 self._fault((*where, key), line, f"YAML 1.2 has no `<<`. {remedy}")
@@ -255,8 +261,8 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, where: KeyPath) -> Any:
         readers: dict[str, Callable[[ScalarNode], Any]] = {
-            "str": lambda found: str(found.value),
-            "timestamp": lambda found: str(found.value),  # a date is no type of YAML 1.2
+            "str": _text,
+            "timestamp": _text,  # a date is no type of YAML 1.2
             "null": lambda found: _NAMES[found.value.lower()],
             "bool": lambda found: _NAMES[found.value.lower()],
             "int": self._whole,
@@ -272,6 +278,9 @@ class _Reader:
             return None
         try:
             return reader(node)
+        except UnicodeError:
+            self._fault(where, node.start_mark.line + 1, _HALF)
+            return None
         except (ValueError, LookupError):  # by a tag anything may call itself a number
             what = "value" if tag.removeprefix(_TAG) in ("null", "bool") else "number"
             self._fault(where, node.start_mark.line + 1, f"{str(node.value)[:40]!r} is no {what} that can be read.")
@@ -283,6 +292,20 @@ class _Reader:
         if number.bit_length() > _BITS:
             raise ValueError(f"more than {_BITS} bits")
         return number
+
+
+def _text(node: ScalarNode) -> str:
+    """A text; what JSON writes as two halves of a character (`\\ud83d\\ude00`) is one.
+
+    Raises:
+        UnicodeError: One half is missing.
+    """
+    return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+def _shown(key: Node) -> str:
+    """A key that is no text, in words."""
+    return str(key.value) if isinstance(key, ScalarNode) else "a list or a mapping"
 
 
 def _assign(data: Any, where: KeyPath, value: Any, named: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import METHOD_KINDS, SECTIONS, Transfer
-from ctlr.specs import BASELINES, DATASETS, ENCODERS, EncoderSpec, TaskSpec, Value
+from ctlr.specs import BASELINES, DATASETS, ENCODERS, MORE_BASELINES, EncoderSpec, TaskSpec, Value
 
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
 
@@ -107,15 +107,13 @@ _SWEEP: dict[str, Any] = {
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a benchmark file as a person writes it, for editors."""
-    datasets, methods = DATASETS.values(), METHOD_KINDS.values()
-    models: list[type[Value]] = [Frame, TrainingSpec, Transfer, TaskSpec, EncoderSpec, *datasets, *methods]
+    datasets, methods, encoders = DATASETS.values(), METHOD_KINDS.values(), _encoders_by_options()
+    models: list[type[Value]] = [Frame, TrainingSpec, Transfer, TaskSpec, *encoders, *datasets, *methods]
     places, schema = models_json_schema([(model, "validation") for model in models])
     # Not the classes' names: where two are called the same, each gets a longer one.
     names: dict[Any, str] = {model: ref["$ref"].rpartition("/")[2] for (model, _), ref in places.items()}
     definitions: dict[str, Any] = schema["$defs"]
-    filled = (
-        {TaskSpec: "name", EncoderSpec: "label"} | dict.fromkeys(datasets, "name") | dict.fromkeys(methods, "label")
-    )
+    filled = {TaskSpec: "name"} | dict.fromkeys(datasets, "name") | dict.fromkeys([*methods, *encoders], "label")
     for model, field in filled.items():
         properties = definitions[names[model]]["properties"]
         del properties[field]
@@ -126,16 +124,20 @@ def json_schema() -> dict[str, Any]:
         definitions[names[model]]["properties"]["sweep"] = _SWEEP
         if not model.trains_network:
             del definitions[names[model]]["properties"]["finetune"]
-    definitions["EncoderSpec"]["properties"]["name"]["enum"] = list(ENCODERS)
-    definitions["EncoderSpec"]["required"] = []
+    for options, called in encoders.items():
+        definitions[names[options]]["properties"]["name"]["enum"] = called
+        definitions[names[options]]["required"] = []
     frame = definitions.pop("Frame")
     listed, nothing = frame["properties"]["baselines"]["anyOf"]
-    frame["properties"]["baselines"]["anyOf"] = [listed | {"items": {"enum": list(BASELINES)}}, nothing]
+    frame["properties"]["baselines"]["anyOf"] = [listed | {"items": {"enum": [*BASELINES, *MORE_BASELINES]}}, nothing]
     # As written by hand: a lone manifest without brackets, settings as numbers.
     tuning = definitions["TuningSpec"]["properties"]
     paths = tuning["experiments"]["additionalProperties"]
     tuning["experiments"]["additionalProperties"] = {"anyOf": [paths, {"type": "string"}]}
-    tuning["settings"]["additionalProperties"] = {"type": ["string", "number"]}
+    for settings in (tuning["settings"], definitions["AlgorithmSpec"]["properties"]["settings"]):
+        settings["additionalProperties"] = {"type": ["string", "number"]}
+    algorithm = tuning["algorithms"]["additionalProperties"]
+    tuning["algorithms"]["additionalProperties"] = {"anyOf": [algorithm, {"type": "string"}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "CTLR benchmark",
@@ -145,6 +147,14 @@ def json_schema() -> dict[str, Any]:
         "required": [*frame["required"], "datasets", "tasks", "transfers", "encoders", "methods"],
         "$defs": definitions,
     }
+
+
+def _encoders_by_options() -> dict[type[EncoderSpec], list[str]]:
+    """Names of the encoders by the class of their options."""
+    found: dict[type[EncoderSpec], list[str]] = {}
+    for name, part in ENCODERS.items():
+        found.setdefault(part.options or EncoderSpec, []).append(name)
+    return found
 
 
 def _networks(pretrain: dict[str, str], finetune: dict[str, str]) -> dict[str, Any]:
@@ -161,20 +171,23 @@ def _sections(names: Mapping[Any, str]) -> dict[str, Any]:
         return {"$ref": f"#/$defs/{name}"}
 
     nothing = {"type": "null"}
-    own_encoder = {"allOf": [ref("EncoderSpec"), {"required": ["name"]}]}
+    by_options = _encoders_by_options()
+    own_encoder = {"oneOf": [{"allOf": [ref(names[options]), {"required": ["name"]}]} for options in by_options]}
     own_method = {
         "oneOf": [{"allOf": [ref(names[model]), {"required": ["method"]}]} for model in METHOD_KINDS.values()]
     }
     datasets = {"oneOf": [ref(names[model]) for model in DATASETS.values()]}
     methods = {key: {"anyOf": [ref(names[model]), nothing]} for key, model in METHOD_KINDS.items()}
     methods[LAYER_TRANSFER] = {"anyOf": [_networks(ref("FitSpec"), ref("FinetuneSpec")), nothing]}
-    encoders: dict[str, Any] = {key: {"anyOf": [ref("EncoderSpec"), nothing]} for key in ENCODERS}
+    encoders: dict[str, Any] = {
+        key: {"anyOf": [ref(names[part.options or EncoderSpec]), nothing]} for key, part in ENCODERS.items()
+    }
     some = {"type": "object", "minProperties": 1}
     return {
         "datasets": some | {"additionalProperties": datasets},
         "tasks": some | {"additionalProperties": ref("TaskSpec")},
         "transfers": {"type": "array", "minItems": 1, "items": ref("Transfer")},
         "encoders": some | {"properties": encoders, "additionalProperties": own_encoder},
-        "methods": some | {"required": ["scratch"], "properties": methods, "additionalProperties": own_method},
+        "methods": some | {"properties": methods, "additionalProperties": own_method},
         "training": ref("TrainingSpec"),
     }

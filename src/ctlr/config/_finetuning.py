@@ -40,10 +40,10 @@ def freezing_keeps_something(parts: Parts) -> Iterator[Fault]:
 
 def layers_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
     """Only as many blocks can be frozen as there are, and every stage needs an epoch."""
-    names = sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None})
+    encoders = parts.encoders_by_depth()
     for label, method in parts.methods.items():
         if method is None or not method.trains_network:
             continue
-        for name in names:
-            for key, told in misfits(method.finetune, name):
+        for encoder in encoders:
+            for key, told in misfits(method.finetune, encoder):
                 yield ("methods", label, "finetune", key), told

@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from ctlr.config._document import KeyPath
-from ctlr.specs import ENCODERS, METHODS, LayerRole, layer_label
+from ctlr.specs import ENCODERS, METHODS, LayerRole, encoder_spec, layer_label
 
 __all__ = ["LAYER_TRANSFER", "layer_faults", "layer_methods"]
 
@@ -32,8 +34,7 @@ def layer_faults(entry: Mapping[str, Any], encoders: Mapping[str, Mapping[str, A
     finetune = entry.get("finetune")
     for key in _DECIDED.keys() & finetune.keys() if isinstance(finetune, dict) else ():
         yield ("finetune", key), "each network of a layer transfer has its own. Remove it."
-    names = [_name(key, encoder) for key, encoder in encoders.items()]
-    counts = {name: ENCODERS[name].blocks for name in names if name in ENCODERS}
+    counts = _counts(encoders)
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in counts.items())
         yield (), f"its encoders need one number of blocks; these have: {told}. Give each a benchmark of its own."
@@ -43,8 +44,7 @@ def layer_methods(
     entry: Mapping[str, Any], encoders: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(label, entry) of each network, as if it stood in the file; none where no encoder is known."""
-    names = [_name(key, encoder) for key, encoder in encoders.items()]
-    depth = max((ENCODERS[name].blocks for name in names if name in ENCODERS), default=0)
+    depth = max(_counts(encoders).values(), default=0)
     finetune = entry.get("finetune")
     shared = finetune if isinstance(finetune, dict) else {}
     roles = [
@@ -56,5 +56,13 @@ def layer_methods(
         yield layer_label(role), {**entry, "method": methods[role.origin], "finetune": {**shared, **decided}}
 
 
-def _name(key: str, encoder: Mapping[str, Any]) -> str:
-    return str(encoder.get("name", key))
+def _counts(encoders: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Blocks of the known encoders, by key; what is wrong with their options is told elsewhere."""
+    counts = {}
+    for key, entry in encoders.items():
+        if (name := str(entry.get("name", key))) in ENCODERS:
+            try:
+                counts[key] = encoder_spec(**{**entry, "name": name}).blocks
+            except ValidationError:
+                counts[key] = ENCODERS[name].blocks
+    return counts

@@ -121,16 +121,22 @@ class _Binder:
         tuning = self.data.get("tuning")
         if not isinstance(tuning, dict):
             return
-        experiments, settings = tuning.get("experiments"), tuning.get("settings")
+        experiments = tuning.get("experiments")
         if isinstance(experiments, dict):
             tuning["experiments"] = {
                 label: self._manifests(key, paths)
                 for key, paths in experiments.items()
                 for label in self.methods.labels(key)
             }
-        if isinstance(settings, dict):
-            tuning["settings"] = {
-                key: str(value) if type(value) in (int, float) else value for key, value in settings.items()
+        if "settings" in tuning:
+            tuning["settings"] = _texts(tuning["settings"])
+        if isinstance(tuning.get("by_hand"), list):
+            tuning["by_hand"] = [label for key in tuning["by_hand"] for label in self.methods.labels(key)]
+        if isinstance(tuning.get("algorithms"), dict):
+            tuning["algorithms"] = {
+                label: _algorithm(found)
+                for key, found in tuning["algorithms"].items()
+                for label in self.methods.labels(key)
             }
         if "warm_start" in tuning:
             tuning["warm_start"] = self._placed(tuning["warm_start"], Path.is_dir, "folder", ("tuning", "warm_start"))
@@ -170,7 +176,14 @@ class _Binder:
         try:
             return model.model_validate_json(json.dumps(data))
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
+            details = error.errors(include_url=False)
+            wrong = {detail["loc"][:-1] for detail in details}
+            told = {place for _, place, _ in self.document.faults}
+            for detail in details:
+                if detail["type"] == "too_short" and detail["loc"] in wrong:
+                    continue  # the items that are wrong were not counted
+                if (*where, *detail["loc"]) in told:
+                    continue  # nothing stands there, since what was written could not be read
                 below, message = explain(detail, model, SECTIONS.get(str(where[0]), "") if where else "")
                 self.document.fault((*where, *below), message)
             return None
@@ -282,6 +295,20 @@ class _Binder:
             self.document.fault(("training",), "must be a mapping: {pretrain: {…}, finetune: {…}}.")
             return {}
         return section if self._value(TrainingSpec, section, ("training",)) else {}
+
+
+def _texts(settings: Any) -> Any:
+    """Settings of an algorithm, numbers as the texts that they are."""
+    if not isinstance(settings, dict):
+        return settings
+    return {key: str(value) if type(value) in (int, float) else value for key, value in settings.items()}
+
+
+def _algorithm(found: Any) -> Any:
+    """An algorithm that is named alone has no settings of its own."""
+    if isinstance(found, dict) and "settings" in found:
+        return {**found, "settings": _texts(found["settings"])}
+    return {"name": found} if isinstance(found, str) else found
 
 
 def _defaults(model: type[MethodSpec], training: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,11 @@ class Parts:
             if method is not None and transfer.runs(label, method):
                 yield label, method
 
+    def encoders_by_depth(self) -> list[EncoderSpec]:
+        """One of the sound encoders for each name and number of blocks."""
+        found = {(encoder.name, encoder.blocks): encoder for encoder in self.encoders.values() if encoder is not None}
+        return [found[key] for key in sorted(found)]
+
     def pairs(self) -> Iterator[tuple[int, DatasetSpec, DatasetSpec]]:
         """Transfers with a source: (index, source data, target data), where both are sound."""
         for index, transfer in self.transfers.items():

@@ -84,7 +84,8 @@ def schema_parts(schema: Mapping[str, Any]) -> dict[tuple[str, str], str]:
         for what, key in (("method", "method"), ("kind of data", "kind")):
             if "const" in (field := part.get("properties", {}).get(key, {})):
                 found[what, field["const"]] = name
-    return found | {("encoder", name): "EncoderSpec" for name in schema["properties"]["encoders"]["properties"]}
+    encoders = schema["properties"]["encoders"]["properties"]
+    return found | {("encoder", name): each["anyOf"][0]["$ref"].rpartition("/")[2] for name, each in encoders.items()}
 
 
 def options_of(

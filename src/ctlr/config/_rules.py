@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from ctlr.config._document import KeyPath
 from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_encoder
@@ -20,15 +20,19 @@ from ctlr.config._transfers import (
     transfers_name_their_methods,
     transfers_name_what_exists,
 )
+from ctlr.config._tuning import TuningSpec
 from ctlr.errors import nearest
 from ctlr.specs import (
     BASELINES,
     ENCODERS,
     METHODS,
+    MORE_BASELINES,
     DatasetSpec,
     EncoderSpec,
     MethodSpec,
+    PreprocessSpec,
     ViewsSpec,
+    images_of,
 )
 
 __all__ = ["broken_rules"]
@@ -78,21 +82,28 @@ def _entries_differ(parts: Parts) -> Iterator[Fault]:
         yield ("encoders", label), text
     told: dict[str, str] = {}
     for transfer in parts.transfers.values():
-        told |= dict(_repeats(list(parts.running(transfer))))
+        told |= dict(_repeats(list(parts.running(transfer)), parts.tuning))
     for label, text in told.items():
         yield ("methods", label), text
 
 
-def _repeats(entries: Sequence[tuple[str, EncoderSpec] | tuple[str, MethodSpec]]) -> Iterator[tuple[str, str]]:
-    first: dict[EncoderSpec | MethodSpec, str] = {}
+def _repeats(
+    entries: Sequence[tuple[str, EncoderSpec] | tuple[str, MethodSpec]], tuning: TuningSpec | None = None
+) -> Iterator[tuple[str, str]]:
+    """Entries of the same options, unless these are searched in different ways."""
+    first: dict[Hashable, str] = {}
     for label, entry in entries:
-        same = first.setdefault(entry.model_copy(update={"label": ""}), label)
+        space = tuning.experiments.get(label) if tuning is not None else None
+        searched = (space, tuning.algorithm_of(label)) if tuning is not None and space is not None else None
+        same = first.setdefault((entry.model_copy(update={"label": ""}), searched), label)
         if same != label:
-            yield label, f"these are the options of {same!r} once more. Remove one, or change an option."
+            how = " and are searched in the same way" if searched is not None else ""
+            yield label, f"these are the options of {same!r} once more{how}. Remove one, or change an option."
 
 
 def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
-    if parts.methods and "scratch" not in parts.methods:
+    known = [method for method in parts.methods.values() if method is not None]
+    if len(known) == len(parts.methods) > 0 and not any(method.method == "scratch" for method in known):
         yield ("methods",), "`scratch` is missing, and every gain is measured against it. Add `scratch: {}`."
     floors = [label for label, method in parts.methods.items() if method is not None and method.role == "floor"]
     for label in floors[1:]:
@@ -101,8 +112,8 @@ def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
 
 def _baselines_are_known(parts: Parts) -> Iterator[Fault]:
     for name in parts.baselines or ():
-        if name not in BASELINES:
-            yield ("baselines",), f"unknown baseline {name!r}. {nearest(name, BASELINES)}"
+        if name not in (known := (*BASELINES, *MORE_BASELINES)):
+            yield ("baselines",), f"unknown baseline {name!r}. {nearest(name, known)}"
 
 
 def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
@@ -112,40 +123,43 @@ def _encoders_fit_the_data(parts: Parts) -> Iterator[Fault]:
         for label, encoder in parts.encoders.items():
             if data is None or encoder is None:
                 continue
-            ndim, part = len(data.preprocess.shape), ENCODERS[encoder.name]
+            sides, part = data.stored_shape[1:], ENCODERS[encoder.name]
+            ndim = len(sides)
             if ndim in part.dimensions:
-                if min(data.preprocess.shape) < part.least:
-                    fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
+                if min(sides, default=encoder.least) < encoder.least:
+                    fitting = ", ".join(sorted(_taking(sides)))
+                    longer = "Enlarge its `preprocess.shape`" if ndim > 1 else "Take longer signals"
                     yield (
                         ("encoders", label),
-                        f"{encoder.name} takes images whose sides are {part.least} or more, and dataset {name!r} has "
-                        f"{shape_of(data)}. Enlarge its `preprocess.shape`, or take one of {fitting}.",
+                        f"{encoder.name} takes images whose sides are {encoder.least} or more, and dataset {name!r} "
+                        f"has {shape_of(data)}. {longer}, or take one of {fitting}.",
                     )
                 if encoder.width != 1 and ndim not in part.scaled_in:
                     whose = f", {part.published}'s" if part.published else ""
                     yield (
                         ("encoders", label, "width"),
-                        f"{encoder.name} has one width in {ndim}-D{whose}; got {encoder.width:g}. Leave it out.",
+                        f"{encoder.name} has one width on {images_of(ndim)}{whose}; got {encoder.width:g}. "
+                        "Leave it out.",
                     )
                 continue
-            fitting = ", ".join(sorted(_taking(data.preprocess.shape)))
+            fitting = ", ".join(sorted(_taking(sides)))
             yield (
                 ("encoders", label),
-                f"{encoder.name} does not take {ndim}-D images, and dataset {name!r} has {shape_of(data)}. "
-                f"Known for {ndim}-D: {fitting}.",
+                f"{encoder.name} does not take {images_of(ndim)}, and dataset {name!r} has {shape_of(data)}. "
+                f"Known for {images_of(ndim)}: {fitting}.",
             )
 
 
 def _taking(shape: Sequence[int]) -> Iterator[str]:
     """Encoders that take images of a shape."""
     for name, part in ENCODERS.items():
-        if len(shape) in part.dimensions and min(shape) >= part.least:
+        if len(shape) in part.dimensions and min(shape, default=part.least) >= part.least:
             yield name
 
 
 def _shapes_fit_the_kind(parts: Parts) -> Iterator[Fault]:
     for name, data in parts.datasets.items():
-        if data is None:
+        if data is None or not isinstance(data.preprocess, PreprocessSpec):
             continue
         where: KeyPath = ("datasets", name, "preprocess")
         needed = data.ndim
@@ -187,8 +201,8 @@ def _copying_copies_something(parts: Parts) -> Iterator[Fault]:
                 f"{n_frozen} blocks would be frozen and {n_copied} copied: the others would keep random weights. "
                 "Lower it, or raise `n_copied`.",
             )
-        for name in sorted({encoder.name for encoder in parts.encoders.values() if encoder is not None}):
-            n_blocks = ENCODERS[name].blocks
+        for encoder in parts.encoders_by_depth():
+            name, n_blocks = encoder.name, encoder.blocks
             if method.finetune.strategy == "linear_probe" and n_copied < n_blocks:
                 yield (
                     (*where, "n_copied"),
@@ -217,29 +231,43 @@ def _views_are_there_to_contrast(parts: Parts) -> Iterator[Fault]:
             yield ("methods", label, "pretrain", "views"), told
 
 
-def _views_fit_the_pictures(parts: Parts) -> Iterator[Fault]:
-    """What turns pictures or stains them is for pictures, and for coloured ones between 0 and 1."""
-    for transfer in parts.transfers.values():
-        names = [end.data for end in (transfer.source, transfer.target) if end is not None]
-        for label, method in parts.running(transfer):
-            for where, views in method.all_views:
-                for name in names:
-                    data = parts.datasets.get(name)
-                    fault = None if data is None else _misfit(views, data)
-                    if fault is not None:
-                        yield ("methods", label, *where, fault[0]), f"{fault[1]}, and dataset {name!r} has {fault[2]}."
+def _views_mean_something(parts: Parts) -> Iterator[Fault]:
+    """A part that images do not have is left out of a method's own views, and refused in those of the file."""
+    for label, method in parts.methods.items():
+        if method is None:
+            continue
+        seen = _seen(parts, label, method)
+        for place, views in method.views_by_place.items():
+            usual = type(method).usual_views(place)
+            for ndim in sorted({data.ndim for data in seen.values()}):
+                for name in sorted(ViewsSpec.meaningless(ndim)):
+                    if getattr(views, name) not in {getattr(each, name) for each in (views.none(), *usual)}:
+                        known = ", ".join(sorted(views.off().keys() - views.meaningless(ndim)))
+                        told = f"{images_of(ndim)} have no such view. Remove it. Known: {known}."
+                        yield ("methods", label, *place, name), told
+            for name, data in seen.items() if views.stain else ():
+                if (reason := _unstainable(name, data)) is not None:
+                    yield ("methods", label, *place, "stain"), reason
 
 
-def _misfit(views: ViewsSpec, data: DatasetSpec) -> tuple[str, str, str] | None:
-    """Option of views that a dataset does not take, what it needs, and what is there."""
+def _seen(parts: Parts, label: str, method: MethodSpec) -> dict[str, DatasetSpec]:
+    """Datasets, by name, of the transfers that a method runs on."""
+    ends = (end for each in parts.transfers.values() if each.runs(label, method) for end in (each.source, each.target))
+    names = sorted({end.data for end in ends if end is not None})
+    return {name: data for name in names if (data := parts.datasets.get(name)) is not None}
+
+
+def _unstainable(name: str, data: DatasetSpec) -> str | None:
+    """Why the colours of pictures cannot be taken apart into stains."""
     options = data.preprocess
-    if views.turn and data.ndim != 2:
-        return "turn", "turns are for pictures", f"{data.ndim}-D images. Leave it out"
-    if views.stain and (data.ndim != 2 or options.channels != 3):
-        return "stain", "stains need coloured pictures", f"{options.channels} channel. Set `preprocess.channels: 3`"
-    if views.stain and options.normalise == "zscore":
-        told = "`normalise: zscore`. Set `preprocess.normalise` to `percentile` or `none`"
-        return "stain", "stains need values of 0 to 1", told
+    if data.ndim != 2 or not isinstance(options, PreprocessSpec):
+        return None
+    if options.channels != 3:
+        there = f"{options.channels} channel. Set `preprocess.channels: 3`"
+        return f"stains need coloured pictures, and dataset {name!r} has {there}."
+    if options.normalise == "zscore":
+        remedy = "Set `preprocess.normalise` to `percentile` or `none`"
+        return f"stains need values of 0 to 1, and dataset {name!r} has `normalise: zscore`. {remedy}."
     return None
 
 
@@ -277,10 +305,26 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
     for label in parts.tuning.experiments:
         if label not in tuned:
             yield (*where, label), f"unknown method {label!r}. {nearest(label, tuned)}"
+    for index, label in enumerate(parts.tuning.by_hand):
+        place: KeyPath = ("tuning", "by_hand", index)
+        if label not in tuned:
+            yield place, f"unknown method {label!r}. {nearest(label, tuned)}"
+        elif label in parts.tuning.experiments:
+            yield place, f"{label!r} has a manifest under `experiments`, and would be searched. Remove one of them."
+    for label in parts.tuning.algorithms:
+        if label not in parts.tuning.experiments:
+            known = nearest(label, parts.tuning.experiments)
+            yield ("tuning", "algorithms", label), f"nothing under `experiments` is called {label!r}. {known}"
     for label, method in tuned.items():
+        if label in parts.tuning.by_hand:
+            continue
         manifests = parts.tuning.experiments.get(label)
         if manifests is None:
-            yield where, f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest."
+            yield (
+                where,
+                f"{label!r} is missing: a gain over an untuned method says nothing. Name its manifest, or list it "
+                "under `by_hand` where an expert has chosen its options.",
+            )
             continue
         staged = parts.tuning.order == "source_then_target" and method is not None and method.pretraining is not None
         if method is not None and len(manifests) != 1 + staged:
@@ -312,7 +356,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _copying_copies_something,
     _controls_are_not_searched,
     _views_are_there_to_contrast,
-    _views_fit_the_pictures,
+    _views_mean_something,
     _test_set_is_a_share_or_a_number,
     _sizes_fit_the_data,
     _methods_are_tuned_alike,

@@ -13,7 +13,7 @@ __all__ = ["template"]
 
 _GRID = """
 encoders:
-  small_cnn: {}
+  $encoder: {}
 
 methods: # the mean or majority predictor is always added
   scratch: {} # the baseline of every gain
@@ -31,6 +31,9 @@ training: # for every method that does not set its own
 
 tracking: {backend: none} # mlflow: records every run (pip install 'ctlr[tracking]')
 """
+
+_ENCODERS = {0: "mlp", 1: "cnn1d", 2: "small_cnn", 3: "small_cnn"}
+"""To begin with, by the sides of an image."""
 
 _SUPERVISED = "  supervised: {finetune: {n_frozen: 1}} # the first block keeps its pretrained weights\n"
 
@@ -58,6 +61,7 @@ def template(kind: str, name: str, root: str = "data") -> str:
     return Template(opening + _GRID).substitute(
         name=name,
         root=plain,
+        encoder=_ENCODERS[DATASETS[kind].ndim],
         supervised=_SUPERVISED if "{source: " in opening else "",
         stratify=", stratify: [sex]" if "  sex: " in opening else "",
     )

@@ -160,16 +160,16 @@ def sources_fit_the_encoder(parts: Parts) -> Iterator[Fault]:
     """Source and target have one shape where one encoder reads both."""
     for index, source, target in parts.pairs():
         sharing = [label for label, method in parts.running(parts.transfers[index]) if method.shares_encoder]
-        a, b = source.preprocess, target.preprocess
-        if sharing and (a.shape, a.channels) != (b.shape, b.channels):
+        if sharing and source.stored_shape != target.stored_shape:
             yield (
                 ("transfers", index, "source"),
                 f"one encoder reads source and target ({', '.join(sharing)}), so both need one shape; "
                 f"{source.name} has {shape_of(source)}, {target.name} has {shape_of(target)}. "
-                "Set the same `preprocess.shape` and `channels`.",
+                + ("Set the same `preprocess.shape` and `channels`." if target.ndim > 1 else "Prepare them alike."),
             )
 
 
 def shape_of(data: DatasetSpec) -> str:
     """Channels and sides of a dataset's images, in words."""
-    return f"{data.preprocess.channels} x {' x '.join(map(str, data.preprocess.shape))}"
+    sides = " x ".join(map(str, data.stored_shape))
+    return f"{sides} feature{'s' * (sides != '1')}" if data.ndim == 0 else sides

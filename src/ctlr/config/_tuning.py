@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ctlr.specs import Value
+from ctlr.specs import AlgorithmSpec, Value
 
 __all__ = ["TuningSpec"]
 
@@ -29,6 +29,11 @@ class TuningSpec(Value):
     """By Katib's name; null leaves the manifests' own."""
     settings: dict[str, str] = Field(default_factory=dict)
     """Of `algorithm`."""
+    algorithms: dict[str, AlgorithmSpec] = Field(default_factory=dict)
+    """Algorithm of single methods, in place of `algorithm`: one method stands under several names then, each searched
+    by another one. By name, or with its `settings`."""
+    by_hand: tuple[str, ...] = ()
+    """Methods that keep the options in the file, an expert's: what the searches are held against."""
     parallel: Annotated[int, Field(ge=1, le=256)] = 2
     """Trials that are proposed and run at once."""
     order: Literal["target_only", "source_then_target", "joint"] = "target_only"
@@ -54,3 +59,9 @@ class TuningSpec(Value):
         if self.settings and self.algorithm is None:
             raise ValueError("`settings` belong to an `algorithm`; name it")
         return self
+
+    def algorithm_of(self, label: str) -> AlgorithmSpec | None:
+        """What searches a method, by the key that it has; None leaves it to its manifest."""
+        if label in self.algorithms:
+            return self.algorithms[label]
+        return AlgorithmSpec(name=self.algorithm, settings=self.settings) if self.algorithm is not None else None

@@ -11,9 +11,9 @@ from ctlr.encoders import build_encoder, build_head, patch_decoder, projection_h
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Task
 from ctlr.methods.losses import TaskLoss
-from ctlr.specs import EncoderSpec
+from ctlr.specs import encoder_spec
 
-__all__ = ["GivenParts", "parts_to_try"]
+__all__ = ["SHAPES", "GivenParts", "parts_to_try"]
 
 
 @dataclass
@@ -55,9 +55,18 @@ class GivenParts:
         return [Task(None, head(2), TaskLoss(classes=2)) for _ in range(1 + len(columns))]
 
 
-def parts_to_try(classes: int = 0, ndim: int = 2, *, source_classes: int | None = None) -> GivenParts:
-    """A small CNN and its head; a source task has a head of its own."""
-    encoder = build_encoder(EncoderSpec(name="small_cnn"), channels=1, ndim=ndim, seed=0)
+SHAPES = {0: (8,), 1: (3, 32), 2: (1, 32, 32), 3: (1, 32, 32, 32)}
+"""(C, *S) of an image to try, by its number of sides."""
+ENCODERS_TO_TRY = {0: "mlp", 1: "cnn1d", 2: "small_cnn", 3: "small_cnn"}
+"""A small encoder for it."""
+
+
+def parts_to_try(
+    classes: int = 0, ndim: int = 2, *, source_classes: int | None = None, encoder_name: str = ""
+) -> GivenParts:
+    """A small encoder and its head; a source task has a head of its own."""
+    shape, name = SHAPES[ndim], encoder_name or ENCODERS_TO_TRY[ndim]
+    encoder = build_encoder(encoder_spec(name), channels=shape[0], ndim=ndim, seed=0)
 
     def head(outputs: int) -> nn.Module:
         return build_head(encoder.width, max(1, outputs), dropout=0.0, seed=0)
@@ -65,4 +74,4 @@ def parts_to_try(classes: int = 0, ndim: int = 2, *, source_classes: int | None 
     source = None
     if source_classes is not None:
         source = Task(None, head(source_classes), TaskLoss(classes=source_classes))
-    return GivenParts(encoder, head(classes), TaskLoss(classes=classes), source, (1, *[32] * ndim))
+    return GivenParts(encoder, head(classes), TaskLoss(classes=classes), source, shape)

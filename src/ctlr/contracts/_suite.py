@@ -98,8 +98,6 @@ def has_words(what: str, name: str) -> None:
     part, schema = PART_TABLES[what][name], json_schema()
     words = part.about if isinstance(part, EncoderPart) else part.about()
     assert words, "it needs a docstring whose first line says what it is. Add one."
-    if what == "encoder":
-        return
     for option in options_of(schema_parts(schema)[what, name], parts(schema), section=str):
         assert option.meaning, f"its option `{option.name}` has no words. Write a docstring below it, with the unit."
 

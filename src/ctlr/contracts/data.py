@@ -159,7 +159,7 @@ def images_are_stored_in_order_and_shape(case: Case) -> None:
     """Images are stored in the order of the listing, with the shape that was asked for."""
     data, workspace = case.made(), case.workspace()
     arrays = preprocess(data, workspace)
-    shape = (data.preprocess.channels, *data.preprocess.shape)
+    shape = data.stored_shape
     assert arrays.shape == shape, f"images must be {shape}; they are {arrays.shape}."
     opened = reader_of(data).open(workspace)
     images = opened.listing.images
@@ -220,9 +220,10 @@ def options_and_every_file_decide(case: Case) -> None:
     for file in files:
         seen.add(content := reader.content({**same, file: "b"}))
         assert content != reader.content(same), f"`content` must change with the digest of {file}."
-    options = data.preprocess.model_copy(update={"normalise": "none"})
-    other = reader_of(data.model_copy(update={"preprocess": options})).content(same)
-    assert other not in seen, "`content` must change with each option."
+    other = "stop" if data.preprocess.on_bad_subject == "exclude" else "exclude"
+    options = data.preprocess.model_copy(update={"on_bad_subject": other})
+    changed = reader_of(data.model_copy(update={"preprocess": options})).content(same)
+    assert changed not in seen, "`content` must change with each option."
 
 
 def what_was_stored_is_known_until_a_file_changes(case: Case) -> None:

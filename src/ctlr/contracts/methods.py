@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ctlr.contracts._given import parts_to_try
+from ctlr.contracts._given import SHAPES, GivenParts, parts_to_try
 from ctlr.methods.base import Batch, Objective
 from ctlr.specs import METHODS, FitSpec, MethodSpec, Pretraining
 
@@ -26,11 +26,13 @@ class Case:
         name: Of the method.
         classes: Of the target task; 0 for a regression.
         ndim: Sides of an image.
+        encoder: That learns; by default a small one.
     """
 
     name: str
     classes: int
     ndim: int
+    encoder: str = ""
 
     @property
     def spec(self) -> MethodSpec:
@@ -40,8 +42,11 @@ class Case:
     def objectives(self) -> Iterator[tuple[str, Objective]]:
         """Made anew, by stage."""
         for stage in objectives_of(self.name):
-            spec, parts = self.spec, parts_to_try(self.classes, self.ndim, source_classes=2)
+            spec, parts = self.spec, self._parts()
             yield stage, spec.pretrain_objective(parts) if stage == "pretraining" else spec.finetune_objective(parts)
+
+    def _parts(self) -> GivenParts:
+        return parts_to_try(self.classes, self.ndim, source_classes=2, encoder_name=self.encoder)
 
     def batches(self) -> dict[str, Batch]:
         """Six images of each kind, some of which have no label."""
@@ -49,10 +54,10 @@ class Case:
 
 
 def cases_of(name: str, folder: Path) -> Iterator[Case]:
-    """Pictures and volumes, each task that it can learn."""
+    """Pictures first, volumes, signals and points; each task that it can learn."""
     for classes in (0, 3):
         if ("classification" if classes else "regression") in METHODS[name].task_kinds:
-            yield from (Case(name, classes, ndim) for ndim in (2, 3))
+            yield from (Case(name, classes, ndim) for ndim in (2, 3, 1, 0))
 
 
 def with_views(kind: type[MethodSpec]) -> MethodSpec:
@@ -75,7 +80,7 @@ def objectives_of(name: str) -> list[str]:
 def batches(classes: int, ndim: int) -> dict[str, Batch]:
     """Six images of each kind, some of which have no label."""
     rng = torch.Generator().manual_seed(1)
-    images = torch.randn(6, 1, *[32] * ndim, generator=rng)
+    images = torch.randn(6, *SHAPES[ndim], generator=rng)
     target = torch.tensor([0, 1, 2, 0, 1, -1]) if classes else torch.tensor([0.5, -1, 1, 0, 2, math.nan])
     others = Batch(images + 1, torch.tensor([0, -1, 1, 0, -1, 1]))
     return {"labelled": Batch(images, target), "pool": others, "source": others, "task0": others, "task1": others}

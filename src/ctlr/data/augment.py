@@ -6,13 +6,13 @@ Drawing apart from applying makes a view a value: the same on every device, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ctlr.data.intensity import add_noise, blur, cut_out, shade, stain, tone
+from ctlr.data.intensity import add_noise, blur, cut_out, drop_channels, shade, stain, tone
 from ctlr.data.warp import AFFINE_POINTS, affine_control, control_noise, mirror, resample, rotations, turn
 from ctlr.specs import ViewsSpec
 
@@ -27,11 +27,12 @@ class Views:
     """What is done to each image of a batch: B rows a tensor, on the CPU, whatever parts are switched on."""
 
     spec: ViewsSpec
-    """Which parts are applied, and how strong the warp and the bias field are."""
+    """Which parts are applied, as `ViewsSpec.at` has them, and how strong the warp and the bias field are."""
     shape: tuple[int, ...]
     """Voxels along each of the D spatial axes."""
     rotate: Tensor
-    """(B, 3) degrees, right-handed about axis 0, then 1, then 2; of pictures (B, 1), axis 0 towards axis 1."""
+    """(B, 3) degrees, right-handed about axis 0, then 1, then 2; of pictures (B, 1), axis 0 towards axis 1. Signals and
+    points are not turned."""
     translate: Tensor
     """(B, D) shares of the side; positive moves the content to higher indices."""
     scale: Tensor
@@ -58,6 +59,12 @@ class Views:
     """(B,) of the noise in the voxels, which is drawn on the images' device and differs between kinds of device."""
     cutout: Tensor
     """(B, D, 2) first voxel of the box, and the one past its last."""
+    drop_seed: Tensor | None = None
+    """(B,) of the channels that are left out; of signals and points alone, as the next two."""
+    partner: Tensor | None = None
+    """(B,) int64 row of the batch that is mixed in."""
+    mix: Tensor | None = None
+    """(B,) its share."""
 
     def __len__(self) -> int:
         return len(self.flip)
@@ -80,7 +87,8 @@ class Views:
         return cls(spec=ViewsSpec(**record["spec"]), shape=tuple(record["shape"]), **drawn)
 
     def _tensors(self) -> dict[str, Tensor]:
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("spec", "shape")}
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: drawn for name, drawn in found.items() if isinstance(drawn, Tensor)}
 
 
 def random_views(images: Tensor, spec: ViewsSpec, rng: torch.Generator) -> Tensor:
@@ -96,15 +104,15 @@ def draw(spec: ViewsSpec, batch: int, shape: tuple[int, ...], rng: torch.Generat
     Args:
         spec: How strong the views are.
         batch: Number of images, B.
-        shape: Voxels along each spatial axis: two numbers or three.
+        shape: Voxels along each spatial axis: three numbers at most, none of points.
         rng: A generator on the CPU.
 
     Raises:
-        ValueError: `shape` has neither two nor three axes.
+        ValueError: `shape` has more than three axes.
     """
-    if len(shape) not in (2, 3):
-        raise ValueError(f"`shape` must have 2 or 3 spatial axes; got {shape}.")
-    axes = len(shape)
+    if len(shape) > 3:
+        raise ValueError(f"`shape` must have 3 spatial axes at most; got {shape}.")
+    axes, spec = len(shape), spec.at(len(shape))
     sides = torch.tensor(shape)
 
     def uniform(low: float, high: float, *columns: int) -> Tensor:
@@ -116,7 +124,7 @@ def draw(spec: ViewsSpec, batch: int, shape: tuple[int, ...], rng: torch.Generat
     crop = uniform(spec.crop, 1)
     box = (uniform(0, spec.cutout, 1) * sides).round().long()
     first = (torch.rand(batch, axes, generator=rng) * (sides - box + 1)).long()
-    return Views(
+    views = Views(
         spec=spec,
         shape=shape,
         rotate=uniform(-spec.rotate, spec.rotate, 3 if axes == 3 else 1),
@@ -134,6 +142,10 @@ def draw(spec: ViewsSpec, batch: int, shape: tuple[int, ...], rng: torch.Generat
         noise_seed=seeds(),
         cutout=torch.stack((first, first + box), -1),
     )
+    if axes > 1:
+        return views
+    partner = torch.randint(max(batch, 1), (batch,), generator=rng)
+    return replace(views, drop_seed=seeds(), partner=partner, mix=uniform(0, spec.mix))
 
 
 def apply(views: Views, images: Tensor) -> Tensor:
@@ -141,7 +153,8 @@ def apply(views: Views, images: Tensor) -> Tensor:
 
     What moves voxels is one resampling, but for a turn. Values change in this order: stain, blur, bias, contrast,
     brightness, noise, cut out. A part whose strength in `views.spec` is 0 costs nothing; with all of them 0 the images
-    themselves come back. What becomes of an image does not depend on the others.
+    themselves come back. What becomes of an image does not depend on the others, unless signals or points are mixed,
+    which comes first; their channels are dropped last.
 
     Args:
         views: As many views as images, for their shape.
@@ -160,6 +173,8 @@ def apply(views: Views, images: Tensor) -> Tensor:
             f"got {len(images)} of {tuple(images.shape[2:])}. Draw them for these."
         )
     spec = views.spec
+    if views.mix is not None and views.partner is not None and spec.mix:
+        images = _mixed(images, views.partner, views.mix)
     if not (_moves_voxels(spec) or _changes_values(spec) or spec.flip or spec.turn):
         return images
     precision = torch.promote_types(images.dtype, torch.float32)
@@ -172,6 +187,12 @@ def apply(views: Views, images: Tensor) -> Tensor:
         for rows in chunks:
             made[rows] = _make(views[rows], images[rows].to(precision), None if control is None else control[rows])
     return made
+
+
+def _mixed(images: Tensor, partners: Tensor, shares: Tensor) -> Tensor:
+    """Each image with a share of another one of the batch, in its place."""
+    shares = shares.to(images).view(-1, *[1] * (images.ndim - 1))
+    return torch.lerp(images, images[partners.to(images.device)], shares)
 
 
 def _chunks(images: Tensor) -> list[slice]:
@@ -201,7 +222,7 @@ def _moves_voxels(spec: ViewsSpec) -> bool:
 
 
 def _left_right(shape: tuple[int, ...]) -> int:
-    """The axis that is mirrored: the first of RAS volumes, the last of pictures."""
+    """The axis that is mirrored: the first of RAS volumes, the last of pictures, time of signals."""
     return 0 if len(shape) == 3 else len(shape) - 1
 
 
@@ -215,7 +236,8 @@ def _control(views: Views) -> Tensor:
     sides = torch.tensor(shape, dtype=torch.float64)
     signs = torch.ones_like(sides).repeat(len(views), 1)
     signs[views.flip, _left_right(shape)] = -1
-    inverse = rotations(views.rotate).mT * (signs / views.scale)[:, :, None]
+    turned = rotations(views.rotate).mT if len(shape) > 1 else torch.ones(len(views), 1, 1, dtype=torch.float64)
+    inverse = turned * (signs / views.scale)[:, :, None]
     shift = inverse @ ((views.crop_centre - views.translate) * sides)[:, :, None]
     linear = inverse * views.crop[:, None, None]
     if not spec.warp:
@@ -229,7 +251,8 @@ def _control(views: Views) -> Tensor:
 
 
 def _changes_values(spec: ViewsSpec) -> bool:
-    return any((spec.blur, spec.bias, spec.contrast, spec.brightness, spec.noise, spec.cutout, spec.stain))
+    values = (spec.blur, spec.bias, spec.contrast, spec.brightness, spec.noise, spec.cutout, spec.stain, spec.drop)
+    return any(values)
 
 
 def _change_values(views: Views, images: Tensor) -> Tensor:
@@ -246,4 +269,6 @@ def _change_values(views: Views, images: Tensor) -> Tensor:
         images = add_noise(images, views.noise_seed, views.noise)
     if spec.cutout:
         images = cut_out(images, views.cutout)
+    if spec.drop and views.drop_seed is not None:
+        images = drop_channels(images, views.drop_seed, spec.drop)
     return images

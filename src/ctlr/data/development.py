@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ctlr.data.splits import Split, draw_split, rows_of
-from ctlr.data.store import ArrayStore, ImageRecord
+from ctlr.data.store import ArrayStore, read_table
 from ctlr.data.strata import quantile_codes, stratified_order
+from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.specs import DataTask, SplitSpec, StoredArrays
 from ctlr.workspace import Workspace
@@ -68,7 +69,7 @@ def open_development(
     seed: int,
 ) -> Development:
     """Split a dataset for a study and seal its test set."""
-    table = ArrayStore(arrays, workspace).table
+    table = read_table(arrays, workspace)
     targets = read_targets(table, end.task, end.data.name)
     sides = draw_split(table, targets, split, n_train=n_train, n_reserved=n_reserved, seed=seed)
     test = rows_of(table, sides.test)
@@ -105,13 +106,14 @@ def open_source(
     targets = read_targets(store.table, end.task, end.data.name)
     rows = among.pool if among is not None else np.arange(len(store))
     rows = rows[targets.known[rows]]
-    first = {store.table[row].subject: row for row in reversed(rows)}
-    subjects = sorted(first)
-    values = targets.values[[first[subject] for subject in subjects]]
+    owners = store.table.subject.codes[rows]
+    met, first = np.unique(owners, return_index=True)
+    names = [store.table.subject.values[code] for code in met.tolist()]
+    order = sorted(range(len(met)), key=names.__getitem__)
+    values = targets.values[rows[first[order]]]
     strata = values if targets.classes else quantile_codes(values, SOURCE_BINS)
-    order = stratified_order([strata], np.random.default_rng(seed))
-    held = {subjects[i] for i in order[: max(2, round(validation * len(subjects)))]}
-    watching = np.array([store.table[row].subject in held for row in rows], bool)
+    drawn = stratified_order([strata], np.random.default_rng(seed))[: max(2, round(validation * len(met)))]
+    watching = np.isin(owners, met[np.array(order)[drawn]])
     return SourceData(store, targets, train=rows[~watching], validation=rows[watching])
 
 
@@ -122,7 +124,7 @@ def seal(targets: Targets, rows: Collection[int] | npt.NDArray[np.int64]) -> Tar
     return replace(targets, values=values)
 
 
-def _known(targets: Targets, table: Sequence[ImageRecord], subjects: Sequence[str]) -> npt.NDArray[np.int64]:
+def _known(targets: Targets, table: Table, subjects: Sequence[str]) -> npt.NDArray[np.int64]:
     """Rows of those subjects whose target is known."""
     rows = rows_of(table, subjects)
     return rows[targets.known[rows]]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
 
 from ctlr.errors import DataError
 
-__all__ = ["refuse_pointer", "unreadable"]
+__all__ = ["NOT_IN_ANNEX", "is_in_annex", "refuse_pointer", "unreadable"]
 
 _ANNEX = re.compile(rb"\S*annex/objects/\S+\s*")
 _LFS = re.compile(rb"version https://(git-lfs|hawser)\.github\.com/spec/")
-_NOT_IN_ANNEX = "git-annex has not fetched the content of this file. Run `datalad get` or `git annex get`."
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+NOT_IN_ANNEX = "git-annex has not fetched the content of this file. Run `datalad get` or `git annex get`."
+
+
+def is_in_annex(link: str | Path) -> bool:
+    """Whether a link points to what git-annex has not fetched."""
+    return "annex/objects/" in os.readlink(link) and not os.path.exists(link)
 
 
 def unreadable(path: Path, error: OSError, *, place: str = "") -> DataError:
@@ -24,11 +31,14 @@ def unreadable(path: Path, error: OSError, *, place: str = "") -> DataError:
         place: What the message calls it; by default the caller names it.
     """
     if path.is_symlink() and not path.exists():
-        if "annex/objects/" in os.readlink(path):
-            return DataError(_NOT_IN_ANNEX, place=place)
+        if is_in_annex(path):
+            return DataError(NOT_IN_ANNEX, place=place)
         reason = "it is a link to nothing. Put its target back, or run `datalad get`."
+    elif path.is_dir():
+        reason = "it is a folder. Put the file that lies in it in its place."
     else:
-        reason = f"{error.strerror}. Grant read access."
+        remedy = "Grant read access." if error.errno in _FORBIDDEN else "Put a file in its place."
+        reason = f"{error.strerror}. {remedy}"
     return DataError(f"the file cannot be read: {reason}", place=place)
 
 
@@ -45,7 +55,7 @@ def refuse_pointer(start: bytes, *, place: str = "") -> None:
     if not start:
         raise DataError("the file is empty (0 bytes). Copy, fetch or export it again.", place=place)
     if _ANNEX.match(start):
-        raise DataError(_NOT_IN_ANNEX, place=place)
+        raise DataError(NOT_IN_ANNEX, place=place)
     if _LFS.match(start):
         raise DataError(
             "Git LFS has not fetched the content of this file. Run `git lfs pull` or `datalad get`.", place=place

@@ -9,8 +9,8 @@ import numpy as np
 
 from ctlr.data.development import Development
 from ctlr.data.splits import Split, rows_of
-from ctlr.data.store import ImageRecord
 from ctlr.data.strata import Codes, column_codes, linked_groups, quantile_codes, stratified_order
+from ctlr.data.table import Table
 from ctlr.errors import ConfigError
 from ctlr.specs import SplitSpec
 
@@ -34,7 +34,7 @@ def fold_development(development: Development, spec: SplitSpec, *, folds: int, s
             f"Ask for at most {len(subjects) // 2} folds."
         )
     first = _first_rows(development, subjects)
-    everyone = sorted({record.subject for record in table})
+    everyone = sorted(table.subject.values)
     group = _groups(table, everyone, spec.group)
     group_of = dict(zip(everyone, group, strict=True))
     fold_of = _assign(
@@ -68,8 +68,9 @@ def fold_development(development: Development, spec: SplitSpec, *, folds: int, s
 def _first_rows(development: Development, subjects: Sequence[str]) -> Codes:
     """(S,) each subject's first image with a known target, in the table's order."""
     first: dict[str, int] = {}
+    names, codes = development.store.table.subject.values, development.store.table.subject.codes
     for row in [*development.train.tolist(), *development.validation.tolist()]:
-        subject = development.store.table[row].subject
+        subject = names[codes[row]]
         first[subject] = min(row, first.get(subject, row))
     return np.array([first[subject] for subject in subjects])
 
@@ -78,19 +79,21 @@ def _strata(development: Development, rows: Codes, spec: SplitSpec) -> list[Code
     """Codes of the target, then of the columns to balance."""
     values = development.targets.values[rows]
     target = values.astype(np.int64) if development.targets.classes else quantile_codes(values, spec.bins)
-    records = [development.store.table[row] for row in rows]
-    others = [column_codes([record.columns.get(name, "") for record in records], spec.bins) for name in spec.stratify]
+    others = []
+    for name in spec.stratify:
+        cells = development.store.table.cells(name)
+        others.append(column_codes([cells[row] for row in rows.tolist()], spec.bins))
     return [target, *others]
 
 
-def _groups(table: Sequence[ImageRecord], subjects: Sequence[str], column: str | None) -> Codes:
+def _groups(table: Table, subjects: Sequence[str], column: str | None) -> Codes:
     """(S,) group of each subject; everyone is a group where there is no column."""
     if column is None:
         return np.arange(len(subjects))
     number_of = {subject: number for number, subject in enumerate(subjects)}
-    owners = np.array([number_of[record.subject] for record in table])
-    cells = [record.columns.get(column, "").strip() for record in table]
-    return linked_groups(owners, np.unique(cells, return_inverse=True)[1].astype(np.int64), len(subjects))
+    owners = np.array([number_of[subject] for subject in table.subject.values])[table.subject.codes]
+    values = np.unique(table.cells(column), return_inverse=True)[1].astype(np.int64)
+    return linked_groups(owners, values, len(subjects))
 
 
 def _assign(strata: Sequence[Codes], groups: Codes, *, grouped: bool, folds: int, seed: int) -> Codes:

@@ -10,20 +10,22 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from ctlr.data.leakage import LEARNED, Leak, Placed, find_leaks, refuse
+from ctlr.data.leakage import Leak, find_leaks, refuse
 from ctlr.data.neighbours import Copy, find_copies
 from ctlr.data.overlaps import Overlap, find_overlaps
 from ctlr.data.people import copied, same_people
-from ctlr.data.places import overlapping
+from ctlr.data.places import overlapping, patches
+from ctlr.data.placing import PlacedRows, meeting
 from ctlr.data.splits import Split, draw_split, rows_of
-from ctlr.data.store import ImageRecord, read_table
+from ctlr.data.store import read_table
+from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import LeakageError
 from ctlr.plan import Plan
 from ctlr.specs import DatasetSpec, DataTask, SplitSpec, StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
-__all__ = ["Gate", "placed"]
+__all__ = ["Gate", "TableGate"]
 
 _RULES = "1"
 """Version of how copies are found."""
@@ -43,30 +45,26 @@ class _Sides:
     spec: SplitSpec
 
 
-class Gate:
-    """Checks a plan against the stored images.
-
-    What takes long, the search for copies, is kept in the workspace for the next time.
+class TableGate:
+    """Checks a plan against the tables of its datasets.
 
     Args:
         plan: What is to be done.
-        arrays: Stored arrays by the dataset's name.
-        workspace: Where they lie.
+        tables: One record an image, by the dataset's name.
     """
 
-    def __init__(self, plan: Plan, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> None:
-        self._plan, self._arrays, self._workspace = plan, arrays, workspace
-        self._tables = {name: read_table(stored, workspace) for name, stored in arrays.items()}
+    def __init__(self, plan: Plan, tables: Mapping[str, Table]) -> None:
+        self._plan, self._tables = plan, tables
         self._shares_people = cache(self._compare_people)
         self._targets = cache(self._read_targets)
 
-    def check(self) -> None:
-        """Draw every split, then look for leaks.
+    def leaks(self) -> list[Leak]:
+        """Draw every split, then look for what two sides share.
 
         Raises:
             ConfigError: The dataset is smaller than the plan asks for, or a column is missing.
             DataError: A target cannot be used.
-            LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
+            LeakageError: A source's column repeats the target.
         """
         drawn, leaks = list(self._drawn()), list[Leak]()
         for name in dict.fromkeys(sides.target.name for sides in drawn):
@@ -76,7 +74,7 @@ class Gate:
             pairs = self._pairs(parts, of_target)
             for sides in of_target:
                 leaks += self._leaks(sides, [part.name for part in parts], pairs)
-        refuse(leaks, self._plan.leaks, self._workspace)
+        return leaks
 
     def _read_targets(self, end: DataTask) -> Targets:
         return read_targets(self._tables[end.data.name], end.task, end.data.name)
@@ -106,17 +104,18 @@ class Gate:
 
     def _leaks(self, sides: _Sides, parts: Sequence[str], pairs: Sequence[Copy | Overlap]) -> list[Leak]:
         target, source = sides.target.name, sides.source.name if sides.source is not None else ""
-        images = {target: placed(target, self._tables[target], sides.split)}
+        images = {target: PlacedRows(target, self._tables[target], sides.split)}
         people, groups = {target: target}, {target: target}
         if source:
-            images[source] = placed(source, self._tables[source], None)
+            images[source] = PlacedRows(source, self._tables[source], None)
             people[source] = target if self._shares_people(target, source) else source
             groups[source] = target if self._shares_groups(target, source) else source
-        known = [image for rows in images.values() for image in rows if image is not None]
-        leaks = find_leaks(known, people=people, group=sides.spec.group, groups=groups)
-        leaks += overlapping(known, groups)
+        rows = list(images.values())
+        leaks = find_leaks(meeting(rows, sides.spec.group), people=people, group=sides.spec.group, groups=groups)
+        leaks += overlapping(patches(rows), groups)
         for pair in pairs:
-            one, other = images[target][pair.row], images.get(parts[pair.part], {pair.other: None})[pair.other]
+            there = images.get(parts[pair.part])
+            one, other = images[target][pair.row], None if there is None else there[pair.other]
             if one is not None and other is not None and one.side != other.side:
                 leaks.append(Leak(_told(pair), one, other))
         return leaks
@@ -134,9 +133,38 @@ class Gate:
         return not generated and all({target, source} != set(pair) for pair in self._plan.leaks.accept)
 
     def _pairs(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy | Overlap]:
+        """None that tables would tell."""
+        return []
+
+
+class Gate(TableGate):
+    """Checks a plan against the stored images.
+
+    What takes long, the search for copies and overlaps, is kept in the workspace for the next time.
+
+    Args:
+        plan: What is to be done.
+        arrays: Stored arrays by the dataset's name.
+        workspace: Where they lie.
+    """
+
+    def __init__(self, plan: Plan, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> None:
+        super().__init__(plan, {name: read_table(stored, workspace) for name, stored in arrays.items()})
+        self._arrays, self._workspace = arrays, workspace
+
+    def check(self) -> None:
+        """Refuse what two sides share.
+
+        Raises:
+            ConfigError, DataError: As of `leaks`.
+            LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
+        """
+        refuse(self.leaks(), self._plan.leaks, self._workspace)
+
+    def _pairs(self, parts: Sequence[DatasetSpec], drawn: Sequence[_Sides]) -> list[Copy | Overlap]:
         """Copies of images that validate or test anywhere in the plan, of other subjects, and overlapping pictures."""
         correlation = self._plan.leaks.copies
-        if correlation is None or all(part.apart for part in parts):
+        if correlation is None or parts[0].ndim == 0 or all(part.apart for part in parts):
             return []
         judged = {subject for sides in drawn for subject in (*sides.split.validation, *sides.split.test)}
         queries = rows_of(self._tables[parts[0].name], judged)
@@ -147,10 +175,10 @@ class Gate:
             return find_copies(queries, arrays, self._workspace, correlation=correlation)
 
         def overlaps() -> list[Overlap]:
-            return find_overlaps(queries, arrays, self._workspace) if parts[0].ndim == 2 else []
+            return find_overlaps(queries, arrays, self._workspace)
 
         found = self._kept("copies", _COPIES, copies, _RULES, str(correlation), *of_all)
-        shared = self._kept("overlaps", _OVERLAPS, overlaps, _RULES, *of_all)
+        shared = self._kept("overlaps", _OVERLAPS, overlaps, _RULES, *of_all) if parts[0].ndim == 2 else []
         pairs: list[Copy | Overlap] = [*found, *shared]
         return [pair for pair in pairs if pair.part or not parts[0].apart]
 
@@ -168,18 +196,6 @@ def _told(pair: Copy | Overlap) -> str:
     if isinstance(pair, Copy):
         return f"copies of one image, correlation {pair.correlation:.4f}"
     return f"overlapping pictures, correlation {pair.correlation:.4f} on {pair.share:.0%} of the first"
-
-
-def placed(name: str, table: Sequence[ImageRecord], split: Split | None) -> list[Placed | None]:
-    """Every row of a table on its side; without a split all are learned from, and with one None stands on no side."""
-    if split is None:
-        return [Placed(LEARNED, name, record) for record in table]
-    side_of = (
-        dict.fromkeys([*split.train, *split.unlabelled], LEARNED)
-        | dict.fromkeys(split.validation, "validation")
-        | dict.fromkeys(split.test, "test")
-    )
-    return [Placed(side_of[record.subject], name, record) if record.subject in side_of else None for record in table]
 
 
 def _check_columns(source: Targets, target: Targets) -> None:

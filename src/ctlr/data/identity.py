@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from ctlr.data.listing import Listing
 from ctlr.data.reader import Reader, reader_of
 from ctlr.data.sources import remembered_digests
-from ctlr.specs import DatasetSpec, fingerprint
+from ctlr.specs import DatasetSpec, StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
-__all__ = ["RULES", "identity_of", "remembered_identity"]
+__all__ = ["RULES", "identity_of", "read_stored", "remembered_identity"]
 
 RULES = "2"
 """Version of what preprocessing does to an image and says of it; another one gives other identities."""
@@ -33,3 +33,19 @@ def remembered_identity(dataset: DatasetSpec, listing: Listing | None, workspace
     root, files = reader.files()
     digests = remembered_digests(root, files, workspace) if files else {}
     return None if digests is None else identity_of(reader, digests)
+
+
+def read_stored(identity: str, workspace: Workspace) -> StoredArrays:
+    """What is stored of a dataset.
+
+    Raises:
+        WorkspaceError: Its record cannot be read, or is that of another dataset; names the folder to remove.
+    """
+
+    def own(text: bytes) -> StoredArrays:
+        stored = StoredArrays.model_validate_json(text)
+        if (stored.fingerprint, stored.path) != (identity, f"arrays/{identity}"):
+            raise ValueError("the record of other arrays")
+        return stored
+
+    return workspace.read("arrays", identity, "stored.json", own)

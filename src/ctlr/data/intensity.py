@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ctlr.data.warp import control_noise, separable, spline_weights
 
-__all__ = ["add_noise", "blur", "cut_out", "shade", "stain", "tone"]
+__all__ = ["add_noise", "blur", "cut_out", "drop_channels", "shade", "stain", "tone"]
 
 SHADE_POINTS = 5
 """Control points of the shading along each axis: two intervals, about as smooth as a receive coil's field."""
@@ -142,6 +142,20 @@ def cut_out(images: Tensor, boxes: Tensor) -> Tensor:
         within = (places >= edges[:, :1]) & (places < edges[:, 1:])
         inside = inside & within.view(-1, 1, *[within.shape[1] if other == axis else 1 for other in range(axes)])
     return torch.where(inside, _mean(images), images)
+
+
+def drop_channels(images: Tensor, seeds: Tensor, probability: float) -> Tensor:
+    """Set channels to 0, all but one at most.
+
+    Args:
+        images: (B, C, *S).
+        seeds: (B,) of what is dropped; drawn on the CPU.
+        probability: Of each channel.
+    """
+    generator, channels = torch.Generator(), images.shape[1]
+    drawn = torch.stack([torch.rand(channels, generator=generator.manual_seed(seed)) for seed in seeds.tolist()])
+    kept = (drawn >= probability) | (drawn == drawn.amax(1, keepdim=True))
+    return images * kept.to(images).view(len(images), channels, *[1] * (images.ndim - 2))
 
 
 def _column(values: Tensor, images: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ctlr.errors import LeakageError
 from ctlr.specs import LeakSpec
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["LEARNED", "Leak", "Placed", "find_leaks", "refuse"]
+__all__ = ["LEARNED", "Leak", "Placed", "find_leaks", "refuse", "refuse_of_tables"]
 
 LEARNED = "training and pretraining pool"
 """The side of all that is learned from."""
@@ -42,6 +42,9 @@ class Leak:
     second: Placed
 
 
+_Name = Callable[[str], str]
+"""What messages call a subject."""
+
 _Rule = tuple[str, Callable[[Placed], Hashable | None]]
 """What images may share, and its value: one that they share they must share their side for; None is nothing."""
 
@@ -66,7 +69,7 @@ def find_leaks(
     """
     rules: list[_Rule] = [
         ("one subject", lambda placed: (people[placed.dataset], placed.record.subject)),
-        ("the same image", lambda placed: placed.record.sha256),
+        ("the same image", lambda placed: placed.record.sha256 or None),
         ("images that are stored alike, bit for bit", lambda placed: placed.record.stored or None),
     ]
     if group is not None:
@@ -83,21 +86,43 @@ def refuse(leaks: Sequence[Leak], spec: LeakSpec, workspace: Workspace) -> None:
     Raises:
         LeakageError: Names the pairs, their sides, and the remedies.
     """
+    found = _pairs(leaks, spec, workspace.pseudonym)
+    if found:
+        write_aside(workspace.root / _TABLE, _table(found, workspace).encode())
+        where = f"Their names and files are in {_TABLE} of the workspace. "
+        raise LeakageError(_told(found, workspace.pseudonym, where))
+
+
+def refuse_of_tables(leaks: Sequence[Leak], spec: LeakSpec) -> None:
+    """Stop as `refuse` does before there is a workspace; nothing is said where pseudonyms of one are accepted.
+
+    Raises:
+        LeakageError: Names the pairs, for the user's own terminal.
+    """
+    found = _pairs(leaks, spec, str)
+    placed = [each for leak in leaks for each in (leak.first, leak.second)]
+    words = {word for each in placed for word in (each.dataset, each.record.subject)}
+    if found and words.issuperset(word for pair in spec.accept for word in pair):
+        raise LeakageError(told=_told(found, str))
+
+
+def _pairs(leaks: Sequence[Leak], spec: LeakSpec, name: _Name) -> list[Leak]:
+    """One leak for each pair of subjects that is not accepted."""
     pairs: dict[frozenset[tuple[str, str]], Leak] = {}
     for leak in leaks:
-        if not _accepted(leak, spec.accept, workspace):
+        if not _accepted(leak, spec.accept, name):
             key = frozenset((each.dataset, each.record.subject) for each in (leak.first, leak.second))
             pairs.setdefault(key, leak)
-    if not pairs:
-        return
-    found = list(pairs.values())
-    write_aside(workspace.root / _TABLE, _table(found, workspace).encode())
-    shown = "".join(f"\n  {_line(leak, workspace)}" for leak in found[:_SHOWN])
+    return list(pairs.values())
+
+
+def _told(found: Sequence[Leak], name: _Name, where: str = "") -> str:
+    shown = "".join(f"\n  {_line(leak, name)}" for leak in found[:_SHOWN])
     more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    accept = ", ".join(f'"{workspace.pseudonym(each.record.subject)}"' for each in (found[0].first, found[0].second))
-    raise LeakageError(
+    accept = ", ".join(f'"{name(each.record.subject)}"' for each in (found[0].first, found[0].second))
+    return (
         f"{len(found)} pairs of subjects stand on two sides that must share nothing:{shown}{more}\n"
-        f"Their names and files are in {_TABLE} of the workspace. Give both the same subject id, remove one, or keep a "
+        f"{where}Give both the same subject id, remove one, or keep a "
         f"group together with `split.group`. What is no leak is accepted with `leaks: {{accept: [[{accept}]]}}`; "
         "a pair of datasets there says that their equal ids are different people."
     )
@@ -120,15 +145,13 @@ def _cell(placed: Placed, group: str, groups: Mapping[str, str]) -> Hashable | N
     return None if is_missing(cell) else (groups[placed.dataset], cell)
 
 
-def _accepted(leak: Leak, accept: Sequence[Sequence[str]], workspace: Workspace) -> bool:
-    one, other = ({each.record.subject, workspace.pseudonym(each.record.subject)} for each in (leak.first, leak.second))
+def _accepted(leak: Leak, accept: Sequence[Sequence[str]], name: _Name) -> bool:
+    one, other = ({each.record.subject, name(each.record.subject)} for each in (leak.first, leak.second))
     return any((a in one and b in other) or (b in one and a in other) for a, b in accept)
 
 
-def _line(leak: Leak, workspace: Workspace) -> str:
-    first, second = (
-        f"{each.dataset} {workspace.pseudonym(each.record.subject)} ({each.side})" for each in (leak.first, leak.second)
-    )
+def _line(leak: Leak, name: _Name) -> str:
+    first, second = (f"{each.dataset} {name(each.record.subject)} ({each.side})" for each in (leak.first, leak.second))
     return f"{first} and {second}: {leak.what}"
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
+from ctlr.data.fetched import NOT_IN_ANNEX, is_in_annex
 from ctlr.errors import DataError
 from ctlr.specs import Exclusion
 
-__all__ = ["FolderReader", "IndexedImage", "Listing"]
+__all__ = ["SIDES", "FolderReader", "IndexedImage", "Listing", "ManyImages"]
+
+SIDES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+"""What folders and cells call the sides of a split, in lower case -> what they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +35,47 @@ class IndexedImage:
     """Raw cells that describe the image; class and split in a folder of pictures."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ManyImages(Sequence[IndexedImage]):
+    """Very many images of a few files, by columns; one of them is made when somebody asks for it."""
+
+    subjects: Sequence[str]
+    files: Sequence[str]
+    columns: Mapping[str, Sequence[str]]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    @overload
+    def __getitem__(self, place: int) -> IndexedImage: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[IndexedImage]: ...
+    def __getitem__(self, place: int | slice) -> IndexedImage | list[IndexedImage]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        cells = {name: column[place] for name, column in self.columns.items()}
+        return IndexedImage(subject=self.subjects[place], file=self.files[place], columns=cells)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """A dataset's images in the order of their files, and what keeps others out."""
 
     root: Path
-    images: tuple[IndexedImage, ...]
+    images: Sequence[IndexedImage]
     faults: tuple[Exclusion, ...] = ()
     """One for each subject or file that cannot be used: file; rule and remedy."""
     left_out: tuple[Exclusion, ...] = ()
     """One for each image or file that is not read though nothing is wrong with it: a repeat, another format."""
     units: dict[str, str] = field(default_factory=dict)
     """By column, where the dataset says them."""
+
+    @property
+    def subjects(self) -> int:
+        """How many different ones there are."""
+        if isinstance(self.images, ManyImages):
+            return len(set(self.images.subjects))
+        return len({image.subject for image in self.images})
 
 
 class FolderReader:
@@ -87,7 +124,8 @@ class FolderReader:
             with os.scandir(os.path.join(self.root, folder)) as found:
                 kept = sorted((entry for entry in found if keep(entry.name)), key=lambda entry: entry.name)
         except OSError as error:
-            self.fault(folder or ".", f"the folder cannot be listed: {error.strerror}. Grant read access.")
+            remedy = "Put a folder in its place." if isinstance(error, NotADirectoryError) else "Grant read access."
+            self.fault(folder or ".", f"the folder cannot be listed: {error.strerror}. {remedy}")
             return []
         return [entry for entry in kept if self._usable(entry, folder)]
 
@@ -97,7 +135,8 @@ class FolderReader:
             self.fault(ascii(place), "a name must be printable text in UTF-8. Rename it.")
             return False
         if entry.is_symlink() and not os.path.realpath(entry.path).startswith(self._within):
-            self.fault(place, "a link must not point out of the dataset's folder. Copy its target here.")
+            outside = "a link must not point out of the dataset's folder. Copy its target here."
+            self.fault(place, NOT_IN_ANNEX if is_in_annex(entry.path) else outside)
             return False
         return True
 

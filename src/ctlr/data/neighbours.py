@@ -21,13 +21,14 @@ from ctlr.workspace import Workspace
 
 __all__ = ["NEARER", "Copy", "Likenesses", "find_copies", "nearest_rows"]
 
-NEARER = {3: 0.3, 2: 0.25}
-"""How far off a copy is at most, as a share of the distance of the fifth nearest subject: of volumes, and of pictures,
-of which there are more. The distance is sqrt(1 - correlation)."""
+NEARER = {3: 0.3, 2: 0.25, 1: 0.25}
+"""How far off a copy is at most, as a share of the distance of the fifth nearest subject: of volumes, and of pictures
+and signals, of which there are more. The distance is sqrt(1 - correlation)."""
 
 _BEYOND = 4
 _KEPT = 32  # rows that are remembered of each query, since a subject may have several
 _QUERIES, _BLOCK = 1024, 4096
+_LONGEST = 1024  # readings along an axis when two images are compared: pictures have no more pixels, signals may
 
 
 class Copy(Value):
@@ -86,6 +87,7 @@ def find_copies(
     likenesses = [Likenesses(arrays, workspace) for arrays in parts]
     subjects = [_codes(store) for store in stores]
     shape = np.min([arrays.shape[1:] for arrays in parts], axis=0).tolist()
+    shape = [min(side, _LONGEST) for side in shape]
     nearer = NEARER[len(shape)]
     copies: list[Copy] = []
     for start in range(0, len(queries), _QUERIES):
@@ -177,5 +179,4 @@ def _compare(one: ArrayStore, row: int, other: ArrayStore, there: int, shape: Se
 
 def _codes(store: ArrayStore) -> NDArray[np.int64]:
     """(N,) code of each row's subject."""
-    codes: dict[str, int] = {}
-    return np.array([codes.setdefault(record.subject, len(codes)) for record in store.table], np.int64)
+    return store.table.subject.codes

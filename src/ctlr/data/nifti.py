@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from isal import igzip_lib, isal_zlib
-from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti1 import Nifti1Header, data_type_codes
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
@@ -256,7 +256,7 @@ def _layout(header: Nifti1Header) -> tuple[tuple[int, int, int], np.dtype[Any], 
     """Shape, dtype, and the bytes between header and voxels."""
     n_axes = int(header["dim"][0])
     shape = tuple(int(n) for n in header["dim"][1 : 1 + n_axes]) if 1 <= n_axes <= 7 else ()
-    if len(shape) < 3 or min(shape) < 1 or max(shape[3:], default=1) > 1:
+    if len(shape) < 3 or min(shape[:3]) < 1 or max(shape[3:], default=1) > 1:
         raise DataError(
             f"one volume of three axes is needed; the header says dim = {[int(n) for n in header['dim']]} "
             f"({n_axes}-D). Keep one volume of a series, and convert a damaged image again."
@@ -264,8 +264,10 @@ def _layout(header: Nifti1Header) -> tuple[tuple[int, int, int], np.dtype[Any], 
     dtype = _dtype(header)
     start = float(header["vox_offset"])
     size = header.sizeof_hdr
-    if not (start == 0 or size <= start <= size + _LARGEST_EXTENSION):
-        raise DataError(f"voxels must begin behind the header; vox_offset is {start}. Convert the image again.")
+    if not (start == 0 or size + 4 <= start <= size + _LARGEST_EXTENSION):
+        raise DataError(
+            f"voxels must begin behind the header ({size + 4} bytes); vox_offset is {start:g}. Convert the image again."
+        )
     return (shape[0], shape[1], shape[2]), dtype, max(int(start), size + 4) - size
 
 
@@ -275,7 +277,8 @@ def _dtype(header: Nifti1Header) -> np.dtype[Any]:
     except KeyError as error:
         raise DataError(f"the type of the voxels is unknown: datatype {error}. Convert the image again.") from error
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
-        raise DataError(f"voxels must be real numbers of at most 64 bits; got {dtype}. Convert the image.")
+        what = data_type_codes.label[int(header["datatype"])]
+        raise DataError(f"voxels must be real numbers of at most 64 bits; got {what}. Convert the image.")
     return dtype
 
 

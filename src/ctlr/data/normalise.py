@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.errors import DataError
-from ctlr.specs import PreprocessSpec
+from ctlr.specs import Preprocessing, PreprocessSpec
 
 __all__ = ["above_background", "decode", "decoding", "encode", "foreground", "normalise", "spread", "value_range"]
 
@@ -93,9 +93,9 @@ def value_range(options: PreprocessSpec) -> tuple[float, float]:
     return {"zscore": (-_OUTLIER, _OUTLIER), "percentile": (0.0, 1.0), "none": (-largest, largest)}[options.normalise]
 
 
-def decoding(options: PreprocessSpec) -> tuple[float, float]:
+def decoding(options: Preprocessing) -> tuple[float, float]:
     """(scale, offset) with value = stored * scale + offset."""
-    if options.dtype == "float16":
+    if not isinstance(options, PreprocessSpec) or options.dtype == "float16":
         return 1.0, 0.0
     low, high = _UINT8_RANGE[options.normalise]
     return (high - low) / 255, low

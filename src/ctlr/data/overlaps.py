@@ -90,10 +90,10 @@ def find_overlaps(queries: NDArray[np.int64], parts: Sequence[StoredArrays], wor
     def band(part: int, row: int) -> Picture:
         return band_of(stores[part].read([row])[0])
 
-    found = []
-    for part, store in enumerate(stores):
+    found, owners = [], stores[0].table.subject.codes
+    for part in range(len(parts)):
         for row, other, move in candidates(wanted, marks[part]):
-            if part == 0 and stores[0].table[row].subject == store.table[other].subject:
+            if part == 0 and owners[row] == owners[other]:
                 continue
             shape = stores[0].arrays.shape[1:]
             if common(places_of(marks[0], row), places_of(marks[part], other), move, shape) < _COMMON:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ctlr.data.store import ImageRecord
 from ctlr.data.strata import is_missing
+from ctlr.data.table import ImageRecord, Table
 from ctlr.data.targets import Targets
 from ctlr.data.tsv import number
 
@@ -65,11 +65,14 @@ def copied(source: Targets, target: Targets) -> tuple[float, int] | None:
 
 
 def _people(table: Sequence[ImageRecord]) -> dict[str, dict[str, str]]:
-    people: dict[str, dict[str, str]] = {}
-    for record in table:
-        if record.subject.startswith("sub-"):
-            people.setdefault(record.subject, record.columns)
-    return people
+    kept = Table.of(table)
+    names, codes = kept.subject.values, kept.subject.codes
+    met, first = np.unique(codes, return_index=True)
+    return {
+        names[code]: kept[row].columns
+        for code, row in zip(met.tolist(), first.tolist(), strict=True)
+        if names[code].startswith("sub-")
+    }
 
 
 def _agreement(cells: Sequence[tuple[str, str]]) -> float | None:

@@ -6,13 +6,15 @@ import contextlib
 import hashlib
 import io
 import os
+import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ctlr.data.fetched import refuse_pointer, unreadable
@@ -28,11 +30,22 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # what keeps a picture from 
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _MARKS = ((b"\x89PNG", b"IEND\xaeB`\x82"), (b"\xff\xd8", b"\xff\xd9"))
+_DAMAGE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged data."""
 _TAIL = 64  # bytes in which the mark lies, since some writers add a few behind it
-_DEEP = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 1.0, "F": 1.0}
-"""Grey modes of more than 8 bits -> the value that becomes 1."""
-_MEANING, _WHITE_IS_ZERO = 262, 0
-"""TIFF's tag PhotometricInterpretation, and its value for pictures whose 0 is white."""
+_DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
+"""Grey modes of more than 8 bits."""
+_PAGE, _WIDTH, _HEIGHT, _BITS, _MEANING, _PLANES, _SIGN = 254, 256, 257, 258, 262, 284, 339
+"""TIFF's tags NewSubfileType, ImageWidth, ImageLength, BitsPerSample, PhotometricInterpretation, PlanarConfiguration,
+SampleFormat."""
+_WHITE_IS_ZERO, _APART, _UNSIGNED, _SIGNED, _REDUCED = 0, 2, 1, 2, 1
+"""Values of these tags; the last is a bit."""
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
+"""Numbers that end with their most significant byte -> the same in the machine's order."""
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))  # as of b"II"
 
 
 def picture_digest(image: Image.Image) -> str:
@@ -72,8 +85,9 @@ def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArra
 def read_picture(path: Path) -> Image.Image:
     """Read a picture: turned as its EXIF tag says, in mode RGB, or F with 16 bits brought to 0-1.
 
-    Transparent pixels are black; 32-bit values stay as they are. Of the pictures that a camera puts into one JPEG file
-    (MPO) the first is read: the others are its previews and depth maps.
+    Transparent pixels are black; signed numbers and those of 32 bits stay as they are. Of the pictures that a camera
+    puts into one JPEG file (MPO) the first is read, as the others are its previews and depth maps, and so is that of a
+    TIFF file whose others are smaller versions of it.
 
     Raises:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
@@ -84,31 +98,49 @@ def read_picture(path: Path) -> Image.Image:
     except OSError as error:
         raise unreadable(path, error) from error
     refuse_pointer(data[:1024])
-    with faults_named(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    with faults_named(data[:4]), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         _check(image)
-        inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_MEANING) == _WHITE_IS_ZERO
+        tags: Mapping[int, Any] = dict(image.tag_v2) if isinstance(image, TiffImageFile) else {}
+        if isinstance(image, TiffImageFile):
+            _unpack_rightly(image)
         ImageOps.exif_transpose(image, in_place=True)
-        return _plain(image, inverted=inverted)
+        return _plain(image, tags)
 
 
 def _check(image: Image.Image) -> None:
     if image.width * image.height > LARGEST:
         raise DataError(f"a picture has at most {LARGEST} pixels; this has {image.width} x {image.height}. Shrink it.")
     frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
+    if frames > 1 and image.format != "MPO" and not _pyramid(image):
         raise DataError(f"one picture is needed; the file holds {frames}. Keep one.")
 
 
+def _pyramid(image: Image.Image) -> bool:
+    """Whether all pages but the first are smaller versions of it."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    reduced = []
+    for page in range(image.n_frames):
+        image.seek(page)
+        reduced.append(bool(int(image.tag_v2.get(_PAGE, 0)) & _REDUCED))
+    image.seek(0)
+    return not reduced[0] and all(reduced[1:])
+
+
 @contextlib.contextmanager
-def faults_named() -> Iterator[None]:
+def faults_named(start: bytes = b"") -> Iterator[None]:
     """Turn what Pillow raises on damaged and foreign files into errors that name the remedy."""
     try:
         yield
     except UnidentifiedImageError as error:
+        if start.startswith(_TIFF):
+            raise DataError(
+                "TIFF files of these bits and channels are not read. Convert it to 8 or 16 bits, grey or RGB."
+            ) from error
         raise DataError(f"a picture ({', '.join(_FORMATS)}) is needed; this is none. Convert the file.") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"a picture has at most {LARGEST} pixels; this has far more. Shrink it.") from error
-    except (OSError, SyntaxError, TypeError, ValueError) as error:  # what Pillow's decoders raise on damaged data
+    except _DAMAGE as error:
         raise DataError(f"the picture is truncated or damaged ({error}). Copy or convert it again.") from error
 
 
@@ -135,15 +167,50 @@ def look_at_picture(path: Path) -> None:
         _check(image)
 
 
-def _plain(image: Image.Image, *, inverted: bool) -> Image.Image:
-    """In mode RGB or F; `inverted` where 0 is white, which Pillow turns about in pictures of up to 8 bits alone."""
-    if image.mode in _DEEP:
-        white = _DEEP[image.mode]
-        if inverted and white == 1:
-            raise DataError("which number is white cannot be told of 32 bits with WhiteIsZero. Convert it to 16 bits.")
-        values = np.asarray(image, np.float32) / np.float32(white)
-        return Image.fromarray(1 - values if inverted else values)
+def _unpack_rightly(image: TiffImageFile) -> None:
+    """Correct what Pillow takes for the layout of the file's bytes, before they are read."""
+    tile, apart = image.tile[0], image.tag_v2.get(_PLANES) == _APART
+    if apart and image.mode in ("LA", "La", "PA"):
+        raise DataError("grey and transparency must not lie in planes of their own. Convert it to RGB.")
+    if tile.codec_name == "libtiff" and isinstance(tile.args, tuple):  # which gives the machine's order of bytes
+        raw, *others = tile.args
+        image.tile = [tile._replace(args=(_NATIVE.get(raw, raw), *others))]
+    elif apart and max(image.tag_v2.get(_BITS, (1,))) > 8:  # planes would be read as of 8 bits
+        extents = (0, 0, image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT])
+        args = (f"{image.mode};16N", False, image.tag_v2.offset)
+        image.tile = [tile._replace(codec_name="libtiff", extents=extents, offset=0, args=args)]
+        image.use_load_libtiff = True
+
+
+def _plain(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
+    """In mode RGB, or in mode F if numbers have a sign or more than 8 bits; the tags are those of a TIFF file."""
+    if image.mode in _DEEP or tags.get(_SIGN) == (_SIGNED,):
+        return Image.fromarray(_numbers(image, tags))
+    if image.mode == "LAB":
+        raise DataError("colours must be grey, RGB or CMYK; these are CIELAB. Convert it to RGB.")
     if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, "black")
-        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+        layer = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        if layer.getchannel("A").getextrema() == (0, 0):  # nothing would be seen: the writer did not mean it
+            return layer.convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "black"), layer).convert("RGB")
     return image.convert("RGB")
+
+
+def _numbers(image: Image.Image, tags: Mapping[int, Any]) -> NDArray[np.float32]:
+    """Unsigned numbers of up to 16 bits are brought to 0-1, others stay as they are.
+
+    Pillow turns pictures whose 0 is white about in up to 8 bits alone, and takes 8 bits for unsigned, 32 for signed.
+    """
+    pixels = np.asarray(image)
+    if image.mode == "L":
+        pixels = pixels.view(np.int8)
+    elif image.mode == "I" and tags.get(_SIGN, (_UNSIGNED,)) == (_UNSIGNED,):
+        pixels = pixels.view(np.uint32)
+    inverted = tags.get(_MEANING) == _WHITE_IS_ZERO
+    if not image.mode.startswith("I;"):
+        if inverted:
+            raise DataError("which number is white cannot be told of 32 bits with WhiteIsZero. Convert it to 16 bits.")
+        return pixels.astype(np.float32)
+    values = pixels.astype(np.float32) / np.float32(2 ** max(tags.get(_BITS, (16,))) - 1)
+    values[pixels == image.info.get("transparency")] = 0
+    return 1 - values if inverted else values

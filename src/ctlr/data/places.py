@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
+import numpy as np
+
 from ctlr.data.leakage import Leak, Placed
+from ctlr.data.placing import PlacedRows
 from ctlr.data.tsv import is_missing, number
 
-__all__ = ["overlapping"]
+__all__ = ["overlapping", "patches"]
+
+_COLUMNS = ("slide", "x", "y", "extent")
 
 
 class _Patch(NamedTuple):
@@ -20,7 +25,17 @@ class _Patch(NamedTuple):
     extent: float
 
 
-def overlapping(images: Sequence[Placed], slides: Mapping[str, str]) -> Iterator[Leak]:
+def patches(parts: Sequence[PlacedRows]) -> Iterator[Placed]:
+    """Rows on any side of those tables that have all columns of patches; nothing is read of other tables."""
+    for part in parts:
+        if part.table.columns.keys() >= set(_COLUMNS):
+            for row in np.flatnonzero(part.sides >= 0).tolist():
+                image = part[row]
+                assert image is not None
+                yield image
+
+
+def overlapping(images: Iterable[Placed], slides: Mapping[str, str]) -> Iterator[Leak]:
     """Find patches on two sides that show the same part of a slide, however little; one leak for each.
 
     Patches are those images whose columns `slide`, `x`, `y` and `extent` all have a value. O(N) for N images, as long
@@ -31,11 +46,11 @@ def overlapping(images: Sequence[Placed], slides: Mapping[str, str]) -> Iterator
         slides: Dataset's name -> a word that those in which one name is one slide share.
     """
     by_cell: dict[tuple[str, str, int, int], list[_Patch]] = defaultdict(list)
-    patches = [(slide, patch) for placed in images if (patch := _patch(placed)) for slide in [_slide(placed, slides)]]
+    known = [(slide, patch) for placed in images if (patch := _patch(placed)) for slide in [_slide(placed, slides)]]
     largest: dict[tuple[str, str], float] = {}
-    for slide, patch in patches:
+    for slide, patch in known:
         largest[slide] = max(largest.get(slide, 0.0), patch.extent)
-    for slide, patch in patches:
+    for slide, patch in known:
         side = largest[slide]
         down, across = int(patch.y // side), int(patch.x // side)
         near = (

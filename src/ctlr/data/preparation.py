@@ -18,7 +18,7 @@ from ctlr.data.normalise import decode, value_range
 from ctlr.data.rows import picture_row, volume_row
 from ctlr.data.store import ArrayStore
 from ctlr.errors import DataError
-from ctlr.specs import Coverage, DataTask, Preparation
+from ctlr.specs import Coverage, DataTask, Preparation, PreprocessSpec
 
 __all__ = ["check_images", "preparation_of", "prepare_files"]
 
@@ -30,8 +30,8 @@ _SHOWN = 10
 _VOLUMES = (".nii", ".nii.gz")
 
 
-def preparation_of(end: DataTask, store: ArrayStore, rows: npt.NDArray[np.int64]) -> Preparation:
-    """How a dataset's files became arrays.
+def preparation_of(end: DataTask, store: ArrayStore, rows: npt.NDArray[np.int64]) -> Preparation | None:
+    """How a dataset's files became arrays; None for points and signals, which are predicted from arrays alone.
 
     Args:
         end: The dataset and what is predicted from it.
@@ -39,6 +39,8 @@ def preparation_of(end: DataTask, store: ArrayStore, rows: npt.NDArray[np.int64]
         rows: That are trained on; without normalisation they say which values there are.
     """
     arrays, options = store.arrays, end.data.preprocess
+    if not isinstance(options, PreprocessSpec):
+        return None
     volumes = end.data.ndim == 3
     low, high = value_range(options)
     if options.normalise == "none":
@@ -166,7 +168,7 @@ def _prepare(file: Path, mask: Path | None, preparation: Preparation) -> npt.NDA
     make_row = volume_row if preparation.kind == "volume" else picture_row
     image = IndexedImage(subject="", file=str(file), mask=None if mask is None else str(mask))
     row = make_row(image, Path(), preparation.preprocess)
-    if preparation.coverage is not None:
+    if row.coverage is not None and preparation.coverage is not None:
         _check_coverage(row.coverage, preparation.coverage, preparation)
     return decode(row.values, preparation.preprocess)
 

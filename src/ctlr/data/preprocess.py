@@ -12,24 +12,27 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ctlr.data.identity import identity_of
+from ctlr.data.identity import identity_of, read_stored
 from ctlr.data.likeness import SIDES, likeness
-from ctlr.data.listing import IndexedImage, Listing
+from ctlr.data.listing import IndexedImage, Listing, ManyImages
 from ctlr.data.normalise import decoding
 from ctlr.data.reader import Images, Progress, reader_of
 from ctlr.data.rows import Row
 from ctlr.data.sources import file_digests
-from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, write_table
+from ctlr.data.store import LIKENESS, ArrayWriter, ImageRecord, block_digests, write_table
+from ctlr.data.table import Digests, Table
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import Coverage, DatasetSpec, Exclusion, PreprocessSpec, StoredArrays
+from ctlr.specs import Coverage, DatasetSpec, Exclusion, Preprocessing, StoredArrays
 from ctlr.workspace import Workspace
 
 __all__ = ["preprocess", "preprocess_some", "refuse_faults"]
@@ -65,10 +68,13 @@ def preprocess(
     if not workspace.has("arrays", identity):
         images = reader.open(workspace, workers=workers, progress=progress)
         with workspace.publish("arrays", identity) as folder:
-            stored = _build(dataset, images, folder, identity, workers=workers, progress=progress)
+            if images.values is None:
+                stored = _build(dataset, images, folder, identity, workers=workers, progress=progress)
+            else:
+                stored = _build_at_once(dataset, images.listing, images.values, folder, identity)
             stored = stored.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
             (folder / "stored.json").write_text(stored.model_dump_json())
-    return workspace.read("arrays", identity, "stored.json", StoredArrays.model_validate_json)
+    return read_stored(identity, workspace)
 
 
 def preprocess_some(dataset: DatasetSpec, listing: Listing | None, count: int) -> int:
@@ -97,10 +103,11 @@ def preprocess_some(dataset: DatasetSpec, listing: Listing | None, count: int) -
 
 
 def _check_shape(dataset: DatasetSpec) -> None:
-    if len(dataset.preprocess.shape) != dataset.ndim:
+    sides = dataset.stored_shape[1:]
+    if len(sides) != dataset.ndim:
         raise ConfigError(
             f"datasets.{dataset.name}.preprocess.shape needs {dataset.ndim} numbers for {dataset.kind}; "
-            f"got {list(dataset.preprocess.shape)}."
+            f"got {list(sides)}."
         )
 
 
@@ -115,7 +122,7 @@ def _build(
 ) -> StoredArrays:
     """Fill the folder with the images, what is read of each to find copies, and the table."""
     options, listing = dataset.preprocess, images.listing
-    shape = (options.channels if dataset.ndim == 2 else 1, *options.shape)
+    shape = dataset.stored_shape
     records: list[ImageRecord] = []
     coverages: list[Coverage] = []
     masked = 0
@@ -125,7 +132,7 @@ def _build(
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(max_workers=workers) as pool,
         ArrayWriter(folder, shape, options.dtype) as writer,
-        ArrayWriter(folder, (SIDES[dataset.ndim] ** dataset.ndim,), "float16", LIKENESS) as likenesses,
+        _likenesses(folder, dataset.ndim) as likenesses,
     ):
         examine = partial(_examined, images.row)
         for done, (image, outcome) in enumerate(_in_order(pool, examine, listing.images, 2 * workers), start=1):
@@ -136,9 +143,10 @@ def _build(
                 faults.append(Exclusion(place=place, reason=error.reason))
             else:
                 writer.append(found.row.values)
-                likenesses.append(found.likeness)
+                if likenesses is not None:
+                    likenesses.append(found.likeness)
                 records.append(found.record)
-                coverages.append(found.row.coverage)
+                coverages += [found.row.coverage] if found.row.coverage is not None else []
                 masked += image.mask is not None
             if progress is not None:
                 progress(done, len(listing.images))
@@ -161,6 +169,31 @@ def _build(
     )
 
 
+def _build_at_once(
+    dataset: DatasetSpec, listing: Listing, values: NDArray[Any], folder: Path, identity: str
+) -> StoredArrays:
+    """The same for very many small images, which are in memory."""
+    assert isinstance(listing.images, ManyImages)
+    refuse_faults(listing.faults, len(values), dataset.preprocess)
+    data, size = memoryview(values.tobytes()), values[:1].nbytes
+    digests = b"".join(hashlib.sha256(data[start : start + size]).digest() for start in range(0, len(data), size))
+    table = Table.listed(listing.images, Digests(np.frombuffer(digests, np.uint8).reshape(-1, 32)))
+    table.blocks, table.block_rows = block_digests(values)
+    table.write(folder)
+    with ArrayWriter(folder, dataset.stored_shape, dataset.preprocess.dtype) as writer:
+        writer.extend(values)
+    return StoredArrays(
+        fingerprint=identity, path=f"arrays/{identity}", rows=len(values), subjects=listing.subjects,
+        shape=dataset.stored_shape, dtype=dataset.preprocess.dtype, excluded=(*listing.left_out, *listing.faults),
+        units=listing.units,
+    )  # fmt: skip
+
+
+def _likenesses(folder: Path, ndim: int) -> AbstractContextManager[ArrayWriter | None]:
+    """Where what is read of each image goes; None for points, of which copies are known by their digests alone."""
+    return ArrayWriter(folder, (SIDES[ndim] ** ndim,), "float16", LIKENESS) if ndim else contextlib.nullcontext()
+
+
 @dataclass(frozen=True)
 class _Examined:
     """An image as it is stored, what is read of it to find copies, and its line of the table."""
@@ -177,7 +210,8 @@ def _examined(work: Callable[[IndexedImage], Row], image: IndexedImage) -> _Exam
         subject=image.subject, session=image.session, file=image.file, sha256=row.digest, stored=stored,
         columns=image.columns,
     )  # fmt: skip
-    return _Examined(row, likeness(row.values).reshape(-1).astype(np.float16), record)
+    alike = likeness(row.values).reshape(-1) if row.values.ndim > 1 else np.empty(0)
+    return _Examined(row, alike.astype(np.float16), record)
 
 
 def _in_order(
@@ -192,7 +226,7 @@ def _in_order(
     yield from pending
 
 
-def refuse_faults(faults: Sequence[Exclusion], usable: int, options: PreprocessSpec) -> None:
+def refuse_faults(faults: Sequence[Exclusion], usable: int, options: Preprocessing) -> None:
     """Stop when the config says so, or when nothing is left.
 
     Args:

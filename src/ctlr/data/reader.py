@@ -6,16 +6,16 @@ import json
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.errors import DataError
-from ctlr.specs import DatasetSpec
+from ctlr.specs import DatasetSpec, PreprocessSpec
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
+    from numpy.typing import NDArray
     from PIL import Image
 
     from ctlr.data.nifti import Volume
@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
 
 __all__ = ["FileReader", "Images", "Progress", "Reader", "reader_of"]
 
+_READING = "2"
+"""Version of how headers, tables and pictures are understood; another one makes arrays of files anew."""
 Progress = Callable[[int, int], None]
 """Told (done, in all)."""
 
@@ -35,6 +37,9 @@ class Images:
     """Its images in the order in which they are stored."""
     row: Callable[[IndexedImage], Row]
     """Reads and preprocesses one of them, from any thread; raises DataError, without the file's name."""
+    values: NDArray[Any] | None = None
+    """All of them as they are stored, (N, *shape), where they are small and very many: the listing then has
+    `ManyImages`, and nobody asks for one `row` after the other."""
 
 
 class Reader(Protocol):
@@ -99,7 +104,8 @@ def reader_of(dataset: DatasetSpec, listing: Listing | None = None) -> Reader:
 class FileReader:
     """Reads images that lie in files of their own below a root.
 
-    A kind adds `index`; where its files are neither NIfTI volumes nor pictures, `volume` or `picture` too.
+    A kind adds `index`; where its files are neither NIfTI volumes nor pictures, `volume` or `picture` too, and of
+    points or signals `row`.
     """
 
     def __init__(self, spec: DatasetSpec, listing: Listing | None = None) -> None:
@@ -165,13 +171,22 @@ class FileReader:
             for image in listing.images
         ]  # fmt: skip
         others = [[str(fault) for fault in listing.faults], listing.units]
-        return self.spec.model_dump_json(exclude={"name", "root"}), json.dumps(images), json.dumps(others)
+        return self.spec.model_dump_json(exclude={"name", "root"}), json.dumps(images), json.dumps(others), _READING
 
     def open(self, workspace: Workspace, *, workers: int = 1, progress: Progress | None = None) -> Images:
         """Files need no more than their listing."""
+        return Images(self.listing(), self.row)
+
+    def row(self, image: IndexedImage) -> Row:
+        """Read and preprocess an image, from any thread; a kind of points or signals says how.
+
+        Raises:
+            DataError: It cannot be used, without the file's name.
+        """
         from ctlr.data.rows import picture_row, volume_row
 
-        listing, options = self.listing(), self.spec.preprocess
+        root, options = self.listing().root, self.spec.preprocess
+        assert isinstance(options, PreprocessSpec), "a kind with preprocessing of its own has a `row` of its own"
         if self.spec.ndim == 2:
-            return Images(listing, partial(picture_row, root=listing.root, options=options, read=self.picture))
-        return Images(listing, partial(volume_row, root=listing.root, options=options, read=self.volume))
+            return picture_row(image, root, options, self.picture)
+        return volume_row(image, root, options, self.volume)

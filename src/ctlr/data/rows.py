@@ -33,7 +33,8 @@ class Row(NamedTuple):
     """(C, *shape) as it is stored."""
     digest: str
     """Of its content."""
-    coverage: Coverage
+    coverage: Coverage | None = None
+    """None where there is no box that it could fill: of points and signals."""
 
 
 def volume_row(

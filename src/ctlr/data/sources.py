@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from ctlr.durable import read_file
 from ctlr.specs import fingerprint
 from ctlr.workspace import Workspace, write_aside
 
@@ -95,7 +96,7 @@ def _memory(root: Path, workspace: Workspace) -> Path:
 def _recall(memory: Path) -> dict[str, tuple[int, int, int, str]]:
     """What is remembered; nothing when the memory is absent or damaged, since it can be made again."""
     try:
-        return _MEMORY.validate_json(memory.read_bytes())
+        return _MEMORY.validate_json(read_file(memory))
     except (OSError, ValidationError):
         return {}
 

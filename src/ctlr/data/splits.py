@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import model_validator
 
-from ctlr.data.store import ImageRecord
+from ctlr.data.listing import SIDES
 from ctlr.data.strata import (
     Codes,
     Mask,
@@ -21,6 +21,7 @@ from ctlr.data.strata import (
     quantile_codes,
     stratified_order,
 )
+from ctlr.data.table import Column, ImageRecord, Table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import ConfigError, DataError, LeakageError, nearest
 from ctlr.specs import SplitSpec, Value
@@ -54,8 +55,7 @@ class Split(Value):
 
 def rows_of(table: Sequence[ImageRecord], subjects: Collection[str]) -> npt.NDArray[np.int64]:
     """Rows of all images of those subjects, ascending; some may lack the target."""
-    wanted = set(subjects)
-    return np.array([row for row, record in enumerate(table) if record.subject in wanted], np.int64)
+    return Table.of(table).rows_of(subjects)
 
 
 def draw_split(
@@ -88,7 +88,7 @@ def draw_split(
         DataError: A cell of the group or split column is empty or unknown.
         LeakageError: The split column puts a subject on two sides.
     """
-    people = _read_subjects(table, targets, spec)
+    people = _read_subjects(Table.of(table), targets, spec)
     test, closed = _draw_test(people, spec)
     validation, reserve = _draw_reserve(people, people.labelled & ~closed, spec, n_reserved, seed)
     pool = ~(closed | reserve)
@@ -117,8 +117,8 @@ class _Subjects:
     labelled: Mask
     strata: tuple[Codes, ...]
     """(S,) codes of the target, then of the columns to balance."""
-    holds: Mask
-    """(S, C) whether a subject has an image of each class; no columns for regression."""
+    held: npt.NDArray[np.bool_]
+    """(S, classes) whether one of the subject's images has the class."""
     groups: Codes | None
     sides: npt.NDArray[Any]
     """(S,) train, val or test where the table says so, else empty."""
@@ -132,92 +132,102 @@ class _Subjects:
         return tuple(str(name) for name in np.sort(self.ids[rows]))
 
 
-def _read_subjects(table: Sequence[ImageRecord], targets: Targets, spec: SplitSpec) -> _Subjects:
-    rows = sorted(range(len(table)), key=lambda row: (table[row].subject, table[row].session, table[row].file))
-    known = targets.known
-    first: dict[str, int] = {}
-    for row in rows:
-        subject = table[row].subject
-        if subject not in first or (known[row] and not known[first[subject]]):
-            first[subject] = row
-    chosen = np.array(list(first.values()))
+def _read_subjects(table: Table, targets: Targets, spec: SplitSpec) -> _Subjects:
+    ids = sorted(table.subject.values)
+    place_of = {subject: place for place, subject in enumerate(ids)}
+    owners = np.fromiter((place_of[subject] for subject in table.subject.values), np.int64)[table.subject.codes]
+    chosen = _first_rows(table, owners, targets.known)
     values = targets.values[chosen]
     target = values.astype(np.int64) if targets.classes else quantile_codes(values, spec.bins)
-    others = [
-        column_codes([table[row].columns.get(column, "") for row in chosen], spec.bins)
-        for column in _existing(table, spec.stratify, "split.stratify", targets.dataset)
-    ]
+    others = []
+    for name in _existing(table, spec.stratify, "split.stratify", targets.dataset):
+        cells = table.cells(name)
+        others.append(column_codes([cells[row] for row in chosen.tolist()], spec.bins))
+    held = np.zeros((len(ids), len(targets.classes)), bool)
+    if targets.classes:
+        held[owners[targets.known], targets.values[targets.known]] = True
     return _Subjects(
-        ids=np.array(list(first)),
-        labelled=known[chosen],
+        ids=np.array(ids),
+        labelled=targets.known[chosen],
         strata=(target, *others),
-        holds=_holds(table, targets, list(first)),
-        groups=_groups(table, list(first), spec.group, targets.dataset),
-        sides=_predefined(table, list(first), targets.dataset),
+        held=held,
+        groups=_groups(table, owners, spec.group, targets.dataset),
+        sides=_predefined(table, owners, targets.dataset),
         targets=targets,
     )
 
 
-def _holds(table: Sequence[ImageRecord], targets: Targets, ids: Sequence[str]) -> Mask:
-    """(S, C) classes that subjects have images of: of a case, patches may be of several."""
-    holds = np.zeros((len(ids), len(targets.classes)), bool)
-    if targets.classes:
-        number_of = {subject: number for number, subject in enumerate(ids)}
-        for record, known, code in zip(table, targets.known, targets.values, strict=True):
-            if known:
-                holds[number_of[record.subject], int(code)] = True
-    return holds
+def _first_rows(table: Table, owners: Codes, known: Mask) -> Codes:
+    """(S,) of each subject the first row with a known target, or else its first one, by session and file."""
+    if int(owners.max(initial=-1)) + 1 == len(owners):
+        return np.argsort(owners)
+    order = np.lexsort((_ranks(table.file), _ranks(table.session), ~known, owners))
+    return order[np.unique(owners[order], return_index=True)[1]]
 
 
-def _existing(table: Sequence[ImageRecord], columns: Sequence[str], key: str, dataset: str) -> Sequence[str]:
-    known = {column for record in table for column in record.columns}
+def _ranks(column: Column) -> Codes:
+    """(N,) place of each cell among all in alphabetical order."""
+    rank = np.empty(len(column.values), np.int64)
+    rank[sorted(range(len(rank)), key=column.values.__getitem__)] = np.arange(len(rank))
+    return rank[column.codes]
+
+
+def _existing(table: Table, columns: Sequence[str], key: str, dataset: str) -> Sequence[str]:
     for column in columns:
-        if column not in known:
-            raise ConfigError(f"`{key}`: dataset {dataset!r} has no column {column!r}. {nearest(column, known)}")
+        if column not in table.columns:
+            raise ConfigError(
+                f"`{key}`: dataset {dataset!r} has no column {column!r}. {nearest(column, table.columns)}"
+            )
     return columns
 
 
-def _groups(table: Sequence[ImageRecord], ids: Sequence[str], column: str | None, dataset: str) -> Codes | None:
+def _groups(table: Table, owners: Codes, column: str | None, dataset: str) -> Codes | None:
     if column is None:
         return None
     _existing(table, [column], "split.group", dataset)
-    cells = [record.columns.get(column, "").strip() for record in table]
-    for record, cell in zip(table, cells, strict=True):
-        if is_missing(cell):
-            raise DataError(
-                f"`split.group` needs a value for every subject in column {column!r} of dataset {dataset!r}. "
-                "Fill it in; a subject without a group gets a value of its own.",
-                told=f"`split.group` needs a value for every subject; column {column!r} of dataset {dataset!r} has "
-                f"{cell!r} for {record.subject!r}. Fill it in; a subject without a group gets a value of its own.",
-            )
-    number_of = {subject: number for number, subject in enumerate(ids)}
-    owners = np.array([number_of[record.subject] for record in table])
-    return linked_groups(owners, np.unique(cells, return_inverse=True)[1], len(ids))
+    cells = table.cells(column)
+    missing = {cell for cell in set(cells) if is_missing(cell)}
+    if missing:
+        row = next(row for row, cell in enumerate(cells) if cell in missing)
+        raise DataError(
+            f"`split.group` needs a value for every subject in column {column!r} of dataset {dataset!r}. "
+            "Fill it in; a subject without a group gets a value of its own.",
+            told=f"`split.group` needs a value for every subject; column {column!r} of dataset {dataset!r} has "
+            f"{cells[row]!r} for {table[row].subject!r}. Fill it in; a subject without a group gets a value of its "
+            "own.",
+        )
+    values = np.unique(cells, return_inverse=True)[1].astype(np.int64)
+    return linked_groups(owners, values, int(owners.max(initial=-1)) + 1)
 
 
-def _predefined(table: Sequence[ImageRecord], ids: Sequence[str], dataset: str) -> npt.NDArray[Any]:
+def _predefined(table: Table, owners: Codes, dataset: str) -> npt.NDArray[Any]:
     """Side of each subject by the column `split`; a column of that name with other values only is none of ours."""
-    cells = [record.columns.get("split", "") for record in table]
-    if not set(cells) & set(_SIDES):
-        return np.full(len(ids), "", "U5")
-    placed: dict[str, ImageRecord] = {}
-    for record, cell in zip(table, cells, strict=True):
-        if cell not in _SIDES:
-            raise DataError(
-                f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image. "
-                "Correct it, or give the column another name if CTLR shall split.",
-                told=f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image; "
-                f"{record.file!r} has {cell!r}. Correct it, or give the column another name if CTLR shall split.",
-            )
-        other = placed.setdefault(record.subject, record)
-        if other.columns["split"] != cell:
-            raise LeakageError(
-                f"A subject of dataset {dataset!r} stands in split {other.columns['split']!r} and {cell!r}. Move all "
-                "its images to one of them.",
-                told=f"Subject {record.subject!r} of dataset {dataset!r} stands in split {other.columns['split']!r} "
-                f"({other.file}) and {cell!r} ({record.file}). Move all its images to one of them.",
-            )
-    return np.array([placed[subject].columns["split"] for subject in ids])
+    column, count = table.columns.get("split"), int(owners.max(initial=-1)) + 1
+    named = [SIDES.get(value.strip().lower(), "") for value in column.values] if column is not None else []
+    if column is None or not any(named):
+        return np.full(count, "", "U5")
+    sides = np.array([*named, ""])[column.codes]
+    if (strange := np.flatnonzero(sides == "")).size:
+        record = table[int(strange[0])]
+        raise DataError(
+            f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image. "
+            "Correct it, or give the column another name if CTLR shall split.",
+            told=f"Column 'split' of dataset {dataset!r} must hold {', '.join(_SIDES)} for every image; "
+            f"{record.file!r} has {record.columns.get('split', '').strip()!r}. Correct it, or give the column another "
+            "name if CTLR shall split.",
+        )
+    first = np.full(count, len(owners))
+    np.minimum.at(first, owners, np.arange(len(owners)))
+    if (moved := np.flatnonzero(sides != sides[first[owners]])).size:
+        row, before = int(moved[0]), int(first[owners[moved[0]]])
+        record, other = table[row], table[before]
+        raise LeakageError(
+            f"A subject of dataset {dataset!r} stands in split {sides[before]!s} and {sides[row]!s}. Move all its "
+            "images to one of them.",
+            told=f"Subject {record.subject!r} of dataset {dataset!r} stands in split {str(sides[before])!r} "
+            f"({other.file}) and {str(sides[row])!r} ({record.file}). Move all its images to one of them.",
+        )
+    return np.asarray(sides[first])
 
 
 # ---------------------------------------------------------------- sides
@@ -292,10 +302,10 @@ def _too_few(
 def _check_classes(people: _Subjects, left: Mask) -> None:
     """A class that no one is left to be trained on could never be predicted."""
     for code, name in enumerate(people.targets.classes):
-        if not np.any(left & people.holds[:, code]):
+        if not np.any(left & people.held[:, code]):
             raise ConfigError(
                 f"Class {name!r} of target {people.targets.column!r} in dataset {people.targets.dataset!r} has "
-                f"{np.count_nonzero(people.labelled & people.holds[:, code])} subjects, all on the test and validation "
+                f"{np.count_nonzero(people.labelled & people.held[:, code])} subjects, all on the test and validation "
                 "sides: none is left to train on. Leave it out with the task's `classes`, or lower `split.test` or "
                 "`split.validation`."
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -13,22 +14,30 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from ctlr.data.store import ImageRecord
 from ctlr.data.strata import is_missing
+from ctlr.data.table import ImageRecord, Table
 from ctlr.data.targets import read_targets
 from ctlr.data.tsv import number
 from ctlr.specs import DataTask, TargetSummary
 
 __all__ = ["summarise"]
 
-_CODE = re.compile(r"-?(9+|8+|7+)|-1|0")
+_CODE = re.compile(r"-?(9+(\.9+)?|8+|7+|32767|32768|65535|2147483647|2147483648)|-[1-6]|0")
 """Numbers that stand for unknown in many tables."""
-_UNKNOWN = {"unknown", "unk", "missing", "notavailable", "notapplicable", "null", "nd", "tbd"}
-_OLDEST = {"years": 120.0, "months": 1440.0, "weeks": 6240.0, "days": 43800.0}
+_FEW_CODES = 3
+_UNKNOWN = {
+    "unknown", "u", "unk", "unkn", "notknown", "missing", "notavailable", "notapplicable", "notreported", "null", "#na",
+    "#null!", "na", "<na>", "n\\a", "nd", "tbd", "undefined", "unspecified", "undisclosed", "refused", "declined",
+    "prefernottosay", "prefernottoanswer", "nodata",
+}  # fmt: skip
+_OLDEST = {
+    "year": 120.0, "yr": 120.0, "y": 120.0, "month": 1440.0, "mo": 1440.0, "week": 6240.0, "day": 43800.0,
+}  # fmt: skip
 _FAR = 5.0
 """Distances between the quartiles by which a number lies beyond them."""
 _FEW = 0.02
 """Share of the images up to which far numbers are odd, not the shape of the distribution."""
+_SHORTENED = {("n", "no"), ("ctl", "control"), ("ctrl", "control"), ("ctrl", "controls"), ("pt", "patient")}
 _ABBREVIATED = 10
 """Classes up to which one that begins another may be its abbreviation."""
 
@@ -46,7 +55,7 @@ def summarise(table: Sequence[ImageRecord], end: DataTask, units: Mapping[str, s
     """
     task = end.task
     targets = read_targets(table, task, end.data.name)
-    cells = [record.columns.get(task.target, "").strip() for record in table]
+    cells = Table.of(table).cells(task.target)
     unit = units.get(task.target, "")
     counted = partial(
         TargetSummary, data=end.data.name, task=task.name, column=task.target, images=len(cells),
@@ -63,7 +72,8 @@ def summarise(table: Sequence[ImageRecord], end: DataTask, units: Mapping[str, s
     warnings = [
         f"{_images(met[name])} class {name!r}, which may mean unknown. Write n/a if it does." for name in unknown
     ]
-    warnings += _spellings([name for name in met if name not in unknown])
+    meant = [name for name in met if name not in unknown]
+    warnings += [*_spellings(meant), *_codings(meant)]
     return counted(
         classes=kept,
         others=met.total() - sum(kept.values()),
@@ -79,10 +89,12 @@ def _odd_numbers(values: npt.NDArray[np.float64], oldest: float | None) -> Itera
         oldest: What an age can be at most; None where they are no ages.
     """
     met = Counter(values.tolist())
-    codes = {value for value in met if _CODE.fullmatch(f"{value:g}")}
+    codes = {value for value in met if _CODE.fullmatch(f"{value:.15g}")}
+    if oldest is not None or sum(value < 0 for value in met) > _FEW_CODES:  # the latter is a scale that begins below 0
+        codes -= {value for value in codes if -7 < value < -1}
     found = [code for code in sorted(codes) if _beyond(code, [value for value in met if value not in codes])]
     for code in found:
-        yield f"{_images(met[code])} {code:g}, which may be a code for unknown. Write n/a if it is."
+        yield f"{_images(met[code])} {code:.15g}, which may be a code for unknown. Write n/a if it is."
     rest = values[~np.isin(values, found)]
     if oldest is not None and (count := int(((rest < 0) | (rest > oldest)).sum())):
         yield f"{_images(count)} an age below 0 or above {oldest:g}. Check the table, and the units in its sidecar."
@@ -98,8 +110,8 @@ def _odd_numbers(values: npt.NDArray[np.float64], oldest: float | None) -> Itera
 
 def _oldest(column: str, unit: str) -> float | None:
     """The highest age in a unit, in any where it is not known; None for another column than an age."""
-    is_age = "age" in re.split(r"[\W_]+", column.lower())
-    return _OLDEST.get(unit.lower(), max(_OLDEST.values())) if is_age else None
+    words = [word.lower() for word in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", column)]
+    return _OLDEST.get(unit.lower().removesuffix("s"), max(_OLDEST.values())) if "age" in words else None
 
 
 def _commas(cells: Sequence[str]) -> Iterator[str]:
@@ -118,7 +130,7 @@ def _unknown(met: Mapping[str, int]) -> list[str]:
         numbers = {name: number(name) for name in met}
     except ValueError:
         numbers = {}
-    codes = {name for name, value in numbers.items() if value and _CODE.fullmatch(f"{value:g}")}
+    codes = {name for name, value in numbers.items() if value and _CODE.fullmatch(f"{value:.15g}")}
     rest = [value for name, value in numbers.items() if name not in codes]
     coded = {name for name in codes if len(rest) > 1 and _beyond(numbers[name], rest)}
     signs = {"?", ".", "-"} if any(name[0].isalnum() for name in met) else set()
@@ -136,11 +148,28 @@ def _spellings(names: Sequence[str]) -> Iterator[str]:
         yield f"{', '.join(map(repr, sorted(alike)))} may be one class, spelled in several ways. Write it in one."
 
 
+def _codings(names: Sequence[str]) -> Iterator[str]:
+    """Numbers beside words: 1 and 2 beside F and M."""
+    numbers = sorted(name for name in names if _is_number(name))
+    words = sorted(name for name in names if not re.search(r"\d", name))
+    if numbers and words and len(names) <= _ABBREVIATED:
+        yield (
+            f"{', '.join(map(repr, numbers))} beside {', '.join(map(repr, words))} may be codes and words for the same "
+            "classes. Write them in one way."
+        )
+
+
+def _is_number(name: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return not math.isnan(number(name))
+    return False
+
+
 def _alike(one: str, other: str, *, few: bool) -> bool:
     with contextlib.suppress(ValueError):
         return number(one) == number(other)
     short, long = sorted((_plain(one), _plain(other)), key=len)
-    if short == long:
+    if short == long or (short, long) in _SHORTENED:
         return True
     rest = long.removeprefix(short)
     begins = rest != long and rest.isalpha() and len(long) > 2 and len(short) != 2
@@ -162,7 +191,7 @@ def _plain(name: str) -> str:
 
 
 def _initials(name: str) -> str:
-    words = re.findall(r"[^\W_]+", name.casefold())
+    words = re.findall(r"[^\W_]+", re.sub("['’]s\\b", "", name.casefold()))
     return "".join(word[0] for word in words) if len(words) > 1 else ""
 
 

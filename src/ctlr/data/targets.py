@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ctlr.data.store import ImageRecord
 from ctlr.data.strata import is_missing
+from ctlr.data.table import Column, ImageRecord, Table
 from ctlr.data.tsv import number
 from ctlr.errors import ConfigError, DataError, nearest
 from ctlr.specs import TaskSpec
 
 __all__ = ["Targets", "read_targets"]
+
+_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,40 +49,51 @@ def read_targets(table: Sequence[ImageRecord], task: TaskSpec, dataset: str) -> 
         ConfigError: The table has no such column, or the column no such class.
         DataError: More than half of the cells are empty, a numeric target holds text, or all known values are the same.
     """
-    known_columns = {column for record in table for column in record.columns}
-    if task.target not in known_columns:
+    kept = Table.of(table)
+    column = kept.columns.get(task.target)
+    if column is None:
         raise ConfigError(
             f"Dataset {dataset!r} has no column {task.target!r} for a task's `target`. "
-            f"{nearest(task.target, known_columns)}"
+            f"{nearest(task.target, kept.columns)}"
         )
-    cells = [record.columns.get(task.target, "").strip() for record in table]
+    # What is asked of a cell is asked once of each that occurs; the last one stands for a row without any.
+    cells = [*(cell.strip() for cell in column.values), ""]
+    missing = np.array([is_missing(cell) for cell in cells])
+    counts = np.bincount(column.codes % len(cells), minlength=len(cells))
     where = f"Target {task.target!r} of dataset {dataset!r}"
-    empty = sum(is_missing(cell) for cell in cells)
-    if 2 * empty > len(cells):
+    empty = int(counts[missing].sum())
+    if 2 * empty > len(table):
         raise DataError(
-            f"{where} must be known for at least half of the images; {empty} of {len(cells)} cells are empty. "
+            f"{where} must be known for at least half of the images; {empty} of {len(table)} cells are empty. "
             "Fill them in, or choose another target."
         )
     if task.kind == "regression":
-        return Targets(values=_numbers(table, cells, where), column=task.target, dataset=dataset)
-    classes = _classes(cells, task.classes, where)
-    codes = {name: code for code, name in enumerate(classes)}
-    values = np.array([-1 if is_missing(cell) else codes.get(cell, -1) for cell in cells], np.int64)
-    return Targets(values=values, classes=classes, column=task.target, dataset=dataset)
+        return Targets(values=_numbers(kept, column, cells, where), column=task.target, dataset=dataset)
+    classes = _classes([cell for cell, count in zip(cells, counts, strict=True) if count], task.classes, where)
+    known = {name: code for code, name in enumerate(classes)}
+    code_of = np.array([-1 if gone else known.get(cell, -1) for cell, gone in zip(cells, missing, strict=True)])
+    return Targets(values=code_of[column.codes], classes=classes, column=task.target, dataset=dataset)
 
 
-def _numbers(table: Sequence[ImageRecord], cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:
-    values = np.empty(len(cells))
-    for row, cell in enumerate(cells):
+def _numbers(table: Table, column: Column, cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:
+    known, bad = np.full(len(cells), np.nan), list[int]()
+    for code, cell in enumerate(cells):
         try:
-            values[row] = number(cell)
-        except ValueError as error:
-            raise DataError(
-                f"{where} must be a number or n/a for a regression. Correct the cell, or set the task's "
-                "`kind: classification`.",
-                told=f"{where} must be a number or n/a for a regression; {table[row].subject!r} ({table[row].file}) "
-                f"has {cell!r}. Correct the cell, or set the task's `kind: classification`.",
-            ) from error
+            known[code] = number(cell)
+        except ValueError:
+            bad.append(code)
+    if bad:
+        rows = np.flatnonzero(np.isin(column.codes, bad)).tolist()
+        shown = [
+            f"{table[row].subject!r} ({table[row].file}) has {cells[column.codes[row]]!r}" for row in rows[:_SHOWN]
+        ]
+        rule, remedy = f"{where} must be a number or n/a for a regression", "set the task's `kind: classification`."
+        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+        raise DataError(
+            f"{rule}; {len(rows)} cells are not. Correct them, or {remedy}",
+            told=f"{rule}; {', '.join(shown)}{more}. Correct the cell{'s' * (len(rows) > 1)}, or {remedy}",
+        )
+    values = known[column.codes]
     met = np.unique(values[~np.isnan(values)])
     if len(met) < 2:
         raise DataError(f"{where} must differ between images; every known value is {met[0]:g}. Choose another target.")

@@ -95,9 +95,10 @@ def read_table(
     table: dict[str, dict[str, str]] = {}
     for line, cells in lines[1:]:
         if len(cells) != len(header):
+            short = len(cells) < len(header)
             raise DataError(
                 f"every line needs as many cells as the header ({len(header)}); got {len(cells)}. "
-                "Write n/a into empty cells.",
+                + ("Write n/a into empty cells." if short else "Remove those beyond, or name their columns."),
                 place=f"{name}, line {line}",
             )
         if not cells[at] or cells[at] in table:
@@ -127,8 +128,10 @@ def _lines(path: Path, name: str, delimiter: str) -> list[tuple[int, list[str]]]
         ) from error
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: list[tuple[int, list[str]]] = []
+    begins = 1
     try:
         for row in reader:
+            begins = reader.line_num + 1
             cells = [_seen(cell) for cell in row]
             width = len(lines[0][1]) if lines else 0
             while len(cells) > width and not cells[-1]:
@@ -136,7 +139,10 @@ def _lines(path: Path, name: str, delimiter: str) -> list[tuple[int, list[str]]]
             if any(cells):
                 lines.append((reader.line_num, cells))
     except csv.Error as error:
-        raise DataError(f"{error}. Close every quoted cell.", place=f"{name}, line {reader.line_num}") from error
+        raise DataError(
+            f"a cell that begins with a quote must end with one ({error}). Close it, or remove the quote.",
+            place=f"{name}, line {begins}",
+        ) from error
     return lines
 
 

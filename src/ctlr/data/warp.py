@@ -179,6 +179,9 @@ def resample(images: Tensor, control: Tensor) -> Tensor:
     # align_corners=False spans -1..1 between the image's outer edges: a centred position times 2 / side.
     halves = control.new_tensor(images.shape[2:]).view(-1, *[1] * (control.ndim - 2)) / 2
     grid = _evaluate((control / halves).flip(1), images).movedim(1, -1)
+    if images.ndim == 3:  # a signal is read as a picture of one line
+        grid = torch.stack((grid[..., 0], torch.zeros_like(grid[..., 0])), -1)[:, None]
+        return F.grid_sample(images[:, :, None], grid, padding_mode="border", align_corners=False)[:, :, 0]
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

@@ -31,7 +31,7 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
     """Build an untrained encoder on the CPU; its weights depend on the arguments alone.
 
     Args:
-        spec: Name, norm and width.
+        spec: Name and options.
         channels: Of the images.
         ndim: Spatial dimensions of the images.
         seed: Of the weights. Torch's global random state is left as it was.
@@ -43,7 +43,8 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
     _check_fit(spec, part, ndim)
     build = pkgutil.resolve_name(part.build) if isinstance(part.build, str) else part.build
     with seeded(seed):
-        encoder: Encoder = build(channels=channels, ndim=ndim, width=spec.width)
+        own = {"options": spec} if part.options else {"width": spec.width}
+        encoder: Encoder = build(channels=channels, ndim=ndim, **own)
     if spec.norm == "group":
         replace_batch_norms(encoder)
         encoder.published = {}
@@ -52,15 +53,14 @@ def build_encoder(spec: specs.EncoderSpec, *, channels: int, ndim: int, seed: in
 
 def _check_fit(spec: specs.EncoderSpec, part: specs.EncoderPart, ndim: int) -> None:
     if ndim not in part.dimensions:
-        takes = " and ".join(f"{n}-D" for n in part.dimensions)
+        takes = " and ".join(specs.images_of(n) for n in part.dimensions)
         known = ", ".join(name for name, other in specs.ENCODERS.items() if ndim in other.dimensions)
         raise ConfigError(
-            f"Encoder {spec.name} takes {takes} images; these are {ndim}-D. For {ndim}-D there are: {known}."
+            f"Encoder {spec.name} takes {takes}; these are {specs.images_of(ndim)}, for which there are: {known}."
         )
     if spec.width != 1 and ndim not in part.scaled_in:
-        kind = "pictures" if ndim == 2 else "volumes"
         others = ", ".join(name for name, other in specs.ENCODERS.items() if ndim in other.scaled_in)
         raise ConfigError(
-            f"`width` must be 1 for {spec.name} on {kind}; got {spec.width:g}. "
+            f"`width` must be 1 for {spec.name} on {specs.images_of(ndim)}; got {spec.width:g}. "
             f"Leave it out, or take the encoder {others}."
         )

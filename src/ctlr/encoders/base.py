@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ctlr.errors import ConfigError
+from ctlr.specs import Activation
 
 __all__ = [
     "Encoder",
     "StemPooling3d",
+    "activation_of",
     "freeze_blocks",
     "init_convolutions",
+    "init_layers",
     "replace_batch_norms",
     "scaled",
     "seeded",
@@ -26,13 +29,15 @@ __all__ = [
 
 
 class Encoder(nn.Module):
-    """Turn images into features: blocks in a row, then the mean over space.
+    """Turn images into features: blocks in a row, then the mean over space, of which points have none.
 
     Contract: float (B, C, *S) -> float32 (B, width) for every side >= 32, under autocast too; forward draws no
-    random numbers, and no block writes into its input (so that maps computed once can be used again).
+    random numbers, and no block writes into its input (so that maps computed once can be used again). Dropout that an
+    option switches on draws while it trains, from torch's global state as the head's does: a stage seeds that state
+    and keeps it in its checkpoints. A frozen block does not train, so its maps stay the same.
 
     Args:
-        blocks: From the stem to the last stage; the units of freezing and of layer groups. At least three.
+        blocks: From the stem to the last stage; the units of freezing and of layer groups. At least three by default.
         width: Channels that leave the last block.
 
     Attributes:
@@ -74,7 +79,8 @@ class Encoder(nn.Module):
         if stop is not None:
             return maps
         # Half-precision maps are averaged into float32: rounding the average would cost what averaging won.
-        return maps.mean(dim=tuple(range(2, maps.ndim)), dtype=torch.promote_types(maps.dtype, torch.float32))
+        wide = torch.promote_types(maps.dtype, torch.float32)
+        return maps.to(wide) if maps.ndim == 2 else maps.mean(dim=tuple(range(2, maps.ndim)), dtype=wide)
 
     @staticmethod
     def published_today(name: str) -> str:
@@ -176,6 +182,35 @@ def init_convolutions(module: nn.Module, mode: Literal["fan_in", "fan_out"]) -> 
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+_ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+}  # fmt: skip
+
+
+def activation_of(name: Activation) -> nn.Module:
+    """A fresh one, which does not write into its input."""
+    return _ACTIVATIONS[name]()
+
+
+def init_layers(module: nn.Module, activation: Activation) -> None:
+    """Draw the weights of all linear layers and convolutions below a module as an activation wants them; biases are 0.
+
+    Their variance is 2 / inputs before ReLU and its smooth relatives (He et al. 2015, eq. 10), and 1 / inputs before
+    SELU (Klambauer et al. 2017), tanh and sigmoid (LeCun et al. 1998).
+
+    Args:
+        module: Changed in place.
+        activation: What follows the layers.
+    """
+    variance = 1.0 if activation in ("selu", "tanh", "sigmoid") else 2.0
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
+            nn.init.normal_(part.weight, std=(variance / part.weight[0].numel()) ** 0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,18 +30,33 @@ def read_published(path: Path) -> dict[str, Tensor]:
         ConfigError: The file is of neither kind, or holds no tensors.
     """
     try:
-        found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of how others have pickled: what it cannot read is an error
+            found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except _REFUSED as error:
         raise ConfigError(
             f"no weights can be read ({type(error).__name__}). Give a `state_dict` that torch saved, or safetensors.",
             place=str(path),
         ) from error
     found = found.get("state_dict", found) if isinstance(found, dict) else None
     named = found.items() if isinstance(found, dict) else ()
-    tensors = {name: tensor for name, tensor in named if isinstance(tensor, Tensor)}
+    tensors = {name: tensor for name, tensor in named if isinstance(name, str) and _is_plain(tensor)}
     if not tensors:
         raise ConfigError("the file holds no tensors by name. Give a `state_dict`.", place=str(path))
     return tensors
+
+
+_REFUSED = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, pickle.UnpicklingError,
+            SafetensorError)  # fmt: skip
+"""What files that are damaged, or something else, end in."""
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a tensor of numbers that an encoder can take: neither sparse nor quantised, complex or empty."""
+    return (
+        isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+        and not value.is_quantized and not value.is_complex()
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -61,13 +77,18 @@ def load_published(encoder: Encoder, tensors: Mapping[str, Tensor]) -> list[str]
     Raises:
         ConfigError: There are no published weights for such an encoder; tensors are missing, or of another shape.
     """
+    own = encoder.state_dict()
+    if set(tensors) == set(own):  # an encoder that CTLR has trained
+        _check_shapes(encoder, tensors, {name: name for name in own})
+        encoder.load_state_dict(tensors)
+        return []
     if not encoder.published:
         raise ConfigError(
             "no published weights fit such an encoder. Take one whose line in the guide says whose weights it loads, "
             "with batch norm and in the dimensions of those."
         )
     given = {encoder.published_today(name.removeprefix("module.")): name for name in tensors}
-    wanted = {own: _published_name(encoder, own) for own in encoder.state_dict()}
+    wanted = {name: _published_name(encoder, name) for name in own}
     # Files older than PyTorch 0.4.1 do not count the batches; no encoder uses the count.
     wanted = {own: name for own, name in wanted.items() if name in given or not own.endswith(".num_batches_tracked")}
     missing = [name for name in wanted.values() if name not in given]

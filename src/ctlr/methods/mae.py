@@ -29,9 +29,9 @@ class MAESpec(UnlabelledPretraining):
     method: Literal["mae"] = "mae"
     pretrain: FitSpec = FitSpec(batch_size=32)
     hidden: Annotated[float, Field(gt=0, lt=1)] = 0.6
-    """Share of the patches that are hidden."""
+    """Share of the patches that are hidden; of points, of the features."""
     patch: Annotated[int, Field(ge=1, le=64)] = 4
-    """Voxels or pixels along each side of a patch."""
+    """Voxels or pixels along each side of a patch; of signals, values."""
     pool: Literal["source", "target", "both"] = "both"
     """Whose images are seen; the target's validation and test images never are."""
 
@@ -54,12 +54,18 @@ class MAE(Objective):
     def __call__(self, batches: Mapping[str, Batch], rng: torch.Generator) -> Tensor:
         """Error in the hidden voxels of the pool's batch, in squared image units."""
         images = random_views(batches["pool"].images, self.spec.pretrain.views, rng)
-        hidden = hidden_patches(len(images), images.shape[2:], self.spec.patch, self.spec.hidden, rng).to(images.device)
+        hidden = self._hidden(images, rng).to(images.device)
         maps = self.encoder(images * ~hidden, stop=len(self.encoder.blocks))
         with torch.autocast(images.device.type, enabled=False):
             errors = (self.decoder(maps.float()) - images).square() * hidden
-            mean: Tensor = errors.sum() / (hidden.sum() * images.shape[1])
+            mean: Tensor = errors.sum() / hidden.expand_as(errors).sum()
             return mean
+
+    def _hidden(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """(B, 1, *S) bool; of points (B, F), since they have features to hide and no patches."""
+        if images.ndim == 2:
+            return hidden_patches(len(images), images.shape[1:], 1, self.spec.hidden, rng)[:, 0]
+        return hidden_patches(len(images), images.shape[2:], self.spec.patch, self.spec.hidden, rng)
 
 
 def hidden_patches(count: int, sides: Sequence[int], patch: int, share: float, rng: torch.Generator) -> Tensor:

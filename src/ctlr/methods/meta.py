@@ -50,9 +50,9 @@ class _MetaSpec(MethodSpec):
         return Pretraining("source")
 
     @property
-    def source_columns(self) -> tuple[str, ...]:
+    def source_columns(self) -> Mapping[str, Literal["classification", "regression"]]:
         """Those that are named."""
-        return tuple(self.columns)
+        return self.columns
 
     def pretrain_objective(self, parts: Parts) -> Meta:
         """Over the source's columns."""

@@ -57,9 +57,5 @@ class PretrainedSpec(MethodSpec):
         if found != self.sha256:
             told = f"must be the file with the sha256 {self.sha256}; {file.name} is {found}"
             raise ConfigError(f"`methods.{self.label}.weights` {told}. Name that file, or mend `sha256`.")
-        tensors = read_published(file)
-        if set(tensors) == set(encoder.state_dict()):  # an encoder that CTLR has trained
-            encoder.load_state_dict(tensors)
-        else:
-            load_published(encoder, tensors)
+        load_published(encoder, read_published(file))
         return encoder.state_dict()

@@ -59,8 +59,8 @@ def read_finished(
 
 
 def _targets(plan: Plan, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[TargetSummary, ...]:
-    """What is stored of each target and source target."""
-    ends = [end for study in plan.studies for end in (study.target, study.source) if end is not None]
+    """What is stored of each target, source target and column that is learned beside it."""
+    ends = [end for study in plan.studies for end in study.learned]
     return tuple(
         summarise(read_table(arrays[name], workspace), end, arrays[name].units)
         for (name, _), end in {(end.data.name, end.task.name): end for end in ends}.items()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ctlr.config import BenchmarkConfig
+from ctlr.durable import read_file
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.specs import SearchResult, plugin_of
 from ctlr.workspace import Workspace, write_aside
@@ -62,7 +63,7 @@ def last_run(root: Path) -> Remembered:
         raise ConfigError(f"{root} holds no run. Start one with `ctlr run FILE --workspace {root}`.")
     Workspace(root)
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(read_file(path))
         for file, sha256 in values.get("plugins", {}).items():
             if plugin_of(Path(file)).sha256 != sha256:
                 raise ConfigError(

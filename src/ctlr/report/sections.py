@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ctlr.report.answer.section import answer
 from ctlr.report.baselines.section import baselines
+from ctlr.report.by_hand.section import by_hand
 from ctlr.report.compared.section import compared
 from ctlr.report.cost.section import cost
 from ctlr.report.gains.section import gains
@@ -30,6 +31,7 @@ __all__ = ["OF_A_TRANSFER", "SECTIONS"]
 OF_A_TRANSFER: tuple[Part, ...] = (
     scores,
     gains,
+    by_hand,
     baselines,
     layers,
     predictions,

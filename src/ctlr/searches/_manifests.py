@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 from ctlr.config import BenchmarkConfig, TuningSpec
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan
-from ctlr.specs import Experiment, PretrainSpec, Study
-from ctlr.tuning.manifest import read_experiment
-from ctlr.tuning.options import Stage, check_stage, sample_assignments, with_options
+from ctlr.specs import AlgorithmSpec, Experiment, PretrainSpec, Study
+from ctlr.tuning.manifest import ALGORITHMS, GIVEN, broken_settings, read_experiment, with_algorithm
+from ctlr.tuning.options import (
+    Stage,
+    check_stage,
+    check_validation,
+    parse_validation,
+    sample_assignments,
+    with_options,
+)
 
 __all__ = ["check_manifests", "options_of", "stages_of"]
 
@@ -29,22 +36,56 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
     tuning = config.tuning
     if tuning is None:
         return {}
+    if faults := list(_algorithm_faults(tuning)):
+        raise ConfigError("\n".join(faults))
     manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
-    faults: dict[str, None] = {}
+    told: dict[str, None] = {}
     for study in plan.searches:
         label = study.method.label
-        stages = stages_of(study, tuning)
-        for stage, path, manifest in zip(stages, tuning.experiments[label], manifests[label], strict=True):
+        try:
+            check_validation(study, parse_validation(tuning.validation))
+        except ConfigError as error:
+            told[f"`tuning.validation`: {error}"] = None
+        for number, stage in enumerate(stages_of(study, tuning)):
             try:
-                options = options_of(manifest)
-                check_stage(study, options.values(), stage)
-                _check_space(study, manifest, options)
+                if (algorithm := tuning.algorithm_of(label)) is not None:
+                    manifests[label][number] = with_algorithm(manifests[label][number], algorithm)
+                _check_manifest(study, stage, manifests[label][number], tuning)
             except ConfigError as error:
-                where = f"{Path(path).name}, as `tuning.experiments.{label}`"
-                faults |= dict.fromkeys(f"{where}: {fault}" for fault in str(error).splitlines())
-    if faults:
-        raise ConfigError("\n".join(faults))
+                where = f"{Path(tuning.experiments[label][number]).name}, as `tuning.experiments.{label}`"
+                told |= dict.fromkeys(f"{where}: {fault}" for fault in str(error).splitlines())
+    if told:
+        raise ConfigError("\n".join(told))
     return manifests
+
+
+def _algorithm_faults(tuning: TuningSpec) -> Iterator[str]:
+    """What is wrong with the algorithms, whatever spaces they search."""
+    named = [(f"tuning.algorithms.{label}", f"tuning.algorithms.{label}.settings", each)
+             for label, each in tuning.algorithms.items()]  # fmt: skip
+    if tuning.algorithm is not None:
+        own = AlgorithmSpec(name=tuning.algorithm, settings=tuning.settings)
+        named.append(("tuning.algorithm", "tuning.settings", own))
+    for place, settings, algorithm in named:
+        if algorithm.name not in ALGORITHMS:
+            yield f"`{place}`: unknown algorithm {algorithm.name!r}. {nearest(algorithm.name, ALGORITHMS)}"
+            continue
+        for key, fault in broken_settings(algorithm.name, algorithm.settings, ALGORITHMS):
+            if key not in GIVEN:
+                yield f"`{settings}`: {fault}"
+
+
+def _check_manifest(study: Study, stage: Stage, manifest: Experiment, tuning: TuningSpec) -> None:
+    """Hold a manifest against the study that it tunes.
+
+    Raises:
+        ConfigError: One fault a line.
+    """
+    options = options_of(manifest)
+    check_stage(study, options.values(), stage)
+    _check_space(study, manifest, options)
+    if manifest.algorithm.name == "pbt":
+        _check_handing_on(stage, options, tuning)
 
 
 def _check_space(study: Study, manifest: Experiment, options: Mapping[str, str]) -> None:
@@ -59,6 +100,25 @@ def _check_space(study: Study, manifest: Experiment, options: Mapping[str, str])
             with_options(study, {options[name]: value for name, value in assignments.items()})
         except ConfigError as error:
             faults |= dict.fromkeys(str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def _check_handing_on(stage: Stage, options: Mapping[str, str], tuning: TuningSpec) -> None:
+    """Refuse what weights that go from trial to trial do not outlive.
+
+    Raises:
+        ConfigError: Names each, one a line.
+    """
+    faults = [
+        f"`{option}`: pbt hands weights on from trial to trial, and they fit one encoder. Take it out of the space."
+        for option in options.values()
+        if option.startswith("encoder.")
+    ]
+    if stage == "pretrain" or tuning.validation != "holdout":
+        told = f"`validation: {tuning.validation}`" if tuning.validation != "holdout" else f"`order: {tuning.order}`"
+        remedy = "Write `order: target_only` and `validation: holdout`, or take another algorithm."
+        faults.append(f"{told}: pbt hands on the weights of one finetuning. {remedy}")
     if faults:
         raise ConfigError("\n".join(faults))
 

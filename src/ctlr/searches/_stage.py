@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 
 from ctlr.config import TuningSpec
 from ctlr.crew import Event, Job
-from ctlr.durable import is_whole
+from ctlr.durable import is_whole, read_file
 from ctlr.errors import WorkspaceError
 from ctlr.interrupts import held
 from ctlr.specs import (
@@ -34,7 +35,7 @@ from ctlr.specs import (
 )
 from ctlr.steps.keys import RECIPE
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.engine import Limits, Outcome, narrowed, run_experiment, within
+from ctlr.tuning.engine import BUDGET, Limits, Outcome, narrowed, run_experiment, within
 from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
 from ctlr.tuning.samplers import elsewhere
@@ -118,6 +119,8 @@ class LocalBench(Bench):
         )
         self._job_of: Callable[[Trial], TrialJob] | None = None
         self._workers = workers
+        self._hands_on = False
+        """Whether trials begin from the weights of others."""
         self._place: Path | None = None
 
     def run(
@@ -131,14 +134,17 @@ class LocalBench(Bench):
         on_event: Callable[[Trial, TrialReport | None], None],
     ) -> Outcome:
         """Run an experiment in the workers, or go on with its journal."""
-        self._job_of = job_of
+        self._job_of, self._hands_on = job_of, experiment.algorithm.name == "pbt"
+        self._launcher.folder = place
         if place.parent != self._place:  # else it is the next round
             self._launcher.begin()
             self._place = place.parent
-        return run_experiment(
+        outcome = run_experiment(
             experiment, place, self._launcher, limits=Limits(workers=self._workers, device_seconds=seconds),
             earlier=earlier, resume=(place / "journal.jsonl").exists(), on_event=on_event,
         )  # fmt: skip
+        shutil.rmtree(place / "trials", ignore_errors=True)  # weights: what is chosen is trained anew
+        return outcome
 
     def close(self) -> None:
         """End the workers."""
@@ -147,7 +153,8 @@ class LocalBench(Bench):
 
     def _job(self, trial: Trial) -> TrialJob:
         assert self._job_of is not None
-        return self._job_of(trial)
+        job = self._job_of(trial)
+        return job.model_copy(update={"checkpoint": "of the trial"}) if self._hands_on else job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +164,7 @@ class StageSearch:
     Attributes:
         study: Whose options are tuned, of the first seed.
         stage: pretrain, finetune or joint.
-        manifest: Its space.
+        manifest: Its space, and the algorithm that searches it.
         options: Parameter -> option.
         tuning: How the benchmark is tuned.
         trials, seconds: Budget of all rounds: trials, or device seconds.
@@ -192,6 +199,8 @@ class StageSearch:
         }  # fmt: skip
         if earlier or self.tuning.rounds > 1 or self._stops_amid_folds:
             search["revision"] = 2  # what these find has changed once
+        if self.stage != "pretrain" and self.study.target.task.kind == "classification":
+            search["one class"] = "fails"  # it did not always
         ends = [arrays[end.data.name].fingerprint for end in (self.study.target, self.study.source) if end]
         return fingerprint(str(RECIPE), subject.identity(), json.dumps(search, sort_keys=True), *ends)
 
@@ -235,6 +244,8 @@ class StageSearch:
             write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
         best = best_of(stages)
         told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+        if self.tuning.warm_start is not None and not earlier:
+            told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
         bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
@@ -284,8 +295,6 @@ class StageSearch:
     def _algorithm(self, number: int = 1) -> AlgorithmSpec:
         """Of a round, with a seed: the search repeats exactly, however many workers there are."""
         chosen = self.manifest.algorithm
-        if self.tuning.algorithm is not None:
-            chosen = AlgorithmSpec(name=self.tuning.algorithm, settings=self.tuning.settings)
         seed = chosen.settings.get("random_state", str(self.study.seed))
         if number > 1:
             seed = str((int(seed) + number - 1) % 2**31)
@@ -335,10 +344,16 @@ class StageSearch:
         for folder in sorted((place / "searches").glob("*")):
             if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
                 continue
-            marks = json.loads((folder / "search.json").read_text())
-            if not (marks.pop("warm", False) and itself) and marks == self._marks():
-                found += [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
-        return [elsewhere(trial) for trial in found]
+            try:
+                marks = dict(json.loads(read_file(folder / "search.json")))
+            except (OSError, ValueError, TypeError, RecursionError):
+                continue  # what is damaged begins nothing
+            if marks | {"warm": True} != self._marks() | {"warm": True} or (itself and marks.get("warm")):
+                continue
+            trials = [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
+            # Hyperband goes beyond the range of its resource, which another algorithm may not.
+            found += [elsewhere(trial) for trial in trials if within(trial, self.manifest.parameters)]
+        return found
 
 
 def _has_ended(workspace: Workspace, identity: str, since: float) -> bool:
@@ -369,5 +384,10 @@ def best_of(stages: Sequence[SearchStage]) -> tuple[SearchStage, Trial] | None:
 
 def why_none(stages: Sequence[SearchStage]) -> str:
     """Why no trial succeeded, in a line."""
-    reasons = [trial.public_reason for stage in stages for trial in stage.trials if trial.reason]
-    return f"every trial failed, the last one because {reasons[-1]}" if reasons else "no trial ended"
+    trials = [trial for stage in stages for trial in stage.trials if trial.status != "Killed"]
+    reasons = [trial.public_reason for trial in trials if trial.reason]
+    if reasons:
+        return f"every trial failed, the last one because {reasons[-1]}"
+    if any(stage.reason == BUDGET for stage in stages):
+        return "no trial ended before its budget was spent; raise `tuning.seconds`"
+    return "no trial ended"

@@ -1,7 +1,8 @@
 """Options of the models without a network that stand beside the methods in every table.
 
-A reader asks first what a plain model would have done with the same labels. These need no validation subjects, so they
-learn from those of a study too: as many labelled subjects as a network has consumed.
+A reader asks first what a plain model would have done with the same labels. Most need no validation subjects, so they
+learn from those of a study too: as many labelled subjects as a network has consumed. The others are chosen by them
+(`validates`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from ctlr.specs import MethodSpec
 
-__all__ = ["GradientBoostingSpec", "LinearSpec", "NearestSpec", "UnchangedLinearSpec"]
+__all__ = ["GradientBoostingSpec", "LinearSpec", "NearestSpec", "RandomForestSpec", "UnchangedLinearSpec"]
 
 
 class _ShallowSpec(MethodSpec):
@@ -23,7 +24,7 @@ class _ShallowSpec(MethodSpec):
     role: ClassVar[Literal["method", "baseline", "floor"]] = "baseline"
     trains_network: ClassVar[bool] = False
     has_encoder: ClassVar[bool] = False
-    untuned: ClassVar[str] = "a baseline chooses what it has to choose by cross-validation among its own labels"
+    untuned: ClassVar[str] = "a baseline chooses what it has to choose among its own labels"
 
     @property
     def reads_source(self) -> bool:
@@ -62,13 +63,31 @@ class GradientBoostingSpec(_ShallowSpec):
     """What each tree adds, as a share of what would fit best."""
 
 
+class RandomForestSpec(_ShallowSpec):
+    """A random forest on points, or on the means of coarse regions, whose leaves validation labels choose."""
+
+    method: Literal["random_forest"] = "random_forest"
+    shallow: ClassVar[str] = "ctlr.shallow.forest:fit_forest"
+    trees: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """How many."""
+
+    def validates(self, ndim: int) -> bool:
+        """A forest that has seen an image says nothing of it."""
+        return True
+
+
 class NearestSpec(_ShallowSpec):
-    """The nearest labelled images on principal components, training and validation labels: no network at all."""
+    """The nearest labelled images on principal components, or the nearest points as they stand: no network at all."""
 
     method: Literal["nearest"] = "nearest"
     shallow: ClassVar[str] = "ctlr.shallow.nearest:fit_nearest"
     components: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Of the labelled images, between which distances are measured; fewer where there are not as many."""
+    """Of the labelled images, between which distances are measured; fewer where there are not as many. Not used for
+    points."""
+
+    def validates(self, ndim: int) -> bool:
+        """Of points, of which there are many."""
+        return ndim == 0
 
 
 class UnchangedLinearSpec(_RidgeSpec):

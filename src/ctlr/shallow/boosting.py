@@ -12,8 +12,8 @@ from ctlr.shallow.sample import Floats, Predict, Rows, Sample, constant, in_bloc
 
 __all__ = ["fit_boosting", "region_means"]
 
-SIDES = {2: 16, 3: 8}
-"""Regions along each axis of a picture or volume, a few hundred together."""
+SIDES = {0: 1, 1: 64, 2: 16, 3: 8}
+"""Regions along each axis of a signal, picture or volume, a few hundred together; of points each feature is one."""
 DEPTH = 2
 """Questions that a tree asks of an image: weak learners, as few images want."""
 

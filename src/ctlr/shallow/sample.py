@@ -33,18 +33,30 @@ class Sample:
         rows: (N,) which of them.
         values: (N,) targets, or class codes below `n_classes`.
         n_classes: 0 for a regression.
+        validation: Images that choose a model's options, and are learned from in no other way; None where options are
+            chosen by cross-validation among all images.
     """
 
     store: ArrayStore
     rows: Rows
     values: NDArray[np.float64] | NDArray[np.int64]
     n_classes: int
+    validation: Sample | None = None
+
+    def as_targets(self) -> Floats:
+        """(N, K) ones where a class is the image's, or (N, 1) values: what a squared error is taken to."""
+        if self.n_classes:
+            return np.eye(self.n_classes)[self.values.astype(np.int64)]
+        return self.values.astype(np.float64)[:, None]
 
     @property
     def subjects(self) -> NDArray[np.int64]:
         """(N,) a number for each image's subject: cross-validation keeps a subject's images together."""
-        names = [self.store.table[row].subject for row in self.rows]
-        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+        column = self.store.table.subject
+        met, inverse = np.unique(column.codes[self.rows], return_inverse=True)
+        names, rank = [column.values[code] for code in met.tolist()], np.empty(len(met), np.int64)
+        rank[sorted(range(len(met)), key=names.__getitem__)] = np.arange(len(met))
+        return np.asarray(rank[inverse])
 
     def drawn(self) -> Sample:
         """At most `MOST` of the images, drawn at random, the same every time."""
@@ -63,10 +75,11 @@ class Sample:
 def pictures(store: ArrayStore, rows: Rows, *, mirror: bool | str) -> Floats:
     """Read images, (N, C, *S); each averaged with its mirror image where `mirror` is True.
 
-    The axis is that which views flip: left-right, the first of a volume and the last of a picture.
+    The axis is that which views flip: left-right, the first of a volume and the last of a picture. Points and signals
+    have no mirror image.
     """
     images = store.read(rows).astype(np.float64)
-    if mirror is not True:
+    if mirror is not True or images.ndim < 4:
         return images
     axis = 2 if images.ndim == 5 else -1
     return (images + np.flip(images, axis)) / 2

@@ -7,7 +7,7 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 from ctlr.specs._baselines import shares_task
 from ctlr.specs._data import METRICS, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec
 from ctlr.specs._datasets import DATASETS, AnyDataset
-from ctlr.specs._datasets.base import DatasetSpec, PreprocessSpec
+from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of
 from ctlr.specs._datasets.bids import BidsSpec
 from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
@@ -15,9 +15,13 @@ from ctlr.specs._datasets.digits import DIGITS, DigitsSpec
 from ctlr.specs._datasets.fonts import FontsSpec
 from ctlr.specs._datasets.idx import IdxPair, IdxSpec, idx_pairs
 from ctlr.specs._datasets.images import ImagesSpec
+from ctlr.specs._datasets.montages import ELECTRODES, MONTAGES
+from ctlr.specs._datasets.points import GENERATORS, GeneratedPointsSpec, PointsSpec
+from ctlr.specs._datasets.series import SeriesPreprocess, SeriesSpec
+from ctlr.specs._datasets.signals import SignalsPreprocess, SignalsSpec
 from ctlr.specs._datasets.tissue import ARCHITECTURES, TissueSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
-from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind
+from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind, encoder_spec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -38,6 +42,7 @@ from ctlr.specs._methods import (
     BASELINES,
     FLOOR,
     METHODS,
+    MORE_BASELINES,
     AnyMethod,
     ComputeSpec,
     FinetuneSpec,
@@ -45,6 +50,7 @@ from ctlr.specs._methods import (
     MethodSpec,
     Pretraining,
 )
+from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LstmSpec, MlpSpec
 from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
@@ -67,14 +73,19 @@ __all__ = [
     "BASELINES",
     "DATASETS",
     "DIGITS",
+    "ELECTRODES",
     "ENCODERS",
     "FLOOR",
+    "GENERATORS",
     "METHODS",
     "METRICS",
+    "MONTAGES",
+    "MORE_BASELINES",
     "PART_TABLES",
     "PLUGINS",
     "PUBLISHED",
     "TRANSFER_SCORES",
+    "Activation",
     "AlgorithmSpec",
     "AnyDataset",
     "AnyEncoder",
@@ -82,6 +93,8 @@ __all__ = [
     "BidsSpec",
     "Checkpoint",
     "ClassTable",
+    "Cnn1dSpec",
+    "CnnLstmSpec",
     "CohortSpec",
     "CollectionSpec",
     "Collector",
@@ -98,25 +111,34 @@ __all__ = [
     "FinetuneStage",
     "FitSpec",
     "FontsSpec",
+    "GeneratedPointsSpec",
     "IdxPair",
     "IdxSpec",
     "ImagesSpec",
     "LayerRole",
     "LeakSpec",
+    "LstmSpec",
     "MethodSpec",
+    "MlpSpec",
     "ModelCard",
     "Objective",
     "Parameter",
     "PlatformSpec",
     "Plugin",
+    "PointsSpec",
     "Preparation",
     "PreprocessSpec",
+    "Preprocessing",
     "PretrainSpec",
     "Pretraining",
     "Proposal",
     "PublishedSet",
     "SearchResult",
     "SearchStage",
+    "SeriesPreprocess",
+    "SeriesSpec",
+    "SignalsPreprocess",
+    "SignalsSpec",
     "SplitSpec",
     "StoredArrays",
     "Study",
@@ -137,10 +159,12 @@ __all__ = [
     "ViewsSpec",
     "dns_name",
     "encoder_kind",
+    "encoder_spec",
     "epochs_needed",
     "finetune_stages",
     "fingerprint",
     "idx_pairs",
+    "images_of",
     "layer_label",
     "layer_role",
     "misfits",

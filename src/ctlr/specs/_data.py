@@ -108,8 +108,17 @@ class LeakSpec(Value):
     different people."""
 
 
+POINTS_NOISE = 0.1
+"""Standard deviation at most, in units of the features, of the noise of points whose views say nothing else."""
+
+
 class ViewsSpec(Value):
-    """How strongly a random view of an image is changed; 0 leaves a part out. Drawn anew for each image."""
+    """How strongly a random view of an image is changed; 0 leaves a part out. Drawn anew for each image.
+
+    Of signals the one side is time; they are neither rotated nor shaded. Points have no side: `noise`, `drop` and `mix`
+    are all that there is of them, and 0.1 stands for `noise` where it is 0. `drop` and `mix` are for those two alone,
+    `stain` and `turn` for pictures.
+    """
 
     rotate: Annotated[float, Field(ge=0, le=180)] = 8.0
     """Degrees, uniform in -x..x about each axis."""
@@ -143,10 +152,39 @@ class ViewsSpec(Value):
     the units of scikit-image's `rgb2hed`; 0.05 is slight, 0.2 strong (Tellez et al. 2019)."""
     turn: Annotated[float, Field(ge=0, le=1, exclude_if=lambda value: value == 0)] = 0.0
     """Probability that a picture is turned by 90, 180 or 270 degrees, to the pixel; one that is not square by 180."""
+    drop: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: value == 0)] = 0.0
+    """Probability that a channel of a signal, or a feature of a point, is set to 0; one is always kept."""
+    mix: Annotated[float, Field(ge=0, lt=0.5, exclude_if=lambda value: value == 0)] = 0.0
+    """Largest share of another signal or point of the batch that is mixed in, uniform in 0..x (Zhang et al. 2018)."""
+
+    @classmethod
+    def off(cls) -> dict[str, float]:
+        """Every part's strength that leaves it out."""
+        return {name: 1.0 if name == "crop" else 0.0 for name in cls.model_fields if name != "warp_points"}
+
+    @classmethod
+    def none(cls) -> Self:
+        """No change at all."""
+        return cls.model_validate(cls.off())
+
+    @classmethod
+    def meaningless(cls, ndim: int) -> frozenset[str]:
+        """Parts that images of so many sides do not have."""
+        if ndim == 0:
+            return frozenset(cls.off().keys() - {"noise", "drop", "mix"})
+        if ndim == 1:
+            return frozenset({"rotate", "bias", "stain", "turn"})
+        return frozenset({"drop", "mix"} if ndim == 2 else {"drop", "mix", "stain", "turn"})
+
+    def at(self, ndim: int) -> Self:
+        """As it acts on images of so many sides: parts that they do not have are off."""
+        off = {name: value for name, value in self.off().items() if name in self.meaningless(ndim)}
+        noise = {} if ndim or self.noise else {"noise": POINTS_NOISE}
+        changed = {name: value for name, value in (off | noise).items() if value != getattr(self, name)}
+        return self.model_copy(update=changed) if changed else self
 
     @property
     def words(self) -> str:
         """The parts that are on, with their strengths: `rotate 8, flip 0.5`."""
-        off = {"crop": 1.0}
-        on = {name: getattr(self, name) for name in type(self).model_fields if name != "warp_points"}
-        return ", ".join(f"{name} {value:g}" for name, value in on.items() if value != off.get(name, 0)) or "none"
+        on = {name: getattr(self, name) for name, off in self.off().items() if getattr(self, name) != off}
+        return ", ".join(f"{name} {value:g}" for name, value in on.items()) or "none"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, create_model, model_validator
 
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs._tables import Table
@@ -16,7 +17,7 @@ from ctlr.specs._value import Value
 if TYPE_CHECKING:
     from ctlr.encoders.base import Encoder
 
-__all__ = ["ENCODERS", "AnyEncoder", "EncoderPart", "EncoderSpec", "encoder_kind"]
+__all__ = ["ENCODERS", "AnyEncoder", "EncoderPart", "EncoderSpec", "encoder_kind", "encoder_spec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,12 @@ class EncoderPart:
     about: str
     """What it is, and the paper; a line of the guide."""
     build: str | Callable[..., Encoder]
-    """What makes it, or its `module:name`: called with `channels`, `ndim` and `width` it returns an encoder."""
+    """What makes it, or its `module:name`: called with `channels`, `ndim` and `width` it returns an encoder; one with
+    options of its own is called with `options` in the place of `width`, which they hold."""
     blocks: int
-    """How many it has, the units of copying and freezing."""
+    """How many it has, the units of copying and freezing; with its default options, where those decide it."""
+    options: type[EncoderSpec] | None = None
+    """Class of its options, which inherits from `EncoderSpec`, where it has more than `norm` and `width`."""
     dimensions: tuple[int, ...] = (2, 3)
     """Numbers of spatial dimensions that it takes."""
     scaled_in: tuple[int, ...] = (2, 3)
@@ -64,6 +68,9 @@ def _in_file(module: ModuleType) -> Iterator[tuple[str, Any]]:
 def _fault(name: str, part: Any) -> str:
     if not isinstance(part, EncoderPart):
         return f"the encoder {name!r} must be an `EncoderPart`; got {part!r}."
+    options: Any = part.options or EncoderSpec
+    if not (isinstance(options, type) and issubclass(options, EncoderSpec)):
+        return f"the `options` of the encoder {name!r} must be a class that inherits from `EncoderSpec`."
     return "" if part.about else f"the encoder {name!r} must say in `about` what it is. Add a line."
 
 
@@ -114,8 +121,12 @@ ENCODERS: Table[EncoderPart] = Table("encoder", {
         published="efficientnet-lite-pytorch",
         about="Tan & Le 2019, without squeeze-and-excitation and with ReLU6: a network for phones",
     ),
+    "mlp": "ctlr.specs._networks:MLP",
+    "cnn1d": "ctlr.specs._networks:CNN1D",
+    "lstm": "ctlr.specs._networks:LSTM",
+    "cnn_lstm": "ctlr.specs._networks:CNN_LSTM",
 }, "ctlr.encoders", _in_file, _fault)  # fmt: skip
-"""Every encoder by name, the light ones first."""
+"""Every encoder by name: of images the light ones first, then those of points and of signals."""
 
 
 class EncoderSpec(Value):
@@ -124,7 +135,10 @@ class EncoderSpec(Value):
     label: str = ""
     """Filled from the key in the file."""
     name: str
-    norm: Literal["batch", "group"] = "batch"
+    if TYPE_CHECKING:  # an encoder may have no norms at all, if its options say so
+        norm: Literal["batch", "group", "none"] = "batch"
+    else:
+        norm: Literal["batch", "group"] = "batch"
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Multiplies the number of channels of every block; the table of encoders says where there are several widths."""
 
@@ -134,7 +148,25 @@ class EncoderSpec(Value):
             raise ValueError(f"unknown encoder {self.name!r}. {nearest(self.name, ENCODERS)}")
         if self.norm == "group" and not ENCODERS[self.name].has_norms:
             raise ValueError(f"`norm: group` needs norm layers to replace; {self.name} has none. Leave `norm` out")
+        if not isinstance(self, kind := ENCODERS[self.name].options or EncoderSpec):
+            raise ValueError(f"{self.name} has options of its own, `{kind.__name__}`; got `{type(self).__name__}`")
         return self
+
+    @property
+    def blocks(self) -> int:
+        """How many the encoder has; an answer of its options, where they decide."""
+        return ENCODERS[self.name].blocks
+
+    @property
+    def least(self) -> int:
+        """Shortest side of an image that it takes; likewise."""
+        return ENCODERS[self.name].least
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """Options that other encoders do not have, by name."""
+        own = type(self).model_fields.keys() - PluginEncoderSpec.model_fields.keys()
+        return {name: getattr(self, name) for name in type(self).model_fields if name in own}
 
 
 class PluginEncoderSpec(EncoderSpec):
@@ -149,10 +181,25 @@ class PluginEncoderSpec(EncoderSpec):
         return self
 
 
+@cache  # one class for all values, else none would equal another
+def _of_plugin(options: type[EncoderSpec]) -> type[EncoderSpec]:
+    return create_model(options.__name__, __base__=(options, PluginEncoderSpec), __module__=options.__module__)
+
+
 def encoder_kind(name: str) -> tuple[type[EncoderSpec], dict[str, str]]:
     """The class of an encoder's options, and what it takes beside them."""
-    plugin = ENCODERS[name].plugin if name in ENCODERS else ""
-    return (PluginEncoderSpec, {"plugin": plugin}) if plugin else (EncoderSpec, {})
+    if name not in ENCODERS:
+        return EncoderSpec, {}
+    options, plugin = ENCODERS[name].options, ENCODERS[name].plugin
+    if not plugin:
+        return options or EncoderSpec, {}
+    return _of_plugin(options) if options else PluginEncoderSpec, {"plugin": plugin}
+
+
+def encoder_spec(name: str, **options: Any) -> EncoderSpec:
+    """An encoder's options, the others at their defaults."""
+    kind, beside = encoder_kind(name)
+    return kind.model_validate({"name": name, **beside, **options})
 
 
 def _read(data: Any) -> Any:

@@ -67,7 +67,9 @@ class AlgorithmSpec(Value):
     """A search algorithm or a stopping rule, by Katib's name."""
 
     name: str
+    """Katib's."""
     settings: Settings = Field(default_factory=dict)
+    """By Katib's names; see the page on tuning."""
 
 
 class Collector(Value):
@@ -179,7 +181,13 @@ class Trial(Value):
 
 def trial_row(columns: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's columns and one a parameter; one that is called like a column goes by `params_NAME`."""
-    return {**columns, **{f"params_{name}" if name in columns else name: each for name, each in parameters.items()}}
+    row = dict(columns)
+    for name, value in parameters.items():
+        key = name
+        while key in columns or (key != name and key in parameters):
+            key = f"params_{key}"
+        row[key] = value
+    return row
 
 
 class SearchStage(Value):

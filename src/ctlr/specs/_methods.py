@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
@@ -21,6 +21,7 @@ __all__ = [
     "BASELINES",
     "FLOOR",
     "METHODS",
+    "MORE_BASELINES",
     "AnyMethod",
     "ComputeSpec",
     "FinetuneSpec",
@@ -232,9 +233,9 @@ class MethodSpec(Value):
         return self.reads_source_while_finetuning or (learned is not None and learned.images != "target")
 
     @property
-    def source_columns(self) -> tuple[str, ...]:
-        """Columns of the source's table that it learns beside the source task's own."""
-        return ()
+    def source_columns(self) -> Mapping[str, Literal["classification", "regression"]]:
+        """Columns of the source's table that it learns beside the source task's own, and what each asks for."""
+        return {}
 
     @property
     def seen_cohorts(self) -> tuple[str, ...]:
@@ -258,26 +259,35 @@ class MethodSpec(Value):
         stages = [stage for stage, there in learned.items() if there]
         return {stage: self.stage(stage).views for stage in stages}
 
-    @property
-    def views_words(self) -> str:
-        """The same in words: `pretraining: none; finetuning: flip 0.5`; a dash where it sees no image."""
+    def views_words(self, ndim: int) -> str:
+        """The same in words, as they act on images of so many sides: `pretraining: none; finetuning: flip 0.5`; a dash
+        where it sees no image."""
         named = {"pretrain": "pretraining", "finetune": "finetuning"}
-        words = [f"{named[stage]}: {seen.words if seen else 'none'}" for stage, seen in self.views_by_stage.items()]
+        words = [f"{named[stage]}: {seen.at(ndim).words if seen else 'none'}"
+                 for stage, seen in self.views_by_stage.items()]  # fmt: skip
         return "; ".join(words) or "–"
 
     @property
-    def all_views(self) -> Iterator[tuple[tuple[str, ...], ViewsSpec]]:
-        """Random views of its training, each with the option that holds it."""
-        for name in type(self).model_fields:
-            field = getattr(self, name)
-            where, views = ((name, "views"), field.views) if isinstance(field, FitSpec) else ((name,), field)
-            if isinstance(views, ViewsSpec):
-                yield where, views
+    def views_by_place(self) -> dict[tuple[str, ...], ViewsSpec]:
+        """All views of it, by the keys of their options."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        found: dict[tuple[str, ...], ViewsSpec | None] = {
+            (name, "views"): field.views for name, field in fields.items() if isinstance(field, FitSpec)
+        }
+        found |= {(name,): field for name, field in fields.items() if isinstance(field, ViewsSpec)}
+        return {place: views for place, views in found.items() if views is not None}
+
+    @classmethod
+    def usual_views(cls, place: Sequence[str]) -> list[ViewsSpec]:
+        """Views at a place where the file says nothing: those without options, and the method's own."""
+        field = cls.model_fields[place[0]].get_default(call_default_factory=True, validated_data={})
+        views = field.views if isinstance(field, FitSpec) else field
+        return [ViewsSpec(), *([views] if isinstance(views, ViewsSpec) else [])]
 
     @property
     def flips(self) -> bool:
         """Whether a view of its training is mirrored now and then: a mirrored image then means the same."""
-        return any(views.flip > 0 for _, views in self.all_views)
+        return any(views.flip > 0 for views in self.views_by_place.values())
 
     @classmethod
     def automatic(cls, peers: Sequence[MethodSpec]) -> Self | None:
@@ -287,6 +297,15 @@ class MethodSpec(Value):
     def settled(self, peers: Sequence[MethodSpec]) -> Self:
         """The method with what it takes over from those that it stands beside."""
         return self
+
+    def validates(self, ndim: int) -> bool:
+        """Whether a study's validation subjects choose the options of a model without a network, as they choose a
+        network's, and teach it nothing else; otherwise it learns from them too.
+
+        Args:
+            ndim: Spatial axes of the images.
+        """
+        return False
 
     def without_source(self) -> Self:
         """The method as it stands where no source is in reach; identity is content, so it says so."""
@@ -360,6 +379,7 @@ METHODS: Table[type[MethodSpec]] = Table(
         "linear": "ctlr.shallow.baselines:LinearSpec",
         "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
         "nearest": "ctlr.shallow.baselines:NearestSpec",
+        "random_forest": "ctlr.shallow.baselines:RandomForestSpec",
         "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
         "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
     },
@@ -372,6 +392,8 @@ FLOOR = "mean"
 """That which every table shows, whether it is listed or not."""
 BASELINES = ("linear", "gradient_boosting", "nearest", "unchanged", "unchanged_linear")
 """Those that stand in every table, whether they are listed or not."""
+MORE_BASELINES = ("random_forest",)
+"""Those that stand in a table where `baselines` or `methods` names them."""
 
 AnyMethod = Annotated[SerializeAsAny[MethodSpec], BeforeValidator(one_of(METHODS, "method"))]
 """A method's options, of whichever class the table has for it."""

@@ -79,6 +79,8 @@ def plugin_of(file: Path) -> Plugin:
         ConfigError: It cannot be read.
     """
     try:
+        if file.exists() and not file.is_file():
+            raise OSError(0, "Is a folder, a pipe or a device")
         return Plugin(file.name, fingerprint(file.read_text(encoding="utf-8"))[:16])
     except OSError as error:
         raise ConfigError(

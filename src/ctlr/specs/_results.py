@@ -43,7 +43,7 @@ class StoredArrays(Value):
     subjects: int
     shape: tuple[int, ...]
     """(C, *spatial) of one row."""
-    dtype: Literal["float16", "uint8"]
+    dtype: Literal["float16", "uint8", "float32"]
     scale: float = 1.0
     offset: float = 0.0
     """value = stored * scale + offset."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ctlr.specs._encoders import ENCODERS
+from ctlr.specs._encoders import EncoderSpec
 from ctlr.specs._methods import FinetuneSpec
 
 __all__ = ["FinetuneStage", "epochs_needed", "finetune_stages", "misfits"]
@@ -52,19 +52,19 @@ def epochs_needed(spec: FinetuneSpec, n_blocks: int) -> int:
     return (spec.stage_epochs or 1) * (count - 1) + 1
 
 
-def misfits(spec: FinetuneSpec, encoder: str) -> Iterator[tuple[str, str]]:
+def misfits(spec: FinetuneSpec, encoder: EncoderSpec) -> Iterator[tuple[str, str]]:
     """What of a finetuning does not fit an encoder: option, and what is wrong with it.
 
     Args:
         spec: Of the finetuning.
-        encoder: By name.
+        encoder: With its options.
     """
-    n_blocks = ENCODERS[encoder].blocks
+    n_blocks = encoder.blocks
     if spec.n_frozen > n_blocks:
-        told = f"{encoder} has {n_blocks} blocks; got {spec.n_frozen}"
+        told = f"{encoder.name} has {n_blocks} blocks; got {spec.n_frozen}"
         yield "n_frozen", f"{told}. Lower it; all of them is `strategy: linear_probe`."
     elif spec.epochs < (needed := epochs_needed(spec, n_blocks)):
-        told = f"the stages of `strategy: {spec.strategy}` on {encoder} need {needed}; got {spec.epochs}"
+        told = f"the stages of `strategy: {spec.strategy}` on {encoder.name} need {needed}; got {spec.epochs}"
         yield "epochs", f"{told}. Raise it, or set another `strategy` or `stage_epochs`."
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ctlr.specs._data import DataTask, SplitSpec
+from ctlr.specs._data import DataTask, SplitSpec, TaskSpec
 from ctlr.specs._encoders import AnyEncoder
 from ctlr.specs._methods import AnyMethod, ComputeSpec, FinetuneSpec, FitSpec, Pretraining
 from ctlr.specs._value import Value, dns_name, fingerprint
@@ -47,6 +47,17 @@ class Study(Value):
     def labelled(self) -> str:
         """Labelled target subjects that it asks for, in words: training and validation ones, `20 + 20`."""
         return f"{self.n_train} + {self.n_validation}"
+
+    @property
+    def learned(self) -> tuple[DataTask, ...]:
+        """All that it learns from labels: the target, the source, and columns that its method names beside it."""
+        if self.source is None:
+            return (self.target,)
+        columns = (
+            DataTask(data=self.source.data, task=TaskSpec(name=column, target=column, kind=kind))
+            for column, kind in self.method.source_columns.items()
+        )
+        return (self.target, self.source, *columns)
 
     stage_name: ClassVar[Literal["finetune"]] = "finetune"
 

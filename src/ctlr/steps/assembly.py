@@ -261,14 +261,17 @@ def write_predictions(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["subject", "split", "y_true", "y_pred", *(f"p_{name}" for name in targets.classes)])
+    classes = [guarded(name) for name in targets.classes]
     for side, chosen in rows.items():
-        for row, predicted in zip(chosen, predictions[side], strict=True):
-            subject = workspace.pseudonym(store.table[row].subject)
-            if targets.classes:
-                truth, guess = targets.classes[int(targets.values[row])], targets.classes[int(np.argmax(predicted))]
-                writer.writerow([subject, side, guarded(truth), guarded(guess), *(f"{p:.6g}" for p in predicted)])
+        codes = store.table.subject.codes[chosen]
+        met, place = np.unique(codes, return_inverse=True)
+        names = workspace.pseudonyms(store.table.subject.values[code] for code in met.tolist())
+        for who, truth, predicted in zip(place.tolist(), targets.values[chosen], predictions[side], strict=True):
+            if classes:
+                told = (classes[int(truth)], classes[int(np.argmax(predicted))], *(f"{p:.6g}" for p in predicted))
             else:
-                writer.writerow([subject, side, f"{targets.values[row]:.6g}", f"{float(predicted):.6g}"])
+                told = (f"{truth:.6g}", f"{float(predicted):.6g}")
+            writer.writerow((names[who], side, *told))
     write_aside(path, text.getvalue().encode())
 
 

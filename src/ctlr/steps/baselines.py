@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -84,21 +84,30 @@ def _shallow(study: Study, store: ArrayStore, targets: Targets, arrays: Arrays, 
     known = source_of(study, arrays, workspace, development) if method.reads_source else development
     assert known is not None
     place = _columns(study, known.targets.classes, targets.classes)
+    validates = not method.reads_source and method.validates(study.target.data.ndim)
     with threadpool_limits(study.compute.threads):
-        fitted = _kept(study, known, arrays, workspace) if method.reads_source else shallow.fit(method, _sample(known))
+        if method.reads_source:
+            fitted = _kept(study, known, arrays, workspace)
+        else:
+            fitted = shallow.fit(method, _sample(known, validates=validates))
     seconds = time.perf_counter() - began
 
     def predict(rows: Rows) -> Floats:
         with threadpool_limits(study.compute.threads):
             return fitted(store, rows)[..., place]
 
-    return Baseline(predict, seconds=seconds, validated=method.reads_source)
+    return Baseline(predict, seconds=seconds, validated=method.reads_source or validates)
 
 
-def _sample(known: Development | SourceData) -> Sample:
-    """All labelled images, those of validation subjects too: nothing has to be chosen by them."""
-    rows = np.concatenate([known.train, known.validation])
-    return Sample(known.store, rows, known.targets.values[rows], len(known.targets.classes))
+def _sample(known: Development | SourceData, *, validates: bool = False) -> Sample:
+    """All labelled images; those of validation subjects by themselves where something is chosen by them."""
+
+    def of(rows: Rows) -> Sample:
+        return Sample(known.store, rows, known.targets.values[rows], len(known.targets.classes))
+
+    if validates:
+        return replace(of(known.train), validation=of(known.validation))
+    return of(np.concatenate([known.train, known.validation]))
 
 
 def _kept(study: Study, known: Development | SourceData, arrays: Arrays, workspace: Workspace) -> Predict:

@@ -91,15 +91,15 @@ def _rate(specs: Sequence[Study | PretrainSpec], timing: _Timing, sizes: Mapping
 
 
 def _time(spec: Study | PretrainSpec, device: str) -> _Timing:
-    options = spec.target.data.preprocess
+    shape = spec.target.data.stored_shape
     torch.set_num_threads(spec.compute.threads)
     began = time.perf_counter()
-    encoder = build_encoder(spec.encoder, channels=options.channels, ndim=len(options.shape), seed=0)
-    placement = place(encoder, spec.compute, device, (options.channels, *options.shape))
+    encoder = build_encoder(spec.encoder, channels=shape[0], ndim=len(shape) - 1, seed=0)
+    placement = place(encoder, spec.compute, device, shape)
     head = build_head(encoder.width, 1, dropout=0.0, seed=0)
     stage = spec.fit
     rows = max(stage.batch_size, spec.method.images_beside if stage.finetuning else 0)
-    noise = np.random.default_rng(0).standard_normal((rows, options.channels, *options.shape), dtype=np.float32)
+    noise = np.random.default_rng(0).standard_normal((rows, *shape), dtype=np.float32)
     labelled = Labelled(
         Images.of(torch.from_numpy(noise), placement.device), torch.zeros(rows, device=placement.device)
     )
@@ -130,8 +130,7 @@ def _objective(
     spec: Study | PretrainSpec, encoder: Encoder, head: nn.Module, rows: Labelled, placement: Placement
 ) -> tuple[Objective, Labelled]:
     """What a step trains, and what it trains on: features where frozen blocks are passed once."""
-    options = spec.target.data.preprocess
-    parts = _NoiseParts(encoder, head, TaskLoss(classes=0), rows, (options.channels, *options.shape))
+    parts = _NoiseParts(encoder, head, TaskLoss(classes=0), rows, spec.target.data.stored_shape)
     if spec.stage_name == "pretrain":
         return spec.method.pretrain_objective(parts), rows
     if spec.method.reads_pool_while_finetuning:

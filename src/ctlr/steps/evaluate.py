@@ -30,6 +30,10 @@ from ctlr.workspace import Workspace, write_aside
 __all__ = ["evaluate"]
 
 
+_POINTS = 8192
+"""That are predicted at a time."""
+
+
 def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
     """Score a finetuned study on train, validation and test: the only place where the test set is opened.
 
@@ -116,7 +120,8 @@ def _predictor(
     model = load_model(folder, device)
 
     def predict(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        chunks = [model.predict(store.read(rows[i : i + 64]), trusted=True) for i in range(0, len(rows), 64)]
+        step = 64 if store.arrays.shape[1:] else _POINTS
+        chunks = [model.predict(store.read(rows[i : i + step]), trusted=True) for i in range(0, len(rows), step)]
         return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
 
     return predict, folder

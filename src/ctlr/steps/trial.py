@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ctlr.data.development import Development
 from ctlr.data.folds import fold_development
-from ctlr.errors import ConfigError, TrainingError
+from ctlr.errors import TrainingError
 from ctlr.specs import Checkpoint, PretrainSpec, Study
 from ctlr.steps.assembly import Progress, development_of, finetuning_source, write_predictions
 from ctlr.steps.finetune import learn_target, pretrained_weights
@@ -38,6 +38,8 @@ Settle = Callable[[str, float, float], None]
 """Told of a pretraining that the trial's options decide: its key, its device seconds, and the seconds that the trial
 took to make it, or waited for whoever did."""
 
+ENOUGH_MISSED = 20
+"""Validation images of other classes that a trial has to miss, all of them, before it counts as having learned none."""
 WEIGHTS = "weights.safetensors"
 """What a trial leaves in its checkpoint folder."""
 
@@ -128,8 +130,25 @@ class _Part:
         """Refuse a predictor that says the same for everyone, whatever its score."""
         if is_constant(self.predictions):
             raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
+        self._check_classes()
         if metric not in self.scores:
             raise TrainingError(f"`{metric}` is undefined for the validation subjects; set the task's `metric`")
+
+    def _check_classes(self) -> None:
+        """Refuse one class for all, which accuracy calls good where that class is frequent.
+
+        Among few subjects it may happen to a predictor that has learned.
+        """
+        targets = self.development.targets
+        if not targets.classes:
+            return
+        said = self.predictions.argmax(axis=1)
+        missed = int((targets.values[self.development.validation] != said).sum())
+        if (said == said[0]).all() and missed >= ENOUGH_MISSED:
+            raise TrainingError(
+                f"it predicts one class, {targets.classes[said[0]]}, for all {len(said)} validation images, of which "
+                f"{missed} show another; raise `epochs`, change `lr`, or set `class_weights: balanced`"
+            )
 
 
 def _parts(
@@ -144,12 +163,6 @@ def _parts(
     whole = development_of(study, arrays, workspace)
     folds = [whole]
     if scheme.kind == "kfold":
-        learned = study.method.pretraining
-        if learned is not None and learned.labels == "target":
-            raise ConfigError(
-                f"`--validation kfold:{scheme.count}`: a {study.method.method}'s first network learns the labels that "
-                "a fold would validate on. Use holdout or repeats."
-            )
         folds = fold_development(whole, study.split, folds=scheme.count, seed=study.seed)
     yield from ((study, development) for development in folds)
 

@@ -139,7 +139,8 @@ class MlflowTracker:
         with self._opened() as session:
             for parent in _runs(session, f"tags.`ctlr.benchmark` = '{identity}'"):
                 below = _runs(session, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-                return Found(parent.info.run_id, parent.info.status, dict(map(_known, below)))
+                ours = (run for run in below if "ctlr.study" in run.data.tags)  # anybody may add runs
+                return Found(parent.info.run_id, parent.info.status, dict(map(_known, ours)))
         return None
 
     def _create(self, identity: str, params: Params, tags: Mapping[str, str], files: Mapping[str, str]) -> str:

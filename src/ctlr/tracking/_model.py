@@ -64,10 +64,13 @@ def _metadata(model: TrackedModel) -> dict[str, Any] | None:
 
 
 def _example(model: TrackedModel) -> Any:
-    """A bright box on black, (1, C, *S), as preparation leaves it: what an image looks like, and nobody's image."""
+    """A bright box on black, (1, C, *S), as preparation leaves it: what an image looks like, and nobody's image.
+
+    Of points, which have no sides, the origin.
+    """
     image = np.zeros((1, *model.image_shape), np.float32)
-    box = tuple(slice(side // 4, -(side // 4)) for side in model.image_shape[1:])
-    image[slice(None), slice(None), *box] = 1.0
+    if box := tuple(slice(side // 4, -(side // 4) or None) for side in model.image_shape[1:]):
+        image[slice(None), slice(None), *box] = 1.0
     prepared = model.preparation
     if prepared is not None and prepared.preprocess.normalise == "zscore":
         image = (image - image.mean()) / image.std()

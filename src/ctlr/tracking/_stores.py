@@ -63,11 +63,12 @@ def mlflow_faults_named(mlflow: ModuleType, place: str) -> Iterator[None]:
     """Turn what MLflow raises into an error with a remedy.
 
     Raises:
-        CtlrError: Instead of an MlflowException.
+        CtlrError: Instead of an MlflowException, or of what its uploads of files let through.
     """
+    requests = require("requests", extra="tracking")
     try:
         yield
-    except mlflow.MlflowException as error:
+    except (mlflow.MlflowException, requests.RequestException) as error:
         reason = str(error).splitlines()[0]
         raise CtlrError(
             f"MLflow ({place}) refused: {reason} Studies are safe in the workspace: mend it and run `ctlr resume`, "

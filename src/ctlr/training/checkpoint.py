@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,18 @@ def check_encoder(meta: Mapping[str, Any], spec: EncoderSpec, path: Path) -> Non
     """
     wanted, found = encoder_record(spec)["encoder"], meta.get("encoder", encoder_record(spec)["encoder"])
     if found != wanted:
-        told = [f"{e['name']} (norm {e['norm']}, width {e['width']:g})" for e in (found, wanted)]
+        told = [f"{e['name']} ({', '.join(_worded(e))})" for e in (found, wanted)]
         raise ConfigError(
             f"{path.parent.name}/{path.name} holds weights of {told[0]}, and the study's encoder is {told[1]}. "
             "Name the same encoder, or begin from another folder."
         )
+
+
+def _worded(encoder: Mapping[str, Any]) -> Iterator[str]:
+    """`norm batch`, `width 1` and so on."""
+    for name, value in encoder.items():
+        if name not in ("name", "plugin"):
+            yield f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:

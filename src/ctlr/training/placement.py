@@ -106,7 +106,7 @@ def place(encoder: Encoder, compute: ComputeSpec, device: str, shape: tuple[int,
     automatic = compute.precision == "auto"
     dtype = _automatic(encoder, where) if automatic else chosen[compute.precision]
     last = torch.channels_last_3d if len(shape) == 4 else torch.channels_last
-    use_last = encoder.channels_last and dtype is not None if where.type == "cpu" else dtype is not None
+    use_last = dtype is not None and len(shape) > 2 and (encoder.channels_last or where.type != "cpu")
     placement = Placement(where, dtype, last if use_last else torch.contiguous_format)
     if where.type != "cpu" or dtype is None:
         return placement

@@ -103,7 +103,7 @@ def pictures_of(
         mean: (D,) of all images.
         axes: (K, D).
         explained: (K,) share of the variance.
-        shape: (C, H, W) of a picture or (C, X, Y, Z) of a volume; D in all.
+        shape: (C, *S) of an image; D in all.
         seed: Of what is drawn, and of the embeddings.
 
     Raises:
@@ -127,13 +127,17 @@ def pictures_of(
 
 
 def _plane(rows: Floats, shape: tuple[int, ...]) -> Floats:
-    """(N, C, H, W) of (N, D): pictures, or the middle axial slices of volumes with the front up; at most SIDE wide."""
-    images = rows.reshape(-1, *shape)
+    """(N, C, H, W) of (N, D): pictures, or the middle axial slices of volumes with the front up; at most SIDE wide.
+
+    Signals are one grey picture, a channel a line; points one of a single line.
+    """
+    images = rows.reshape(-1, *shape) if len(shape) > 2 else rows.reshape(-1, 1, *(1, *shape)[-2:])
     if len(shape) == 4:
         images = np.rot90(images[..., shape[-1] // 2], axes=(-2, -1))
     step = -(-max(images.shape[-2:]) // SIDE)
-    height, width = (side // step for side in images.shape[-2:])
-    blocks = images[..., : height * step, : width * step].reshape(*images.shape[:2], height, step, width, step)
+    down, across = (min(step, side) for side in images.shape[-2:])
+    height, width = images.shape[-2] // down, images.shape[-1] // across
+    blocks = images[..., : height * down, : width * across].reshape(*images.shape[:2], height, down, width, across)
     return np.asarray(blocks.mean(axis=(3, 5)), np.float32)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, localcontext
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -34,6 +35,7 @@ __all__ = [
     "Resampling",
     "Stage",
     "check_stage",
+    "check_validation",
     "known_options",
     "objective_of",
     "parse_validation",
@@ -46,6 +48,9 @@ Stage = Literal["finetune", "pretrain", "joint"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 Path = tuple[str, ...]
+
+_DIGITS = 800
+"""Of differences between any two doubles."""
 
 _UNFROZEN = {"n_frozen", "n_copied", "l2_sp", "norm_statistics"}
 """Options without a meaning for methods that have no pretrained weights to keep."""
@@ -72,6 +77,29 @@ def parse_validation(text: str) -> Resampling:
     if kind in ("kfold", "repeats") and number.isdecimal() and int(number) >= 2:
         return Resampling(kind="kfold" if kind == "kfold" else "repeats", count=int(number))
     raise ConfigError(f"`--validation` must be holdout, kfold:K or repeats:R with K, R >= 2; got {text!r}.")
+
+
+def check_validation(study: Study, scheme: Resampling) -> None:
+    """Refuse folds that a study has not the subjects for, or that its method cannot be judged by.
+
+    Raises:
+        ConfigError: Names the number of folds and the remedy.
+    """
+    if scheme.kind != "kfold":
+        return
+    subjects = study.n_train + study.split.n_validation(study.n_train)
+    if subjects < 2 * scheme.count:
+        remedy = f"Ask for at most {subjects // 2} folds." if subjects >= 4 else "Use holdout or repeats."
+        raise ConfigError(
+            f"kfold:{scheme.count} needs two subjects a fold; train and validation side have {subjects} at n = "
+            f"{study.n_train}. {remedy}"
+        )
+    learned = study.method.pretraining
+    if learned is not None and learned.labels == "target":
+        raise ConfigError(
+            f"kfold:{scheme.count}: a {study.method.method}'s first network learns the labels that a fold would "
+            "validate on. Use holdout or repeats."
+        )
 
 
 # ---------------------------------------------------------------- names
@@ -194,7 +222,7 @@ def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> s
 
 
 def _contradictions(method: MethodSpec, encoder: EncoderSpec) -> Iterator[str]:
-    yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, encoder.name))
+    yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, encoder))
     probes = method.finetune.strategy == "linear_probe"
     if probes and method.finetune.n_frozen:
         yield "`finetune.n_frozen`: `strategy: linear_probe` freezes every block already. Set one of them."
@@ -215,11 +243,16 @@ def sample_assignments(parameters: Sequence[Parameter]) -> Iterator[dict[str, st
 def _sample_values(parameter: Parameter) -> tuple[str, ...]:
     if parameter.values:
         return parameter.values
+    low, high = Decimal(parameter.low), Decimal(parameter.high)
+    if parameter.step:  # the last value of the grid, which need not end where the range does
+        step = Decimal(parameter.step)
+        with localcontext(prec=_DIGITS):
+            low, inside, high = low, low + step, high - (high - low) % step
+    else:
+        inside = low + (high - low) * Decimal("0.382")
     if parameter.kind == "int":
-        return parameter.low, parameter.high
-    low, high = float(parameter.low), float(parameter.high)
-    inside = low + float(parameter.step) if parameter.step else 0.618 * low + 0.382 * high
-    return repr(low), repr(inside), repr(high)
+        return str(int(low)), str(int(high))
+    return repr(float(low)), repr(float(inside)), repr(float(high))
 
 
 # ---------------------------------------------------------------- stages

@@ -13,7 +13,7 @@ from ctlr.config import BenchmarkConfig
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import make_plan
 from ctlr.specs import Study, Value
-from ctlr.tuning.options import Stage, check_stage, parse_validation, with_options
+from ctlr.tuning.options import Stage, check_stage, check_validation, parse_validation, with_options
 
 __all__ = ["TrialJob", "TrialRequest", "TrialResult", "metric_line", "pick_study", "requested_job"]
 
@@ -68,7 +68,12 @@ class TrialJob(Value):
         """
         check_stage(self.study, self.assignments, self.stage)
         with_options(self.study, self.assignments)
-        resampled = parse_validation(self.validation).kind != "holdout"
+        scheme = parse_validation(self.validation)
+        try:
+            check_validation(self.study, scheme)
+        except ConfigError as error:
+            raise ConfigError(f"`--validation`: {error}") from error
+        resampled = scheme.kind != "holdout"
         if resampled and self.stage == "pretrain":
             raise ConfigError(
                 "`--stage pretrain` is judged by the source's validation subjects. Remove `--validation`."

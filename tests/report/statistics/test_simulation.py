@@ -16,7 +16,7 @@ SUBJECTS, SEEDS, COUNT = 10, 3, 12
 
 @pytest.fixture(scope="module")
 def bench() -> dict[str, Any]:
-    return runpy.run_path(str(Path(__file__).parents[3] / "bench" / "statistics.py"))
+    return runpy.run_path(str(Path(__file__).parents[3] / "bench" / "simulation.py"))
 
 
 def test_simulated_benchmarks_are_judged_as_the_report_judges_real_ones(bench: dict[str, Any]) -> None:

@@ -123,10 +123,20 @@ def test_the_time_of_a_run_ends_its_trials(tmp_path: Path) -> None:
     slow = search(shell("echo loss=1; sleep 60"), max_trials=9, parallel=2)
     outcome = run_programs(slow, tmp_path, max_seconds=0.5)
     assert [trial.status for trial in outcome.trials] == ["Killed", "Killed"]
-    assert (outcome.succeeded, outcome.reason) == (True, "ExperimentBudgetSpent")
+    assert (outcome.succeeded, outcome.reason) == (False, "ExperimentBudgetSpent")
+    assert outcome.message == "the time of the run is over, and no trial has a value yet"
     fast = search(shell("echo loss=1; sleep 60"), max_trials=9, parallel=2)
     again = run_programs(fast, tmp_path, max_seconds=0.2, resume=True)
     assert [trial.name for trial in again.trials] == [trial.name for trial in outcome.trials]
+
+
+def test_a_time_that_is_over_with_failures_alone_is_a_failure_that_goes_on(tmp_path: Path) -> None:
+    failing = search(shell("sleep 0.1; exit 3"), max_trials=900, parallel=1, max_failed=None)
+    outcome = run_programs(failing, tmp_path, max_seconds=1.5)
+    assert (outcome.succeeded, outcome.reason) == (False, "ExperimentBudgetSpent")
+    assert outcome.message.startswith("the time of the run is over, and no trial has a value of loss; the last one")
+    again = run_programs(failing, tmp_path, max_seconds=1.0, resume=True)
+    assert len(again.trials) > len(outcome.trials)
 
 
 def test_the_time_of_all_trials_ends_it_once_and_for_all(tmp_path: Path) -> None:
@@ -465,6 +475,26 @@ def test_a_goal_reached_is_not_carried_on(tmp_path: Path, policy: str) -> None:
         ended, tmp_path, FunctionLauncher(value_of, "loss"), limits=Limits(max_trials=9), resume=True
     )
     assert len(again.trials) == 1
+
+
+def test_a_goal_beyond_the_one_reached_carries_on_where_the_policy_lets_it(tmp_path: Path) -> None:
+    for policy in ("Never", "LongRunning"):
+        call(search(max_trials=4, goal=1.0, resume_policy=policy), tmp_path / policy)
+    with pytest.raises(ConfigError, match="resumePolicy is Never"):
+        call(search(max_trials=4, goal=1.0), tmp_path / "Never", resume=True, goal=-9.0)
+    kept = search(max_trials=4, goal=1.0, resume_policy="LongRunning")
+    more = call(kept, tmp_path / "LongRunning", resume=True, goal=-9.0)
+    assert (len(more.trials), more.reason) == (4, "ExperimentMaxTrialsReached")
+
+
+def test_trials_that_all_failed_are_used_up_and_more_of_them_carry_on(tmp_path: Path) -> None:
+    failing = {"function": lambda assignments: float("nan")}
+    call(search(max_trials=2, max_failed=None, resume_policy="LongRunning"), tmp_path / "all", **failing)
+    more = call(search(max_trials=4, max_failed=None, resume_policy="LongRunning"), tmp_path / "all", resume=True)
+    assert [trial.status for trial in more.trials] == ["Failed", "Failed", "Succeeded", "Succeeded"]
+    call(search(max_trials=2, max_failed=2, resume_policy="LongRunning"), tmp_path / "many", **failing)
+    with pytest.raises(ConfigError, match="only an experiment that has used up its trials goes on"):
+        call(search(max_trials=4, max_failed=2, resume_policy="LongRunning"), tmp_path / "many", resume=True)
 
 
 @pytest.mark.parametrize("most", [2, 3])

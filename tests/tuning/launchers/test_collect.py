@@ -66,6 +66,12 @@ STAMP = "2026-11-20T09:30:0"
         ("2026-11-20 09:30:00 loss=0.5\nloss=0.6", 0.5, 0.6),
         (f"{STAMP}0Z loss=0.5\n{STAMP}1Z loss=none", 0.5, None),
         (f"{STAMP}1Z loss=none\n{STAMP}0Z loss=0.5", 0.5, None),
+        (f"{STAMP}0.000000002Z loss=0.5\n{STAMP}0.000000001Z loss=0.6", 0.5, 0.5),
+        ("2026-11-20T9:30:00Z loss=0.5\nloss=0.6", 0.5, 0.5),
+        ("2026-11-20T09:30:00+24:00 loss=0.5\n2026-11-19T09:30:00.5Z loss=0.6", 0.5, 0.6),
+        ("0001-01-01T00:00:00Z loss=0.5\nloss=0.6", 0.5, 0.6),
+        (f"{STAMP}1Z loss=0.5\r\r loss=0.4\r\n{STAMP}0Z loss=0.6", 0.4, 0.4),
+        (f"\r{STAMP}1Z loss=0.5\n{STAMP}0Z loss=0.6", 0.5, 0.6),
     ],
 )
 def test_of_a_whole_log_the_values_of_katibs_compiled_collector_count(
@@ -86,6 +92,7 @@ def test_of_a_whole_log_the_values_of_katibs_compiled_collector_count(
         ('{"loss": "0.5", "timestamp": 1}\n{"loss": "0.6", "timestamp": true}', 0.5, 0.5),
         ('{"loss": "0.5", "timestamp": "today"}\n{"loss": "0.6"}', 0.5, 0.6),
         ('{"loss": "0.5", "timestamp": "0000-01-01T00:00:00Z"}\n{"loss": "0.6"}', 0.5, 0.6),
+        ('{"loss": "0x1.8p-1"}\n{"loss": "0x1p99999"}\n{"loss": "0x1"}', 0.75, None),
     ],
 )
 def test_of_json_too(log: str, least: float, latest: float | None) -> None:
@@ -139,6 +146,19 @@ def test_own_filters_say_where_name_and_value_stand() -> None:
 
 def test_a_number_that_two_filters_find_is_one_report() -> None:
     assert read("loss=0.5", filters=(DEFAULT_FILTER, r"(loss)=(\S+)")) == [{"loss": 0.5}]
+
+
+def test_of_two_filters_the_second_finds_the_latest_value() -> None:
+    filters = (r"(loss)\s*=\s*(\S*)", r"(\w+)=([\d.]+)")
+    assert counted("loss=4.9e-3 loss=5 loss = none", "latest", filters=filters) == 5.0
+
+
+def test_each_match_without_a_value_is_a_report() -> None:
+    assert repr(read("loss=x val_acc=y", filters=(r"([a-z_]+)=(\d)?",))) == "[{'loss': nan, 'val_acc': nan}]"
+
+
+def test_json_writes_letters_as_it_likes() -> None:
+    assert read('{"pr\\u00e9cision": "0.5"}', names=("précision",), format="JSON") == [{"précision": 0.5}]
 
 
 @pytest.mark.parametrize(
@@ -254,8 +274,10 @@ def test_a_file_below_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "value"),
     [("acc=0,95", math.nan), ("acc=-1,5e3", math.nan), ("acc=1,234.5", math.nan), ("acc=0.5,1", 0.5), ("acc=1,b=2", 1),
-     ("acc=1, 2", 1)],
+     ("acc=1, 2", 1), ("acc=1.234,56", math.nan), ("acc=1'000", math.nan), ("acc=1_000.5", math.nan),
+     ("acc=12:30", math.nan), ("acc=0x1A", math.nan), ("acc=1.2.3", math.nan), ("acc=0.125,0.7", 0.125),
+     ("acc=0.5s", 0.5), ("acc=95%", 95), ("acc=5.", 5)],
 )  # fmt: skip
-def test_a_decimal_comma_makes_no_number(line: str, value: float) -> None:
+def test_a_number_that_goes_on_is_no_number(line: str, value: float) -> None:
     (found,) = MetricsReader(Collector(), ["acc"]).feed(f"{line}\n".encode())
     assert found["acc"] == pytest.approx(value, nan_ok=True)

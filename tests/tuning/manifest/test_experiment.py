@@ -179,7 +179,9 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\x85\u2028\u202
 words = texts | st.sampled_from(
     ["on", "no", "1e-4", "012", "22:30", "null", "~", "1_000", "0x1f", " a", "a: b", "- a", "#"]
 )
-scalars = words | st.booleans() | st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+scalars = (
+    words | st.booleans() | st.none() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+)
 free = st.recursive(scalars, lambda below: st.lists(below, max_size=3) | st.dictionaries(words, below, max_size=3))
 in_json = words.filter(lambda text: not re.search(r'["\\\x00-\x1f]', text))
 number = st.decimals(-1000, 1000, places=3, allow_nan=False)

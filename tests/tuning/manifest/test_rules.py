@@ -95,6 +95,9 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
         16, ".parameters", "needs a parameter besides its resource 'depth'"),
     "hyperband too narrow": (
         [algorithm("hyperband", r_l="9", resource_name="depth")], 5, ".parallelTrialCount", "Write at least 9"),
+    "more candidates than fit into memory": (
+        [algorithm("tpe", n_EI_candidates="1000000")],
+        15, ".algorithm.algorithmSettings.0", "n_EI_candidates must be at most 100000; got '1000000'"),
     "pbt without its folder": (
         [algorithm("pbt", n_population="5", truncation_threshold="0.2")],
         15, ".algorithm.algorithmSettings", "needs the setting 'suggestion_trial_dir'"),
@@ -284,6 +287,9 @@ BROKEN: dict[str, tuple[list[tuple[str, str]], int, str, str]] = {
     "a filter with Python's spaced form": (
         [with_collector(r"{source: {filter: {metricsFormat: ['(?x)(\w+) = (\S+)']}}}")],
         7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid perl operator: (?x)"),
+    "a filter with a name that Go's groups cannot have": (
+        [with_collector(r"{source: {filter: {metricsFormat: ['(?P<nombré>\w+)=(\S+)']}}}")],
+        7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid named capture: nombré)"),
     "a filter with RE2's single byte": (
         [with_collector(r"{source: {filter: {metricsFormat: ['(\w+)=(\C+)']}}}")],
         7, ".metricsCollectorSpec.source.filter.metricsFormat.0", "(invalid escape sequence: \\C)"),

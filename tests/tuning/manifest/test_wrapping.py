@@ -28,10 +28,10 @@ def wrapped(words: list[str], folder: Path, kind: str = "StdOut") -> list[str]:
     return [*command, " ".join([*rest, "&&", f"echo completed > {folder}/$$.pid"])]
 
 
-def faults(words: list[str], kind: str = "StdOut", **values: list[str]) -> list[str]:
+def faults(words: list[str], kind: str = "StdOut", *, filled: bool = False, **values: list[str]) -> list[str]:
     data: dict[str, Any] = {"command": words, "env": [{"name": "HOME_DIR", "value": "/x"}]}
     document = Document("", data, {})
-    check_wrapped(Fields(document, data), kind, values)
+    check_wrapped(Fields(document, data), kind, values, filled=filled)
     return [message for _, _, message in document.faults]
 
 
@@ -80,7 +80,7 @@ def test_what_katib_would_break_is_refused(case: str) -> None:
 
 RIGHT = {
     "words": [*ECHO[:2], "-V"],
-    "an option with a value": ["echo", "--lr=1e-3", "x=1", "a:b/c@d%e+f,g"],
+    "an option with a value": ["echo", "--lr=1e-3", "x=1", "a:b/c@d%e+f,g", "^openib", "âge=1"],
     "one command": ["sh", "-c", "echo 'loss=1 # not a comment; really' $((1 + 1))"],
     "a program in quotes": ["sh", "-c", f"{sys.executable} -c \"print('loss=1')\""],
     "a pipe": ["sh", "-c", "echo loss=1 | sed s/1/2/"],
@@ -108,7 +108,7 @@ def test_what_is_refused_is_not_the_same_in_both_places(case: str, tmp_path: Pat
     assert collected != alone
 
 
-@given(st.lists(st.text("aZ09 _-=./:,@%+'\"\\$&|;()<>{}*?[]~#!\n", max_size=6), max_size=4))
+@given(st.lists(st.text("aZ09é _-=./:,@%+^'\"\\$&|;()<>{}*?[]~#!\n", max_size=6), max_size=4))
 def test_words_that_pass_arrive_as_they_are(words: list[str]) -> None:
     if faults(["program", *words]):
         return
@@ -125,6 +125,12 @@ def test_a_variable_of_the_container_is_filled_in_before_the_shell_reads_it() ->
 @pytest.mark.parametrize("kind", ["Push", "Custom", "PrometheusMetric", "None"])
 def test_a_command_that_katib_leaves_alone_may_hold_anything(kind: str) -> None:
     assert faults(["python3", "-c", "print(1)"], kind) == []
+
+
+@pytest.mark.parametrize("place", ["{{inputs.parameters.epochs}}", "$(params.epochs)", '$(tasks["a.b"].results.n)'])
+def test_what_a_workflow_engine_fills_in_is_no_fault_of_a_workflow(place: str) -> None:
+    assert faults(["train", f"--epochs={place}"], filled=True) == []
+    assert len(faults(["train", f"--epochs={place}"])) == 1
 
 
 def test_a_file_collector_takes_a_script_of_several_commands_but_no_end_of_it() -> None:

@@ -115,6 +115,14 @@ def test_five_hundred_trials_of_ten_parameters_are_modelled(make_experiment: Any
     assert value(proposal.assignments) < 0.1 * min(t.value for t in drawn)
 
 
+def test_initial_points_without_number_take_no_room(make_experiment: Any) -> None:
+    few, endless = (
+        make_sampler(make_experiment("bayesianoptimization", BRANIN, n_initial_points=number), seed=0).propose([], 3)
+        for number in ("10", "99999999")
+    )
+    assert few == endless
+
+
 _Z = [-30.0, -3.0, -1.5, -0.5, 0.0, 2.0]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ctlr.data.kinds.bids_tables import read_participants, read_sessions, read_units, sessions_name
-from ctlr.data.kinds.scans import ENDINGS, Scan, choose, filters, mask_of, scan_of, session_wanted
+from ctlr.data.kinds.scans import ENDINGS, Scan, choose, composed, filters, is_image, mask_of, scan_of, session_wanted
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
 from ctlr.data.reader import FileReader
 from ctlr.errors import DataError
@@ -19,7 +19,7 @@ from ctlr.specs import BidsSpec
 
 __all__ = ["BidsReader", "index"]
 
-_NAMES = re.compile(r"[^.].*_(T1w\.(?!json$).+|mask\.nii(\.gz)?)", re.DOTALL)
+_NAMES = re.compile(r"[^.].*_(T1w\.(?!json$).+|mask\.(?i:nii(\.gz)?))", re.DOTALL)
 """Of images and masks; hidden files, such as the `._*` of macOS, are none."""
 _IMAGES = "sub-*/[ses-*/]anat/*_T1w.nii[.gz]"
 _LABEL = (
@@ -54,8 +54,8 @@ def index(spec: BidsSpec) -> Listing:
     for entry in folder.entries("", lambda name: name.startswith("sub-")):
         if not entry.is_dir():
             continue
-        subject, known_faults = entry.name, len(folder.faults)
-        found = list(_images(folder, subject, people.get(subject, {}), spec))
+        subject, known_faults = composed(entry.name), len(folder.faults)
+        found = list(_images(folder, entry.name, people.get(subject, {}), spec))
         if found and subject not in people:
             folder.fault(subject, "an image needs a line in participants.tsv. Add it, or remove the folder.")
         elif found or len(folder.faults) > known_faults:
@@ -69,12 +69,13 @@ def index(spec: BidsSpec) -> Listing:
     for subject in people:
         if subject not in seen:
             folder.fault(subject, _LABEL if "_" in subject else missing)
+    units = read_units(root, people, folder)
     return Listing(
         root=root,
         images=tuple(images),
         faults=tuple(folder.faults),
         left_out=tuple(folder.left_out),
-        units=read_units(root, people),
+        units=units,
     )
 
 
@@ -94,6 +95,9 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
     except DataError as error:
         folder.fault(error.place or sessions_name(subject), error.reason)
         return
+    if clash := _spelled_otherwise(visits, cells):
+        folder.fault(sessions_name(subject), clash)
+        return
     unmatched = _unmatched(visits, [_session(name) for name in names], own=len(entries) > len(names))
     for scan in chosen.scans:
         if scan.session in unmatched:
@@ -104,12 +108,24 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
             )
             continue
         yield IndexedImage(
-            subject=subject,
+            subject=composed(subject),
             session=scan.session,
             file=scan.file,
             mask=mask_of(scan, scans) if spec.mask else None,
             columns=cells | visits.get(f"ses-{scan.session}", {}),
         )
+
+
+def _spelled_otherwise(visits: Mapping[str, Mapping[str, str]], cells: Mapping[str, str]) -> str | None:
+    """Why a column would be passed over: it differs from one of participants.tsv by case alone."""
+    known = {column.casefold(): column for column in cells}
+    for column in (column for visit in visits.values() for column in visit if column not in cells):
+        if column.casefold() in known:
+            return (
+                f"a column must have one name in all tables; participants.tsv has {known[column.casefold()]!r}, this "
+                f"{column!r}. Rename one."
+            )
+    return None
 
 
 def _unmatched(visits: Mapping[str, object], sessions: Sequence[str], *, own: bool) -> set[str]:
@@ -123,7 +139,7 @@ def _unmatched(visits: Mapping[str, object], sessions: Sequence[str], *, own: bo
 
 def _session(name: str) -> str:
     """Of a folder below the subject's."""
-    return "" if name == "anat" else name.removeprefix("ses-")
+    return "" if name == "anat" else composed(name.removeprefix("ses-"))
 
 
 def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Iterator[Scan]:
@@ -139,11 +155,13 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
         anat += "/anat"
     for entry in folder.entries(anat, _is_scan):
         scan = scan_of(entry.name, f"{anat}/{entry.name}", session)
-        if not entry.name.endswith(ENDINGS):
+        if not entry.name.lower().endswith(ENDINGS):
             folder.leave_out(scan.file, f"only {' and '.join(ENDINGS)} are read. Convert it.")
+        elif scan.suffix not in ("T1w", "mask"):
+            folder.leave_out(scan.file, "the name must end in _T1w.nii or _T1w.nii.gz. Rename it.")
         elif "_" in subject or "_" in session:
             folder.fault(subject if "_" in subject else f"{subject}/{name}", _LABEL)
-        elif entry.name.partition("_")[0] != subject or scan.entities.get("ses", "") != session:
+        elif composed(entry.name).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
             folder.fault(scan.file, "the name must begin with the subject and session of its folder. Rename it.")
         else:
             yield scan
@@ -156,7 +174,7 @@ def _leave_out(folder: FolderReader, anat: str, reason: str) -> None:
     except OSError:
         return
     for name in sorted(names):
-        if name.endswith(tuple(f"_T1w{ending}" for ending in ENDINGS)) and not name.startswith("."):
+        if is_image(name, "T1w") and not name.startswith("."):
             folder.leave_out(f"{anat}/{name}", reason)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ctlr.data.listing import Listing
 from ctlr.data.reader import Images, Progress
-from ctlr.specs import CollectionSpec
+from ctlr.specs import CollectionSpec, PreprocessSpec
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no picture
@@ -42,8 +42,9 @@ class CollectionReader:
 
     def open(self, workspace: Workspace, *, workers: int = 1, progress: Progress | None = None) -> Images:
         """Read the set into memory."""
-        collection = self.collection()
-        return Images(collection.listing, partial(collection.row, options=self.spec.preprocess))
+        collection, options = self.collection(), self.spec.preprocess
+        assert isinstance(options, PreprocessSpec)
+        return Images(collection.listing, partial(collection.row, options=options))
 
     def collection(self) -> Collection:
         """What was asked for of the set.

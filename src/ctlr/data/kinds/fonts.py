@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ctlr.data.listing import FolderReader, IndexedImage, Listing
 from ctlr.data.reader import Images, Progress
 from ctlr.errors import DataError
-from ctlr.specs import FontsSpec
+from ctlr.specs import FontsSpec, PreprocessSpec
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -86,12 +86,13 @@ class FontsReader:
         from ctlr.data.picture import picture_digest
         from ctlr.data.rows import Row, fitted_row
 
-        listing = self.listing()
+        listing, options = self.listing(), self.spec.preprocess
+        assert isinstance(options, PreprocessSpec)
 
         def row(image: IndexedImage) -> Row:
             file, _, letter = image.file.rpartition("/")
             picture = drawn(_font(listing.root / file), letter)
-            return fitted_row(picture, picture_digest(picture), self.spec.preprocess)
+            return fitted_row(picture, picture_digest(picture), options)
 
         return Images(listing, row)
 

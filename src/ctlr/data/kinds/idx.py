@@ -15,7 +15,7 @@ from ctlr.data.idx import DAMAGED, idx_shape, parse_idx
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import Images, Progress
 from ctlr.errors import DataError
-from ctlr.specs import IdxPair, IdxSpec, idx_pairs
+from ctlr.specs import IdxPair, IdxSpec, PreprocessSpec, idx_pairs
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no picture
@@ -71,13 +71,14 @@ class IdxReader:
         from ctlr.data.picture import picture_digest
         from ctlr.data.rows import Row, fitted_row
 
-        listing = self.listing()
+        listing, options = self.listing(), self.spec.preprocess
+        assert isinstance(options, PreprocessSpec)
         pixels = {pair.name: _pictures(listing.root, pair) for pair in idx_pairs(listing.root)}
 
         def row(image: IndexedImage) -> Row:
             name, _, number = image.file.rpartition("/")
             picture = Image.fromarray(pixels[name][int(number)])
-            return fitted_row(picture, picture_digest(picture), self.spec.preprocess)
+            return fitted_row(picture, picture_digest(picture), options)
 
         return Images(listing, row)
 

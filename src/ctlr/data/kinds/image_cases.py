@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from ctlr.data.kinds.image_names import ENDINGS, SPLITS, is_picture, no_picture, subject_of, visible
-from ctlr.data.listing import FolderReader, IndexedImage, Listing
+from ctlr.data.kinds.image_names import ENDINGS, is_picture, no_picture, subject_of, visible
+from ctlr.data.listing import SIDES, FolderReader, IndexedImage, Listing
 from ctlr.data.tsv import is_missing, read_table
 from ctlr.errors import DataError, nearest
 from ctlr.specs import ImagesSpec
@@ -141,6 +141,6 @@ def _by_name(match: re.Match[str] | None) -> Cells:
 def _by_folder(file: str) -> Cells:
     """Class and split by the folders above a picture."""
     above = list(PurePosixPath(unicodedata.normalize("NFC", file)).parts[:-1])
-    split = SPLITS.get(above[0].lower()) if above else None
+    split = SIDES.get(above[0].lower()) if above else None
     label = above[1:] if split else above
     return ({"class": label[0]} if label else {}) | ({"split": split} if split else {})

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-__all__ = ["ENDINGS", "SPLITS", "is_picture", "no_picture", "subject_of", "visible"]
+__all__ = ["ENDINGS", "is_picture", "no_picture", "subject_of", "visible"]
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """File names that count as pictures, in lower case."""
 
-SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
-"""Name of a folder above the classes, in lower case -> the side that it holds."""
+_OF_SYSTEMS = frozenset(
+    {"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "#recycle", "#snapshot"}
+)
 _FORMAT = re.compile(r"\.[a-z0-9]{1,5}")
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
 
@@ -34,8 +32,8 @@ def no_picture(file: str) -> str:
 
 
 def visible(name: str) -> bool:
-    """Neither hidden nor what macOS leaves in archives."""
-    return not name.startswith(".") and name != "__MACOSX"
+    """Neither hidden nor what systems and NAS leave beside files and in archives."""
+    return not name.startswith(".") and name not in _OF_SYSTEMS
 
 
 def is_picture(name: str) -> bool:

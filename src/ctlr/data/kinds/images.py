@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ctlr.data.kinds.image_cases import index_cases
-from ctlr.data.kinds.image_names import ENDINGS, SPLITS, is_picture, no_picture, subject_of, visible
-from ctlr.data.listing import FolderReader, IndexedImage, Listing
+from ctlr.data.kinds.image_names import ENDINGS, is_picture, no_picture, subject_of, visible
+from ctlr.data.listing import SIDES, FolderReader, IndexedImage, Listing
 from ctlr.data.reader import FileReader
 from ctlr.errors import DataError
 from ctlr.specs import ImagesSpec
@@ -66,16 +66,16 @@ def index(spec: ImagesSpec) -> Listing:
 def _splits(folder: FolderReader) -> list[tuple[str, str]]:
     """Split and folder of each side; one side without a name when the folders are classes."""
     names = [entry.name for entry in folder.entries("", visible) if entry.is_dir()]
-    sides = [name for name in names if name.lower() in SPLITS]
+    sides = [name for name in names if name.lower() in SIDES]
     if not sides:
         return [("", "")]
     if others := [name for name in names if name not in sides]:
         raise DataError(
-            f"{others[0]}: beside the split {sides[0]!r} only {', '.join(SPLITS)} may stand. "
+            f"{others[0]}: beside the split {sides[0]!r} only {', '.join(SIDES)} may stand. "
             "Move every class below a split, or rename the class."
         )
     _leave_out_stray(folder, "")
-    return [(SPLITS[name.lower()], name) for name in sides]
+    return [(SIDES[name.lower()], name) for name in sides]
 
 
 def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str, str, str]]:

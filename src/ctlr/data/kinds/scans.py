@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ctlr.specs import BidsSpec, Exclusion
 
-__all__ = ["ENDINGS", "Chosen", "Scan", "choose", "filters", "mask_beside", "mask_of", "scan_of", "session_wanted"]
+__all__ = [
+    "ENDINGS", "Chosen", "Scan", "choose", "composed", "filters", "is_image", "mask_beside", "mask_of", "scan_of",
+    "session_wanted",
+]  # fmt: skip
 
 ENDINGS = (".nii.gz", ".nii")
-_VERSION = ("desc", "space", "res", "den", "cohort", "rec", "part", "echo", "chunk")
+_VERSION = (
+    "desc", "space", "res", "den", "cohort", "rec", "part", "echo", "chunk", "flip", "inv", "mt", "split", "hemi",
+)  # fmt: skip
 """Entities in which files of one acquisition differ: processing, sampling, reconstruction, and the parts of a scan."""
 _INDICES = ("run", "echo", "chunk", "flip", "inv", "split")
 """Entities whose labels are numbers: 1 is 01."""
@@ -29,7 +35,9 @@ class Scan:
 
     def acquisition(self) -> tuple[tuple[str, str], ...]:
         """What all versions of one scan have in common."""
-        return tuple(sorted((key, value) for key, value in self.entities.items() if key not in _VERSION))
+        named = [(key, value) for key, value in self.entities.items() if value]  # `_brain_T1w` names a version too
+        labels = ((key, value.lstrip("0") if key in _INDICES else value) for key, value in named)
+        return tuple(sorted((key, value) for key, value in labels if key not in _VERSION))
 
     def place(self) -> dict[str, str]:
         """What an image and its mask have in common."""
@@ -47,9 +55,20 @@ class Chosen:
     """One for each file that is not read, and no fault."""
 
 
+def composed(name: str) -> str:
+    """A name as tables are read: accents composed (Unicode's NFC), which macOS writes apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def is_image(name: str, suffix: str) -> bool:
+    """Whether a name is that of a volume with a suffix, in either case of its ending."""
+    return name.lower().endswith(ENDINGS) and name.partition(".")[0].endswith(f"_{suffix}")
+
+
 def scan_of(name: str, file: str, session: str) -> Scan:
     """What the name of a file says."""
-    *pairs, suffix = name.removesuffix(".gz").removesuffix(".nii").split("_")
+    stem = next((name[: -len(ending)] for ending in ENDINGS if name.lower().endswith(ending)), name)
+    *pairs, suffix = composed(stem).split("_")
     entities = {key: value for key, _, value in (pair.partition("-") for pair in pairs)}
     return Scan(file=file, suffix=suffix, session=session, entities=entities)
 
@@ -100,7 +119,7 @@ def mask_beside(file: Path) -> Path | None:
         names = sorted(os.listdir(file.parent))
     except OSError:
         return None
-    masks = [scan_of(name, name, "") for name in names if name.endswith(tuple(f"_mask{end}" for end in ENDINGS))]
+    masks = [scan_of(name, name, "") for name in names if is_image(name, "mask")]
     found = mask_of(scan_of(file.name, file.name, ""), masks)
     return None if found is None else file.parent / found
 
@@ -138,6 +157,6 @@ def _undecided(versions: Sequence[Scan]) -> Exclusion:
 def _remedy(versions: Sequence[Scan]) -> str:
     differing = [key for key in _VERSION if len({version.entities.get(key) for version in versions}) > 1]
     if not differing:
-        return "Keep one: they differ in their endings alone."
+        return "Keep one: no filter tells them apart."
     others = ", ".join(f"{key}: ..." for key in differing if key not in ("desc", "space"))
     return f"Choose with {f'`entities: {{{others}}}`' if others else '`desc` or `space`'}, or keep one."

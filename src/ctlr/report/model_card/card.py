@@ -21,7 +21,7 @@ from ctlr.report.wording import (
     metric_label,
     score_digits,
 )
-from ctlr.specs import METRICS, DataTask, ModelCard
+from ctlr.specs import METRICS, DataTask, ModelCard, images_of
 
 __all__ = ["best_method", "model_card", "model_records"]
 
@@ -122,9 +122,16 @@ def _best_seed(view: View, cell: Sequence[Done]) -> Done:
 def _preparation(card: Path) -> list[str]:
     """What stands between a file and the network."""
     try:
-        found = ModelCard.model_validate_json(card.read_text()).preparation
+        model = ModelCard.model_validate_json(card.read_text())
     except (OSError, ValueError):
-        found = None
+        return ["- The model does not say how its images were prepared."]
+    found = model.preparation
+    if found is None and model.ndim < 2:
+        shape = ", ".join(map(str, model.shape))
+        return [
+            f"- **Input:** {images_of(model.ndim)}, an array (N, {shape}) of float32, prepared as the benchmark's "
+            "`preprocess` says; `load_model(...).predict` takes it, and files are not read"
+        ]
     if found is None:
         return ["- The model does not say how its images were prepared."]
     options, side = found.preprocess, " x ".join(map(str, found.preprocess.shape))

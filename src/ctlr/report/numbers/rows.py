@@ -41,6 +41,7 @@ __all__ = [
     "gains_between",
     "gains_of",
     "gains_over_scratch",
+    "outcomes_of",
     "verdicts",
 ]
 
@@ -206,7 +207,8 @@ def _counts(contest: Contest, size: int) -> CountRow:
 # ---------------------------------------------------------------- estimates
 
 
-def _outcomes(cell: Sequence[Done]) -> list[Outcome]:
+def outcomes_of(cell: Sequence[Done]) -> list[Outcome]:
+    """What studies predicted on their test images."""
     return [
         Outcome(
             seed=done.result.study.seed,
@@ -225,7 +227,7 @@ def _scores(contest: Contest, level: float) -> list[ScoreRow]:
         for method, size in _cells(contest)
         if (
             estimate := mean_score(
-                _outcomes(contest.cells[method, size]), metric, bins=bin_edges(contest, size), level=level
+                outcomes_of(contest.cells[method, size]), metric, bins=bin_edges(contest, size), level=level
             )
         )
     }
@@ -311,7 +313,7 @@ def _gain(contest: Contest, method: str, other: str, size: int, level: float) ->
 
 def _paired(contest: Contest, own: Sequence[Done], other: Sequence[Done], size: int, level: float) -> Gain | None:
     return paired_gain(
-        _outcomes(own), _outcomes(other), contest.task.headline, bins=bin_edges(contest, size), level=level
+        outcomes_of(own), outcomes_of(other), contest.task.headline, bins=bin_edges(contest, size), level=level
     )
 
 

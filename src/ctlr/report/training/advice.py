@@ -106,7 +106,8 @@ def _unlike(contest: Contest) -> Iterator[str]:
     methods = {result.study.method.label: result.study.method for result in contest.results}
     trained = {label: method for label, method in methods.items() if method.trains_network}
     views = {label: method.views_by_stage.get("finetune") for label, method in trained.items()}
-    seen = {label: each.words if each else "none" for label, each in views.items()}
+    ndim = contest.target.data.ndim
+    seen = {label: each.at(ndim).words if each else "none" for label, each in views.items()}
     if len(set(seen.values())) > 1:
         yield (
             f"Unfair unless meant: methods do not see the same views while finetuning ({_groups(seen)}). "

@@ -10,10 +10,29 @@ from pydantic import Field
 
 from ctlr.specs._value import Value
 
-__all__ = ["DatasetSpec", "PreprocessSpec"]
+__all__ = ["DatasetSpec", "PreprocessSpec", "Preprocessing", "images_of"]
 
 
-class PreprocessSpec(Value):
+def images_of(ndim: int) -> str:
+    """What images with so many spatial axes are called: points have none, signals have time."""
+    return {0: "points", 1: "signals"}.get(ndim, f"{ndim}-D images")
+
+
+class Preprocessing(Value):
+    """How one dataset's images become one array, whatever its kind.
+
+    Pictures and volumes have `PreprocessSpec`; a kind of others has a class of its own, which adds these fields and
+    what else it needs, in the order that its fingerprint shall have.
+    """
+
+    if TYPE_CHECKING:
+        dtype: Literal["float16", "uint8", "float32"]
+        """How values are stored: float16 or float32; uint8 in `PreprocessSpec` alone."""
+        on_bad_subject: Literal["stop", "exclude"]
+        """What an unusable image does: stop the run, or be listed and left out."""
+
+
+class PreprocessSpec(Preprocessing):
     """How one dataset's images become one array."""
 
     shape: Annotated[tuple[Annotated[int, Field(ge=8, le=1024)], ...], Field(min_length=2, max_length=3)] = (32, 32, 32)
@@ -40,14 +59,16 @@ class DatasetSpec(Value):
 
     name: str = ""
     """Filled from the key in the file."""
-    preprocess: PreprocessSpec = PreprocessSpec()
-    if TYPE_CHECKING:  # a field here would come before those of `CollectionSpec`, and change fingerprints
+    if TYPE_CHECKING:  # a `kind` here would come before those of `CollectionSpec`, and change fingerprints
         kind: str
+        preprocess: Preprocessing = PreprocessSpec()
+    else:
+        preprocess: PreprocessSpec = PreprocessSpec()
 
     reader: ClassVar[Any]
     """What reads it, a `ctlr.data.reader.Reader`: its class, or `module:class`, loaded only when something is read."""
     ndim: ClassVar[int] = 3
-    """Sides of an image: 3 for volumes, 2 for pictures."""
+    """Sides of an image: 3 for volumes, 2 for pictures, 1 for signals, 0 for points."""
     apart: ClassVar[bool] = False
     """Whether the way it came about rules out that one image lies in it twice: no copy is looked for inside it then."""
     classes_only: ClassVar[bool] = False
@@ -63,6 +84,10 @@ class DatasetSpec(Value):
     meant_for: ClassVar[str] = "images like those it was trained on"
     """What a model that was trained on it is for, as its card says."""
 
+    least_error: ClassVar[str] = ""
+    """What knows the least error that a classifier can have on it: `module:function`, called with the dataset and a
+    side (train, validation or test); empty where nobody knows."""
+
     starter: ClassVar[str] = ""
     """Opening of a benchmark file to start from, down to its transfers; `$name` and `$root` are filled in."""
 
@@ -73,6 +98,12 @@ class DatasetSpec(Value):
         Of five subjects, say, and the same bytes each time. None: nobody has written one.
         """
         return None if cls.in_folder() else cls.model_validate({"name": "example"})
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """(C, *S) of a stored image: channels or features, then its `ndim` sides."""
+        assert isinstance(self.preprocess, PreprocessSpec), "a kind with preprocessing of its own says its shape"
+        return (self.preprocess.channels if self.ndim == 2 else 1, *self.preprocess.shape)
 
     @property
     def people(self) -> str:

@@ -77,7 +77,18 @@ class Verdict:
             return completed(FAILED, f"{message}; the last one that failed: {self._last_reason}", final=final)
         if exhausted:
             return completed(EXHAUSTED, "every point of the search space was tried")
-        return completed(MAX_TRIALS, f"{self._counted} trials were run", final=self._own_trials)
+        return completed(
+            MAX_TRIALS, f"{self._counted} trial{'s were' if self._counted != 1 else ' was'} run", final=self._own_trials
+        )
+
+    def out_of_time(self, end: Completion) -> Completion:
+        """The end for want of time; a failure where no trial has a value yet."""
+        if self._valued:
+            return end
+        message = f"{end.message}, and no trial has a value"
+        if self._failed:
+            message += f" of {self._objective.metric}; the last one that failed: {self._last_reason}"
+        return replace(end, succeeded=False, message=message if self._failed else f"{message} yet")
 
 
 class Budget:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from ctlr.errors import ConfigError
 
 __all__ = ["Limits"]
 
@@ -21,3 +24,12 @@ class Limits:
     """Ends the run: no trial starts any more, and those that run are ended as Killed. `resume` runs them again."""
     device_seconds: float | None = None
     """Ends the run likewise when its trials, those of earlier runs among them, have taken so long together."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("workers", self.workers), ("max_trials", self.max_trials)):
+            if value is not None and value < 1:
+                raise ConfigError(f"`{name} >= 1` must hold; got {value}.")
+        if self.max_seconds is not None and not self.max_seconds > 0:  # so that no number is refused too
+            raise ConfigError(f"`max_seconds > 0` must hold; got {self.max_seconds:g}.")
+        if self.goal is not None and not math.isfinite(self.goal):
+            raise ConfigError(f"`goal` must be a finite number; got {self.goal:g}.")

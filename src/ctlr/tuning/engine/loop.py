@@ -123,7 +123,7 @@ class Run:
         if self._verdict.completion is not None:
             return self._verdict.completion
         if over:
-            return self._budget.completion()
+            return self._verdict.out_of_time(self._budget.completion())
         if self._running:
             return None
         return self._verdict.out_of_trials(exhausted=self._proposer.exhausted)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.engine.ending import MAX_TRIALS
+from ctlr.tuning.engine.ending import FAILED, GOAL, MAX_TRIALS
 from ctlr.tuning.engine.journal import Completion, History, Journal, changes, read_journal
 from ctlr.tuning.engine.limits import Limits
+from ctlr.tuning.engine.stopping import reached
 
 __all__ = ["open_history"]
 
@@ -69,18 +70,30 @@ def _stays(history: History, completion: Completion, experiment: Experiment, lim
         spent, allowed = completion.device_seconds, limits.device_seconds
         return spent is not None and allowed is not None and allowed <= spent
     before, counts = history.experiment, (experiment.max_trials, experiment.max_failed)
-    further = completion.reason == MAX_TRIALS and (limits.max_trials or 0) > len(history.trials)
-    if counts == (before.max_trials, before.max_failed) and not further:
+    used_up = completion.reason == MAX_TRIALS or (completion.reason == FAILED and not _failed_too_often(history))
+    further = used_up and (limits.max_trials or 0) > len(history.trials)
+    beyond = completion.reason == GOAL and limits.goal is not None and not _reached(history, limits.goal)
+    if counts == (before.max_trials, before.max_failed) and not further and not beyond:
         return True
     more = further or (experiment.max_trials or math.inf) > (before.max_trials or math.inf)
     kept = experiment.resume_policy != "Never"
-    if completion.reason == MAX_TRIALS and more and kept:
+    if kept and (beyond or (used_up and more)):
         return False
-    if completion.reason != MAX_TRIALS:
+    if not used_up and not beyond:
         why = "only an experiment that has used up its trials goes on"
     else:
         why = "only a higher maxTrialCount carries it on" if kept else "its resumePolicy is Never"
     raise ConfigError(
-        f"{experiment.name} has ended ({completion.reason}), and {why}. Undo the change of its counts to read what "
-        "came of it, or run it in a new folder."
+        f"{experiment.name} has ended ({completion.reason}), and {why}. Undo the change of its counts and limits to "
+        "read what came of it, or run it in a new folder."
     )
+
+
+def _failed_too_often(history: History) -> bool:
+    """Whether maxFailedTrialCount ended it, and not the want of a value in all of its trials."""
+    most = history.experiment.max_failed
+    return most is not None and sum(trial.status == "Failed" for trial in history.trials) >= most
+
+
+def _reached(history: History, goal: float) -> bool:
+    return any(reached(history.experiment.objective, goal, trial.value) for trial in history.trials)

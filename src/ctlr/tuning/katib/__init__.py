@@ -9,9 +9,19 @@ search.py       the engine: create or take up, watch, delete
 running.py      a search from its manifest to its end
 """
 
-from ctlr.tuning.katib.connection import RIGHTS, Connection, Right, connect
+from ctlr.tuning.katib.connection import RIGHTS, Connection, Right, connect, kubeconfig_faults_named
 from ctlr.tuning.katib.faults import explain_pod
 from ctlr.tuning.katib.running import run_on_katib, submit_to_katib
 from ctlr.tuning.katib.search import KatibSearch
 
-__all__ = ["RIGHTS", "Connection", "KatibSearch", "Right", "connect", "explain_pod", "run_on_katib", "submit_to_katib"]
+__all__ = [
+    "RIGHTS",
+    "Connection",
+    "KatibSearch",
+    "Right",
+    "connect",
+    "explain_pod",
+    "kubeconfig_faults_named",
+    "run_on_katib",
+    "submit_to_katib",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctlr.addresses import public_address
 from ctlr.errors import ClusterError, require
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Right",
     "UnreachableError",
     "connect",
+    "kubeconfig_faults_named",
     "pod_namespace",
 ]
 
@@ -88,7 +91,7 @@ def connect(*, context: str | None = None, namespace: str | None = None) -> Conn
     config = require("kubernetes.config", extra="cluster")
     settings = client.Configuration()
     own = ""
-    try:
+    with kubeconfig_faults_named():
         if context is None and pod_namespace():
             config.load_incluster_config(client_configuration=settings)
             own = pod_namespace()
@@ -99,13 +102,51 @@ def connect(*, context: str | None = None, namespace: str | None = None) -> Conn
             contexts, current = config.list_kube_config_contexts(file)
             named = {each["name"]: each["context"] for each in contexts}
             own = named.get(context or current["name"], {}).get("namespace", "")
-    except config.ConfigException as error:
-        raise ClusterError(
-            f"No usable kubeconfig: {str(error).rstrip('.')}. Set KUBECONFIG, or see `kubectl config get-contexts` and "
-            "name one with --context."
-        ) from error
+        if not re.match(r"https?://[^/]", settings.host):
+            raise ValueError(f"server must be an http or https address; got {public_address(settings.host)!r}")
     settings.retries = False  # whoever follows an experiment retries, and knows for how long
     return Connection(client.ApiClient(settings), namespace or own or "default", context=context)
+
+
+_HELD = re.compile(r"\{.*\}", re.DOTALL)
+"""What the client repeats of a kubeconfig in its messages, tokens and keys among it."""
+
+
+@contextlib.contextmanager
+def kubeconfig_faults_named(
+    remedy: str = "Set KUBECONFIG, or see `kubectl config get-contexts` and name one with --context.",
+) -> Iterator[None]:
+    """Say what is wrong with the kubeconfig that the block has the client read.
+
+    The client looks at few of its faults; the others, and those of programs that log in, end in whatever is raised.
+
+    Raises:
+        ClusterError: There is no usable one.
+    """
+    heard = _Heard()
+    root = logging.getLogger()
+    root.addHandler(heard)
+    try:
+        yield
+        if heard.said:
+            raise ValueError(heard.said)
+    except Exception as error:
+        found = next(iter(_HELD.sub("…", str(error)).splitlines()), "").rstrip(".") or type(error).__name__
+        raise ClusterError(f"No usable kubeconfig: {found}. {remedy}") from error
+    finally:
+        root.removeHandler(heard)
+
+
+class _Heard(logging.Handler):
+    """What the client says of a login that failed, after which it goes on without one."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the first."""
+        self.said = self.said or record.getMessage()
 
 
 class Connection:
@@ -118,7 +159,7 @@ class Connection:
     """
 
     def __init__(self, api: Any, namespace: str, *, context: str | None = None) -> None:
-        self.api, self.namespace, self.host = api, namespace, str(api.configuration.host)
+        self.api, self.namespace, self.host = api, namespace, public_address(str(api.configuration.host))
         self._client = require("kubernetes.client", extra="cluster")
         self._watching = require("kubernetes.watch", extra="cluster")
         self._custom = self._client.CustomObjectsApi(api)
@@ -160,7 +201,7 @@ class Connection:
         found = self._ask(
             self._custom.list_namespaced_custom_object, *self._kind("trials"), label_selector=selector
         )  # fmt: skip
-        return list(found["items"])
+        return list(found.get("items") or ())
 
     def changes(self, name: str, since: str, seconds: int) -> Iterator[tuple[str, Object]]:
         """(kind, Experiment) of every change since a resourceVersion, for so many seconds.
@@ -184,12 +225,15 @@ class Connection:
 
     def pods(self, selector: str) -> list[Object]:
         """Pods by label."""
-        return list(self._ask(self._core.list_namespaced_pod, self.namespace, label_selector=selector)["items"])
+        return list(
+            self._ask(self._core.list_namespaced_pod, self.namespace, label_selector=selector).get("items") or ()
+        )
 
     def warnings(self) -> list[Object]:
         """Warnings about objects of the namespace, oldest first."""
         found = list(
-            self._ask(self._core.list_namespaced_event, self.namespace, field_selector="type=Warning")["items"]
+            self._ask(self._core.list_namespaced_event, self.namespace, field_selector="type=Warning").get("items")
+            or ()
         )
         return sorted(found, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
 
@@ -216,8 +260,16 @@ class Connection:
         with self._told():
             timeout = (_CONNECT_SECONDS, _ANSWER_SECONDS)
             answer = call(*arguments, _preload_content=False, _request_timeout=timeout, **options)
-            found: Object = json.loads(answer.data)
-            return found
+        try:
+            found = json.loads(answer.data)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ClusterError(
+                f"{self.host} answers, but not as a Kubernetes API server does: a proxy, or a page to log in? Try "
+                f"`{self._kubectl} get --raw /readyz`, and correct the kubeconfig's server."
+            )
+        return found
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

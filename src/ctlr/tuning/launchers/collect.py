@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from ctlr.errors import ConfigError
 from ctlr.specs import Collector, Experiment, Trial
+from ctlr.tuning.launchers.launcher import NO_TIME
 from ctlr.tuning.manifest import DEFAULT_FILTER, compile_filter
 
 __all__ = [
@@ -33,25 +34,32 @@ __all__ = [
 ]
 
 _LONGEST_LINE = 1 << 20
+_LONGEST_TIME = 64
 _DIGITS = r"\d+(_\d+)*"
 _NUMBER = re.compile(
     rf"[+-]?({_DIGITS}\.?({_DIGITS})?|\.{_DIGITS})(e[+-]?{_DIGITS})?|[+-]?inf(inity)?|nan", re.ASCII | re.IGNORECASE
 )
-"""What Go's ParseFloat takes, hexadecimals aside."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-"""RFC 3339."""
-_NO_TIME = -math.inf
+_HEXADECIMAL = re.compile(r"[+-]?0x([\da-f]+\.?[\da-f]*|\.[\da-f]+)p[+-]?\d{1,9}", re.ASCII | re.IGNORECASE)
+"""What Go's ParseFloat takes, of numbers as they are mostly written and as `float.hex` writes them."""
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\dT)([01]?\d|2[0-3])(:\d\d:\d\d)(?:[.,](\d+))?(?:Z|([+-])([01]\d|2[0-4]):([0-5]\d|60))",
+    re.ASCII,
+)
+"""RFC 3339, and what Go takes for it."""
 _NO_VALUE = "reported no "
 
 
-_DECIMAL_COMMA = re.compile(r",\d")
+_CUT = re.compile(r"[,'_:]\d|[xX][0-9a-fA-F]")
+"""What says behind a whole number that it goes on: `0,95`, `1'000`, `1_000`, `12:30`, `0x1A`."""
+_CUT_FRACTION = re.compile(r"[.'_:]\d|(?<=\.\d{3}),\d+(?![\d.])")
+"""The same behind any other: `1.2.3`, `1.234,56`, but not the two numbers of `0.5,0.7`."""
 
 
 class Metrics(dict[str, float]):
     """What a line says: values by name, NaN where one is no number."""
 
-    time: float = _NO_TIME
-    """That the line bears, in seconds since 1970."""
+    time: int = NO_TIME
+    """That the line bears, in nanoseconds since 1970."""
 
 
 def metric_names(experiment: Experiment) -> tuple[str, ...]:
@@ -157,11 +165,11 @@ class Tally:
         self._values: dict[str, tuple[float, float, float]] = {}
         self._times: dict[str, float] = {}
 
-    def add(self, metrics: Mapping[str, float], time: float = _NO_TIME) -> None:
+    def add(self, metrics: Mapping[str, float], time: int = NO_TIME) -> None:
         """Count a report; one that bears an earlier time than those before it is not the latest."""
         for name, value in metrics.items():
             latest, least, greatest = self._values.get(name, (math.nan, math.inf, -math.inf))
-            if time >= self._times.get(name, _NO_TIME):
+            if time >= self._times.get(name, time):
                 latest, self._times[name] = value, time
             if math.isfinite(value):
                 least, greatest = min(least, value), max(greatest, value)
@@ -191,7 +199,10 @@ class MetricsReader:
     def __init__(self, collector: Collector, names: Sequence[str]) -> None:
         self._parse = _line_parser(collector, names)
         self._needles = [name.encode() for name in names]
+        if collector.format == "JSON":  # which writes letters as \\u00e9, too
+            self._needles.append(b"\\")
         self._rest = b""
+        self._begun = b""
         self._cut = False
 
     def feed(self, data: bytes) -> list[Metrics]:
@@ -216,39 +227,56 @@ class MetricsReader:
         return self._read(rest)
 
     def _read(self, data: bytes) -> list[Metrics]:
+        begun, (_, end, after) = self._begun, data.rpartition(b"\n")
+        self._begun = (after if end else begun + after)[:_LONGEST_TIME]
         # Most output holds no metric: one look over the whole of it is what a gigabyte of it costs.
         if not any(needle in data for needle in self._needles):
             return []
-        lines = re.split(r"[\r\n]+", data.decode(errors="replace"))
-        return [metrics for line in lines for metrics in self._parse(line)]
+        found: list[Metrics] = []
+        for line in data.decode(errors="replace").split("\n"):
+            start, begun = begun.decode(errors="replace") + line[:_LONGEST_TIME], b""
+            for part in line.split("\r"):
+                found += self._parse(part, start)
+        return found
 
 
-def _line_parser(collector: Collector, names: Sequence[str]) -> Callable[[str], Iterator[Metrics]]:
+def _line_parser(collector: Collector, names: Sequence[str]) -> Callable[[str, str], Iterator[Metrics]]:
     if collector.format == "JSON" or collector.kind == "Push":
-        return lambda line: _from_json(line, names)
+        return lambda part, _: _from_json(part, names)
     filters = [compile_filter(text) for text in collector.filters or (DEFAULT_FILTER,)]
-    return lambda line: _from_text(line, names, filters)
+    return lambda part, start: _from_text(part, start, names, filters)
 
 
-def _from_text(line: str, names: Sequence[str], filters: Sequence[Any]) -> Iterator[Metrics]:
-    """What a line says; several dictionaries where it names a metric several times."""
-    if not any(name in line for name in names):
+def _from_text(part: str, start: str, names: Sequence[str], filters: Sequence[Any]) -> Iterator[Metrics]:
+    """What a line, or a part of one, says; several dictionaries where it names a metric several times.
+
+    Args:
+        part: Up to a carriage return.
+        start: Of the line, where its time stands.
+        names: The metrics to look for.
+        filters: Compiled.
+    """
+    if not any(name in part for name in names):
         return
-    time = _time(line.partition(" ")[0])
-    metrics = _at(time)
-    seen = set()
+    found: dict[tuple[str, tuple[int, int]], float] = {}
     for pattern in filters:
-        for match in pattern.finditer(line):
+        for match in pattern.finditer(part):
             name, value = (match.group(1) or "").strip(), (match.group(2) or "").strip()
-            if name not in names or match.span(2) in seen:  # two filters that find the same number find one report
+            if name not in names:
                 continue
-            seen.add(match.span(2))
-            if name in metrics:
-                yield metrics
-                metrics = _at(time)
             # Katib reads `acc=0,95` as 0: better no number than a wrong one.
-            cut = value.lstrip("+-").isdecimal() and _DECIMAL_COMMA.match(line, match.end(2))
-            metrics[name] = math.nan if cut else _number(value)
+            cut = (_CUT if value.lstrip("+-").isdecimal() else _CUT_FRACTION).match(part, match.end(2))
+            # A number that two filters find is one report, and as late as the second finds it.
+            place = name, match.span() if match.group(2) is None else match.span(2)
+            found.pop(place, None)
+            found[place] = math.nan if cut else _number(value)
+    time = _time(start.partition(" ")[0]) if found else NO_TIME
+    metrics = _at(time)
+    for (name, _), number in found.items():
+        if name in metrics:
+            yield metrics
+            metrics = _at(time)
+        metrics[name] = number
     if metrics:
         yield metrics
 
@@ -266,27 +294,36 @@ def _from_json(line: str, names: Sequence[str]) -> Iterator[Metrics]:
             yield metrics
 
 
-def _at(time: float) -> Metrics:
+def _at(time: int) -> Metrics:
     metrics = Metrics()
     metrics.time = time
     return metrics
 
 
-def _time(written: Any) -> float:
-    """A time in seconds since 1970; before all others where there is none."""
+def _time(written: Any) -> int:
+    """A time in nanoseconds since 1970; before all others where there is none."""
     try:
-        if isinstance(written, str) and _TIME.fullmatch(written):
-            return datetime.fromisoformat(written).timestamp()
-        if isinstance(written, int | float) and not isinstance(written, bool) and math.isfinite(written):
-            return float(written)
+        if isinstance(written, str) and (found := _TIME.fullmatch(written)):
+            day, hour, rest, fraction, sign, hours, minutes = found.groups()
+            seconds = int(datetime.fromisoformat(f"{day}{hour:0>2}{rest}+00:00").timestamp())
+            zone = 60 * (60 * int(hours or 0) + int(minutes or 0))
+            seconds += zone if sign == "-" else -zone
+            return seconds * 10**9 + int(f"{fraction or 0:0<9}"[:9])
+        if isinstance(written, int | float) and not isinstance(written, bool):
+            return int(written * 10**9)
     except (ValueError, OverflowError):  # there is no such day, or it is far beyond all days
         pass
-    return _NO_TIME
+    return NO_TIME
 
 
 def _number(text: str) -> float:
     """A number as it is written; NaN where a text is none."""
-    return float(text) if _NUMBER.fullmatch(text) else math.nan
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    try:
+        return float.fromhex(text) if _HEXADECIMAL.fullmatch(text) else math.nan
+    except OverflowError:
+        return math.nan
 
 
 class FileTail:

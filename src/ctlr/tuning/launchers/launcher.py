@@ -6,14 +6,16 @@ workers; the engine (`engine.run_experiment`) proposes, listens and decides. Not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ctlr.specs import Trial
 
-__all__ = ["Ended", "Launcher", "Reported"]
+__all__ = ["NO_TIME", "Ended", "Launcher", "Reported"]
+
+NO_TIME = -62_135_596_800 * 10**9
+"""Of what bears no time: the beginning of year 1, as in Go."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,13 @@ class Reported:
         number: Of the trial.
         metrics: By name. A value that is no number is NaN.
         seconds: Since the trial started.
-        time: That its own log says, in seconds since 1970; before all others where it says none.
+        time: That its own log says, in nanoseconds since 1970; before all others where it says none.
     """
 
     number: int
     metrics: dict[str, float]
     seconds: float
-    time: float = -math.inf
+    time: int = NO_TIME
 
 
 @dataclass(frozen=True)

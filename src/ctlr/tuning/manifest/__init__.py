@@ -18,21 +18,24 @@ from ctlr.tuning.manifest.algorithms import (
     read_settings,
 )
 from ctlr.tuning.manifest.collectors import DEFAULT_FILTER, compile_filter
-from ctlr.tuning.manifest.experiment import parse_experiment, read_experiment, write_experiment
-from ctlr.tuning.manifest.template import render, rendered_spec, without_gpus
+from ctlr.tuning.manifest.experiment import GIVEN, parse_experiment, read_experiment, with_algorithm, write_experiment
+from ctlr.tuning.manifest.template import filled_elsewhere, render, rendered_spec, without_gpus
 
 __all__ = [
     "ALGORITHMS",
     "DEFAULT_FILTER",
+    "GIVEN",
     "STOPPING_RULES",
     "SettingValue",
     "broken_settings",
     "compile_filter",
+    "filled_elsewhere",
     "parse_experiment",
     "read_experiment",
     "read_settings",
     "render",
     "rendered_spec",
+    "with_algorithm",
     "without_gpus",
     "write_experiment",
 ]

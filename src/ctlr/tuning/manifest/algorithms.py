@@ -72,7 +72,7 @@ class Setting:
             (self.below, "below", operator.lt),
         ):
             if bound is not None and not holds(number, Decimal(str(bound))):
-                return f"must be {word} {bound:g}; got {text!r}. Choose another value."
+                return f"must be {word} {bound:.10g}; got {text!r}. Choose another value."
         return ""
 
     def read(self, text: str) -> SettingValue:
@@ -105,6 +105,9 @@ def fits_64_bits(number: Decimal, *, whole: bool) -> bool:
 
 _SEED = {"random_state": Setting(kind="int", low=0, high=2**31 - 1)}
 
+_CANDIDATES = 100_000
+"""Each is held against 300 trials at once: more would fill the memory."""
+
 _TREES = ("RF", "ET", "GBRT")
 _REFUSED = "must be GP; got {!r}, which Katib's own service alone has. Leave it out, or choose tpe."
 
@@ -117,17 +120,17 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         | {
             "gamma": Setting(kind="float", default=0.25, above=0, below=1),
             "prior_weight": Setting(kind="float", default=1.0, above=0),
-            "n_EI_candidates": Setting(kind="int", default=24, low=1),
+            "n_EI_candidates": Setting(kind="int", default=24, low=1, high=_CANDIDATES),
             # Katib serves tpe by Hyperopt's names or, where its configuration says so, by Optuna's.
             "n_startup_trials": Setting(kind="int", default=10, low=0),
-            "n_ei_candidates": Setting(kind="int", low=1, same_as="n_EI_candidates"),
+            "n_ei_candidates": Setting(kind="int", low=1, high=_CANDIDATES, same_as="n_EI_candidates"),
         }
     ),
     "multivariate-tpe": Algorithm(
         settings=_SEED
         | {
             "n_startup_trials": Setting(kind="int", default=10, low=0),
-            "n_ei_candidates": Setting(kind="int", default=24, low=1),
+            "n_ei_candidates": Setting(kind="int", default=24, low=1, high=_CANDIDATES),
         }
     ),
     "bayesianoptimization": Algorithm(
@@ -214,7 +217,7 @@ def broken_settings(
             yield key, f"{key} is another name of {known[key].same_as}, which is set too. Remove one of them."
     for key, setting in known.items():
         if setting.required and key not in settings:
-            yield key, f"{name} needs the setting {key!r}. Write `- {{name: {key}, value: …}}`."
+            yield key, f"{name} needs the setting {key!r}. Add it to its settings."
 
 
 def read_settings(spec: AlgorithmSpec) -> dict[str, SettingValue]:

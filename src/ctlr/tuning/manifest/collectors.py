@@ -108,9 +108,13 @@ def compile_filter(text: str) -> Any:
     try:
         if found := _ANY_BYTE.search(text):
             raise ValueError(f"invalid escape sequence: {found[0]}")
-        return re2.compile(text, options)
+        pattern = re2.compile(text, options)
     except re2.error as error:
         raise ValueError(error.args[0].decode(errors="replace")) from error
+    for name in pattern.groupindex:
+        if not name.isascii():
+            raise ValueError(f"invalid named capture: {name}")
+    return pattern
 
 
 def _filter_fault(text: str, kind: str) -> str:

@@ -26,10 +26,14 @@ from ctlr.tuning.manifest.fields import Fields
 from ctlr.tuning.manifest.rules import check_fit, read_parameters
 from ctlr.tuning.manifest.template import read_template
 
-__all__ = ["parse_experiment", "read_experiment", "write_experiment"]
+__all__ = ["GIVEN", "parse_experiment", "read_experiment", "with_algorithm", "write_experiment"]
 
 _API = "kubeflow.org/v1beta1"
 _PARALLEL = 3
+GIVEN = {"suggestion_trial_dir": "/opt/katib/data"}
+"""Settings that Katib asks of pbt, whose service keeps checkpoints there; a benchmark's trials keep their own."""
+_COUNTS = ("maxTrialCount", "parallelTrialCount", "maxFailedTrialCount")
+_ANY_NUMBER = 2**31 - 1
 _RESAMPLED = re.compile(r"--validation[= ](kfold|repeats):")
 """In the command of a trial, whose objective is then a running mean."""
 _SPEC = (
@@ -63,6 +67,27 @@ def parse_experiment(document: Mapping[str, Any], where: str = "", *, template: 
         ConfigError: It is no Experiment or breaks rules; one line a fault.
     """
     return _bind(Document(where, copy.deepcopy(dict(document)), {}), template=template)
+
+
+def with_algorithm(experiment: Experiment, algorithm: AlgorithmSpec) -> Experiment:
+    """The same search by another algorithm, held against the same rules; counts are left to who runs it.
+
+    Args:
+        experiment: As `read_experiment` returned it.
+        algorithm: Its name and settings, each right by itself.
+
+    Raises:
+        ConfigError: It cannot search that space; one line a fault.
+    """
+    settings = [{"name": name, "value": value} for name, value in algorithm.settings.items()]
+    spec = {name: value for name, value in experiment.manifest["spec"].items() if name not in _COUNTS}
+    spec |= {"parallelTrialCount": _ANY_NUMBER, "algorithm": {"algorithmName": algorithm.name}}
+    if algorithm.name == "pbt":
+        spec["resumePolicy"] = "FromVolume"
+        settings += [{"name": name, "value": value} for name, value in GIVEN.items() if name not in algorithm.settings]
+    if settings:
+        spec["algorithm"]["algorithmSettings"] = settings
+    return parse_experiment(experiment.manifest | {"spec": spec})
 
 
 def write_experiment(experiment: Experiment) -> str:

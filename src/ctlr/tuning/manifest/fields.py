@@ -74,11 +74,13 @@ class Fields:
             return value
         return None
 
-    def whole(self, key: str) -> None:
-        """A whole number, whichever."""
+    def whole(self, key: str, *, bits: int) -> None:
+        """A whole number of so many bits."""
         value = self.data.get(key)
         if value is not None and not _is_whole(value):
             self.fault(key, f"must be a whole number; got {_shown(value)}. Write it without quotes, e.g. `{key}: 3`.")
+        elif value is not None and not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+            self.fault(key, f"must fit into {bits} bits; got {value}. Choose a number closer to 0.")
 
     def wholes(self, key: str) -> None:
         """A list of whole numbers."""

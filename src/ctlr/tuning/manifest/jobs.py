@@ -14,7 +14,7 @@ from ctlr.errors import nearest
 from ctlr.specs import TrialCommand
 from ctlr.tuning.manifest.fields import Fields
 
-__all__ = ["check_job", "command_of", "primary_container"]
+__all__ = ["check_job", "command_of", "is_workflow", "primary_container"]
 
 _WITH_CONDITIONS = ("Job", "TFJob", "PyTorchJob", "XGBoostJob", "MPIJob", "TrainJob")
 """Kinds whose success and failure Katib knows by itself."""
@@ -25,6 +25,27 @@ _NAMED = {"container": "main", "trainer": "node"}
 _QUANTITIES = ("limits", "requests", "overhead", "capacity")
 """Mappings whose values are quantities."""
 _QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
+_SHORTEST = re.compile(r"[+-]?(\d+)\.?([KMGTPE]i|[numkMGTPE]?|[eE][+-]?\d+)")
+"""A whole quantity: mantissa and unit."""
+_LONG = (
+    "activeDeadlineSeconds", "expirationSeconds", "fsGroup", "runAsGroup", "runAsUser", "supplementalGroups",
+    "terminationGracePeriodSeconds", "tolerationSeconds",
+)  # fmt: skip
+"""Whole numbers of 64 bits; others have 32."""
+_ZEROS = (
+    "failureThreshold", "hostIPC", "hostNetwork", "hostPID", "hostPort", "initialDelaySeconds", "partition",
+    "periodSeconds", "readOnly", "stdin", "stdinOnce", "successThreshold", "timeoutSeconds", "tty",
+)  # fmt: skip
+"""Fields whose false or 0 is the same as nothing."""
+_KEPT = (
+    ("V1AzureDiskVolumeSource", "fsType"), ("V1AzureDiskVolumeSource", "readOnly"), ("V1CSIVolumeSource", "fsType"),
+    ("V1CSIVolumeSource", "readOnly"), ("V1HTTPHeader", "value"), ("V1HostPathVolumeSource", "type"),
+    ("V1NodeSelector", "nodeSelectorTerms"), ("V1PersistentVolumeClaimSpec", "storageClassName"),
+    ("V1PodDNSConfigOption", "value"), ("V1PodFailurePolicy", "rules"), ("V1PodSpec", "containers"),
+    ("V1PodSpec", "runtimeClassName"), ("V1ProjectedVolumeSource", "sources"), ("V1SuccessPolicy", "rules"),
+    ("V1Sysctl", "value"), ("V1TypedLocalObjectReference", "apiGroup"),
+)  # fmt: skip
+"""Fields that may be empty: there the API tells that from nothing."""
 _LABELS = ("labels", "annotations", "nodeSelector", "matchLabels")
 """Mappings whose keys are names of labels."""
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -32,6 +53,11 @@ _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _CONDITIONS = ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet")
 """What a Job's status says."""
 _CONDITION = re.compile(r"""type\s*==\s*["']?(\w+)""")
+
+
+def is_workflow(job: Mapping[str, Any]) -> bool:
+    """Whether a trialSpec is an Argo Workflow, a Tekton PipelineRun or the like, whose engine makes the pods."""
+    return job.get("kind") not in _WITH_CONDITIONS
 
 
 def check_job(template: Fields, job: Fields) -> None:
@@ -95,21 +121,35 @@ def _check_type(fields: Fields, name: str) -> None:
     known = _types()[name]
     fields.only(*known)
     for key, value in fields.data.items():
-        if key in known and value is not None:
+        if key in known and _is_dropped(name, key, known[key], value):
+            rule = "Katib's webhook drops what is empty, and refuses a trialSpec that this changes"
+            fields.fault(key, f"{rule}; got {json.dumps(value)}. Remove it.")
+        elif key in known:
             _check_value(fields, key, known[key])
+
+
+def _is_dropped(name: str, key: str, kind: str, value: Any) -> bool:
+    """Whether the API's type leaves a field out that has this value."""
+    if value is None:
+        return True
+    if (name, key) in _KEPT:
+        return False
+    if isinstance(value, int):  # false or 0
+        return not value and key in _ZEROS
+    return not value and kind.startswith(("str", "list", "dict"))
 
 
 def _check_value(fields: Fields, key: str, kind: str) -> None:
     if kind == "bool":
         fields.flag(key)
     elif kind == "int":
-        fields.whole(key)
+        fields.whole(key, bits=64 if key in _LONG else 32)
     elif kind == "object":
         if not isinstance(fields.data[key], int) or isinstance(fields.data[key], bool):
             fields.text(key)
     elif kind in ("str", "datetime"):
         if key == "sizeLimit" or key == "divisor":
-            _check_quantity(fields, key)
+            _check_quantity(fields, key, shortest=True)
         else:
             fields.text(key)
     elif kind == "dict(str, str)":
@@ -129,8 +169,10 @@ def _check_texts(values: Fields, name: str) -> None:
     """A mapping of texts: quantities, labels, or others."""
     for key, value in values.data.items():
         if name in _QUANTITIES:
-            _check_quantity(values, key)
+            _check_quantity(values, key, shortest=name not in ("limits", "requests"))
             continue
+        if value is None:
+            values.fault(key, "must be a text; got none. Write it in quotes, or remove it.")
         text = values.text(key)
         if name not in _LABELS:
             continue
@@ -144,11 +186,25 @@ def _check_texts(values: Fields, name: str) -> None:
             values.fault(key, f"{rule}; got {text!r}. Change it.")
 
 
-def _check_quantity(fields: Fields, key: str) -> None:
+def _check_quantity(fields: Fields, key: str, *, shortest: bool) -> None:
+    """`shortest`: Katib's webhook refuses a quantity that the API writes in another way; limits and requests may be."""
     value = fields.data[key]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number and not (isinstance(value, str) and _QUANTITY.fullmatch(value)):
         fields.fault(key, f"must be a quantity; got {value!r}. Write e.g. `{key}: 500m` or `{key}: 8Gi`.")
+    elif shortest and not (isinstance(value, str) and _is_shortest(value)):
+        rule = "must be a text, whole and in its largest unit, or Katib's webhook refuses it"
+        fields.fault(key, f"{rule}; got {value!r}. Write e.g. `{key}: 1Gi` for 1024Mi, `{key}: 512Mi` for 0.5Gi.")
+
+
+def _is_shortest(text: str) -> bool:
+    match = _SHORTEST.fullmatch(text)
+    if match is None:
+        return False
+    mantissa, unit = int(match[1]), match[2]
+    if unit[1:].lstrip("+-").isdigit():
+        return int(unit[1:]) % 3 == 0 and mantissa % 1000 != 0
+    return bool(mantissa % (1024 if unit.endswith("i") else 1000)) or unit in ("E", "Ei") or text == "0"
 
 
 @dataclass(frozen=True)

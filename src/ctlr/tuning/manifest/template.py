@@ -11,10 +11,10 @@ from ctlr.config import KeyPath
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import Experiment, Trial, TrialCommand
 from ctlr.tuning.manifest.fields import Fields
-from ctlr.tuning.manifest.jobs import check_job, command_of, primary_container
-from ctlr.tuning.manifest.wrapping import PLACE, check_wrapped
+from ctlr.tuning.manifest.jobs import check_job, command_of, is_workflow, primary_container
+from ctlr.tuning.manifest.wrapping import FILLED, PLACE, check_wrapped
 
-__all__ = ["read_template", "render", "rendered_spec", "without_gpus"]
+__all__ = ["filled_elsewhere", "read_template", "render", "rendered_spec", "without_gpus"]
 
 _GPU = re.compile(r"^nvidia\.com/|^amd\.com/gpu|^gpu\.intel\.com/")
 """Resources of GPUs, and labels and taints of nodes that have some."""
@@ -56,7 +56,8 @@ def read_template(spec: Fields, values: Mapping[str, Sequence[str]]) -> tuple[di
     if container is None:
         return references, nothing
     kind = spec.mapping("metricsCollectorSpec").mapping("collector").data.get("kind", "StdOut")
-    check_wrapped(container, kind, {name: values.get(reference, ()) for name, reference in references.items()})
+    texts = {name: values.get(reference, ()) for name, reference in references.items()}
+    check_wrapped(container, kind, texts, filled=is_workflow(job.data))
     return references, command_of(container)
 
 
@@ -201,6 +202,13 @@ def rendered_spec(experiment: Experiment, trial: Trial) -> dict[str, Any]:
     return spec
 
 
+def filled_elsewhere(experiment: Experiment) -> str:
+    """A place in a trial's command that only a workflow engine fills in; empty where there is none."""
+    texts = (*experiment.trial.command, *experiment.trial.environment.values())
+    found = FILLED.search("\n".join(texts)) if is_workflow(_job_of(experiment)) else None
+    return found[0] if found else ""
+
+
 def without_gpus(experiment: Experiment) -> Experiment:
     """The same search with trials on processors: no GPU, none of its nodes, and CTLR's image for processors.
 
@@ -212,7 +220,9 @@ def without_gpus(experiment: Experiment) -> Experiment:
         if isinstance(node, list):
             return [kept(each) for each in node if not (isinstance(each, dict) and _GPU.search(str(each.get("key"))))]
         if isinstance(node, dict):
-            return {key: kept(value) for key, value in node.items() if not _GPU.search(key)}
+            left = {key: kept(value) for key, value in node.items() if not _GPU.search(key)}
+            # What is empty without its GPU goes, too: Katib's webhook refuses `tolerations: []`.
+            return {key: value for key, value in left.items() if value == node[key] or value not in ({}, [])}
         return node.replace("ctlr/ctlr-gpu:", "ctlr/ctlr-cpu:") if isinstance(node, str) else node
 
     manifest = copy.deepcopy(experiment.manifest)

@@ -9,33 +9,39 @@ words run as they are. What passes here does the same in both places.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 
 from ctlr.config import KeyPath
 from ctlr.tuning.manifest.fields import Fields
 
-__all__ = ["PLACE", "WRAPPED", "check_wrapped"]
+__all__ = ["FILLED", "PLACE", "WRAPPED", "check_wrapped"]
 
 PLACE = re.compile(r"\$\{trialParameters\.(.+?)\}")
 """Where a trial's value goes."""
 WRAPPED = ("StdOut", "File", "TensorFlowEvent")
 """Collectors for whose sake a command is wrapped."""
+FILLED = re.compile(r"\{\{[^{}]*\}\}|\$\(\w+[.\[][^()]*\)")
+"""What Argo and Tekton fill in before a pod is made."""
 _VARIABLE = re.compile(r"\$\(([^)]*)\)")
+_WORD = re.compile(r"[\w@%+=:,./^-]+")
+"""What a shell reads as itself."""
 _SHELLS = ("sh", "bash")
 _LEAVES = re.compile(r"(?:^|[;&|\n{])\s*(exec|exit)\b")
 
 
-def check_wrapped(container: Fields, collector: str, values: Mapping[str, Sequence[str]]) -> None:
+def check_wrapped(
+    container: Fields, collector: str, values: Mapping[str, Sequence[str]], *, filled: bool = False
+) -> None:
     """Note the words of a container's command that Katib's shell would read in another way.
 
     Args:
         container: The one that trains.
         collector: Kind of the metrics collector.
         values: Texts that may stand in the place of a trialParameter, by its name.
+        filled: Whether a workflow engine fills in its own places first.
     """
     words = [
-        ((*container.where, key, index), word)
+        ((*container.where, key, index), FILLED.sub("1", word) if filled else word)
         for key in ("command", "args")
         for index, word in enumerate(container.texts(key))
     ]
@@ -78,7 +84,7 @@ _REMEDY = "Write `[sh, -c, …]` with quotes of its own inside, or a program in 
 
 def _stays(word: str) -> bool:
     """Whether a shell reads a bare word as itself."""
-    return bool(word) and shlex.quote(word) == word
+    return bool(_WORD.fullmatch(word))
 
 
 def _check_script(container: Fields, where: KeyPath, script: str, *, redirected: bool) -> None:

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 ACQUISITION = "acquisition"
 """Label: which function of the portfolio chose a trial."""
+_SOBOL = 12
+"""Points of the Sobol sequence at most, as a power of two; random ones follow."""
 _SPREAD = 1000
 """Candidates all over the cube."""
 _NEAR = 50
@@ -116,7 +118,7 @@ class BayesianSampler(Sampler):
             from scipy.stats.qmc import Sobol  # slow to import
 
             engine = Sobol(len(self.space), scramble=True, rng=np.random.default_rng([self._seed, 2]))
-            self._sobol = np.asarray(engine.random(2 ** max(4, self._initial.bit_length())))
+            self._sobol = np.asarray(engine.random(2 ** min(max(4, self._initial.bit_length()), _SOBOL)))
         others = rng.random((32, len(self.space)))
         return np.concatenate([self._sobol[index : index + 1], others])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +18,9 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from ctlr import __version__
+from ctlr.data.kinds.cohort.folder import write_members
 from ctlr.data.kinds.cohort.synthesis import Nuisance, Renderer, Site, Traits
 from ctlr.data.kinds.cohort.template import notice
-from ctlr.durable import flush_folder
-from ctlr.errors import DataError
 from ctlr.specs import CohortSpec
 from ctlr.workspace import disk_faults_named, write_aside
 
@@ -163,31 +161,11 @@ def write_cohort(
         WorkspaceError: The disk is full or `out` cannot be written.
     """
     with disk_faults_named(out):
-        _make_empty(out)
         cohort = Cohort(spec)
-        with ThreadPoolExecutor(workers) as pool:
-            pending = [pool.submit(_write_image, cohort, index, out) for index in range(spec.subjects)]
-            try:
-                for done, future in enumerate(as_completed(pending), start=1):
-                    future.result()
-                    if progress is not None:
-                        progress(done, spec.subjects)
-            finally:  # after an error or Ctrl-C the rest is not begun
-                pool.shutdown(wait=True, cancel_futures=True)
-        flush_folder(out)
+        write_members(
+            out, spec.subjects, lambda index: _write_image(cohort, index, out), workers=workers, progress=progress
+        )
         _write_tables(cohort, out)
-
-
-def _make_empty(out: Path) -> None:
-    """Make the folder, or find it empty."""
-    rule = f"A cohort is written to a new or empty folder; {out}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise DataError(f"{rule} is a file, or lies below one. Name another folder.") from error
-    found = min(out.iterdir(), default=None)
-    if found is not None:
-        raise DataError(f"{rule} holds {found.name}. Name another folder, or delete it if its writing was interrupted.")
 
 
 def _write_image(cohort: Cohort, index: int, out: Path) -> None:

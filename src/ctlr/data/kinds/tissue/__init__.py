@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import Images, Progress
-from ctlr.specs import ARCHITECTURES, TissueSpec
+from ctlr.specs import ARCHITECTURES, PreprocessSpec, TissueSpec
 from ctlr.workspace import Workspace
 
 __all__ = ["TissueReader", "case_name"]
@@ -50,14 +50,13 @@ class TissueReader:
         from ctlr.data.kinds.tissue.drawing import patch_of
         from ctlr.data.rows import Row, fitted_row
 
-        listing = self.listing()
+        listing, options = self.listing(), self.spec.preprocess
+        assert isinstance(options, PreprocessSpec)
         numbers = dict(zip((image.file for image in listing.images), self.spec.places(), strict=True))
 
         def row(image: IndexedImage) -> Row:
             pixels = patch_of(self.spec, *numbers[image.file])
-            return fitted_row(
-                Image.fromarray(pixels), hashlib.sha256(pixels.tobytes()).hexdigest(), self.spec.preprocess
-            )
+            return fitted_row(Image.fromarray(pixels), hashlib.sha256(pixels.tobytes()).hexdigest(), options)
 
         return Images(listing, row)
 

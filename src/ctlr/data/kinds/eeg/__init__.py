@@ -1,0 +1,1 @@
+"""Synthetic cohorts of electroencephalograms, written as EDF+ files."""
