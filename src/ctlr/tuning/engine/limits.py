@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from ctlr.errors import ConfigError
 
@@ -27,8 +28,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("max_trials", self.max_trials)):
-            if value is not None and value < 1:
-                raise ConfigError(f"`{name} >= 1` must hold; got {value}.")
+            if value is not None and not (isinstance(value, Integral) and value >= 1):
+                raise ConfigError(f"`{name}` must be a whole number, 1 or more; got {value!r}.")
+        for name, number in (("goal", self.goal), ("max_seconds", self.max_seconds)):
+            if number is not None and not isinstance(number, Real):
+                raise ConfigError(f"`{name}` must be a number; got {number!r}.")
         if self.max_seconds is not None and not self.max_seconds > 0:  # so that no number is refused too
             raise ConfigError(f"`max_seconds > 0` must hold; got {self.max_seconds:g}.")
         if self.goal is not None and not math.isfinite(self.goal):
