@@ -77,6 +77,8 @@ def test_a_staged_search_takes_two_manifests_where_there_is_a_pretraining(tuned:
         ("tuning.trials=0", ["tuning.trials", "0"]),
         ("tuning.rounds=9", ["`trials: 6` are too few for 9"]),
         ("tuning.validation=kfold", ["tuning.validation", "kfold"]),
+        ("tuning.validation=kfold:100", ["must be written like `holdout`, `kfold:5`", "'kfold:100'", "from 2 to 99"]),
+        ("platform={image: a, workspace: work}", ["must be written like `/workspace`", "'work'"]),
         ("tuning.settings={random_state: 1}", ["`settings` belong to an `algorithm`"]),
         ("tuning.warm_start=nowhere", ["tuning.warm_start", "there is no folder 'nowhere'"]),
         ("tuning.budget=3", ["tuning.budget", "unknown key"]),

@@ -20,7 +20,10 @@ from ctlr.tuning.options import (
     with_options,
 )
 
-__all__ = ["check_manifests", "options_of", "stages_of"]
+__all__ = ["Fault", "check_manifests", "manifest_faults", "options_of", "stages_of"]
+
+Fault = tuple[tuple[str, ...], str]
+"""Key of the benchmark file, and what is wrong there."""
 
 _COUNTS = ("maxTrialCount", "parallelTrialCount", "maxFailedTrialCount")
 
@@ -35,10 +38,28 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
         ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have, or values that an option
             cannot have; names the file, one fault a line.
     """
-    tuning = config.tuning
-    if tuning is None:
+    if config.tuning is None:
         return {}
-    manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+    manifests = _read(config.tuning)
+    if faults := _faults(config.tuning, plan, manifests):
+        raise ConfigError("\n".join(f"`{'.'.join(where)}`: {fault}" for where, fault in faults))
+    return manifests
+
+
+def manifest_faults(config: BenchmarkConfig, plan: Plan) -> list[Fault]:
+    """What `check_manifests` refuses, each with the key that asks for it.
+
+    Raises:
+        ConfigError: A manifest by itself breaks a rule; names its file and line.
+    """
+    return [] if config.tuning is None else _faults(config.tuning, plan, _read(config.tuning))
+
+
+def _read(tuning: TuningSpec) -> dict[str, list[Experiment]]:
+    return {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+
+
+def _faults(tuning: TuningSpec, plan: Plan, manifests: Mapping[str, Sequence[Experiment]]) -> list[Fault]:
     faults = dict.fromkeys(_algorithm_faults(tuning, manifests))
     fits = tuning.algorithm is not None and not faults
     for study in plan.searches:
@@ -47,7 +68,7 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
         try:
             check_validation(study, parse_validation(tuning.validation))
         except ConfigError as error:
-            faults[f"`tuning.validation`: {error}"] = None
+            faults[("tuning", "validation"), str(error)] = None
         for stage, path, manifest in zip(stages, tuning.experiments[label], manifests[label], strict=True):
             try:
                 if fits:
@@ -56,23 +77,22 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Exper
                 check_stage(study, options.values(), stage)
                 _check_space(study, manifest, options)
             except ConfigError as error:
-                where = f"{Path(path).name}, as `tuning.experiments.{label}`"
-                faults |= dict.fromkeys(f"{where}: {fault}" for fault in str(error).splitlines())
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return manifests
+                where = ("tuning", "experiments", label)
+                faults |= dict.fromkeys((where, f"{Path(path).name}: {fault}") for fault in str(error).splitlines())
+    return list(faults)
 
 
-def _algorithm_faults(tuning: TuningSpec, manifests: Mapping[str, Sequence[Experiment]]) -> Iterator[str]:
+def _algorithm_faults(tuning: TuningSpec, manifests: Mapping[str, Sequence[Experiment]]) -> Iterator[Fault]:
     """What is wrong with the algorithm, whatever space it searches."""
     name = tuning.algorithm
     if "pbt" in ([each.algorithm.name for own in manifests.values() for each in own] if name is None else [name]):
-        yield "`tuning.algorithm`: pbt hands weights on, and a benchmark's trials keep none. Choose another one."
+        fault = "pbt hands weights on, and a benchmark's trials keep none. Choose another one."
+        yield ("tuning", "algorithm"), fault
     elif name is not None and name not in ALGORITHMS:
-        yield f"`tuning.algorithm`: unknown algorithm {name!r}. {nearest(name, ALGORITHMS)}"
+        yield ("tuning", "algorithm"), f"unknown algorithm {name!r}. {nearest(name, ALGORITHMS)}"
     elif name is not None:
         broken = broken_settings(name, tuning.settings, ALGORITHMS)
-        yield from (f"`tuning.settings`: {fault}" for _, fault in broken)
+        yield from ((("tuning", "settings"), fault) for _, fault in broken)
 
 
 def _check_fit(manifest: Experiment, tuning: TuningSpec) -> None:
