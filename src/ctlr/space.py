@@ -99,7 +99,7 @@ def choice(values: Iterable[Any]) -> Choice:
 def _check_numbers(*values: Any) -> None:
     for value in values:
         try:
-            number = isinstance(value, Real) and type(value) is not bool and float(value)
+            number = not isinstance(value, bool) and isinstance(value, Real) and float(value)
         except OverflowError:
             number = False
         if number is False:

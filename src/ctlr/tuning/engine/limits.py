@@ -30,7 +30,7 @@ class Limits:
     def __post_init__(self) -> None:
         counts: dict[str, Any] = {"workers": self.workers, "max_trials": self.max_trials}  # a caller gives anything
         for name, value in counts.items():
-            if value is not None and not (isinstance(value, Integral) and value >= 1):
+            if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
                 raise ConfigError(f"`{name}` must be a whole number, 1 or more; got {value!r}.")
         numbers: dict[str, Any] = {"goal": self.goal, "max_seconds": self.max_seconds}
         for name, number in numbers.items():
