@@ -408,7 +408,10 @@ def test_a_journal_goes_on(tmp_path: Path) -> None:
     [
         ({}, {}, "A space needs a parameter"),
         ({"x": 3}, {}, "x: a dimension is a list of values"),
-        ({"x": [1, 2]}, {"trials": 0}, "`trials >= 1` must hold; got 0."),
+        ({"x": [1, 2]}, {"trials": 0}, "`trials` must be a whole number, 1 or more; got 0."),
+        ({"x": [1, 2]}, {"trials": "3"}, "`trials` must be a whole number, 1 or more; got '3'."),
+        ({"x": [1, 2]}, {"goal": "a"}, "`goal` must be a number; got 'a'."),
+        ({"x": [1, 2]}, {"seconds": "10"}, "`max_seconds` must be a number; got '10'."),
         ({"x": [1, 2]}, {"algorithm": "tpee"}, "Did you mean 'tpe'?"),
         ({"x": [1, 2]}, {"resume": True}, "name its `folder`"),
         (search_of("finetune.lr"), {"seed": 1}, "`seed` belongs to a space"),
@@ -426,6 +429,10 @@ def test_a_search_that_cannot_be_is_refused(search: Any, options: dict[str, Any]
     [
         (lambda: ctlr.space.uniform(1, 0), "low < high; got 1 to 0."),
         (lambda: ctlr.space.uniform(0, float("inf")), "finite ends"),
+        (lambda: ctlr.space.uniform("0", "1"), "A range needs numbers; got '0'."),  # type: ignore[arg-type]
+        (lambda: ctlr.space.uniform(0, 10**400), "A range needs numbers; got 1000"),
+        (lambda: ctlr.space.integers(0, "3"), "A range needs numbers; got '3'."),  # type: ignore[arg-type]
+        (lambda: ctlr.space.integers(0, float("inf")), "needs whole numbers; got inf."),  # type: ignore[arg-type]
         (lambda: ctlr.space.loguniform(0, 1), "`loguniform` needs low > 0; got 0."),
         (lambda: ctlr.space.uniform(0, 1, step=2), "got 2."),
         (lambda: ctlr.space.integers(0, 1.5), "needs whole numbers; got 1.5."),

@@ -104,6 +104,8 @@ def test_a_staged_search_takes_two_manifests_where_there_is_a_pretraining(tuned:
         ("tuning.trials=0", ["tuning.trials", "0"]),
         ("tuning.rounds=9", ["`trials: 6` are too few for 9"]),
         ("tuning.validation=kfold", ["tuning.validation", "kfold"]),
+        ("tuning.validation=kfold:100", ["must be written like `holdout`, `kfold:5`", "'kfold:100'", "from 2 to 99"]),
+        ("platform={image: a, workspace: work}", ["must be written like `/workspace`", "'work'"]),
         ("tuning.settings={random_state: 1}", ["`settings` belong to an `algorithm`"]),
         ("tuning.by_hand=[scratch]", ["tuning.by_hand", "'scratch' has a manifest", "Remove one"]),
         ("tuning.by_hand=[scartch]", ["tuning.by_hand", "Did you mean 'scratch'"]),

@@ -465,7 +465,7 @@ def test_a_space_is_held_against_the_rules_of_its_options(
         check_manifests(config, plan)
     lines = str(caught.value).splitlines()
     assert len(set(lines)) == len(lines) <= 3  # though two sizes are searched
-    assert all(line.startswith("space.yaml, as `tuning.experiments.scratch`: ") for line in lines)
+    assert all(line.startswith("`tuning.experiments.scratch`: space.yaml: ") for line in lines)
     assert any(words in line for line in lines)
 
 
@@ -477,7 +477,10 @@ def test_a_space_is_held_against_the_rules_of_its_options(
         ({"algorithm": "tpe", "settings": {"gama": "0.3"}}, "`tuning.settings`: tpe has no setting 'gama'"),
         ({"algorithm": "random", "settings": {"random_state": "-1"}}, "random_state must be at least 0; got '-1'"),
         ({"algorithm": "hyperband"}, "hyperband needs the setting 'r_l'"),
-        ({"algorithm": "cmaes"}, "as `tuning.experiments.scratch`: spec.parameters: cmaes needs two parameters"),
+        (
+            {"algorithm": "cmaes"},
+            ": spec.parameters: cmaes needs two parameters of type int or double",
+        ),
         ({"algorithm": "grid"}, "spec.parameters.0.feasibleSpace.step: is missing: grid needs the step"),
         ({"validation": "kfold:7"}, "kfold:7 needs two subjects a fold; train and validation side have 12 at n = 6"),
     ],

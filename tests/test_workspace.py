@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,8 +62,15 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(workspace: Workspace) -
         workspace.read("studies", "a", "result.json", json.loads)
     (workspace.root / "workspace.json").unlink()
     (workspace.root / "workspace.json").mkdir()
-    with pytest.raises(WorkspaceError, match="put a file that says"):
+    with pytest.raises(WorkspaceError, match="workspace.json must be a file, and is none. Remove it, put a file that"):
         Workspace(workspace.root)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_lock_that_is_no_file_is_named_and_not_waited_for(workspace: Workspace, make: Callable[[Path], None]) -> None:
+    make(workspace.root / "lock")
+    with pytest.raises(WorkspaceError, match="lock must be a file, and is none. Remove it"), workspace.shared():
+        pass
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def _pool(study: Study, listing: Listing) -> int:
 
 def stored_arrays(plan: Plan, found: Mapping[str, Listing], root: Path) -> dict[str, StoredArrays]:
     """What the workspace holds of a plan's datasets already; changed files, and those never read, are not stored."""
-    if not (root / "workspace.json").exists():
+    if not (root / "workspace.json").exists() and not root.is_file():  # which opening it refuses
         return {}
     workspace, stored = Workspace(root), {}
     for dataset in plan.datasets:

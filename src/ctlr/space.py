@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from ctlr.errors import ConfigError
@@ -28,6 +29,7 @@ class Range:
     """Between neighbouring values; None for none (1 where they are whole)."""
 
     def __post_init__(self) -> None:
+        _check_numbers(self.low, self.high, 1 if self.step is None else self.step)
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ConfigError(f"A range needs finite ends with low < high; got {self.low} to {self.high}.")
         if self.distribution == "logUniform" and self.low <= 0:
@@ -78,8 +80,9 @@ def integers(low: int, high: int, *, step: int | None = None) -> Range:
     Raises:
         ConfigError: `low < high` does not hold, or an end or the step is not whole.
     """
+    _check_numbers(low, high, step or 1)
     for number in (low, high, step or 1):
-        if number != int(number):
+        if not float(number).is_integer():
             raise ConfigError(f"`integers` needs whole numbers; got {number}. Use `uniform`.")
     return Range(low=int(low), high=int(high), whole=True, step=step)
 
@@ -91,3 +94,13 @@ def choice(values: Iterable[Any]) -> Choice:
         ConfigError: There is none, or two are written alike.
     """
     return Choice(tuple(values))
+
+
+def _check_numbers(*values: Any) -> None:
+    for value in values:
+        try:
+            number = not isinstance(value, bool) and isinstance(value, Real) and float(value)
+        except OverflowError:
+            number = False
+        if number is False:
+            raise ConfigError(f"A range needs numbers; got {value!r}. Names stand in a list.")

@@ -178,6 +178,11 @@ class Workspace:
         try:
             found = json.loads(read_file(marker))["format"]
         except OSError as error:
+            if not marker.is_file():
+                raise WorkspaceError(
+                    f"{marker} must be a file, and is none. Remove it, put a file that says "
+                    f'{{"format": {FORMAT}}} in its place, and run again.'
+                ) from error
             raise WorkspaceError(
                 f"{marker} cannot be read ({error.strerror}). Grant read access, put a file that says "
                 f'{{"format": {FORMAT}}} in its place, or name a new workspace.'
@@ -285,7 +290,10 @@ class Workspace:
         Raises:
             WorkspaceError: An older CTLR is at work here, which knows none; names its process.
         """
-        with disk_faults_named(self.root), (self.root / "lock").open("a+") as file:
+        lock = self.root / "lock"
+        if lock.exists() and not lock.is_file():  # opening a pipe would wait for whoever writes into it
+            raise WorkspaceError(f"{lock} must be a file, and is none. Remove it, and run again.")
+        with disk_faults_named(self.root), lock.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -109,5 +109,6 @@ def test_a_manifest_that_does_not_fit_is_told_before_anything_is_done(
     for command in ("check", "run"):
         done = ctlr(tmp_path, command, "tiny.yaml")
         assert done.code == 2
-        assert "rate.yaml, as `tuning.experiments.scratch`: `method.temperature`" in done.err
+        assert "tuning.experiments.scratch" in done.err
+        assert ": rate.yaml: `method.temperature`" in done.err
     assert not (tmp_path / "workspace").exists()

@@ -126,3 +126,11 @@ def test_a_name_that_cannot_be_written_down_is_a_fault(tmp_path: Path) -> None:
 def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"pictures are needed in one folder a class.*\.png"):
         index(_folder(tmp_path, "a.png"))
+
+
+def test_a_whole_disk_is_not_walked_through_for_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctlr.data.kinds.images._LOOKED_AT", 3)
+    spec = _folder(tmp_path, *(f"home/a{number}/b.png" for number in range(9)))
+    assert [fault.place for fault in index(spec).faults] == ["home (at least 3 below it)"]
+    with pytest.raises(DataError, match="must be a folder of its own, not the whole disk"):
+        index(ImagesSpec(root="/"))

@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -248,8 +249,9 @@ def _manifest(
     seed: int | None,
 ) -> dict[str, Any]:
     """A space as an Experiment; one trial at a time, so that each proposal knows all before it."""
-    if trials < 1:
-        raise ConfigError(f"`trials >= 1` must hold; got {trials}.")
+    count: Any = trials  # a caller gives anything
+    if not isinstance(count, Integral) or count < 1:
+        raise ConfigError(f"`trials` must be a whole number, 1 or more; got {trials!r}.")
     name = algorithm or "tpe"
     settings = [] if seed is None else [{"name": "random_state", "value": str(seed)}]
     return {

@@ -212,6 +212,7 @@ def check(file: Path, overrides: tuple[str, ...], no_data: bool, output: str) ->
     Of the data, tables are read and headers of images; every split is drawn. Nothing is stored.
     """
     from ctlr.api import load
+    from ctlr.cli.data_check import check_benchmark
     from ctlr.cli.kinds import is_experiment
     from ctlr.cli.show import show
     from ctlr.config import plugins_of, public_dump
@@ -220,15 +221,7 @@ def check(file: Path, overrides: tuple[str, ...], no_data: bool, output: str) ->
         _check_manifest(file, overrides, output)
         return
     config = load(file, overrides=overrides).config
-    if config.tuning is not None:
-        from ctlr.plan import make_plan
-        from ctlr.searches import check_manifests
-
-        check_manifests(config, make_plan(config))
-    if not no_data:
-        from ctlr.cli.data_check import check_data
-
-        check_data(file, overrides, config)
+    check_benchmark(file, overrides, config, data=not no_data)
     if output != "table":
         show(public_dump(config), output)
         return

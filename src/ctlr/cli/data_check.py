@@ -1,4 +1,4 @@
-"""`ctlr check` on a benchmark's data."""
+"""`ctlr check` on a benchmark's manifests and data."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from pathlib import Path
 
 import click
 
-from ctlr.config import SECTIONS, BenchmarkConfig, read_document
-from ctlr.engine import default_workers
+from ctlr.config import SECTIONS, BenchmarkConfig, Document, read_document
 from ctlr.errors import ConfigError, DataError
-from ctlr.examination import examine, missing_packages
 from ctlr.plan import make_plan
 
-__all__ = ["check_data"]
+__all__ = ["check_benchmark"]
 
 
-def check_data(file: Path, overrides: Sequence[str], config: BenchmarkConfig) -> None:
-    """Look at the data of a benchmark; what would be left out is said on stderr, and who has several images.
+def check_benchmark(file: Path, overrides: Sequence[str], config: BenchmarkConfig, *, data: bool) -> None:
+    """Look at what a benchmark names beside itself.
+
+    What would be left out of its data is said on stderr, and who has several images.
 
     Args:
         file: Of the benchmark.
         overrides: As after `--set`.
         config: What they say.
+        data: Look at its data, not at its manifests alone.
 
     Raises:
         ConfigError: The benchmark asks for what is not there; every fault with the line that asks.
@@ -31,6 +32,30 @@ def check_data(file: Path, overrides: Sequence[str], config: BenchmarkConfig) ->
     document = read_document(file)
     for setting in overrides:
         document.override(setting, SECTIONS)
+    wrong = _manifests(document, config)
+    if data:
+        wrong += _data(document, config)
+    if wrong:
+        raise (ConfigError if ConfigError in wrong else DataError)(document.told())
+
+
+def _manifests(document: Document, config: BenchmarkConfig) -> list[type[Exception]]:
+    """Note the faults of manifests; their kinds."""
+    if config.tuning is None:
+        return []
+    from ctlr.searches import manifest_faults  # brings the samplers, which are slow to load
+
+    faults = manifest_faults(config, make_plan(config))
+    for where, fault in faults:
+        document.fault(where, fault)
+    return [ConfigError] * len(faults)
+
+
+def _data(document: Document, config: BenchmarkConfig) -> list[type[Exception]]:
+    """Note the faults of data; their kinds."""
+    from ctlr.engine import default_workers
+    from ctlr.examination import examine, missing_packages
+
     found = examine(config, make_plan(config), workers=default_workers("cpu", 1))
     faults = [*missing_packages(config), *found.faults]
     for where, error in faults:
@@ -42,6 +67,4 @@ def check_data(file: Path, overrides: Sequence[str], config: BenchmarkConfig) ->
             click.echo(f"datasets.{name}: left out: {exclusion}", err=True)
     for note in found.notes:
         click.echo(note, err=True)
-    if faults:
-        kind = ConfigError if any(isinstance(error, ConfigError) for _, error in faults) else DataError
-        raise kind(document.told())
+    return [ConfigError if isinstance(error, ConfigError) else DataError for _, error in faults]

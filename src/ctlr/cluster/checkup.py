@@ -72,7 +72,7 @@ def examine_cluster(*, host: str = "", namespace: str = "", context: str = "", w
         All findings; the first one alone where the API server does not answer.
 
     Raises:
-        ClusterError: There is no usable kubeconfig.
+        ClusterError: There is no usable kubeconfig, or the server answers as none of Kubernetes' does.
         MissingExtraError: The kubernetes package is not installed.
     """
     connection = connect(context=context or None, namespace=namespace or None)
@@ -84,17 +84,18 @@ def examine_cluster(*, host: str = "", namespace: str = "", context: str = "", w
         remedy = "Try `kubectl get --raw /readyz`; `kubectl config get-contexts` lists clusters for --context."
         return [Finding(what="kubernetes", ok=False, found=f"{cluster.server} {words}", remedy=remedy)]
     found = f"{version['gitVersion']} at {cluster.server}, namespace {cluster.namespace}"
-    return [
-        Finding(what="kubernetes", ok=True, found=found),
-        *(_right(cluster, right) for right in CHECKED_RIGHTS),
-        *_katib(cluster),
-        _pipelines(cluster, host),
-        *_retries(cluster),
-        _mlflow(cluster),
-        *_storage(cluster, workspace),
-        _priority(cluster),
-        _gpus(cluster),
-    ]
+    with connection.understood():
+        return [
+            Finding(what="kubernetes", ok=True, found=found),
+            *(_right(cluster, right) for right in CHECKED_RIGHTS),
+            *_katib(cluster),
+            _pipelines(cluster, host),
+            *_retries(cluster),
+            _mlflow(cluster),
+            *_storage(cluster, workspace),
+            _priority(cluster),
+            _gpus(cluster),
+        ]
 
 
 def _asking(api: Any) -> Callable[..., tuple[int, Any]]:
@@ -115,7 +116,7 @@ def _asking(api: Any) -> Callable[..., tuple[int, Any]]:
         except HTTPError as error:
             return 0, str(error).rpartition(": ")[2]
         text = response.data.decode(errors="replace")
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             return response.status, json.loads(text)
         return response.status, text
 
@@ -185,7 +186,11 @@ def _sidecar(cluster: _Cluster) -> Finding:
     status, found = cluster.ask(f"/api/v1/namespaces/{KUBEFLOW}/configmaps/katib-config")
     if status != 200:
         return _unseen(what)
-    config = YAML(typ="safe").load(found.get("data", {}).get("katib-config.yaml", "")) or {}
+    try:
+        config = YAML(typ="safe").load(found.get("data", {}).get("katib-config.yaml", "")) or {}
+    except YAMLError:
+        return Finding(what=what, ok=False, found="katib-config is no YAML", optional=True,
+                       remedy=f"kubectl -n {KUBEFLOW} edit configmap katib-config.")  # fmt: skip
     collectors = (config.get("runtime") or {}).get("metricsCollectors") or [{}]
     copied = bool(((config.get("init") or {}).get("controller") or {}).get("injectSecurityContext"))
     ok = copied or all(each.get("securityContext") for each in collectors)  # of its own: newer than 0.19

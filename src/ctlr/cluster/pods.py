@@ -76,6 +76,11 @@ def pod_tasks(run_id: str, *, namespace: str, context: str = "", ended: bool = F
     events: Sequence[Object] = ()
     with contextlib.suppress(ClusterError):  # whoever may not read events learns what pods say of themselves
         events = connection.warnings()
+    with connection.understood():
+        return _tasks(connection, run_id, events, ended=ended)
+
+
+def _tasks(connection: Connection, run_id: str, events: Sequence[Object], *, ended: bool) -> list[TaskState]:
     found: dict[str, TaskState] = {}
     for pod in _pods(connection, run_id):
         task, role = _task(pod)
@@ -103,7 +108,8 @@ def pod_logs(run_id: str, *, namespace: str, context: str = "", lines: int | Non
         MissingExtraError: The kubernetes package is not installed.
     """
     connection = connect(context=context or None, namespace=namespace)
-    working = [pod for pod in _pods(connection, run_id) if _task(pod)[1] != "driver"]
+    with connection.understood():
+        working = [pod for pod in _pods(connection, run_id) if _task(pod)[1] != "driver"]
     if not working:
         raise ClusterError(
             f"There are no pods of run {run_id!r} in namespace {namespace!r} of {connection.host}: it has not started, "

@@ -54,6 +54,9 @@ def explain(error: ErrorDetails, model: type[BaseModel], filled: str = "") -> tu
         return where, f"is missing.{meaning} Write `{where[-1]}: …`."
     if kind == "value_error":
         return where, f"{str(context['error']).rstrip('.')}."
+    if kind == "string_pattern_mismatch" and info is not None and info.examples:
+        examples = ", ".join(f"`{example}`" for example in info.examples)
+        context = {"examples": examples}
     return where, _broken(kind, value, context, error["msg"]) + (f" ({_meaning(info)}.)" if _meaning(info) else "")
 
 
@@ -63,6 +66,8 @@ def _broken(kind: str, value: Any, context: dict[str, Any], message: str) -> str
         known = [name.strip("'") for name in expected.replace(" or ", ", ").split(", ")]
         hint = nearest(value, known) if isinstance(value, str) else f"Known: {', '.join(known)}."
         return f"must be {expected}; got {_shown(value)}. {hint}"
+    if "examples" in context:
+        return f"must be written like {context['examples']}; got {_shown(value)}."
     if kind in _KINDS:
         return f"must be {_KINDS[kind]}; got {_shown(value)}.{_unquoted(kind, value)}"
     if kind in _BOUNDS:

@@ -39,8 +39,14 @@ class TuningSpec(Value):
     order: Literal["target_only", "source_then_target", "joint"] = "target_only"
     """Tune the finetuning on a fixed pretraining; the pretraining by its own score and then the finetuning; or both in
     each trial."""
-    validation: Annotated[str, Field(pattern=r"^(holdout|kfold:([2-9]|[1-9]\d)|repeats:([2-9]|[1-9]\d))$")] = "holdout"
-    """How a trial is scored: holdout, kfold:K or repeats:R."""
+    validation: Annotated[
+        str,
+        Field(
+            pattern=r"^(holdout|kfold:([2-9]|[1-9]\d)|repeats:([2-9]|[1-9]\d))$",
+            examples=["holdout", "kfold:5", "repeats:3"],
+        ),
+    ] = "holdout"
+    """How a trial is scored: holdout, kfold:K or repeats:R, K and R from 2 to 99."""
     rounds: Annotated[int, Field(ge=1, le=10)] = 1
     """Coarse to fine: each round after the first searches half of every numeric range, around the best so far."""
     share: bool = True

@@ -87,7 +87,7 @@ class FolderReader:
         root: The dataset.
 
     Raises:
-        DataError: It is no folder, or cannot be listed.
+        DataError: It is no folder, the whole disk, or cannot be listed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -101,6 +101,8 @@ class FolderReader:
                 "The dataset's `root` must be a folder. Correct the path.",
                 told=f"The dataset's `root` must be a folder; {root.name!r} is none. Correct the path.",
             )
+        if self._within[0] == os.sep:
+            raise DataError("The dataset's `root` must be a folder of its own, not the whole disk. Correct the path.")
         if not os.access(root, os.R_OK | os.X_OK):
             raise DataError("The dataset's folder cannot be listed. Grant read access.", place=repr(root.name))
 

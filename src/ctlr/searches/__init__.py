@@ -4,7 +4,7 @@ A search is tuned on the first seed's validation subjects. Its experiments take 
 manifests and lie in the workspace under `searches/<identity>`.
 """
 
-from ctlr.searches._manifests import check_manifests
+from ctlr.searches._manifests import check_manifests, manifest_faults
 from ctlr.searches._run import ended_searches, first_pretrainings, run_searches, stage_count
 from ctlr.searches._stage import Bench
 from ctlr.searches._tuned import tuned_plan
@@ -14,6 +14,7 @@ __all__ = [
     "check_manifests",
     "ended_searches",
     "first_pretrainings",
+    "manifest_faults",
     "run_searches",
     "stage_count",
     "tuned_plan",

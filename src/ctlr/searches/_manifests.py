@@ -20,59 +20,78 @@ from ctlr.tuning.options import (
     with_options,
 )
 
-__all__ = ["check_manifests", "options_of", "stages_of"]
+__all__ = ["Fault", "check_manifests", "manifest_faults", "options_of", "stages_of"]
+
+Fault = tuple[tuple[str, ...], str]
+"""Key of the benchmark file, and what is wrong there."""
 
 
 def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Experiment]]:
     """Read the manifests of a benchmark's methods and hold them against its studies.
 
     Returns:
-        Manifests by method label, in the order of their stages; nothing where the benchmark tunes nothing.
+        Manifests by method label, in the order of their stages, each with the algorithm that the benchmark names for
+        it; nothing where the benchmark tunes nothing.
 
     Raises:
         ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have, or values that an option
             cannot have; names the file, one fault a line.
     """
-    tuning = config.tuning
-    if tuning is None:
+    if config.tuning is None:
         return {}
-    if faults := list(_algorithm_faults(tuning)):
-        raise ConfigError("\n".join(faults))
+    manifests, faults = _read(config.tuning, plan)
+    if faults:
+        raise ConfigError("\n".join(f"`{'.'.join(where)}`: {fault}" for where, fault in faults))
+    return manifests
+
+
+def manifest_faults(config: BenchmarkConfig, plan: Plan) -> list[Fault]:
+    """What `check_manifests` refuses, each with the key that asks for it.
+
+    Raises:
+        ConfigError: A manifest by itself breaks a rule; names its file and line.
+    """
+    return [] if config.tuning is None else _read(config.tuning, plan)[1]
+
+
+def _read(tuning: TuningSpec, plan: Plan) -> tuple[dict[str, list[Experiment]], list[Fault]]:
     manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
-    told: dict[str, None] = {}
+    if broken := list(_algorithm_faults(tuning)):
+        return manifests, broken
+    faults: dict[Fault, None] = {}
     for study in plan.searches:
         label = study.method.label
         try:
             check_validation(study, parse_validation(tuning.validation))
         except ConfigError as error:
-            told[f"`tuning.validation`: {error}"] = None
+            faults[("tuning", "validation"), str(error)] = None
         for number, stage in enumerate(stages_of(study, tuning)):
             try:
                 if (algorithm := tuning.algorithm_of(label)) is not None:
                     manifests[label][number] = with_algorithm(manifests[label][number], algorithm)
                 _check_manifest(study, stage, manifests[label][number], tuning)
             except ConfigError as error:
-                where = f"{Path(tuning.experiments[label][number]).name}, as `tuning.experiments.{label}`"
-                told |= dict.fromkeys(f"{where}: {fault}" for fault in str(error).splitlines())
-    if told:
-        raise ConfigError("\n".join(told))
-    return manifests
+                where, name = ("tuning", "experiments", label), Path(tuning.experiments[label][number]).name
+                faults |= dict.fromkeys((where, f"{name}: {fault}") for fault in str(error).splitlines())
+    return manifests, list(faults)
 
 
-def _algorithm_faults(tuning: TuningSpec) -> Iterator[str]:
+def _algorithm_faults(tuning: TuningSpec) -> Iterator[Fault]:
     """What is wrong with the algorithms, whatever spaces they search."""
-    named = [(f"tuning.algorithms.{label}", f"tuning.algorithms.{label}.settings", each)
-             for label, each in tuning.algorithms.items()]  # fmt: skip
+    named: list[tuple[tuple[str, ...], tuple[str, ...], AlgorithmSpec]] = [
+        (("tuning", "algorithms", label), ("tuning", "algorithms", label, "settings"), each)
+        for label, each in tuning.algorithms.items()
+    ]
     if tuning.algorithm is not None:
         own = AlgorithmSpec(name=tuning.algorithm, settings=tuning.settings)
-        named.append(("tuning.algorithm", "tuning.settings", own))
+        named.append((("tuning", "algorithm"), ("tuning", "settings"), own))
     for place, settings, algorithm in named:
         if algorithm.name not in ALGORITHMS:
-            yield f"`{place}`: unknown algorithm {algorithm.name!r}. {nearest(algorithm.name, ALGORITHMS)}"
+            yield place, f"unknown algorithm {algorithm.name!r}. {nearest(algorithm.name, ALGORITHMS)}"
             continue
         for key, fault in broken_settings(algorithm.name, algorithm.settings, ALGORITHMS):
             if key not in GIVEN:
-                yield f"`{settings}`: {fault}"
+                yield settings, fault
 
 
 def _check_manifest(study: Study, stage: Stage, manifest: Experiment, tuning: TuningSpec) -> None:

@@ -10,9 +10,9 @@ from ctlr.specs._value import Value
 
 __all__ = ["PlatformSpec", "TolerationSpec"]
 
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", examples=["4", "500m", "16Gi"])]
 """As Kubernetes writes it: `500m`, `2`, `4Gi`."""
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253, examples=["my-name"])]
 
 
 class TolerationSpec(Value):
@@ -37,7 +37,7 @@ class PlatformSpec(Value):
     """Of every pod; ctlr/ctlr-gpu:0.1.0 holds a CUDA build of PyTorch."""
     volume: ObjectName = "ctlr-workspace"
     """PersistentVolumeClaim (ReadWriteMany) of the workspace."""
-    workspace: Annotated[str, Field(pattern=r"^(/[\w.-]+)+$")] = "/workspace"
+    workspace: Annotated[str, Field(pattern=r"^(/[\w.-]+)+$", examples=["/workspace"])] = "/workspace"
     """Where it is mounted."""
     roots: dict[str, Annotated[str, Field(pattern=r"^[^/]")]] = Field(default_factory=dict)
     """Folder of a dataset below the workspace, by the dataset's name: where the volume holds its files."""

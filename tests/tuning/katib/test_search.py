@@ -656,3 +656,19 @@ def test_a_goal_that_is_reached_ends_the_others_as_killed(lab: Lab) -> None:
 
 def assert_matches(text: str, pattern: str) -> None:
     assert re.search(pattern, text, re.DOTALL), text
+
+
+# ---------------------------------------------------------------- something else answers
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"metadata": []}, {"metadata": {"name": "square", "labels": 3}}])
+def test_answers_of_another_shape_are_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    monkeypatch.setattr("kube_api._Handler._act", mock.Mock(return_value=answer))
+    with (
+        serving(KubeApi(), tmp_path),
+        pytest.raises(ClusterError, match="answers, but not as a Kubernetes API server does"),
+    ):
+        run(experiment())

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from ctlr.data.kinds.image_cases import index_cases
@@ -87,10 +88,12 @@ def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str
         place = f"{path}/{entry.name}" if path else entry.name
         known_faults = len(folder.faults)
         pictures = folder.entries(place, is_picture)
-        others = list(_others(folder, place))
+        others = _others(folder, place)
         if not pictures and len(folder.faults) == known_faults:
-            deep = sum(map(is_picture, map(os.path.basename, others)))
-            folder.fault(f"{place} ({deep} below it)" if deep else place, _TOO_DEEP if deep else _NONE)
+            below = list(islice(others, _LOOKED_AT))  # it is no class: a whole disk may lie here
+            deep = sum(map(is_picture, map(os.path.basename, below)))
+            least = "at least " if len(below) == _LOOKED_AT else ""
+            folder.fault(f"{place} ({least}{deep} below it)" if deep else place, _TOO_DEEP if deep else _NONE)
             continue
         for file in others:
             folder.leave_out(file, _PLACE if is_picture(os.path.basename(file)) else no_picture(file))
@@ -98,6 +101,8 @@ def _pictures(folder: FolderReader, split: str, path: str) -> Iterator[tuple[str
             yield split, unicodedata.normalize("NFC", entry.name), f"{place}/{picture.name}"
 
 
+_LOOKED_AT = 10_000
+"""Files below a folder without pictures."""
 _NONE = (
     f"the folder of a class must hold a picture ({', '.join(sorted(ENDINGS))}). Convert its files, or move it out of "
     "`root` if it is no class."

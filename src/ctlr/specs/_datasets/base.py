@@ -37,7 +37,7 @@ class PreprocessSpec(Preprocessing):
 
     shape: Annotated[tuple[Annotated[int, Field(ge=8, le=1024)], ...], Field(min_length=2, max_length=3)] = (32, 32, 32)
     """Voxels or pixels a side after cropping and padding: three numbers for volumes, two for pictures."""
-    spacing: Annotated[float, Field(gt=0)] = 6.0
+    spacing: Annotated[float, Field(ge=0.01, le=100)] = 6.0
     """Edge of a voxel in mm after resampling; not used for pictures."""
     normalise: Literal["zscore", "percentile", "none"] = "zscore"
     """Per image: zscore of the voxels inside the brain (mask or foreground), or 1st-99th percentile onto 0-1."""

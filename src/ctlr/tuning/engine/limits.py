@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from ctlr.errors import ConfigError
 
@@ -26,9 +28,14 @@ class Limits:
     """Ends the run likewise when its trials, those of earlier runs among them, have taken so long together."""
 
     def __post_init__(self) -> None:
-        for name, value in (("workers", self.workers), ("max_trials", self.max_trials)):
-            if value is not None and value < 1:
-                raise ConfigError(f"`{name} >= 1` must hold; got {value}.")
+        counts: dict[str, Any] = {"workers": self.workers, "max_trials": self.max_trials}  # a caller gives anything
+        for name, value in counts.items():
+            if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+                raise ConfigError(f"`{name}` must be a whole number, 1 or more; got {value!r}.")
+        numbers: dict[str, Any] = {"goal": self.goal, "max_seconds": self.max_seconds}
+        for name, number in numbers.items():
+            if number is not None and not isinstance(number, Real):
+                raise ConfigError(f"`{name}` must be a number; got {number!r}.")
         if self.max_seconds is not None and not self.max_seconds > 0:  # so that no number is refused too
             raise ConfigError(f"`max_seconds > 0` must hold; got {self.max_seconds:g}.")
         if self.goal is not None and not math.isfinite(self.goal):

@@ -201,7 +201,8 @@ class Connection:
         found = self._ask(
             self._custom.list_namespaced_custom_object, *self._kind("trials"), label_selector=selector
         )  # fmt: skip
-        return list(found.get("items") or ())
+        with self.understood():
+            return list(found.get("items") or ())
 
     def changes(self, name: str, since: str, seconds: int) -> Iterator[tuple[str, Object]]:
         """(kind, Experiment) of every change since a resourceVersion, for so many seconds.
@@ -225,17 +226,17 @@ class Connection:
 
     def pods(self, selector: str) -> list[Object]:
         """Pods by label."""
-        return list(
-            self._ask(self._core.list_namespaced_pod, self.namespace, label_selector=selector).get("items") or ()
-        )
+        found = self._ask(self._core.list_namespaced_pod, self.namespace, label_selector=selector)
+        with self.understood():
+            return list(found.get("items") or ())
 
     def warnings(self) -> list[Object]:
         """Warnings about objects of the namespace, oldest first."""
-        found = list(
-            self._ask(self._core.list_namespaced_event, self.namespace, field_selector="type=Warning").get("items")
-            or ()
-        )
-        return sorted(found, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
+        found = self._ask(self._core.list_namespaced_event, self.namespace, field_selector="type=Warning")
+        with self.understood():
+            return sorted(
+                found.get("items") or (), key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or ""
+            )
 
     def log(self, pod: str, container: str, lines: int) -> str:
         """The last lines that a container printed; empty where its log is gone."""
@@ -260,16 +261,25 @@ class Connection:
         with self._told():
             timeout = (_CONNECT_SECONDS, _ANSWER_SECONDS)
             answer = call(*arguments, _preload_content=False, _request_timeout=timeout, **options)
+        with self.understood():
+            found: Object = json.loads(answer.data)
+            found.keys()
+        return found
+
+    @contextlib.contextmanager
+    def understood(self) -> Iterator[None]:
+        """Read answers in the block; one of another shape than Kubernetes and Katib give is told as that.
+
+        Raises:
+            ClusterError: There is such a one.
+        """
         try:
-            found = json.loads(answer.data)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            yield
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError, OverflowError) as error:
             raise ClusterError(
                 f"{self.host} answers, but not as a Kubernetes API server does: a proxy, or a page to log in? Try "
                 f"`{self._kubectl} get --raw /readyz`, and correct the kubeconfig's server."
-            )
-        return found
+            ) from error
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -306,7 +316,8 @@ class Connection:
         return ClusterError(f"{self.host} refuses ({status}): {message}")
 
     def _state(self, status: int, body: Mapping[str, Any], message: str) -> ClusterError:
-        if status == 404 and not (body.get("details") or {}).get("name"):
+        details = body.get("details")
+        if status == 404 and not (isinstance(details, dict) and details.get("name")):
             return ClusterError(
                 f"The cluster at {self.host} knows no Katib ({GROUP}/{VERSION}). Install it, or name another cluster "
                 "with --context (`kubectl config get-contexts`)."
@@ -336,7 +347,7 @@ def _status(body: Any) -> Mapping[str, Any]:
     """The `Status` that a refusal carries; empty where it carries none."""
     try:
         found = json.loads(body or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -85,6 +85,10 @@ class KatibSearch:
                 f"{self._connection.namespace}. Remove one of them."
             )
         self._container = experiment.manifest["spec"]["trialTemplate"]["primaryContainerName"]
+        with self._connection.understood():
+            return self._start(experiment)
+
+    def _start(self, experiment: Experiment) -> bool:
         pod = own_pod(self._connection)
         self._owner = None if pod is None else owner_of(pod)
         existing = self._existing(experiment.name)
@@ -162,7 +166,8 @@ class KatibSearch:
         while True:
             try:
                 for document in self._documents(experiment.name):
-                    state = self._state(roll, document)
+                    with self._connection.understood():
+                        state = self._state(roll, document)
                     pauses.reset()
                     if state.completion is not None and self._waits_for_values(state):
                         break  # the Experiment changes no more: it is read anew
@@ -183,19 +188,20 @@ class KatibSearch:
 
     def _documents(self, name: str) -> Iterator[Object]:
         """The Experiment as it is, and as it changes during one watch."""
-        try:
-            document = self._connection.experiment(name)
-        except NotFoundError:
-            raise self._deleted(name) from None
-        if document["metadata"]["uid"] != self._uid or "deletionTimestamp" in document["metadata"]:
-            raise self._deleted(name)
-        version = document["metadata"]["resourceVersion"]
-        yield document
-        for kind, changed in self._connection.changes(name, version, self._watch_seconds):
-            if kind == "DELETED" or (kind in ("ADDED", "MODIFIED") and "deletionTimestamp" in changed["metadata"]):
+        with self._connection.understood():
+            try:
+                document = self._connection.experiment(name)
+            except NotFoundError:
+                raise self._deleted(name) from None
+            if document["metadata"]["uid"] != self._uid or "deletionTimestamp" in document["metadata"]:
                 raise self._deleted(name)
-            if kind in ("ADDED", "MODIFIED"):
-                yield changed
+            version = document["metadata"]["resourceVersion"]
+            yield document
+            for kind, changed in self._connection.changes(name, version, self._watch_seconds):
+                if kind == "DELETED" or (kind in ("ADDED", "MODIFIED") and "deletionTimestamp" in changed["metadata"]):
+                    raise self._deleted(name)
+                if kind in ("ADDED", "MODIFIED"):
+                    yield changed
 
     def _deleted(self, name: str) -> ClusterError:
         return ClusterError(
@@ -219,11 +225,13 @@ class KatibSearch:
 
     def explain(self, trials: Sequence[Trial]) -> Mapping[str, Fault]:
         """Why trials failed or do not start, by name."""
-        return patiently(lambda: explain_trials(self._connection, trials, self._container), self._patience)
+        with self._connection.understood():
+            return patiently(lambda: explain_trials(self._connection, trials, self._container), self._patience)
 
     def hindrance(self, experiment: Experiment) -> str:
         """What keeps the suggestion service, which proposes trials, from starting."""
-        return patiently(lambda: explain_experiment(self._connection, experiment.name), self._patience)
+        with self._connection.understood():
+            return patiently(lambda: explain_experiment(self._connection, experiment.name), self._patience)
 
     def retain(self, experiment: Experiment) -> None:
         """Keep an Experiment that has ended: a pipeline's run, which owned it, is deleted an hour after its own end."""
@@ -243,9 +251,10 @@ class KatibSearch:
         Where this process runs in a pod that is not itself being deleted, its run was cancelled. Elsewhere, and where
         the pod is only moved, the Experiment goes on and is taken up again.
         """
-        pod = own_pod(self._connection)
-        if pod is not None and "deletionTimestamp" not in pod["metadata"]:
-            self.remove(experiment)
+        with self._connection.understood():
+            pod = own_pod(self._connection)
+            if pod is not None and "deletionTimestamp" not in pod["metadata"]:
+                self.remove(experiment)
 
 
 def _trials(document: Object) -> int:
