@@ -32,7 +32,7 @@ NAMES = ("a", "b", "c")
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("RandomSampler", {}),
     "sobol": ("QMCSampler", {}),
-    "tpe": ("TPESampler", {"multivariate": False}),
+    "tpe": ("TPESampler", {"multivariate": True}),
     "multivariate-tpe": ("TPESampler", {"multivariate": True}),
 }
 """Optuna's samplers by Katib's names, each doing the same work."""

@@ -364,3 +364,12 @@ def test_a_class_without_anyone_left_to_train_on_is_refused() -> None:
     table = [image(f"s{i:03}", **{"class": "rare" if i < 2 else "common"}) for i in range(100)]
     with pytest.raises(ConfigError, match=r"'rare' of target 'class'.*2 subjects.*none is left.*`classes`"):
         draw(table, n_train=10, n_reserved=10, task=CLASS)
+
+
+def test_a_given_test_side_of_one_class_is_refused() -> None:
+    """Whoever says that class to everyone would score best."""
+    table = [image(f"p{i}", **{"class": "ab"[i % 2], "split": "train" if i < 40 else "test"}) for i in range(60)]
+    assert len(draw(table, n_train=10, n_reserved=10, task=CLASS).test) == 20
+    alone = [record for record in table if record.columns["split"] == "train" or record.columns["class"] == "a"]
+    with pytest.raises(DataError, match="test side that dataset 'cohort' gives must hold two classes .* it holds 'a'"):
+        draw(alone, n_train=10, n_reserved=10, task=CLASS)

@@ -85,7 +85,7 @@ def draw_split(
 
     Raises:
         ConfigError: Fewer subjects than asked for, no subject of a class left to train on, or an unknown column.
-        DataError: A cell of the group or split column is empty or unknown.
+        DataError: A cell of the group or split column is empty or unknown, or the given test side holds one class.
         LeakageError: The split column puts a subject on two sides.
     """
     people = _read_subjects(Table.of(table), targets, spec)
@@ -96,6 +96,7 @@ def draw_split(
     if np.count_nonzero(left) < n_train:
         raise ConfigError(_too_few(people, spec, len(test), closed, left, n_train, n_reserved))
     _check_classes(people, left)
+    _check_test(people, test)
     train = people.order(left, np.random.default_rng([_TRAIN, spec.seed, seed]))[:n_train]
     pool[train] = False
     return Split(
@@ -309,3 +310,15 @@ def _check_classes(people: _Subjects, left: Mask) -> None:
                 "sides: none is left to train on. Leave it out with the task's `classes`, or lower `split.test` or "
                 "`split.validation`."
             )
+
+
+def _check_test(people: _Subjects, test: Codes) -> None:
+    """Whoever says one class to everyone would score best on a given test side that holds no other one."""
+    held = people.held[test].any(axis=0)
+    if (people.sides == "test").any() and len(held) and held.sum() < 2:
+        told = [repr(people.targets.classes[code]) for code in np.flatnonzero(held)]
+        raise DataError(
+            f"The test side that dataset {people.targets.dataset!r} gives must hold two classes of "
+            f"{people.targets.column!r} at least; it holds {', '.join(told) or 'none'}. Add images of others, or let CTLR "
+            "draw the sides."
+        )
