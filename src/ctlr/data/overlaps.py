@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 from ctlr.data.store import ArrayStore
 from ctlr.specs import StoredArrays, Value
@@ -121,6 +120,8 @@ def marks_of_all(images: Iterator[NDArray[Any]]) -> Marks:
 
 
 def _marks(image: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    from scipy import fft, ndimage  # slow to load, and `ctlr check` compares no pictures
+
     plain = image.mean(axis=0, dtype=np.float32)
     fine = ndimage.gaussian_filter(plain, _FINE)
     edges = np.abs(fine - ndimage.gaussian_filter(plain, 2 * _FINE))
@@ -196,12 +197,16 @@ def common(mine: NDArray[np.int64], theirs: NDArray[np.int64], move: NDArray[np.
 
 def band_of(image: NDArray[Any]) -> Picture:
     """What of an image is neither finer nor coarser than what is compared: (H, W)."""
+    from scipy import ndimage
+
     plain = image.mean(axis=0, dtype=np.float32)
     return np.asarray(ndimage.gaussian_filter(plain, _FINE) - ndimage.gaussian_filter(plain, _COARSE), np.float32)
 
 
 def compare(one: Picture, other: Picture, move: NDArray[np.int64]) -> tuple[float, float]:
     """Correlation of two bands on the area that both show, about a move, and that area as a share of the first one."""
+    from scipy import ndimage
+
     steps = [move + np.array([down, across]) for down in (-1, 0, 1) for across in (-1, 0, 1)]
     best = max(steps, key=lambda step: _correlation(*_shared(one, other, step)))
     found = _correlation(*_shared(one, other, best))

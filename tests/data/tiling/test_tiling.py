@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -200,6 +200,7 @@ def test_other_options_need_another_folder(tmp_path: Path) -> None:
         cut(tmp_path / "s1.tif", tmp_path, Cutting(size=50))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))))
 def test_pillow_reads_what_is_written(pixels: Pixels) -> None:
     found = np.asarray(Image.open(io.BytesIO(png(pixels))))
