@@ -315,10 +315,10 @@ def _check_classes(people: _Subjects, left: Mask) -> None:
 def _check_test(people: _Subjects, test: Codes) -> None:
     """Whoever says one class to everyone would score best on a given test side that holds no other one."""
     held = people.held[test].any(axis=0)
-    if (people.sides == "test").any() and len(held) and held.sum() < 2:
+    if (people.sides == "test").any() and people.targets.classes and np.count_nonzero(held) < 2:
         told = [repr(people.targets.classes[code]) for code in np.flatnonzero(held)]
         raise DataError(
             f"The test side that dataset {people.targets.dataset!r} gives must hold two classes of "
-            f"{people.targets.column!r} at least; it holds {', '.join(told) or 'none'}. Add images of others, or let CTLR "
-            "draw the sides."
+            f"{people.targets.column!r} at least; it holds {', '.join(told) or 'none'}. Add images of others, or let "
+            "CTLR draw the sides."
         )
