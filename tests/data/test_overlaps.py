@@ -15,9 +15,12 @@ from ctlr.config import load
 from ctlr.data.gate import Gate
 from ctlr.data.leakage import Placed
 from ctlr.data.overlaps import find_overlaps
-from ctlr.data.places import overlapping
+from ctlr.data.places import overlapping, patches
+from ctlr.data.placing import PlacedRows
 from ctlr.data.preprocess import preprocess
+from ctlr.data.splits import Split
 from ctlr.data.store import ImageRecord
+from ctlr.data.table import Table
 from ctlr.errors import LeakageError
 from ctlr.plan import make_plan
 from ctlr.specs import ImagesSpec, PreprocessSpec
@@ -133,3 +136,15 @@ def test_places_in_a_slide_tell_what_overlaps(case: str) -> None:
     leaks = list(overlapping([placed("learned", "s", 0, 0), make()], SLIDES))
     assert [leak.what for leak in leaks] == ([] if told is None else [leaks[0].what])
     assert told is None or leaks[0].what.startswith(told)
+
+
+def test_patches_are_looked_for_only_in_tables_that_say_where_they_lie() -> None:
+    split = Split(train=("a",), validation=(), test=("b",), unlabelled=())
+    records = [ImageRecord(subject=subject, file=subject, sha256="", columns={"slide": "s", "x": "0", "y": "0"})
+               for subject in "abc"]  # fmt: skip
+    located = [record.model_copy(update={"columns": record.columns | {"extent": "9"}}) for record in records]
+    parts = [PlacedRows("points", Table.of(records), split), PlacedRows("patches", Table.of(located), split)]
+    assert [(placed.dataset, placed.record.subject) for placed in patches(parts)] == [
+        ("patches", "a"),
+        ("patches", "b"),
+    ]
