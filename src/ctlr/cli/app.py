@@ -348,7 +348,7 @@ def report(workspace: Path, output: str) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--kind", type=click.Choice(["mri", "eeg", "tissue"]), default="mri", show_default=True,
               help="T1 images as NIfTI, electroencephalograms as EDF+, or slides of glands with masks.")  # fmt: skip
-@click.option("--subjects", type=click.IntRange(1), help="How many; by default 400, or 20 for eeg.")
+@click.option("--subjects", type=click.IntRange(1), help="How many; by default 400, or 20 for eeg and tissue.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other people.")
 @click.option("--spacing", type=click.FloatRange(1, 12), help="Voxel edge of mri, mm; by default 4.")
 @click.option("--minutes", type=click.IntRange(2), help="Of each recording of eeg, even; by default 10.")
@@ -380,7 +380,7 @@ def cohort(
     if kind == "tissue":
         from ctlr.cli.tile import write_tissue
 
-        write_tissue(out, subjects or 400, seed, side or 2048, workers)
+        write_tissue(out, subjects or 20, seed, side or 2048, workers)
         return
     threads = workers or len(os.sched_getaffinity(0))
     with counting("subjects") as progress:
