@@ -94,7 +94,7 @@ def inline_code() -> list[tuple[str, str]]:
 
 EVERY_BLOCK = [block for page in PAGES for block in blocks(page)]
 SKIPPED = [block for block in EVERY_BLOCK if block.skipped]
-YAML_BLOCKS = [block for block in EVERY_BLOCK if block.language == "yaml"]
+YAML_BLOCKS = [block for block in EVERY_BLOCK if block.language == "yaml" and not block.skipped]
 
 
 # ---------------------------------------------------------------- commands
