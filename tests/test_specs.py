@@ -141,17 +141,20 @@ def test_every_encoder_of_the_table_can_be_asked_for(name: str) -> None:
     assert encoder_spec(name).name == name
 
 
+DATASET_EXAMPLES = {
+    "points": {"table": "points.csv", "features": ["x"]},
+    "generated_points": {"generator": "toroid"},
+    "series": {"preprocess": {"shape": [2, 16]}},
+}
+
+
 @pytest.mark.parametrize(("table", "union"), [(METHODS, AnyMethod), (DATASETS, AnyDataset)])
 def test_each_kind_is_read_back_as_itself(table: dict[str, type[Value]], union: object) -> None:
     adapter: TypeAdapter[object] = TypeAdapter(union)
     needed: dict[str, object] = {"root": "somewhere", "set": "cifar10"}
     for name, kind in table.items():
         options = {field: needed[field] for field in needed if field in kind.model_fields}
-        if table is DATASETS and name == "points":
-            options |= {"table": "points.csv", "features": ["x"]}
-        if table is DATASETS and name == "generated_points":
-            options |= {"generator": "toroid"}
-        example = METHODS[name].example if table is METHODS else {}
+        example = METHODS[name].example if table is METHODS else DATASET_EXAMPLES.get(name, {})
         value = kind.model_validate_json(json.dumps(options | dict(example)))
         assert type(adapter.validate_json(adapter.dump_json(value))) is kind
 
