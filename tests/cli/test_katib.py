@@ -15,6 +15,8 @@ from ctlr.tuning.manifest import read_experiment
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "katib").glob("*.yaml"))
+POINTS = [file for file in FILES if file.stem.startswith("mlp")]
+"""Of benchmarks/autotuning-points.yaml; the others are of brain age."""
 METHODS = ("scratch", "supervised", "simclr", "vat")
 ALGORITHMS = {
     "grid": "grid", "random": "random", "bayesian": "bayesianoptimization", "tpe": "tpe", "hyperband": "hyperband",
@@ -27,7 +29,8 @@ def document(file: Path) -> Any:
 
 def test_every_method_has_every_algorithm() -> None:
     expected = {f"{method}-{algorithm}" for method in METHODS for algorithm in ALGORITHMS}
-    assert {file.stem for file in FILES} == expected | {"supervised-pretraining", "supervised-joint"}
+    others = {file.stem for file in FILES if file not in POINTS}
+    assert others == expected | {"supervised-pretraining", "supervised-joint"}
     for method in METHODS:
         for short, name in ALGORITHMS.items():
             assert read_experiment(ROOT / "katib" / f"{method}-{short}.yaml").algorithm.name == name
@@ -40,7 +43,7 @@ def test_a_manifest_passes_the_check_and_tunes_only_real_options(file: Path, mon
     monkeypatch.chdir(ROOT)
     experiment = read_experiment(file)
     trials = StudyTrials(experiment, ROOT / "workspace")
-    assert trials.benchmark == Path("benchmarks/brain-age.yaml")
+    assert trials.benchmark == Path("benchmarks", f"{'autotuning-points' if file in POINTS else 'brain-age'}.yaml")
     arguments = trial_arguments(experiment.trial.command)
     assert arguments is not None
     tuned = {re.sub(r"--set=(.*)=\$.*", r"\1", word) for word in arguments if word.startswith("--set=")}
@@ -67,7 +70,9 @@ def test_all_trials_run_in_equal_pods() -> None:
     pods = []
     for file in FILES:
         pod = document(file)["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
-        pod["containers"][0]["command"] = pod["containers"][0]["command"][:3]
+        program, benchmark = pod["containers"][0]["command"][:2], pod["containers"][0]["command"][2]
+        assert benchmark.startswith("benchmarks/autotuning-" if file in POINTS else "benchmarks/brain-age")
+        pod["containers"][0]["command"] = program
         pods.append(pod)
     assert all(pod == pods[0] for pod in pods)
     container = pods[0]["containers"][0]
@@ -76,7 +81,7 @@ def test_all_trials_run_in_equal_pods() -> None:
     assert pods[0]["tolerations"][0]["key"] == "nvidia.com/gpu"
     assert pods[0]["securityContext"]["runAsNonRoot"]
     assert not container["image"].endswith(":latest")
-    assert container["command"] == ["ctlr", "trial", "benchmarks/brain-age.yaml"]
+    assert container["command"] == ["ctlr", "trial"]
 
 
 # ---------------------------------------------------------------- run
