@@ -34,9 +34,9 @@ def _count(value: int) -> str:
 def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table:
     """Every method in words, in the given order of labels."""
     methods = {result.study.method.label: result.study.method for result in results}
+    ndim = {result.study.method.label: result.study.target.data.ndim for result in results}
     words = {label: methods[label].about() for label in order}
-    ndim = max(result.study.target.data.ndim for result in results)
-    views = {label: methods[label].views_words(ndim) for label in order}
+    views = {label: methods[label].views_words(ndim[label]) for label in order}
     refits = {label: "yes" if methods[label].finetune.refit else "no" for label in order}
     return Table(
         name="methods",
