@@ -16,7 +16,7 @@ from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError, nearest
 
-__all__ = ["is_missing", "number", "read_table"]
+__all__ = ["content_of", "is_missing", "number", "read_table"]
 
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?\+?", re.IGNORECASE)
 _MISSING = {"", "n/a", "na", "nan"}
@@ -111,8 +111,12 @@ def read_table(
     return table
 
 
-def _lines(path: Path, name: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Line number and cells of every line that is not blank; cells beyond the header must not be empty."""
+def content_of(path: Path, name: str) -> bytes:
+    """All bytes of a table.
+
+    Raises:
+        DataError: It cannot be read, or its content was not fetched.
+    """
     try:
         with open_regular(path) as file:
             data = file.read()
@@ -120,6 +124,12 @@ def _lines(path: Path, name: str, delimiter: str) -> list[tuple[int, list[str]]]
         raise unreadable(path, error, place=name) from error
     if data:
         refuse_pointer(data[:1024], place=name)
+    return data
+
+
+def _lines(path: Path, name: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Line number and cells of every line that is not blank; cells beyond the header must not be empty."""
+    data = content_of(path, name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

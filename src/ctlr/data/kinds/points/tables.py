@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.listing import Listing, ManyImages
-from ctlr.data.sources import open_regular
+from ctlr.data.tsv import content_of
 from ctlr.errors import DataError, nearest, require
 from ctlr.specs import Exclusion, PointsSpec
 
@@ -213,13 +212,7 @@ def _text(path: Path, name: str, spec: PointsSpec) -> tuple[list[str], Iterator[
 
 
 def _decoded(path: Path, name: str, spec: PointsSpec) -> str:
-    try:
-        with open_regular(path) as file:
-            data = file.read()
-    except OSError as error:
-        raise unreadable(path, error, place=name) from error
-    if data:
-        refuse_pointer(data[:1024], place=name)
+    data = content_of(path, name)
     marked = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
     encoding = next((found for mark, found in marked.items() if data.startswith(mark)), spec.encoding)
     if b"\0" in data[:1024] and encoding != "utf-16":

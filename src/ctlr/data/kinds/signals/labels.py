@@ -9,9 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from ctlr.data.fetched import unreadable
 from ctlr.data.kinds.signals.edf import Recording
-from ctlr.data.sources import open_regular
+from ctlr.data.tsv import content_of
 from ctlr.errors import DataError, nearest
 
 __all__ = ["Event", "events_of"]
@@ -121,10 +120,7 @@ def _event(start: str, stop: str, label: str, channel: str, line: int, name: str
 
 def _text(path: Path, name: str) -> str:
     try:
-        with open_regular(path) as file:
-            return file.read().decode("utf-8-sig")
-    except OSError as error:
-        raise unreadable(path, error, place=name) from error
+        return content_of(path, name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"UTF-8 is needed; byte {error.start} is something else. Save it as UTF-8.", place=name
