@@ -8,10 +8,12 @@ import pytest
 from finished_bench import finished
 
 from ctlr.config import TuningSpec
+from ctlr.methods.mean import MeanSpec
 from ctlr.methods.scratch import ScratchSpec
 from ctlr.report.by_hand.rows import SystemRow, decision, least_error, system_rows
 from ctlr.report.by_hand.section import by_hand, decision_words, errors_table, warnings_of
 from ctlr.report.findings import Findings, findings
+from ctlr.report.numbers.rows import compute
 from ctlr.report.theme.formats import to_csv
 from ctlr.specs import DataTask, GeneratedPointsSpec, TaskSpec
 
@@ -58,6 +60,23 @@ def test_validation_subjects_choose_the_search_that_is_held_against_the_expert(
     assert chosen is not None
     assert chosen.auto.system == "gp"
     assert chosen.gain.mean == pytest.approx(0.3)
+
+
+def test_the_report_has_one_interval_for_a_gain_over_the_expert(tmp_path: Path, digits_of: Any, searching: Any) -> None:
+    seen = found(tmp_path, digits_of, searching, {"manual": 0.6, "tpe": 0.9, "gp": 0.7})
+    task = seen.contests[0].target.task.model_copy(update={"metric": "accuracy"})
+    contest = replace(seen.contests[0], target=seen.contests[0].target.model_copy(update={"task": task}))
+    gains = compute(contest, level=0.95).gains
+    chosen = decision(contest, rows_of(seen), 20, gains=gains, level=0.95)
+    assert chosen is not None
+    assert chosen.gain is next(row.gain for row in gains if row.method == "tpe")
+
+
+def test_the_mean_is_not_told_to_say_one_class(tmp_path: Path, digits_of: Any, searching: Any) -> None:
+    benchmark = digits_of(tmp_path, [(MeanSpec(label="mean"), 0.2)])
+    seen = findings(finished(benchmark))
+    (row,) = system_rows(seen.contests[0], (), [], level=0.95)
+    assert (row.system, row.one_class) == ("mean", 0)
 
 
 @pytest.mark.parametrize(

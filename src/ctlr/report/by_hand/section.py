@@ -22,7 +22,11 @@ def by_hand(found: Findings, view: View) -> Section | None:
     rows = system_rows(contest, found.finished.searches, tuning.by_hand, level=level)
     if not rows:
         return None
-    decisions = [each for size in contest.sizes if (each := decision(contest, rows, size, level=level)) is not None]
+    decisions = [
+        each
+        for size in contest.sizes
+        if (each := decision(contest, rows, size, gains=view.rows.gains, level=level)) is not None
+    ]
     errors = errors_table(contest, rows, level, least=least_error(contest))
     networks = networks_table(contest, rows)
     return Section(
