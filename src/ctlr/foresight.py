@@ -78,14 +78,13 @@ def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
     Raises:
         ConfigError, DataError: As of `ctlr.data.targets.read_targets`.
     """
+    learned = {(end.data.name, end.task.name): end for study in plan.studies for end in study.learned}
+    ends = [end for end in learned.values() if end.data.name in found]
+    if not ends:
+        return []
     from ctlr.data.summary import summarise  # numpy is slow to load
 
-    ends = {(end.data.name, end.task.name): end for study in plan.studies for end in study.learned}
-    return [
-        summarise(_table(found[end.data.name]), end, found[end.data.name].units)
-        for end in ends.values()
-        if end.data.name in found
-    ]
+    return [summarise(_table(found[end.data.name]), end, found[end.data.name].units) for end in ends]
 
 
 def _table(listing: Listing) -> Table:
