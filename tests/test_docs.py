@@ -18,7 +18,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from typing import Any
 import click
 import pytest
 from ruamel.yaml import YAML
-from warm import warm_ctlr
 
 from ctlr.cli.app import cli
 from ctlr.config import load, template
@@ -98,13 +96,6 @@ YAML_BLOCKS = [block for block in EVERY_BLOCK if block.language == "yaml" and no
 
 
 # ---------------------------------------------------------------- commands
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where a `ctlr` lies that need not load anything."""
-    with warm_ctlr(tmp_path_factory.mktemp("warm")) as folder:
-        yield folder
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
