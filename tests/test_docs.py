@@ -120,7 +120,9 @@ def _not_files_of_ours(names: list[str]) -> list[str]:
 
 def run(block: Block, folder: Path, programs: Path) -> str:
     """Run commands as a reader would, with a folder of programs before all others; what they print to both streams."""
-    words = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [sys.executable, "-c"]
+    warm = programs / "warm-python"
+    python = str(warm) if warm.exists() else sys.executable
+    words = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [python, "-c"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("CTLR_", "COV_", "PYTEST_"))}
     places = (programs, Path(sys.executable).parent, os.environ["PATH"])
     environment |= {"PATH": ":".join(map(str, places)), "OMP_NUM_THREADS": "1"}

@@ -1,12 +1,13 @@
-"""`ctlr` and `python -m` for tests, begun in milliseconds: forked from a process that has loaded everything.
+"""`ctlr` and `python` for tests, begun in milliseconds: forked from a process that has loaded everything.
 
 The command is the same code in a process of its own, with the caller's streams, folder and environment; what it does
 not show is how long Python takes to load, and PYTHONPATH does not reach it. Held against the cold command on 27
 November 2026: the pages of the guide print the same by either. README's commands stay cold, and so do those of
 tests/e2e that are interrupted, and the pipeline of the example package.
 
-    python warm.py SERVE DESCRIPTOR         the process that loads, and forks
-    python warm.py SOCKET -m MODULE WORDS   the command: hands its streams over, and ends as the fork does
+    python warm.py SERVE DESCRIPTOR  the process that loads, and forks
+    python warm.py SOCKET WORDS      the command, `-m MODULE ...` or `-c CODE`: hands its streams over, and ends as the
+                                     fork does
 """
 
 import json
@@ -36,7 +37,7 @@ _LOADED = (
 
 @contextmanager
 def warm_programs(folder: Path) -> Iterator[Path]:
-    """A folder of `ctlr`, for PATH, and of `warm-python`, which knows `-m MODULE` alone; neither need load anything."""
+    """A folder of a `ctlr`, for PATH, and a `warm-python` for `-m` and `-c`, which need not load anything."""
     place, programs = folder / "socket", folder / "bin"
     programs.mkdir()
     for name, words in {"ctlr": "-m ctlr", "warm-python": ""}.items():
@@ -85,17 +86,22 @@ def _command(connection: socket.socket) -> None:
     wish = json.loads(data)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (they end with the process)
+    # Line by line, so that both streams stand in order where they are one.
+    sys.stdout = open(1, "w", 1, encoding="utf-8", closefd=False)  # noqa: SIM115 (they end with the process)
     sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(wish["folder"])
     os.environ.clear()
     os.environ.update(wish["environment"])
-    _, module, *sys.argv[1:] = wish["words"]
+    option, program, *sys.argv[1:] = wish["words"]
+    sys.path[0] = ""
     crew._FORKS = False  # workers are forked from this process, in place of one that loads all of it again
     code = 1
     try:
         with forked_workers():
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            if option == "-c":
+                exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+            else:
+                runpy.run_module(program, run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:
         code = int(end.code or 0)
