@@ -68,8 +68,9 @@ def warnings_of(contest: Contest, rows: Sequence[SystemRow]) -> list[str]:
     words = []
     if overfit := [_named(contest, row, f"{_points(row.gap or 0.0, sign=True)} points") for row in rows if row.overfit]:
         words.append(
-            f"Overfit to validation: {listed(overfit)} from validation to test, more than other subjects would "
-            "explain. Believe the test error alone; more validation subjects, or `tuning.validation: kfold:5`, help."
+            f"Overfit to validation: {listed(overfit)} from validation to test, more beyond the expert’s than other "
+            "subjects would explain. Believe the test error alone; more validation subjects, or "
+            "`tuning.validation: kfold:5`, help."
         )
     if same := [_named(contest, row, f"{row.one_class} of {row.seeds} seeds") for row in rows if row.one_class]:
         words.append(f"One class for every test image: {listed(same)}.")
