@@ -153,8 +153,8 @@ def _gap_exceeds(cell: Sequence[Done], expert: Sequence[Done], doubt: float) -> 
     """Whether a search loses more from validation to test than the expert does, whom validation has not chosen.
 
     The expert's gap tells how much easier these validation subjects are than the test subjects. Errors are held against
-    each other subject by subject, means over the seeds, which may share subjects; without overfitting the differences on
-    both sides are of one distribution.
+    each other subject by subject, means over the seeds, which may share subjects; without overfitting, both sides
+    differ alike.
     """
     sides = [_differences(cell, expert, side) for side in ("validation", "test")]
     if not all(len(side) for side in sides):
