@@ -114,7 +114,7 @@ def _compact(text: str) -> str:
     """Without indentation, groups that say nothing and paths that show nothing: half of what matplotlib writes."""
     text = re.sub(r">\s+<", "><", text)
     text = re.sub(r'<path d="[^"]*" style="fill: none"/>|<g/>|<defs/>', "", text)
-    bare = []
+    bare: list[bool] = []
 
     def group(tag: re.Match[str]) -> str:
         if tag[0] == "</g>":
