@@ -1,4 +1,4 @@
-"""Evaluation: the only step that opens the test set."""
+"""Evaluation: the only step of a study that opens the test set."""
 
 from __future__ import annotations
 
