@@ -10,7 +10,7 @@ from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.truth import LeastRow, least_error
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import Cell, Table, listed, number
-from ctlr.report.wording import factors, p_words, percent, table_name
+from ctlr.report.wording import factors, p_phrase, percent, table_name
 from ctlr.specs import kind_of_image
 
 __all__ = ["by_hand", "decision_words", "errors_table", "networks_table"]
@@ -49,7 +49,7 @@ def decision_words(contest: Contest, found: Decision, level: float) -> str:
     manual, auto, gain = found.manual, found.auto, found.gain
     fewer = _points(abs(gain.mean))
     ends = f"{_points(gain.low, sign=True)} to {_points(gain.high, sign=True)} points of accuracy"
-    sure = f"{percent(level)} interval {ends}{f', p = {p_words(gain.p)}' if gain.tested else ''}"
+    sure = f"{percent(level)} interval {ends}{f', {p_phrase(gain.p)}' if gain.tested else ''}"
     algorithm = "" if auto.algorithm in ("", auto.system) else f" ({auto.algorithm})"
     begin = (
         f"At n = {contest.labelled(found.n_train)} the search that did best on validation subjects, ‘{auto.system}’"
@@ -70,8 +70,9 @@ def warnings_of(contest: Contest, rows: Sequence[SystemRow]) -> list[str]:
     words = []
     if overfit := [_named(contest, row, f"{_points(row.gap or 0.0, sign=True)} points") for row in rows if row.overfit]:
         words.append(
-            f"Overfit to validation: {listed(overfit)} from validation to test, more than other subjects would "
-            "explain. Believe the test error alone; more validation subjects, or `tuning.validation: kfold:5`, help."
+            f"Overfit to validation: {listed(overfit)} from validation to test, more beyond the expert’s than other "
+            "subjects would explain. Believe the test error alone; more validation subjects, or "
+            "`tuning.validation: kfold:5`, help."
         )
     if same := [_named(contest, row, f"{row.one_class} of {row.seeds} seeds") for row in rows if row.one_class]:
         words.append(f"One class for every test {kind_of_image(contest.target.data.ndim)}: {listed(same)}.")
