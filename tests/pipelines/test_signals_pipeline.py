@@ -35,14 +35,14 @@ platform: {roots: {eeg: data}, trials: local}
 """
 
 
-def test_the_pipeline_gives_the_scores_of_the_laptop(tmp_path: Path) -> None:
-    desk, cloud = tmp_path / "desk", Cloud(tmp_path / "volume", tmp_path / "store")
+def test_the_pipeline_gives_the_scores_of_the_laptop(warm: Path, tmp_path: Path) -> None:
+    desk, cloud = tmp_path / "desk", Cloud(tmp_path / "volume", tmp_path / "store", warm)
     for folder in (desk, cloud.volume, cloud.store):
         folder.mkdir()
     write_patients(desk / "data", patients=6, seed=0, minutes=2)
     shutil.copytree(desk / "data", cloud.volume / "data")
     (desk / "eeg.yaml").write_text(FILE)
-    done = ctlr("run", "eeg.yaml", "--workers", "1", folder=desk)
+    done = ctlr("run", "eeg.yaml", "--workers", "1", folder=desk, warm=warm)
     assert done.code == 0, done.err
     cloud.run(request_of(load(desk / "eeg.yaml")))
     here, there = Cloud(desk / "workspace", desk).results(), cloud.results()
