@@ -23,7 +23,16 @@ from ctlr.engine import Arrays, jobs_left
 from ctlr.errors import CtlrError
 from ctlr.plan import Plan
 from ctlr.pool import Job, Perform, run_jobs
-from ctlr.specs import DataTask, PretrainSpec, SearchResult, StoredArrays, Study, TargetSummary, TransferSpec
+from ctlr.specs import (
+    DataTask,
+    LeastErrorSpec,
+    PretrainSpec,
+    SearchResult,
+    StoredArrays,
+    Study,
+    TargetSummary,
+    TransferSpec,
+)
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,8 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "summaries", "work_left"]
 
-_SPECS: dict[str, type[Study | PretrainSpec | TransferSpec]] = {
-    "study": Study, "pretrain": PretrainSpec, "score": TransferSpec,
+_SPECS: dict[str, type[Study | PretrainSpec | TransferSpec | LeastErrorSpec]] = {
+    "study": Study, "pretrain": PretrainSpec, "score": TransferSpec, "assess": LeastErrorSpec,
 }  # fmt: skip
 
 
@@ -158,7 +167,7 @@ def _searches_left(config: BenchmarkConfig, plan: Plan, arrays: Arrays, root: Pa
 
 
 def _identities(plan: Plan) -> set[str]:
-    return {spec.identity() for spec in (*plan.trained, *plan.pretrainings, *plan.transfers)}
+    return {spec.identity() for spec in (*plan.trained, *plan.pretrainings, *plan.transfers, *plan.least_errors)}
 
 
 def _ready(studies: Sequence[Study], arrays: Arrays) -> tuple[Study, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,7 @@ sample_sizes: [2]
 seeds: [0]
 split: {test: 2}
 training: {finetune: {epochs: 1, batch_size: 4}}
+report: {bayes_error: true}
 platform: {roots: {eeg: data}, trials: local}
 """
 
@@ -48,3 +50,10 @@ def test_the_pipeline_gives_the_scores_of_the_laptop(warm: Path, tmp_path: Path)
     for name, result in here.items():
         assert there[name]["status"] == "ok", there[name]["reason"]
         assert there[name]["scores"] == result["scores"], name
+    estimates = [
+        json.loads(file.read_text()) | {"seconds": 0}
+        for root in (desk / "workspace", cloud.volume)
+        for file in root.rglob("least_errors/*/result.json")
+    ]
+    assert len(estimates) == 2
+    assert estimates[0] == estimates[1]

@@ -11,12 +11,13 @@ from finished_bench import finished
 from ctlr.config import TuningSpec
 from ctlr.methods.mean import MeanSpec
 from ctlr.methods.scratch import ScratchSpec
-from ctlr.report.by_hand.rows import SystemRow, decision, least_error, system_rows
+from ctlr.report.by_hand.rows import SystemRow, decision, system_rows
 from ctlr.report.by_hand.section import by_hand, decision_words, errors_table, warnings_of
 from ctlr.report.findings import Findings, findings
 from ctlr.report.numbers.contests import Done
 from ctlr.report.numbers.predictions import Predictions
 from ctlr.report.numbers.rows import compute
+from ctlr.report.numbers.truth import least_error
 from ctlr.report.theme.formats import to_csv
 from ctlr.specs import DataTask, GeneratedPointsSpec, TaskSpec
 

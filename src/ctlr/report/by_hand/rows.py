@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,7 +17,7 @@ from ctlr.report.numbers.rows import GainRow, outcomes_of
 from ctlr.report.statistics.estimates import Estimate, Gain, mean_score, paired_gain
 from ctlr.specs import SearchResult, Study
 
-__all__ = ["Decision", "LeastRow", "SystemRow", "decision", "least_error", "system_rows"]
+__all__ = ["Decision", "SystemRow", "decision", "system_rows"]
 
 Chosen = Literal["baseline", "by hand", "search"]
 
@@ -51,15 +50,6 @@ class SystemRow:
     parameters: int
     options: Mapping[str, object]
     """Of the encoder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeastRow:
-    """The least error that is possible on each side: the Bayes error of densities that are known."""
-
-    train: float
-    validation: float
-    test: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,15 +173,6 @@ def _differences(cell: Sequence[Done], expert: Sequence[Done], side: str) -> NDA
 def _says_one_class(done: Done) -> bool:
     test = done.predictions["test"]
     return len(np.unique(test.truth)) > 1 and len(np.unique(test.prediction)) == 1
-
-
-def least_error(contest: Contest) -> LeastRow | None:
-    """None where nobody knows it, and where a task keeps some of the classes only."""
-    data = contest.target.data
-    if not data.least_error or contest.task.classes is not None or contest.task.target != "class":
-        return None
-    known = pkgutil.resolve_name(data.least_error)
-    return LeastRow(train=known(data, "train"), validation=known(data, "validation"), test=known(data, "test"))
 
 
 def decision(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ctlr.report.by_hand.rows import Decision, LeastRow, SystemRow, decision, least_error, system_rows
+from ctlr.report.by_hand.rows import Decision, SystemRow, decision, system_rows
 from ctlr.report.findings import Findings, View
 from ctlr.report.numbers.contests import Contest
+from ctlr.report.numbers.truth import LeastRow, least_error
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import Cell, Table, listed, number
 from ctlr.report.wording import factors, p_phrase, percent, table_name
+from ctlr.specs import kind_of_image
 
 __all__ = ["by_hand", "decision_words", "errors_table", "networks_table"]
 
@@ -73,7 +75,7 @@ def warnings_of(contest: Contest, rows: Sequence[SystemRow]) -> list[str]:
             "`tuning.validation: kfold:5`, help."
         )
     if same := [_named(contest, row, f"{row.one_class} of {row.seeds} seeds") for row in rows if row.one_class]:
-        words.append(f"One class for every test image: {listed(same)}.")
+        words.append(f"One class for every test {kind_of_image(contest.target.data.ndim)}: {listed(same)}.")
     if failed := [_named(contest, row, f"{row.failed} of {row.trials}") for row in rows if row.failed]:
         words.append(
             f"Trials that failed, and were told to the search as bad: {listed(failed)}; reasons stand below Tuning."
