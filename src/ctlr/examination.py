@@ -196,7 +196,7 @@ def _cases(table: Table, targets: Targets, where: str, image: str) -> Iterator[s
     counts = ", ".join(f"{name} {subjects[place]} ({images[place]})" for place, name in enumerate(names))
     yield f"{where}: {count} subjects with {len(owners)} {image}s; of each class {counts}."
     mixed = np.flatnonzero(held.sum(1) > 1).tolist()
-    if mixed:
+    if mixed and image == "image":  # what lies in folders of classes; a recording has events of all of them
         shown = ", ".join(repr(table.subject.values[each]) for each in mixed[:_SHOWN])
         yield (
             f"{where}: {len(mixed)} of them have {image}s of several classes: {shown}{', …' * (len(mixed) > _SHOWN)}. "
