@@ -1,7 +1,7 @@
 """Scores of predictions, under the names of `ctlr.specs.METRICS`; what is undefined is left out, never NaN.
 
 Arrays in, numbers out: nothing here knows torch. N images, K classes. What is scored after every epoch is NumPy alone,
-and equals scikit-learn's (the tests compare them), whose checks of 500 predictions take longer than to learn 500 points.
+and equals scikit-learn's (the tests compare them), whose checks of 500 predictions cost more than to learn 500 points.
 SciPy's parts are imported where they are called: no process should wait for them before it begins to work.
 """
 
