@@ -1,5 +1,7 @@
 """What is said of a claim's chance to be false: known limits, and how often claims that are said to be so are."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -46,6 +48,16 @@ def test_an_overwhelming_gain_is_not_doubted_and_nothing_is_claimed_of_nothing()
     assert false_claims([]) == []
     sure, *_ = false_claims([Comparison(40.0, 1.0, 100), *[Comparison(0.1, 1.0, 100)] * 5])
     assert sure < 1e-6
+
+
+@pytest.mark.parametrize("gain", [40.0, 400.0, 1e6])
+def test_a_gain_of_many_known_errors_is_sure_beside_small_ones(gain: float) -> None:
+    """Its density is zero in double precision, wherever true gains are small."""
+    first, second, third = false_claims([Comparison(gain, 1.0, math.inf), Comparison(-gain, 1.0, math.inf),
+                                         Comparison(0.1, 1.0, math.inf)])  # fmt: skip
+    assert first < 1e-6
+    assert second < 1e-6
+    assert 0.3 < third < 1
 
 
 def test_of_claims_that_are_said_to_be_false_with_a_probability_as_many_are() -> None:

@@ -65,21 +65,26 @@ def false_claims(table: Sequence[Comparison]) -> list[float]:
     precision, weight = _mixture(freedoms)  # (m, 1, W)
     noise = errors**2 / precision
     spreads = np.median(errors**2) * _SPREAD[:, None]  # (T, 1)
-    zero = (weight * _normal(gains, noise)).sum(axis=2)[:, :, None]  # (m, 1, 1)
-    each = weight * _normal(gains, noise + spreads)  # (m, T, W)
+    log_zero, log_each = _log_normal(gains, noise), _log_normal(gains, noise + spreads)  # (m, 1, W), (m, T, W)
+    # A scale of its own for each comparison, which the posterior does not see: a gain of 40 errors underflows else.
+    top = np.maximum(log_zero.max(axis=2), log_each.max(axis=(1, 2))[:, None])[:, :, None]
+    zero = (weight * np.exp(log_zero - top)).sum(axis=2)[:, :, None]  # (m, 1, 1)
+    each = weight * np.exp(log_each - top)  # (m, T, W)
     real = each.sum(axis=2)[:, None, :]  # (m, 1, T)
     # Given its error's variance, a true gain is normal about the one that was seen, drawn towards zero.
     wrong = (each * special.ndtr(-np.abs(gains) * np.sqrt(spreads / (noise * (noise + spreads))))).sum(axis=2)
     nothing = _NOTHING[:, None] * zero  # (m, P, 1)
     evidence = nothing + (1 - _NOTHING[:, None]) * real  # (m, P, T)
-    log = np.log(evidence).sum(axis=0) + np.log(_PRIOR)
+    with np.errstate(divide="ignore"):  # a spread far too small for a gain is impossible
+        log = np.log(evidence).sum(axis=0) + np.log(_PRIOR)
     posterior = np.exp(log - log.max())
-    false = (nothing + (1 - _NOTHING[:, None]) * wrong[:, None, :]) / evidence
+    false = nothing + (1 - _NOTHING[:, None]) * wrong[:, None, :]
+    np.divide(false, evidence, out=false, where=evidence > 0)
     return [float(value) for value in (posterior * false).sum(axis=(1, 2)) / posterior.sum()]
 
 
-def _normal(values: Floats, variance: Floats) -> Floats:
-    return np.asarray(np.exp(-(values**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance))
+def _log_normal(values: Floats, variance: Floats) -> Floats:
+    return np.asarray(-(values**2) / (2 * variance) - np.log(2 * np.pi * variance) / 2)
 
 
 def _mixture(freedoms: Floats) -> tuple[Floats, Floats]:

@@ -126,7 +126,13 @@ def _compact(text: str) -> str:
 
 
 def _rounded(attribute: re.Match[str]) -> str:
-    return re.sub(r"\s+\"", '"', re.sub(r"(\d+\.\d\d)\d+", r"\1", attribute[0])).replace(" \n", " ")
+    """Hundredths of a pixel; tenths, and no space that says nothing, in paths, which are most of a page."""
+    text = attribute[0]
+    if not text.startswith(' d="'):
+        return re.sub(r"(\d+\.\d\d)\d+", r"\1", text)
+    path = re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), text[4:-1])
+    path = re.sub(r"\s*([A-Za-z])\s*", r"\1", path).strip()
+    return f' d="{path}"'
 
 
 def _attribute(text: str) -> str:
