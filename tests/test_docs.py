@@ -18,7 +18,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from typing import Any
 import click
 import pytest
 from ruamel.yaml import YAML
-from warm import warm_ctlr
 
 from ctlr.cli.app import cli
 from ctlr.config import load, template
@@ -100,13 +98,6 @@ YAML_BLOCKS = [block for block in EVERY_BLOCK if block.language == "yaml" and no
 # ---------------------------------------------------------------- commands
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where a `ctlr` lies that need not load anything."""
-    with warm_ctlr(tmp_path_factory.mktemp("warm")) as folder:
-        yield folder
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_do_what_it_says(page: Path, warm: Path, tmp_path: Path) -> None:
     programs = Path(sys.executable).parent if page.stem == "README" else warm
@@ -129,7 +120,9 @@ def _not_files_of_ours(names: list[str]) -> list[str]:
 
 def run(block: Block, folder: Path, programs: Path) -> str:
     """Run commands as a reader would, with a folder of programs before all others; what they print to both streams."""
-    words = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [sys.executable, "-c"]
+    warm = programs / "warm-python"
+    python = str(warm) if warm.exists() else sys.executable
+    words = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [python, "-c"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("CTLR_", "COV_", "PYTEST_"))}
     places = (programs, Path(sys.executable).parent, os.environ["PATH"])
     environment |= {"PATH": ":".join(map(str, places)), "OMP_NUM_THREADS": "1"}

@@ -236,6 +236,21 @@ def test_cases_are_counted_and_those_in_two_classes_are_named(tmp_path: Path) ->
     ]
 
 
+def test_a_patient_with_events_of_several_classes_is_nothing_to_ask_about(tmp_path: Path) -> None:
+    """Recordings hold background and seizures; only what lies in folders of classes may number people anew."""
+    assert call("cohort", "ward", "--kind", "eeg", "--subjects", "8", "--minutes", "2", folder=tmp_path).code == 0
+    (tmp_path / "b.yaml").write_text(
+        "name: b\ndatasets: {ward: {kind: signals, root: ward, max_segments: 1, min_event: 10,\n"
+        "  labels: {spike-wave seizure: seizure, theta seizure: seizure, background: background}}}\n"
+        "tasks: {activity: {target: class, kind: classification}}\n"
+        "transfers: [{target: {data: ward, task: activity}}]\nencoders: {cnn1d: {}}\nmethods: {scratch: {}}\n"
+        "sample_sizes: [2]\nseeds: [0]\n"
+    )
+    config = load(tmp_path / "b.yaml")
+    (note,) = examine(config, make_plan(config)).notes
+    assert note.startswith("ward, activity: 8 subjects with ")
+
+
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_volume_that_cannot_be_read_is_found_by_a_look(tmp_path: Path, name: str, packed: bool) -> None:

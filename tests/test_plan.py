@@ -301,3 +301,14 @@ def test_pretrainings_that_searches_chose_stand_beside_those_of_the_file(plain: 
     after, _ = tuned_plan(plan, searches)
     assert len(after.pretrainings) == 4 + 2  # two seeds
     assert (plan.pretrains_anew, after.pretrains_anew) == (True, False)
+
+
+def test_least_errors_are_estimated_once_a_target_with_classes_where_the_report_asks(plain: Path) -> None:
+    sex = [
+        f"{{source: {{data: {data}, task: age}}, target: {{data: cohort, task: sex}}}}" for data in ("other", "cohort")
+    ]
+    age = "{source: {data: other, task: sex}, target: {data: cohort, task: age}}"
+    swapped = f"transfers=[{age}, {', '.join(sex)}]"
+    assert make_plan(load(plain, [swapped])).least_errors == ()
+    (spec,) = make_plan(load(plain, [swapped, "report.bayes_error=true"])).least_errors
+    assert (spec.target.data.name, spec.target.task.name) == ("cohort", "sex")

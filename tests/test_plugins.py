@@ -61,7 +61,7 @@ def test_a_file_brings_a_method_an_encoder_and_a_kind_of_data(file: Path) -> Non
     assert isinstance(config.methods["align"], MethodSpec)
     assert config.encoders["half_cnn"].name == "half_cnn"
     assert config.datasets["cohort"].kind == "grown"
-    assert METHODS["align"].model_fields["weight"].description == "Of uniformity."
+    assert METHODS["align"].meanings()["weight"] == "Of uniformity."
     assert all(table.origin("simclr") is None for table in (METHODS, ENCODERS, DATASETS))
 
 

@@ -37,7 +37,7 @@ __all__ = [
     "watched_images",
 ]
 
-Stage = Literal["preprocess", "tune", "pretrain", "score", "fit", "finetune", "defaults"]
+Stage = Literal["preprocess", "tune", "pretrain", "score", "assess", "fit", "finetune", "defaults"]
 """`defaults`: finetuning of tuned methods with the options in the file."""
 RUN = "run"
 """Under which key the seconds of a run outside its steps are kept: starting workers, waiting at the end, the report."""
@@ -191,6 +191,10 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             method=needed.method if needed else None,
             encoder=needed.encoder if needed else None,
         )
+    for asked in plan.least_errors:
+        data = asked.target.data
+        images = sizes[data.name].images if data.name in sizes else None
+        yield _Step(stage="assess", data=data, images=images, identity=asked.identity())
     for study in plan.studies:
         if study.method.shallow:
             images = fitted_images(study, sizes)

@@ -19,20 +19,24 @@ from ctlr.pool import Event, Job, Outcome, Perform, run_jobs
 from ctlr.specs import (
     Checkpoint,
     DatasetSpec,
+    LeastErrors,
+    LeastErrorSpec,
     PretrainSpec,
     StoredArrays,
     Study,
     StudyResult,
     TransferScores,
     TransferSpec,
+    kind_of_image,
 )
-from ctlr.steps.keys import pretrain_key, study_key, transfer_key
+from ctlr.steps.keys import least_error_key, pretrain_key, study_key, transfer_key
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = [
     "check_device",
     "collect",
     "collect_at_defaults",
+    "collect_least_errors",
     "collect_transfers",
     "default_workers",
     "gate",
@@ -103,7 +107,9 @@ def preprocess_all(
 def _stock(stored: StoredArrays) -> str:
     """What preprocessing gave, without the names of those left out: a log travels."""
     left_out = len(stored.excluded)
-    return f"{stored.rows} images" + (f", {left_out} left out (named in {stored.path}/stored.json)" if left_out else "")
+    return f"{stored.rows} {kind_of_image(len(stored.shape) - 1)}s" + (
+        f", {left_out} left out (named in {stored.path}/stored.json)" if left_out else ""
+    )
 
 
 def gate(plan: Plan, arrays: Arrays, workspace: Workspace) -> None:
@@ -230,7 +236,7 @@ def _note_failure(job: Job, reason: str, arrays: Arrays, workspace: Workspace) -
 
 
 def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
-    """The studies and scores of a plan that are not finished, and the pretrainings that they still need."""
+    """The studies, scores and estimates of a plan that are not finished, and the pretrainings that they still need."""
     jobs: dict[str, Job] = {}
 
     def pretraining(spec: PretrainSpec | None) -> tuple[str, ...]:
@@ -253,6 +259,10 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
         if not workspace.has("transfers", key):
             needs = pretraining(transfer.pretraining)
             jobs[key] = Job(f"score {key}", "score", transfer.model_dump_json(), needs, makes=("transfers", key))
+    for asked in plan.least_errors:
+        key = least_error_key(asked, arrays)
+        if not workspace.has("least_errors", key):
+            jobs[key] = Job(f"assess {key}", "assess", asked.model_dump_json(), makes=("least_errors", key))
     return list(jobs.values())
 
 
@@ -263,6 +273,7 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
 
     from ctlr.steps.evaluate import evaluate
     from ctlr.steps.finetune import finetune
+    from ctlr.steps.least_errors import assess_target
     from ctlr.steps.pretrain import pretrain
     from ctlr.steps.transferability import score_transfer
     from ctlr.training.placement import keep_freed_memory
@@ -273,7 +284,7 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
     where = f"cuda:{number % torch.cuda.device_count()}" if device == "cuda" and torch.cuda.is_available() else device
 
     def perform(kind: str, payload: str, progress: Callable[[int, int, Mapping[str, float]], None]) -> str:
-        result: Checkpoint | TransferScores | StudyResult
+        result: Checkpoint | TransferScores | LeastErrors | StudyResult
         if kind == "pretrain":
             spec = PretrainSpec.model_validate_json(payload)
             with _alone(workspace, "pretrained", pretrain_key(spec, arrays)):
@@ -282,6 +293,10 @@ def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device:
             transfer = TransferSpec.model_validate_json(payload)
             with _alone(workspace, "transfers", transfer_key(transfer, arrays)):
                 result = score_transfer(transfer, arrays, workspace, device=where)
+        elif kind == "assess":
+            asked = LeastErrorSpec.model_validate_json(payload)
+            with _alone(workspace, "least_errors", least_error_key(asked, arrays)):
+                result = assess_target(asked, arrays, workspace)
         else:
             study = Study.model_validate_json(payload)
             with _alone(workspace, "studies", study_key(study, arrays)):
@@ -336,6 +351,12 @@ def collect_transfers(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[
     """Scores of a plan's transfers; those that have not been computed are left out."""
     keys = [key for spec in plan.transfers if workspace.has("transfers", key := transfer_key(spec, arrays))]
     return [workspace.read("transfers", key, "result.json", TransferScores.model_validate_json) for key in keys]
+
+
+def collect_least_errors(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[LeastErrors]:
+    """Estimates of the targets' least errors; those that have not been made are left out."""
+    made = [key for spec in plan.least_errors if workspace.has("least_errors", key := least_error_key(spec, arrays))]
+    return [workspace.read("least_errors", key, "result.json", LeastErrors.model_validate_json) for key in made]
 
 
 def known_rates(root: Path) -> dict[str, float]:

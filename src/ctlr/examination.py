@@ -24,7 +24,7 @@ from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import ConfigError, CtlrError, DataError, nearest
 from ctlr.plan import Plan
-from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study
+from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study, kind_of_image
 
 __all__ = ["Examined", "examine", "missing_packages"]
 
@@ -169,7 +169,7 @@ def _judge(end: DataTask, studies: Sequence[Study], table: Table, found: Examine
     whole = [study for study in studies if _has_columns(study, table, found)]
     if (targets := _read(end, table, ("tasks", end.task.name, "target"), found)) is None:
         return
-    found.notes += _cases(table, targets, f"{end.data.name}, {end.task.name}")
+    found.notes += _cases(table, targets, f"{end.data.name}, {end.task.name}", kind_of_image(end.data.ndim))
     drawn = set[tuple[int, int]]()
     for study in whole:
         if (study.n_train, study.seed) not in drawn:
@@ -184,7 +184,7 @@ def _judge(end: DataTask, studies: Sequence[Study], table: Table, found: Examine
                 return
 
 
-def _cases(table: Table, targets: Targets, where: str) -> Iterator[str]:
+def _cases(table: Table, targets: Targets, where: str, image: str) -> Iterator[str]:
     """How many subjects and images each class has, where a subject has several, and who stands in two classes."""
     owners, codes, names = table.subject.codes[targets.known], targets.values[targets.known], targets.classes
     count = np.count_nonzero(np.bincount(owners))
@@ -194,12 +194,12 @@ def _cases(table: Table, targets: Targets, where: str) -> Iterator[str]:
     held[owners, codes.astype(np.int64)] = True
     subjects, images = held.sum(0), np.bincount(codes.astype(np.int64), minlength=len(names))
     counts = ", ".join(f"{name} {subjects[place]} ({images[place]})" for place, name in enumerate(names))
-    yield f"{where}: {count} subjects with {len(owners)} images; of each class {counts}."
+    yield f"{where}: {count} subjects with {len(owners)} {image}s; of each class {counts}."
     mixed = np.flatnonzero(held.sum(1) > 1).tolist()
-    if mixed:
+    if mixed and image == "image":  # what lies in folders of classes; a recording has events of all of them
         shown = ", ".join(repr(table.subject.values[each]) for each in mixed[:_SHOWN])
         yield (
-            f"{where}: {len(mixed)} of them have images of several classes: {shown}{', …' * (len(mixed) > _SHOWN)}. "
+            f"{where}: {len(mixed)} of them have {image}s of several classes: {shown}{', …' * (len(mixed) > _SHOWN)}. "
             "That may be right; if numbers begin anew in each class, two people pass for one."
         )
 

@@ -23,7 +23,16 @@ from ctlr.engine import Arrays, jobs_left
 from ctlr.errors import CtlrError
 from ctlr.plan import Plan
 from ctlr.pool import Job, Perform, run_jobs
-from ctlr.specs import DataTask, PretrainSpec, SearchResult, StoredArrays, Study, TargetSummary, TransferSpec
+from ctlr.specs import (
+    DataTask,
+    LeastErrorSpec,
+    PretrainSpec,
+    SearchResult,
+    StoredArrays,
+    Study,
+    TargetSummary,
+    TransferSpec,
+)
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,8 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["listings", "measure_together", "sizes", "start_timing", "stored_arrays", "summaries", "work_left"]
 
-_SPECS: dict[str, type[Study | PretrainSpec | TransferSpec]] = {
-    "study": Study, "pretrain": PretrainSpec, "score": TransferSpec,
+_SPECS: dict[str, type[Study | PretrainSpec | TransferSpec | LeastErrorSpec]] = {
+    "study": Study, "pretrain": PretrainSpec, "score": TransferSpec, "assess": LeastErrorSpec,
 }  # fmt: skip
 
 
@@ -78,14 +87,13 @@ def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
     Raises:
         ConfigError, DataError: As of `ctlr.data.targets.read_targets`.
     """
+    learned = {(end.data.name, end.task.name): end for study in plan.studies for end in study.learned}
+    ends = [end for end in learned.values() if end.data.name in found]
+    if not ends:
+        return []
     from ctlr.data.summary import summarise  # numpy is slow to load
 
-    ends = {(end.data.name, end.task.name): end for study in plan.studies for end in study.learned}
-    return [
-        summarise(_table(found[end.data.name]), end, found[end.data.name].units)
-        for end in ends.values()
-        if end.data.name in found
-    ]
+    return [summarise(_table(found[end.data.name]), end, found[end.data.name].units) for end in ends]
 
 
 def _table(listing: Listing) -> Table:
@@ -159,7 +167,7 @@ def _searches_left(config: BenchmarkConfig, plan: Plan, arrays: Arrays, root: Pa
 
 
 def _identities(plan: Plan) -> set[str]:
-    return {spec.identity() for spec in (*plan.trained, *plan.pretrainings, *plan.transfers)}
+    return {spec.identity() for spec in (*plan.trained, *plan.pretrainings, *plan.transfers, *plan.least_errors)}
 
 
 def _ready(studies: Sequence[Study], arrays: Arrays) -> tuple[Study, ...]:

@@ -18,6 +18,7 @@ from ctlr.specs import (
     DataTask,
     EncoderSpec,
     LeakSpec,
+    LeastErrorSpec,
     PretrainSpec,
     Study,
     TransferSpec,
@@ -44,6 +45,9 @@ class Plan(Value):
     leaks: LeakSpec = LeakSpec()
     at_defaults: tuple[Study, ...] = ()
     """The tuned methods' studies with the options in the file: what tuning is worth is measured against them."""
+
+    least_errors: tuple[LeastErrorSpec, ...] = ()
+    """Targets whose Bayes error is estimated."""
 
     @property
     def trained(self) -> tuple[Study, ...]:
@@ -92,6 +96,7 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     datasets = {end.data.name: end.data for end in ends}
     needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
+    targets = {target.identity(): target for _, target, _, _ in cells if target.task.kind == "classification"}
     by_hand = config.tuning.by_hand if config.tuning is not None else ()
     tuned = config.tuning is not None
     tunable = [study for study in studies if study.method.trains_network and study.method.label not in by_hand]
@@ -104,6 +109,9 @@ def make_plan(config: BenchmarkConfig) -> Plan:
         searches=tuple(searches) if tuned else (),
         leaks=config.leaks,
         at_defaults=tuple(tunable) if config.tuning is not None and config.tuning.share else (),
+        least_errors=tuple(LeastErrorSpec(target=target, threads=config.compute.threads) for target in targets.values())
+        if config.report.bayes_error
+        else (),
     )
 
 

@@ -35,7 +35,7 @@ from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
-from ctlr.specs import PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferSpec
+from ctlr.specs import LeastErrorSpec, PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferSpec
 from ctlr.workspace import Workspace
 
 __all__ = ["Ran", "Watcher", "read_benchmark", "run_benchmark"]
@@ -307,6 +307,9 @@ def _readable(job: Job) -> str:
         return Study.model_validate_json(job.payload).id
     if job.kind == "score":
         return _scored(TransferSpec.model_validate_json(job.payload))
+    if job.kind == "assess":
+        end = LeastErrorSpec.model_validate_json(job.payload).target
+        return f"assess {end.data.name}.{end.task.name}"
     spec = PretrainSpec.model_validate_json(job.payload)
     return f"pretrain {spec.method.method} {spec.encoder.name} s{spec.seed}"
 

@@ -61,7 +61,7 @@ def spoil(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+def day(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Day:
     folder = tmp_path_factory.mktemp("jekylls-study")
     spoil(write_clinic(folder / "clinic", people=GOOD + 7))
     (folder / "clinic.yaml").write_text(BENCHMARK)
@@ -69,8 +69,8 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     home.mkdir(parents=True)
     environment = {"HOME": str(home), "USER": USER, "LOGNAME": USER, "MPLCONFIGDIR": mpl.get_configdir()}
     first = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "yaml", folder=folder, environment=environment)
-    second = ctlr("resume", "--workers", "1", "-o", "json", folder=folder, environment=environment)
-    third = ctlr("report", folder=folder, environment=environment)
+    second = ctlr("resume", "--workers", "1", "-o", "json", folder=folder, environment=environment, warm=warm)
+    third = ctlr("report", folder=folder, environment=environment, warm=warm)
     return Day(folder, first, second, third)
 
 

@@ -140,13 +140,13 @@ def episode(cut: Cut, run: Running, workspace: Path) -> Episode:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("interruption")
     write_clinic(folder / "clinic")
     (folder / "clinic.yaml").write_text(CLINIC)
     workspace = folder / "cut"
     start = ("run", "clinic.yaml", *(word for setting in LONG for word in ("--set", setting)))
-    peaceful = ctlr(*start, "--workspace", "peaceful", "--workers", "2", "-o", "json", folder=folder)
+    peaceful = ctlr(*start, "--workspace", "peaceful", "--workers", "2", "-o", "json", folder=folder, warm=warm)
     episodes: dict[str, Episode] = {}
     for cut in CUTS:
         command = ("resume",) if episodes else start
@@ -157,7 +157,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         os.kill(run.workers()[0], signal.SIGKILL)
         crippled = run.finish()
     steps = finished_steps(workspace)
-    last = ctlr("resume", "--workspace", "cut", "--workers", "1", "-o", "json", folder=folder)
+    last = ctlr("resume", "--workspace", "cut", "--workers", "1", "-o", "json", folder=folder, warm=warm)
     return Story(peaceful, episodes, crippled, last, workspace, steps)
 
 

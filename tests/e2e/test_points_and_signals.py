@@ -63,9 +63,13 @@ class Ran:
 
     kind: str
     folder: Path
+    warm: Path
     check: Finished
     plan: Finished
     run: Finished
+
+    def ctlr(self, *words: str) -> Finished:
+        return ctlr(*words, folder=self.folder, warm=self.warm)
 
     @property
     def report(self) -> Path:
@@ -73,7 +77,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module", params=sorted(SHAPES))
-def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(request: pytest.FixtureRequest, warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     kind, folder = request.param, tmp_path_factory.mktemp(request.param)
     shutil.copy(array_kinds.__file__, folder)
     array_kinds.write_rows(folder / "own", SHAPES[kind], 120)
@@ -81,8 +85,8 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     options, encoder = OPTIONS[kind]
     (folder / "b.yaml").write_text(BENCHMARK.format(kind=kind, options=options, encoder=encoder))
     commands = (("check",), ("plan", "-o", "json"), ("run", "--workers", "1"))
-    check, plan, run = (ctlr(command, "b.yaml", *more, folder=folder) for command, *more in commands)
-    return Ran(kind, folder, check, plan, run)
+    check, plan, run = (ctlr(command, "b.yaml", *more, folder=folder, warm=warm) for command, *more in commands)
+    return Ran(kind, folder, warm, check, plan, run)
 
 
 def test_a_benchmark_is_checked_planned_and_run(ran: Ran) -> None:
@@ -134,7 +138,7 @@ def test_a_model_predicts_arrays_and_refuses_files_with_the_reason(ran: Ran, mon
 
 
 def test_learning_rates_are_found(ran: Ran) -> None:
-    found = ctlr("lr-find", "b.yaml", "--study", "simclr", "-o", "json", folder=ran.folder)
+    found = ran.ctlr("lr-find", "b.yaml", "--study", "simclr", "-o", "json")
     assert found.code == 0, found.err
     assert 1e-7 < json.loads(found.out)["valley"] < 10
 
@@ -156,7 +160,7 @@ def test_views_that_its_images_do_not_have_are_refused(ran: Ran) -> None:
     text = (ran.folder / "b.yaml").read_text()
     written = text.replace("scratch: {}", "scratch: {finetune: {views: {rotate: 20, noise: 0.2, drop: 0.1}}}")
     (ran.folder / "views.yaml").write_text(written)
-    refused = " ".join(ctlr("check", "views.yaml", folder=ran.folder).err.split())
+    refused = " ".join(ran.ctlr("check", "views.yaml").err.split())
     known = {
         "dots": "points have no such view. Remove it. Known: drop, mix, noise.",
         "waves": "signals have no such view. Remove it. Known: blur, brightness, contrast, crop, cutout, drop, flip, "
@@ -164,7 +168,7 @@ def test_views_that_its_images_do_not_have_are_refused(ran: Ran) -> None:
     }[ran.kind]
     assert refused.endswith(f"methods.scratch.finetune.views.rotate: {known}")
     (ran.folder / "views.yaml").write_text(written.replace("rotate: 20, ", ""))
-    planned = ctlr("plan", "views.yaml", "-o", "json", folder=ran.folder)
+    planned = ran.ctlr("plan", "views.yaml", "-o", "json")
     told = {"dots": "noise 0.2, drop 0.1", "waves": "translate 0.04, scale 0.06, warp 0.01, noise 0.2, drop 0.1"}
     assert json.loads(planned.out)["methods"]["scratch"]["views"]["finetune"] == told[ran.kind]
 
@@ -172,7 +176,7 @@ def test_views_that_its_images_do_not_have_are_refused(ran: Ran) -> None:
 def test_an_encoder_of_pictures_is_refused_with_those_that_fit(ran: Ran) -> None:
     text = (ran.folder / "b.yaml").read_text().replace(OPTIONS[ran.kind][1], "resnet18")
     (ran.folder / "wrong.yaml").write_text(text)
-    refused = ctlr("check", "wrong.yaml", folder=ran.folder)
+    refused = ran.ctlr("check", "wrong.yaml")
     assert refused.code == 2
     told = {
         "dots": "resnet18 does not take points, and dataset 'others' has 3 features. Known for points: mlp.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -29,18 +30,19 @@ sample_sizes: [2]
 seeds: [0]
 split: {test: 2}
 training: {finetune: {epochs: 1, batch_size: 4}}
+report: {bayes_error: true}
 platform: {roots: {eeg: data}, trials: local}
 """
 
 
-def test_the_pipeline_gives_the_scores_of_the_laptop(tmp_path: Path) -> None:
-    desk, cloud = tmp_path / "desk", Cloud(tmp_path / "volume", tmp_path / "store")
+def test_the_pipeline_gives_the_scores_of_the_laptop(warm: Path, tmp_path: Path) -> None:
+    desk, cloud = tmp_path / "desk", Cloud(tmp_path / "volume", tmp_path / "store", warm)
     for folder in (desk, cloud.volume, cloud.store):
         folder.mkdir()
     write_patients(desk / "data", patients=6, seed=0, minutes=2)
     shutil.copytree(desk / "data", cloud.volume / "data")
     (desk / "eeg.yaml").write_text(FILE)
-    done = ctlr("run", "eeg.yaml", "--workers", "1", folder=desk)
+    done = ctlr("run", "eeg.yaml", "--workers", "1", folder=desk, warm=warm)
     assert done.code == 0, done.err
     cloud.run(request_of(load(desk / "eeg.yaml")))
     here, there = Cloud(desk / "workspace", desk).results(), cloud.results()
@@ -48,3 +50,10 @@ def test_the_pipeline_gives_the_scores_of_the_laptop(tmp_path: Path) -> None:
     for name, result in here.items():
         assert there[name]["status"] == "ok", there[name]["reason"]
         assert there[name]["scores"] == result["scores"], name
+    estimates = [
+        json.loads(file.read_text()) | {"seconds": 0}
+        for root in (desk / "workspace", cloud.volume)
+        for file in root.rglob("least_errors/*/result.json")
+    ]
+    assert len(estimates) == 2
+    assert estimates[0] == estimates[1]

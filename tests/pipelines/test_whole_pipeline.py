@@ -23,12 +23,12 @@ FILE = CLINIC.replace("[4, 6]", "[4]").replace("baselines: []", "baselines: [lin
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+def cloud(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
     root = tmp_path_factory.mktemp("cloud")
     (root / "volume").mkdir()
     write_clinic(root / "volume" / "data" / "clinic")
     (root / "store").mkdir()
-    return Cloud(root / "volume", root / "store")
+    return Cloud(root / "volume", root / "store", warm)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def laptop(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     folder = tmp_path_factory.mktemp("laptop")
     shutil.copytree(cloud.volume / "data" / "clinic", folder / "clinic")
     (folder / "clinic.yaml").write_text(FILE)
-    done = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "json", folder=folder)
+    done = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "json", folder=folder, warm=cloud.warm)
     assert done.code == 3, done.err
     return Cloud(folder / "workspace", folder).results()
 
@@ -135,7 +135,7 @@ def test_a_tuned_benchmark_gives_the_scores_of_the_laptop(cloud: Cloud, tasks: l
     (tmp_path / "clinic").symlink_to(cloud.volume / "data" / "clinic")
     done = cloud.run(request_of(load(tmp_path / "clinic.yaml")))
     assert done == ["evaluate", "preprocess", "report", "train", "tune"]
-    laptop = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "json", folder=tmp_path)
+    laptop = ctlr("run", "clinic.yaml", "--workers", "1", "-o", "json", folder=tmp_path, warm=cloud.warm)
     assert laptop.code == 0, laptop.err
     ours = {path.parent.name for path in cloud.volume.glob("studies/*/result.json")}
     for path in (tmp_path / "workspace" / "studies").glob("*/result.json"):
@@ -149,8 +149,8 @@ def test_a_tuned_benchmark_gives_the_scores_of_the_laptop(cloud: Cloud, tasks: l
     assert "scratch" in share
 
 
-def test_bad_data_are_refused_and_the_report_says_so(config: BenchmarkConfig, tmp_path: Path) -> None:
-    empty = Cloud(tmp_path / "volume", tmp_path / "store")
+def test_bad_data_are_refused_and_the_report_says_so(config: BenchmarkConfig, warm: Path, tmp_path: Path) -> None:
+    empty = Cloud(tmp_path / "volume", tmp_path / "store", warm)
     write_clinic(empty.volume / "data" / "clinic", people=6)  # too few for the split
     empty.store.mkdir()
     done = empty.run(request_of(config))

@@ -58,7 +58,12 @@ def test_an_estimate_that_can_be_believed_has_no_doubts() -> None:
     found = assess(points, codes, 2)
     assert not found.worthless
     assert found.closed_loop.keys() == {"nearest", "random_forest"}
-    assert [share for share, *_ in found.under_noise] == list(SHARES)
+    assert [check.share for check in found.under_noise] == list(SHARES)
+    guessing = found.under_noise[-1]
+    assert guessing.due == 0.5
+    assert guessing.posterior == pytest.approx(0.5, abs=0.03)
+    assert guessing.closed_loop["nearest"] < 0.4
+    assert guessing.closed_loop["random_forest"] < 0.05
     assert assess(points, codes, 2) == found
 
 

@@ -103,7 +103,7 @@ def test_the_sources_network_predicts_in_the_units_of_its_target(shared: Bench, 
     model = load_model(shared.workspace.root / result.path)
     store, baseline = ready(study, shared)
     rows = np.arange(3)
-    assert model.predict(store.read(rows)) == pytest.approx(baseline.predict(rows))
+    assert model.predict(store.read(rows)) == pytest.approx(baseline.predict(store, rows))
 
 
 def test_a_head_without_a_scaling_says_what_to_remove(shared: Bench) -> None:

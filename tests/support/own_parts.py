@@ -43,7 +43,7 @@ class Align(Objective):
     def __call__(self, batches, rng):
         images = batches["pool"].images
         both = random_views(torch.cat([images, images]), self.spec.pretrain.views, rng)
-        rows = F.normalize(self.projection(self.encoder(both).float()), dim=1)
+        rows = F.normalize(self.projection(self.encoder(both)).float(), dim=1)  # layers may give bf16
         first, second = rows.chunk(2)
         apart = torch.pdist(rows).square().mul(-2).exp().mean().log()
         return (first - second).square().sum(1).mean() + self.spec.weight * apart

@@ -44,6 +44,7 @@ class Running:
         folder: Working directory.
         before: Words before the command, e.g. of a program that starts it with fewer rights.
         environment: Variables besides those of this process.
+        warm: Folder of a warm `ctlr` (`warm.py`).
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Running:
         folder: Path,
         before: tuple[str, ...] = (),
         environment: Mapping[str, str] = MappingProxyType({}),
+        warm: Path | None = None,
     ) -> None:
+        program = [str(warm / "ctlr")] if warm else [sys.executable, "-m", "ctlr"]
         self.began = time.time_ns()
         self._out, self._err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-m", "ctlr", *arguments],
+            [*before, *program, *arguments],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err, start_new_session=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         )  # fmt: skip
@@ -122,9 +125,10 @@ def ctlr(
     folder: Path,
     before: tuple[str, ...] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
+    warm: Path | None = None,
 ) -> Finished:
     """Run a command to its end."""
-    with Running(*arguments, folder=folder, before=before, environment=environment) as run:
+    with Running(*arguments, folder=folder, before=before, environment=environment, warm=warm) as run:
         return run.finish()
 
 

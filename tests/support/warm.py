@@ -1,15 +1,18 @@
-"""`ctlr` for shells of the tests, begun in milliseconds: forked from a process that has loaded everything.
+"""`ctlr` and `python` for tests, begun in milliseconds: forked from a process that has loaded everything.
 
 The command is the same code in a process of its own, with the caller's streams, folder and environment; what it does
-not show is how long Python takes to load. Held against the cold command on 27 November 2026: the pages of the guide
-print the same by either. README's commands, and tests/e2e, stay cold.
+not show is how long Python takes to load, and PYTHONPATH does not reach it. Held against the cold command on 27
+November 2026: the pages of the guide print the same by either. README's commands stay cold, and so do those of
+tests/e2e that are interrupted, and the pipeline of the example package.
 
     python warm.py SERVE DESCRIPTOR  the process that loads, and forks
-    python warm.py SOCKET WORDS      the command: hands its streams over, and ends as the fork does
+    python warm.py SOCKET WORDS      the command, `-m MODULE ...` or `-c CODE`: hands its streams over, and ends as the
+                                     fork does
 """
 
 import json
 import os
+import runpy
 import signal
 import socket
 import stat
@@ -19,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["warm_ctlr"]
+__all__ = ["warm_programs"]
 
 _LOADED = (
     "ctlr.preloaded",
@@ -33,21 +36,24 @@ _LOADED = (
 
 
 @contextmanager
-def warm_ctlr(folder: Path) -> Iterator[Path]:
-    """A folder whose `ctlr` is warm, for PATH."""
-    place, program = folder / "socket", folder / "bin" / "ctlr"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{__file__}" "{place}" "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+def warm_programs(folder: Path) -> Iterator[Path]:
+    """A folder of a `ctlr`, for PATH, and a `warm-python` for `-m` and `-c`, which need not load anything."""
+    place, programs = folder / "socket", folder / "bin"
+    programs.mkdir()
+    for name, words in {"ctlr": "-m ctlr", "warm-python": ""}.items():
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{__file__}" "{place}" {words} "$@"\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CTLR_")}
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(place))
         listening.listen(8)
         with subprocess.Popen(
             [sys.executable, __file__, "SERVE", str(listening.fileno())], pass_fds=[listening.fileno()],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**environment, "OMP_NUM_THREADS": "1"},
         ) as server:  # fmt: skip
             try:
-                yield program.parent
+                yield programs
             finally:
                 server.kill()
 
@@ -74,24 +80,29 @@ def _command(connection: socket.socket) -> None:
     from forked import forked_workers
 
     from ctlr import crew
-    from ctlr.cli import main
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     data, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
     wish = json.loads(data)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (they end with the process)
+    # Line by line, so that both streams stand in order where they are one.
+    sys.stdout = open(1, "w", 1, encoding="utf-8", closefd=False)  # noqa: SIM115 (they end with the process)
     sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(wish["folder"])
     os.environ.clear()
     os.environ.update(wish["environment"])
-    sys.argv = ["ctlr", *wish["words"]]
+    option, program, *sys.argv[1:] = wish["words"]
+    sys.path[0] = ""
     crew._FORKS = False  # workers are forked from this process, in place of one that loads all of it again
     code = 1
     try:
         with forked_workers():
-            main()
+            if option == "-c":
+                exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+            else:
+                runpy.run_module(program, run_name="__main__", alter_sys=True)
+        code = 0
     except SystemExit as end:
         code = int(end.code or 0)
     except BaseException:  # noqa: BLE001 (what Python prints when a program dies)

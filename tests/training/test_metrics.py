@@ -4,6 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import pearsonr
+from sklearn import metrics as sk
 
 from ctlr.errors import TrainingError
 from ctlr.specs import METRICS
@@ -173,6 +177,52 @@ def test_calibration_error_is_zero_where_confidence_is_accuracy() -> None:
     shares = np.tile([0.75, 0.25], (4, 1))
     assert calibration_error([0, 0, 0, 1], shares) == pytest.approx(0)
     assert calibration_error([1, 1, 1, 1], shares) == pytest.approx(0.75)
+
+
+# ---------------------------------------------------------------- another implementation
+
+
+@given(st.integers(2, 5), st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 8]))
+def test_a_classification_has_the_scores_of_scikit_learn(classes: int, images: int, seed: int, digits: int) -> None:
+    """Few digits make ties; classes may be missing from truth and predictions."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, rng.integers(1, classes + 1), images)
+    told = np.round(rng.dirichlet(np.ones(classes), images), digits) + 1e-3
+    shares = told / told.sum(axis=1, keepdims=True)
+    said, codes = shares.argmax(axis=1), np.arange(classes)
+    ranked = [k for k in ([1] if classes == 2 else codes) if 0 < np.count_nonzero(truth == k) < images]
+    expected = {
+        "accuracy": sk.accuracy_score(truth, said),
+        "balanced_accuracy": sk.recall_score(truth, said, labels=np.unique(truth), average="macro"),
+        "precision": sk.precision_score(truth, said, average="macro", zero_division=0.0),
+        "recall": sk.recall_score(truth, said, average="macro", zero_division=0.0),
+        "f1": sk.f1_score(truth, said, average="macro", zero_division=0.0),
+        "brier": sk.brier_score_loss(truth, shares, labels=codes, scale_by_half=False),
+        "log_loss": sk.log_loss(truth, shares, labels=codes),
+    }
+    if ranked:
+        expected["roc_auc"] = np.mean([sk.roc_auc_score(truth == k, shares[:, k]) for k in ranked])
+    scores = classification_scores(truth, told)
+    assert {name: scores[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert ("roc_auc" in scores) == bool(ranked)
+
+
+@given(st.integers(2, 40), st.integers(0, 2**32 - 1), st.floats(-1, 1))
+def test_a_regression_has_the_scores_of_scikit_learn_and_scipy(images: int, seed: int, slope: float) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(50, 20, images)
+    predicted = slope * truth + rng.normal(0, 5, images)
+    edges = [40.0, 60.0]
+    assert regression_scores(truth, predicted, bins=edges) == pytest.approx(
+        {
+            "mae": sk.mean_absolute_error(truth, predicted), "rmse": sk.root_mean_squared_error(truth, predicted),
+            "r2": sk.r2_score(truth, predicted), "r": pearsonr(truth, predicted).statistic,
+            "f1_bins": sk.f1_score(
+                np.digitize(truth, edges), np.digitize(predicted, edges), average="macro", zero_division=0.0
+            ),
+        },
+        rel=1e-9,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- brain-age gap

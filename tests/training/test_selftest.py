@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ctlr.encoders import build_encoder
 from ctlr.encoders.base import Encoder
 from ctlr.specs import ENCODERS, ComputeSpec, encoder_spec
-from ctlr.training.convolutions import Convolution
+from ctlr.training.convolutions import Convolution, convolutions_of
 from ctlr.training.placement import place
 from ctlr.training.selftest import BOUND, find_faults, is_known_to_fail, judge, soiled_heap
 
@@ -36,16 +36,35 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 SIDES = (32, 33)
 SMALLER = (16, 17, 20)
 """Sides that the small CNN takes as well. Its last convolution then sees maps of side 2, those of the others 1 or 2."""
+REPEATS = {"resnet34": "resnet18", "vgg11": "vgg16"}
+"""Encoders all of whose convolutions, maps included, another one has; that one stands for both."""
 
 
 def cases() -> Iterator[tuple[str, int, int, str]]:
     for name, part in ENCODERS.items():
+        if name in REPEATS:
+            continue
         for ndim in set(part.dimensions) - {0, 1}:  # bf16 is asked for by nobody there
             for side in (*(SMALLER if name == "small_cnn" else ()), *SIDES):
                 yield name, ndim, side, "auto"
     # Where `auto` is float32 the rest of the way is walked too.
     yield from (("small_cnn", 2, side, "bf16") for side in (16, 17, 32))
     yield from (("small_cnn", 3, side, "bf16") for side in (16, 17))
+
+
+def shapes(name: str, side: int) -> set[tuple[object, ...]]:
+    """What tells its convolutions of volumes apart; those of pictures are the same, with a side less."""
+    encoder = build_encoder(encoder_spec(name, width=usual_width(name, 3)), channels=1, ndim=3, seed=0)
+    return {
+        (each.entering, each.leaving, each.module.kernel_size, each.module.stride, each.module.groups)
+        for each in convolutions_of(encoder, (1, *[side] * 3))
+    }
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("name", REPEATS)
+def test_an_encoder_that_another_one_stands_for_has_no_convolution_of_its_own(name: str, side: int) -> None:
+    assert shapes(name, side) <= shapes(REPEATS[name], side)
 
 
 @dataclass

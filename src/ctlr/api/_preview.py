@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Preview", "preview"]
 
-_BRIEF = ("preprocess", "score", "fit")
+_BRIEF = ("preprocess", "score", "assess", "fit")
 """Stages of a few seconds: without a rate they are left out of the time of a run."""
 
 

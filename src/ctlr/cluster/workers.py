@@ -35,7 +35,7 @@ from ctlr.engine import (
 from ctlr.errors import ClusterError, ConfigError, CtlrError, WorkspaceError, nearest
 from ctlr.plan import Plan
 from ctlr.pool import Event
-from ctlr.specs import DatasetSpec, PlatformSpec, StudyResult
+from ctlr.specs import DatasetSpec, PlatformSpec, StudyResult, kind_of_image
 from ctlr.workspace import Workspace
 
 __all__ = ["Stage", "evaluate_benchmark", "preprocess_datasets", "work"]
@@ -118,7 +118,8 @@ def _preprocessed(run: Submission, data: DatasetSpec, processes: int) -> str:
         return f"failed: {error.reason}"
     run.keep("arrays", data.name, stored.model_dump(mode="json"))
     excluded = f", {len(stored.excluded)} left out" if stored.excluded else ""
-    return f"{stored.rows} images of {stored.subjects} subjects{excluded}, in {stored.path}"
+    images = f"{stored.rows} {kind_of_image(len(stored.shape) - 1)}s"
+    return f"{images} of {stored.subjects} subjects{excluded}, in {stored.path}"
 
 
 def work(workspace: str, submission: str, run: str, stage: Stage) -> Facts:
@@ -278,7 +279,7 @@ def _narrowed(plan: Plan, study: str) -> Plan:
     wanted = tuple(each for each in plan.studies if each.id == study)
     if not wanted:
         raise ConfigError(f"{nearest(study, (each.id for each in plan.studies))} No study has the id {study!r}.")
-    return plan.model_copy(update={"studies": wanted, "at_defaults": (), "transfers": ()})
+    return plan.model_copy(update={"studies": wanted, "at_defaults": (), "least_errors": ()})
 
 
 # ---------------------------------------------------------------- what a task says, and how it ends

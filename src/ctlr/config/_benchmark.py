@@ -75,8 +75,11 @@ class TrackingSpec(Value):
 
 
 class ReportSpec(Value):
-    """How sure the report has to be."""
+    """What the report has to say, and how sure it has to be."""
 
+    bayes_error: bool = False
+    """Estimate the least error that any classifier could have on each target with classes, and say when the estimate is
+    worthless."""
     bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 2000
     """Draws of pairs behind the interval of a rank correlation of scores with gains."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from ctlr.config._document import KeyPath
 from ctlr.errors import nearest
+from ctlr.specs import Value
 
 __all__ = ["explain"]
 
@@ -45,19 +46,20 @@ def explain(error: ErrorDetails, model: type[BaseModel], filled: str = "") -> tu
     """
     where: KeyPath = error["loc"]
     parent, info = _walk(model, where)
+    meant = _meaning(parent, where)
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
         known = set(parent.model_fields if parent else ()) - {filled if len(where) == 1 else ""}
         return where, f"unknown key. {nearest(str(where[-1]), known)}"
     if kind == "missing":
-        meaning = f" It is: {_meaning(info)}." if _meaning(info) else ""
+        meaning = f" It is: {meant}." if meant else ""
         return where, f"is missing.{meaning} Write `{where[-1]}: …`."
     if kind == "value_error":
         return where, f"{str(context['error']).rstrip('.')}."
     if kind == "string_pattern_mismatch" and info is not None and info.examples:
         examples = ", ".join(f"`{example}`" for example in info.examples)
         context = {"examples": examples}
-    return where, _broken(kind, value, context, error["msg"]) + (f" ({_meaning(info)}.)" if _meaning(info) else "")
+    return where, _broken(kind, value, context, error["msg"]) + (f" ({meant}.)" if meant else "")
 
 
 def _broken(kind: str, value: Any, context: dict[str, Any], message: str) -> str:
@@ -105,8 +107,10 @@ def _unquoted(kind: str, value: Any) -> str:
     return " Remove the quotes."
 
 
-def _meaning(info: FieldInfo | None) -> str:
-    return " ".join((info.description or "").split()).rstrip(".") if info else ""
+def _meaning(parent: type[BaseModel] | None, where: KeyPath) -> str:
+    words = parent.meanings() if parent is not None and issubclass(parent, Value) else {}
+    key = next((part for part in reversed(where) if isinstance(part, str)), "")
+    return " ".join(words.get(key, "").split()).rstrip(".")
 
 
 def _walk(model: type[BaseModel], where: KeyPath) -> tuple[type[BaseModel] | None, FieldInfo | None]:

@@ -107,6 +107,17 @@ def draw_split(
     )
 
 
+def given_sides(table: Sequence[ImageRecord], dataset: str) -> npt.NDArray[Any]:
+    """(N,) train, val or test of each image where the table's column `split` says so, else empty.
+
+    Raises:
+        DataError: A cell is none of them.
+        LeakageError: A subject stands on two sides.
+    """
+    known = Table.of(table)
+    return np.asarray(_predefined(known, known.subject.codes, dataset)[known.subject.codes])
+
+
 # ---------------------------------------------------------------- subjects
 
 

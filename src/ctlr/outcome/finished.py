@@ -8,7 +8,7 @@ from dataclasses import replace
 from ctlr.config import BenchmarkConfig
 from ctlr.data.store import read_table
 from ctlr.data.summary import summarise
-from ctlr.engine import collect, collect_at_defaults, collect_transfers
+from ctlr.engine import collect, collect_at_defaults, collect_least_errors, collect_transfers
 from ctlr.plan import Plan, make_plan
 from ctlr.report.finished import Finished
 from ctlr.specs import SearchResult, StoredArrays, StudyResult, TargetSummary
@@ -55,6 +55,7 @@ def read_finished(
         found, targets=_targets(plan, arrays, workspace), results=(*collect(plan, arrays, workspace), *lost),
         transfers=tuple(collect_transfers(plan, arrays, workspace)),
         at_defaults=tuple(collect_at_defaults(plan, arrays, workspace)),
+        least_errors=tuple(collect_least_errors(plan, arrays, workspace)),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ctlr import __version__
 from ctlr.config import BenchmarkConfig, resolved_yaml
-from ctlr.specs import SearchResult, StudyResult, TargetSummary, TransferScores, fingerprint
+from ctlr.specs import LeastErrors, SearchResult, StudyResult, TargetSummary, TransferScores, fingerprint
 
 __all__ = ["Budget", "Finished"]
 
@@ -32,6 +32,8 @@ class Finished:
     """What scores and distances said of each pair of source and target."""
     at_defaults: tuple[StudyResult, ...] = ()
     """Of tuned studies with the options in the file: what tuning is worth is measured against them."""
+    least_errors: tuple[LeastErrors, ...] = ()
+    """Estimates of the targets' Bayes errors, where the benchmark asks for them."""
     targets: tuple[TargetSummary, ...] = ()
     """What the datasets hold of each target, those of sources too."""
     excluded: tuple[str, ...] = ()
@@ -68,6 +70,6 @@ class Finished:
 
     def identity(self) -> str:
         """The same for equal reports."""
-        values = (*self.results, *self.searches, *self.transfers, *self.at_defaults, *self.targets)
+        values = (*self.results, *self.searches, *self.transfers, *self.at_defaults, *self.targets, *self.least_errors)
         about = (json.dumps(dict(self.environment)), str(round(self.seconds)))
         return fingerprint(__version__, self.yaml, *about, *(value.model_dump_json() for value in values))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ctlr.report.answer.section import answer
 from ctlr.report.baselines.section import baselines
+from ctlr.report.bayes_error.section import bayes_error
 from ctlr.report.by_hand.section import by_hand
 from ctlr.report.compared.section import compared
 from ctlr.report.cost.section import cost
@@ -21,6 +22,7 @@ from ctlr.report.provenance.section import provenance
 from ctlr.report.reading.section import reading
 from ctlr.report.scores.section import scores
 from ctlr.report.section import Part, Saying
+from ctlr.report.surfaces.section import surfaces
 from ctlr.report.sweeps.section import sweeps
 from ctlr.report.training.section import training
 from ctlr.report.transfer.section import transfers
@@ -32,6 +34,8 @@ OF_A_TRANSFER: tuple[Part, ...] = (
     scores,
     gains,
     by_hand,
+    bayes_error,
+    surfaces,
     baselines,
     layers,
     predictions,

@@ -29,6 +29,7 @@ __all__ = [
     "metric_label",
     "metric_words",
     "n_tested",
+    "p_phrase",
     "p_words",
     "percent",
     "score_digits",
@@ -145,6 +146,12 @@ def p_words(value: float) -> str:
     if math.isnan(value):
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def p_phrase(value: float) -> str:
+    """`p = 0.04`, or `p < 0.001`."""
+    words = p_words(value)
+    return f"p {words}" if words.startswith("<") else f"p = {words}"
 
 
 def false_cell(row: GainRow) -> Cell:

@@ -10,12 +10,13 @@ arXiv:2108.13034).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Assessment", "Estimate", "assess", "closed_loop", "estimates", "noisy", "under_noise"]
+from ctlr.specs import Assessment, ErrorEstimate, NoiseCheck
+
+__all__ = ["assess", "closed_loop", "estimates", "most_rows", "noisy", "under_noise"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -32,6 +33,10 @@ _FEW = 15
 _ASKED = 20_000
 """Rows whose neighbours are looked for."""
 _BLOCK = 2000
+_LOOPED = 2000
+"""Rows that closed loops are fitted to once for every share of wrong labels."""
+_TREES = 25
+"""Of a forest there."""
 _STREAM = 2108_13034
 """Of wrong labels: a set that was drawn with the same seed has others."""
 
@@ -47,47 +52,6 @@ _REPEATED = 0.01
 """Share of the rows that stand there twice."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What a method says of the Bayes error.
-
-    Attributes:
-        value: Its best guess.
-        low: It is hardly less, sampling included.
-        high: It is hardly more, sampling included.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assessment:
-    """Estimates of one set's Bayes error, and why they cannot be believed.
-
-    Attributes:
-        nearest: Cover and Hart's bounds.
-        posterior: From the shares among several neighbours.
-        closed_loop: Model -> its error on the rows that it was fitted to.
-        out_of_bag: Error of a random forest on rows that its trees have not met: the Bayes error is hardly more.
-        under_noise: (share of labels drawn anew, `nearest`, `posterior`, what it should be by `posterior`).
-        doubts: Sentences; with any of them the estimates are worthless.
-    """
-
-    nearest: Estimate
-    posterior: Estimate
-    closed_loop: dict[str, float]
-    out_of_bag: float
-    under_noise: tuple[tuple[float, float, float, float], ...]
-    doubts: tuple[str, ...]
-
-    @property
-    def worthless(self) -> bool:
-        """Whether they should not be quoted."""
-        return bool(self.doubts)
-
-
 def under_noise(error: float, share: float, n_classes: int) -> float:
     """The Bayes error after a share of the labels was drawn anew, all classes alike (FeeBee, lemma 1)."""
     return error + share * (1 - 1 / n_classes - error)
@@ -99,33 +63,40 @@ def noisy(codes: Codes, share: float, n_classes: int, rng: np.random.Generator) 
     return np.where(anew, rng.integers(0, n_classes, len(codes)), codes)
 
 
+def most_rows(n_features: int) -> int:
+    """Rows of a set that are used at most, drawn at random: neighbours among many features take long to find."""
+    return _KNOWN[n_features <= _FEW]
+
+
 def closed_loop(features: NDArray[np.floating], codes: Codes) -> dict[str, float]:
     """Errors of five nearest neighbours and of a random forest on the rows that they were fitted to.
 
     Every row is its own nearest neighbour, and most trees of a forest have seen it: these numbers lie below the Bayes
     error wherever classes overlap, near 0 for the forest whatever the labels are. At most 20,000 rows are used.
     """
-    return _fitted(features, codes)[0]
+    rows = _drawn(len(codes), _ASKED, 0)
+    return _fitted(np.asarray(features[rows], np.float64), codes[rows])[0]
 
 
-def _fitted(features: NDArray[np.floating], codes: Codes) -> tuple[dict[str, float], float]:
+def _fitted(
+    points: Floats, labels: Codes, *, trees: int = 100, oob_score: bool = False
+) -> tuple[dict[str, float], float]:
     """Errors of models on the rows that they were fitted to, and of the forest on those that its trees have not met."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.neighbors import KNeighborsClassifier
 
-    rows = _drawn(len(codes), _ASKED, 0)
-    points, labels = np.asarray(features[rows], np.float64), codes[rows]
-    forest = RandomForestClassifier(oob_score=True, random_state=0).fit(points, labels)
+    neighbours = KNeighborsClassifier(min(5, len(points))).fit(points, labels)
+    forest = RandomForestClassifier(trees, oob_score=oob_score, random_state=0).fit(points, labels)
     found = {
-        "nearest": float((KNeighborsClassifier(5).fit(points, labels).predict(points) != labels).mean()),
+        "nearest": float((neighbours.predict(points) != labels).mean()),
         "random_forest": float((forest.predict(points) != labels).mean()),
     }
-    return found, float(1 - forest.oob_score_)
+    return found, float(1 - forest.oob_score_) if oob_score else float("nan")
 
 
 def estimates(
     features: NDArray[np.floating], labellings: Sequence[Codes], n_classes: int, seed: int = 0
-) -> list[tuple[Estimate, Estimate]]:
+) -> list[tuple[ErrorEstimate, ErrorEstimate]]:
     """`nearest` and `posterior` for each of several labellings of one set; neighbours are looked for once.
 
     Of a large set, neighbours of 20,000 rows are looked for among 200,000, or among 20,000 where there are more than
@@ -158,28 +129,35 @@ def assess(features: NDArray[np.floating], codes: Codes, n_classes: int, seed: i
     known, asked = _rows(features, seed)
     found, distances = _neighbours(features, known, asked)
     nearest, posterior = _estimates(codes[known][found], codes[asked], n_classes)
-    noise = []
+    looped = known[_drawn(len(known), _LOOPED, seed)]
+    places, noise = np.asarray(features[looped], np.float64), []
     for number, share in enumerate(SHARES):
         labels = noisy(codes, share, n_classes, np.random.default_rng([_STREAM, seed, number]))
         one, other = _estimates(labels[known][found], labels[asked], n_classes)
-        noise.append((share, one.value, other.value, under_noise(posterior.value, share, n_classes)))
+        noise.append(
+            NoiseCheck(
+                share=share, due=under_noise(posterior.value, share, n_classes), nearest=one.value,
+                posterior=other.value, closed_loop=_fitted(places, labels[looped], trees=_TREES)[0],
+            )
+        )  # fmt: skip
     half = known[np.sort(np.random.default_rng(seed).permutation(len(known))[: len(known) // 2])]
     fewer = _estimates(codes[half][_neighbours(features, half, asked)[0]], codes[asked], n_classes)[1]
     rarest = int(np.bincount(codes, minlength=n_classes).min())
-    shown, out_of_bag = _fitted(features, codes)
+    rows = _drawn(len(codes), _ASKED, 0)
+    shown, out_of_bag = _fitted(np.asarray(features[rows], np.float64), codes[rows], oob_score=True)
     doubts = _doubts(nearest, posterior, fewer, out_of_bag, noise, rarest, float((distances[:, 0] == 0).mean()))
     return Assessment(
-        nearest=nearest, posterior=posterior, closed_loop=shown, out_of_bag=out_of_bag, under_noise=tuple(noise),
-        doubts=tuple(doubts),
+        rows=len(known), nearest=nearest, posterior=posterior, closed_loop=shown, out_of_bag=out_of_bag,
+        under_noise=tuple(noise), doubts=tuple(doubts),
     )  # fmt: skip
 
 
 def _doubts(
-    nearest: Estimate,
-    posterior: Estimate,
-    fewer: Estimate,
+    nearest: ErrorEstimate,
+    posterior: ErrorEstimate,
+    fewer: ErrorEstimate,
     out_of_bag: float,
-    noise: Sequence[tuple[float, float, float, float]],
+    noise: Sequence[NoiseCheck],
     rarest: int,
     repeated: float,
 ) -> list[str]:
@@ -201,9 +179,12 @@ def _doubts(
         doubts.append(
             f"half as many rows give {fewer.value:.1%} in place of {posterior.value:.1%}: more would change it again"
         )
-    share, _, told, due = max(noise, key=lambda each: abs(each[2] - each[3]))
-    if abs(told - due) > _DEAF:
-        doubts.append(f"with {share:.0%} of the labels drawn anew the error must be {due:.1%}; {told:.1%} is estimated")
+    worst = max(noise, key=lambda each: abs(each.posterior - each.due))
+    if abs(worst.posterior - worst.due) > _DEAF:
+        doubts.append(
+            f"with {worst.share:.0%} of the labels drawn anew the error must be {worst.due:.1%}; "
+            f"{worst.posterior:.1%} is estimated"
+        )
     if rarest < _FEWEST:
         doubts.append(f"a class has {rarest} rows, fewer than {_FEWEST}")
     if repeated > _REPEATED:
@@ -214,12 +195,14 @@ def _doubts(
 # ---------------------------------------------------------------- neighbours
 
 
-def _estimates(neighbours: Codes, truth: Codes, n_classes: int) -> tuple[Estimate, Estimate]:
+def _estimates(neighbours: Codes, truth: Codes, n_classes: int) -> tuple[ErrorEstimate, ErrorEstimate]:
     """Both, from the (Q, M) labels of each asked row's neighbours, nearest first, and its own label."""
     wrong = float((neighbours[:, 0] != truth).mean())
     spread = 2 * (wrong * (1 - wrong) / len(truth)) ** 0.5
     low = _least(wrong, n_classes)
-    nearest = Estimate(value=low, low=_least(wrong - spread, n_classes), high=min(wrong + spread, 1 - 1 / n_classes))
+    nearest = ErrorEstimate(
+        value=low, low=_least(wrong - spread, n_classes), high=min(wrong + spread, 1 - 1 / n_classes)
+    )
     counted = np.zeros((len(truth), n_classes))
     best: tuple[float, float, float] | None = None
     counts = [count for count in COUNTS if count <= neighbours.shape[1]]
@@ -235,7 +218,7 @@ def _estimates(neighbours: Codes, truth: Codes, n_classes: int) -> tuple[Estimat
     # Who follows the shares errs more often than the best, and thinks to err less: the largest share is chosen.
     low, high = sorted((foretold, held_out))
     spread = 2 * (held_out * (1 - held_out) / len(truth)) ** 0.5
-    return nearest, Estimate(value=(low + high) / 2, low=max(low - spread, 0), high=high + spread)
+    return nearest, ErrorEstimate(value=(low + high) / 2, low=max(low - spread, 0), high=high + spread)
 
 
 def _least(wrong: float, n_classes: int) -> float:

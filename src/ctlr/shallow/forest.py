@@ -27,13 +27,14 @@ def fit_forest(spec: RandomForestSpec, sample: Sample) -> Predict:
     if not np.ptp(features, axis=0).any():
         return constant(sample)
     held = sample.validation
+    seen = None if held is None else _features(held.store, held.rows, spec)
     best: tuple[float, Any] | None = None
     for leaf in LEAVES:
         model = _forest(spec, sample, leaf).fit(features, sample.values)
         if held is None:
             best = 0.0, model
             break
-        found = _predicted(model, _features(held.store, held.rows, spec), sample)
+        found = _predicted(model, seen, sample)
         loss = float(((found - held.as_targets()) ** 2).sum(axis=1).mean())
         if best is None or loss < best[0]:
             best = loss, model

@@ -7,7 +7,7 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 from ctlr.specs._baselines import shares_task
 from ctlr.specs._data import METRICS, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec
 from ctlr.specs._datasets import DATASETS, AnyDataset
-from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of
+from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of, kind_of_image
 from ctlr.specs._datasets.bids import BidsSpec
 from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
@@ -38,6 +38,7 @@ from ctlr.specs._experiments import (
     trial_row,
 )
 from ctlr.specs._layers import LayerRole, layer_label, layer_role
+from ctlr.specs._least_errors import Assessment, ErrorEstimate, LeastErrors, LeastErrorSpec, NoiseCheck
 from ctlr.specs._methods import (
     BASELINES,
     FLOOR,
@@ -90,6 +91,7 @@ __all__ = [
     "AnyDataset",
     "AnyEncoder",
     "AnyMethod",
+    "Assessment",
     "BidsSpec",
     "Checkpoint",
     "ClassTable",
@@ -105,6 +107,7 @@ __all__ = [
     "DigitsSpec",
     "EncoderPart",
     "EncoderSpec",
+    "ErrorEstimate",
     "Exclusion",
     "Experiment",
     "FinetuneSpec",
@@ -117,10 +120,13 @@ __all__ = [
     "ImagesSpec",
     "LayerRole",
     "LeakSpec",
+    "LeastErrorSpec",
+    "LeastErrors",
     "LstmSpec",
     "MethodSpec",
     "MlpSpec",
     "ModelCard",
+    "NoiseCheck",
     "Objective",
     "Parameter",
     "PlatformSpec",
@@ -165,6 +171,7 @@ __all__ = [
     "fingerprint",
     "idx_pairs",
     "images_of",
+    "kind_of_image",
     "layer_label",
     "layer_role",
     "misfits",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,13 +34,13 @@ class Baseline:
     """A baseline that is ready to predict.
 
     Attributes:
-        predict: (N,) values or (N, K) probabilities of those rows of the target's store.
+        predict: Of rows of the target's store, or of another one with images of that shape.
         seconds: That fitting took; None where nothing was fitted.
         model: Its network, where it has one.
         validated: Whether validation subjects tell how good it is: it has not learned from them.
     """
 
-    predict: Callable[[Rows], Floats]
+    predict: Predict
     seconds: float | None = None
     model: TrainedModel | None = None
     validated: bool = True
@@ -54,7 +53,7 @@ def baseline_of(
 
     Args:
         study: Of a baseline.
-        store: The target's images, whose rows are predicted later.
+        store: The target's images.
         targets: Of the target; only its classes are looked at.
         arrays: Stored arrays by the dataset's name.
         workspace: Where they and the source's network lie.
@@ -64,20 +63,20 @@ def baseline_of(
         DataError: The source knows other classes than the target.
     """
     if study.method.shallow:
-        return _shallow(study, store, targets, arrays, workspace)
+        return _shallow(study, targets, arrays, workspace)
     spec = PretrainSpec.of(study)
     assert spec is not None
     model = source_model(spec, store, arrays, workspace, device)
     place = _columns(study, model.card.classes, targets.classes)
 
-    def predict(rows: Rows) -> Floats:
+    def predict(store: ArrayStore, rows: Rows) -> Floats:
         chunks = [model.predict(store.read(rows[i : i + 64])) for i in range(0, len(rows), 64)]
         return np.concatenate(chunks or [model.predict(store.read(rows))])[..., place]
 
     return Baseline(predict, model=model)
 
 
-def _shallow(study: Study, store: ArrayStore, targets: Targets, arrays: Arrays, workspace: Workspace) -> Baseline:
+def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspace) -> Baseline:
     method = study.method
     began = time.perf_counter()
     development = development_of(study, arrays, workspace)
@@ -92,7 +91,7 @@ def _shallow(study: Study, store: ArrayStore, targets: Targets, arrays: Arrays, 
             fitted = shallow.fit(method, _sample(known, validates=validates))
     seconds = time.perf_counter() - began
 
-    def predict(rows: Rows) -> Floats:
+    def predict(store: ArrayStore, rows: Rows) -> Floats:
         with threadpool_limits(study.compute.threads):
             return fitted(store, rows)[..., place]
 

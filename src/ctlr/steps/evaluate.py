@@ -1,4 +1,4 @@
-"""Evaluation: the only step that opens the test set."""
+"""Evaluation: the only step of a study that opens the test set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
+from ctlr.shallow.sample import Predict
 from ctlr.specs import Checkpoint, PretrainSpec, Study, StudyResult
 from ctlr.steps.assembly import write_predictions
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
+from ctlr.steps.surface import has_surface, write_surface
 from ctlr.training.checkpoint import load_model, save_model
 from ctlr.training.metrics import classification_scores, is_constant, regression_scores
 from ctlr.workspace import Workspace, write_aside
@@ -61,14 +63,16 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         baseline = None
         if study.method.role == "baseline":
             baseline = baseline_of(study, store, targets, arrays, workspace, device=device)
-        predict, model = _predictor(study, key, store, targets, rows["train"], workspace, device, baseline)
-        predictions = {side: predict(chosen) for side, chosen in rows.items()}
+        predict, model = _predictor(study, key, targets, rows["train"], workspace, device, baseline)
+        predictions = {side: predict(store, chosen) for side, chosen in rows.items()}
         _check_predictions(study, predictions)
         # What has learned from the validation subjects is not judged by them.
         judged = [side for side in rows if side != "validation" or baseline is None or baseline.validated]
         scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in judged}
         with workspace.publish("studies", key) as partial:
             write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
+            if study.method.role != "floor" and has_surface(stored, targets):
+                write_surface(partial / "surface.npz", store, targets, rows, predict)
             if model is not None:
                 for name in ("model.safetensors", "model.json", "history.csv"):
                     _share(model / name, partial / name)
@@ -103,23 +107,22 @@ def _share(file: Path, place: Path) -> None:
 def _predictor(
     study: Study,
     key: str,
-    store: ArrayStore,
     targets: Targets,
     train: npt.NDArray[np.int64],
     workspace: Workspace,
     device: str,
     baseline: Baseline | None,
-) -> tuple[Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]], Path | None]:
+) -> tuple[Predict, Path | None]:
     """How rows are predicted, and the folder of the model that does it."""
     if baseline is not None:
         return baseline.predict, None
     if study.method.role == "floor":
         floor = _floor(targets, train)
-        return lambda rows: np.repeat(floor, len(rows), axis=0), None
+        return lambda _, rows: np.repeat(floor, len(rows), axis=0), None
     folder = workspace.folder("finetuned", key)
     model = load_model(folder, device)
 
-    def predict(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def predict(store: ArrayStore, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         step = 64 if store.arrays.shape[1:] else _POINTS
         chunks = [model.predict(store.read(rows[i : i + step]), trusted=True) for i in range(0, len(rows), step)]
         return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))

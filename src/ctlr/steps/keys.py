@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ctlr.specs import DataTask, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
+from ctlr.specs import DataTask, LeastErrorSpec, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
 
-__all__ = ["RECIPE", "Arrays", "pretrain_key", "study_key", "transfer_key"]
+__all__ = ["RECIPE", "Arrays", "least_error_key", "pretrain_key", "study_key", "transfer_key"]
 
 RECIPE = 2
 """Part of every identity; raised when a change of the code changes numbers."""
@@ -28,6 +28,11 @@ def study_key(study: Study, arrays: Arrays) -> str:
 def transfer_key(spec: TransferSpec, arrays: Arrays) -> str:
     """Identity of a transfer's scores: spec, data content, code."""
     return fingerprint(str(RECIPE), spec.identity(), *_contents(spec.target, spec.source, arrays))
+
+
+def least_error_key(spec: LeastErrorSpec, arrays: Arrays) -> str:
+    """Identity of the estimates of a target's least error: spec, data content, code."""
+    return fingerprint(str(RECIPE), spec.identity(), *_contents(spec.target, None, arrays))
 
 
 def _contents(target: DataTask, source: DataTask | None, arrays: Arrays) -> list[str]:

@@ -84,7 +84,7 @@ class Stepper:
         if self._pull is not None:
             self._pull.pull()
         if self.spec.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.trained(), self.spec.clip)
+            _clip(self.trained(), self.spec.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.objective.after_step()
@@ -100,3 +100,11 @@ class Stepper:
 
     def _batch_size(self, name: str) -> int:
         return self.objective.batch_sizes.get(name, self.spec.batch_size)
+
+
+def _clip(parameters: list[Tensor], most: float) -> None:
+    """`torch.nn.utils.clip_grad_norm_`, but for multiplying short gradients by 1, which takes half of its time."""
+    norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    # A GPU would have to be waited for to know.
+    if norm.device.type != "cpu" or not float(norm) + 1e-6 <= most:
+        torch.nn.utils.clip_grads_with_norm_(parameters, most, norm)

@@ -4,16 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from finished_bench import finished
 
 from ctlr.config import TuningSpec
 from ctlr.methods.mean import MeanSpec
 from ctlr.methods.scratch import ScratchSpec
-from ctlr.report.by_hand.rows import SystemRow, decision, least_error, system_rows
+from ctlr.report.by_hand.rows import SystemRow, decision, system_rows
 from ctlr.report.by_hand.section import by_hand, decision_words, errors_table, warnings_of
 from ctlr.report.findings import Findings, findings
+from ctlr.report.numbers.contests import Done
+from ctlr.report.numbers.predictions import Predictions
 from ctlr.report.numbers.rows import compute
+from ctlr.report.numbers.truth import least_error
 from ctlr.report.theme.formats import to_csv
 from ctlr.specs import DataTask, GeneratedPointsSpec, TaskSpec
 
@@ -109,6 +113,31 @@ def test_a_gap_beyond_chance_one_class_and_failed_trials_are_warned_of(
     assert overfit.startswith("Overfit to validation: ‘tpe’ (+40.00 points)")
     assert same == "One class for every test image: ‘tpe’ (1 of 3 seeds)."
     assert "‘tpe’ (1 of 2)" in failed
+
+
+def with_errors(done: Done, validation: int, test: int) -> Done:
+    """Right everywhere but for so many of the 200 subjects of each side."""
+    sides = {"train": done.predictions["train"]}
+    for side, wrong in (("validation", validation), ("test", test)):
+        says = (np.arange(200) < wrong).astype(int)
+        sides[side] = Predictions(
+            subjects=np.array([f"{side}{number}" for number in range(200)]), truth=np.zeros(200),
+            prediction=says.astype(float), classes=("0", "1"), probabilities=np.eye(2)[says],
+        )  # fmt: skip
+    return replace(done, predictions=sides)
+
+
+def test_a_search_overfits_where_its_gap_exceeds_the_experts(tmp_path: Path, digits_of: Any, searching: Any) -> None:
+    """What both lose says that the validation subjects are easy; what the search alone loses, that they chose it."""
+    seen = found(tmp_path, digits_of, searching, {"manual": 0.8, "tpe": 0.9, "gp": 0.9})
+    errors = {"manual": (10, 30), "tpe": (10, 30), "gp": (0, 40)}
+    cells = {
+        (method, size): tuple(with_errors(done, *errors[method]) for done in cell)
+        for (method, size), cell in seen.contests[0].cells.items()
+    }
+    contest = replace(seen.contests[0], cells=cells)
+    rows = system_rows(contest, seen.finished.searches, ["manual"], level=0.95)
+    assert {row.system: row.overfit for row in rows} == {"manual": False, "tpe": False, "gp": True}
 
 
 def test_the_least_error_that_is_possible_stands_below_where_it_is_known(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctlr.report.statistics.weighted import weighted_metric
+from ctlr.report.statistics.weighted import Difference, weighted_metric
 from ctlr.specs import METRICS
 from ctlr.training.metrics import classification_scores, regression_scores
 
@@ -60,6 +60,24 @@ def test_weighted_classification_is_that_of_repeated_images(seed: int, n_classes
         rows = repeated(owners, each)
         expected = dict.fromkeys(CLASSIFICATION, np.nan) | classification_scores(truth[rows], shares[rows])
         assert {metric: values[metric][i] for metric in CLASSIFICATION} == pytest.approx(expected, nan_ok=True)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n_classes=st.sampled_from([2, 4]))
+def test_leaving_each_subject_out_is_giving_it_no_weight(seed: int, n_classes: int) -> None:
+    rng, owners, _ = draws(seed)
+    truth, shares = rng.integers(n_classes, size=IMAGES), rng.dirichlet(np.ones(n_classes), IMAGES).round(1) + 0.01
+    numbers = rng.uniform(20, 80, IMAGES)
+    predicted = numbers + rng.normal(0, 10, IMAGES)
+    curves = [weighted_metric(metric, truth, shares, owners) for metric in CLASSIFICATION]
+    curves += [weighted_metric(metric, numbers, predicted, owners, bins=BINS) for metric in REGRESSION]
+    for curve in (*curves, Difference(curves[0], curves[1], -1.0)):
+        assert curve.without_each() == pytest.approx(curve(1 - np.eye(SUBJECTS)), nan_ok=True)
+
+
+def test_leaving_an_outlier_out_loses_no_digits() -> None:
+    curve = weighted_metric("mae", np.zeros(4), np.array([1e17, 1.0, 2.0, 3.0]), np.arange(4))
+    assert curve.without_each()[0] == 2.0
 
 
 def test_an_auc_without_both_classes_is_undefined() -> None:

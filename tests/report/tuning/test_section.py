@@ -115,3 +115,22 @@ def test_stages_and_rounds_are_drawn_one_by_one(
     assert "Finetuning: 8 succeeded" in page.text
     assert "in 2 rounds from coarse to fine: 16 trials a search" in page.text
     assert "There is a single method, so there is no budget to compare." in page.text
+
+
+def test_of_many_searches_the_best_of_each_target_is_drawn(
+    read: Callable[[Path], Any], small: Any, searching: Any, tmp_path: Path
+) -> None:
+    """17 methods would be some 170 drawings; what the others tried stands in trials.csv."""
+
+    def search(number: int) -> Any:
+        study = searching.study("scratch", 20)
+        named = study.model_copy(update={"method": study.method.model_copy(update={"label": f"search-{number}"})})
+        return searching.search(
+            named, searching.stage([searching.trial(0, 9.0 - number % 7), searching.trial(1, 10.0)])
+        )
+
+    path = build(small, [search(number) for number in range(17)], tmp_path)
+    page = read(path)
+    assert "of 17 searches the best of each target and encoder, by validation subjects" in page.text
+    summaries = re.findall(r"<summary>.*?</summary>", path.read_text())
+    assert [number for number in range(17) if any(f"search-{number}<" in words for words in summaries)] == [6]

@@ -45,7 +45,7 @@ class AlignUniform(Objective):
         """Eq. 2 and 3 with the paper's alpha = 2 and t = 2; every random number comes from `rng`."""
         images = batches["pool"].images
         features = self.encoder(random_views(torch.cat([images, images]), self.spec.pretrain.views, rng))
-        views = F.normalize(self.projection(features.float()), dim=1)
+        views = F.normalize(self.projection(features).float(), dim=1)  # layers may give bf16
         first, second = views.chunk(2)
         uniformity = torch.pdist(views).square().mul(-2).exp().mean().log()
         return (first - second).square().sum(1).mean() + self.spec.uniformity * uniformity

@@ -9,7 +9,7 @@ from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import GainRow, Rows
 from ctlr.report.theme.formats import listed, number
 from ctlr.report.wording import METRIC_WORDS, gain_digits, measure, percent, score_digits
-from ctlr.specs import METRICS
+from ctlr.specs import METRICS, kind_of_image
 
 __all__ = ["winners"]
 
@@ -54,7 +54,7 @@ def _at(contest: Contest, rows: Rows, sizes: Sequence[int], *, first: bool) -> s
     unit = f" {measure(contest)}" if measure(contest) else ""
     wins = f"has the {word} {METRIC_WORDS[contest.task.headline]}, {values[best]}{unit}, {place}"
     if best == contest.floor:
-        return f"Nothing has learned: ‘{best}’, which sees no image, {wins}."
+        return f"Nothing has learned: ‘{best}’, which sees no {kind_of_image(contest.target.data.ndim)}, {wins}."
     if best in contest.references:
         told = f"A baseline, ‘{best}’, {wins}"
         if rival is None:

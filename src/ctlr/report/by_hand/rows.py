@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from ctlr.report.numbers.contests import Contest, Done
@@ -17,7 +17,7 @@ from ctlr.report.numbers.rows import GainRow, outcomes_of
 from ctlr.report.statistics.estimates import Estimate, Gain, mean_score, paired_gain
 from ctlr.specs import SearchResult, Study
 
-__all__ = ["Decision", "LeastRow", "SystemRow", "decision", "least_error", "system_rows"]
+__all__ = ["Decision", "SystemRow", "decision", "system_rows"]
 
 Chosen = Literal["baseline", "by hand", "search"]
 
@@ -40,7 +40,7 @@ class SystemRow:
     gap: float | None
     """Test error less validation error."""
     overfit: bool
-    """Whether that gap is more than what drawing other validation and test subjects would make of it."""
+    """Of a search: whether that gap exceeds the expert's by more than what drawing other subjects would make of it."""
     one_class: int
     """Seeds in which one class was predicted for every test image, although there are several."""
     seeds: int
@@ -50,15 +50,6 @@ class SystemRow:
     parameters: int
     options: Mapping[str, object]
     """Of the encoder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeastRow:
-    """The least error that is possible on each side: the Bayes error of densities that are known."""
-
-    train: float
-    validation: float
-    test: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +77,14 @@ def system_rows(
     found = {_line(search.study): search for search in searches}
     rows = []
     for size in contest.sizes:
-        for method in contest.methods:
-            cell = contest.cells.get((method, size))
-            if cell and (row := _row(method, size, cell, found, by_hand, level)) is not None:
-                rows.append(row)
+        cells = {method: cell for method in contest.methods if (cell := contest.cells.get((method, size)))}
+        expert = next((cells[method] for method in cells if method in by_hand), ())
+        searched = sum(_line(cell[0].result.study) in found for cell in cells.values())
+        doubt = (1 - level) / max(searched, 1)  # Bonferroni: one of many searches is lucky
+        for method, cell in cells.items():
+            if (row := _row(method, size, cell, found, by_hand, level)) is not None:
+                late = row.chosen == "search" and _gap_exceeds(cell, expert, doubt)
+                rows.append(replace(row, overfit=late))
     return rows
 
 
@@ -114,7 +109,7 @@ def _row(
         system=method, n_train=size, seeds=len(cell), train=train, validation=validation, test=test,
         chosen="by hand" if method in by_hand else "search" if search is not None else "baseline",
         algorithm=", ".join(dict.fromkeys(stage.algorithm.name for stage in search.stages)) if search else "",
-        gap=gap, overfit=gap is not None and _exceeds(gap, _chance(cell, test.mean - gap, test.mean), level),
+        gap=gap, overfit=False,
         one_class=0 if first.study.method.role == "floor" else sum(map(_says_one_class, cell)), trials=len(trials),
         failed=sum(trial.status == "Failed" for trial in trials),
         parameters=max(result.parameters for result in results),
@@ -144,32 +139,40 @@ def _as_error(right: Estimate) -> Estimate:
     )  # fmt: skip
 
 
-def _chance(cell: Sequence[Done], validation: float, test: float) -> float:
-    """Standard deviation of a gap between two error rates that are one, over other subjects of as many.
+def _gap_exceeds(cell: Sequence[Done], expert: Sequence[Done], doubt: float) -> bool:
+    """Whether a search loses more from validation to test than the expert does, whom validation has not chosen.
 
-    Seeds do not lower it: they may share their subjects.
+    The expert's gap tells how much easier these validation subjects are than the test subjects. Errors are held against
+    each other subject by subject, means over the seeds, which may share subjects; without overfitting, both sides
+    differ alike.
     """
-    sides = [(validation, "validation"), (test, "test")]
-    counts = [len(set(cell[0].predictions[side].subjects)) for _, side in sides if side in cell[0].predictions]
-    return math.sqrt(sum(rate * (1 - rate) / max(count, 1) for (rate, _), count in zip(sides, counts, strict=False)))
+    sides = [_differences(cell, expert, side) for side in ("validation", "test")]
+    if not all(len(side) for side in sides):
+        return False
+    both = np.concatenate(sides)
+    deviation = float(np.std(both)) * math.sqrt(sum(1 / len(side) for side in sides))
+    return float(np.mean(sides[1]) - np.mean(sides[0])) > float(norm.isf(doubt)) * deviation
 
 
-def _exceeds(gap: float, deviation: float, level: float) -> bool:
-    return gap > float(norm.ppf(0.5 + level / 2)) * deviation and gap > 0
+def _differences(cell: Sequence[Done], expert: Sequence[Done], side: str) -> NDArray[np.float64]:
+    """Errors of the one less those of the other, (S,): a subject each; empty where the seeds share no subjects."""
+    others = {done.result.study.seed: done.predictions.get(side) for done in expert}
+    subjects, differences = [], []
+    for done in cell:
+        here, there = done.predictions.get(side), others.get(done.result.study.seed)
+        if here is not None and there is not None and np.array_equal(here.subjects, there.subjects):
+            subjects.append(here.subjects)
+            wrong = (here.prediction != here.truth).astype(float)
+            differences.append(wrong - (there.prediction != there.truth))
+    if not subjects:
+        return np.empty(0)
+    _, places, counts = np.unique(np.concatenate(subjects), return_inverse=True, return_counts=True)
+    return np.asarray(np.bincount(places, weights=np.concatenate(differences)) / counts, np.float64)
 
 
 def _says_one_class(done: Done) -> bool:
     test = done.predictions["test"]
     return len(np.unique(test.truth)) > 1 and len(np.unique(test.prediction)) == 1
-
-
-def least_error(contest: Contest) -> LeastRow | None:
-    """None where nobody knows it, and where a task keeps some of the classes only."""
-    data = contest.target.data
-    if not data.least_error or contest.task.classes is not None or contest.task.target != "class":
-        return None
-    known = pkgutil.resolve_name(data.least_error)
-    return LeastRow(train=known(data, "train"), validation=known(data, "validation"), test=known(data, "test"))
 
 
 def decision(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ctlr.report.by_hand.rows import Decision, LeastRow, SystemRow, decision, least_error, system_rows
+from ctlr.report.by_hand.rows import Decision, SystemRow, decision, system_rows
 from ctlr.report.findings import Findings, View
 from ctlr.report.numbers.contests import Contest
+from ctlr.report.numbers.truth import LeastRow, least_error
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import Cell, Table, listed, number
-from ctlr.report.wording import factors, p_words, percent, table_name
+from ctlr.report.wording import factors, p_phrase, percent, table_name
+from ctlr.specs import kind_of_image
 
 __all__ = ["by_hand", "decision_words", "errors_table", "networks_table"]
 
@@ -47,7 +49,7 @@ def decision_words(contest: Contest, found: Decision, level: float) -> str:
     manual, auto, gain = found.manual, found.auto, found.gain
     fewer = _points(abs(gain.mean))
     ends = f"{_points(gain.low, sign=True)} to {_points(gain.high, sign=True)} points of accuracy"
-    sure = f"{percent(level)} interval {ends}{f', p = {p_words(gain.p)}' if gain.tested else ''}"
+    sure = f"{percent(level)} interval {ends}{f', {p_phrase(gain.p)}' if gain.tested else ''}"
     algorithm = "" if auto.algorithm in ("", auto.system) else f" ({auto.algorithm})"
     begin = (
         f"At n = {contest.labelled(found.n_train)} the search that did best on validation subjects, ‘{auto.system}’"
@@ -68,11 +70,12 @@ def warnings_of(contest: Contest, rows: Sequence[SystemRow]) -> list[str]:
     words = []
     if overfit := [_named(contest, row, f"{_points(row.gap or 0.0, sign=True)} points") for row in rows if row.overfit]:
         words.append(
-            f"Overfit to validation: {listed(overfit)} from validation to test, more than other subjects would "
-            "explain. Believe the test error alone; more validation subjects, or `tuning.validation: kfold:5`, help."
+            f"Overfit to validation: {listed(overfit)} from validation to test, more beyond the expert’s than other "
+            "subjects would explain. Believe the test error alone; more validation subjects, or "
+            "`tuning.validation: kfold:5`, help."
         )
     if same := [_named(contest, row, f"{row.one_class} of {row.seeds} seeds") for row in rows if row.one_class]:
-        words.append(f"One class for every test image: {listed(same)}.")
+        words.append(f"One class for every test {kind_of_image(contest.target.data.ndim)}: {listed(same)}.")
     if failed := [_named(contest, row, f"{row.failed} of {row.trials}") for row in rows if row.failed]:
         words.append(
             f"Trials that failed, and were told to the search as bad: {listed(failed)}; reasons stand below Tuning."

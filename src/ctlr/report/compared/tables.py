@@ -55,9 +55,9 @@ def targets_table(targets: Sequence[TargetSummary]) -> Table:
     """What the datasets hold of each target, and what in it may not be meant."""
     return Table(
         name="targets",
-        caption="What the datasets hold of each target: range of a number, images of each class. The last column names "
+        caption="What the datasets hold of each target: range of a number, count of each class. The last column names "
         "what may not be meant.",
-        columns=("Dataset", "Task", "Column", "Images with a target", "Holds", "To look at"), headers=6,
+        columns=("Dataset", "Task", "Column", "With a target", "Holds", "To look at"), headers=6,
         rows=tuple(
             (Cell(each.data), Cell(each.task), Cell(each.column), Cell(f"{each.known} of {each.images}"),
              Cell(each.words), Cell(" ".join(each.warnings) or "–", tone="negative" if each.warnings else "muted"))

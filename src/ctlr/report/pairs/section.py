@@ -35,7 +35,7 @@ from ctlr.report.pairs.tables import (
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import Table, decimals, listed, number
 from ctlr.report.theme.svg import Panel
-from ctlr.report.wording import METRIC_WORDS, metric_label, n_tested, p_words, percent
+from ctlr.report.wording import METRIC_WORDS, metric_label, n_tested, p_phrase, percent
 from ctlr.specs import TransferScores
 
 __all__ = ["PairView", "ScorePanels", "pair_view", "pairs"]
@@ -188,8 +188,7 @@ def _useful(group: Sequence[Foretold], level: float) -> str:
     ends = [number(end, 2, sign=True) for end in (best.ranks.low, best.ranks.high)]
     spread = f"{percent(level)} interval {' to '.join(ends)}" if math.isfinite(best.ranks.low) else "no interval"
     words += f" Its rank correlation with the gain is {number(best.ranks.spearman, 2, sign=True)} ({spread}, "
-    p = p_words(best.p_holm) if best.p_holm < 0.001 else f"= {p_words(best.p_holm)}"
-    words += f"p {p} with all scores taken together): "
+    words += f"{p_phrase(best.p_holm)} with all scores taken together): "
     tried = sum(row.left_out is not None for row in group)
     if best.p_holm < 1 - level and best.ranks.spearman > 0:
         return words + "more than chance would do."

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ctlr.report.findings import Findings
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import Cell, Table, records_csv
-from ctlr.specs import StudyResult
+from ctlr.specs import StudyResult, kind_of_image
 
 __all__ = ["provenance"]
 
@@ -55,9 +55,9 @@ def _fingerprints(results: Sequence[StudyResult]) -> Table:
     """What went in: equal fingerprints mean equal content."""
     found: dict[tuple[str, str], set[str]] = {}
     for result in results:
-        study = result.study
+        study, data = result.study, result.study.target.data
         at = f"n = {result.labelled}, seed {study.seed}"
-        found.setdefault((f"images of ‘{study.target.data.name}’", result.arrays), set())
+        found.setdefault((f"{kind_of_image(data.ndim)}s of ‘{data.name}’", result.arrays), set())
         found.setdefault((f"split of ‘{study.target.task.name}’, {at}", result.split), set())
         found.setdefault((f"pretraining of ‘{study.method.label}’, seed {study.seed}", result.pretraining), set())
     records = [{"what": what, "fingerprint": value} for what, value in found if value]

@@ -33,7 +33,7 @@ that stands alone; most published claims in medical imaging exceed 5 % (Christo
 _SEEN = """The smallest true gain that so many seeds and test subjects, which vary as much as they did here, show with a
 chance of 80 %: among all comparisons of the table, and below it were it the only one. A smaller gain may be there
 and was not seen. ‘ctlr plan --detect’ says beforehand what a gain needs."""
-_MEAN = """Predicts the training set’s mean, or its most frequent class, without looking at an image. A method that does
+_MEAN = """Predicts the training set’s mean, or its most frequent class, whatever it is shown. A method that does
 not beat it has learned nothing."""
 _BASELINES = """Models that train no network on the target: plain ones that learned from the training and the validation
 labels, and the source’s model as it is where source and target ask the same. Each method is held against the one with

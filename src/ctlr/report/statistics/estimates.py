@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_curve
 
 from ctlr.errors import DataError
-from ctlr.report.statistics.variance import VarianceParts, ends_inside, leave_one_out, moderated, variance_parts
-from ctlr.report.statistics.weighted import Evaluate, weighted_metric
+from ctlr.report.statistics.variance import VarianceParts, ends_inside, moderated, variance_parts
+from ctlr.report.statistics.weighted import Difference, Evaluate, weighted_metric
 from ctlr.specs import METRICS
 from ctlr.training.metrics import ECE_BINS, confidence_bins
 
@@ -171,7 +171,8 @@ def paired_gain(
     subjects = _common_subjects([outcome for pair in pairs for outcome in pair])
     sign = 1.0 if METRICS[metric] == "max" else -1.0
     curves = [
-        _difference(*(_evaluator(outcome, metric, subjects, bins) for outcome in pair), sign=sign) for pair in pairs
+        Difference(_evaluator(own, metric, subjects, bins), _evaluator(other, metric, subjects, bins), sign)
+        for own, other in pairs
     ]
     found = _parts(curves, len(subjects))
     return None if found is None else _gain(*found, metric, level)
@@ -196,7 +197,7 @@ def _parts(curves: Sequence[Evaluate], n_subjects: int) -> tuple[float, Variance
         return None
     subjects, seeds, shared = float("nan"), 0.0, 0.0
     if n_subjects > 1:
-        left_out = np.stack([leave_one_out(curve, n_subjects) for curve in curves])
+        left_out = np.stack([curve.without_each() for curve in curves])
         subjects, seeds, shared = (float(part) for part in variance_parts(scores, left_out))
     return float(scores.mean()), VarianceParts(
         subjects=subjects, seeds=seeds, shared=shared, n_subjects=n_subjects, n_seeds=len(scores)
@@ -243,10 +244,6 @@ def _evaluator(outcome: Outcome, metric: str, subjects: NDArray[Any], bins: Arra
     codes = order[np.searchsorted(subjects, np.asarray(outcome.subjects), sorter=order)]
     edges = None if bins is None else np.asarray(bins, dtype=np.float64)
     return weighted_metric(metric, outcome.truth, outcome.predicted, codes, bins=edges)
-
-
-def _difference(method: Evaluate, baseline: Evaluate, *, sign: float) -> Evaluate:
-    return lambda weights: sign * (method(weights) - baseline(weights))
 
 
 def _check_seeds(outcomes: Sequence[Outcome]) -> None:

@@ -30,14 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from ctlr.report.statistics.weighted import Evaluate
-
 __all__ = [
     "VarianceParts",
     "average",
     "ends_inside",
     "half_width",
-    "leave_one_out",
     "lone",
     "moderated",
     "of_others",
@@ -46,7 +43,6 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-_CELLS = 2_000_000  # of one block of subject weights: 16 MB
 _FEW_SUBJECTS = 6.0
 """The subjects' variance is multiplied by 1 + 6 / S. Errors are skewed and have outliers: among ten subjects the one
 that would have shown it is often missing, and Student's t, made for normal errors, then covers 90 % and says 95."""
@@ -161,18 +157,6 @@ def variance_parts(scores: Floats, left_out: Floats) -> tuple[Floats, Floats, Fl
     apart = (deviations**2).sum(axis=(-1, -2)) - n_seeds * (mean**2).sum(axis=-1)
     shared: Floats = factor * np.maximum(apart, 0.0) / (n_seeds * (n_seeds - 1))
     return subjects, seeds, shared
-
-
-def leave_one_out(curve: Evaluate, n_subjects: int) -> Floats:
-    """(S,) a metric without each of the subjects; memory stays bounded whatever the test set."""
-    block = max(1, _CELLS // n_subjects)
-    rows = []
-    for start in range(0, n_subjects, block):
-        stop = min(start + block, n_subjects)
-        weights = np.ones((stop - start, n_subjects))
-        weights[np.arange(stop - start), np.arange(start, stop)] = 0.0
-        rows.append(curve(weights))
-    return np.concatenate(rows)
 
 
 def of_others(per_seed: Floats, freedom: Floats) -> Floats:

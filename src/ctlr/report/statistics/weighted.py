@@ -10,19 +10,32 @@ where that leaves the metric out. R weightings, S subjects, N images, K classes,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.training.metrics import ECE_BINS, confidence_bins
 
-__all__ = ["Evaluate", "weighted_metric"]
+__all__ = ["Difference", "Evaluate", "weighted_metric"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-Evaluate = Callable[[Floats], Floats]
-"""(R, S) weights of the subjects -> (R,) values of the metric."""
+_OfSums = Callable[[Floats], Floats]
+"""(R, F) sums over images -> (R,) values of the metric."""
+
+
+class Evaluate(Protocol):
+    """A metric as a function of how much each subject weighs."""
+
+    def __call__(self, weights: Floats) -> Floats:
+        """(R, S) weights of the subjects -> (R,) values of the metric."""
+        ...
+
+    def without_each(self) -> Floats:
+        """(S,) the metric without each of the subjects, in time and memory that grow with S, not with its square."""
+        ...
 
 
 def weighted_metric(
@@ -42,10 +55,44 @@ def weighted_metric(
     sums, value = _parts(metric, truth, predicted, bins)
     by_subject = np.zeros((int(subjects.max()) + 1, sums.shape[1]))
     np.add.at(by_subject, subjects, sums)
-    return lambda weights: value(weights @ by_subject)
+    return _Summed(by_subject, value)
 
 
-def _parts(metric: str, truth: Array, predicted: Array, bins: Floats | None) -> tuple[Floats, Evaluate]:
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """What one metric is above another, times a sign."""
+
+    first: Evaluate
+    second: Evaluate
+    sign: float
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Under the same weights."""
+        return self.sign * (self.first(weights) - self.second(weights))
+
+    def without_each(self) -> Floats:
+        """Without the same subject."""
+        return self.sign * (self.first.without_each() - self.second.without_each())
+
+
+@dataclass(frozen=True, eq=False)
+class _Summed:
+    by_subject: Floats
+    """(S, F)"""
+    value: _OfSums
+
+    def __call__(self, weights: Floats) -> Floats:
+        return self.value(weights @ self.by_subject)
+
+    def without_each(self) -> Floats:
+        # The sums of those before and of those after: taking one off the whole would lose digits to an outlier.
+        left = np.zeros_like(self.by_subject)
+        left[1:] = np.cumsum(self.by_subject[:-1], axis=0)
+        left[:-1] += np.cumsum(self.by_subject[:0:-1], axis=0)[::-1]
+        return self.value(left)
+
+
+def _parts(metric: str, truth: Array, predicted: Array, bins: Floats | None) -> tuple[Floats, _OfSums]:
     """(N, F) summands of a metric, and what makes it of their sums."""
     if metric == "f1_bins":
         if bins is None:
@@ -186,7 +233,7 @@ def _f1(sums: Floats) -> Floats:
     return _macro(sums, 2 * right, true + said)
 
 
-_Parts = tuple[Callable[[Array, Floats], Floats], Evaluate]
+_Parts = tuple[Callable[[Array, Floats], Floats], _OfSums]
 _REGRESSION: Mapping[str, _Parts] = {
     "mae": (_absolute, _mean),
     "rmse": (_squared, _root_mean),
@@ -208,29 +255,74 @@ _CLASSIFICATION: Mapping[str, _Parts] = {
 # ---------------------------------------------------------------- ROC-AUC
 
 
-def _roc_auc(truth: Array, shares: Floats, subjects: Array) -> Evaluate:
-    columns = [1] if shares.shape[1] == 2 else range(shares.shape[1])
-    areas = [_area(truth == k, shares[:, k], subjects) for k in columns]
+@dataclass(frozen=True, eq=False)
+class _MeanArea:
+    """Mean over the classes that allow it."""
 
-    def evaluate(weights: Floats) -> Floats:
-        values = np.stack([area(weights) for area in areas])
+    areas: list[_Area]
+
+    def __call__(self, weights: Floats) -> Floats:
+        return self._mean([area(weights) for area in self.areas])
+
+    def without_each(self) -> Floats:
+        return self._mean([area.without_each() for area in self.areas])
+
+    @staticmethod
+    def _mean(areas: list[Floats]) -> Floats:
+        values = np.stack(areas)
         defined = ~np.isnan(values)
         return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
 
-    return evaluate
 
-
-def _area(positive: Array, score: Floats, subjects: Array) -> Evaluate:
+class _Area:
     """Share of (positive, negative) pairs in order, ties half: the Mann-Whitney form of the area."""
-    order = np.argsort(score, kind="stable")
-    owner, is_positive = subjects[order], positive[order]
-    starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))  # of each run of equal scores
 
-    def evaluate(weights: Floats) -> Floats:
-        each = weights[:, owner]
-        above = np.add.reduceat(np.where(is_positive, each, 0.0), starts, axis=1)
-        below = np.add.reduceat(np.where(is_positive, 0.0, each), starts, axis=1)
+    def __init__(self, positive: Array, score: Floats, subjects: Array) -> None:
+        order = np.argsort(score, kind="stable")
+        self._owner, self._positive = subjects[order], positive[order]
+        self._starts = np.diff(score[order], prepend=-np.inf) != 0  # of each run of equal scores
+
+    def __call__(self, weights: Floats) -> Floats:
+        each, starts = weights[:, self._owner], np.flatnonzero(self._starts)
+        above = np.add.reduceat(np.where(self._positive, each, 0.0), starts, axis=1)
+        below = np.add.reduceat(np.where(self._positive, 0.0, each), starts, axis=1)
         won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
         return _ratio(won, above.sum(axis=1) * below.sum(axis=1))
 
-    return evaluate
+    def without_each(self) -> Floats:
+        owner, positive = self._owner, self._positive
+        below = _below(~positive, self._starts, np.zeros(len(owner), np.intp))
+        above = positive.sum() - _below(positive, self._starts, np.zeros(len(owner), np.intp))
+        won = float(below[positive].sum())
+        # A pair inside a subject is lost once, though both of its images are.
+        mine = np.argsort(owner, kind="stable")
+        first = np.diff(owner[mine], prepend=-1) != 0
+        run = np.cumsum(self._starts)[mine]
+        starts = first | (np.diff(run, prepend=0) != 0)
+        inside = _below(~positive[mine], starts, np.maximum.accumulate(np.where(first, np.arange(len(mine)), 0)))
+        lost = np.bincount(owner, np.where(positive, below, above))
+        lost = lost - np.bincount(owner[mine], np.where(positive[mine], inside, 0.0))
+        positives, negatives = (np.bincount(owner, kind) for kind in (positive, ~positive))
+        pairs = (positives.sum() - positives) * (negatives.sum() - negatives)
+        return _ratio(np.asarray(won - lost, np.float64), pairs.astype(np.float64))
+
+
+def _below(counted: Array, starts: Array, since: Array) -> Floats:
+    """(N,) how many of the counted images lie below each image, those of its own run half.
+
+    Args:
+        counted: (N,) which ones, by rising score.
+        starts: (N,) where a run of equal scores starts.
+        since: (N,) the first image that counts for each.
+    """
+    before = np.concatenate([[0], np.cumsum(counted)])
+    places = np.flatnonzero(starts)
+    number = np.cumsum(starts) - 1
+    start, stop = places[number], np.append(places[1:], len(counted))[number]
+    below: Floats = (before[start] + before[stop]) / 2 - before[since]
+    return below
+
+
+def _roc_auc(truth: Array, shares: Floats, subjects: Array) -> Evaluate:
+    columns = [1] if shares.shape[1] == 2 else range(shares.shape[1])
+    return _MeanArea([_Area(truth == k, shares[:, k], subjects) for k in columns])

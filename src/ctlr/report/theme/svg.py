@@ -107,11 +107,26 @@ def inline(figure: Figure, *, name: str, alt: str) -> str:
     text = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", text)
     text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _rounded, text)
     text = re.sub(r"#010[12][0-9a-f]{2}\b", lambda match: variable(match[0]), text)
-    return _own_identifiers(text.replace("xlink:href", "href"), name)
+    return _compact(_own_identifiers(text.replace("xlink:href", "href"), name))
+
+
+def _compact(text: str) -> str:
+    """Without indentation, groups that say nothing and paths that show nothing: half of what matplotlib writes."""
+    text = re.sub(r">\s+<", "><", text)
+    text = re.sub(r'<path d="[^"]*" style="fill: none"/>|<g/>|<defs/>', "", text)
+    bare: list[bool] = []
+
+    def group(tag: re.Match[str]) -> str:
+        if tag[0] == "</g>":
+            return "" if bare.pop() else tag[0]
+        bare.append(tag[0] == "<g>")
+        return "" if bare[-1] else tag[0]
+
+    return re.sub(r"<g\b[^>]*>|</g>", group, text)
 
 
 def _rounded(attribute: re.Match[str]) -> str:
-    return re.sub(r"(\d+\.\d\d)\d+", r"\1", attribute[0]).replace(" \n", " ")
+    return re.sub(r"\s+\"", '"', re.sub(r"(\d+\.\d\d)\d+", r"\1", attribute[0])).replace(" \n", " ")
 
 
 def _attribute(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from ctlr.report.findings import Findings
 from ctlr.report.numbers.contests import load
@@ -15,7 +16,7 @@ from ctlr.report.tuning import course_plots, rows, tables
 from ctlr.report.tuning.selection import selection_rows
 from ctlr.report.tuning.share import share_rows, share_table, share_words
 from ctlr.report.tuning.stage_figures import StageFigures, stage_figures
-from ctlr.report.tuning.stages import Line, course, join_rounds, search_records
+from ctlr.report.tuning.stages import Line, course, join_rounds, search_records, value_of
 from ctlr.report.tuning.words import (
     ambiguous,
     budget_words,
@@ -65,7 +66,7 @@ class TuningView:
     progress: tuple[ProgressPair, ...]
     methods: tuple[MethodFigures, ...]
     detail: str
-    """The size whose searches are drawn one by one: the largest."""
+    """Which searches are drawn one by one: those at the largest size; of many, the best of each target."""
 
 
 def tuning(found: Findings) -> Iterator[Section]:
@@ -89,6 +90,12 @@ def tuning_view(found: Findings) -> TuningView:
     spread = rows.spread_rows(ledger)
     share = share_rows(found.contests, at_defaults, level=finished.level)
     size = max((s.study.n_train for s in searches if s.stages), default=0)
+    largest = [search for search in searches if search.study.n_train == size and search.stages]
+    drawn = _drawn(largest)
+    detail = f"At n = {labelled.get(size, '0')}, the largest size" + (
+        "" if len(drawn) == len(largest)
+        else f": of {len(largest)} searches the best of each target and encoder, by validation subjects"
+    )  # fmt: skip
     return TuningView(
         searched=searched(searches, ledger, budget=finished.budget, validation=finished.validation),
         budget=budget_words(spread, finished.budget, labelled),
@@ -98,11 +105,8 @@ def tuning_view(found: Findings) -> TuningView:
         | ({"share": share_table(share, level=finished.level)} if share else {}),
         share=share_words(share) if share else "",
         failures=(*failures(searches), *failures_at_defaults(at_defaults)),
-        progress=tuple(_progress(found, looks)), detail=labelled.get(size, "0"),
-        methods=tuple(
-            _method(search, found, looks, number)
-            for number, search in enumerate(s for s in searches if s.study.n_train == size and s.stages)
-        ),
+        progress=tuple(_progress(found, looks)), detail=detail,
+        methods=tuple(_method(search, found, looks, number) for number, search in enumerate(drawn)),
     )  # fmt: skip
 
 
@@ -183,6 +187,24 @@ def _course(search: SearchResult) -> list[tuple[float, float, float]]:
 
 
 # ---------------------------------------------------------------- one by one
+
+
+_MANY = 16
+"""Searches, of which each has some ten drawings, that a page can hold."""
+
+
+def _drawn(searches: Sequence[SearchResult]) -> Sequence[SearchResult]:
+    """All of them; of many the best of each line, whatever its method."""
+    if len(searches) <= _MANY:
+        return searches
+    best: dict[Line, tuple[float, SearchResult]] = {}
+    for search in searches:
+        last = join_rounds(search.stages)[-1]
+        if last.best is not None:
+            loss = value_of(last.best) * (1 if last.objective.direction == "minimize" else -1)
+            line = Line.of(search.study)._replace(method="")
+            best[line] = min(best.get(line, (loss, search)), (loss, search), key=itemgetter(0))
+    return [search for _, search in best.values()]
 
 
 def _method(search: SearchResult, found: Findings, style: Mapping[str, Style], number: int) -> MethodFigures:

@@ -10,12 +10,17 @@ from pydantic import Field
 
 from ctlr.specs._value import Value
 
-__all__ = ["DatasetSpec", "PreprocessSpec", "Preprocessing", "images_of"]
+__all__ = ["DatasetSpec", "PreprocessSpec", "Preprocessing", "images_of", "kind_of_image"]
 
 
 def images_of(ndim: int) -> str:
     """What images with so many spatial axes are called: points have none, signals have time."""
-    return {0: "points", 1: "signals"}.get(ndim, f"{ndim}-D images")
+    return f"{kind_of_image(ndim)}s" if ndim < 2 else f"{ndim}-D images"
+
+
+def kind_of_image(ndim: int) -> str:
+    """What one image with so many spatial axes is called in a sentence: point, signal or image."""
+    return {0: "point", 1: "signal"}.get(ndim, "image")
 
 
 class Preprocessing(Value):
@@ -87,6 +92,9 @@ class DatasetSpec(Value):
     least_error: ClassVar[str] = ""
     """What knows the least error that a classifier can have on it: `module:function`, called with the dataset and a
     side (train, validation or test); empty where nobody knows."""
+    class_densities: ClassVar[str] = ""
+    """What knows how dense images of each class lie: `module:function`, called with the dataset, a side and (N, 2)
+    points, gives (N, K); empty where nobody knows."""
 
     starter: ClassVar[str] = ""
     """Opening of a benchmark file to start from, down to its transfers; `$name` and `$root` are filled in."""

@@ -166,6 +166,7 @@ class GeneratedPointsSpec(DatasetSpec):
     classes_only: ClassVar[bool] = True
     public: ClassVar[bool] = True
     least_error: ClassVar[str] = "ctlr.data.kinds.points.generating:least_error"
+    class_densities: ClassVar[str] = "ctlr.data.kinds.points.generating:class_densities"
     meant_for: ClassVar[str] = "trying CTLR out: the points are synthetic"
 
     @classmethod

@@ -14,7 +14,17 @@ from ctlr.data.kinds.points.drawings import cat, pinwheel, yin_yang
 from ctlr.data.kinds.points.regions import Floats
 from ctlr.specs import GeneratedPointsSpec
 
-__all__ = ["SIDES", "Mixture", "Side", "bayes_error", "draw", "least_error", "mixture_of", "posterior"]
+__all__ = [
+    "SIDES",
+    "Mixture",
+    "Side",
+    "bayes_error",
+    "class_densities",
+    "draw",
+    "least_error",
+    "mixture_of",
+    "posterior",
+]
 
 Side = Literal["train", "val", "test"]
 SIDES: tuple[Side, ...] = ("train", "val", "test")
@@ -69,11 +79,15 @@ def draw(generator: str, side: Side, count: int, seed: int) -> tuple[NDArray[np.
 
 def posterior(generator: str, side: Side, points: NDArray[np.floating]) -> Floats:
     """(N, K) true probability of each class at (N, 2) points."""
-    mixture = mixture_of(generator, side)
-    places = np.asarray(points, np.float64)
-    joint = mixture.by_class(np.stack([density.at(places) for density in mixture.densities]))
+    joint = _joint(generator, side, points)
     total = joint.sum(axis=0)
     return np.asarray((joint / np.where(total > 0, total, 1)).T)
+
+
+def _joint(generator: str, side: Side, points: NDArray[np.floating]) -> Floats:
+    """(K, N) weighted densities of the classes."""
+    mixture, places = mixture_of(generator, side), np.asarray(points, np.float64)
+    return mixture.by_class(np.stack([density.at(places) for density in mixture.densities]))
 
 
 @cache
@@ -92,6 +106,13 @@ def bayes_error(generator: str, side: Side) -> float:
 def least_error(data: GeneratedPointsSpec, side: Literal["train", "validation", "test"]) -> float:
     """The Bayes error of a dataset's side."""
     return bayes_error(data.generator, "val" if side == "validation" else side)
+
+
+def class_densities(
+    data: GeneratedPointsSpec, side: Literal["train", "validation", "test"], points: NDArray[np.floating]
+) -> Floats:
+    """(N, K) how dense points of each class lie at (N, 2) points of a dataset's side."""
+    return _joint(data.generator, "val" if side == "validation" else side, points).T
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Decision surfaces of classifiers in the plane."""
