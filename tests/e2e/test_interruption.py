@@ -12,7 +12,7 @@ import pytest
 from clinic import CLINIC, write_clinic
 from terminal import Finished, Running, ctlr, until
 
-LONG = "training.pretrain.epochs=60", "training.finetune.epochs=60"
+LONG = "training.pretrain.epochs=60", "training.finetune.epochs=120"
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Story:
     steps: dict[str, int]
 
 
-def training(*kinds: str) -> Callable[[Path, Running], Any]:
-    """Whether the run has written a checkpoint of such a stage, which has not finished."""
+def training(*patterns: str) -> Callable[[Path, Running], Any]:
+    """Whether the run has written such a thing of a stage that has not finished."""
 
     def written(workspace: Path, run: Running) -> bool:
-        found = [path for kind in kinds for path in (workspace / kind).glob("*.partial/checkpoint.safetensors")]
+        found = [path for pattern in patterns for path in workspace.glob(pattern)]
         return any(written_at(path) > run.began for path in found)
 
     return written
@@ -88,8 +88,8 @@ def send(number: signal.Signals, *, group: bool) -> Callable[[Running], None]:
     return lambda run: run.signal(number, group=group)
 
 
-FINETUNING = training("finetuned")
-PRETRAINING = training("pretrained", "finetuned")  # a busy machine may look at the first too late
+FINETUNING = training("finetuned/*.partial")  # which takes less than the second that a checkpoint is worth
+PRETRAINING = training("pretrained/*.partial/checkpoint.safetensors", "finetuned/*.partial")  # looked at too late
 
 CUTS = (
     Cut("killed while images are stored", lambda workspace, run: (workspace / "arrays").exists(), kill),

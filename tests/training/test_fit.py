@@ -29,6 +29,12 @@ class Interrupted(Exception):
     """Stands for a kill between two epochs."""
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint after every epoch, however short it is."""
+    monkeypatch.setattr("ctlr.training.fit._LOSS", 0.0)
+
+
 def rows(n: int = 10, side: int = 32) -> Labelled:
     rng = torch.Generator().manual_seed(0)
     images = torch.randn(n, 1, side, side, generator=rng)
@@ -101,6 +107,39 @@ def test_the_best_epochs_weights_are_kept_also_across_an_interruption(tmp_path: 
         run(tmp_path / "cut", spec, validate=judge([1, 5, 3]), stop_after=3)
     resumed, same = run(tmp_path / "cut", spec, validate=judge([2]))
     assert resumed.best_epoch == 2
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+
+
+@pytest.mark.parametrize("scores", [[1.0, 5.0, 3.0], [1.0, 3.0, 5.0]])
+def test_a_training_of_less_than_a_second_writes_nothing_and_ends_the_same(
+    tmp_path: Path, scores: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = FitSpec(epochs=3, batch_size=4)
+    written, weights = run(tmp_path / "written", spec, validate=judge(scores))
+    assert {path.name for path in (tmp_path / "written").iterdir()} == {"best.safetensors", "checkpoint.safetensors"}
+    monkeypatch.setattr("ctlr.training.fit._LOSS", 3600.0)
+    kept, same = run(tmp_path / "kept", spec, validate=judge(scores))
+    assert not list((tmp_path / "kept").iterdir())
+    assert kept.best_epoch == written.best_epoch
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+
+
+def test_what_a_checkpoint_did_not_hold_yet_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best epoch came after the last checkpoint: its weights were lost with it."""
+    spec = FitSpec(epochs=4, batch_size=4)
+    whole, weights = run(tmp_path / "whole", spec, validate=judge([1, 2, 9, 3]))
+
+    def told(epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+        monkeypatch.setattr("ctlr.training.fit._LOSS", 3600.0)  # one checkpoint, after the first epoch
+        if epoch == 3:
+            raise Interrupted
+
+    (tmp_path / "cut").mkdir()
+    options = {"spec": spec, "seed": 0, "placement": PLAIN, "folder": tmp_path / "cut", "progress": told}
+    with pytest.raises(Interrupted):
+        fit(network(), {"labelled": rows()}, validate=judge([1, 2, 9]), **options)
+    resumed, same = run(tmp_path / "cut", spec, validate=judge([2, 9, 3]))
+    assert (resumed.best_epoch, resumed.samples) == (whole.best_epoch, whole.samples) == (3, 40)
     assert all(torch.equal(weights[name], same[name]) for name in weights)
 
 

@@ -89,8 +89,8 @@ def fit(
 ) -> Fitted:
     """Minimise an objective; leave the best epoch's weights in it, or the last one's.
 
-    Writes `checkpoint.safetensors` into `folder` after every epoch and starts from it when it is there; an
-    interrupted and resumed stage ends with the same numbers as an uninterrupted one.
+    Writes `checkpoint.safetensors` into `folder` after an epoch, once a second of training would be lost, and starts
+    from it when it is there; an interrupted and resumed stage ends with the same numbers as an uninterrupted one.
 
     Args:
         objective: What is minimised; its parameters that require gradients are trained, or those of the layers that the
@@ -139,6 +139,10 @@ def fit(
     return loop.fitted
 
 
+_LOSS = 1.0
+"""Seconds of training that an interruption may cost. Epochs of a small network take less than to write it down."""
+
+
 class _Loop:
     """State of a training between epochs; all of it lies in the checkpoint."""
 
@@ -154,6 +158,10 @@ class _Loop:
         self.keep_best = keep_best
         self.replays = replays
         self.fitted = Fitted()
+        self.best: dict[str, Tensor] | None = None
+        """The best epoch's weights, until they are written."""
+        self.written = time.perf_counter()
+        """When the last checkpoint was."""
 
     @property
     def epochs(self) -> int:
@@ -237,18 +245,26 @@ class _Loop:
         return {"validation_loss": validation.loss} | {f"validation_{k}": v for k, v in validation.scores.items()}
 
     def close_epoch(self, row: dict[str, float], *, judged: bool) -> None:
-        """Add the epoch to the history and write the checkpoint."""
+        """Add the epoch to the history; write the checkpoint where enough has happened since the last one."""
         self.fitted.history.append(row)
         self.fitted.seconds += row["seconds"]
         self.note_path()
         if not judged:
             self.fitted.best_epoch = self.fitted.epochs
         elif self.keep_best and self.fitted.best_epoch == self.fitted.epochs:
-            # Before the checkpoint that refers to it: killed in between, the epoch is done and written again.
-            write_tensors(self.folder / "best.safetensors", self.objective.networks.state_dict(), {})
+            self.best = {name: tensor.cpu().clone() for name, tensor in self.objective.networks.state_dict().items()}
         if self.stage_over:
             self.enter_next_stage()
+        if time.perf_counter() - self.written >= _LOSS:
+            self.write()
+
+    def write(self) -> None:
+        """Make the training last: what it was at its best, then the checkpoint that refers to it."""
+        if self.best is not None:
+            write_tensors(self.folder / "best.safetensors", self.best, {})
+            self.best = None
         write_tensors(self.folder / "checkpoint.safetensors", self.state(), self.meta())
+        self.written = time.perf_counter()
 
     def note_path(self) -> None:
         """Count the epoch to its stage, and keep the count where the weights are kept."""
@@ -327,8 +343,8 @@ class _Loop:
     def restore_best(self) -> None:
         """Put the best epoch's weights back, where another one came after it."""
         if self.keep_best and self.fitted.best_epoch != self.fitted.epochs:
-            tensors, _ = read_tensors(self.folder / "best.safetensors")
-            self.objective.networks.load_state_dict(tensors)
+            best = self.best or read_tensors(self.folder / "best.safetensors")[0]
+            self.objective.networks.load_state_dict(best)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
