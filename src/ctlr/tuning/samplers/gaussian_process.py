@@ -24,7 +24,6 @@ _FITTED = 200
 """Rows from which the kernel is learned at most: cubic cost is paid at each step of its search."""
 _CONDITIONED = 1000
 """Rows that are conditioned on at most: cubic cost is paid once, and quadratic cost at each look."""
-_STARTS = 2
 _STEPS = 40
 _LENGTHS = (1e-2, 1e2)
 _NOISES = (1e-8, 1.0)
@@ -45,7 +44,7 @@ class Kernel:
 
     def __call__(self, one: Array, other: Array) -> Array:
         """(N, M) covariances between rows of (N, D) and (M, D)."""
-        return self.scale * _matern(_squared(one, other, self.lengths, self.categories))
+        return self.scale * _matern(_squared(one, other, self.lengths, self.categories))[0]
 
 
 class GaussianProcess:
@@ -71,9 +70,10 @@ class GaussianProcess:
         difference = place - self.rows
         difference[:, kernel.categories] = 0.0
         squared = _squared(place[None], self.rows, kernel.lengths, kernel.categories)[0]
-        cross = kernel.scale * _matern(squared)
+        correlation, falling = _matern(squared)
+        cross = kernel.scale * correlation
         # d k / d x = scale * f'(r^2) * 2 (x - x') / length^2
-        slopes = (2 * kernel.scale * _matern_slope(squared))[:, None] * difference / kernel.lengths**2
+        slopes = (2 * kernel.scale * falling)[:, None] * difference / kernel.lengths**2
         solved = cho_solve((self._factor, True), cross, check_finite=False)
         deviation = math.sqrt(max(kernel.scale - float(cross @ solved), 1e-12))
         return float(cross @ self._weights), deviation, slopes.T @ self._weights, -(slopes.T @ solved) / deviation
@@ -127,21 +127,27 @@ class _Loss:
     def __init__(self, rows: Array, values: Array, categories: NDArray[np.bool_]) -> None:
         self._values, self._categories = values, categories
         self._dimensions = rows.shape[1]
-        difference = rows[:, None, :] - rows[None, :, :]
-        difference[..., categories] = difference[..., categories] != 0
-        self._squares = np.ascontiguousarray(np.moveaxis(difference**2, -1, 0)).reshape(self._dimensions, -1)
-        # Medians: lengths of a third to half the range in few dimensions, a scale of 1 and little noise.
+        self._pairs = np.tril_indices(len(values), -1)  # each pair of rows once
+        difference = (rows[self._pairs[0]] - rows[self._pairs[1]]).T
+        difference[categories] = difference[categories] != 0
+        self._squares = difference**2
+        # Medians: lengths of a third to half the range in few dimensions, a scale of 1 and some noise, of which little
+        # is said beforehand: functions have none, and trainings that are repeated differ by half of the deviation.
         self._mean = np.array(
-            [math.log(0.24) + 0.5 * math.log(self._dimensions)] * self._dimensions + [0.0, math.log(1e-4)]
+            [math.log(0.24) + 0.5 * math.log(self._dimensions)] * self._dimensions + [0.0, math.log(1e-3)]
         )
-        self._deviation = np.array([0.9] * self._dimensions + [1.0, 2.0])
+        self._deviation = np.array([0.9] * self._dimensions + [1.0, 3.0])
         self._bounds = np.log([_LENGTHS] * self._dimensions + [_SCALES, _NOISES])
 
     def starts(self) -> list[Array]:
-        short = self._mean.copy()
-        short[: self._dimensions] -= 1.0
-        short[-1] = math.log(1e-2)
-        return [self._mean, short][:_STARTS]
+        """Two readings of the same values: noisy ones of a smooth function, and true ones of a rough one.
+
+        Each is a hill of the posterior, and from one no gradient leads to the other.
+        """
+        smooth, rough = self._mean.copy(), self._mean.copy()
+        rough[: self._dimensions] -= 1.0
+        smooth[-1], rough[-1] = math.log(0.1), math.log(1e-3)
+        return [smooth, rough]
 
     def minimised(self, start: Array) -> tuple[float, Array]:
         found = minimize(
@@ -155,21 +161,21 @@ class _Loss:
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
         n, kernel = len(self._values), self.kernel(logs)
-        squared = (kernel.lengths**-2 @ self._squares).reshape(n, n)
-        correlation = kernel.scale * _matern(squared)
-        noisy = correlation.copy()
-        noisy[np.diag_indices(n)] += kernel.noise + _JITTER
-        factor, failed = dpotrf(noisy, lower=1, overwrite_a=1)
+        correlation, slopes = _matern(kernel.lengths**-2 @ self._squares)
+        covariance = np.zeros((n, n))
+        covariance[self._pairs] = kernel.scale * correlation
+        np.fill_diagonal(covariance, kernel.scale + kernel.noise + _JITTER)
+        factor, failed = dpotrf(covariance, lower=1, overwrite_a=1)
         if failed:
             return 1e25, np.zeros_like(logs)
         weights = cho_solve((factor, True), self._values, check_finite=False)
-        lower, _ = dpotri(factor, lower=1)
-        inverse = np.tril(lower) + np.tril(lower, -1).T
-        outer = inverse - np.outer(weights, weights)  # d loss / d K, twice
-        slopes = outer * (kernel.scale * _matern_slope(squared))
+        inverse, _ = dpotri(factor, lower=1)
+        # d loss / d K: twice that of an entry of the diagonal, all of that of a pair, which stands there twice
+        diagonal = np.diag(inverse) - weights**2
+        outer = kernel.scale * (inverse[self._pairs] - weights[self._pairs[0]] * weights[self._pairs[1]])
         gradient = np.concatenate([
-            -(self._squares @ slopes.ravel()) / kernel.lengths**2,
-            [0.5 * np.sum(outer * correlation), 0.5 * kernel.noise * np.trace(outer)],
+            -2 * (self._squares @ (outer * slopes)) / kernel.lengths**2,
+            [outer @ correlation + 0.5 * kernel.scale * diagonal.sum(), 0.5 * kernel.noise * diagonal.sum()],
         ])  # fmt: skip
         away = (logs - self._mean) / self._deviation
         fitted = 0.5 * float(self._values @ weights) + float(np.log(np.diag(factor)).sum())
@@ -197,13 +203,8 @@ def _squared(one: Array, other: Array, lengths: Array, categories: NDArray[np.bo
     return np.asarray(squared)
 
 
-def _matern(squared: Array) -> Array:
-    """Matern 5/2 of a squared distance (Rasmussen and Williams 2006, eq. 4.17)."""
+def _matern(squared: Array) -> tuple[Array, Array]:
+    """Matern 5/2 of a squared distance (Rasmussen and Williams 2006, eq. 4.17), and its derivative by that."""
     root = np.sqrt(5 * squared)
-    return np.asarray((1 + root + 5 / 3 * squared) * np.exp(-root))
-
-
-def _matern_slope(squared: Array) -> Array:
-    """Its derivative by the squared distance: -5/6 (1 + sqrt(5) r) exp(-sqrt(5) r)."""
-    root = np.sqrt(5 * squared)
-    return np.asarray(-5 / 6 * (1 + root) * np.exp(-root))
+    decay = np.exp(-root)
+    return (1 + root + 5 / 3 * squared) * decay, -5 / 6 * (1 + root) * decay

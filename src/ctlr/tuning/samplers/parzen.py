@@ -1,127 +1,121 @@
-"""What Optuna's TPE is shown, and what it answers. This module imports Optuna, which takes a while."""
+"""Parzen estimators over a search space: mixtures of one kernel a trial and of a prior.
+
+Rows are places in the unit cube, (N, D). A kernel is a product: along numbers a normal distribution that ends with the
+range, along categories a share for the trial's own and the rest for all alike.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Container, Iterator, Mapping, Sequence
-from typing import Any
+import math
+from dataclasses import dataclass
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import TPESampler
-from optuna.storages import InMemoryStorage
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, ndtr, ndtri
 
-from ctlr.tuning.samplers.base import Record
-from ctlr.tuning.samplers.space import Dimension, Point, Space
+from ctlr.tuning.samplers.space import Space
 
-__all__ = ["ParzenModel"]
+__all__ = ["Columns", "ParzenEstimator"]
 
+Array = NDArray[np.float64]
 
 _COUNTED = 10_000
-"""Values that are counted at most; more of them are as good as continuous, and Optuna's shares of each would be 0."""
+"""Numbers that are counted at most; more of them are as good as continuous."""
+_NARROWEST = 100
+"""No kernel is narrower than the range by this."""
+_LEAST = 1e-300
+_BLOCK = 4096
+"""Places that are held against all kernels at once."""
 
 
-class ParzenModel:
-    """Optuna's `TPESampler` on records.
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What the columns of the unit cube stand for."""
 
-    Its own state is a random generator only, so that one made anew for each proposal is a pure function of the trials.
+    sizes: NDArray[np.intp]
+    """(D,) how many values of equal shares there are; 0 along continuous columns."""
+    categories: NDArray[np.bool_]
+    """(D,)"""
+
+    @classmethod
+    def of(cls, space: Space) -> Columns:
+        """Those of a space."""
+        sizes = [
+            d.size if d.size is not None and (not d.ordered or (d.even and d.size <= _COUNTED)) else 0
+            for d in space.dimensions
+        ]
+        return cls(np.array(sizes, dtype=np.intp), np.array([not d.ordered for d in space.dimensions]))
+
+
+class ParzenEstimator:
+    """A density over the unit cube, learned from rows that count by their weights.
+
+    Widths are those of Optuna's `TPESampler`: the larger distance to a neighbour along the column, and never less than
+    a share of the range that falls with the number of rows. `prior_weight` is that of a kernel over the whole range.
     """
 
-    def __init__(self, space: Space, *, joint: bool, options: Mapping[str, Any]) -> None:
-        self._space, self._joint, self._options = space, joint, dict(options)
-        self._distributions = {
-            str(i): _distribution(dimension) for i, dimension in enumerate(space.dimensions) if dimension.size != 1
-        }
-        self._frozen: dict[Record, FrozenTrial] = {}
+    def __init__(self, columns: Columns, rows: Array, weights: Array, *, prior_weight: float) -> None:
+        self._columns = columns
+        kernels = len(rows) + 1
+        self._weights = np.append(weights, prior_weight) / (weights.sum() + prior_weight)
+        self._means = np.concatenate([rows, np.full((1, len(columns.sizes)), 0.5)])
+        self._widths = np.ones_like(self._means)
+        for i in np.flatnonzero(~columns.categories):
+            self._widths[:-1, i] = _widths(rows[:, i])
+        # A category's own share of a kernel; the prior has none.
+        self._own = 1 / (1 + columns.sizes * prior_weight / kernels) * (np.arange(kernels) < len(rows))[:, None]
+        self._low, self._high = ndtr(-self._means / self._widths), ndtr((1 - self._means) / self._widths)
 
-    def draws(self, numbered: Sequence[tuple[int, Record]], number: int, seed: int) -> Iterator[Point | None]:
-        """Proposals without end; None in place of one for which there are too few trials.
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """(n, D) places: middles of cells along columns that are counted."""
+        kernel = rng.choice(len(self._weights), size=n, p=self._weights)
+        units = rng.random((n, len(self._columns.sizes)))
+        low, high = self._low[kernel], self._high[kernel]
+        places = self._means[kernel] + self._widths[kernel] * ndtri(low + units * (high - low))
+        kept = rng.random(units.shape) < self._own[kernel]
+        categories = np.where(kept, self._means[kernel], units)
+        places = np.clip(np.where(self._columns.categories, categories, places), 0.0, 1.0)
+        return self._snapped(places)
 
-        Args:
-            numbered: Trials and their numbers.
-            number: Of the trial that is to be proposed.
-            seed: Of the draws.
-        """
-        self._frozen = {record: self._frozen.get(record) or self._freeze(n, record) for n, record in numbered}
-        with warnings.catch_warnings():
-            # Settings of Katib's that Optuna 6 will drop.
-            warnings.simplefilter("ignore", FutureWarning)
-            sampler = TPESampler(seed=seed, multivariate=self._joint, **self._options)
-        # A study keeps what it has read, so each proposal has its own.
-        study = Study("", _Shown(list(self._frozen.values())), sampler)
-        trial = _frozen(number, TrialState.RUNNING, None, {}, {})
-        while True:
-            if self._joint:
-                drawn = sampler.sample_relative(study, trial, self._distributions)
-            else:
-                drawn = {
-                    name: sampler.sample_independent(study, trial, name, distribution)
-                    for name, distribution in self._distributions.items()
-                }
-            yield self._point(drawn) if drawn or not self._distributions else None
+    def log_density(self, places: Array) -> Array:
+        """(M,) at (M, D); along columns that are counted the share of a value takes the place of the density."""
+        blocks = np.split(places, range(_BLOCK, len(places), _BLOCK))
+        return np.concatenate([self._log_density(block) for block in blocks])
 
-    def _point(self, drawn: Mapping[str, Any]) -> Point:
-        coordinates: list[int | float] = [0] * len(self._space)
-        for name, value in drawn.items():
-            dimension = self._space.dimensions[int(name)]
-            coordinates[int(name)] = int(value) if _counted(dimension) else dimension.at(value)
-        return tuple(coordinates)
+    def _log_density(self, places: Array) -> Array:
+        logs = np.broadcast_to(np.log(np.maximum(self._weights, _LEAST)), (len(places), len(self._weights)))
+        for i, size in enumerate(self._columns.sizes):
+            found, at = np.unique(places[:, i], return_inverse=True)
+            logs = logs + np.log(np.maximum(self._along(i, int(size), found), _LEAST))[at]
+        return np.asarray(logsumexp(logs, axis=1))
 
-    def _freeze(self, number: int, record: Record) -> FrozenTrial:
-        params: dict[str, int | float] = {}
-        for name in self._distributions:
-            dimension, coordinate = self._space.dimensions[int(name)], record.point[int(name)]
-            params[name] = coordinate if _counted(dimension) else dimension.unit(coordinate)
-        # Pruned without a value: behind all others, yet not passed over.
-        ended = TrialState.PRUNED if record.loss is None else TrialState.COMPLETE
-        state = ended if record.ended else TrialState.RUNNING
-        return _frozen(number, state, record.loss, params, self._distributions)
+    def _along(self, i: int, size: int, units: Array) -> Array:
+        """(M, K) what every kernel gives to units along a column."""
+        means, widths = self._means[:, i], self._widths[:, i]
+        if self._columns.categories[i]:
+            same = np.abs(units[:, None] - means) < 0.5 / size
+            return np.asarray(np.where(same, self._own[:, i], 0.0) + (1 - self._own[:, i]) / size)
+        whole = self._high[:, i] - self._low[:, i]
+        if size:
+            low, high = units[:, None] - 0.5 / size, units[:, None] + 0.5 / size
+            return np.asarray((ndtr((high - means) / widths) - ndtr((low - means) / widths)) / whole)
+        density = np.exp(-0.5 * ((units[:, None] - means) / widths) ** 2) / math.sqrt(2 * math.pi)
+        return np.asarray(density / (widths * whole))
 
-
-class _Shown(InMemoryStorage):
-    """A study that consists of given trials."""
-
-    def __init__(self, trials: list[FrozenTrial]) -> None:
-        super().__init__()
-        self._trials = trials
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        return 0
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return [StudyDirection.MINIMIZE]
-
-    def get_all_trials(
-        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        return [trial for trial in self._trials if states is None or trial.state in states]
-
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Pass over what TPE notes of a proposal for other processes."""
+    def _snapped(self, places: Array) -> Array:
+        sizes = np.maximum(self._columns.sizes, 1)
+        cells = (np.minimum(np.floor(places * sizes), sizes - 1) + 0.5) / sizes
+        return np.where(self._columns.sizes > 0, cells, places)
 
 
-def _counted(dimension: Dimension) -> bool:
-    return not dimension.ordered or (dimension.even and dimension.size is not None and dimension.size <= _COUNTED)
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    """Categories, counted values, or the unit interval."""
-    if dimension.size is None or not _counted(dimension):
-        return FloatDistribution(0.0, 1.0)
-    if dimension.ordered:
-        return IntDistribution(0, dimension.size - 1)
-    return CategoricalDistribution(list(range(dimension.size)))
-
-
-def _frozen(
-    number: int,
-    state: TrialState,
-    value: float | None,
-    params: dict[str, Any],
-    distributions: dict[str, BaseDistribution],
-) -> FrozenTrial:
-    return FrozenTrial(
-        number=number, trial_id=number, state=state, value=value, params=params, distributions=distributions,
-        datetime_start=None, datetime_complete=None, user_attrs={}, system_attrs={}, intermediate_values={},
-    )  # fmt: skip
+def _widths(units: Array) -> Array:
+    """(N,) widths of kernels along a column."""
+    n = len(units)
+    order = np.argsort(units, kind="stable")
+    around = np.concatenate([[0.0], units[order], [1.0]])
+    gaps = np.diff(around)
+    widths = np.empty(n)
+    widths[order] = np.maximum(gaps[:-1], gaps[1:])
+    if n >= 2:  # a range's end is no neighbour
+        widths[order[[0, -1]]] = gaps[[1, -2]]
+    return np.clip(widths, 1 / min(_NARROWEST, n + 2), 1.0)
