@@ -70,7 +70,7 @@ def test_a_drawing_holds_regions_points_inside_and_the_error() -> None:
     assert drawn.alt == (
         "test, 25.0 % errors: 4 points on the regions of the plane with the true boundary: left 52 %, right 48 %."
     )
-    dots = [start for start, end in re.findall(r"M ([\d.]+ [\d.]+)\s*L ([\d.]+ [\d.]+)", drawn.svg) if start == end]
+    dots = [start for start, end in re.findall(r"M\s*([\d.]+ [\d.]+)\s*L\s*([\d.]+ [\d.]+)", drawn.svg) if start == end]
     assert len(dots) == 3  # the fourth lies outside
     assert "var(--series-1)" in drawn.svg
     assert "stroke-linecap: round" in drawn.svg
