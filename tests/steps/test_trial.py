@@ -262,7 +262,7 @@ def part(truth: list[int], said: list[int]) -> Any:
 
 
 def test_one_class_for_everyone_fails_a_trial_however_frequent_that_class_is() -> None:
-    with pytest.raises(TrainingError, match="one class, healthy, for all 200 validation images, of which 20 show"):
+    with pytest.raises(TrainingError, match="one class, healthy, for all 200 of the validation set, of which 20 show"):
         part([0] * 180 + [1] * 20, [0] * 200).check("val_accuracy")
     part([0] * 180 + [1] * 20, [0] * 199 + [1]).check("val_accuracy")
 

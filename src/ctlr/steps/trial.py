@@ -146,8 +146,8 @@ class _Part:
         missed = int((targets.values[self.development.validation] != said).sum())
         if (said == said[0]).all() and missed >= ENOUGH_MISSED:
             raise TrainingError(
-                f"it predicts one class, {targets.classes[said[0]]}, for all {len(said)} validation images, of which "
-                f"{missed} show another; raise `epochs`, change `lr`, or set `class_weights: balanced`"
+                f"it predicts one class, {targets.classes[said[0]]}, for all {len(said)} of the validation set, of "
+                f"which {missed} show another; raise `epochs`, change `lr`, or set `class_weights: balanced`"
             )
 
 
