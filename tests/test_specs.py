@@ -237,3 +237,25 @@ def test_a_result_holds_no_number_that_json_lacks() -> None:
 def test_a_parameter_that_is_called_like_a_column_or_like_its_new_name_keeps_a_column_of_its_own() -> None:
     row = trial_row({"seconds": 1.5}, {"seconds": "5", "params_seconds": "9", "x": "2"})
     assert row == {"seconds": 1.5, "params_params_seconds": "5", "params_seconds": "9", "x": "2"}
+
+
+class _Parent(Value):
+    first: int = 1
+    """Of the parent,
+    in two lines."""
+    second: int = 2
+
+
+class _Child(_Parent):
+    second: int = 3
+    """Of the child."""
+    third: int = 4
+
+
+def test_a_field_is_described_by_the_words_below_it_and_those_of_its_parents() -> None:
+    assert _Child.meanings() == {"first": "Of the parent,\nin two lines.", "second": "Of the child."}
+    properties = _Child.model_json_schema()["properties"]
+    assert {name: held.get("description") for name, held in properties.items()} == {
+        "first": "Of the parent,\nin two lines.", "second": "Of the child.", "third": None,
+    }  # fmt: skip
+    assert "second" not in _Parent.meanings()
