@@ -70,6 +70,16 @@ def test_sides_that_are_drawn_are_one_set(tmp_path: Path, assessed: Callable[[st
     assert json.loads(record.read_text())["target"]["data"]["root"] == ""
 
 
+def test_of_a_subject_with_several_classes_one_of_each_counts(
+    tmp_path: Path, assessed: Callable[[str], Assessed]
+) -> None:
+    """A patient has seizures and what lies between them."""
+    rows = "".join(f"{number},{number % 7},{'aab'[number % 3]},{number // 3}\n" for number in range(90))
+    (tmp_path / "points.csv").write_text("x,y,class,id\n" + rows)
+    found, _ = assessed(f"{{kind: points, root: {tmp_path}, table: points.csv, features: [x, y], id: id}}")
+    assert {side: each.rows for side, each in found.sides.items()} == {"all": 60}
+
+
 def test_images_are_compared_on_principal_components(assessed: Callable[..., Assessed]) -> None:
     found, _ = assessed("{kind: digits, per_class: 40, classes: ['0', '1']}", "small_cnn")
     assert found.components == 20

@@ -33,9 +33,9 @@ Rows = npt.NDArray[np.int64]
 def assess_target(spec: LeastErrorSpec, arrays: Arrays, workspace: Workspace) -> LeastErrors:
     """Estimate the Bayes error of each side of a target, or of all of it where CTLR draws the sides.
 
-    Of a subject with several images the first counts. Points are taken as they stand, 200,000 a side at most or 20,000
-    with more than 15 features; of images and signals 2,000 a side, on their 20 leading principal components, with which
-    the error is no less than with all of an image.
+    Of a subject's images the first of each class counts. Points are taken as they stand, 200,000 a side at most, or
+    20,000 with more than 15 features; of images and signals 2,000 a side, on their 20 leading principal components,
+    with which the error is no less than with all of an image.
 
     Test subjects are looked at too: what comes out describes the data, and nothing is learned or chosen by it.
 
@@ -66,9 +66,10 @@ def assess_target(spec: LeastErrorSpec, arrays: Arrays, workspace: Workspace) ->
 
 
 def _sides(store: ArrayStore, targets: Targets, dataset: str) -> dict[str, Rows]:
-    """Rows of each side with a known target, the first of every subject."""
+    """Rows of each side with a known target, the first of every subject and class."""
     known = np.flatnonzero(targets.known)
-    rows = known[np.unique(store.table.subject.codes[known], return_index=True)[1]]
+    whose = np.stack([store.table.subject.codes[known], targets.values[known].astype(np.int64)])
+    rows = known[np.sort(np.unique(whose, axis=1, return_index=True)[1])]
     given = given_sides(store.table, dataset)[rows]
     if (given == "").all():
         return {"all": rows}
