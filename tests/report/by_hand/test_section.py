@@ -11,9 +11,11 @@ from finished_bench import finished
 from ctlr.config import TuningSpec
 from ctlr.methods.mean import MeanSpec
 from ctlr.methods.scratch import ScratchSpec
+from ctlr.report.answer.headline import answer
 from ctlr.report.by_hand.rows import SystemRow, decision, system_rows
 from ctlr.report.by_hand.section import by_hand, decision_words, errors_table, warnings_of
 from ctlr.report.findings import Findings, findings
+from ctlr.report.gains.section import gains_table
 from ctlr.report.numbers.contests import Done
 from ctlr.report.numbers.predictions import Predictions
 from ctlr.report.numbers.rows import compute
@@ -172,3 +174,17 @@ def test_the_section_stands_only_where_an_expert_is_beside_searches(
     plain = done.config.model_copy(update={"tuning": done.config.tuning.model_copy(update={"by_hand": ()})})
     without = findings(type(done)(**vars(done) | {"config": plain}))
     assert by_hand(without, without.views[0]) is None
+
+
+def test_what_differs_in_options_alone_is_held_against_the_expert_by_name(
+    tmp_path: Path, digits_of: Any, searching: Any
+) -> None:
+    """No method transfers anything, so that a loss is no negative transfer."""
+    seen = found(tmp_path, digits_of, searching, {"manual": 0.9, "tpe": 0.6})
+    contest = seen.contests[0]
+    assert (contest.transfers, contest.rival) == (False, "‘manual’")
+    rows = compute(contest, level=0.95)
+    assert "negative transfer" not in to_csv(gains_table(contest, rows))
+    assert ",loss," in to_csv(gains_table(contest, rows))
+    told = answer(contest, rows).text
+    assert told.endswith("0.355) against ‘manual’.")

@@ -53,15 +53,15 @@ def _gains(contest: Contest, rows: Rows) -> str:
     if not any(words for _, words in found):
         return (
             f"Nothing wins: at {_sizes(contest, sizes)} labelled subjects (training + validation) {nobody} measurably "
-            "from training from scratch."
+            f"from {contest.rival}."
         )
     first = next(size for size, words in found if words)
     clauses: list[str] = []
     for words, group in itertools.groupby(found, key=lambda item: item[1]):
         where = [size for size, _ in group]
         clause = f"at {_sizes(contest, where)}{'' if clauses else ' labelled subjects (training + validation),'} "
-        clause += words or f"{nobody} measurably from scratch"
-        clauses.append(f"{clause} against training from scratch" if first in where else clause)
+        clause += words or f"{nobody} measurably from {'scratch' if contest.transfers else contest.rival}"
+        clauses.append(f"{clause} against {contest.rival}" if first in where else clause)
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -85,12 +85,13 @@ def _phrase(contest: Contest, rows: Rows, group: Sequence[GainRow]) -> str:
         verb = f" {'lowers' if falls else 'raises'} {METRIC_WORDS[contest.task.headline]}" if index == 0 else ""
         amount = f"{number(abs(row.gain.mean), digits)}{unit if index == 0 else ''}"
         label = f"{percent(rows.level)} interval " if index == 0 else ""
-        harm = "; negative transfer" if row.direction == "negative" else ""
+        harm = "; negative transfer" if row.direction == "negative" and contest.transfers else ""
         words.append(f"‘{row.method}’{verb} by {amount} ({label}{number(low, digits)} to {number(high, digits)}{harm})")
     if len(shown) < len(group):
         least, most = sorted((abs(group[-1].gain.mean), abs(group[NAMED].gain.mean)))
         rest = f"{len(group) - len(shown)} others by {number(least, digits)} to {number(most, digits)}"
-        words.append(f"{rest} (negative transfer)" if group[0].direction == "negative" else rest)
+        harm = " (negative transfer)" if group[0].direction == "negative" and contest.transfers else ""
+        words.append(f"{rest}{harm}")
     return listed(words)
 
 

@@ -68,15 +68,15 @@ def _at(contest: Contest, rows: Rows, sizes: Sequence[int], *, first: bool) -> s
 
 def _over_scratch(contest: Contest, rows: Rows, method: str, size: int, first: bool) -> str:
     if method == contest.baseline:
-        return "no transfer is better than training from scratch"
+        return f"no {'transfer' if contest.transfers else 'other'} is better than {contest.rival}"
     row = _row(rows.gains, method, size)
     if row is None:
-        return "there is no training from scratch to hold it against"
+        return f"there is no {contest.rival} to hold it against"
     if not row.gain.tested:
-        return "whether better than training from scratch, one seed cannot tell"
+        return f"whether better than {contest.rival}, one seed cannot tell"
     if not row.stands:
-        return "not measurably better than training from scratch"
-    return f"{_amount(rows, row, first)} better than training from scratch"
+        return f"not measurably better than {contest.rival}"
+    return f"{_amount(rows, row, first)} better than {contest.rival}"
 
 
 def _difference(rows: Rows, method: str, size: int, first: bool) -> str:

@@ -37,7 +37,7 @@ def gains(found: Findings, view: View) -> Section:
         name=f"{view.slug}-forest", labelled=contest.labelled,
     ) if rows.gains else None  # fmt: skip
     return Section(
-        anchor=f"{view.slug}-gains", heading="Gain over scratch",
+        anchor=f"{view.slug}-gains", heading="Gain over scratch" if contest.transfers else f"Gain over {contest.rival}",
         template="gains/gains.html.j2" if contest.baseline else "", shows={"forest": drawing, "view": view},
         tables=(gains_table(contest, rows),) if rows.gains else (),
     )  # fmt: skip
@@ -47,12 +47,13 @@ def gains_table(contest: Contest, rows: Rows) -> Table:
     """Paired difference to the baseline with interval and verdict."""
     digits = gain_digits(rows)
     ordered = sorted(rows.gains, key=lambda row: row.n_train)
+    words = VERDICTS if contest.transfers else {**VERDICTS, "negative": "loss"}
 
     def line(row: GainRow) -> tuple[Cell, ...]:
         return (
             Cell(row.method), Cell(contest.labelled(row.n_train)),
             Cell(number(row.gain.mean, digits, sign=True), interval(row.gain, digits, sign=True)),
-            verdict_cell(row.gain, stands=row.stands), Cell(p_words(row.p_holm)),
+            verdict_cell(row.gain, stands=row.stands, words=words), Cell(p_words(row.p_holm)),
             false_cell(row), detectable_cell(row, digits),
         )  # fmt: skip
 
@@ -70,7 +71,7 @@ def gains_table(contest: Contest, rows: Rows) -> Table:
             | {"method": row.method, "baseline": contest.baseline, "n_train": row.n_train,
                "metric": contest.task.headline, "gain": row.gain.mean, "low": row.gain.low, "high": row.gain.high,
                "se": row.gain.se, "freedom": row.gain.freedom,
-               "p": row.gain.p, "p_holm": row.p_holm, "verdict": VERDICTS[row.direction],
+               "p": row.gain.p, "p_holm": row.p_holm, "verdict": words[row.direction],
                "stands": "yes" if row.stands else "no", "n_seeds": row.gain.n_seeds,
                "n_subjects": row.gain.n_subjects}
             | check_record(row)

@@ -83,6 +83,18 @@ class Contest:
         return tuple(dict.fromkeys(study.method.label for study in studies if study.method.role == "baseline"))
 
     @property
+    def transfers(self) -> bool:
+        """Whether methods differ from the baseline in more than their options."""
+        others = {type(result.study.method) for result in self.results if result.study.method.label in self.contenders}
+        own = {type(result.study.method) for result in self.results if result.study.method.label == self.baseline}
+        return others != own
+
+    @property
+    def rival(self) -> str:
+        """What methods are held against, in a sentence."""
+        return "training from scratch" if self.transfers else f"‘{self.baseline}’"
+
+    @property
     def baseline(self) -> str | None:
         """Label of the training from scratch."""
         return self._first("scratch")
