@@ -111,6 +111,20 @@ def test_a_series_that_stands_in_a_file_twice_is_kept_once(tmp_path: Path) -> No
     assert [each.place for each in listing.left_out] == ["Waves_TRAIN.ts, line 11"]
 
 
+def test_a_training_series_that_stands_among_those_that_test_is_a_fault(tmp_path: Path) -> None:
+    lines = text(drawn(0, "udud")).splitlines()
+    spec = written(tmp_path, "\n".join(lines))
+    test = tmp_path / "Waves_TEST.ts"
+    test.write_text("\n".join([*test.read_text().splitlines(), lines[7]]) + "\n")
+    listing = reader_of(spec).listing()
+    assert listing is not None
+    (fault,) = listing.faults
+    assert fault.place == "Waves_TRAIN.ts, line 8"
+    assert f"among those that test, in line {len(test.read_text().splitlines())}" in fault.reason
+    sides = [image.columns["split"] for image in listing.images]
+    assert sides == ["train"] * 3 + ["test"] * (len(sides) - 3)
+
+
 def test_text_among_the_numbers_is_named_when_it_is_read(tmp_path: Path) -> None:
     lines = text(drawn(0, "udud")).splitlines()
     lines[6] = "word," + lines[6].split(",", 1)[1]

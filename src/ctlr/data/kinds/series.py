@@ -52,12 +52,13 @@ class SeriesReader(FileReader):
                 else "the folder holds several sets; `set` chooses one."
             )
             raise DataError(f"{told} {nearest(wanted, sets)}")
-        images = []
-        for ending, side in _SIDES.items():
+        images: dict[str, list[IndexedImage]] = {}
+        tested: dict[str, int] = {}
+        for ending, side in reversed(_SIDES.items()):
             file = wanted + ending
             if file not in names:
                 raise DataError("a set needs both its files. Copy the other one here.", place=file)
-            classes, count, met = tuple[str, ...](), 0, set[str]()
+            classes, count, met = tuple[str, ...](), 0, dict[str, int]()
             for number, line in _lines(root / file, file):
                 if number == 0:
                     classes = _classes(line, file)
@@ -69,15 +70,20 @@ class SeriesReader(FileReader):
                 except DataError as error:
                     folder.fault(f"{file}, line {number}" + (f", {error.place}" if error.place else ""), error.reason)
                     continue
+                place = f"{file}, line {number}"
                 if (whole := ":".join(channels)) in met:
-                    folder.leave_out(
-                        f"{file}, line {number}", "this series stands in the file before; it is kept once."
-                    )
+                    folder.leave_out(place, "this series stands in the file before; it is kept once.")
+                elif whole in tested:
+                    folder.fault(place, f"this series stands among those that test, in line {tested[whole]}. Remove it.")
                 else:
-                    met.add(whole)
+                    met[whole] = number
                     name, columns = f"{side}-{count:05d}", {"class": label.strip(), "split": side}
-                    images.append(IndexedImage(subject=name, session=str(number), file=file, columns=columns))
-        return Listing(root=root, images=tuple(images), faults=tuple(folder.faults), left_out=tuple(folder.left_out))
+                    images.setdefault(side, []).append(
+                        IndexedImage(subject=name, session=str(number), file=file, columns=columns)
+                    )
+            tested |= met
+        found = tuple(image for side in _SIDES.values() for image in images.get(side, ()))
+        return Listing(root=root, images=found, faults=tuple(folder.faults), left_out=tuple(folder.left_out))
 
     def _check(self, channels: Sequence[str], label: str, classes: Sequence[str]) -> None:
         count, length = self.spec.preprocess.shape
