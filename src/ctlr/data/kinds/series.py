@@ -74,7 +74,7 @@ class SeriesReader(FileReader):
                 if (whole := ":".join(channels)) in met:
                     folder.leave_out(place, "this series stands in the file before; it is kept once.")
                 elif whole in tested:
-                    folder.fault(place, f"this series stands among those that test, in line {tested[whole]}. Remove it.")
+                    folder.fault(place, f"it stands among those that test, in line {tested[whole]}. Remove it.")
                 else:
                     met[whole] = number
                     name, columns = f"{side}-{count:05d}", {"class": label.strip(), "split": side}
