@@ -129,7 +129,7 @@ def test_training_in_bf16_gives_the_same_finite_weights_twice_where_a_kernel_is_
 def test_without_the_rule_the_faulty_kernel_trains_other_weights_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The double bites."""
+    """The double bites: what it trains differs, or is no number."""
     bare = Placement(CPU, torch.bfloat16, torch.channels_last_3d)
     with faulty_bf16(monkeypatch):
         found = []
@@ -137,7 +137,7 @@ def test_without_the_rule_the_faulty_kernel_trains_other_weights_each_time(
             try:
                 found.append(trained(bare, 3, tmp_path / name)["encoder.blocks.3.0.weight"])
             except TrainingError:
-                found.append(torch.zeros(()))
+                return
     assert not torch.equal(*found)
 
 
