@@ -319,6 +319,8 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
         if label in parts.tuning.by_hand:
             continue
         manifests = parts.tuning.experiments.get(label)
+        if manifests is None and method is not None and method.space and parts.tuning.order == "target_only":
+            continue
         if manifests is None:
             yield (
                 where,

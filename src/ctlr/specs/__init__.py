@@ -35,6 +35,7 @@ from ctlr.specs._experiments import (
     TrialCommand,
     TrialReport,
     TrialStatus,
+    Turn,
     trial_row,
 )
 from ctlr.specs._layers import LayerRole, layer_label, layer_role
@@ -161,6 +162,7 @@ __all__ = [
     "TrialCommand",
     "TrialReport",
     "TrialStatus",
+    "Turn",
     "Value",
     "ViewsSpec",
     "dns_name",

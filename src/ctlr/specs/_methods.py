@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from ctlr.space import Choice, Range, loguniform, uniform
 from ctlr.specs._data import ViewsSpec
 from ctlr.specs._tables import Table, classes_in, fault_of_class, one_of
 from ctlr.specs._value import Value
@@ -297,6 +298,23 @@ class MethodSpec(Value):
     def settled(self, peers: Sequence[MethodSpec]) -> Self:
         """The method with what it takes over from those that it stands beside."""
         return self
+
+    @property
+    def space(self) -> Mapping[str, Range | Choice]:
+        """What a search tries where no manifest says it: options of the method by their addresses, e.g. `finetune.lr`;
+        nothing where there is nothing to search."""
+        if not self.trains_network or self.pretraining is not None:
+            return {}  # what a pretraining wants searched, nobody has stated
+        found: dict[str, Range | Choice] = {
+            "finetune.lr": loguniform(3e-4, 3e-2),
+            "finetune.weight_decay": loguniform(1e-6, 1e-1),
+            "finetune.dropout": uniform(0, 0.5),
+            "finetune.batch_size": Choice((16, 32, 64)),
+        }
+        if self.pretrains:
+            found["finetune.lr"] = loguniform(1e-4, 1e-2)
+            found["finetune.strategy"] = Choice(get_args(FinetuneSpec.model_fields["strategy"].annotation))
+        return found
 
     def validates(self, ndim: int) -> bool:
         """Whether a study's validation subjects choose the options of a model without a network, as they choose a

@@ -52,6 +52,8 @@ class StoredArrays(Value):
     seconds: float = 0.0
     masked: int = 0
     """Images that were normalised inside a mask."""
+    joined: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
+    """Subjects that count as others, of which they hold copies."""
     coverage: Coverage | None = None
     """The worst of all images; None where there is no row."""
     units: dict[str, str] = Field(default_factory=dict)
