@@ -128,7 +128,8 @@ def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask,
             if used is None:
                 method = method.without_source()
             for encoder in encoders if method.has_encoder else encoders[:1]:
-                yield used, target, method, encoder
+                if method.only_encoder in (None, encoder.label):
+                    yield used, target, method, encoder
 
 
 def _methods(config: BenchmarkConfig, transfer: Transfer) -> list[AnyMethod]:

@@ -101,8 +101,17 @@ def _repeats(
             yield label, f"these are the options of {same!r} once more{how}. Remove one, or change an option."
 
 
+def _methods_run_on_known_encoders(parts: Parts) -> Iterator[Fault]:
+    for label, method in parts.methods.items():
+        wanted = method.only_encoder if method is not None else None
+        if wanted is not None and wanted not in parts.encoders:
+            yield ("methods", label, "encoder"), f"unknown encoder {wanted!r}. {nearest(wanted, parts.encoders)}"
+
+
 def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
     known = [method for method in parts.methods.values() if method is not None]
+    if parts.tuning is not None and parts.tuning.race is not None:
+        known = []  # a race asks which is best, not what is gained
     if len(known) == len(parts.methods) > 0 and not any(method.method == "scratch" for method in known):
         yield ("methods",), "`scratch` is missing, and every gain is measured against it. Add `scratch: {}`."
     floors = [label for label, method in parts.methods.items() if method is not None and method.role == "floor"]
@@ -340,6 +349,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _known_names_mean_themselves,
     _entries_differ,
     _gains_have_a_baseline,
+    _methods_run_on_known_encoders,
     _baselines_are_known,
     baselines_have_a_shared_task,
     transfers_name_what_exists,

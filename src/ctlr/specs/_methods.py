@@ -325,6 +325,11 @@ class MethodSpec(Value):
         """
         return False
 
+    @property
+    def only_encoder(self) -> str | None:
+        """Key of the one encoder that it runs on; None where it runs on all."""
+        return None
+
     def without_source(self) -> Self:
         """The method as it stands where no source is in reach; identity is content, so it says so."""
         return self
