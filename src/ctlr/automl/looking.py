@@ -183,6 +183,11 @@ def _warnings(summary: TargetSummary, stored: StoredArrays) -> Iterator[str]:
             f"{stored.joined} pictures are copies of others, or show a part of them: they count as one subject with "
             "those, and stand on one side."
         )
+    if stored.moved:
+        yield (
+            f"A leak between the given sides: {stored.moved} pictures are copies of others on a side that is tested or "
+            "validated on, and were taken to that side."
+        )
     if few := [f"{name} {count}" for name, count in summary.classes.items() if count < _FEW]:
         yield f"Fewer than {_FEW} pictures of a class: {', '.join(few)}. Little can be said of them; collect more."
     if _unequal(summary):

@@ -76,24 +76,13 @@ def _guidance(told: Mapping[str, Any]) -> Guidance:
     Raises:
         ConfigError: A value breaks its rule; one a line.
     """
-    from pydantic import ValidationError
-
     from ctlr.automl import Guidance
-    from ctlr.errors import ConfigError
 
     given = {name: value for name, value in told.items() if value is not None}
     for name in ("families", "features"):
-        given[name] = tuple(each.strip() for each in str(given.get(name, "")).split(",") if each.strip())
-    given["weights"] = tuple(_weights(text) for text in told["weights"])
-    try:
-        return Guidance.model_validate(given)
-    except ValidationError as error:
-        lines = []
-        for fault in error.errors(include_url=False):
-            option = "--" + str(fault["loc"][0]).replace("_", "-") if fault["loc"] else ""
-            rule = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-            lines.append(f"`{option}`: {rule}; got {fault['input']!r}." if option else f"{rule}.")
-        raise ConfigError("\n".join(lines)) from error
+        given[name] = [each.strip() for each in str(given.get(name, "")).split(",") if each.strip()]
+    given["weights"] = [_weights(text) for text in told["weights"]]
+    return Guidance.of(given, spelled=lambda name: f"--{name.replace('_', '-')}")
 
 
 def _weights(text: str) -> dict[str, str]:

@@ -54,6 +54,8 @@ class StoredArrays(Value):
     """Images that were normalised inside a mask."""
     joined: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
     """Subjects that count as others, of which they hold copies."""
+    moved: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
+    """Images that stand on another side than the dataset gives, for they are copies of one there."""
     coverage: Coverage | None = None
     """The worst of all images; None where there is no row."""
     units: dict[str, str] = Field(default_factory=dict)
