@@ -198,8 +198,9 @@ class StageSearch:
             "earlier": [[trial.name, trial.value] for trial in earlier],
         }  # fmt: skip
         if self.tuning.race is not None:
-            race = self.tuning.race.model_dump(mode="json", exclude={"finalists"})
-            search["race"] = {"seconds": self.tuning.seconds, **race}
+            search["race"] = self.tuning.race.model_dump(
+                mode="json", exclude={"finalists"}
+            )  # more seconds go on with it
         if earlier or self.tuning.rounds > 1 or self._stops_amid_folds:
             search["revision"] = 2  # what these find has changed once
         if self.stage != "pretrain" and self.study.target.task.kind == "classification":

@@ -82,6 +82,8 @@ def _notes(heat: Heat, level: float) -> Iterator[str]:
         else:
             worse = "is better" if gain.high < 0 else "is as good as far as this test set can tell"
             yield (f"A simple model {worse}: the network gains {_signed(gain.mean)} over ‘{plain.name}’ ({ends}).")
+    if max(each.legs for each in heat.rows) > 1:
+        yield "Seconds were added after an end: the test set has been asked before, and may have guided that wish."
     close = [each.name for each in heat.rows if each.behind is not None and each is not plain and each.behind.low <= 0]
     if close:
         yield f"Not measurably behind it on the test set: {', '.join(f'‘{name}’' for name in close)}."
