@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from ctlr.space import Choice, Range
 from ctlr.specs._data import ViewsSpec
 from ctlr.specs._tables import Table, classes_in, fault_of_class, one_of
 from ctlr.specs._value import Value
@@ -168,7 +169,7 @@ class MethodSpec(Value):
     """What the report holds it against: training from scratch; or it is held against the methods, beside which it
     stands in every table; or it is the least that anybody has to beat."""
     trains_network: ClassVar[bool] = True
-    """Whether a study trains a network on its target: it is then finetuned, searched, and billed by the image."""
+    """Whether a study trains a network on its target: it is then finetuned, and billed by the image."""
     shallow: ClassVar[str] = ""
     """What fits it where it is a model without a network (`module:function`); empty for any other."""
     has_encoder: ClassVar[bool] = True
@@ -307,6 +308,20 @@ class MethodSpec(Value):
         """
         return False
 
+    def space(self, ndim: int) -> Mapping[str, Range | Choice]:
+        """What a search tries where nobody says otherwise: dimension by the option's address; nothing by default.
+
+        Spaces are flat: an option that does not matter beside another one's value is drawn all the same, and not read.
+
+        Args:
+            ndim: Spatial axes of the images.
+        """
+        return {}
+
+    def misfit(self, shape: tuple[int, ...]) -> tuple[str, str] | None:
+        """The option, and why it does not fit images of this shape, (C, *S); None where all do."""
+        return None
+
     def without_source(self) -> Self:
         """The method as it stands where no source is in reach; identity is content, so it says so."""
         return self
@@ -376,6 +391,13 @@ METHODS: Table[type[MethodSpec]] = Table(
         "mean_teacher": "ctlr.methods.mean_teacher:MeanTeacherSpec",
         "pseudo_label": "ctlr.methods.pseudo_label:PseudoLabelSpec",
         "fixmatch": "ctlr.methods.fixmatch:FixMatchSpec",
+        "svm": "ctlr.shallow.families:SVMSpec",
+        "logistic": "ctlr.shallow.families:LogisticSpec",
+        "knn": "ctlr.shallow.families:KNNSpec",
+        "naive_bayes": "ctlr.shallow.families:NaiveBayesSpec",
+        "decision_tree": "ctlr.shallow.families:DecisionTreeSpec",
+        "forest": "ctlr.shallow.families:ForestSpec",
+        "boosting": "ctlr.shallow.families:BoostingSpec",
         "linear": "ctlr.shallow.baselines:LinearSpec",
         "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
         "nearest": "ctlr.shallow.baselines:NearestSpec",
