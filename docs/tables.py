@@ -28,7 +28,7 @@ SECTIONS = {
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
     "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",
     "TuningSpec": "tuning", "AlgorithmSpec": "tuning", "RaceSpec": "tuning", "TablePreprocess": "kind-points",
-    "PointsPreprocess": "kind-generated_points",
+    "PointsPreprocess": "kind-generated_points", "FeaturesSpec": "features",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 

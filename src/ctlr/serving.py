@@ -16,6 +16,7 @@ import torch
 
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import ConfigError, DataError, WorkspaceError
+from ctlr.shallow.model import SavedFamily
 from ctlr.specs import images_of
 from ctlr.training.checkpoint import TrainedModel, load_model
 
@@ -77,7 +78,7 @@ def _told(model: dict[str, Any]) -> str:
 
 
 def predict_files(
-    model: TrainedModel | Path | str,
+    model: TrainedModel | SavedFamily | Path | str,
     files: Sequence[Path | str],
     *,
     masks: Sequence[Path | str | None] | None = None,
@@ -100,7 +101,7 @@ def predict_files(
             say how its images were prepared.
         WorkspaceError: The folder holds no model.
     """
-    loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
+    loaded = load_model(Path(model), torch.device(device)) if isinstance(model, Path | str) else model
     preparation = loaded.card.preparation
     if preparation is None and loaded.card.ndim < 2:
         shape = ", ".join(map(str, loaded.card.shape))
@@ -109,7 +110,7 @@ def predict_files(
             f"(N, {shape}) of float32, prepared as the benchmark's were, to `load_model(...).predict`."
         )
     if preparation is None:
-        name = "model.json" if isinstance(model, TrainedModel) else f"{Path(model).name}/model.json"
+        name = f"{Path(model).name}/model.json" if isinstance(model, Path | str) else "model.json"
         raise DataError(
             f"{name} does not say how files are prepared: an older CTLR wrote it. Run its benchmark again (remove the "
             "model's folders below studies/ and finetuned/ first), or prepare the images yourself and give arrays to "
@@ -126,6 +127,6 @@ def predict_files(
     return np.concatenate(found)
 
 
-def _load_pyfunc(path: str) -> TrainedModel:
+def _load_pyfunc(path: str) -> TrainedModel | SavedFamily:
     """The model whose `predict` takes (N, C, *S) float32 images; the name is MLflow's."""
     return load_model(Path(path))

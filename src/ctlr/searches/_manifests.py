@@ -102,7 +102,7 @@ def manifests_of(manifests: Manifests, study: Study) -> list[Experiment]:
 
 def _stated(study: Study, tuning: TuningSpec) -> Experiment:
     """The search of the space that a study's method and encoder state themselves."""
-    space = dict(study.method.space)
+    space = dict(study.method.space(study.target.data.ndim))
     if study.method.trains_network:
         if tuning.race is not None:  # where seconds are shared out, how long to train is a question too
             space["finetune.epochs"] = Choice(EPOCHS)

@@ -169,7 +169,8 @@ class _Arm:
     def rank(self) -> tuple[bool, bool, int]:
         """Cheap ones first: models without a network, then networks as the table of encoders has them."""
         study = self.stage.study
-        return study.method.trains_network, study.method.pretrains, list(ENCODERS).index(study.encoder.name)
+        place = list(ENCODERS).index(study.encoder.name) if study.method.has_encoder else 0
+        return study.method.trains_network, study.method.pretrains, place
 
     def experiment(self) -> Experiment:
         """Its whole space, until it is exhausted."""

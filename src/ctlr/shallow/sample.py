@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.data.store import ArrayStore
+from ctlr.workspace import Workspace
 
 __all__ = ["Floats", "Predict", "Rows", "Sample", "constant", "in_blocks", "pictures"]
 
@@ -35,6 +36,7 @@ class Sample:
         n_classes: 0 for a regression.
         validation: Images that choose a model's options, and are learned from in no other way; None where options are
             chosen by cross-validation among all images.
+        workspace: Where features that are costly to compute are kept; None keeps none.
     """
 
     store: ArrayStore
@@ -42,6 +44,7 @@ class Sample:
     values: NDArray[np.float64] | NDArray[np.int64]
     n_classes: int
     validation: Sample | None = None
+    workspace: Workspace | None = None
 
     def as_targets(self) -> Floats:
         """(N, K) ones where a class is the image's, or (N, 1) values: what a squared error is taken to."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ctlr.specs._encoders import AnyEncoder
+from ctlr.specs._methods import AnyMethod
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
@@ -178,7 +179,10 @@ class StudyResult(Value):
 class ModelCard(Value):
     """What a model's weights mean: all that is needed to build it again and to use it."""
 
-    encoder: AnyEncoder
+    encoder: AnyEncoder | None
+    """None where there is no network."""
+    method: AnyMethod | None = None
+    """What has learned, where there is no network."""
     channels: int
     ndim: int
     shape: tuple[int, ...]

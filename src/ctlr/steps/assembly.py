@@ -24,7 +24,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.errors import TrainingError
 from ctlr.methods.base import predict_outputs
 from ctlr.methods.losses import TaskLoss
-from ctlr.specs import Checkpoint, DataTask, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
+from ctlr.specs import Checkpoint, DataTask, MethodSpec, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
 from ctlr.steps.keys import Arrays
 from ctlr.training.fit import Fitted, Validation
 from ctlr.training.images import Images, Labelled
@@ -38,12 +38,15 @@ __all__ = [
     "Validator",
     "as_target",
     "checkpoint_of",
+    "constant_remedy",
     "development_of",
+    "diverged_remedy",
     "drop_checkpoints",
     "finetuning_source",
     "first_encoder",
     "labelled_rows",
     "pool_parts",
+    "scores_of",
     "seed_for",
     "source_of",
     "task_loss",
@@ -104,6 +107,13 @@ def task_loss(
     return TaskLoss(classes=len(targets.classes), weights=weights), Scaling(targets, train)
 
 
+def scores_of(scaling: Scaling, truth: npt.NDArray[Any], predictions: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Scores of predictions of rows, of a target that is scaled so."""
+    if scaling.classes:
+        return classification_scores(truth.astype(np.int64), predictions)
+    return regression_scores(truth, predictions, bins=scaling.bins)
+
+
 class Validator:
     """Judges weights on validation rows, by the task's headline metric.
 
@@ -153,11 +163,7 @@ class Validator:
             cost = float(self._loss(outputs, self._scaled))
         if not math.isfinite(cost):
             raise TrainingError(f"the validation loss became {cost}; lower `lr` or set `clip`")
-        predictions = self._scaling.restore(outputs)
-        if self._loss.classes:
-            scores = classification_scores(self._truth, predictions)
-        else:
-            scores = regression_scores(self._truth, predictions, bins=self._scaling.bins)
+        scores = scores_of(self._scaling, self._truth, self._scaling.restore(outputs))
         # A metric can be undefined for one epoch's predictions (r of constant ones): such an epoch is never the best.
         known = self._headline in scores
         return Validation(self._sign * scores[self._headline] if known else -math.inf, cost, scores)
@@ -273,6 +279,18 @@ def write_predictions(
                 told = (f"{truth:.6g}", f"{float(predicted):.6g}")
             writer.writerow((names[who], side, *told))
     write_aside(path, text.getvalue().encode())
+
+
+def constant_remedy(method: MethodSpec) -> str:
+    """What to do where a method says the same for everyone."""
+    if not method.trains_network:
+        return "set other options: smaller leaves, a weaker penalty, or other `features`"
+    return "raise `epochs` or `lr`, or unfreeze blocks"
+
+
+def diverged_remedy(method: MethodSpec) -> str:
+    """What to do where a method's predictions are no numbers."""
+    return "lower `lr` or set `clip`" if method.trains_network else "set other options, or other `features`"
 
 
 def checkpoint_of(stage: Literal["pretrain", "finetune"], path: str, sha: str, fitted: Fitted) -> Checkpoint:

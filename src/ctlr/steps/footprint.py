@@ -34,7 +34,7 @@ def check_footprint(
     Raises:
         TrainingError: Says the figure and the limit.
     """
-    if megabytes is None and milliseconds is None:
+    if not study.method.trains_network or (megabytes is None and milliseconds is None):
         return
     channels, *sides = stored.shape
     encoder = build_encoder(study.encoder, channels=channels, ndim=len(sides), seed=0)
