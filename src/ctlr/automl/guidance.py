@@ -64,6 +64,8 @@ class Guidance(Value):
     """Largest model."""
     most_milliseconds: Annotated[float, Field(gt=0)] | None = None
     """Longest time for one picture."""
+    warm_start: str | None = None
+    """Workspace whose searches of the most similar pictures start these."""
     side: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Pixels that pictures are brought to; None: as they are, from 32 to 64."""
     test: Annotated[float, Field(gt=0, lt=0.9)] = 0.2

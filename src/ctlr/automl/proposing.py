@@ -17,7 +17,7 @@ from ctlr.automl.guidance import Guidance
 from ctlr.automl.looking import Looked, look
 from ctlr.data.reader import Progress
 from ctlr.errors import ConfigError, nearest
-from ctlr.specs import ENCODERS, METHODS
+from ctlr.specs import ENCODERS, METHODS, dns_name
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
 __all__ = ["Prepared", "Proposal", "prepare", "propose"]
@@ -206,13 +206,16 @@ def _document(
     }
     tuning: dict[str, Any] = {"seconds": round(seconds, 1), "race": race, "parallel": parallel, "share": False}
     tuning |= {key: value for key in ("trials", "algorithm") if (value := getattr(guidance, key)) is not None}
+    if guidance.warm_start is not None:
+        tuning["warm_start"] = str(Path(guidance.warm_start).resolve())
     task = {"target": looked.task.target, "kind": looked.task.kind, "metric": looked.task.headline}
+    name = dns_name(looked.task.target, 40)
     return {
         "name": guidance.called(looked.folder),
         "description": f"Which model predicts {looked.task.target} best, in {guidance.minutes:g} minutes?",
         "datasets": {"pictures": dataset},
-        "tasks": {"target": task},
-        "transfers": [{"target": {"data": "pictures", "task": "target"}}],
+        "tasks": {name: task},
+        "transfers": [{"target": {"data": "pictures", "task": name}}],
         "encoders": {name: {} for name in _encoders(families)},
         "methods": _methods(families, guidance),
         "baselines": [],

@@ -104,7 +104,7 @@ def _line_up(
     stages: Sequence[StageSearch], arrays: Mapping[str, StoredArrays], workspace: Workspace
 ) -> tuple[str, list[_Arm]]:
     """Identity of the race, and its searches; each depends on what it runs against."""
-    arms = [_Arm(stage, workspace) for stage in stages]
+    arms = [_Arm(stage, arrays, workspace) for stage in stages]
     own = [arm.stage.identity(arrays, arm.earlier) for arm in arms]
     identity = fingerprint(*own)
     for arm, each in zip(arms, own, strict=True):
@@ -134,6 +134,7 @@ class _Arm:
     """A search in the race."""
 
     stage: StageSearch
+    arrays: Mapping[str, StoredArrays]
     workspace: Workspace
     identity: str = ""
     folder: Path = Path()
@@ -142,7 +143,7 @@ class _Arm:
     found: list[SearchStage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.earlier = self.stage.earlier(self.workspace)
+        self.earlier = self.stage.earlier(self.arrays, self.workspace)
         self.job = Job(self.stage.title, "tune", "")
 
     @property
@@ -296,7 +297,7 @@ class _Race:
         best = best_trial(experiment.objective, trials)
         reason = arm.course.turns[-1].reason if arm.course.turns else ""
         stage = arm.stage.stage_of(experiment, 1, trials, None if best is None else best.number, reason)
-        arm.stage.write(arm.folder, [stage])
+        arm.stage.write(arm.folder, [stage], arm.arrays)
         arm.stage.tell_end(self._bench, arm.job, [stage], arm.earlier)
 
 

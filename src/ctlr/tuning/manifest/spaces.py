@@ -7,7 +7,14 @@ from typing import Any
 
 from ctlr.space import Choice, Range
 
-__all__ = ["space_document"]
+__all__ = ["space_document", "written"]
+
+
+def written(value: Any) -> str:
+    """A value of a list as a manifest has it, and trials get it: YAML's `null`, `true` and `false`, else its text."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def space_document(
@@ -52,7 +59,7 @@ def space_document(
 def _parameter(name: str, dimension: Range | Choice) -> dict[str, Any]:
     if isinstance(dimension, Choice):
         kind = "discrete" if dimension.ordered else "categorical"
-        feasible: dict[str, Any] = {"list": [str(value) for value in dimension.values]}
+        feasible: dict[str, Any] = {"list": [written(value) for value in dimension.values]}
     else:
         kind = "int" if dimension.whole else "double"
         feasible = {"min": str(dimension.low), "max": str(dimension.high), "distribution": dimension.distribution}
