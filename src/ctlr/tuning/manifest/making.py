@@ -1,0 +1,124 @@
+"""From a space to the Experiment that searches it, as plain data: what a laptop runs, and a cluster as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ctlr.space import Choice, Range
+from ctlr.specs import Study
+from ctlr.tuning.options import objective_of
+
+__all__ = ["parameters_of", "study_experiment"]
+
+_GPU = {
+    "nodeSelector": {"nvidia.com/gpu.present": "true"},
+    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+}
+
+
+def parameters_of(space: Mapping[str, Range | Choice], written: Callable[[Any], str] = str) -> list[dict[str, Any]]:
+    """A space as an Experiment's parameters.
+
+    Args:
+        space: Dimension by name.
+        written: The text of a value among several.
+    """
+    return [_parameter(name, dimension, written) for name, dimension in space.items()]
+
+
+def _parameter(name: str, dimension: Range | Choice, written: Callable[[Any], str]) -> dict[str, Any]:
+    if isinstance(dimension, Choice):
+        kind = "discrete" if dimension.ordered else "categorical"
+        feasible: dict[str, Any] = {"list": [written(value) for value in dimension.values]}
+    else:
+        kind = "int" if dimension.whole else "double"
+        feasible = {"min": str(dimension.low), "max": str(dimension.high), "distribution": dimension.distribution}
+        if dimension.step is not None:
+            feasible["step"] = str(dimension.step)
+    return {"name": name, "parameterType": kind, "feasibleSpace": feasible}
+
+
+def study_experiment(
+    study: Study, benchmark: str, *, name: str, trials: int = 24, parallel: int = 2, algorithm: str = "tpe"
+) -> dict[str, Any]:
+    """The Experiment that searches what a study's method says of its own space, by `ctlr trial`.
+
+    Args:
+        study: What is tuned.
+        benchmark: Its file, as trials name it.
+        name: Of the Experiment.
+        trials: At most; a third of them may fail.
+        parallel: That run at once.
+        algorithm: By Katib's name; it repeats what it proposes.
+    """
+    metric, better = objective_of(study, "finetune")
+    space = study.method.space(study.target.data.ndim)
+    references = [{"name": option, "reference": option} for option in space]
+    return {
+        "apiVersion": "kubeflow.org/v1beta1",
+        "kind": "Experiment",
+        "metadata": {"name": name},
+        "spec": {
+            "objective": {
+                "type": "maximize" if better == "max" else "minimize",
+                "objectiveMetricName": metric,
+                "metricStrategies": [{"name": metric, "value": better}],
+            },
+            "algorithm": {
+                "algorithmName": algorithm,
+                "algorithmSettings": [{"name": "random_state", "value": "1"}],
+            },
+            "parallelTrialCount": parallel,
+            "maxTrialCount": trials,
+            "maxFailedTrialCount": max(1, trials // 3),
+            "parameters": parameters_of(space, _option),
+            "trialTemplate": {
+                "primaryContainerName": "trial",
+                "trialParameters": [*references, {"name": "trial", "reference": "${trialSpec.Name}"}],
+                "trialSpec": _job(_command(study, benchmark, list(space)), gpu=study.method.trains_network),
+            },
+        },
+    }
+
+
+def _command(study: Study, benchmark: str, options: Sequence[str]) -> list[str]:
+    settings = [f"--set={option}=${{trialParameters.{option}}}" for option in options]
+    return ["ctlr", "trial", benchmark, f"--study={study.method.label}", f"--n={study.n_train}", *settings]
+
+
+def _option(value: Any) -> str:
+    """As `ctlr trial --set` reads it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _job(command: Sequence[str], *, gpu: bool) -> dict[str, Any]:
+    """A pod as `manifests/` allows it, on a GPU where a network is trained."""
+    size = {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "8Gi", "nvidia.com/gpu": "1"}}
+    if not gpu:
+        size = {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"memory": "4Gi"}}
+    container = {
+        "name": "trial",
+        "image": f"ctlr/ctlr-{'gpu' if gpu else 'cpu'}:0.1.0",
+        "command": list(command),
+        "env": [{"name": "CTLR_TRIAL_NAME", "value": "${trialParameters.trial}"}],
+        "resources": size,
+        "securityContext": {
+            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [{"name": "workspace", "mountPath": "/workspace"}, {"name": "scratch", "mountPath": "/tmp"}],
+    }  # fmt: skip
+    pod = {
+        "restartPolicy": "Never",
+        "priorityClassName": "ctlr-trial",
+        **(_GPU if gpu else {}),
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001},
+        "containers": [container],
+        "volumes": [
+            {"name": "workspace", "persistentVolumeClaim": {"claimName": "ctlr-workspace"}},
+            {"name": "scratch", "emptyDir": {}},
+        ],
+    }
+    template = {"metadata": {"annotations": {"sidecar.istio.io/inject": "false"}}, "spec": pod}
+    return {"apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0, "template": template}}
