@@ -184,9 +184,10 @@ class StageSearch:
     def title(self) -> str:
         """For people; no two stages of a run share it."""
         ends = [end.task.name for end in (self.study.source, self.study.target) if end]
-        size = "" if self.stage == "pretrain" else f" n{self.study.n_train}"
         encoder = f" {self.study.encoder.label}" if self.study.method.has_encoder else ""
-        return f"tune {self.study.method.label} {' to '.join(ends)}{encoder}{size} ({self.stage})"
+        size = "" if self.stage == "pretrain" else f" n{self.study.n_train}"
+        stage = f" ({self.stage})" if self.study.method.trains_network else ""
+        return f"tune {self.study.method.label} {' to '.join(ends)}{encoder}{size}{stage}"
 
     def identity(self, arrays: Mapping[str, StoredArrays], earlier: Sequence[Trial]) -> str:
         """Equal where the trials would be."""
