@@ -75,6 +75,7 @@ def study_experiment(
     if study.method.has_encoder and not study.method.pretrains:  # weights from elsewhere fit one encoder
         space |= study.encoder.space
     space |= more
+    beside = ("train_loss",) if study.method.trains_network else ()
     counts = {} if trials is None else {"maxTrialCount": trials, "maxFailedTrialCount": max(1, trials // 3)}
     references = [{"name": option, "reference": option} for option in space]
     return {
@@ -85,7 +86,11 @@ def study_experiment(
             "objective": {
                 "type": "maximize" if better == "max" else "minimize",
                 "objectiveMetricName": metric,
-                "metricStrategies": [{"name": metric, "value": better}],
+                "additionalMetricNames": list(beside),
+                "metricStrategies": [
+                    {"name": metric, "value": better},
+                    *({"name": name, "value": "latest"} for name in beside),
+                ],
             },
             "algorithm": {
                 "algorithmName": algorithm,
