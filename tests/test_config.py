@@ -270,6 +270,17 @@ BROKEN = {
         "baselines=[unchanged]",
         ["baselines: no transfer's source is another dataset"],
     ),
+    "a baseline that has no columns": (
+        "baselines=[linear, covariates]",
+        ["baselines: no target's task has `inputs` to predict from. Give it some, or leave `covariates` out."],
+    ),
+    "an input that is the target": (
+        "tasks.age.inputs=[sex, age]",
+        ["tasks.age: `inputs` must not hold the target; 'age' is it. Remove it"],
+    ),
+    "an input that is named twice": ("tasks.age.inputs=[sex, sex]", ["tasks.age.inputs: `inputs` must name a column"]),
+    "an input of another kind": ("tasks.age.inputs={sex: class}", ["tasks.age.inputs.sex: "]),
+    "fusion of nothing": ("tasks.age.fusion=none", ["tasks.age: `fusion: none` keeps `inputs` from the network"]),
     "a listed baseline that has no question": (
         "methods.unchanged_linear={}",
         ["methods.unchanged_linear: no transfer's source is another dataset"],
@@ -632,6 +643,16 @@ def test_a_template_needs_a_kind_and_a_name() -> None:
         template("bidz", "fresh")
     with pytest.raises(ConfigError, match="Write 'my-study'"):
         template("bids", "My Study")
+
+
+def test_inputs_are_a_list_of_columns_or_say_what_each_holds(plain: Path, tmp_path: Path) -> None:
+    listed = load(plain, ["tasks.age.inputs=[sex, site]"])
+    assert listed.tasks["age"].inputs == {"sex": "auto", "site": "auto"}
+    told = load(plain, ["tasks.age.inputs={sex: category, weight: number}", "tasks.age.fusion_width=4"])
+    assert told.tasks["age"].inputs == {"sex": "category", "weight": "number"}
+    (tmp_path / "again.yaml").write_text(resolved_yaml(told))
+    assert load(tmp_path / "again.yaml") == told
+    assert "inputs" not in resolved_yaml(load(plain))
 
 
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ MLflow loads a recorded model by `_load_pyfunc`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ctlr.data.inputs import given_cells
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.specs import images_of
@@ -81,6 +82,7 @@ def predict_files(
     files: Sequence[Path | str],
     *,
     masks: Sequence[Path | str | None] | None = None,
+    inputs: Mapping[str, Sequence[Any]] | None = None,
     device: str = "cpu",
 ) -> npt.NDArray[np.float64]:
     """Predict the target of NIfTI volumes or pictures, prepared as the model's training images were.
@@ -89,6 +91,8 @@ def predict_files(
         model: A folder with `model.json` and `model.safetensors`, or what was loaded from it.
         files: Of the kind that the model was trained on.
         masks: Of the brain, one a file; by default those that BIDS names put beside the files.
+        inputs: What the model reads beside the images (`card.inputs`), by the column's name: a value a file, None where
+            it is unknown.
         device: cpu or cuda, for a folder.
 
     Returns:
@@ -96,8 +100,8 @@ def predict_files(
         `card.classes`.
 
     Raises:
-        DataError: A file does not fit the model; names it, the rule, the value and the remedy. Or the model does not
-            say how its images were prepared.
+        DataError: A file does not fit the model; names it, the rule, the value and the remedy. A column of `inputs` is
+            missing. Or the model does not say how its images were prepared.
         WorkspaceError: The folder holds no model.
     """
     loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
@@ -117,15 +121,30 @@ def predict_files(
         )
     paths = [Path(file) for file in files]
     beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
+    columns = given_cells(loaded.card.inputs, inputs, len(paths))  # before files are read, which takes long
     found = [
         loaded.predict(
-            prepare_files(paths[i : i + _AT_ONCE], preparation, beside and beside[i : i + _AT_ONCE]), trusted=True
+            prepare_files(paths[part], preparation, beside and beside[part]),
+            inputs={name: cells[part] for name, cells in columns.items()}, trusted=True,
         )
-        for i in range(0, max(1, len(paths)), _AT_ONCE)
-    ]
+        for part in (slice(i, i + _AT_ONCE) for i in range(0, max(1, len(paths)), _AT_ONCE))
+    ]  # fmt: skip
     return np.concatenate(found)
 
 
-def _load_pyfunc(path: str) -> TrainedModel:
-    """The model whose `predict` takes (N, C, *S) float32 images; the name is MLflow's."""
-    return load_model(Path(path))
+class _WithColumns:
+    """A model that reads columns beside the image, as MLflow hands them over."""
+
+    def __init__(self, model: TrainedModel) -> None:
+        self._model = model
+
+    def predict(self, data: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+        """Of `images` (N, C, *S) float32, and (N,) each of the columns, by name."""
+        inputs = {name: values.tolist() for name, values in data.items() if name != "images"}
+        return self._model.predict(data["images"], inputs=inputs)
+
+
+def _load_pyfunc(path: str) -> TrainedModel | _WithColumns:
+    """The model whose `predict` takes (N, C, *S) float32 images, or these with columns; the name is MLflow's."""
+    model = load_model(Path(path))
+    return _WithColumns(model) if model.card.inputs else model

@@ -10,6 +10,7 @@ from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_enc
 from ctlr.config._parts import SECTIONS, Parts
 from ctlr.config._transfers import (
     baselines_have_a_shared_task,
+    baselines_have_their_inputs,
     methods_have_their_source,
     methods_learn_their_task,
     shape_of,
@@ -340,6 +341,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _gains_have_a_baseline,
     _baselines_are_known,
     baselines_have_a_shared_task,
+    baselines_have_their_inputs,
     transfers_name_what_exists,
     transfers_name_their_methods,
     transfers_differ,

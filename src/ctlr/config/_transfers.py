@@ -14,6 +14,7 @@ from ctlr.specs import METHODS, DatasetSpec, DataTask, layer_role, shares_task
 
 __all__ = [
     "baselines_have_a_shared_task",
+    "baselines_have_their_inputs",
     "methods_have_their_source",
     "methods_learn_their_task",
     "shape_of",
@@ -144,6 +145,18 @@ def baselines_have_a_shared_task(parts: Parts) -> Iterator[Fault]:
                 "no transfer's source is another dataset with the same question (`target`, `kind`, `classes`) and "
                 "images of one shape, so that its model could stand unchanged. Add one, or leave such a baseline out.",
             )
+
+
+def baselines_have_their_inputs(parts: Parts) -> Iterator[Fault]:
+    """What a baseline reads in the place of images has to be there."""
+    asked: list[tuple[KeyPath, bool]] = [
+        (("baselines",), METHODS[name].needs_inputs) for name in parts.baselines or () if name in METHODS
+    ]
+    asked += [(("methods", label), method.needs_inputs) for label, method in parts.methods.items() if method]
+    tasks = [parts.tasks.get(transfer.target.task) for transfer in parts.transfers.values()]
+    for where, needed in asked:
+        if needed and not any(task is None or task.inputs for task in tasks):
+            yield where, "no target's task has `inputs` to predict from. Give it some, or leave `covariates` out."
 
 
 def _shared(parts: Parts, index: int) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class Sample:
         n_classes: 0 for a regression.
         validation: Images that choose a model's options, and are learned from in no other way; None where options are
             chosen by cross-validation among all images.
+        inputs: Columns of the store's table that the task reads beside the image, and what each holds.
     """
 
     store: ArrayStore
@@ -42,6 +43,7 @@ class Sample:
     values: NDArray[np.float64] | NDArray[np.int64]
     n_classes: int
     validation: Sample | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def as_targets(self) -> Floats:
         """(N, K) ones where a class is the image's, or (N, 1) values: what a squared error is taken to."""

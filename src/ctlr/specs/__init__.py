@@ -37,6 +37,7 @@ from ctlr.specs._experiments import (
     TrialStatus,
     trial_row,
 )
+from ctlr.specs._inputs import InputColumn
 from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._least_errors import Assessment, ErrorEstimate, LeastErrors, LeastErrorSpec, NoiseCheck
 from ctlr.specs._methods import (
@@ -118,6 +119,7 @@ __all__ = [
     "IdxPair",
     "IdxSpec",
     "ImagesSpec",
+    "InputColumn",
     "LayerRole",
     "LeakSpec",
     "LeastErrorSpec",

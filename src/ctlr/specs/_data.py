@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
-from functools import partial
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ctlr.specs._datasets import AnyDataset
+from ctlr.specs._inputs import Inputs, Text
 from ctlr.specs._value import Value
 
 __all__ = [
@@ -28,12 +28,8 @@ METRICS = {
 """Every metric and the direction in which it improves."""
 
 
-Text = Annotated[str, AfterValidator(partial(unicodedata.normalize, "NFC"))]
-"""A column or a class, as tables are read: accents composed."""
-
-
 class TaskSpec(Value):
-    """What is predicted from an image."""
+    """What is predicted from an image, and from columns beside it."""
 
     name: str = ""
     """Filled from the key in the file."""
@@ -44,6 +40,14 @@ class TaskSpec(Value):
     """Headline metric; mae for regression, balanced_accuracy for classification."""
     classes: tuple[Text, ...] | None = None
     """Keep these classes only, in this order."""
+    inputs: Annotated[Inputs, Field(exclude_if=lambda inputs: not inputs)] = Field(default_factory=dict)
+    """Columns that the answer is computed from beside the image: `[sex, site]`, or what each holds, `{site: category}`;
+    auto: a number where every cell is one."""
+    fusion: Annotated[Literal["late", "none"], Field(exclude_if=lambda fusion: fusion == "late")] = "late"
+    """How `inputs` meet the image: late puts them beside the encoder's features, before the head; none keeps them from
+    the network, so that only the baseline `covariates` reads them."""
+    fusion_width: Annotated[int, Field(ge=1, le=1024, exclude_if=lambda width: width == 16)] = 16
+    """Hidden units that `inputs` become before they stand beside the encoder's features."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -55,7 +59,20 @@ class TaskSpec(Value):
             )
         if self.classes is not None and (self.kind == "regression" or len(set(self.classes)) < 2):
             raise ValueError("`classes` needs a classification task and at least two different names")
+        if self.target in self.inputs:
+            raise ValueError(f"`inputs` must not hold the target; {self.target!r} is it. Remove it")
+        if self.fusion == "none" and not self.inputs:
+            raise ValueError("`fusion: none` keeps `inputs` from the network; got none. Name some, or remove it")
         return self
+
+    @property
+    def fused(self) -> Mapping[str, str]:
+        """Columns that the network reads, and what each holds."""
+        return self.inputs if self.fusion == "late" else {}
+
+    def of_images(self) -> Self:
+        """The same, asked of images alone."""
+        return self.model_copy(update={"inputs": {}, "fusion": "late", "fusion_width": 16}) if self.inputs else self
 
     @property
     def headline(self) -> str:
@@ -73,6 +90,10 @@ class DataTask(Value):
 
     data: AnyDataset
     task: TaskSpec
+
+    def of_images(self) -> Self:
+        """The same task, asked of images alone."""
+        return self.model_copy(update={"task": self.task.of_images()}) if self.task.inputs else self
 
 
 class SplitSpec(Value):

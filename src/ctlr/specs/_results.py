@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ctlr.specs._encoders import AnyEncoder
+from ctlr.specs._inputs import InputColumn
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
@@ -187,6 +188,10 @@ class ModelCard(Value):
     std: float = 1.0
     preparation: Preparation | None = None
     """What a file must go through; None in cards that were written before they said it."""
+    inputs: Annotated[tuple[InputColumn, ...], Field(exclude_if=lambda inputs: not inputs)] = ()
+    """Columns that it reads beside the image."""
+    fusion_width: Annotated[int, Field(exclude_if=lambda width: not width)] = 0
+    """Hidden units that they become; 0 where it reads none."""
 
     @property
     def outputs(self) -> int:

@@ -111,7 +111,8 @@ class PretrainSpec(Value):
         if learned is None or learned.pretraining is None:
             return None
         method = learned.model_copy(update={"label": "", "finetune": FinetuneSpec()})
-        return cls(source=study.source, target=study.target, method=method, encoder=study.encoder,
+        source = study.source and study.source.of_images()
+        return cls(source=source, target=study.target.of_images(), method=method, encoder=study.encoder,
                    n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute,
                    n_train=study.n_train if learned.pretraining.labels == "target" else None)  # fmt: skip
 

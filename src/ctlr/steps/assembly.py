@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ctlr.cells import guarded
 from ctlr.data.development import Development, SourceData, open_development, open_source
+from ctlr.data.inputs import encoded_rows
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets
 from ctlr.encoders import build_encoder
@@ -24,7 +25,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.errors import TrainingError
 from ctlr.methods.base import predict_outputs
 from ctlr.methods.losses import TaskLoss
-from ctlr.specs import Checkpoint, DataTask, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
+from ctlr.specs import Checkpoint, DataTask, InputColumn, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
 from ctlr.steps.keys import Arrays
 from ctlr.training.fit import Fitted, Validation
 from ctlr.training.images import Images, Labelled
@@ -38,6 +39,7 @@ __all__ = [
     "Validator",
     "as_target",
     "checkpoint_of",
+    "columns_beside",
     "development_of",
     "drop_checkpoints",
     "finetuning_source",
@@ -168,10 +170,14 @@ class Validator:
         with torch.inference_mode(), self._placement.autocast():
             return torch.cat(
                 [
-                    predict_outputs(self._encoder, self._head, images, self._start)
-                    for images in self._rows.images.batches(chunks)
+                    predict_outputs(self._encoder, self._head, images, self._start, columns=self._columns(chunk))
+                    for chunk, images in zip(chunks, self._rows.images.batches(chunks), strict=True)
                 ]
             )
+
+    def _columns(self, chunk: npt.NDArray[np.int64]) -> Tensor | None:
+        columns = self._rows.columns
+        return None if columns is None else columns[torch.from_numpy(chunk).to(columns.device)]
 
 
 def development_of(spec: Study | PretrainSpec | TransferSpec, arrays: Arrays, workspace: Workspace) -> Development:
@@ -220,11 +226,28 @@ def first_encoder(spec: Study | PretrainSpec, arrays: StoredArrays, purpose: str
     return build_encoder(spec.encoder, channels=channels, ndim=len(spatial), seed=seed_for(spec.seed, purpose))
 
 
-def labelled_rows(store: ArrayStore, targets: Targets, rows: npt.NDArray[np.int64], placement: Placement) -> Labelled:
-    """Those rows with their targets as they stand in the table."""
+def labelled_rows(
+    store: ArrayStore,
+    targets: Targets,
+    rows: npt.NDArray[np.int64],
+    placement: Placement,
+    inputs: Sequence[InputColumn] = (),
+) -> Labelled:
+    """Those rows with their targets as they stand in the table, and what is read beside their images."""
     return Labelled(
-        Images([(store, rows)], placement.device), as_target(targets.values[rows], targets.classes, placement)
-    )
+        Images([(store, rows)], placement.device), as_target(targets.values[rows], targets.classes, placement),
+        columns_beside(inputs, [(store, rows)], placement),
+    )  # fmt: skip
+
+
+def columns_beside(
+    inputs: Sequence[InputColumn], parts: Sequence[tuple[ArrayStore, npt.NDArray[np.int64]]], placement: Placement
+) -> Tensor | None:
+    """(N, C) of all rows; a column is missing where a store's table does not have it. None where nothing is read."""
+    if not inputs:
+        return None
+    found = [encoded_rows(inputs, store.table, rows) for store, rows in parts]
+    return torch.from_numpy(np.concatenate(found)).to(placement.device)
 
 
 def as_target(values: npt.NDArray[Any], classes: Sequence[str], placement: Placement) -> Tensor:

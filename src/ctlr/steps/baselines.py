@@ -88,7 +88,8 @@ def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspac
         if method.reads_source:
             fitted = _kept(study, known, arrays, workspace)
         else:
-            fitted = shallow.fit(method, _sample(known, validates=validates))
+            sample = replace(_sample(known, validates=validates), inputs=study.target.task.inputs)
+            fitted = shallow.fit(method, sample)
     seconds = time.perf_counter() - began
 
     def predict(store: ArrayStore, rows: Rows) -> Floats:

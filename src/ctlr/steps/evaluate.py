@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from ctlr import __version__
+from ctlr.data.inputs import cells_of
 from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets, read_targets
@@ -25,7 +26,7 @@ from ctlr.steps.assembly import write_predictions
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
 from ctlr.steps.surface import has_surface, write_surface
-from ctlr.training.checkpoint import load_model, save_model
+from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.training.metrics import classification_scores, is_constant, regression_scores
 from ctlr.workspace import Workspace, write_aside
 
@@ -71,7 +72,8 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in judged}
         with workspace.publish("studies", key) as partial:
             write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
-            if study.method.role != "floor" and has_surface(stored, targets):
+            plain = study.method.role != "floor" and not study.target.task.inputs
+            if plain and has_surface(stored, targets):
                 write_surface(partial / "surface.npz", store, targets, rows, predict)
             if model is not None:
                 for name in ("model.safetensors", "model.json", "history.csv"):
@@ -124,10 +126,16 @@ def _predictor(
 
     def predict(store: ArrayStore, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         step = 64 if store.arrays.shape[1:] else _POINTS
-        chunks = [model.predict(store.read(rows[i : i + step]), trusted=True) for i in range(0, len(rows), step)]
+        parts = [rows[i : i + step] for i in range(0, len(rows), step)]
+        chunks = [model.predict(store.read(part), inputs=_beside(model, store, part), trusted=True) for part in parts]
         return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
 
     return predict, folder
+
+
+def _beside(model: TrainedModel, store: ArrayStore, rows: npt.NDArray[np.int64]) -> dict[str, list[str]]:
+    """Cells of the columns that a model reads beside the images."""
+    return {column.name: cells_of(store.table, column.name, rows) for column in model.card.inputs}
 
 
 def _floor(targets: Targets, train: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

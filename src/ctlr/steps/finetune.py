@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.inputs import input_columns
 from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
-from ctlr.encoders import build_head, copy_blocks
+from ctlr.encoders import build_head, copy_blocks, fused_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective
-from ctlr.specs import Checkpoint, ModelCard, PretrainSpec, Study
+from ctlr.specs import Checkpoint, InputColumn, ModelCard, PretrainSpec, Study
 from ctlr.steps.assembly import (
     Progress,
     Scaling,
@@ -98,6 +99,7 @@ class TargetTraining:
         scaling: Of the target.
         validator: Judges it on the validation rows.
         placement: Where it lies.
+        inputs: What the head reads beside the images.
     """
 
     encoder: Encoder
@@ -107,6 +109,7 @@ class TargetTraining:
     scaling: Scaling
     validator: Validator
     placement: Placement
+    inputs: tuple[InputColumn, ...]
 
 
 @dataclass(frozen=True)
@@ -171,17 +174,18 @@ def target_training(
     encoder = _starting_encoder(study, development.store, weights, continued=head_weights is not None)
     placement = place(encoder, study.compute, device, development.store.arrays.shape)
     loss, scaling = target_loss(study, development, source, placement)
-    head: nn.Module = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
+    inputs = _inputs(study, development)
+    head = _first_head(study, encoder.width, loss.outputs, inputs)
     if head_weights is not None:
         head.load_state_dict(head_weights)
-    train = labelled_rows(development.store, development.targets, development.train, placement)
-    train = Labelled(train.images, scaling.scale(train.target))
-    validation = labelled_rows(development.store, development.targets, development.validation, placement)
+    train = labelled_rows(development.store, development.targets, development.train, placement, inputs)
+    train = replace(train, target=scaling.scale(train.target))
+    validation = labelled_rows(development.store, development.targets, development.validation, placement, inputs)
     start = 0
     objective: Objective
     if study.method.reads_pool_while_finetuning:
         freeze(encoder, spec)
-        parts = DataParts(study, development, source, placement, encoder, head, loss, scaling)
+        parts = DataParts(study, development, source, placement, encoder, head, loss, scaling, inputs)
         objective = study.method.finetune_objective(parts)
         streams = {"labelled": train, **objective.rows}
         encoder, head = objective.predicts_with or (encoder, head)
@@ -190,7 +194,21 @@ def target_training(
         objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation
         start = prepared.objective.start
     validator = Validator(encoder, head, validation, start, study.target, loss, scaling, placement)
-    return TargetTraining(encoder, head, objective, streams, scaling, validator, placement)
+    return TargetTraining(encoder, head, objective, streams, scaling, validator, placement, inputs)
+
+
+def _inputs(study: Study, development: Development) -> tuple[InputColumn, ...]:
+    """What is read beside the image, as the training subjects have it."""
+    data, task = study.target.data, study.target.task
+    return input_columns(development.store.table, task.fused, development.train, data.name)
+
+
+def _first_head(study: Study, width: int, outputs: int, inputs: Sequence[InputColumn]) -> nn.Module:
+    dropout, seed = study.method.finetune.dropout, seed_for(study.seed, "target")
+    if not inputs:
+        return build_head(width, outputs, dropout=dropout, seed=seed)
+    count, hidden = sum(column.width for column in inputs), study.target.task.fusion_width
+    return fused_head(width, count, hidden, outputs, dropout=dropout, seed=seed)
 
 
 def _starting_encoder(
@@ -234,6 +252,7 @@ def _finetune(
         task=study.target.task.kind, target=study.target.task.target, classes=development.targets.classes,
         mean=tuned.scaling.mean, std=tuned.scaling.std,
         preparation=preparation_of(study.target, development.store, development.train),
+        inputs=tuned.inputs, fusion_width=study.target.task.fusion_width if tuned.inputs else 0,
     )  # fmt: skip
     sha = save_model(folder, TrainedModel(card, tuned.encoder, tuned.head))
     record = {"parameters": count_trained(tuned.objective), "device": tuned.placement.name}

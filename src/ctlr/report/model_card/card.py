@@ -21,7 +21,7 @@ from ctlr.report.wording import (
     metric_label,
     score_digits,
 )
-from ctlr.specs import METRICS, DataTask, ModelCard, images_of
+from ctlr.specs import METRICS, DataTask, InputColumn, ModelCard, images_of
 
 __all__ = ["best_method", "model_card", "model_records"]
 
@@ -126,11 +126,13 @@ def _preparation(card: Path) -> list[str]:
     except (OSError, ValueError):
         return ["- The model does not say how its images were prepared."]
     found = model.preparation
+    beside = [f"- **Read beside the image:** {_column(column)}" for column in model.inputs]
     if found is None and model.ndim < 2:
         shape = ", ".join(map(str, model.shape))
         return [
+            *beside,
             f"- **Input:** {images_of(model.ndim)}, an array (N, {shape}) of float32, prepared as the benchmark's "
-            "`preprocess` says; `load_model(...).predict` takes it, and files are not read"
+            "`preprocess` says; `load_model(...).predict` takes it, and files are not read",
         ]
     if found is None:
         return ["- The model does not say how its images were prepared."]
@@ -154,7 +156,24 @@ def _preparation(card: Path) -> list[str]:
             f"{coverage.kept:.0%} of what they show inside it; files that fall short by a tenth more are refused"
         )
     units = [f"- **Units of the target:** {markdown(found.units)}"] if found.units else []
-    return [*lines, *units, f"- **Prepared by:** CTLR {found.ctlr}, rules {found.rules}; `ctlr.serving.predict_files`"]
+    return [
+        *lines,
+        *beside,
+        *units,
+        f"- **Prepared by:** CTLR {found.ctlr}, rules {found.rules}; `ctlr.serving.predict_files`",
+    ]
+
+
+def _column(column: InputColumn) -> str:
+    """What a model reads beside the image, and what it does where that is missing."""
+    if column.kind == "category":
+        met = ", ".join(map(markdown, column.categories))
+        return f"{markdown(column.name)}, one of {met}; any other, and a missing one, counts as none of them"
+    missing = "has a sign of its own" if column.flagged else "counts as the mean"
+    return (
+        f"{markdown(column.name)}, a number (mean {column.mean:.4g}, standard deviation {column.std:.4g} where it was "
+        f"trained); a missing one {missing}"
+    )
 
 
 def _performance(view: View, method: str) -> list[str]:

@@ -151,6 +151,8 @@ class Rows:
     """The best of the contest's references at each size, by its mean over the seeds."""
     over_references: list[GainRow] = field(default_factory=list)
     """The baseline and all others against the best reference of their size: a family of its own."""
+    over_covariates: list[GainRow] = field(default_factory=list)
+    """The baseline and all others against the task's columns alone: likewise."""
 
 
 def compute(contest: Contest, *, level: float) -> Rows:
@@ -175,6 +177,7 @@ def compute(contest: Contest, *, level: float) -> Rows:
         over_mean=_gains(contest, others, contest.floor, level),
         references=references,
         over_references=_over_references(contest, others, references, level),
+        over_covariates=_gains(contest, others, contest.covariates, level),
         splits=[_splits(contest, method, size) for method, size in _cells(contest)],
         metrics=[_metrics(contest, method, size) for method, size in _cells(contest)],
         gaps=[
