@@ -281,6 +281,22 @@ BROKEN = {
     "an input that is named twice": ("tasks.age.inputs=[sex, sex]", ["tasks.age.inputs: `inputs` must name a column"]),
     "an input of another kind": ("tasks.age.inputs={sex: class}", ["tasks.age.inputs.sex: "]),
     "fusion of nothing": ("tasks.age.fusion=none", ["tasks.age: `fusion: none` keeps `inputs` from the network"]),
+    "a target twice": (
+        "tasks.age.also=[{target: age, kind: regression}]",
+        ["tasks.age: `also` must name other targets, once each; 'age' is there twice. Remove one"],
+    ),
+    "a target that is an input": (
+        "tasks.age={target: age, kind: regression, inputs: [site], also: [{target: site, kind: classification}]}",
+        ["tasks.age: `inputs` must not hold a target; 'site' is one of `also`"],
+    ),
+    "classes of a number beside the target": (
+        "tasks.age.also=[{target: weight, kind: regression, classes: [a, b]}]",
+        ["tasks.age.also.0: `classes` needs a classification task"],
+    ),
+    "a source that is asked for beside the target": (
+        "tasks.age.also=[{target: sex, kind: classification}]",
+        ["transfers.0.source: the source teaches 'sex' of the target's own subjects", "`also` asks for it"],
+    ),
     "a listed baseline that has no question": (
         "methods.unchanged_linear={}",
         ["methods.unchanged_linear: no transfer's source is another dataset"],
@@ -643,6 +659,13 @@ def test_a_template_needs_a_kind_and_a_name() -> None:
         template("bidz", "fresh")
     with pytest.raises(ConfigError, match="Write 'my-study'"):
         template("bids", "My Study")
+
+
+@pytest.mark.parametrize("method", ["vat", "mean_teacher", "pi_model", "pooled"])
+def test_a_method_that_finetunes_on_more_than_labels_learns_one_target(plain: Path, method: str) -> None:
+    also = "tasks.age.also=[{target: site, kind: classification}]"
+    (fault,) = faults_of(plain, also, f"methods.{method}={{}}")
+    assert f"methods.{method}: {method} learns one target, and the task 'age' has `also`" in fault
 
 
 def test_inputs_are_a_list_of_columns_or_say_what_each_holds(plain: Path, tmp_path: Path) -> None:

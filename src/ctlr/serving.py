@@ -20,7 +20,7 @@ from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.specs import images_of
 from ctlr.training.checkpoint import TrainedModel, load_model
 
-__all__ = ["best_model", "predict_files"]
+__all__ = ["best_model", "predict_each_file", "predict_files"]
 
 _AT_ONCE = 64
 """Files that are held in memory."""
@@ -85,7 +85,27 @@ def predict_files(
     inputs: Mapping[str, Sequence[Any]] | None = None,
     device: str = "cpu",
 ) -> npt.NDArray[np.float64]:
-    """Predict the target of NIfTI volumes or pictures, prepared as the model's training images were.
+    """Predict the target of files, the first one where the model answers several; arguments and errors as of
+    `predict_each_file`.
+
+    Returns:
+        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
+        `card.classes`.
+    """
+    loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
+    name = None if isinstance(model, TrainedModel) else Path(model).name
+    return _predicted(loaded, name, files, masks, inputs)[loaded.card.target]
+
+
+def predict_each_file(
+    model: TrainedModel | Path | str,
+    files: Sequence[Path | str],
+    *,
+    masks: Sequence[Path | str | None] | None = None,
+    inputs: Mapping[str, Sequence[Any]] | None = None,
+    device: str = "cpu",
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Predict every target of NIfTI volumes or pictures, prepared as the model's training images were.
 
     Args:
         model: A folder with `model.json` and `model.safetensors`, or what was loaded from it.
@@ -96,8 +116,8 @@ def predict_files(
         device: cpu or cuda, for a folder.
 
     Returns:
-        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
-        `card.classes`.
+        By target, in the order of `card.answers`: (N,) values in its units, or (N, K) probabilities in the order of its
+        classes.
 
     Raises:
         DataError: A file does not fit the model; names it, the rule, the value and the remedy. A column of `inputs` is
@@ -105,6 +125,16 @@ def predict_files(
         WorkspaceError: The folder holds no model.
     """
     loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
+    return _predicted(loaded, None if isinstance(model, TrainedModel) else Path(model).name, files, masks, inputs)
+
+
+def _predicted(
+    loaded: TrainedModel,
+    folder: str | None,
+    files: Sequence[Path | str],
+    masks: Sequence[Path | str | None] | None,
+    inputs: Mapping[str, Sequence[Any]] | None,
+) -> dict[str, npt.NDArray[np.float64]]:
     preparation = loaded.card.preparation
     if preparation is None and loaded.card.ndim < 2:
         shape = ", ".join(map(str, loaded.card.shape))
@@ -113,7 +143,7 @@ def predict_files(
             f"(N, {shape}) of float32, prepared as the benchmark's were, to `load_model(...).predict`."
         )
     if preparation is None:
-        name = "model.json" if isinstance(model, TrainedModel) else f"{Path(model).name}/model.json"
+        name = "model.json" if folder is None else f"{folder}/model.json"
         raise DataError(
             f"{name} does not say how files are prepared: an older CTLR wrote it. Run its benchmark again (remove the "
             "model's folders below studies/ and finetuned/ first), or prepare the images yourself and give arrays to "
@@ -123,13 +153,13 @@ def predict_files(
     beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
     columns = given_cells(loaded.card.inputs, inputs, len(paths))  # before files are read, which takes long
     found = [
-        loaded.predict(
+        loaded.predict_each(
             prepare_files(paths[part], preparation, beside and beside[part]),
             inputs={name: cells[part] for name, cells in columns.items()}, trusted=True,
         )
         for part in (slice(i, i + _AT_ONCE) for i in range(0, max(1, len(paths)), _AT_ONCE))
     ]  # fmt: skip
-    return np.concatenate(found)
+    return {target: np.concatenate([each[target] for each in found]) for target in found[0]}
 
 
 class _WithColumns:

@@ -17,6 +17,7 @@ __all__ = [
     "baselines_have_their_inputs",
     "methods_have_their_source",
     "methods_learn_their_task",
+    "several_targets_are_learned_alone",
     "shape_of",
     "sources_fit_the_encoder",
     "sources_keep_the_target_secret",
@@ -78,7 +79,12 @@ def sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
                 told = f"{wanted.target!r} is what the target asks of the same subjects, beyond the labelled ones"
                 yield ("methods", label, "columns"), f"{told}. Remove it from `columns`."
         first, second = parts.tasks.get(source.task), parts.tasks.get(target.task)
-        if first is None or second is None or first.target != second.target:
+        if first is None or second is None:
+            continue
+        if first.target in {other.target for other in second.also}:
+            told = f"the source teaches {first.target!r} of the target's own subjects, beyond the labelled ones"
+            yield ("transfers", index, "source"), f"{told}, and `also` asks for it. Remove one of both."
+        if first.target != second.target:
             continue
         if first.classes and second.classes and not set(first.classes) & set(second.classes):
             continue
@@ -116,6 +122,16 @@ def methods_learn_their_task(parts: Parts) -> Iterator[Fault]:
             if task is not None and task.kind not in method.task_kinds:
                 kinds = " or ".join(method.task_kinds)
                 told = f"{method.method} learns a {kinds}, and the task {transfer.target.task!r} is a {task.kind}"
+                yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
+
+
+def several_targets_are_learned_alone(parts: Parts) -> Iterator[Fault]:
+    """What sees unlabelled images or the source while it finetunes learns one target."""
+    for transfer in parts.transfers.values():
+        task = parts.tasks.get(transfer.target.task)
+        for label, method in parts.running(transfer) if task and task.also else ():
+            if method.reads_pool_while_finetuning:
+                told = f"{method.method} learns one target, and the task {transfer.target.task!r} has `also`"
                 yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
 
 

@@ -80,8 +80,9 @@ class TableGate:
     def _read_targets(self, end: DataTask) -> Targets:
         table = self._tables[end.data.name]
         targets = read_targets(table, end.task, end.data.name)
-        if end.task.inputs:
-            check_inputs(table, end.task, targets)
+        others = [read_targets(table, other.task, end.data.name) for other in end.others]
+        for each in (targets, *others) if end.task.inputs else ():
+            check_inputs(table, end.task, each)
         return targets
 
     def _drawn(self) -> Iterator[_Sides]:
@@ -100,7 +101,7 @@ class TableGate:
             )
             other = None
             if source is not None:
-                taught = self._targets(source.of_images())
+                taught = self._targets(source.alone())
                 if source.data.name == target.data.name:
                     _check_columns(taught, targets)
                 else:

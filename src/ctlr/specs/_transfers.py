@@ -112,7 +112,7 @@ def transfers_to_score(studies: Iterable[Study]) -> tuple[TransferSpec, ...]:
 def _of(study: Study) -> TransferSpec:
     assert study.source is not None
     return TransferSpec(
-        source=study.source.of_images(), target=study.target.of_images(), n_train=study.n_train,
+        source=study.source.alone(), target=study.target.alone(), n_train=study.n_train,
         n_reserved=study.n_reserved, seed=study.seed,
         split=study.split, compute=study.compute,
     )  # fmt: skip

@@ -47,7 +47,14 @@ class Baseline:
 
 
 def baseline_of(
-    study: Study, store: ArrayStore, targets: Targets, arrays: Arrays, workspace: Workspace, *, device: str
+    study: Study,
+    store: ArrayStore,
+    targets: Targets,
+    arrays: Arrays,
+    workspace: Workspace,
+    *,
+    device: str,
+    also: int | None = None,
 ) -> Baseline:
     """Make a study's baseline ready, without looking at the test set.
 
@@ -58,12 +65,13 @@ def baseline_of(
         arrays: Stored arrays by the dataset's name.
         workspace: Where they and the source's network lie.
         device: cpu or cuda.
+        also: Place of the target among the task's other ones; None for the first. What learns the source has none.
 
     Raises:
         DataError: The source knows other classes than the target.
     """
     if study.method.shallow:
-        return _shallow(study, targets, arrays, workspace)
+        return _shallow(study, targets, arrays, workspace, also)
     spec = PretrainSpec.of(study)
     assert spec is not None
     model = source_model(spec, store, arrays, workspace, device)
@@ -76,12 +84,14 @@ def baseline_of(
     return Baseline(predict, model=model)
 
 
-def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspace) -> Baseline:
+def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspace, also: int | None) -> Baseline:
     method = study.method
     began = time.perf_counter()
     development = development_of(study, arrays, workspace)
     known = source_of(study, arrays, workspace, development) if method.reads_source else development
     assert known is not None
+    if also is not None:
+        known = _asked_for(development, also)
     place = _columns(study, known.targets.classes, targets.classes)
     validates = not method.reads_source and method.validates(study.target.data.ndim)
     with threadpool_limits(study.compute.threads):
@@ -97,6 +107,13 @@ def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspac
             return fitted(store, rows)[..., place]
 
     return Baseline(predict, seconds=seconds, validated=method.reads_source or validates)
+
+
+def _asked_for(development: Development, also: int) -> Development:
+    """The same subjects with another target, as far as they have it."""
+    targets = development.also[also]
+    train, validation = (rows[targets.known[rows]] for rows in (development.train, development.validation))
+    return replace(development, targets=targets, train=train, validation=validation)
 
 
 def _sample(known: Development | SourceData, *, validates: bool = False) -> Sample:

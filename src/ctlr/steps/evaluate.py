@@ -22,7 +22,7 @@ from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
 from ctlr.shallow.sample import Predict
 from ctlr.specs import Checkpoint, PretrainSpec, Study, StudyResult
-from ctlr.steps.assembly import write_predictions
+from ctlr.steps.assembly import Scaling, also_scores, write_predictions
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
 from ctlr.steps.surface import has_surface, write_surface
@@ -67,11 +67,15 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         predict, model = _predictor(study, key, targets, rows["train"], workspace, device, baseline)
         predictions = {side: predict(store, chosen) for side, chosen in rows.items()}
         _check_predictions(study, predictions)
+        others = _also(study, store, rows, arrays, workspace, model, device)
         # What has learned from the validation subjects is not judged by them.
         judged = [side for side in rows if side != "validation" or baseline is None or baseline.validated]
         scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in judged}
+        for side in judged:
+            for other, said in others:
+                scores[side] |= also_scores(other, rows[side], said[side], Scaling(other, _known(other, rows["train"])))
         with workspace.publish("studies", key) as partial:
-            write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
+            write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace, others)
             plain = study.method.role != "floor" and not study.target.task.inputs
             if plain and has_surface(stored, targets):
                 write_surface(partial / "surface.npz", store, targets, rows, predict)
@@ -125,12 +129,52 @@ def _predictor(
     model = load_model(folder, device)
 
     def predict(store: ArrayStore, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        step = 64 if store.arrays.shape[1:] else _POINTS
-        parts = [rows[i : i + step] for i in range(0, len(rows), step)]
-        chunks = [model.predict(store.read(part), inputs=_beside(model, store, part), trusted=True) for part in parts]
-        return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
+        return _each(model, store, rows)[model.card.target]
 
     return predict, folder
+
+
+def _also(
+    study: Study,
+    store: ArrayStore,
+    rows: Mapping[str, npt.NDArray[np.int64]],
+    arrays: Arrays,
+    workspace: Workspace,
+    folder: Path | None,
+    device: str,
+) -> list[tuple[Targets, dict[str, npt.NDArray[np.float64]]]]:
+    """What is said of the task's other targets; what learns the source's task says nothing of them."""
+    every = [read_targets(store.table, other.task, study.target.data.name) for other in study.target.others]
+    if not every:
+        return []
+    if study.method.role == "floor":
+        floors = [(targets, _floor(targets, _known(targets, rows["train"]))) for targets in every]
+        return [(targets, {side: np.repeat(floor, len(chosen), axis=0) for side, chosen in rows.items()})
+                for targets, floor in floors]  # fmt: skip
+    if folder is None:
+        if study.method.reads_source:
+            return []
+        found = [
+            (targets, baseline_of(study, store, targets, arrays, workspace, device=device, also=place))
+            for place, targets in enumerate(every)
+        ]
+        return [(targets, {side: baseline.predict(store, chosen) for side, chosen in rows.items()})
+                for targets, baseline in found]  # fmt: skip
+    model = load_model(folder, device)
+    said = {side: _each(model, store, chosen) for side, chosen in rows.items()}
+    return [(targets, {side: found[targets.column] for side, found in said.items()}) for targets in every]
+
+
+def _known(targets: Targets, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return rows[targets.known[rows]]
+
+
+def _each(model: TrainedModel, store: ArrayStore, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Every target of rows of a store, some at a time."""
+    step = 64 if store.arrays.shape[1:] else _POINTS
+    parts = [rows[i : i + step] for i in range(0, max(1, len(rows)), step)]
+    found = [model.predict_each(store.read(part), inputs=_beside(model, store, part), trusted=True) for part in parts]
+    return {target: np.concatenate([each[target] for each in found]) for target in found[0]}
 
 
 def _beside(model: TrainedModel, store: ArrayStore, rows: npt.NDArray[np.int64]) -> dict[str, list[str]]:

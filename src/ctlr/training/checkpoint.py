@@ -23,7 +23,7 @@ from ctlr.encoders import build_encoder, build_head, fused_head
 from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.methods.base import predict_outputs
-from ctlr.specs import EncoderSpec, ModelCard
+from ctlr.specs import Answer, EncoderSpec, ModelCard
 from ctlr.workspace import write_aside
 
 __all__ = [
@@ -57,7 +57,23 @@ class TrainedModel:
         inputs: Mapping[str, Sequence[Any]] | None = None,
         trusted: bool = False,
     ) -> npt.NDArray[np.float64]:
-        """Predict the target of preprocessed images; for files see `ctlr.serving.predict_files`.
+        """Predict the target of preprocessed images, the first one where the model answers several; arguments and
+        errors as of `predict_each`.
+
+        Returns:
+            (N,) values in the target's units, or (N, K) probabilities in the order of `card.classes`.
+        """
+        return self.predict_each(images, batch_size, inputs=inputs, trusted=trusted)[self.card.target]
+
+    def predict_each(
+        self,
+        images: npt.NDArray[np.float32],
+        batch_size: int = 32,
+        *,
+        inputs: Mapping[str, Sequence[Any]] | None = None,
+        trusted: bool = False,
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Predict every target of preprocessed images; for files see `ctlr.serving.predict_files`.
 
         Args:
             images: (N, C, *S) float32.
@@ -67,7 +83,8 @@ class TrainedModel:
             trusted: They come from the preprocessing that `card.preparation` tells of: values are not looked at.
 
         Returns:
-            (N,) values in the target's units, or (N, K) probabilities in the order of `card.classes`.
+            By target, in the order of `card.answers`: (N,) values in its units, or (N, K) probabilities in the order of
+            its classes.
 
         Raises:
             DataError: An image has another shape, or values that the model's preprocessing does not give; or a column
@@ -90,9 +107,16 @@ class TrainedModel:
                 for part in (slice(i, i + batch_size) for i in range(0, len(images), batch_size))
             ]  # fmt: skip
         stacked = torch.cat(outputs).double() if outputs else torch.empty(0, self.card.outputs, dtype=torch.double)
-        if self.card.classes:
-            return np.asarray(stacked.softmax(1).numpy())
-        return np.asarray(stacked[:, 0].numpy() * self.card.std + self.card.mean)
+        answers = self.card.answers
+        parts = torch.split(stacked, [answer.width for answer in answers], dim=1)
+        return {answer.target: _restored(part, answer) for part, answer in zip(parts, answers, strict=True)}
+
+
+def _restored(outputs: Tensor, answer: Answer) -> npt.NDArray[np.float64]:
+    """Values in the target's units, or probabilities."""
+    if answer.classes:
+        return np.asarray(outputs.softmax(1).numpy())
+    return np.asarray(outputs[:, 0].numpy() * answer.std + answer.mean)
 
 
 def save_model(folder: Path, model: TrainedModel) -> str:

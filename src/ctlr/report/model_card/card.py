@@ -10,7 +10,7 @@ from ctlr.report.answer.section import answer_of
 from ctlr.report.findings import View
 from ctlr.report.numbers.contests import Done
 from ctlr.report.numbers.rows import SplitRow
-from ctlr.report.theme.formats import decimals, markdown, number
+from ctlr.report.theme.formats import decimals, listed, markdown, number
 from ctlr.report.wording import (
     METRIC_WORDS,
     VERDICTS,
@@ -21,7 +21,7 @@ from ctlr.report.wording import (
     metric_label,
     score_digits,
 )
-from ctlr.specs import METRICS, DataTask, InputColumn, ModelCard, images_of
+from ctlr.specs import METRICS, DataTask, InputColumn, ModelCard, TaskSpec, images_of
 
 __all__ = ["best_method", "model_card", "model_records"]
 
@@ -96,13 +96,18 @@ def _card(view: View, root: Path) -> str:
         + (f", after '{markdown(contest.source.task.name)}' of '{markdown(contest.source.data.name)}'"
            if contest.source and cell[0].result.study.source else ""),
         "", "### Intended use", "",
-        f"Predicting {markdown(contest.task.name)} (column {markdown(contest.task.target)}); meant for "
+        f"Predicting {markdown(contest.task.name)} ({_columns_asked(contest.task)}); meant for "
         f"{contest.target.data.meant_for}. It is no medical device: no decision about a person may rest on it.",
         "", "### Preparation of images", "", *_preparation(root / chosen.path / "model.json"),
         "", "### Performance on the test set", "", *_performance(view, method), "",
         "### Limits", "", *_limits(view, method), "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _columns_asked(task: TaskSpec) -> str:
+    others = [markdown(other.target) for other in task.also]
+    return f"column {markdown(task.target)}" + (f", and beside it {listed(others)}" if others else "")
 
 
 def _learned_from(view: View, method: str) -> str:
@@ -207,7 +212,18 @@ def _performance(view: View, method: str) -> list[str]:
         for name, value in row.values.items()
         if name != view.contest.task.headline
     ]
-    return [*lines, f"- **Other metrics:** {', '.join(others)}"] if others else lines
+    lines += [f"- **Other metrics:** {', '.join(others)}"] if others else []
+    return [
+        *lines,
+        *(
+            f"- **Also {markdown(target)}:** "
+            + ", ".join(f"{METRIC_WORDS[name]} {number(value, decimals([value]))}" for name, value in values.items())
+            for row in rows.metrics
+            if (row.method, row.n_train) == here
+            for target, values in row.also.items()
+            if values
+        ),
+    ]
 
 
 def _limits(view: View, method: str) -> list[str]:
