@@ -172,7 +172,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             identity=search_identity(study),
             method=study.method,
             encoder=study.encoder,
-            seconds=plan.tuning.seconds,
+            seconds=_search_seconds(study, plan),
         )
     for spec in plan.pretrainings * (2 if plan.pretrains_anew else 1):
         images = _pretrain_images(spec, sizes)
@@ -236,9 +236,19 @@ def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
     return round(split.source_validation * images), 0
 
 
+def _search_seconds(study: Study, plan: Plan) -> float | None:
+    """Device seconds of a search, where time is the budget; in a race an equal share, though it will not be."""
+    assert plan.tuning is not None
+    seconds, race = plan.tuning.seconds, plan.tuning.race
+    if seconds is None or race is None:
+        return seconds
+    heat = [each for each in plan.searches if (each.target, each.n_train) == (study.target, study.n_train)]
+    return seconds * plan.tuning.parallel / len(heat)
+
+
 def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None:
     """Images of a search: as many for a trial as its options stand in the file; unknown where time is the budget."""
-    if tuning.trials is None:
+    if tuning.seconds is not None or tuning.trials is None:
         return None
     spec = PretrainSpec.of(study)
     pretrain = _pretrain_images(spec, sizes) if spec is not None and tuning.order != "target_only" else 0

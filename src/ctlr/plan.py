@@ -99,7 +99,7 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     targets = {target.identity(): target for _, target, _, _ in cells if _estimable(target)}
     by_hand = config.tuning.by_hand if config.tuning is not None else ()
     tuned = config.tuning is not None
-    tunable = [study for study in studies if study.method.trains_network and study.method.label not in by_hand]
+    tunable = [study for study in studies if not study.method.untuned and study.method.label not in by_hand]
     searches = [study for study in tunable if study.seed == config.seeds[0]]
     return Plan(
         datasets=tuple(datasets.values()),
@@ -135,7 +135,8 @@ def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask,
             if used is None:
                 method = method.without_source()
             for encoder in encoders if method.has_encoder else encoders[:1]:
-                yield used, target, method, encoder
+                if method.only_encoder in (None, encoder.label):
+                    yield used, target, method, encoder
 
 
 def _methods(config: BenchmarkConfig, transfer: Transfer) -> list[AnyMethod]:

@@ -17,6 +17,7 @@ import torch
 from ctlr.data.inputs import given_cells
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import ConfigError, DataError, WorkspaceError
+from ctlr.shallow.model import SavedFamily
 from ctlr.specs import images_of
 from ctlr.training.checkpoint import TrainedModel, load_model
 
@@ -78,7 +79,7 @@ def _told(model: dict[str, Any]) -> str:
 
 
 def predict_files(
-    model: TrainedModel | Path | str,
+    model: TrainedModel | SavedFamily | Path | str,
     files: Sequence[Path | str],
     *,
     masks: Sequence[Path | str | None] | None = None,
@@ -92,13 +93,11 @@ def predict_files(
         (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
         `card.classes`.
     """
-    loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
-    name = None if isinstance(model, TrainedModel) else Path(model).name
-    return _predicted(loaded, name, files, masks, inputs)[loaded.card.target]
+    return next(iter(predict_each_file(model, files, masks=masks, inputs=inputs, device=device).values()))
 
 
 def predict_each_file(
-    model: TrainedModel | Path | str,
+    model: TrainedModel | SavedFamily | Path | str,
     files: Sequence[Path | str],
     *,
     masks: Sequence[Path | str | None] | None = None,
@@ -124,17 +123,7 @@ def predict_each_file(
             missing. Or the model does not say how its images were prepared.
         WorkspaceError: The folder holds no model.
     """
-    loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), torch.device(device))
-    return _predicted(loaded, None if isinstance(model, TrainedModel) else Path(model).name, files, masks, inputs)
-
-
-def _predicted(
-    loaded: TrainedModel,
-    folder: str | None,
-    files: Sequence[Path | str],
-    masks: Sequence[Path | str | None] | None,
-    inputs: Mapping[str, Sequence[Any]] | None,
-) -> dict[str, npt.NDArray[np.float64]]:
+    loaded = load_model(Path(model), torch.device(device)) if isinstance(model, Path | str) else model
     preparation = loaded.card.preparation
     if preparation is None and loaded.card.ndim < 2:
         shape = ", ".join(map(str, loaded.card.shape))
@@ -143,7 +132,7 @@ def _predicted(
             f"(N, {shape}) of float32, prepared as the benchmark's were, to `load_model(...).predict`."
         )
     if preparation is None:
-        name = "model.json" if folder is None else f"{folder}/model.json"
+        name = f"{Path(model).name}/model.json" if isinstance(model, Path | str) else "model.json"
         raise DataError(
             f"{name} does not say how files are prepared: an older CTLR wrote it. Run its benchmark again (remove the "
             "model's folders below studies/ and finetuned/ first), or prepare the images yourself and give arrays to "
@@ -153,13 +142,21 @@ def _predicted(
     beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
     columns = given_cells(loaded.card.inputs, inputs, len(paths))  # before files are read, which takes long
     found = [
-        loaded.predict_each(
-            prepare_files(paths[part], preparation, beside and beside[part]),
-            inputs={name: cells[part] for name, cells in columns.items()}, trusted=True,
+        _each(
+            loaded, prepare_files(paths[part], preparation, beside and beside[part]),
+            {name: cells[part] for name, cells in columns.items()},
         )
         for part in (slice(i, i + _AT_ONCE) for i in range(0, max(1, len(paths)), _AT_ONCE))
     ]  # fmt: skip
     return {target: np.concatenate([each[target] for each in found]) for target in found[0]}
+
+
+def _each(
+    model: TrainedModel | SavedFamily, images: npt.NDArray[np.float32], inputs: Mapping[str, Sequence[Any]]
+) -> dict[str, npt.NDArray[np.float64]]:
+    if isinstance(model, TrainedModel):
+        return model.predict_each(images, inputs=inputs, trusted=True)
+    return {model.card.target: model.predict(images, trusted=True)}
 
 
 class _WithColumns:
@@ -174,7 +171,7 @@ class _WithColumns:
         return self._model.predict(data["images"], inputs=inputs)
 
 
-def _load_pyfunc(path: str) -> TrainedModel | _WithColumns:
+def _load_pyfunc(path: str) -> TrainedModel | SavedFamily | _WithColumns:
     """The model whose `predict` takes (N, C, *S) float32 images, or these with columns; the name is MLflow's."""
     model = load_model(Path(path))
-    return _WithColumns(model) if model.card.inputs else model
+    return _WithColumns(model) if isinstance(model, TrainedModel) and model.card.inputs else model

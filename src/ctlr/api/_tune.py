@@ -252,33 +252,12 @@ def _manifest(
     count: Any = trials  # a caller gives anything
     if not isinstance(count, Integral) or count < 1:
         raise ConfigError(f"`trials` must be a whole number, 1 or more; got {trials!r}.")
-    name = algorithm or "tpe"
-    settings = [] if seed is None else [{"name": "random_state", "value": str(seed)}]
-    return {
-        "apiVersion": "kubeflow.org/v1beta1",
-        "kind": "Experiment",
-        "metadata": {"name": "search"},
-        "spec": {
-            "objective": {"type": direction or "minimize", "objectiveMetricName": metric or _METRIC},
-            "algorithm": {"algorithmName": name} | ({"algorithmSettings": settings} if settings else {}),
-            "parallelTrialCount": 1,
-            "maxTrialCount": trials,
-            "maxFailedTrialCount": trials,
-            "parameters": [_parameter(name, dimension) for name, dimension in space.items()],
-        },
-    }
+    from ctlr.tuning.manifest import space_document
 
-
-def _parameter(name: str, dimension: Range | Choice) -> dict[str, Any]:
-    if isinstance(dimension, Choice):
-        kind = "discrete" if dimension.ordered else "categorical"
-        feasible: dict[str, Any] = {"list": [str(value) for value in dimension.values]}
-    else:
-        kind = "int" if dimension.whole else "double"
-        feasible = {"min": str(dimension.low), "max": str(dimension.high), "distribution": dimension.distribution}
-        if dimension.step is not None:
-            feasible["step"] = str(dimension.step)
-    return {"name": name, "parameterType": kind, "feasibleSpace": feasible}
+    return space_document(
+        "search", space, metric=metric or _METRIC, direction=direction or "minimize", trials=trials,
+        algorithm=algorithm or "tpe", seed=seed,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- what the function is called with

@@ -20,7 +20,7 @@ from ctlr.shallow.components import Components, projected
 from ctlr.shallow.sample import Floats, Rows, Sample
 from ctlr.workspace import write_aside
 
-__all__ = ["Linear", "Scored", "answers", "fit_linear", "fit_scores"]
+__all__ = ["Linear", "Scored", "answers", "fit_linear", "fit_scores", "logistic_regression"]
 
 PENALTIES = np.logspace(4, -4, 17)
 """Of a ridge, as shares of the images' mean squared length; the strongest first."""
@@ -156,8 +156,20 @@ def _logistic(components: Scored, sample: Sample) -> tuple[Floats, Floats]:
     def loss(slack: float, fitted: NDArray[np.int64], held: NDArray[np.int64]) -> Floats:
         return _log_losses(sample, features, codes, slack, fitted, held)
 
-    model = _fitted(features, codes, chosen(list(SLACKS), loss, sample.subjects))
-    weights, intercept = model.coef_.T / components.norm, model.intercept_
+    weights, intercept = logistic_regression(features, codes, chosen(list(SLACKS), loss, sample.subjects))
+    return weights / components.norm, intercept
+
+
+def logistic_regression(features: Floats, codes: NDArray[np.int64], slack: float) -> tuple[Floats, Floats]:
+    """(F, K) weights and (K,) intercepts of the classes that were met.
+
+    Args:
+        features: (N, F), of mean squared length 1.
+        codes: (N,) of the classes.
+        slack: Inverse penalty.
+    """
+    model = _fitted(features, codes, slack)
+    weights, intercept = model.coef_.T, model.intercept_
     if len(intercept) == 1:  # two classes have one row: the second one's, against the first
         weights, intercept = np.hstack([0 * weights, weights]), np.append(0.0, intercept)
     return weights, intercept

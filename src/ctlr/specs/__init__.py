@@ -35,6 +35,7 @@ from ctlr.specs._experiments import (
     TrialCommand,
     TrialReport,
     TrialStatus,
+    Turn,
     trial_row,
 )
 from ctlr.specs._inputs import InputColumn
@@ -166,6 +167,7 @@ __all__ = [
     "TrialCommand",
     "TrialReport",
     "TrialStatus",
+    "Turn",
     "Value",
     "ViewsSpec",
     "also_name",

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from ctlr.specs._encoders import AnyEncoder
 from ctlr.specs._inputs import InputColumn
+from ctlr.specs._methods import AnyMethod
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
@@ -53,6 +54,10 @@ class StoredArrays(Value):
     seconds: float = 0.0
     masked: int = 0
     """Images that were normalised inside a mask."""
+    joined: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
+    """Subjects that count as others, of which they hold copies."""
+    moved: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
+    """Images that stand on another side than the dataset gives, for they are copies of one there."""
     coverage: Coverage | None = None
     """The worst of all images; None where there is no row."""
     units: dict[str, str] = Field(default_factory=dict)
@@ -191,7 +196,10 @@ class Answer(Value):
 class ModelCard(Value):
     """What a model's weights mean: all that is needed to build it again and to use it."""
 
-    encoder: AnyEncoder
+    encoder: AnyEncoder | None
+    """None where there is no network."""
+    method: AnyMethod | None = None
+    """What has learned, where there is no network."""
     channels: int
     ndim: int
     shape: tuple[int, ...]

@@ -30,6 +30,7 @@ from ctlr.specs import (
     Checkpoint,
     DataTask,
     InputColumn,
+    MethodSpec,
     PretrainSpec,
     StoredArrays,
     Study,
@@ -54,12 +55,15 @@ __all__ = [
     "as_target",
     "checkpoint_of",
     "columns_beside",
+    "constant_remedy",
     "development_of",
+    "diverged_remedy",
     "drop_checkpoints",
     "finetuning_source",
     "first_encoder",
     "labelled_rows",
     "pool_parts",
+    "scores_of",
     "seed_for",
     "several",
     "source_of",
@@ -194,11 +198,7 @@ def also_scores(
     known = targets.known[rows]
     if not known.any():
         return {}
-    truth = targets.values[rows[known]]
-    if targets.classes:
-        scores = classification_scores(truth.astype(np.int64), predictions[known])
-    else:
-        scores = regression_scores(truth, predictions[known], bins=scaling.bins)
+    scores = scores_of(scaling, targets.values[rows[known]], predictions[known])
     return {f"{also_name(targets.column)}_{metric}": value for metric, value in scores.items()}
 
 
@@ -212,6 +212,13 @@ def task_loss(
         weights = torch.tensor(counts.sum() / (len(counts) * counts.clip(1)), dtype=torch.float32)
         weights = weights.to(placement.device)
     return TaskLoss(classes=len(targets.classes), weights=weights), Scaling(targets, train)
+
+
+def scores_of(scaling: Scaling, truth: npt.NDArray[Any], predictions: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Scores of predictions of rows, of a target that is scaled so."""
+    if scaling.classes:
+        return classification_scores(truth.astype(np.int64), predictions)
+    return regression_scores(truth, predictions, bins=scaling.bins)
 
 
 class Validator:
@@ -268,11 +275,7 @@ class Validator:
             cost = float(self._loss(outputs, self._scaled))
         if not math.isfinite(cost):
             raise TrainingError(f"the validation loss became {cost}; lower `lr` or set `clip`")
-        predictions = self._scaling.restore(outputs)
-        if self._loss.classes:
-            scores = classification_scores(self._truth, predictions)
-        else:
-            scores = regression_scores(self._truth, predictions, bins=self._scaling.bins)
+        scores = scores_of(self._scaling, self._truth, self._scaling.restore(outputs))
         if self._also is not None:
             scores |= self._also(outputs)
         # A metric can be undefined for one epoch's predictions (r of constant ones): such an epoch is never the best.
@@ -444,6 +447,18 @@ def _told(
             yield (classes[int(truth)] if there else "", *said)
         else:
             yield (f"{truth:.6g}" if there else "", f"{float(predicted):.6g}")
+
+
+def constant_remedy(method: MethodSpec) -> str:
+    """What to do where a method says the same for everyone."""
+    if not method.trains_network:
+        return "set other options: smaller leaves, a weaker penalty, or other `features`"
+    return "raise `epochs` or `lr`, or unfreeze blocks"
+
+
+def diverged_remedy(method: MethodSpec) -> str:
+    """What to do where a method's predictions are no numbers."""
+    return "lower `lr` or set `clip`" if method.trains_network else "set other options, or other `features`"
 
 
 def checkpoint_of(stage: Literal["pretrain", "finetune"], path: str, sha: str, fitted: Fitted) -> Checkpoint:

@@ -20,14 +20,22 @@ from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
+from ctlr.shallow.model import SavedFamily, save_family
 from ctlr.shallow.sample import Predict
 from ctlr.specs import Checkpoint, PretrainSpec, Study, StudyResult
-from ctlr.steps.assembly import Scaling, also_scores, write_predictions
+from ctlr.steps.assembly import (
+    Scaling,
+    also_scores,
+    constant_remedy,
+    diverged_remedy,
+    scores_of,
+    write_predictions,
+)
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
 from ctlr.steps.surface import has_surface, write_surface
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
-from ctlr.training.metrics import classification_scores, is_constant, regression_scores
+from ctlr.training.metrics import is_constant
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["evaluate"]
@@ -38,7 +46,9 @@ _POINTS = 8192
 
 
 def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
-    """Score a finetuned study on train, validation and test: the only place where the test set is opened.
+    """Score a study on train, validation and test: the only place where the test set is opened.
+
+    One that trains a network is finetuned before; any other is fitted here.
 
     After a refit the validation subjects count as trained on, and `before_refit` has the validation scores of the
     training that chose the epoch.
@@ -62,7 +72,7 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         of_side = {side: rows_of(store.table, subjects) for side, subjects in sides.items()}
         rows = {side: chosen[targets.known[chosen]] for side, chosen in of_side.items()}
         baseline = None
-        if study.method.role == "baseline":
+        if not study.method.trains_network and study.method.role != "floor":
             baseline = baseline_of(study, store, targets, arrays, workspace, device=device)
         predict, model = _predictor(study, key, targets, rows["train"], workspace, device, baseline)
         predictions = {side: predict(store, chosen) for side, chosen in rows.items()}
@@ -82,8 +92,10 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             if model is not None:
                 for name in ("model.safetensors", "model.json", "history.csv"):
                     _share(model / name, partial / name)
-            elif baseline is not None and baseline.model is not None:
-                save_model(partial, baseline.model)
+            elif isinstance(left := baseline.model if baseline is not None else None, SavedFamily):
+                save_family(partial, left)
+            elif left is not None:
+                save_model(partial, left)
             if model is not None and study.method.finetune.refit:
                 # By which the epoch was chosen: of another network than the one scored here.
                 scores["before_refit"] = _trained(workspace, model).scores
@@ -127,6 +139,7 @@ def _predictor(
         return lambda _, rows: np.repeat(floor, len(rows), axis=0), None
     folder = workspace.folder("finetuned", key)
     model = load_model(folder, device)
+    assert isinstance(model, TrainedModel)
 
     def predict(store: ArrayStore, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return _each(model, store, rows)[model.card.target]
@@ -161,6 +174,7 @@ def _also(
         return [(targets, {side: baseline.predict(store, chosen) for side, chosen in rows.items()})
                 for targets, baseline in found]  # fmt: skip
     model = load_model(folder, device)
+    assert isinstance(model, TrainedModel)
     said = {side: _each(model, store, chosen) for side, chosen in rows.items()}
     return [(targets, {side: found[targets.column] for side, found in said.items()}) for targets in every]
 
@@ -195,9 +209,9 @@ def _check_predictions(study: Study, predictions: Mapping[str, npt.NDArray[np.fl
         return
     seen = np.concatenate([values for side, values in predictions.items() if side != "train"])
     if not np.isfinite(seen).all():
-        raise TrainingError("the predictions are no finite numbers; lower `lr` or set `clip`")
-    if study.method.trains_network and is_constant(seen):
-        raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
+        raise TrainingError(f"the predictions are no finite numbers; {diverged_remedy(study.method)}")
+    if study.method.role == "method" and is_constant(seen):
+        raise TrainingError(f"the predictions are constant; {constant_remedy(study.method)}")
 
 
 def _scores(
@@ -206,12 +220,7 @@ def _scores(
     rows: npt.NDArray[np.int64],
     predictions: npt.NDArray[np.float64],
 ) -> dict[str, float]:
-    if len(rows) == 0:
-        return {}
-    truth = targets.values[rows]
-    if targets.classes:
-        return classification_scores(truth.astype(np.int64), predictions)
-    return regression_scores(truth, predictions, bins=np.quantile(targets.values[train], (0.2, 0.4, 0.6, 0.8)))
+    return scores_of(Scaling(targets, train), targets.values[rows], predictions) if len(rows) else {}
 
 
 def _provenance(

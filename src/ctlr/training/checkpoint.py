@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.methods.base import predict_outputs
 from ctlr.specs import Answer, EncoderSpec, ModelCard
 from ctlr.workspace import write_aside
+
+if TYPE_CHECKING:
+    from ctlr.shallow.model import SavedFamily
 
 __all__ = [
     "TrainedModel",
@@ -131,8 +134,8 @@ def save_model(folder: Path, model: TrainedModel) -> str:
     return write_tensors(folder / "model.safetensors", tensors, {})
 
 
-def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel:
-    """Read what `save_model` wrote.
+def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel | SavedFamily:
+    """Read a folder's model: what `save_model` wrote, or a model without a network, which uses no device.
 
     Raises:
         WorkspaceError: A file is missing or damaged, or the weights do not fit the card.
@@ -141,6 +144,10 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel
         card = ModelCard.model_validate_json((folder / "model.json").read_text())
     except (OSError, ValueError) as error:
         raise WorkspaceError(f"{folder.name}/model.json cannot be read. Remove the folder and run again.") from error
+    if card.encoder is None:
+        from ctlr.shallow.model import load_family  # networks do without SciPy
+
+        return load_family(folder, card)
     tensors, _ = read_tensors(folder / "model.safetensors")
     encoder = build_encoder(card.encoder, channels=card.channels, ndim=card.ndim, seed=0)
     head: nn.Module
