@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 REGION = re.compile(r"<!-- table: (?P<name>.+?) -->\n.*?<!-- /table -->", re.DOTALL)
 
 SECTIONS = {
-    "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
+    "AlsoSpec": "tasks", "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
     "SeriesPreprocess": "preprocess-of-series", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
     "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",

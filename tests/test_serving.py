@@ -111,7 +111,62 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(folder / "pictures.yaml")
 
 
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Grey pictures with a table beside them, whose columns a task reads too; the age of some is not known."""
+    folder = tmp_path_factory.mktemp("lesions")
+    rng = np.random.default_rng(0)
+    lines = ["file,age,place"]
+    (folder / "shapes").mkdir()
+    for number in range(40):
+        name = ("bars", "dots")[number % 2]
+        pixels = rng.integers(0, 90, (30, 22))
+        pixels[:: 3 + number % 2 * 4] += 120
+        (folder / "shapes" / name).mkdir(exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{number}.png")
+        lines.append(f"{name}/{number}.png,{'' if number % 7 == 0 else 30 + number},{('arm', 'leg')[number // 2 % 2]}")
+    (folder / "shapes" / "list.csv").write_text("\n".join(lines) + "\n")
+    text = PICTURES.replace("name: pictures", "name: lesions").replace("seeds: [0, 1]", "seeds: [0]")
+    text = text.replace("root: shapes,", "root: shapes, table: list.csv,").replace(
+        "sample_sizes: [6]", "sample_sizes: [12]"
+    )
+    text = text.replace("kind: classification}", "kind: classification, inputs: [age, place]}")
+    (folder / "lesions.yaml").write_text(text)
+    return train(folder / "lesions.yaml")
+
+
 # ---------------------------------------------------------------- files
+
+
+def test_columns_beside_pictures_are_read_as_their_study_read_them(lesions: Trained) -> None:
+    said, pseudonym = lesions.predicted(), lesions.workspace.pseudonym
+    files = [file for file in sorted(lesions.data.glob("*/*.png")) if pseudonym(file.stem) in said]
+    assert len(files) > 15
+    numbers = [int(file.stem) for file in files]
+    columns: dict[str, list[Any]] = {
+        "age": [None if number % 7 == 0 else 30 + number for number in numbers],
+        "place": [("arm", "leg")[number // 2 % 2] for number in numbers],
+    }
+    known = [said[pseudonym(file.stem)] for file in files]
+    found = predict_files(lesions.folder, files, inputs=columns)
+    np.testing.assert_allclose(found, known, rtol=2e-5, atol=2e-6)
+    best = ctlr.open(lesions.workspace.root).best()
+    np.testing.assert_array_equal(best.predict(files, inputs=columns), found)
+    with pytest.raises(
+        DataError, match="the model reads 'age', 'place' beside the image; 'age', 'place' are not given"
+    ):
+        predict_files(lesions.folder, files)
+    with pytest.raises(DataError, match="'place' has 1 for 2 images"):
+        predict_files(lesions.folder, files[:2], inputs={"age": [50, 60], "place": ["arm"]})
+
+
+def test_the_model_card_and_the_report_tell_of_the_columns(lesions: Trained) -> None:
+    folder = lesions.workspace.root / "reports" / "lesions"
+    card = (folder / "model-card.md").read_text()
+    assert "**Read beside the image:** age, a number (mean " in card
+    assert "place, one of arm, leg; any other, and a missing one, counts as none of them" in card
+    page = (folder / "report.html").read_text()
+    assert "covariates" in page
 
 
 def test_the_best_method_of_an_opened_workspace_predicts_likewise(clinic: Trained) -> None:

@@ -6,7 +6,7 @@ MLflow loads a recorded model by `_load_pyfunc`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ctlr.data.inputs import given_cells
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.shallow.model import SavedFamily
 from ctlr.specs import images_of
 from ctlr.training.checkpoint import TrainedModel, load_model
 
-__all__ = ["best_model", "predict_files"]
+__all__ = ["best_model", "predict_each_file", "predict_files"]
 
 _AT_ONCE = 64
 """Files that are held in memory."""
@@ -82,23 +83,44 @@ def predict_files(
     files: Sequence[Path | str],
     *,
     masks: Sequence[Path | str | None] | None = None,
+    inputs: Mapping[str, Sequence[Any]] | None = None,
     device: str = "cpu",
 ) -> npt.NDArray[np.float64]:
-    """Predict the target of NIfTI volumes or pictures, prepared as the model's training images were.
+    """Predict the target of files, the first one where the model answers several; arguments and errors as of
+    `predict_each_file`.
+
+    Returns:
+        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
+        `card.classes`.
+    """
+    return next(iter(predict_each_file(model, files, masks=masks, inputs=inputs, device=device).values()))
+
+
+def predict_each_file(
+    model: TrainedModel | SavedFamily | Path | str,
+    files: Sequence[Path | str],
+    *,
+    masks: Sequence[Path | str | None] | None = None,
+    inputs: Mapping[str, Sequence[Any]] | None = None,
+    device: str = "cpu",
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Predict every target of NIfTI volumes or pictures, prepared as the model's training images were.
 
     Args:
         model: A folder with `model.json` and `model.safetensors`, or what was loaded from it.
         files: Of the kind that the model was trained on.
         masks: Of the brain, one a file; by default those that BIDS names put beside the files.
+        inputs: What the model reads beside the images (`card.inputs`), by the column's name: a value a file, None where
+            it is unknown.
         device: cpu or cuda, for a folder.
 
     Returns:
-        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
-        `card.classes`.
+        By target, in the order of `card.answers`: (N,) values in its units, or (N, K) probabilities in the order of its
+        classes.
 
     Raises:
-        DataError: A file does not fit the model; names it, the rule, the value and the remedy. Or the model does not
-            say how its images were prepared.
+        DataError: A file does not fit the model; names it, the rule, the value and the remedy. A column of `inputs` is
+            missing. Or the model does not say how its images were prepared.
         WorkspaceError: The folder holds no model.
     """
     loaded = load_model(Path(model), torch.device(device)) if isinstance(model, Path | str) else model
@@ -118,15 +140,38 @@ def predict_files(
         )
     paths = [Path(file) for file in files]
     beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
+    columns = given_cells(loaded.card.inputs, inputs, len(paths))  # before files are read, which takes long
     found = [
-        loaded.predict(
-            prepare_files(paths[i : i + _AT_ONCE], preparation, beside and beside[i : i + _AT_ONCE]), trusted=True
+        _each(
+            loaded, prepare_files(paths[part], preparation, beside and beside[part]),
+            {name: cells[part] for name, cells in columns.items()},
         )
-        for i in range(0, max(1, len(paths)), _AT_ONCE)
-    ]
-    return np.concatenate(found)
+        for part in (slice(i, i + _AT_ONCE) for i in range(0, max(1, len(paths)), _AT_ONCE))
+    ]  # fmt: skip
+    return {target: np.concatenate([each[target] for each in found]) for target in found[0]}
 
 
-def _load_pyfunc(path: str) -> TrainedModel | SavedFamily:
-    """The model whose `predict` takes (N, C, *S) float32 images; the name is MLflow's."""
-    return load_model(Path(path))
+def _each(
+    model: TrainedModel | SavedFamily, images: npt.NDArray[np.float32], inputs: Mapping[str, Sequence[Any]]
+) -> dict[str, npt.NDArray[np.float64]]:
+    if isinstance(model, TrainedModel):
+        return model.predict_each(images, inputs=inputs, trusted=True)
+    return {model.card.target: model.predict(images, trusted=True)}
+
+
+class _WithColumns:
+    """A model that reads columns beside the image, as MLflow hands them over."""
+
+    def __init__(self, model: TrainedModel) -> None:
+        self._model = model
+
+    def predict(self, data: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+        """Of `images` (N, C, *S) float32, and (N,) each of the columns, by name."""
+        inputs = {name: values.tolist() for name, values in data.items() if name != "images"}
+        return self._model.predict(data["images"], inputs=inputs)
+
+
+def _load_pyfunc(path: str) -> TrainedModel | SavedFamily | _WithColumns:
+    """The model whose `predict` takes (N, C, *S) float32 images, or these with columns; the name is MLflow's."""
+    model = load_model(Path(path))
+    return _WithColumns(model) if isinstance(model, TrainedModel) and model.card.inputs else model

@@ -176,6 +176,8 @@ class MethodSpec(Value):
     """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
     needs_shared_task: ClassVar[bool] = False
     """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
+    needs_inputs: ClassVar[bool] = False
+    """Whether it runs only where the target's task has `inputs`, and looks at nothing else."""
     untuned: ClassVar[str] = ""
     """Why there is nothing to search in it; empty where there is."""
     control: ClassVar[str] = ""
@@ -419,6 +421,7 @@ METHODS: Table[type[MethodSpec]] = Table(
         "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
         "nearest": "ctlr.shallow.baselines:NearestSpec",
         "random_forest": "ctlr.shallow.baselines:RandomForestSpec",
+        "covariates": "ctlr.shallow.baselines:CovariatesSpec",
         "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
         "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
     },
@@ -429,7 +432,7 @@ METHODS: Table[type[MethodSpec]] = Table(
 """Every method, each in a file of its own."""
 FLOOR = "mean"
 """That which every table shows, whether it is listed or not."""
-BASELINES = ("linear", "gradient_boosting", "nearest", "unchanged", "unchanged_linear")
+BASELINES = ("linear", "gradient_boosting", "nearest", "covariates", "unchanged", "unchanged_linear")
 """Those that stand in every table, whether they are listed or not."""
 MORE_BASELINES = ("random_forest",)
 """Those that stand in a table where `baselines` or `methods` names them."""

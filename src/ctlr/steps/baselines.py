@@ -49,7 +49,14 @@ class Baseline:
 
 
 def baseline_of(
-    study: Study, store: ArrayStore, targets: Targets, arrays: Arrays, workspace: Workspace, *, device: str
+    study: Study,
+    store: ArrayStore,
+    targets: Targets,
+    arrays: Arrays,
+    workspace: Workspace,
+    *,
+    device: str,
+    also: int | None = None,
 ) -> Baseline:
     """Make a study ready that trains no network, without looking at the test set.
 
@@ -60,13 +67,14 @@ def baseline_of(
         arrays: Stored arrays by the dataset's name.
         workspace: Where they and the source's network lie.
         device: cpu or cuda.
+        also: Place of the target among the task's other ones; None for the first. What learns the source has none.
 
     Raises:
         DataError: The source knows other classes than the target.
         TrainingError: A family has nothing to learn from.
     """
     if study.method.shallow:
-        return _shallow(study, targets, arrays, workspace)
+        return _shallow(study, targets, arrays, workspace, also)
     spec = PretrainSpec.of(study)
     assert spec is not None
     model = source_model(spec, store, arrays, workspace, device)
@@ -79,12 +87,14 @@ def baseline_of(
     return Baseline(predict, model=model)
 
 
-def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspace) -> Baseline:
+def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspace, also: int | None) -> Baseline:
     method = study.method
     began = time.perf_counter()
     development = development_of(study, arrays, workspace)
     known = source_of(study, arrays, workspace, development) if method.reads_source else development
     assert known is not None
+    if also is not None:
+        known = _asked_for(development, also)
     place = _columns(study, known.targets.classes, targets.classes)
     validates = not method.reads_source and method.validates(study.target.data.ndim)
     if method.reads_source:
@@ -102,6 +112,13 @@ def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspac
     return Baseline(predict, seconds=seconds, model=saved, validated=method.reads_source or validates)
 
 
+def _asked_for(development: Development, also: int) -> Development:
+    """The same subjects with another target, as far as they have it."""
+    targets = development.also[also]
+    train, validation = (rows[targets.known[rows]] for rows in (development.train, development.validation))
+    return replace(development, targets=targets, train=train, validation=validation)
+
+
 def fit_development(study: Study, known: Development | SourceData, workspace: Workspace) -> Predict:
     """Fit a study's model without a network to labelled images.
 
@@ -115,7 +132,7 @@ def fit_development(study: Study, known: Development | SourceData, workspace: Wo
     """
     with threadpool_limits(study.compute.threads):
         sample = _sample(known, validates=study.method.validates(study.target.data.ndim), workspace=workspace)
-        fitted: Predict = shallow.fit(study.method, sample)
+        fitted: Predict = shallow.fit(study.method, replace(sample, inputs=study.target.task.inputs))
     return fitted
 
 
