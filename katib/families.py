@@ -32,9 +32,9 @@ def _manifest(study: Study) -> tuple[str, str]:
         f"# kubectl apply -f katib/{name}.yaml   (a cluster with Katib; the image sets CTLR_WORKSPACE=/workspace)\n"
         "#\n"
         f"{_comment(about)}"
-        "# Of clothes (Fashion-MNIST). Written by `python katib/families.py` from the space that the parts state: an\n"
-        "# option that does not matter beside others (a cell where there are none) is drawn, and not read. The test set\n"
-        "# stays sealed.\n"
+        "# Of clothes (Fashion-MNIST). Written by `python katib/families.py` from the space that the parts state. An\n"
+        "# option that does not matter beside others, as a cell where there are none, is drawn and not read. The test\n"
+        "# set stays sealed.\n"
     )
     return f"{name}.yaml", head + write_experiment(parse_experiment(data, name))
 
