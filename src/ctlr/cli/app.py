@@ -25,6 +25,7 @@ from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
 from ctlr.cli.points import points
+from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
@@ -439,6 +440,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, points, status, submit, suggest, tile,
-                trial, tune):  # fmt: skip
+for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, points, predict, status, submit, suggest,
+                tile, trial, tune):  # fmt: skip
     cli.add_command(command)

@@ -1,0 +1,19 @@
+"""Using a trained model: which one is the best, and what it says of files.
+
+MLflow loads a recorded model by `_load_pyfunc`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ctlr.serving._best import best_model, find_model
+from ctlr.serving._files import FilePrediction, files_in, predict_each, predict_files
+from ctlr.training.checkpoint import TrainedModel, load_model
+
+__all__ = ["FilePrediction", "best_model", "files_in", "find_model", "predict_each", "predict_files"]
+
+
+def _load_pyfunc(path: str) -> TrainedModel:
+    """The model whose `predict` takes (N, C, *S) float32 images; the name is MLflow's."""
+    return load_model(Path(path))

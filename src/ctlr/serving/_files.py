@@ -1,0 +1,158 @@
+"""What a model says of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ctlr.data.kinds.image_names import is_picture, visible
+from ctlr.data.preparation import prepare_files
+from ctlr.errors import DataError
+from ctlr.specs import Preparation, images_of
+from ctlr.training.checkpoint import TrainedModel, load_model
+
+__all__ = ["FilePrediction", "files_in", "predict_each", "predict_files", "preparation_for"]
+
+AT_ONCE = 64
+"""Images that are held in memory, and predicted in the groups in which `evaluate` predicts them."""
+
+_VOLUMES = (".nii", ".nii.gz")
+_NO_IMAGES = ("mask", "dseg", "probseg")
+"""Suffixes of BIDS for volumes that mark something in another one."""
+
+
+def predict_files(
+    model: TrainedModel | Path | str,
+    files: Sequence[Path | str],
+    *,
+    masks: Sequence[Path | str | None] | None = None,
+    device: str = "cpu",
+) -> npt.NDArray[np.float64]:
+    """Predict the target of NIfTI volumes or pictures, prepared as the model's training images were.
+
+    Args:
+        model: A folder with `model.json` and `model.safetensors`, or what was loaded from it.
+        files: Of the kind that the model was trained on.
+        masks: Of the brain, one a file; by default those that BIDS names put beside the files.
+        device: cpu or cuda, for a folder.
+
+    Returns:
+        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
+        `card.classes`.
+
+    Raises:
+        DataError: A file does not fit the model; names it, the rule, the value and the remedy. Or the model does not
+            say how its images were prepared.
+        WorkspaceError: The folder holds no model.
+    """
+    loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), device)
+    preparation = preparation_for(loaded, "" if isinstance(model, TrainedModel) else Path(model).name)
+    paths = [Path(file) for file in files]
+    beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
+    found = [
+        loaded.predict(
+            prepare_files(paths[i : i + AT_ONCE], preparation, beside and beside[i : i + AT_ONCE]), trusted=True
+        )
+        for i in range(0, max(1, len(paths)), AT_ONCE)
+    ]
+    return np.concatenate(found)
+
+
+def preparation_for(model: TrainedModel, name: str = "") -> Preparation:
+    """What files go through before a model.
+
+    Args:
+        model: That is to predict from files.
+        name: Of its folder, for messages.
+
+    Raises:
+        DataError: It predicts from arrays alone, or does not say how its images were prepared.
+    """
+    preparation = model.card.preparation
+    if preparation is None and model.card.ndim < 2:
+        shape = ", ".join(map(str, model.card.shape))
+        raise DataError(
+            f"a model of {images_of(model.card.ndim)} predicts from arrays, not from files: give an array "
+            f"(N, {shape}) of float32, prepared as the benchmark's were, to `load_model(...).predict`."
+        )
+    if preparation is None:
+        raise DataError(
+            f"{name}{'/' * bool(name)}model.json does not say how files are prepared: an older CTLR wrote it. Run its "
+            "benchmark again (remove the model's folders below studies/ and finetuned/ first), or prepare the images "
+            "yourself and give arrays to `load_model(...).predict`."
+        )
+    return preparation
+
+
+def files_in(places: Iterable[Path], preparation: Preparation) -> list[Path]:
+    """The files that are meant: those that are named, and of folders those of the model's kind, sorted.
+
+    Masks and segmentations that lie beside volumes are not images, and hidden files are passed over.
+
+    Raises:
+        DataError: A folder has no such file.
+    """
+    found: list[Path] = []
+    for place in places:
+        if not place.is_dir():
+            found.append(place)
+            continue
+        inside = [file for file in sorted(place.rglob("*")) if _fits(file.relative_to(place), preparation)]
+        if not inside:
+            wanted = "NIfTI volumes (.nii, .nii.gz)" if preparation.kind == "volume" else "pictures"
+            raise DataError(f"{place}: the model predicts from {wanted}; the folder has none. Name another folder.")
+        found += inside
+    return found
+
+
+def _fits(file: Path, preparation: Preparation) -> bool:
+    if not all(visible(part) for part in file.parts):
+        return False
+    if preparation.kind == "picture":
+        return is_picture(file.name)
+    stem = file.name.partition(".")[0]
+    return file.name.endswith(_VOLUMES) and stem.rpartition("_")[2] not in _NO_IMAGES
+
+
+@dataclass(frozen=True)
+class FilePrediction:
+    """What a model says of one file.
+
+    Attributes:
+        file: As it was named.
+        values: (1,) in the target's units, or (K,) probabilities; None where the file does not fit.
+        image: (C, *S) as the model saw it; None likewise.
+        reason: Why it does not fit: the rule, the value and the remedy.
+    """
+
+    file: Path
+    values: npt.NDArray[np.float64] | None
+    image: npt.NDArray[np.float32] | None
+    reason: str = ""
+
+
+def predict_each(model: TrainedModel, files: Sequence[Path]) -> Iterator[FilePrediction]:
+    """Predict files one by one, in their order: one that does not fit costs no other.
+
+    Args:
+        model: Of volumes or pictures.
+        files: Of its kind. Masks are those that BIDS names put beside them.
+    """
+    preparation = preparation_for(model)
+    for start in range(0, len(files), AT_ONCE):
+        group = [_prepared(file, preparation) for file in files[start : start + AT_ONCE]]
+        images = [each.image for each in group if each.image is not None]
+        values = iter(model.predict(np.stack(images), trusted=True).reshape(len(images), -1) if images else ())
+        for each in group:
+            yield each if each.image is None else FilePrediction(each.file, next(values), each.image)
+
+
+def _prepared(file: Path, preparation: Preparation) -> FilePrediction:
+    try:
+        return FilePrediction(file, None, prepare_files([file], preparation)[0])
+    except DataError as error:
+        return FilePrediction(file, None, None, str(error).removeprefix(f"{file}: "))
