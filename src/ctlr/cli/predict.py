@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -93,23 +93,17 @@ def _values(found: FilePrediction, card: ModelCard) -> Sequence[float]:
 
 
 def _text(found: Sequence[FilePrediction], card: ModelCard, output: str) -> str:
+    from ctlr.serving._files import worded
+
     if output == "json":
-        return json.dumps([_plain(each, card) for each in found], indent=2) + "\n"
+        told = [
+            {"file": str(each.file)} | ({"reason": each.reason} if each.values is None else worded(each.values, card))
+            for each in found
+        ]
+        return json.dumps(told, indent=2) + "\n"
     rows = [_row(each, card) for each in found]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _plain(found: FilePrediction, card: ModelCard) -> dict[str, Any]:
-    """With every digit, for programs."""
-    plain: dict[str, Any] = {"file": str(found.file)}
-    if found.values is None:
-        return plain | {"reason": found.reason}
-    if card.classes:
-        shares = dict(zip(card.classes, found.values.tolist(), strict=True))
-        return plain | {"prediction": card.classes[int(found.values.argmax())], "probabilities": shares}
-    units = card.preparation.units if card.preparation else ""
-    return plain | {"prediction": float(found.values[0])} | ({"unit": units} if units else {})

@@ -8,10 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from ctlr.serving._best import best_model, find_model
+from ctlr.serving._export import export_onnx, export_torchscript
 from ctlr.serving._files import FilePrediction, files_in, predict_each, predict_files
 from ctlr.training.checkpoint import TrainedModel, load_model
 
-__all__ = ["FilePrediction", "best_model", "files_in", "find_model", "predict_each", "predict_files"]
+__all__ = [
+    "FilePrediction",
+    "best_model",
+    "export_onnx",
+    "export_torchscript",
+    "files_in",
+    "find_model",
+    "predict_each",
+    "predict_files",
+]
 
 
 def _load_pyfunc(path: str) -> TrainedModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,10 @@ import numpy.typing as npt
 from ctlr.data.kinds.image_names import is_picture, visible
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import DataError
-from ctlr.specs import Preparation, images_of
+from ctlr.specs import ModelCard, Preparation, images_of
 from ctlr.training.checkpoint import TrainedModel, load_model
 
-__all__ = ["FilePrediction", "files_in", "predict_each", "predict_files", "preparation_for"]
+__all__ = ["FilePrediction", "files_in", "predict_each", "predict_files", "preparation_for", "worded"]
 
 AT_ONCE = 64
 """Images that are held in memory, and predicted in the groups in which `evaluate` predicts them."""
@@ -133,6 +134,20 @@ class FilePrediction:
     values: npt.NDArray[np.float64] | None
     image: npt.NDArray[np.float32] | None
     reason: str = ""
+
+
+def worded(values: npt.NDArray[np.float64], card: ModelCard) -> dict[str, Any]:
+    """A prediction for programs, with every digit: `prediction` with `unit`, or the class with `probabilities`.
+
+    Args:
+        values: (1,) or (K,).
+        card: Of the model.
+    """
+    if card.classes:
+        shares = dict(zip(card.classes, values.tolist(), strict=True))
+        return {"prediction": card.classes[int(values.argmax())], "probabilities": shares}
+    units = card.preparation.units if card.preparation else ""
+    return {"prediction": float(values[0])} | ({"unit": units} if units else {})
 
 
 def predict_each(model: TrainedModel, files: Sequence[Path]) -> Iterator[FilePrediction]:

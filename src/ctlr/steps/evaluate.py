@@ -24,6 +24,7 @@ from ctlr.specs import Checkpoint, PretrainSpec, Study, StudyResult
 from ctlr.steps.assembly import write_predictions
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
+from ctlr.steps.monitoring import write_reference
 from ctlr.steps.surface import has_surface, write_surface
 from ctlr.training.checkpoint import load_model, save_model
 from ctlr.training.metrics import classification_scores, is_constant, regression_scores
@@ -78,6 +79,8 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                     _share(model / name, partial / name)
             elif baseline is not None and baseline.model is not None:
                 save_model(partial, baseline.model)
+            if (partial / "model.json").exists() and len(stored.shape) > 2:
+                write_reference(partial, store, rows, predictions)
             if model is not None and study.method.finetune.refit:
                 # By which the epoch was chosen: of another network than the one scored here.
                 scores["before_refit"] = _trained(workspace, model).scores
