@@ -53,7 +53,9 @@ def test_both_files_predict_what_the_model_predicts(kind: str, request: pytest.F
     (found,) = session.run([name], {"images": images})
     np.testing.assert_allclose(found, model.predict(images), rtol=0, atol=1e-5 * scale)
     script = torch.jit.load(tmp_path / "a.pt")
-    np.testing.assert_allclose(script(torch.from_numpy(images)).detach(), model.predict(images), rtol=0, atol=1e-5 * scale)
+    np.testing.assert_allclose(
+        script(torch.from_numpy(images)).detach(), model.predict(images), rtol=0, atol=1e-5 * scale
+    )
 
 
 def test_the_card_travels_with_the_file(pictures: Trained, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def _tensor(given: dict[str, Any], rest: bytes, card: ModelCard) -> npt.NDArray[
             f"`data` of {INPUT} must have the {math.prod(shape)} numbers of its `shape`; it has {values.size}. "
             "Correct one of them."
         )
-    return np.array(values.reshape(shape), np.float32)  # the body itself must not be written to, says torch
+    return np.array(values.reshape(shape), np.float32)  # a copy: torch takes no array that is read-only
 
 
 def _numbers(data: Any) -> npt.NDArray[Any]:
