@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -92,7 +93,9 @@ def test_what_is_no_network_is_refused(pictures: Trained, tmp_path: Path) -> Non
     class Forest:
         card: ModelCard
 
+        def predict(self, images: Any, batch_size: int = 32, *, trusted: bool = False) -> Any: ...
+
     with pytest.raises(ConfigError, match="only a network can be exported, and this model is none. Use its folder"):
-        export_onnx(Forest(untrained("small_cnn", 2).card), tmp_path / "a.onnx")  # type: ignore[arg-type]
+        export_onnx(Forest(untrained("small_cnn", 2).card), tmp_path / "a.onnx")
     result = CliRunner().invoke(cli, ["export", str(pictures.folder)], standalone_mode=False)
     assert "`--onnx FILE`, `--torchscript FILE` or both" in str(result.exception)

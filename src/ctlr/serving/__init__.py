@@ -10,10 +10,12 @@ from pathlib import Path
 from ctlr.serving._best import best_model, find_model
 from ctlr.serving._export import export_onnx, export_torchscript
 from ctlr.serving._files import FilePrediction, files_in, predict_each, predict_files
-from ctlr.training.checkpoint import TrainedModel, load_model
+from ctlr.serving._model import Model
+from ctlr.training.checkpoint import load_model
 
 __all__ = [
     "FilePrediction",
+    "Model",
     "best_model",
     "export_onnx",
     "export_torchscript",
@@ -24,6 +26,6 @@ __all__ = [
 ]
 
 
-def _load_pyfunc(path: str) -> TrainedModel:
+def _load_pyfunc(path: str) -> Model:
     """The model whose `predict` takes (N, C, *S) float32 images; the name is MLflow's."""
     return load_model(Path(path))

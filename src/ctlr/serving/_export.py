@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ctlr import __version__
 from ctlr.errors import ConfigError, CtlrError, require
+from ctlr.serving._model import Model
 from ctlr.specs import ModelCard
 from ctlr.training.checkpoint import TrainedModel
 from ctlr.workspace import write_aside
@@ -38,7 +39,7 @@ def output_name(card: ModelCard) -> str:
     return "probabilities" if card.classes else "prediction"
 
 
-def export_onnx(model: TrainedModel, file: Path) -> float:
+def export_onnx(model: Model, file: Path) -> float:
     """Write an ONNX file, and run it by ONNX Runtime beside the model.
 
     Args:
@@ -75,7 +76,7 @@ def export_onnx(model: TrainedModel, file: Path) -> float:
     return difference
 
 
-def export_torchscript(model: TrainedModel, file: Path) -> float:
+def export_torchscript(model: Model, file: Path) -> float:
     """Write a TorchScript file, `torch.jit.load` reads it; as `export_onnx` otherwise."""
     network = _network(model, file)
     with _quiet(), torch.no_grad():
@@ -107,8 +108,8 @@ class _Whole(nn.Module):
         return outputs.softmax(1) if self.classes else outputs[:, 0] * self.std + self.mean
 
 
-def _network(model: TrainedModel, file: Path) -> _Whole:
-    if not (isinstance(getattr(model, "encoder", None), nn.Module) and isinstance(model.head, nn.Module)):
+def _network(model: Model, file: Path) -> _Whole:
+    if not isinstance(model, TrainedModel):
         raise ConfigError(
             "only a network can be exported, and this model is none. Use its folder: `ctlr predict`, `ctlr serve`."
         )
@@ -126,9 +127,7 @@ def _metadata(card: ModelCard) -> dict[str, str]:
     return told | ({"ctlr.classes": "\n".join(card.classes)} if card.classes else {})
 
 
-def _compared(
-    model: TrainedModel, run: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]], form: str
-) -> float:
+def _compared(model: Model, run: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]], form: str) -> float:
     """Largest difference over batches of other sizes than the one that was traced."""
     unit = 1.0 if model.card.classes else model.card.std
     differences = []

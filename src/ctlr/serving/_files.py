@@ -13,8 +13,9 @@ import numpy.typing as npt
 from ctlr.data.kinds.image_names import is_picture, visible
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import DataError
+from ctlr.serving._model import Model
 from ctlr.specs import ModelCard, Preparation, images_of
-from ctlr.training.checkpoint import TrainedModel, load_model
+from ctlr.training.checkpoint import load_model
 
 __all__ = ["FilePrediction", "files_in", "predict_each", "predict_files", "preparation_for", "worded"]
 
@@ -27,7 +28,7 @@ _NO_IMAGES = ("mask", "dseg", "probseg")
 
 
 def predict_files(
-    model: TrainedModel | Path | str,
+    model: Model | Path | str,
     files: Sequence[Path | str],
     *,
     masks: Sequence[Path | str | None] | None = None,
@@ -50,8 +51,8 @@ def predict_files(
             say how its images were prepared.
         WorkspaceError: The folder holds no model.
     """
-    loaded = model if isinstance(model, TrainedModel) else load_model(Path(model), device)
-    preparation = preparation_for(loaded, "" if isinstance(model, TrainedModel) else Path(model).name)
+    loaded = load_model(Path(model), device) if isinstance(model, Path | str) else model
+    preparation = preparation_for(loaded, Path(model).name if isinstance(model, Path | str) else "")
     paths = [Path(file) for file in files]
     beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
     found = [
@@ -63,7 +64,7 @@ def predict_files(
     return np.concatenate(found)
 
 
-def preparation_for(model: TrainedModel, name: str = "") -> Preparation:
+def preparation_for(model: Model, name: str = "") -> Preparation:
     """What files go through before a model.
 
     Args:
@@ -150,7 +151,7 @@ def worded(values: npt.NDArray[np.float64], card: ModelCard) -> dict[str, Any]:
     return {"prediction": float(values[0])} | ({"unit": units} if units else {})
 
 
-def predict_each(model: TrainedModel, files: Sequence[Path]) -> Iterator[FilePrediction]:
+def predict_each(model: Model, files: Sequence[Path]) -> Iterator[FilePrediction]:
     """Predict files one by one, in their order: one that does not fit costs no other.
 
     Args:

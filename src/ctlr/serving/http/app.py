@@ -25,19 +25,19 @@ from ctlr.data.preparation import check_images
 from ctlr.errors import CtlrError, DataError
 from ctlr.monitoring import Reference
 from ctlr.serving._files import FilePrediction, preparation_for, worded
+from ctlr.serving._model import Model
 from ctlr.serving.http.batching import Batcher, Busy
 from ctlr.serving.http.limits import Limits
 from ctlr.serving.http.metrics import Metrics
 from ctlr.serving.http.protocol import HEADER_LENGTH, answered, metadata, parsed
 from ctlr.serving.http.uploads import Upload, prepared
 from ctlr.serving.http.watching import Watch
-from ctlr.training.checkpoint import TrainedModel
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    model: TrainedModel,
+    model: Model,
     name: str = "model",
     *,
     limits: Limits | None = None,
@@ -62,7 +62,7 @@ class _Server:
     """What the routes share."""
 
     def __init__(
-        self, model: TrainedModel, name: str, limits: Limits, reference: Reference | None, window: int,
+        self, model: Model, name: str, limits: Limits, reference: Reference | None, window: int,
         monitor: Path | None,
     ) -> None:  # fmt: skip
         self.model, self.name, self.limits = model, name, limits
