@@ -33,6 +33,7 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
+from ctlr.steps.monitoring import write_reference
 from ctlr.steps.surface import has_surface, write_surface
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.training.metrics import is_constant
@@ -96,6 +97,8 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                 save_family(partial, left)
             elif left is not None:
                 save_model(partial, left)
+            if (partial / "model.json").exists() and len(stored.shape) > 2:
+                write_reference(partial, store, rows, predictions)
             if model is not None and study.method.finetune.refit:
                 # By which the epoch was chosen: of another network than the one scored here.
                 scores["before_refit"] = _trained(workspace, model).scores
