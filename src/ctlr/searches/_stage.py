@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ctlr.config import TuningSpec
-from ctlr.crew import Event, Job
+from ctlr.crew import Event, Job, TrialNews
 from ctlr.durable import is_whole, read_file
 from ctlr.errors import WorkspaceError
 from ctlr.interrupts import held
@@ -235,18 +235,20 @@ class StageSearch:
 
     def _run(self, identity: str, earlier: Sequence[Trial], bench: Bench) -> None:
         job = Job(self.title, "tune", "")
-        bench.on_event(Event(job, "started"))
+        metric, best = objective_of(self.study, self.stage)
+        facts = {"metric": metric, "direction": best, "trials": self.trials, "budget_seconds": self.seconds}
+        bench.on_event(Event(job, "started", facts=facts))
         with bench.workspace.publish("searches", identity, resumable=True, shared=True) as folder:
             stages = self._rounds(folder, identity, earlier, bench, job)
             marks = self._marks() | {"warm": self.tuning.warm_start is not None}
             write_aside(folder / "search.json", json.dumps(marks).encode())
             values = [stage.model_dump(mode="json") for stage in stages]
             write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
-        best = best_of(stages)
-        told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+        found = best_of(stages)
+        told = why_none(stages) if found is None else f"{stages[0].objective.metric} {found[1].value:.4g}"
         if self.tuning.warm_start is not None and not earlier:
             told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
-        bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
+        bench.on_event(Event(job, "failed" if found is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
         """As `find`, where all rounds are finished; None where one is not, or where they found nothing."""
@@ -269,7 +271,7 @@ class StageSearch:
                 experiment, folder / f"round-{number}", partial(self._job, folder),
                 seconds=None if self.seconds is None else self.seconds / rounds,
                 earlier=[trial for trial in known if within(trial, parameters)],
-                on_event=partial(self._tell, bench, job, sum(len(stage.trials) for stage in stages)),
+                on_event=partial(self._tell, bench, job, number, sum(len(stage.trials) for stage in stages)),
             )  # fmt: skip
             stages.append(self._stage(experiment, number, outcome))
             known += outcome.trials
@@ -278,11 +280,15 @@ class StageSearch:
                 parameters = narrowed(self.manifest.parameters, best[1].assignments, share=0.5**number)
         return stages
 
-    def _tell(self, bench: Bench, job: Job, before: int, trial: Trial, report: TrialReport | None) -> None:
+    def _tell(self, bench: Bench, job: Job, number: int, before: int, trial: Trial, report: TrialReport | None) -> None:
+        """Tell of a trial of the round of that number, which `before` trials came before."""
+        news = TrialNews(number, trial, report)
         if report is None and trial.ended:
             value = trial.reason if trial.value is None else f"{trial.value:.4g}"
             text = f"trial {trial.number} {trial.status.lower()} {value}"
-            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text))
+            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text, trial=news))
+        else:
+            bench.on_event(Event(job, "trial", trial=news))
 
     def _job(self, folder: Path, trial: Trial) -> TrialJob:
         judged_by_target = self.stage != "pretrain"
