@@ -31,13 +31,15 @@ __all__ = [
     "Recorded",
     "Watcher",
     "events_path",
+    "parsed",
     "process_start",
     "read_events",
     "recorded",
 ]
 
 KINDS: Mapping[str, str] = {
-    "run.began": "a run leads: `benchmark`, `studies`, `workers`, `pid`, `started` (when that process did), `host`",
+    "run.began": "a run leads: `benchmark`, its `identity`, `studies`, `workers`, `pid`, `started` (when that process "
+    "did), `host`",
     "run.planned": "what it has left to do: `steps`, without preprocessing and tuning",
     "run.ended": "it is through, and its report is written: `seconds`",
     "run.interrupted": "Ctrl-C or SIGTERM ended it: `seconds`",
@@ -91,13 +93,13 @@ def read_events(path: Path, *, after: int = 0) -> Iterator[Facts]:
     """The events of a file from the one after a number on; a last line that is cut is passed over."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         for line in file:
-            event = _parsed(line)
+            event = parsed(line)
             if event is not None and event["n"] > after:
                 yield event
 
 
-def _parsed(line: bytes) -> Facts | None:
-    """An event; None where a line is none, as a power cut leaves it."""
+def parsed(line: bytes) -> Facts | None:
+    """The event of a line; None where it is none, or cut."""
     if line.endswith(b"\n"):
         with contextlib.suppress(ValueError, RecursionError):
             event = json.loads(line)
@@ -128,7 +130,7 @@ class EventLog:
         end = len(data)
         while end:
             start = data.rfind(b"\n", 0, end - 1) + 1
-            event = _parsed(data[start:end])
+            event = parsed(data[start:end])
             if event is not None:
                 break
             end = start
@@ -168,15 +170,22 @@ def _finite(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def recorded(watcher: Watcher, root: Path, benchmark: str) -> Iterator[Watcher]:
-    """A watcher that passes on what it is told and has it recorded, with how the block ends."""
+def recorded(watcher: Watcher, root: Path, benchmark: str, identity: str = "") -> Iterator[Watcher]:
+    """A watcher that passes on what it is told and has it recorded, with how the block ends.
+
+    Args:
+        watcher: Told everything.
+        root: Of the workspace.
+        benchmark: Its name.
+        identity: Of the benchmark: another one under the same name shares nothing with it.
+    """
     log, began = EventLog(events_path(root, benchmark)), time.monotonic()
 
     def end(kind: str, **facts: str) -> None:
         log.write(kind, seconds=round(time.monotonic() - began, 3), **facts)
 
     try:
-        yield Recorded(watcher, log)
+        yield Recorded(watcher, log, identity)
     except KeyboardInterrupt:
         end("run.interrupted")
         raise
@@ -195,8 +204,8 @@ def recorded(watcher: Watcher, root: Path, benchmark: str) -> Iterator[Watcher]:
 class Recorded:
     """Passes on what happens in a run, and writes it into a log."""
 
-    def __init__(self, watcher: Watcher, log: EventLog) -> None:
-        self._watcher, self._log = watcher, log
+    def __init__(self, watcher: Watcher, log: EventLog, identity: str) -> None:
+        self._watcher, self._log, self._identity = watcher, log, identity
         self._names: Mapping[str, str] = {}
         self._began: dict[str, float] = {}
         self._told: dict[object, float] = {}
@@ -207,8 +216,8 @@ class Recorded:
     def begin(self, benchmark: str, studies: int, workers: int, workspace: Path) -> None:
         """A run leads."""
         self._log.write(
-            "run.began", benchmark=benchmark, studies=studies, workers=workers, pid=os.getpid(),
-            started=process_start(os.getpid()), host=socket.gethostname(),
+            "run.began", benchmark=benchmark, identity=self._identity, studies=studies, workers=workers,
+            pid=os.getpid(), started=process_start(os.getpid()), host=socket.gethostname(),
         )  # fmt: skip
         self._watcher.begin(benchmark, studies, workers, workspace)
 
@@ -326,5 +335,6 @@ def process_start(pid: int) -> float | None:
     With its number this tells it from every other process: numbers are used again.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else float(fields[19])
     return None

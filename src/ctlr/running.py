@@ -121,7 +121,7 @@ class _Run:
 
     def lead(self, watcher: Watcher) -> Ran:
         """Do what is left, beside those who join; track it all, write the report, and what happens as events."""
-        with recorded(watcher, self.workspace.root, self.config.name) as told:
+        with recorded(watcher, self.workspace.root, self.config.name, self.config.identity()) as told:
             return self._lead(told)
 
     def _lead(self, watcher: Watcher) -> Ran:

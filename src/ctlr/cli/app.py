@@ -29,6 +29,7 @@ from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
+from ctlr.cli.ui import ui
 from ctlr.errors import CtlrError, brief
 
 if TYPE_CHECKING:
@@ -440,5 +441,5 @@ def completion(shell: str) -> None:
 
 
 for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, points, status, submit, suggest, tile,
-                trial, tune):  # fmt: skip
+                trial, tune, ui):  # fmt: skip
     cli.add_command(command)
