@@ -74,11 +74,9 @@ def test_a_zip_becomes_a_folder_with_its_classes_counts_and_thumbnails(client: C
 
 def test_files_of_folders_and_files_of_one_class_come_in_as_they_are(client: Client, workspace: Path) -> None:
     browser = client()
-    assert upload(browser, {f"pets/{name}": data for name, data in pictures(2).items()}) == "/folders/pictures"
-    assert "4 pictures of 2 classes" in examined(browser, "pictures")
-    assert upload(browser, {"1.png": picture(), "2.png": picture(1)}, label="cat", name="pictures") == (
-        "/folders/pictures-2"
-    )
+    assert upload(browser, {f"pets/{name}": data for name, data in pictures(2).items()}) == "/folders/pets"
+    assert "4 pictures of 2 classes" in examined(browser, "pets")
+    assert upload(browser, {"1.png": picture(), "2.png": picture(1)}, label="cat", name="pets") == "/folders/pets-2"
     assert "needs a class" in upload(browser, {"1.png": picture()})
     assert not list(workspace.glob("uploads/.*.partial"))
 
@@ -106,7 +104,7 @@ def test_a_picture_too_large_by_its_header_is_never_decoded(client: Client) -> N
     huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
     browser = client()
     upload(browser, {f"pets/{name}": data for name, data in (pictures(2) | {"cat/huge.png": bytes(huge)}).items()})
-    text = examined(browser, "pictures")
+    text = examined(browser, "pets")
     assert "1 pictures cannot be used" in text
     assert "cat/huge.png</b>: a picture has at most 67108864 pixels" in text
 
@@ -118,7 +116,7 @@ def test_problems_are_named_before_anything_is_trained(client: Client, workspace
     files["cat/dog.png"] = files["dog/2.png"]
     browser = client()
     upload(browser, {f"pets/{name}": data for name, data in files.items()})
-    text = examined(browser, "pictures")
+    text = examined(browser, "pets")
     assert "1 pictures cannot be used" in text
     assert "Fewer than 10 pictures: fox (4)" in text
     assert "The largest class has 6 times as many" in text
@@ -177,14 +175,14 @@ def test_what_a_form_chose_becomes_a_file_that_the_command_line_runs(client: Cli
     files = pictures(8)
     files["dog/twin.png"] = files["dog/1.png"]
     upload(browser, {f"pets/{name}": data for name, data in files.items()})
-    examined(browser, "pictures")
+    examined(browser, "pets")
     choices = {
         "form": form_of(browser), "name": "pets", "side": "32", "encoder": "small_cnn", "methods": ["scratch", "vat"],
         "n_train": "4", "seeds": "2", "epochs": "3", "workers": "1", "colour": "yes", "drop_copies": "yes",
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(processes, "start", lambda root, name, words: started.append((root, name, words)))
-        answer = browser.post("/folders/pictures/start", data=choices)
+        answer = browser.post("/folders/pets/start", data=choices)
     assert answer.headers["location"] == "/runs/pets"
     file = workspace / "runs" / "pets" / "pets.yaml"
     assert started == [(workspace, "pets", ["run", str(file), "--workers", "1"])]
@@ -192,9 +190,9 @@ def test_what_a_form_chose_becomes_a_file_that_the_command_line_runs(client: Cli
     assert (list(config.methods), config.sample_sizes, config.seeds) == (["scratch", "vat"], (4,), (0, 1))
     root = Path(config.datasets["pictures"].root)  # type: ignore[union-attr]
     assert len(list(root.rglob("*.png"))) == 16  # one of the twins is left out
-    assert browser.post("/folders/pictures/start", data=choices).status_code == 409
+    assert browser.post("/folders/pets/start", data=choices).status_code == 409
     for name, value in (("side", "1e9"), ("seeds", "0"), ("encoder", "../x"), ("methods", "evil"), ("name", "../up")):
-        assert browser.post("/folders/pictures/start", data=choices | {name: value}).status_code == 400
+        assert browser.post("/folders/pets/start", data=choices | {name: value}).status_code == 400
 
 
 def test_a_run_shows_its_state_ranking_trials_and_failures(client: Client, workspace: Path) -> None:

@@ -124,7 +124,7 @@ class Folders:
         below = settled(pictures).relative_to(pictures)
         told_of = {"uploaded": True, "below": str(below), "left_out": dict(taken.left_out)}
         write_aside(pictures.parent / "folder.json", json.dumps(told_of).encode())
-        name = self._free(wanted)
+        name = self._free(wanted or below.name)
         try:
             pictures.parent.rename(self._place / name)
         except OSError as error:

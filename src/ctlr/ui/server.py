@@ -8,6 +8,7 @@ import functools
 import os
 import re
 import shlex
+import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +104,7 @@ def create_app(options: Options) -> FastAPI:
     workers = max(1, len(os.sched_getaffinity(0)))
     shared = _App(options, Runs(options.workspace), Folders(options), Examining(workers), pages)
     app = FastAPI(title="CTLR", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.closing = threading.Event()
     app.mount("/static", StaticFiles(packages=[("ctlr.ui", "static")]), name="static")
     _home(app, shared)
     _run_pages(app, shared)
@@ -234,7 +236,7 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
     ) -> AsyncIterator[ServerSentEvent]:
         """Events after a number, and those to come, each with its number as its id."""
         number = int(last_event_id) if last_event_id and re.fullmatch(r"\d{1,15}", last_event_id) else max(0, after)
-        while True:
+        while not app.state.closing.is_set():
             read = functools.partial(shared.runs.events_after, name, number)
             found, last = await anyio.to_thread.run_sync(read)
             if last < number:  # it was deleted, and has begun anew

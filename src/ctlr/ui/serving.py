@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from types import FrameType
 from urllib.parse import urlencode
 
 import uvicorn
@@ -35,7 +37,16 @@ def serve(options: Options, *, say: Callable[[str], object]) -> None:
             timeout_graceful_shutdown=1, lifespan="off",
         )  # fmt: skip
         say(f"Open {_address(options)}  (Ctrl-C ends the app; runs go on)")
-        uvicorn.Server(config).run(sockets=[app_socket])
+        _Server(config).run(sockets=[app_socket])
+
+
+class _Server(uvicorn.Server):
+    """Has streams of events end by themselves, which have no end otherwise."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        closing: threading.Event = self.config.app.state.closing  # type: ignore[union-attr]
+        closing.set()
+        super().handle_exit(sig, frame)
 
 
 def _listening(options: Options) -> socket.socket:
@@ -45,6 +56,7 @@ def _listening(options: Options) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, options.port))
+        listening.listen(128)  # whoever reads the address may ask at once, and waits
     except OSError as error:
         listening.close()
         raise ConfigError(

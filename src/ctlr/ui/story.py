@@ -246,6 +246,7 @@ def _row(trial: Trial, run: Run) -> dict[str, Any]:
         "status": trial.status,
         "value": _number(trial.value),
         "seconds": duration(trial.seconds),
+        "ended": trial.ended,
         "reason": trial.reason,
         "last": " ".join(f"{name} {value:.4g}" for name, value in trial.last.items() if value is not None),
         "parameters": " ".join(f"{name}={_short(value)}" for name, value in trial.parameters.items()),
