@@ -16,7 +16,8 @@ from PIL import Image
 from ctlr.config import load
 from ctlr.events import EventLog, events_path, process_start
 from ctlr.ui import processes, server
-from ctlr.ui.options import Limits
+from ctlr.ui.folders import Folders
+from ctlr.ui.options import Limits, checked
 from ctlr.workspace import Workspace
 
 Client = Callable[..., TestClient]
@@ -78,7 +79,26 @@ def test_files_of_folders_and_files_of_one_class_come_in_as_they_are(client: Cli
     assert "4 pictures of 2 classes" in examined(browser, "pets")
     assert upload(browser, {"1.png": picture(), "2.png": picture(1)}, label="cat", name="pets") == "/folders/pets-2"
     assert "needs a class" in upload(browser, {"1.png": picture()})
-    assert not list(workspace.glob("uploads/.*.partial"))
+    assert not list(workspace.glob("uploads/.*"))
+
+
+def test_an_upload_under_way_is_no_hindrance_to_a_run_that_begins(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    folders = Folders(checked(workspace.root))
+    with folders.incoming() as place, workspace.working() as leads:
+        assert leads
+        assert place.is_dir()
+    assert not list((workspace.root / "uploads").iterdir())
+
+
+def test_what_a_killed_server_left_of_an_upload_goes_after_a_day(tmp_path: Path) -> None:
+    folders = Folders(checked(Workspace(tmp_path / "workspace").root))
+    with folders.incoming() as fresh, folders.incoming() as old:
+        for place in (old, old.parent):
+            os.utime(place, (0, 0))
+        with folders.incoming():
+            assert fresh.exists()
+            assert not old.exists()
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "..\\evil.png"])
@@ -105,7 +125,7 @@ def test_a_picture_too_large_by_its_header_is_never_decoded(client: Client) -> N
     browser = client()
     upload(browser, {f"pets/{name}": data for name, data in (pictures(2) | {"cat/huge.png": bytes(huge)}).items()})
     text = examined(browser, "pets")
-    assert "1 pictures cannot be used" in text
+    assert "Pictures that cannot be used, and will be left out: 1." in text
     assert "cat/huge.png</b>: a picture has at most 67108864 pixels" in text
 
 
@@ -117,11 +137,11 @@ def test_problems_are_named_before_anything_is_trained(client: Client, workspace
     browser = client()
     upload(browser, {f"pets/{name}": data for name, data in files.items()})
     text = examined(browser, "pets")
-    assert "1 pictures cannot be used" in text
+    assert "Pictures that cannot be used, and will be left out: 1." in text
     assert "Fewer than 10 pictures: fox (4)" in text
     assert "The largest class has 6 times as many" in text
-    assert "1 pictures lie in several classes at once" in text
-    assert "2 pictures are exact copies" in text
+    assert "contradict each other: 1." in text
+    assert "which train and test must not share: 2." in text
     assert "cat/dog.png" in text
 
 
@@ -135,7 +155,7 @@ def test_a_picture_that_was_saved_again_looks_alike(client: Client, tmp_path: Pa
     browser.post("/folders", data={"form": form_of(browser), "path": str(folder)})
     text = examined(browser, "pets")
     assert "cat/one.png and dog/other.png" in text
-    assert "1 pairs look alike" in text
+    assert "copies of one another: 1." in text
 
 
 def test_names_with_html_are_shown_as_text(client: Client, tmp_path: Path, workspace: Path) -> None:

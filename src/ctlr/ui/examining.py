@@ -80,7 +80,7 @@ class Examined:
         """What is worth knowing before anything is trained, a sentence each."""
         found = []
         if self.faults:
-            found.append(f"{len(self.faults)} pictures cannot be used and will be left out.")
+            found.append(f"Pictures that cannot be used, and will be left out: {len(self.faults)}.")
         few = [f"{name} ({count})" for name, count in self.classes.items() if count < _FEW]
         if few:
             found.append(f"Fewer than {_FEW} pictures: {', '.join(few[:_SHOWN])}. Their scores will say little.")
@@ -92,12 +92,16 @@ class Examined:
             )
         across = [group for group in self.copies if len({self.labels[each] for each in group}) > 1]
         if across:
-            found.append(f"{len(across)} pictures lie in several classes at once: their labels contradict each other.")
+            found.append(
+                f"Pictures that lie in several classes at once, so that labels contradict each other: {len(across)}."
+            )
         if self.copies:
             more = sum(len(group) - 1 for group in self.copies)
-            found.append(f"{more} pictures are exact copies of others: train and test must not share them.")
+            found.append(f"Exact copies of other pictures, which train and test must not share: {more}.")
         if self.alike:
-            found.append(f"{len(self.alike)} pairs look alike and may be copies of one another: look at them below.")
+            found.append(
+                f"Pairs that look alike and may be copies of one another: {len(self.alike)}. Look at them below."
+            )
         if not self.compared:
             found.append(f"Near copies were not looked for: that is done among up to {_MOST_COMPARED:,} pictures.")
         return found

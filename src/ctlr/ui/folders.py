@@ -8,11 +8,13 @@ uploads/<name>/thumbnails/     made when they are asked for
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,10 @@ from ctlr.ui.uploading import Form
 from ctlr.workspace import write_aside
 
 __all__ = ["Folder", "Folders"]
+
+_INCOMING = ".incoming"
+_FORSAKEN_SECONDS = 86400.0
+"""An upload in which no file has begun for so long has no server any more."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,21 @@ class Folders:
     def incoming(self) -> Iterator[Path]:
         """An empty folder for pictures that arrive; it is gone afterwards, unless `keep` has taken it."""
         self._place.mkdir(parents=True, exist_ok=True)
-        place = self._place / f".{secrets.token_hex(8)}.partial"
+        self._sweep()
+        # Not `.partial`, which is what runs look at as they begin.
+        place = self._place / f".{secrets.token_hex(8)}{_INCOMING}"
         (place / "pictures").mkdir(parents=True)
         try:
             yield place / "pictures"
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what servers that were killed have left of uploads."""
+        for place in self._place.glob(f".*{_INCOMING}"):
+            with contextlib.suppress(OSError):
+                if time.time() - max(file.stat().st_mtime for file in (place, *place.iterdir())) > _FORSAKEN_SECONDS:
+                    shutil.rmtree(place, ignore_errors=True)
 
     def keep(self, form: Form, wanted: str) -> Folder:
         """Unpack what arrived, and give it its name.

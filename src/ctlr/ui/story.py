@@ -124,7 +124,7 @@ class Running:
 def _running(step: Step, now: float) -> Running:
     rows = [dict(row) for row in step.rows]
     names = [name for name in (rows[-1] if rows else {}) if name not in ("epoch", "seconds", "lr")]
-    losses = [name for name in names if "loss" in name] or names[:2]
+    losses = [name for name in names if name.endswith("_loss") and not name.endswith("log_loss")] or names[:2]
     last = " ".join(f"{name} {rows[-1][name]:.4g}" for name in names[:6]) if rows else ""
     return Running(step, curve(rows, losses[:3]), last, max(0.0, now - step.began))
 
