@@ -100,7 +100,7 @@ def test_columns_beside_the_images_come_from_a_table(lesions: Trained, tmp_path:
     files = [
         file for file in sorted(lesions.data.glob("*/*.png")) if lesions.workspace.pseudonym(file.stem) in expected
     ]
-    table = lesions.data / "list.csv"
+    pseudonym, table = lesions.workspace.pseudonym, lesions.data / "list.csv"
     text = table.read_text().replace("bars/", "").replace("dots/", "")
     (tmp_path / "list.csv").write_text(text)
     found = rows_of(predict(lesions.folder, *files, "--table", tmp_path / "list.csv", "-o", "csv", "--threads", 1))
