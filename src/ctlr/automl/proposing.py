@@ -205,7 +205,9 @@ def _document(
         if (value := getattr(guidance, key)) is not None
     }
     tuning: dict[str, Any] = {"seconds": round(seconds, 1), "race": race, "parallel": parallel, "share": False}
-    tuning |= {key: value for key in ("trials", "algorithm") if (value := getattr(guidance, key)) is not None}
+    tuning["trials"] = guidance.trials
+    if guidance.algorithm is not None:
+        tuning["algorithm"] = guidance.algorithm
     if guidance.warm_start is not None:
         tuning["warm_start"] = str(Path(guidance.warm_start).resolve())
     task = {"target": looked.task.target, "kind": looked.task.kind, "metric": looked.task.headline}
