@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.data.store import ArrayStore
 from ctlr.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ctlr.shallow.features import Embedding
 
 __all__ = ["Floats", "Predict", "Rows", "Sample", "constant", "in_blocks", "pictures"]
 
@@ -37,6 +41,7 @@ class Sample:
         validation: Images that choose a model's options, and are learned from in no other way; None where options are
             chosen by cross-validation among all images.
         workspace: Where features that are costly to compute are kept; None keeps none.
+        embedding: A frozen network, where features are made of what it says.
     """
 
     store: ArrayStore
@@ -45,6 +50,7 @@ class Sample:
     n_classes: int
     validation: Sample | None = None
     workspace: Workspace | None = None
+    embedding: Embedding | None = None
 
     def as_targets(self) -> Floats:
         """(N, K) ones where a class is the image's, or (N, 1) values: what a squared error is taken to."""

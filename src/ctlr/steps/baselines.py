@@ -23,6 +23,7 @@ from ctlr.steps.assembly import development_of, source_of
 from ctlr.steps.keys import RECIPE, Arrays
 from ctlr.steps.pretrain import source_model
 from ctlr.training.checkpoint import TrainedModel
+from ctlr.training.frozen import Frozen
 from ctlr.workspace import Workspace
 
 __all__ = ["Baseline", "baseline_of", "fit_development"]
@@ -115,6 +116,8 @@ def fit_development(study: Study, known: Development | SourceData, workspace: Wo
     """
     with threadpool_limits(study.compute.threads):
         sample = _sample(known, validates=study.method.validates(study.target.data.ndim), workspace=workspace)
+        if study.method.reads_frozen_encoder:
+            sample = replace(sample, embedding=Frozen.of(study))
         fitted: Predict = shallow.fit(study.method, sample)
     return fitted
 
@@ -122,9 +125,10 @@ def fit_development(study: Study, known: Development | SourceData, workspace: Wo
 def _card(study: Study, development: Development, model: FamilyModel) -> ModelCard:
     shape = development.store.arrays.shape
     return ModelCard(
-        encoder=None, method=study.without_folders().method.model_copy(update={"label": ""}), channels=shape[0],
-        ndim=len(shape) - 1, shape=shape, task=study.target.task.kind, target=study.target.task.target,
-        classes=development.targets.classes, mean=model.mean, std=model.std,
+        encoder=study.encoder if study.method.reads_frozen_encoder else None,
+        method=study.without_folders().method.model_copy(update={"label": ""}),
+        channels=shape[0], ndim=len(shape) - 1, shape=shape, task=study.target.task.kind,
+        target=study.target.task.target, classes=development.targets.classes, mean=model.mean, std=model.std,
         preparation=preparation_of(study.target, development.store, development.train),
     )  # fmt: skip
 
