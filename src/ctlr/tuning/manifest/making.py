@@ -72,7 +72,7 @@ def study_experiment(
     """
     metric, better = objective_of(study, "finetune")
     space = dict(study.method.space(study.target.data.ndim))
-    if study.method.has_encoder and not study.method.pretrains:  # weights from elsewhere fit one encoder
+    if study.method.trains_network and not study.method.pretrains:  # weights from elsewhere fit one encoder
         space |= study.encoder.space
     space |= more
     beside = ("train_loss",) if study.method.trains_network else ()
