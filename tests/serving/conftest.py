@@ -36,3 +36,27 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{name}{number}.png")
     (folder / "pictures.yaml").write_text(PICTURES)
     return train(folder / "pictures.yaml")
+
+
+@pytest.fixture(scope="session")
+def lesions(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Grey pictures with a table beside them, whose columns a task reads too; the age of some is not known."""
+    folder = tmp_path_factory.mktemp("lesions")
+    rng = np.random.default_rng(0)
+    lines = ["file,age,place"]
+    (folder / "shapes").mkdir()
+    for number in range(40):
+        name = ("bars", "dots")[number % 2]
+        pixels = rng.integers(0, 90, (30, 22))
+        pixels[:: 3 + number % 2 * 4] += 120
+        (folder / "shapes" / name).mkdir(exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{number}.png")
+        lines.append(f"{name}/{number}.png,{'' if number % 7 == 0 else 30 + number},{('arm', 'leg')[number // 2 % 2]}")
+    (folder / "shapes" / "list.csv").write_text("\n".join(lines) + "\n")
+    text = PICTURES.replace("name: pictures", "name: lesions").replace("seeds: [0, 1]", "seeds: [0]")
+    text = text.replace("root: shapes,", "root: shapes, table: list.csv,").replace(
+        "sample_sizes: [6]", "sample_sizes: [12]"
+    )
+    text = text.replace("kind: classification}", "kind: classification, inputs: [age, place]}")
+    (folder / "lesions.yaml").write_text(text)
+    return train(folder / "lesions.yaml")

@@ -26,6 +26,37 @@ from ctlr.workspace import Workspace
 # ---------------------------------------------------------------- files
 
 
+def test_columns_beside_pictures_are_read_as_their_study_read_them(lesions: Trained) -> None:
+    said, pseudonym = lesions.predicted(), lesions.workspace.pseudonym
+    files = [file for file in sorted(lesions.data.glob("*/*.png")) if pseudonym(file.stem) in said]
+    assert len(files) > 15
+    numbers = [int(file.stem) for file in files]
+    columns: dict[str, list[Any]] = {
+        "age": [None if number % 7 == 0 else 30 + number for number in numbers],
+        "place": [("arm", "leg")[number // 2 % 2] for number in numbers],
+    }
+    known = [said[pseudonym(file.stem)] for file in files]
+    found = predict_files(lesions.folder, files, inputs=columns)
+    np.testing.assert_allclose(found, known, rtol=2e-5, atol=2e-6)
+    best = ctlr.open(lesions.workspace.root).best()
+    np.testing.assert_array_equal(best.predict(files, inputs=columns), found)
+    with pytest.raises(
+        DataError, match="the model reads 'age', 'place' beside the image; 'age', 'place' are not given"
+    ):
+        predict_files(lesions.folder, files)
+    with pytest.raises(DataError, match="'place' has 1 for 2 images"):
+        predict_files(lesions.folder, files[:2], inputs={"age": [50, 60], "place": ["arm"]})
+
+
+def test_the_model_card_and_the_report_tell_of_the_columns(lesions: Trained) -> None:
+    folder = lesions.workspace.root / "reports" / "lesions"
+    card = (folder / "model-card.md").read_text()
+    assert "**Read beside the image:** age, a number (mean " in card
+    assert "place, one of arm, leg; any other, and a missing one, counts as none of them" in card
+    page = (folder / "report.html").read_text()
+    assert "covariates" in page
+
+
 def test_the_best_method_of_an_opened_workspace_predicts_likewise(clinic: Trained) -> None:
     best = ctlr.open(clinic.workspace.root).best()
     assert best.model == clinic.folder

@@ -93,3 +93,32 @@ def test_what_is_no_model_is_refused_with_the_remedy(pictures: Trained, tmp_path
 
     assert "must be a model's folder (with model.json) or a workspace with a report" in refused(tmp_path, tmp_path)
     assert "`method` choose among those of a workspace" in refused(pictures.folder, tmp_path, "--method", "vat")
+
+
+def test_columns_beside_the_images_come_from_a_table(lesions: Trained, tmp_path: Path) -> None:
+    expected = {row["subject"]: row for row in study_rows(lesions, "test")}
+    files = [
+        file for file in sorted(lesions.data.glob("*/*.png")) if lesions.workspace.pseudonym(file.stem) in expected
+    ]
+    table = lesions.data / "list.csv"
+    text = table.read_text().replace("bars/", "").replace("dots/", "")
+    (tmp_path / "list.csv").write_text(text)
+    found = rows_of(predict(lesions.folder, *files, "--table", tmp_path / "list.csv", "-o", "csv", "--threads", 1))
+    for file, row in zip(files, found, strict=True):
+        known = expected[lesions.workspace.pseudonym(file.stem)]
+        assert row["y_pred"] == known["y_pred"]
+        assert float(row["p_bars"]) == pytest.approx(float(known["p_bars"]), abs=2e-5)
+    command = ["predict", str(lesions.folder), str(files[0])]
+    assert "the model reads 'age', 'place' beside the image" in str(CliRunner().invoke(cli, command).exception)
+    (tmp_path / "short.csv").write_text("file,age\n1.png,30\n")
+    told = CliRunner().invoke(cli, [*command, "--table", str(tmp_path / "short.csv")]).exception
+    assert "a column 'place' is needed" in str(told)
+    (tmp_path / "other.csv").write_text("file,age,place\nnobody.png,30,arm\n")
+    told = CliRunner().invoke(cli, [*command, "--table", str(tmp_path / "other.csv")]).exception
+    assert f"there must be a line for {files[0]}" in str(told)
+
+
+@pytest.mark.parametrize("command", [["export", "MODEL", "--onnx", "x.onnx"], ["serve", "MODEL"]])
+def test_what_goes_out_alone_reads_no_columns(lesions: Trained, command: list[str]) -> None:
+    words = [str(lesions.folder) if word == "MODEL" else word for word in command]
+    assert "the model reads 'age', 'place' beside the image" in str(CliRunner().invoke(cli, words).exception)

@@ -113,9 +113,24 @@ def _network(model: Model, file: Path) -> _Whole:
         raise ConfigError(
             "only a network can be exported, and this model is none. Use its folder: `ctlr predict`, `ctlr serve`."
         )
+    refuse_columns(model)
     if not file.parent.is_dir():
         raise ConfigError(f"{file.parent} is no folder. Make it first, or name a file elsewhere.")
     return _Whole(model).eval()
+
+
+def refuse_columns(model: Model) -> None:
+    """Refuse a model of more than images in, and one answer out.
+
+    Raises:
+        ConfigError: Names what it reads, or answers, beside.
+    """
+    if model.card.inputs:
+        names = ", ".join(repr(column.name) for column in model.card.inputs)
+        raise ConfigError(f"the model reads {names} beside the image. Use its folder: `ctlr predict --table`.")
+    if len(model.card.answers) > 1:
+        names = ", ".join(repr(answer.target) for answer in model.card.answers)
+        raise ConfigError(f"the model answers {names}, and one answer goes out. Use its folder: `ctlr predict`.")
 
 
 def _example(card: ModelCard, n: int) -> Tensor:

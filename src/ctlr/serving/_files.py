@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ctlr.data.inputs import given_cells
 from ctlr.data.kinds.image_names import is_picture, visible
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import DataError
 from ctlr.serving._model import Model
 from ctlr.specs import ModelCard, Preparation, images_of
-from ctlr.training.checkpoint import load_model
+from ctlr.training.checkpoint import TrainedModel, load_model
 
-__all__ = ["FilePrediction", "files_in", "predict_each", "predict_files", "preparation_for", "worded"]
+__all__ = [
+    "FilePrediction",
+    "files_in",
+    "predict_each",
+    "predict_each_file",
+    "predict_files",
+    "preparation_for",
+    "worded",
+]
 
 AT_ONCE = 64
 """Images that are held in memory, and predicted in the groups in which `evaluate` predicts them."""
@@ -32,36 +41,67 @@ def predict_files(
     files: Sequence[Path | str],
     *,
     masks: Sequence[Path | str | None] | None = None,
+    inputs: Mapping[str, Sequence[Any]] | None = None,
     device: str = "cpu",
 ) -> npt.NDArray[np.float64]:
-    """Predict the target of NIfTI volumes or pictures, prepared as the model's training images were.
+    """Predict the target of files, the first one where the model answers several; arguments and errors as of
+    `predict_each_file`.
+
+    Returns:
+        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
+        `card.classes`.
+    """
+    return next(iter(predict_each_file(model, files, masks=masks, inputs=inputs, device=device).values()))
+
+
+def predict_each_file(
+    model: Model | Path | str,
+    files: Sequence[Path | str],
+    *,
+    masks: Sequence[Path | str | None] | None = None,
+    inputs: Mapping[str, Sequence[Any]] | None = None,
+    device: str = "cpu",
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Predict every target of NIfTI volumes or pictures, prepared as the model's training images were.
 
     Args:
         model: A folder with `model.json` and `model.safetensors`, or what was loaded from it.
         files: Of the kind that the model was trained on.
         masks: Of the brain, one a file; by default those that BIDS names put beside the files.
+        inputs: What the model reads beside the images (`card.inputs`), by the column's name: a value a file, None where
+            it is unknown.
         device: cpu or cuda, for a folder.
 
     Returns:
-        (N,) values in the target's units (`card.preparation.units`), or (N, K) probabilities in the order of
-        `card.classes`.
+        By target, in the order of `card.answers`: (N,) values in its units, or (N, K) probabilities in the order of its
+        classes.
 
     Raises:
-        DataError: A file does not fit the model; names it, the rule, the value and the remedy. Or the model does not
-            say how its images were prepared.
+        DataError: A file does not fit the model; names it, the rule, the value and the remedy. A column of `inputs` is
+            missing. Or the model does not say how its images were prepared.
         WorkspaceError: The folder holds no model.
     """
     loaded = load_model(Path(model), device) if isinstance(model, Path | str) else model
     preparation = preparation_for(loaded, Path(model).name if isinstance(model, Path | str) else "")
     paths = [Path(file) for file in files]
     beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
+    columns = given_cells(loaded.card.inputs, inputs, len(paths))  # before files are read, which takes long
     found = [
-        loaded.predict(
-            prepare_files(paths[i : i + AT_ONCE], preparation, beside and beside[i : i + AT_ONCE]), trusted=True
+        _each(
+            loaded, prepare_files(paths[part], preparation, beside and beside[part]),
+            {name: cells[part] for name, cells in columns.items()},
         )
-        for i in range(0, max(1, len(paths)), AT_ONCE)
-    ]
-    return np.concatenate(found)
+        for part in (slice(i, i + AT_ONCE) for i in range(0, max(1, len(paths)), AT_ONCE))
+    ]  # fmt: skip
+    return {target: np.concatenate([each[target] for each in found]) for target in found[0]}
+
+
+def _each(
+    model: Model, images: npt.NDArray[np.float32], inputs: Mapping[str, Sequence[Any]]
+) -> dict[str, npt.NDArray[np.float64]]:
+    if isinstance(model, TrainedModel):
+        return model.predict_each(images, inputs=inputs, trusted=True)
+    return {model.card.target: model.predict(images, trusted=True)}
 
 
 def preparation_for(model: Model, name: str = "") -> Preparation:
@@ -151,18 +191,27 @@ def worded(values: npt.NDArray[np.float64], card: ModelCard) -> dict[str, Any]:
     return {"prediction": float(values[0])} | ({"unit": units} if units else {})
 
 
-def predict_each(model: Model, files: Sequence[Path]) -> Iterator[FilePrediction]:
-    """Predict files one by one, in their order: one that does not fit costs no other.
+def predict_each(
+    model: Model, files: Sequence[Path], *, inputs: Mapping[str, Sequence[Any]] | None = None
+) -> Iterator[FilePrediction]:
+    """Predict files one by one, in their order, the first target: one that does not fit costs no other.
 
     Args:
         model: Of volumes or pictures.
         files: Of its kind. Masks are those that BIDS names put beside them.
+        inputs: What the model reads beside the images, as of `predict_each_file`.
+
+    Raises:
+        DataError: A column of `inputs` is missing.
     """
-    preparation = preparation_for(model)
+    preparation, columns = preparation_for(model), given_cells(model.card.inputs, inputs, len(files))
     for start in range(0, len(files), AT_ONCE):
         group = [_prepared(file, preparation) for file in files[start : start + AT_ONCE]]
+        fitting = [place for place, each in enumerate(group) if each.image is not None]
+        cells = {name: [values[start + place] for place in fitting] for name, values in columns.items()}
         images = [each.image for each in group if each.image is not None]
-        values = iter(model.predict(np.stack(images), trusted=True).reshape(len(images), -1) if images else ())
+        found = _each(model, np.stack(images), cells)[model.card.target].reshape(len(images), -1) if images else ()
+        values = iter(found)
         for each in group:
             yield each if each.image is None else FilePrediction(each.file, next(values), each.image)
 
