@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from starlette.applications import Starlette
 from trained_models import Trained
 
 from ctlr.data.preparation import prepare_files
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.monitoring import read_reference
 from ctlr.serving import predict_files
 from ctlr.serving.http import Limits, create_app
@@ -274,6 +275,26 @@ def settled(client: Client, windows: int) -> Any:
             return state
         time.sleep(0.05)
     raise AssertionError(state)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_served(
+    pictures: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, reference = load_model(pictures.folder), read_reference(pictures.folder)
+    with pytest.raises(WorkspaceError, match="none"):
+        create_app(model, reference=reference, monitor=tmp_path / "none" / "drift.json")
+    file = tmp_path / "gone" / "drift.json"
+    file.parent.mkdir()
+    app = create_app(model, reference=reference, window=10, monitor=file)
+    assert json.loads(file.read_text())["verdict"] == "too few"
+    with running(app) as client:
+        shutil.rmtree(file.parent)
+        images = prepared(pictures, sorted(pictures.data.rglob("*.png"))[:10])
+        assert client.infer(asked(images)).code == 200
+        settled(client, 1)
+        assert client.infer(asked(images[:1])).code == 200
+        file.parent.mkdir()  # for the last state
+    assert "drift is not written" in caplog.text
 
 
 def test_a_model_without_a_reference_is_not_watched(volumes: Client) -> None:

@@ -222,6 +222,7 @@ def _document(
         "sample_sizes": [n_train],
         "seeds": [guidance.seed],
         "split": split,
+        "training": {"finetune": {"refit": True}},
         "tuning": tuning,
         "tracking": {"backend": "none"},
     }
@@ -238,7 +239,7 @@ def _methods(families: Sequence[Family], guidance: Guidance) -> dict[str, Any]:
         if family.method == "scratch":
             methods["scratch"] = {}
         elif not family.has_network:
-            methods[family.name] = {"method": family.method}
+            methods[family.name] = {"method": family.method, "refit": True}
     for family in families:
         if family.method == "pretrained":
             weights = next(each for each in guidance.weights if each.encoder == family.encoder)

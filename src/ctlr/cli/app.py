@@ -33,6 +33,7 @@ from ctlr.cli.serve import serve
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
+from ctlr.cli.ui import ui
 from ctlr.errors import CtlrError, brief
 
 __all__ = ["main"]
@@ -423,5 +424,5 @@ def completion(shell: str) -> None:
 
 
 for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
-                serve, status, submit, suggest, tile, trial, tune):  # fmt: skip
+                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

@@ -89,6 +89,8 @@ class FamilySpec(MethodSpec):
 
     features: FeaturesSpec = FeaturesSpec()
     """What it is shown of an image."""
+    refit: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Once options are chosen, learn from training and validation subjects together. Trials of a search do not."""
 
     trains_network: ClassVar[bool] = False
     has_encoder: ClassVar[bool] = False
@@ -99,6 +101,11 @@ class FamilySpec(MethodSpec):
     def validates(self, ndim: int) -> bool:
         """By which a search judges its options."""
         return True
+
+    @property
+    def refits(self) -> bool:
+        """As `refit` says."""
+        return self.refit
 
     def misfit(self, shape: tuple[int, ...]) -> tuple[str, str] | None:
         """That of its features."""

@@ -333,6 +333,11 @@ class MethodSpec(Value):
         return False
 
     @property
+    def refits(self) -> bool:
+        """Whether the validation subjects teach the final model too, once they have chosen what it is."""
+        return self.finetune.refit
+
+    @property
     def only_encoder(self) -> str | None:
         """Key of the one encoder that it runs on; None where it runs on all."""
         return None

@@ -40,6 +40,8 @@ class RaceRow:
     """Of the model; 0 where it has none, or was not made."""
     options: Mapping[str, Any]
     """That were chosen."""
+    refits: bool
+    """Whether the tested model has learned from the validation images too."""
     legs: int
     """Budgets of seconds that its race had, one added after the other."""
     reason: str
@@ -154,6 +156,6 @@ def _row(
         encoder=encoder, rounds=len(search.turns), trials=len(trials),
         failed=sum(trial.status == "Failed" for trial in trials), seconds=sum(turn.seconds for turn in search.turns),
         validation=best, test=score, behind=behind, parameters=first.parameters if first is not None else 0,
-        options=search.assignments, legs=max((turn.leg for turn in search.turns), default=1),
-        reason=search.reason or search.dropped, path=first.path if first is not None else "",
+        options=search.assignments, refits=study.method.refits, reason=search.reason or search.dropped,
+        legs=max((turn.leg for turn in search.turns), default=1), path=first.path if first is not None else "",
     )  # fmt: skip
