@@ -193,6 +193,7 @@ def wire(*blocks: Block) -> Wired:
     elif "Extract" in kinds:
         raise ConfigError("a network sees the image itself. Leave `Extract` out, or take a family without a network.")
     elif network is None:
+        assert family is not None
         raise ConfigError(f"{family.name} needs a `Network`. Add e.g. `Network('small_cnn')`.")
     elif family is not None and network.weights is not None:
         raise ConfigError("weights from a file are a method of their own. Leave `Family` out, or the weights.")
@@ -358,9 +359,11 @@ class Wired:
         seeds: Sequence[int],
     ) -> dict[str, Any]:
         normalise, merge, network = self._block(Normalise), self._block(Merge), self._block(Network)
-        dataset = {"kind": "images", "root": str(Path(data).resolve())} if isinstance(data, str | Path) else dict(data)
+        dataset: dict[str, Any] = (
+            {"kind": "images", "root": str(Path(data).resolve())} if isinstance(data, str | Path) else dict(data)
+        )
         if normalise is not None:
-            own = {"normalise": normalise.how}
+            own: dict[str, Any] = {"normalise": normalise.how}
             own |= {"shape": list(normalise.shape)} if normalise.shape else {}
             own |= {"channels": normalise.channels} if normalise.channels is not None else {}
             dataset["preprocess"] = {**dataset.get("preprocess", {}), **own}
