@@ -24,12 +24,12 @@ HERE = Path(__file__).parent
 REGION = re.compile(r"<!-- table: (?P<name>.+?) -->\n.*?<!-- /table -->", re.DOTALL)
 
 SECTIONS = {
-    "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
+    "AlsoSpec": "tasks", "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
     "SeriesPreprocess": "preprocess-of-series", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
     "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",
-    "TuningSpec": "tuning", "AlgorithmSpec": "tuning", "TablePreprocess": "kind-points",
-    "PointsPreprocess": "kind-generated_points",
+    "TuningSpec": "tuning", "AlgorithmSpec": "tuning", "RaceSpec": "tuning", "TablePreprocess": "kind-points",
+    "PointsPreprocess": "kind-generated_points", "FeaturesSpec": "features",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 

@@ -249,6 +249,8 @@ def _manifest(
     seed: int | None,
 ) -> dict[str, Any]:
     """A space as an Experiment; one trial at a time, so that each proposal knows all before it."""
+    from ctlr.tuning.manifest import parameters_of
+
     count: Any = trials  # a caller gives anything
     if not isinstance(count, Integral) or count < 1:
         raise ConfigError(f"`trials` must be a whole number, 1 or more; got {trials!r}.")
@@ -264,21 +266,9 @@ def _manifest(
             "parallelTrialCount": 1,
             "maxTrialCount": trials,
             "maxFailedTrialCount": trials,
-            "parameters": [_parameter(name, dimension) for name, dimension in space.items()],
+            "parameters": parameters_of(space),
         },
     }
-
-
-def _parameter(name: str, dimension: Range | Choice) -> dict[str, Any]:
-    if isinstance(dimension, Choice):
-        kind = "discrete" if dimension.ordered else "categorical"
-        feasible: dict[str, Any] = {"list": [str(value) for value in dimension.values]}
-    else:
-        kind = "int" if dimension.whole else "double"
-        feasible = {"min": str(dimension.low), "max": str(dimension.high), "distribution": dimension.distribution}
-        if dimension.step is not None:
-            feasible["step"] = str(dimension.step)
-    return {"name": name, "parameterType": kind, "feasibleSpace": feasible}
 
 
 # ---------------------------------------------------------------- what the function is called with
@@ -288,8 +278,10 @@ def _reading(
     experiment: Experiment, space: Mapping[str, Range | Choice] | None
 ) -> Callable[[Mapping[str, str]], dict[str, Any]]:
     """From a trial's texts to the values that the function takes."""
+    from ctlr.tuning.manifest import written
+
     chosen = {
-        name: {str(value): value for value in dimension.values}
+        name: {written(value): value for value in dimension.values}
         for name, dimension in (space or {}).items()
         if isinstance(dimension, Choice)
     }
