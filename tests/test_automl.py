@@ -110,3 +110,26 @@ def test_arrays_that_are_no_pictures_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=told):
         ctlr.ImageClassifier(workspace=tmp_path / "w").fit(images, targets)
+
+
+def test_a_search_begins_with_what_was_best_for_the_most_similar_pictures(tmp_path: Path) -> None:
+    near = shapes(tmp_path / "near", {"lying": 30, "upright": 30}, seed=1)
+    far = tmp_path / "far"
+    for name, centre in (("left", 8), ("right", 24)):
+        (far / name).mkdir(parents=True)
+        for number in range(30):
+            image = np.random.default_rng(number).normal(128, 40, (32, 32))
+            image[8:24, centre - 6 : centre + 6] *= 0.2
+            Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(far / name / f"{name}-{number}.png")
+    earlier = tmp_path / "earlier"
+    options = {"families": ["knn"], "minutes": 0.1, "trials": 6, "workers": 1}
+    found = {}
+    for folder in (near, far):
+        model = ctlr.ImageClassifier(workspace=earlier, seed=len(found), **options).fit(folder)
+        found[folder.name] = model.leaderboard()["options"][0]
+    assert found["near"] != found["far"]
+    new = shapes(tmp_path / "new", {"lying": 30, "upright": 30}, seed=2)
+    model = ctlr.ImageClassifier(workspace=tmp_path / "w", warm_start=str(earlier), seed=7, **options).fit(new)
+    (search,) = model.benchmark.finished.searches
+    first = search.stages[0].trials[0].assignments
+    assert {search.stages[0].options[name]: value for name, value in first.items()} == found["near"]

@@ -29,9 +29,11 @@ __all__ = ["automl"]
 @click.option("--families", help="Searches that compete, with commas; by default all that there is time for.")
 @click.option("--features", help="What models without a network see, with commas; by default their search decides.")
 @click.option("--algorithm", help="That searches, by Katib's name; by default `tpe`.")
-@click.option("--trials", type=click.IntRange(1), help="The most that any search may have.")
+@click.option("--trials", type=click.IntRange(1), default=100, help="The most that any search may have.")
 @click.option("--weights", multiple=True, metavar="FILE:ENCODER",
               help="Pretrained weights to begin from, e.g. `resnet18.pth:resnet18`. Repeatable.")  # fmt: skip
+@click.option("--warm-start", type=click.Path(file_okay=False), metavar="WORKSPACE",
+              help="Begin with what was best for the most similar pictures that were searched there.")  # fmt: skip
 @click.option("--most-megabytes", type=float, help="Largest model.")
 @click.option("--most-milliseconds", type=float, help="Longest time for one picture on this machine.")
 @click.option("--side", type=click.IntRange(8, 1024), help="Pixels that pictures are brought to; by default 32 to 64.")

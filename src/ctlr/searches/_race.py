@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from ctlr.config import RaceSpec, TuningSpec
-from ctlr.crew import Event, Job
+from ctlr.crew import Job
 from ctlr.durable import read_file
 from ctlr.errors import WorkspaceError
 from ctlr.searches._stage import Bench, StageSearch, best_of, read_rounds
@@ -104,7 +104,7 @@ def _line_up(
     stages: Sequence[StageSearch], arrays: Mapping[str, StoredArrays], workspace: Workspace
 ) -> tuple[str, list[_Arm]]:
     """Identity of the race, and its searches; each depends on what it runs against."""
-    arms = [_Arm(stage, workspace) for stage in stages]
+    arms = [_Arm(stage, arrays, workspace) for stage in stages]
     own = [arm.stage.identity(arrays, arm.earlier) for arm in arms]
     identity = fingerprint(*own)
     for arm, each in zip(arms, own, strict=True):
@@ -134,6 +134,7 @@ class _Arm:
     """A search in the race."""
 
     stage: StageSearch
+    arrays: Mapping[str, StoredArrays]
     workspace: Workspace
     identity: str = ""
     folder: Path = Path()
@@ -142,7 +143,7 @@ class _Arm:
     found: list[SearchStage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.earlier = self.stage.earlier(self.workspace)
+        self.earlier = self.stage.earlier(self.arrays, self.workspace)
         self.job = Job(self.stage.title, "tune", "")
 
     @property
@@ -216,7 +217,7 @@ class _Race:
                 publishing = workspace.publish("searches", arm.identity, resumable=True, shared=True)
                 arm.folder = open_folders.enter_context(publishing)
                 arm.course = _course_in(arm.folder)
-                self._bench.on_event(Event(arm.job, "started"))
+                arm.stage.tell_begin(self._bench, arm.job)
             legs = max((arm.course.legs for arm in self._arms), key=len)
             if (more := self._seconds - sum(legs)) > _ROUNDING:
                 legs = (*legs, more)
@@ -264,7 +265,7 @@ class _Race:
         outcome = self._bench.run(
             arm.experiment(), arm.folder / _ROUND, partial(arm.stage.job, arm.folder),
             limits=Limits(max_seconds=seconds, gentle=True, trial_seconds=seconds, goal=goal, at_goal=goal is not None),
-            earlier=arm.earlier, on_event=partial(arm.stage.tell, self._bench, arm.job, 0),
+            earlier=arm.earlier, on_event=partial(arm.stage.tell, self._bench, arm.job, 1, 0),
         )  # fmt: skip
         turn = Turn(
             round=number, leg=leg, seconds=time.monotonic() - began, trials=len(outcome.trials),
@@ -296,7 +297,7 @@ class _Race:
         best = best_trial(experiment.objective, trials)
         reason = arm.course.turns[-1].reason if arm.course.turns else ""
         stage = arm.stage.stage_of(experiment, 1, trials, None if best is None else best.number, reason)
-        arm.stage.write(arm.folder, [stage])
+        arm.stage.write(arm.folder, [stage], arm.arrays)
         arm.stage.tell_end(self._bench, arm.job, [stage], arm.earlier)
 
 
