@@ -1,5 +1,6 @@
 """Searches of a benchmark, run in warm workers on a small cohort."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -12,10 +13,12 @@ from tiny_bench import Bench, search_of
 
 from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.crew import Event
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, TrainingError
 from ctlr.plan import Plan, make_plan
-from ctlr.searches import check_manifests, ended_searches, run_searches, tuned_plan
+from ctlr.searches import check_manifests, ended_searches, round_sizes, run_searches, tuned_plan
 from ctlr.specs import Checkpoint, PretrainSpec, SearchResult
+from ctlr.steps.trial import run_trial
+from ctlr.tuning.request import TrialJob
 from ctlr.workspace import Workspace
 
 Write = Callable[..., tuple[str, ...]]
@@ -498,7 +501,7 @@ def test_the_benchmarks_own_counts_are_enough_for_its_algorithm(bench: Bench, tm
     path = tmp_path / "stepped.yaml"
     path.write_text(search_of("lr").replace("distribution: logUniform", 'step: "1e-4"'))
     config, plan = tuned(bench, {"scratch": (str(path),)}, algorithm="grid", trials=900)
-    assert check_manifests(config, plan).keys() == {"scratch"}
+    assert check_manifests(config, plan).keys() == {("scratch", "small_cnn")}
 
 
 def test_a_parameter_that_reaches_no_option_is_named(bench: Bench, tmp_path: Path) -> None:
@@ -507,3 +510,129 @@ def test_a_parameter_that_reaches_no_option_is_named(bench: Bench, tmp_path: Pat
     config, plan = tuned(bench, {"scratch": (str(path),)})
     with pytest.raises(ConfigError, match=r"rate must set an option .* `--set OPTION="):
         check_manifests(config, plan)
+
+
+# ---------------------------------------------------------------- a race
+
+
+def raced(bench: Bench, *, seconds: float = 8.0, **race: object) -> tuple[BenchmarkConfig, Plan]:
+    """Scratch and VAT on two widths of one network."""
+    tuning = TuningSpec.model_validate({"race": race, "seconds": seconds, "share": False, "parallel": 1})
+    methods = {label: bench.config.methods[label] for label in ("scratch", "vat")}
+    wide = bench.config.encoders["small_cnn"].model_copy(update={"label": "wide", "width": 2.0})
+    encoders = {**bench.config.encoders, "wide": wide}
+    config = bench.config.model_copy(
+        update={"tuning": tuning, "methods": methods, "sample_sizes": (10,), "encoders": encoders}
+    )
+    return config, make_plan(config)
+
+
+def test_a_race_ends_with_one_search_of_each_round_that_was_ahead() -> None:
+    assert round_sizes(15, 1 / 3) == [15, 5, 2, 1]
+    assert round_sizes(1, 0.5) == [1]
+    assert round_sizes(3, 0.99) == [3, 2, 1]
+
+
+def test_a_race_gives_seconds_to_those_that_are_ahead(own_bench: Bench) -> None:
+    config, plan = raced(own_bench, seconds=20.0, keep=0.5, finalists=1)
+    assert [study.encoder.label for study in plan.searches] == ["small_cnn", "wide"] * 2
+    found = search(own_bench, config, plan)
+    for each in found:
+        (stage,) = each.stages
+        assert {*each.assignments} == {
+            "finetune.lr", "finetune.weight_decay", "finetune.dropout", "finetune.batch_size", "finetune.epochs",
+            "encoder.width",
+        }  # fmt: skip
+        assert each.turns[-1].trials == len(stage.trials)
+        best = each.stages[0].trials[each.stages[0].best or 0].value
+        assert each.turns[-1].best == best == min(t.value for t in stage.trials if t.value is not None)
+    assert sorted(len(each.turns) for each in found) == [1, 1, 2, 3]
+    order = sorted(found, key=lambda each: each.turns[0].best or math.inf)
+    assert {len(each.turns) for each in order[:2]} == {2, 3}
+    assert sum(turn.seconds for each in found for turn in each.turns) < 20.0 + 2 * 20.0
+    (finalist,) = [each for each in found if not each.dropped]
+    assert min(each.turns[-1].best or math.inf for each in found) == finalist.turns[-1].best
+    after, lost = tuned_plan(plan, found)
+    assert not lost
+    assert [study.method.label for study in after.studies if study.method.trains_network] == [
+        finalist.study.method.label
+    ]
+    assert search(own_bench, config, plan) == found
+    assert ended_searches(config, plan, own_bench.arrays, own_bench.workspace) == list(plan.searches)
+
+
+def test_a_race_that_was_interrupted_keeps_the_turns_that_were_over(own_bench: Bench, tmp_path: Path) -> None:
+    config, plan = raced(own_bench, keep=0.5)
+    ended: list[str] = []
+
+    def interrupt(event: Event) -> None:
+        ended.append(event.text)
+        if sum(text.startswith("trial 0 ") for text in ended) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(own_bench, config, plan, on_event=interrupt)
+    files = (own_bench.workspace.root / "searches").glob("*.partial/race.json")
+    before = {file.parent.name.removesuffix(".partial"): json.loads(file.read_text())["turns"] for file in files}
+    assert any(before.values())
+    for each in search(own_bench, config, plan):
+        turns = [turn.model_dump(mode="json") for turn in each.turns]
+        known = before[Path(each.path).name]
+        assert turns[: len(known)] == known
+
+
+def test_seconds_that_are_added_go_to_those_that_are_ahead(own_bench: Bench) -> None:
+    config, plan = raced(own_bench, seconds=6.0, keep=0.5)
+    first = search(own_bench, config, plan)
+    more, longer = raced(own_bench, seconds=12.0, keep=0.5)
+    assert ended_searches(more, longer, own_bench.arrays, own_bench.workspace) == []
+    second = search(own_bench, more, longer)
+    for before, after in zip(first, second, strict=True):
+        assert after.path == before.path
+        assert after.turns[: len(before.turns)] == before.turns
+        assert {turn.leg for turn in after.turns[len(before.turns) :]} <= {2}
+        assert after.stages[0].trials[: len(before.stages[0].trials)] == before.stages[0].trials
+    added = [sum(turn.leg == 2 for turn in each.turns) for each in second]
+    assert sorted(added) == [0, 0, 1, 2]
+    assert search(own_bench, more, longer) == second
+    assert search(own_bench, config, plan) == second
+
+
+def test_a_goal_ends_a_race_within_an_epoch(own_bench: Bench) -> None:
+    config, plan = raced(own_bench, seconds=60.0, goal=1000.0)
+    began = time.monotonic()
+    found = search(own_bench, config, plan)
+    assert time.monotonic() - began < 30
+    assert [len(each.turns) for each in found].count(1) == 1
+    (trial,) = next(each for each in found if each.turns).stages[0].trials
+    assert (trial.status, len(trial.reports)) == ("EarlyStopped", 1)
+    assert "reached the goal" in trial.reason
+    assert [each.reason for each in found if not each.turns] == [
+        "tuning found nothing: the race ended before its turn"
+    ] * 3
+
+
+def test_a_race_is_refused_where_it_has_no_meaning() -> None:
+    race = {"race": {}, "share": False}
+    for options, told in {
+        (("trials", 4),): "`race` shares out seconds",
+        (("seconds", 4), ("rounds", 2)): "`race` narrows no space",
+        (("seconds", 4), ("share", True)): "unequal budgets",
+    }.items():
+        with pytest.raises(ValueError, match=told):
+            TuningSpec.model_validate(race | dict(options))
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [({"most_megabytes": 0.3}, "the model has 0.7"), ({"most_milliseconds": 1e-6}, "an image takes")],
+)
+def test_a_model_that_is_too_large_or_too_slow_fails_before_it_trains(
+    own_bench: Bench, limit: dict[str, float], told: str
+) -> None:
+    config, plan = raced(own_bench, seconds=3.0, **limit)
+    wide = plan.searches[1].model_copy(update={"encoder": plan.searches[1].encoder.model_copy(update={"width": 2.0})})
+    job = TrialJob(study=wide, **limit)
+    assert config.tuning is not None
+    with pytest.raises(TrainingError, match=told):
+        run_trial(job, own_bench.arrays, own_bench.workspace, report=lambda metrics: pytest.fail("it has trained"))

@@ -12,7 +12,20 @@ What stands in `__all__` is public; each name is loaded when it is first used, s
 TYPE_CHECKING = False  # as typing has it, which would be most of the time that importing this takes
 if TYPE_CHECKING:
     from ctlr import serving, space
-    from ctlr.api import Benchmark, BenchmarkFile, Best, Estimated, Preview, Progress, Tuned, load, open, tune
+    from ctlr.api import (
+        Benchmark,
+        BenchmarkFile,
+        Best,
+        Estimated,
+        ImageClassifier,
+        ImageRegressor,
+        Preview,
+        Progress,
+        Tuned,
+        load,
+        open,
+        tune,
+    )
     from ctlr.errors import (
         ClusterError,
         ConfigError,
@@ -33,6 +46,8 @@ __all__ = [
     "CtlrError",
     "DataError",
     "Estimated",
+    "ImageClassifier",
+    "ImageRegressor",
     "LeakageError",
     "MissingExtraError",
     "Preview",

@@ -173,7 +173,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             identity=search_identity(study),
             method=study.method,
             encoder=study.encoder if study.method.has_encoder else None,
-            seconds=plan.tuning.seconds,
+            seconds=_search_seconds(study, plan),
         )
     for spec in plan.pretrainings * (2 if plan.pretrains_anew else 1):
         images = _pretrain_images(spec, sizes)
@@ -237,9 +237,19 @@ def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
     return round(split.source_validation * images), 0
 
 
+def _search_seconds(study: Study, plan: Plan) -> float | None:
+    """Device seconds of a search, where time is the budget; in a race an equal share, though it will not be."""
+    assert plan.tuning is not None
+    seconds, race = plan.tuning.seconds, plan.tuning.race
+    if seconds is None or race is None:
+        return seconds
+    heat = [each for each in plan.searches if (each.target, each.n_train) == (study.target, study.n_train)]
+    return seconds * plan.tuning.parallel / len(heat)
+
+
 def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None:
     """Images of a search: as many for a trial as its options stand in the file; unknown where time is the budget."""
-    if tuning.trials is None:
+    if tuning.seconds is not None or tuning.trials is None:
         return None
     parts = int(tuning.validation.partition(":")[2] or 1)
     if not study.method.trains_network:
@@ -263,7 +273,7 @@ def search_identity(study: Study) -> str:
 
 def _study_images(study: Study, sizes: Sizes) -> int:
     """Images of a study's finetuning; a refit comes on top, for as many epochs at the most."""
-    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.finetune.refit else 0
+    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.refits else 0
     return _finetune_images(study, study.n_train, sizes) + again
 
 

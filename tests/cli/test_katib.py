@@ -21,6 +21,14 @@ NETWORKS = {"mlp": "points", "small-cnn": "patches", "cnn-lstm": "eeg", "cnn1d":
 """What the file names of benchmarks/autotuning-*.yaml's manifests begin with; the others are of brain age."""
 FAMILIES = {"svm", "logistic", "knn", "naive-bayes", "decision-tree", "forest", "boosting"}
 """Manifests of benchmarks/automl.yaml, which need no GPU."""
+DEEP = {
+    f"scratch-{encoder}"
+    for encoder in (
+        "small-cnn", "squeezenet1-1", "efficientnet-lite0", "alexnet", "resnet18", "densenet121", "resnet34", "vgg11",
+        "resnet50",
+    )
+}  # fmt: skip
+"""Its manifests of networks."""
 CLOTHES = Path("/usr/share/datasets/fashion-mnist")
 METHODS = ("scratch", "supervised", "simclr", "vat")
 ALGORITHMS = {
@@ -29,7 +37,7 @@ ALGORITHMS = {
 
 
 def benchmark_of(file: Path) -> Path:
-    if file.stem in FAMILIES:
+    if file.stem in FAMILIES | DEEP:
         return Path("benchmarks", "automl.yaml")
     kind = next((kind for network, kind in NETWORKS.items() if file.stem.startswith(network)), None)
     return Path("benchmarks", f"autotuning-{kind}.yaml" if kind else "brain-age.yaml")
@@ -66,7 +74,7 @@ def test_a_manifest_passes_the_check_and_tunes_only_real_options(
     for needed in (benchmark, file.relative_to(ROOT), *manifests_of(benchmark)):
         shutil.copy(ROOT / needed, tmp_path / needed)
     roots = [data["root"] for data in document(ROOT / benchmark)["datasets"].values() if "root" in data]
-    if file.stem in FAMILIES and not CLOTHES.exists():
+    if file.stem in FAMILIES | DEEP and not CLOTHES.exists():
         pytest.skip("needs Debian's package dataset-fashion-mnist")
     for root in roots:
         (tmp_path / "benchmarks" / root).mkdir(parents=True, exist_ok=True)
@@ -127,7 +135,7 @@ def test_all_trials_run_in_equal_pods(gpu: bool) -> None:
 
 def test_manifests_of_families_are_what_their_methods_say() -> None:
     written = runpy.run_path(str(ROOT / "katib" / "families.py"))["manifests"]()
-    assert {Path(name).stem for name in written} == FAMILIES
+    assert {Path(name).stem for name in written} == FAMILIES | DEEP
     for name, text in written.items():
         assert (ROOT / "katib" / name).read_text() == text, "run `python katib/families.py`"
 
@@ -176,8 +184,7 @@ def test_a_manifest_of_a_family_runs_as_it_is(tmp_path: Path) -> None:
     for folder in ("benchmarks", "katib"):
         (tmp_path / folder).mkdir()
     shutil.copy(ROOT / "benchmarks" / "automl.yaml", tmp_path / "benchmarks")
-    for name in FAMILIES:
-        shutil.copy(ROOT / "katib" / f"{name}.yaml", tmp_path / "katib")
+    shutil.copy(ROOT / "katib" / "knn.yaml", tmp_path / "katib")
     command = ("tune", "katib/knn.yaml", "--max-trials", "6", "--workers", "1", "--device", "cpu", "-o", "yaml")
     finished = call(*command, folder=tmp_path)
     assert finished.code == 0, finished.err

@@ -278,8 +278,10 @@ def _reading(
     experiment: Experiment, space: Mapping[str, Range | Choice] | None
 ) -> Callable[[Mapping[str, str]], dict[str, Any]]:
     """From a trial's texts to the values that the function takes."""
+    from ctlr.tuning.manifest import written
+
     chosen = {
-        name: {str(value): value for value in dimension.values}
+        name: {written(value): value for value in dimension.values}
         for name, dimension in (space or {}).items()
         if isinstance(dimension, Choice)
     }

@@ -7,37 +7,38 @@ import contextlib
 import errno
 import io
 import os
-import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import rich_click as click
 
 from ctlr import __version__
+from ctlr.cli.automl import automl
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
+from ctlr.cli.drift import drift
 from ctlr.cli.explain import explain
+from ctlr.cli.export import export
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
 from ctlr.cli.points import points
+from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
+from ctlr.cli.serve import serve
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
+from ctlr.cli.ui import ui
 from ctlr.errors import CtlrError, brief
-
-if TYPE_CHECKING:
-    from ctlr.config import BenchmarkConfig
 
 __all__ = ["main"]
 
 INTERRUPTED = 130
-SOME_FAILED = 3
 
 _LIMITS = {
     errno.EMFILE: "Raise `ulimit -n`, and run again.",
@@ -296,7 +297,9 @@ def run(
 
         show_preview(benchmark.plan(workspace, workers=workers, device=device, measured=True), workspace, output)
         return 0
-    return _run(benchmark.config, file.parent, workspace, workers, device, output, join)
+    from ctlr.cli.session import run_config
+
+    return run_config(benchmark.config, file.parent, workspace, workers, device, output, join=join)
 
 
 @cli.command()
@@ -306,30 +309,11 @@ def run(
 @_output
 def resume(workspace: Path, workers: int | None, device: str, join: bool, output: str) -> int:
     """Go on with the benchmark that was run last in a workspace."""
+    from ctlr.cli.session import run_config
     from ctlr.outcome.remembered import last_run
 
     last = last_run(workspace)
-    return _run(last.config, last.folder, workspace, workers, device, output, join)
-
-
-def _run(
-    config: BenchmarkConfig,
-    folder: Path,
-    workspace: Path,
-    workers: int | None,
-    device: str,
-    output: str,
-    join: bool,
-) -> int:
-    from ctlr.cli.session import run_and_print
-
-    try:
-        failed = run_and_print(config, folder, workspace, workers=workers, device=device, output=output, join=join)
-    except KeyboardInterrupt:
-        resume = shlex.join(["ctlr", "resume", "--workspace", str(workspace)])
-        click.echo(f"Finished steps are safe. Go on from the last epoch with: {resume}", err=True)
-        raise
-    return SOME_FAILED if failed else 0
+    return run_config(last.config, last.folder, workspace, workers, device, output, join=join)
 
 
 @cli.command()
@@ -439,6 +423,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (cancel, distance, doctor, explain, logs, lr_find, plugins, points, status, submit, suggest, tile,
-                trial, tune):  # fmt: skip
+for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
+                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

@@ -141,7 +141,7 @@ def _check_tuning(config: BenchmarkConfig) -> None:
         from ctlr.plan import make_plan
         from ctlr.searches import check_manifests
 
-        for label, manifests in check_manifests(config, make_plan(config)).items():
+        for (label, _), manifests in check_manifests(config, make_plan(config)).items():
             if config.platform.trials == "katib" and any(each.algorithm.name == "pbt" for each in manifests):
                 raise ConfigError(
                     f"`platform.trials: katib`: pbt, which searches {label}, hands weights on from trial to trial, and "

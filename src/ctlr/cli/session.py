@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,30 @@ from ctlr.errors import CtlrError
 from ctlr.report.finished import Finished
 from ctlr.running import run_benchmark
 
-__all__ = ["run_and_print", "show_finished"]
+__all__ = ["SOME_FAILED", "run_and_print", "run_config", "show_finished"]
+
+SOME_FAILED = 3
+"""Exit code of a run in which studies failed."""
+
+
+def run_config(
+    config: BenchmarkConfig,
+    folder: Path,
+    workspace: Path,
+    workers: int | None,
+    device: str,
+    output: str,
+    *,
+    join: bool = False,
+) -> int:
+    """`run_and_print` as a command: its exit code, and how to go on after Ctrl-C."""
+    try:
+        failed = run_and_print(config, folder, workspace, workers=workers, device=device, output=output, join=join)
+    except KeyboardInterrupt:
+        resume = shlex.join(["ctlr", "resume", "--workspace", str(workspace)])
+        click.echo(f"Finished steps are safe. Go on from the last epoch with: {resume}", err=True)
+        raise
+    return SOME_FAILED if failed else 0
 
 
 def run_and_print(
@@ -69,7 +93,10 @@ def show_finished(finished: Finished, page: Path, output: str) -> int:
         }
         show(summary, output)
         return len(failed)
-    for path in sorted((page.parent / "tables").glob("scores*.csv")):
+    ranked = sorted((page.parent / "tables").glob("race-*.csv"))
+    for path in ranked:
+        _show_ranking(name, path)
+    for path in [] if ranked else sorted((page.parent / "tables").glob("scores*.csv")):
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         show_rows(f"{name}: {rows[0]['metric']} of {rows[0]['target']} on the test set", _by_size(rows))
@@ -83,6 +110,29 @@ def show_finished(finished: Finished, page: Path, output: str) -> int:
         click.echo(f"{result.study.id} failed: {result.reason}", err=True)
     click.echo(f"Report: {page}")
     return len(failed)
+
+
+def _show_ranking(name: str, path: Path) -> None:
+    """The ranking of a race, and where the winner's model is."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def figure(row: dict[str, str], key: str) -> str:
+        return f"{float(row[key]):.4g}" if row[key] else ""
+
+    shown = [
+        {
+            "": row["place"],
+            "search": ", ".join(filter(None, (row["method"], row["encoder"]))),
+            "trials": row["trials"],
+            "validation": figure(row, "validation"),
+            "test": f"{figure(row, 'test')} ({figure(row, 'low')} to {figure(row, 'high')})" if row["test"] else "",
+        }
+        for row in rows
+    ]
+    show_rows(f"{name}: {rows[0]['metric']} of {rows[0]['target']}, best on validation first", shown)
+    if model := next((row["path"] for row in rows if row["test"] and row["path"]), ""):
+        click.echo(f"Model: {path.parent.parent.parent.parent / model}")
 
 
 def _by_size(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:

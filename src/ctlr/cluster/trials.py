@@ -24,7 +24,7 @@ from ctlr.specs import (
     dns_name,
     fingerprint,
 )
-from ctlr.tuning.engine import Outcome
+from ctlr.tuning.engine import Limits, Outcome
 from ctlr.tuning.katib import run_on_katib
 from ctlr.tuning.manifest import ALGORITHMS, broken_settings
 from ctlr.tuning.request import TrialJob
@@ -72,12 +72,12 @@ class KatibBench(Bench):
         place: Path,
         job_of: Callable[[Trial], TrialJob],
         *,
-        seconds: float | None,
+        limits: Limits,
         earlier: Sequence[Trial],
         on_event: Callable[[Trial, TrialReport | None], None],
     ) -> Outcome:
         """Run an experiment; trials of earlier rounds are not told to Katib, which has no place for them."""
-        if seconds is not None:
+        if limits != Limits():
             raise ConfigError("`tuning.seconds`: Katib counts trials, not device seconds. Set `tuning.trials`.")
         given = {parameter.name: f"${{trialParameters.{parameter.name}}}" for parameter in experiment.parameters}
         sample = Trial(number=0, name=f"${{trialParameters.{_PLACE_OF_NAME}}}", assignments=given)

@@ -8,7 +8,7 @@ from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
 from ctlr.config._templates import template
-from ctlr.config._tuning import TuningSpec
+from ctlr.config._tuning import RaceSpec, TuningSpec
 
 __all__ = [
     "SECTIONS",
@@ -17,6 +17,7 @@ __all__ = [
     "End",
     "KeyPath",
     "Option",
+    "RaceSpec",
     "ReportSpec",
     "TrackingSpec",
     "TrainingSpec",

@@ -10,8 +10,11 @@ from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_enc
 from ctlr.config._parts import SECTIONS, Parts
 from ctlr.config._transfers import (
     baselines_have_a_shared_task,
+    baselines_have_their_inputs,
+    columns_are_read_by_networks,
     methods_have_their_source,
     methods_learn_their_task,
+    several_targets_are_learned_alone,
     shape_of,
     sources_fit_the_encoder,
     sources_keep_the_target_secret,
@@ -101,8 +104,17 @@ def _repeats(
             yield label, f"these are the options of {same!r} once more{how}. Remove one, or change an option."
 
 
+def _methods_run_on_known_encoders(parts: Parts) -> Iterator[Fault]:
+    for label, method in parts.methods.items():
+        wanted = method.only_encoder if method is not None else None
+        if wanted is not None and wanted not in parts.encoders:
+            yield ("methods", label, "encoder"), f"unknown encoder {wanted!r}. {nearest(wanted, parts.encoders)}"
+
+
 def _gains_have_a_baseline(parts: Parts) -> Iterator[Fault]:
     known = [method for method in parts.methods.values() if method is not None]
+    if parts.tuning is not None and parts.tuning.race is not None:
+        known = []  # a race asks which is best, not what is gained
     if len(known) == len(parts.methods) > 0 and not any(method.method == "scratch" for method in known):
         yield ("methods",), "`scratch` is missing, and every gain is measured against it. Add `scratch: {}`."
     floors = [label for label, method in parts.methods.items() if method is not None and method.role == "floor"]
@@ -330,6 +342,8 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
         if label in parts.tuning.by_hand:
             continue
         manifests = parts.tuning.experiments.get(label)
+        if manifests is None and method is not None and method.space(0) and parts.tuning.order == "target_only":
+            continue
         if manifests is None:
             yield (
                 where,
@@ -349,14 +363,18 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _known_names_mean_themselves,
     _entries_differ,
     _gains_have_a_baseline,
+    _methods_run_on_known_encoders,
     _baselines_are_known,
     baselines_have_a_shared_task,
+    baselines_have_their_inputs,
+    columns_are_read_by_networks,
     transfers_name_what_exists,
     transfers_name_their_methods,
     transfers_differ,
     sources_keep_the_target_secret,
     methods_have_their_source,
     methods_learn_their_task,
+    several_targets_are_learned_alone,
     targets_are_new_to_the_weights,
     sources_fit_the_encoder,
     _encoders_fit_the_data,

@@ -8,7 +8,27 @@ from pydantic import Field, model_validator
 
 from ctlr.specs import AlgorithmSpec, Value
 
-__all__ = ["TuningSpec"]
+__all__ = ["RaceSpec", "TuningSpec"]
+
+
+class RaceSpec(Value):
+    """Searches that compete for one budget: successive halving of Jamieson & Talwalkar (2016), with searches as arms.
+
+    All get a little of it, cheap ones first; those whose best trial is behind are left as they are, and what is left of
+    the budget goes to fewer and fewer.
+    """
+
+    keep: Annotated[float, Field(gt=0, lt=1)] = 1 / 3
+    """Share of the searches that goes on to the next round."""
+    goal: float | None = None
+    """Validation score of a trial at which all searching ends, within an epoch."""
+    finalists: Annotated[int, Field(ge=1, le=100)] = 3
+    """Searches whose best options are trained once more and asked the test set. The best one without a network is
+    among them: is it as good?"""
+    most_megabytes: Annotated[float, Field(gt=0)] | None = None
+    """Largest model, in millions of bytes of its weights; a trial of a larger one fails before it trains."""
+    most_milliseconds: Annotated[float, Field(gt=0)] | None = None
+    """Longest time for one image by itself on this machine, likewise."""
 
 
 class TuningSpec(Value):
@@ -18,13 +38,17 @@ class TuningSpec(Value):
     what is found is retrained over all seeds.
     """
 
-    experiments: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]]
+    experiments: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]] = Field(default_factory=dict)
     """Katib manifest of each method, which holds its search space; with `source_then_target` that of the pretraining
-    first, then that of the finetuning. Only their spaces and trial commands count where the options below are set."""
+    first, then that of the finetuning. Only their spaces and trial commands count where the options below are set.
+    A method without one is searched in the space that it and its encoder state."""
     trials: Annotated[int, Field(ge=1)] | None = None
-    """Budget of a search, all its stages and rounds together."""
+    """Budget of a search, all its stages and rounds together; with `race` the most that any of them may have."""
     seconds: Annotated[float, Field(gt=0)] | None = None
-    """Budget of a search in device seconds, its share of a fixed pretraining included."""
+    """Budget of a search in device seconds, its share of a fixed pretraining included; with `race` seconds on the
+    clock, of all searches of a target and size together."""
+    race: RaceSpec | None = None
+    """Let the searches of a target and size compete for one budget of `seconds`; null gives each the same."""
     algorithm: str | None = None
     """By Katib's name; null leaves the manifests' own."""
     settings: dict[str, str] = Field(default_factory=dict)
@@ -53,11 +77,13 @@ class TuningSpec(Value):
     """Also train every method with the options in the file, for tuning's share of its gain: one finetuning more for
     each study, and where pretrainings are tuned one pretraining more for each seed."""
     warm_start: str | None = None
-    """Workspace whose finished searches of the same space start this one."""
+    """Workspace whose finished searches of the same space start this one; in a race, those of the most similar data."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.trials is None) == (self.seconds is None):
+        if self.race is not None:
+            self._check_race()
+        elif (self.trials is None) == (self.seconds is None):
             raise ValueError("needs a budget: either `trials` or `seconds`, the same for every method")
         stages = self.rounds * (2 if self.order == "source_then_target" else 1)
         if self.trials is not None and self.trials < stages:
@@ -65,6 +91,14 @@ class TuningSpec(Value):
         if self.settings and self.algorithm is None:
             raise ValueError("`settings` belong to an `algorithm`; name it")
         return self
+
+    def _check_race(self) -> None:
+        if self.seconds is None:
+            raise ValueError("`race` shares out seconds; say how many in `seconds`, for all searches together")
+        if self.rounds > 1 or self.order != "target_only":
+            raise ValueError("`race` narrows no space and pretrains nothing: `rounds: 1` and `order: target_only` only")
+        if self.share:
+            raise ValueError("`race` gives searches unequal budgets, of which there is no share; write `share: false`")
 
     def algorithm_of(self, label: str) -> AlgorithmSpec | None:
         """What searches a method, by the key that it has; None leaves it to its manifest."""

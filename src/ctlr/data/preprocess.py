@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ctlr.data.identity import identity_of, read_stored
+from ctlr.data.joining import join_copies
 from ctlr.data.likeness import SIDES, likeness
 from ctlr.data.listing import IndexedImage, Listing, ManyImages
 from ctlr.data.normalise import decoding
@@ -72,6 +73,8 @@ def preprocess(
                 stored = _build(dataset, images, folder, identity, workers=workers, progress=progress)
             else:
                 stored = _build_at_once(dataset, images.listing, images.values, folder, identity)
+            if dataset.joins_copies:
+                stored = join_copies(stored, folder, workspace)
             stored = stored.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
             (folder / "stored.json").write_text(stored.model_dump_json())
     return read_stored(identity, workspace)

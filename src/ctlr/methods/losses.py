@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ctlr.methods.lazily import F, torch
@@ -9,7 +10,7 @@ from ctlr.methods.lazily import F, torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["TaskLoss", "divergence", "nt_xent", "y_aware_nt_xent"]
+__all__ = ["SeveralLoss", "TaskLoss", "divergence", "nt_xent", "y_aware_nt_xent"]
 
 
 def nt_xent(views: Tensor, temperature: float) -> Tensor:
@@ -83,6 +84,42 @@ class TaskLoss:
         known_rows = ~target.isnan()
         error = (outputs[:, 0] - target.nan_to_num()) * known_rows
         return error.square().sum() / known_rows.sum().clamp(min=1)
+
+
+class SeveralLoss(TaskLoss):
+    """Loss of several targets of one network: the weighted sum, each over the rows that have its label.
+
+    Args:
+        first: Of the first target, with a weight of 1.
+        others: (loss, weight) of the others.
+    """
+
+    def __init__(self, first: TaskLoss, others: Sequence[tuple[TaskLoss, float]]) -> None:
+        super().__init__(classes=first.classes, weights=first.weights)
+        self.parts = [(first, 1.0), *others]
+
+    @property
+    def outputs(self) -> int:
+        """Width of all heads together."""
+        return sum(loss.outputs for loss, _ in self.parts)
+
+    def __call__(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Weighted sum of the mean losses.
+
+        Args:
+            outputs: (B, outputs), those of each target after the other.
+            target: (B, T) float: class codes or standardised targets, NaN where unknown.
+
+        Returns:
+            Scalar; 0 when no row has any label.
+        """
+        total = outputs.new_zeros(())
+        heads = torch.split(outputs, [loss.outputs for loss, _ in self.parts], dim=1)
+        for place, (head, (loss, weight)) in enumerate(zip(heads, self.parts, strict=True)):
+            wanted = target[:, place]
+            codes = wanted.nan_to_num(-1).long() if loss.classes else wanted
+            total = total + weight * loss(head, codes)
+        return total
 
 
 def divergence(outputs: Tensor, reference: Tensor, *, classes: int) -> Tensor:

@@ -31,11 +31,18 @@ class PretrainedSpec(MethodSpec):
     trained_on: Annotated[tuple[str, ...], Field(min_length=1)]
     """Cohorts that the weights were trained on, by the names of datasets or their folders: where the target is one of
     them nothing runs, since its test subjects would not be new."""
+    encoder: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """Key of the encoder whose weights they are; null where they fit every encoder of the benchmark."""
     pretrains: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("weights",)
     example: ClassVar[Mapping[str, Any]] = {
         "weights": "encoder.safetensors", "sha256": "0" * 64, "licence": "CC-BY-4.0", "trained_on": ["a biobank"],
     }  # fmt: skip
+
+    @property
+    def only_encoder(self) -> str | None:
+        """As the file says."""
+        return self.encoder
 
     @property
     def seen_cohorts(self) -> tuple[str, ...]:

@@ -69,4 +69,5 @@ class Supervised(Objective):
         batch = batches["labelled"]
         assert batch.target is not None
         images = random_views(batch.images, self.views, rng)
-        return self.loss(predict_outputs(self.encoder, self.head, images, self.start), batch.target)
+        outputs = predict_outputs(self.encoder, self.head, images, self.start, columns=batch.columns)
+        return self.loss(outputs, batch.target)

@@ -61,7 +61,7 @@ class Finished:
     @property
     def budget(self) -> Budget:
         """What every search was given the same of."""
-        return "seconds" if self.config.tuning is not None and self.config.tuning.trials is None else "trials"
+        return "seconds" if self.config.tuning is not None and self.config.tuning.seconds is not None else "trials"
 
     @property
     def validation(self) -> str:

@@ -19,6 +19,7 @@ from ctlr.report.model_card.section import model_card
 from ctlr.report.pairs.section import pairs
 from ctlr.report.predictions.section import predictions
 from ctlr.report.provenance.section import provenance
+from ctlr.report.race.section import race
 from ctlr.report.reading.section import reading
 from ctlr.report.scores.section import scores
 from ctlr.report.section import Part, Saying
@@ -44,6 +45,7 @@ OF_A_TRANSFER: tuple[Part, ...] = (
 
 SECTIONS: tuple[Saying, ...] = (
     answer,
+    race,
     compared,
     transfers(OF_A_TRANSFER),
     sweeps,

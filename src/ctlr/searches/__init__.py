@@ -5,6 +5,7 @@ manifests and lie in the workspace under `searches/<identity>`.
 """
 
 from ctlr.searches._manifests import check_manifests, manifest_faults
+from ctlr.searches._race import round_sizes
 from ctlr.searches._run import ended_searches, first_pretrainings, run_searches, stage_count
 from ctlr.searches._stage import Bench
 from ctlr.searches._tuned import tuned_plan
@@ -15,6 +16,7 @@ __all__ = [
     "ended_searches",
     "first_pretrainings",
     "manifest_faults",
+    "round_sizes",
     "run_searches",
     "stage_count",
     "tuned_plan",

@@ -9,8 +9,17 @@ from pathlib import Path
 from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan
-from ctlr.specs import AlgorithmSpec, Experiment, PretrainSpec, Study
-from ctlr.tuning.manifest import ALGORITHMS, GIVEN, broken_settings, read_experiment, with_algorithm
+from ctlr.space import Choice
+from ctlr.specs import AlgorithmSpec, Experiment, PretrainSpec, Study, dns_name
+from ctlr.tuning.manifest import (
+    ALGORITHMS,
+    GIVEN,
+    broken_settings,
+    parse_experiment,
+    read_experiment,
+    study_experiment,
+    with_algorithm,
+)
 from ctlr.tuning.options import (
     Stage,
     check_stage,
@@ -20,18 +29,24 @@ from ctlr.tuning.options import (
     with_options,
 )
 
-__all__ = ["Fault", "check_manifests", "manifest_faults", "options_of", "stages_of"]
+__all__ = ["Fault", "Manifests", "check_manifests", "manifest_faults", "manifests_of", "options_of", "stages_of"]
+
+Manifests = dict[tuple[str, str], list[Experiment]]
+"""Of each search, by the labels of its method and encoder, in the order of their stages."""
+
+EPOCHS = (8, 16, 32)
+"""That a race tries; every strategy of finetuning has its stages in the fewest."""
 
 Fault = tuple[tuple[str, ...], str]
 """Key of the benchmark file, and what is wrong there."""
 
 
-def check_manifests(config: BenchmarkConfig, plan: Plan) -> dict[str, list[Experiment]]:
-    """Read the manifests of a benchmark's methods and hold them against its studies.
+def check_manifests(config: BenchmarkConfig, plan: Plan) -> Manifests:
+    """Read the manifests of a benchmark's methods, or make them from the spaces that its parts state, and hold them
+    against its studies.
 
     Returns:
-        Manifests by method label, in the order of their stages, each with the algorithm that the benchmark names for
-        it; nothing where the benchmark tunes nothing.
+        Each with the algorithm that the benchmark names for it; nothing where the benchmark tunes nothing.
 
     Raises:
         ConfigError: A manifest breaks a rule, or tunes what its stage or method does not have, or values that an option
@@ -54,26 +69,45 @@ def manifest_faults(config: BenchmarkConfig, plan: Plan) -> list[Fault]:
     return [] if config.tuning is None else _read(config.tuning, plan)[1]
 
 
-def _read(tuning: TuningSpec, plan: Plan) -> tuple[dict[str, list[Experiment]], list[Fault]]:
-    manifests = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+def _read(tuning: TuningSpec, plan: Plan) -> tuple[Manifests, list[Fault]]:
+    named = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+    manifests: Manifests = {}
     if broken := list(_algorithm_faults(tuning)):
         return manifests, broken
     faults: dict[Fault, None] = {}
     for study in plan.searches:
-        label = study.method.label
+        label, cell = study.method.label, (study.method.label, study.encoder.label)
         try:
             check_validation(study, parse_validation(tuning.validation))
         except ConfigError as error:
             faults[("tuning", "validation"), str(error)] = None
+        chosen = manifests.setdefault(cell, list(named.get(label, ())) or [_stated(study, tuning)])
         for number, stage in enumerate(stages_of(study, tuning)):
             try:
                 if (algorithm := tuning.algorithm_of(label)) is not None:
-                    manifests[label][number] = with_algorithm(manifests[label][number], algorithm)
-                _check_manifest(study, stage, manifests[label][number], tuning)
+                    chosen[number] = with_algorithm(chosen[number], algorithm)
+                _check_manifest(study, stage, chosen[number], tuning)
             except ConfigError as error:
-                where, name = ("tuning", "experiments", label), Path(tuning.experiments[label][number]).name
-                faults |= dict.fromkeys((where, f"{name}: {fault}") for fault in str(error).splitlines())
+                where: tuple[str, ...] = ("tuning", "experiments", label) if label in named else ("methods", label)
+                name = f"{Path(tuning.experiments[label][number]).name}: " if label in named else ""
+                faults |= dict.fromkeys((where, f"{name}{fault}") for fault in str(error).splitlines())
     return manifests, list(faults)
+
+
+def manifests_of(manifests: Manifests, study: Study) -> list[Experiment]:
+    """Those of a study's search."""
+    return manifests[study.method.label, study.encoder.label]
+
+
+def _stated(study: Study, tuning: TuningSpec) -> Experiment:
+    """The search of the space that a study's method and encoder state themselves."""
+    name = dns_name(f"{study.method.label}-{study.encoder.label}", 40)
+    # Where seconds are shared out, how long to train is a question too.
+    epochs = {"finetune.epochs": Choice(EPOCHS)} if tuning.race is not None and study.method.trains_network else {}
+    made = study_experiment(
+        study, "benchmark.yaml", name=name, trials=None, parallel=tuning.parallel, seed=study.seed, more=epochs
+    )
+    return parse_experiment(made, f"the space of {name}")
 
 
 def _algorithm_faults(tuning: TuningSpec) -> Iterator[Fault]:

@@ -13,9 +13,10 @@ from ctlr.engine import run_pretrainings
 from ctlr.interrupts import released
 from ctlr.plan import Plan
 from ctlr.pool import LOOK_SECONDS
-from ctlr.searches._manifests import check_manifests, options_of, stages_of
+from ctlr.searches._manifests import Manifests, check_manifests, manifests_of, options_of, stages_of
+from ctlr.searches._race import race, race_is_over
 from ctlr.searches._stage import Bench, LocalBench, StageSearch, best_of, why_none
-from ctlr.specs import Checkpoint, Experiment, PretrainSpec, SearchResult, SearchStage, StoredArrays, Study, Trial
+from ctlr.specs import Checkpoint, PretrainSpec, SearchResult, SearchStage, StoredArrays, Study, Trial, Turn
 from ctlr.steps.keys import pretrain_key
 from ctlr.tuning.options import parse_validation, with_options
 from ctlr.workspace import Workspace
@@ -25,7 +26,6 @@ __all__ = ["ended_searches", "first_pretrainings", "run_searches", "stage_count"
 _UNDER_WAY = "it has not ended"
 
 Arrays = Mapping[str, StoredArrays]
-Manifests = Mapping[str, Sequence[Experiment]]
 
 
 @dataclass(kw_only=True)
@@ -43,6 +43,8 @@ class _Search:
     pretrain_seconds: float = 0.0
     pretrain_shared_by: int = 1
     reason: str = ""
+    turns: tuple[Turn, ...] = ()
+    dropped: str = ""
 
     def take(self, stages: Sequence[SearchStage], path: str, *, shared_by: int = 1) -> None:
         """Note a stage's rounds and go on with the best trial's options."""
@@ -66,7 +68,8 @@ class _Search:
         return SearchResult(
             study=self.before.without_folders(), stages=tuple(self.stages), reason=self.reason,
             path=next(reversed(self.paths), ""), assignments={} if self.reason else self.assignments,
-            pretrain_seconds=self.pretrain_seconds, pretrain_shared_by=self.pretrain_shared_by,
+            pretrain_seconds=self.pretrain_seconds, pretrain_shared_by=self.pretrain_shared_by, turns=self.turns,
+            dropped="" if self.reason else self.dropped,
         )  # fmt: skip
 
 
@@ -129,8 +132,11 @@ def run_searches(
             pretrain()
         going_on = [search for search in searches if not search.reason]
         stages = [_last_stage(search, manifests, tuning) for search in going_on]
-        for search, found in zip(going_on, _find_all(stages, bench, since), strict=True):
-            search.take(*found)
+        if tuning.race is not None:
+            _race(going_on, stages, bench, since)
+        else:
+            for search, found in zip(going_on, _find_all(stages, bench, since), strict=True):
+                search.take(*found)
     _charge_trials(searches)
     return [search.result() for search in searches]
 
@@ -174,7 +180,30 @@ def ended_searches(config: BenchmarkConfig, plan: Plan, arrays: Arrays, workspac
         for key, (spec, group) in _pretrainings(searches, tuning, arrays).items():
             _charge(key, spec, group, "" if workspace.has("pretrained", key) else _UNDER_WAY, tuning, workspace)
     going_on = [search for search in searches if not search.reason]
+    if tuning.race is not None:
+        stages = [_last_stage(search, manifests, tuning) for search in going_on]
+        over = [heat for heat in _heats(going_on) if race_is_over([stages[each] for each in heat], arrays, workspace)]
+        return [going_on[place].before for heat in over for place in heat]
     return [each.before for each in going_on if _last_stage(each, manifests, tuning).ended(arrays, workspace)]
+
+
+def _race(searches: Sequence[_Search], stages: Sequence[StageSearch], bench: Bench, since: float) -> None:
+    """Let the searches of each target and size compete."""
+    for heat in _heats(searches):
+        while (found := race([stages[place] for place in heat], bench, since)) is None:
+            with released():
+                time.sleep(LOOK_SECONDS)
+        for place, raced in zip(heat, found, strict=True):
+            searches[place].take(raced.stages, raced.path)
+            searches[place].turns, searches[place].dropped = raced.turns, raced.dropped
+
+
+def _heats(searches: Sequence[_Search]) -> list[list[int]]:
+    """Places of the searches of each target and size."""
+    heats: dict[tuple[str, int], list[int]] = {}
+    for place, search in enumerate(searches):
+        heats.setdefault((search.study.target.identity(), search.study.n_train), []).append(place)
+    return list(heats.values())
 
 
 def _find_all(stages: Sequence[StageSearch], bench: Bench, since: float) -> list[tuple[list[SearchStage], str]]:
@@ -202,7 +231,7 @@ def _pretraining_stages(
             groups.setdefault((spec.identity(), search.study.method.label), []).append(search)
     for group in groups.values():
         study = group[0].study
-        manifest = manifests[study.method.label][0]
+        manifest = manifests_of(manifests, study)[0]
         trials = None if tuning.trials is None else len(group) * (tuning.trials // 2)
         seconds = None if tuning.seconds is None else len(group) * tuning.seconds / 2
         stage = StageSearch(
@@ -215,8 +244,8 @@ def _pretraining_stages(
 def _last_stage(search: _Search, manifests: Manifests, tuning: TuningSpec) -> StageSearch:
     """The stage that is judged by the target, with what is left of the search's budget."""
     stages = stages_of(search.before, tuning)
-    manifest = manifests[search.study.method.label][-1]
-    trials, seconds = tuning.trials, tuning.seconds
+    manifest = manifests_of(manifests, search.study)[-1]
+    trials, seconds = tuning.trials, None if tuning.race is not None else tuning.seconds
     if len(stages) == 2:
         trials = None if trials is None else trials - trials // 2
         seconds = None if seconds is None else seconds / 2

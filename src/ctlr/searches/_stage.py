@@ -7,15 +7,17 @@ import json
 import math
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from ctlr.config import TuningSpec
-from ctlr.crew import Event, Job
+from ctlr.crew import Event, Job, TrialNews
+from ctlr.data.identity import read_stored
 from ctlr.durable import is_whole, read_file
 from ctlr.errors import WorkspaceError
 from ctlr.interrupts import held
@@ -43,7 +45,7 @@ from ctlr.workspace import Workspace, write_aside
 
 _STAGES = TypeAdapter(list[SearchStage])
 
-__all__ = ["Bench", "LocalBench", "StageSearch", "best_of", "why_none"]
+__all__ = ["Bench", "LocalBench", "StageSearch", "best_of", "read_rounds", "why_none"]
 
 
 class Bench(ABC):
@@ -73,7 +75,7 @@ class Bench(ABC):
         place: Path,
         job_of: Callable[[Trial], TrialJob],
         *,
-        seconds: float | None,
+        limits: Limits,
         earlier: Sequence[Trial],
         on_event: Callable[[Trial, TrialReport | None], None],
     ) -> Outcome:
@@ -83,7 +85,7 @@ class Bench(ABC):
             experiment: Its `manifest` is the one that the space was taken from, with its own objective and counts.
             place: Folder for its journal.
             job_of: What a trial trains.
-            seconds: Budget of the device; None for none.
+            limits: Of this run; workers are the bench's own.
             earlier: Trials of the same space to start from.
             on_event: Told each trial that starts, has reported or has ended.
         """
@@ -129,7 +131,7 @@ class LocalBench(Bench):
         place: Path,
         job_of: Callable[[Trial], TrialJob],
         *,
-        seconds: float | None,
+        limits: Limits,
         earlier: Sequence[Trial],
         on_event: Callable[[Trial, TrialReport | None], None],
     ) -> Outcome:
@@ -140,7 +142,7 @@ class LocalBench(Bench):
             self._launcher.begin()
             self._place = place.parent
         outcome = run_experiment(
-            experiment, place, self._launcher, limits=Limits(workers=self._workers, device_seconds=seconds),
+            experiment, place, self._launcher, limits=replace(limits, workers=self._workers),
             earlier=earlier, resume=(place / "journal.jsonl").exists(), on_event=on_event,
         )  # fmt: skip
         shutil.rmtree(place / "trials", ignore_errors=True)  # weights: what is chosen is trained anew
@@ -199,6 +201,10 @@ class StageSearch:
             "parallel": self.tuning.parallel, "validation": self.tuning.validation,
             "earlier": [[trial.name, trial.value] for trial in earlier],
         }  # fmt: skip
+        if self.tuning.race is not None:
+            search["race"] = self.tuning.race.model_dump(
+                mode="json", exclude={"finalists"}
+            )  # more seconds go on with it
         if earlier or self.tuning.rounds > 1 or self._stops_amid_folds:
             search["revision"] = 2  # what these find has changed once
         if self.stage != "pretrain" and self.study.target.task.kind == "classification":
@@ -224,7 +230,7 @@ class StageSearch:
             bench: Where trials are run.
             since: When the run began: what found nothing before is searched again.
         """
-        earlier = self._earlier(bench.workspace)
+        earlier = self.earlier(bench.arrays, bench.workspace)
         identity = self.identity(bench.arrays, earlier)
         if not _has_ended(bench.workspace, identity, since):
             with bench.workspace.claimed("searches", identity) as free:
@@ -233,29 +239,45 @@ class StageSearch:
                 if not _has_ended(bench.workspace, identity, since):
                     bench.workspace.discard("searches", identity)
                     self._run(identity, earlier, bench)
-        return _read(bench.workspace.folder("searches", identity)), f"searches/{identity}"
+        return read_rounds(bench.workspace.folder("searches", identity)), f"searches/{identity}"
 
     def _run(self, identity: str, earlier: Sequence[Trial], bench: Bench) -> None:
         job = Job(self.title, "tune", "")
-        bench.on_event(Event(job, "started"))
+        self.tell_begin(bench, job)
         with bench.workspace.publish("searches", identity, resumable=True, shared=True) as folder:
             stages = self._rounds(folder, identity, earlier, bench, job)
-            marks = self._marks() | {"warm": self.tuning.warm_start is not None}
-            write_aside(folder / "search.json", json.dumps(marks).encode())
-            values = [stage.model_dump(mode="json") for stage in stages]
-            write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
-        best = best_of(stages)
-        told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+            self.write(folder, stages, bench.arrays)
+        self.tell_end(bench, job, stages, earlier)
+
+    def write(self, folder: Path, stages: Sequence[SearchStage], arrays: Mapping[str, StoredArrays]) -> None:
+        """Write what was found, and what it may be compared with."""
+        of_data = arrays[self.study.target.data.name].fingerprint
+        marks = self._marks() | {"warm": self.tuning.warm_start is not None, "part": self._part(), "arrays": of_data}
+        write_aside(folder / "search.json", json.dumps(marks).encode())
+        values = [stage.model_dump(mode="json") for stage in stages]
+        write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
+
+    def tell_begin(self, bench: Bench, job: Job) -> None:
+        """Tell the bench what is searched for, and with what budget; in a race that of all."""
+        metric, best = objective_of(self.study, self.stage)
+        seconds = self.seconds if self.tuning.race is None else self.tuning.seconds
+        facts = {"metric": metric, "direction": best, "trials": self.trials, "budget_seconds": seconds}
+        bench.on_event(Event(job, "started", facts=facts))
+
+    def tell_end(self, bench: Bench, job: Job, stages: Sequence[SearchStage], earlier: Sequence[Trial]) -> None:
+        """Tell the bench what came of it."""
+        found = best_of(stages)
+        told = why_none(stages) if found is None else f"{stages[0].objective.metric} {found[1].value:.4g}"
         if self.tuning.warm_start is not None and not earlier:
             told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
-        bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
+        bench.on_event(Event(job, "failed" if found is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
         """As `find`, where all rounds are finished; None where one is not, or where they found nothing."""
-        identity = self.identity(arrays, self._earlier(workspace))
+        identity = self.identity(arrays, self.earlier(arrays, workspace))
         if not _has_ended(workspace, identity, math.inf):
             return None
-        return _read(workspace.folder("searches", identity)), f"searches/{identity}"
+        return read_rounds(workspace.folder("searches", identity)), f"searches/{identity}"
 
     def _rounds(
         self, folder: Path, identity: str, earlier: Sequence[Trial], bench: Bench, job: Job
@@ -266,32 +288,49 @@ class StageSearch:
         known, parameters = list(earlier), self.manifest.parameters
         for number in range(1, rounds + 1):
             trials = None if total is None else total // rounds + (number <= total % rounds)
-            experiment = self._experiment(identity, parameters, number, trials)
+            experiment = self.experiment(identity, parameters, number, trials)
             outcome = bench.run(
-                experiment, folder / f"round-{number}", partial(self._job, folder),
-                seconds=None if self.seconds is None else self.seconds / rounds,
+                experiment, folder / f"round-{number}", partial(self.job, folder),
+                limits=Limits(device_seconds=None if self.seconds is None else self.seconds / rounds),
                 earlier=[trial for trial in known if within(trial, parameters)],
-                on_event=partial(self._tell, bench, job, sum(len(stage.trials) for stage in stages)),
+                on_event=partial(self.tell, bench, job, number, sum(len(stage.trials) for stage in stages)),
             )  # fmt: skip
-            stages.append(self._stage(experiment, number, outcome))
+            best_number = outcome.optimum.number if outcome.optimum is not None else None
+            stages.append(self.stage_of(experiment, number, outcome.trials, best_number, outcome.reason))
             known += outcome.trials
             best = best_of(stages)
             if best is not None:
                 parameters = narrowed(self.manifest.parameters, best[1].assignments, share=0.5**number)
         return stages
 
-    def _tell(self, bench: Bench, job: Job, before: int, trial: Trial, report: TrialReport | None) -> None:
+    def tell(self, bench: Bench, job: Job, number: int, before: int, trial: Trial, report: TrialReport | None) -> None:
+        """Tell the bench of a trial that starts, has reported or has ended.
+
+        Args:
+            bench: Who is told.
+            job: Of the search.
+            number: Of the round.
+            before: Trials of earlier rounds.
+            trial: The trial.
+            report: What it has just reported; None where it starts or ends.
+        """
+        news = TrialNews(number, trial, report)
         if report is None and trial.ended:
             value = trial.reason if trial.value is None else f"{trial.value:.4g}"
             text = f"trial {trial.number} {trial.status.lower()} {value}"
-            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text))
+            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text, trial=news))
+        else:
+            bench.on_event(Event(job, "trial", trial=news))
 
-    def _job(self, folder: Path, trial: Trial) -> TrialJob:
-        judged_by_target = self.stage != "pretrain"
+    def job(self, folder: Path, trial: Trial) -> TrialJob:
+        """What a trial trains, and where it leaves its predictions."""
+        judged_by_target, race = self.stage != "pretrain", self.tuning.race
         return TrialJob(
             study=self.study, assignments={self.options[name]: value for name, value in trial.assignments.items()},
             stage=self.stage, validation=self._validation,
             folder=str(folder / trial.name) if judged_by_target else None,
+            most_megabytes=race.most_megabytes if race is not None else None,
+            most_milliseconds=race.most_milliseconds if race is not None else None,
         )  # fmt: skip
 
     def _algorithm(self, number: int = 1) -> AlgorithmSpec:
@@ -302,7 +341,7 @@ class StageSearch:
             seed = str((int(seed) + number - 1) % 2**31)
         return chosen.model_copy(update={"settings": chosen.settings | {"random_state": seed}})
 
-    def _experiment(
+    def experiment(
         self, identity: str, parameters: tuple[Parameter, ...], number: int, trials: int | None
     ) -> Experiment:
         """The manifest's space, judged by what the study is judged by; neither goal nor failures end it early."""
@@ -317,12 +356,14 @@ class StageSearch:
             trial=self.manifest.trial, resampled=self._validation != "holdout", manifest=self.manifest.manifest,
         )  # fmt: skip
 
-    def _stage(self, experiment: Experiment, number: int, outcome: Outcome) -> SearchStage:
+    def stage_of(
+        self, experiment: Experiment, number: int, trials: tuple[Trial, ...], best: int | None, reason: str
+    ) -> SearchStage:
+        """A round of it, as a record."""
         return SearchStage(
             stage=self.stage, round=number, objective=experiment.objective, algorithm=experiment.algorithm,
-            parameters=experiment.parameters, options=dict(self.options), parallel=experiment.parallel,
-            trials=outcome.trials, best=outcome.optimum.number if outcome.optimum is not None else None,
-            reason=outcome.reason,
+            parameters=experiment.parameters, options=dict(self.options), parallel=experiment.parallel, trials=trials,
+            best=best, reason=reason,
         )  # fmt: skip
 
     def _marks(self) -> dict[str, str]:
@@ -333,29 +374,64 @@ class StageSearch:
             "study": fingerprint(*ends, self.study.method.method, self.study.encoder.name, self.stage),
         }
 
-    def _earlier(self, workspace: Workspace) -> list[Trial]:
+    def _part(self) -> str:
+        """What searches of different data must have alike for one to start the other, beside their space."""
+        return fingerprint(self.study.method.method, self.study.encoder.name, self.stage)
+
+    def earlier(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> list[Trial]:
         """Trials of finished searches of the same space for the same method, in the workspace to start from.
 
-        In this workspace itself only those count that started from nothing: else what a run has found would start it
-        anew.
+        In a race, where there is none of these data, the best trial of the data that are most like them. In this
+        workspace itself only those count that started from nothing: else what a run has found would start it anew.
         """
         if self.tuning.warm_start is None:
             return []
-        place, found = Path(self.tuning.warm_start), list[Trial]()
+        place, own = Path(self.tuning.warm_start), self._marks()
         itself = place.resolve() == workspace.root.resolve()
-        for folder in sorted((place / "searches").glob("*")):
-            if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
-                continue
-            try:
-                marks = dict(json.loads(read_file(folder / "search.json")))
-            except (OSError, ValueError, TypeError, RecursionError):
-                continue  # what is damaged begins nothing
-            if marks | {"warm": True} != self._marks() | {"warm": True} or (itself and marks.get("warm")):
-                continue
-            trials = [trial for stage in _read(folder) for trial in stage.trials if trial.value is not None]
+        known = [
+            (folder, marks)
+            for folder in sorted((place / "searches").glob("*"))
+            if (marks := _marks_in(folder))
+            and marks.get("space") == own["space"]
+            and not (itself and marks.get("warm"))
+        ]
+        same = [folder for folder, marks in known if marks.get("study") == own["study"]]
+        if same or self.tuning.race is None:
+            return [trial for folder in same for trial in self._usable(folder)]
+        alike = [each for each in known if each[1].get("part") == self._part()]
+        near = self._nearest(arrays, workspace, alike)
+        best = [found[1] for folder in near if (found := best_of(read_rounds(folder))) is not None]
+        return [elsewhere(trial) for trial in best if within(trial, self.manifest.parameters)]
+
+    def _usable(self, folder: Path) -> Iterator[Trial]:
+        """Trials that another search may start from."""
+        for stage in read_rounds(folder):
             # Hyperband goes beyond the range of its resource, which another algorithm may not.
-            found += [elsewhere(trial) for trial in trials if within(trial, self.manifest.parameters)]
-        return found
+            kept = [each for each in stage.trials if each.value is not None and within(each, self.manifest.parameters)]
+            yield from map(elsewhere, kept)
+
+    def _nearest(
+        self, arrays: Mapping[str, StoredArrays], workspace: Workspace, known: Sequence[tuple[Path, Mapping[str, Any]]]
+    ) -> list[Path]:
+        """Searches of the data that are most like the study's."""
+        from ctlr.searches._similar import nearest
+
+        stored = arrays[self.study.target.data.name]
+        there = Workspace(self.tuning.warm_start or "")
+        identities = sorted({str(marks.get("arrays")) for _, marks in known} - {stored.fingerprint})
+        others = [read_stored(identity, there) for identity in identities if there.has("arrays", identity)]
+        place = nearest(stored, workspace, [(other, there) for other in others])
+        return [] if place is None else [f for f, marks in known if marks.get("arrays") == others[place].fingerprint]
+
+
+def _marks_in(folder: Path) -> dict[str, Any]:
+    """What a finished search says of itself; nothing where it is not finished, or damaged."""
+    if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
+        return {}
+    try:
+        return dict(json.loads(read_file(folder / "search.json")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}  # what is damaged begins nothing
 
 
 def _has_ended(workspace: Workspace, identity: str, since: float) -> bool:
@@ -363,10 +439,15 @@ def _has_ended(workspace: Workspace, identity: str, since: float) -> bool:
     if not workspace.has("searches", identity):
         return False
     folder = workspace.folder("searches", identity)
-    return best_of(_read(folder)) is not None or (folder / "stages.json").stat().st_mtime >= since
+    return best_of(read_rounds(folder)) is not None or (folder / "stages.json").stat().st_mtime >= since
 
 
-def _read(folder: Path) -> list[SearchStage]:
+def read_rounds(folder: Path) -> list[SearchStage]:
+    """What `StageSearch.write` has written.
+
+    Raises:
+        WorkspaceError: It is missing or damaged.
+    """
     try:
         return _STAGES.validate_json((folder / "stages.json").read_bytes())
     except (OSError, ValueError) as error:
@@ -392,4 +473,6 @@ def why_none(stages: Sequence[SearchStage]) -> str:
         return f"every trial failed, the last one because {reasons[-1]}"
     if any(stage.reason == BUDGET for stage in stages):
         return "no trial ended before its budget was spent; raise `tuning.seconds`"
+    if stages and not stages[0].reason:
+        return "the race ended before its turn"
     return "no trial ended"

@@ -14,7 +14,8 @@ __all__ = ["tuned_plan"]
 def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list[StudyResult]]:
     """Put what was found into the study of every seed.
 
-    Studies at defaults stay as they are, where there is a tuned one to hold against them.
+    Studies at defaults stay as they are, where there is a tuned one to hold against them. Those of a search that a race
+    has dropped are not run.
 
     Returns:
         The plan of the studies that can be run, and the failed results of those whose search found nothing.
@@ -29,6 +30,8 @@ def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list
             studies.append(study)
         elif search.reason:
             lost.append(StudyResult(study=study.without_folders(), status="failed", reason=search.reason))
+        elif search.dropped:
+            continue
         else:
             studies.append(with_options(study, search.assignments))
             if (spec := PretrainSpec.of(study)) is not None:

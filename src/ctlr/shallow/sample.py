@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +40,7 @@ class Sample:
         n_classes: 0 for a regression.
         validation: Images that choose a model's options, and are learned from in no other way; None where options are
             chosen by cross-validation among all images.
+        inputs: Columns of the store's table that the task reads beside the image, and what each holds.
         workspace: Where features that are costly to compute are kept; None keeps none.
         embedding: A frozen network, where features are made of what it says.
     """
@@ -49,6 +50,7 @@ class Sample:
     values: NDArray[np.float64] | NDArray[np.int64]
     n_classes: int
     validation: Sample | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
     workspace: Workspace | None = None
     embedding: Embedding | None = None
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, create_model, model_validator
 
 from ctlr.errors import ConfigError, nearest
+from ctlr.space import Choice, Range, loguniform
 from ctlr.specs._tables import Table
 from ctlr.specs._value import Value
 
@@ -44,6 +45,10 @@ class EncoderPart:
     published: str = ""
     """Whose network it is where it has one width, and whose weights `encoders.load_published` reads; else empty."""
 
+    space: Mapping[str, Range | Choice] = field(default_factory=dict, hash=False)
+    """What a search tries of its options where no manifest says it, by name, e.g. `width`; it must hold in all of
+    `scaled_in` alike."""
+
     plugin: str = ""
     """Hash of the file that it comes from; empty for a built-in one."""
 
@@ -76,7 +81,7 @@ def _fault(name: str, part: Any) -> str:
 
 ENCODERS: Table[EncoderPart] = Table("encoder", {
     "small_cnn": EncoderPart(
-        build="ctlr.encoders.small_cnn:small_cnn", blocks=4, least=15,
+        build="ctlr.encoders.small_cnn:small_cnn", blocks=4, least=15, space={"width": loguniform(0.5, 4)},
         about="four blocks with 8, 16, 32 and 32 channels, each halving every side: for processors without a GPU",
     ),
     "sfcn": EncoderPart(
@@ -161,6 +166,11 @@ class EncoderSpec(Value):
     def least(self) -> int:
         """Shortest side of an image that it takes; likewise."""
         return ENCODERS[self.name].least
+
+    @property
+    def space(self) -> dict[str, Range | Choice]:
+        """What a search tries where no manifest says it: options by their addresses, e.g. `encoder.width`."""
+        return {f"encoder.{name}": dimension for name, dimension in ENCODERS[self.name].space.items()}
 
     @property
     def own_options(self) -> dict[str, Any]:

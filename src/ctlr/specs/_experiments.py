@@ -23,6 +23,7 @@ __all__ = [
     "TrialCommand",
     "TrialReport",
     "TrialStatus",
+    "Turn",
     "trial_row",
 ]
 
@@ -212,6 +213,25 @@ class SearchStage(Value):
     """Why it ended, by Katib's word."""
 
 
+class Turn(Value):
+    """A search's turn in one round of a race."""
+
+    round: Annotated[int, Field(ge=1)]
+    """Counted on where seconds were added after an end."""
+    leg: Annotated[int, Field(ge=1)] = 1
+    """The first budget of seconds, or one that was added."""
+    seconds: float
+    """On the clock."""
+    trials: int
+    """Proposed by its end, those of earlier rounds among them."""
+    best: float | None
+    """Of the objective, by its end; None where no trial had a value."""
+    reason: str
+    """Why it ended, by Katib's word."""
+    over: bool
+    """Whether nothing was left to try."""
+
+
 class SearchResult(Value):
     """What tuning found for one method, encoder, transfer and sample size."""
 
@@ -227,6 +247,10 @@ class SearchResult(Value):
     """Searches that start from it, each charged with an equal part."""
     reason: str = ""
     """Why there is nothing to retrain; empty otherwise."""
+    turns: tuple[Turn, ...] = Field(default=(), exclude_if=lambda turns: not turns)
+    """In the race that the search was in."""
+    dropped: str = Field(default="", exclude_if=lambda why: not why)
+    """Why its best was not retrained after the race; empty otherwise."""
     path: str = ""
     """Folder below the workspace; `<path>/<trial>/validation.csv` of the last stage's trials hold their predictions."""
 

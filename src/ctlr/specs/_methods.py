@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from ctlr.space import Choice, Range
+from ctlr.space import Choice, Range, loguniform, uniform
 from ctlr.specs._data import ViewsSpec
 from ctlr.specs._tables import Table, classes_in, fault_of_class, one_of
 from ctlr.specs._value import Value
@@ -174,6 +174,8 @@ class MethodSpec(Value):
     """What fits it where it is a model without a network (`module:function`); empty for any other."""
     needs_shared_task: ClassVar[bool] = False
     """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
+    needs_inputs: ClassVar[bool] = False
+    """Whether it runs only where the target's task has `inputs`, and looks at nothing else."""
     untuned: ClassVar[str] = ""
     """Why there is nothing to search in it; empty where there is."""
     control: ClassVar[str] = ""
@@ -307,6 +309,28 @@ class MethodSpec(Value):
         """The method with what it takes over from those that it stands beside."""
         return self
 
+    def space(self, ndim: int) -> Mapping[str, Range | Choice]:
+        """What a search tries where no manifest says it: options of the method by their addresses, e.g. `finetune.lr`;
+        nothing where there is nothing to search.
+
+        Spaces are flat: an option that does not matter beside another one's value is drawn all the same, and not read.
+
+        Args:
+            ndim: Spatial axes of the images.
+        """
+        if not self.trains_network or self.pretraining is not None:
+            return {}  # what a pretraining wants searched, nobody has stated
+        found: dict[str, Range | Choice] = {
+            "finetune.lr": loguniform(3e-4, 3e-2),
+            "finetune.weight_decay": loguniform(1e-6, 1e-1),
+            "finetune.dropout": uniform(0, 0.5),
+            "finetune.batch_size": Choice((16, 32, 64)),
+        }
+        if self.pretrains:
+            found["finetune.lr"] = loguniform(1e-4, 1e-2)
+            found["finetune.strategy"] = Choice(get_args(FinetuneSpec.model_fields["strategy"].annotation))
+        return found
+
     def validates(self, ndim: int) -> bool:
         """Whether a study's validation subjects choose the options of a model without a network, as they choose a
         network's, and teach it nothing else; otherwise it learns from them too.
@@ -316,15 +340,15 @@ class MethodSpec(Value):
         """
         return False
 
-    def space(self, ndim: int) -> Mapping[str, Range | Choice]:
-        """What a search tries where nobody says otherwise: dimension by the option's address; nothing by default.
+    @property
+    def refits(self) -> bool:
+        """Whether the validation subjects teach the final model too, once they have chosen what it is."""
+        return self.finetune.refit
 
-        Spaces are flat: an option that does not matter beside another one's value is drawn all the same, and not read.
-
-        Args:
-            ndim: Spatial axes of the images.
-        """
-        return {}
+    @property
+    def only_encoder(self) -> str | None:
+        """Key of the one encoder that it runs on; None where it runs on all."""
+        return None
 
     def misfit(self, shape: tuple[int, ...]) -> tuple[str, str] | None:
         """The option, and why it does not fit images of this shape, (C, *S); None where all do."""
@@ -410,6 +434,7 @@ METHODS: Table[type[MethodSpec]] = Table(
         "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
         "nearest": "ctlr.shallow.baselines:NearestSpec",
         "random_forest": "ctlr.shallow.baselines:RandomForestSpec",
+        "covariates": "ctlr.shallow.baselines:CovariatesSpec",
         "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
         "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
     },
@@ -420,7 +445,7 @@ METHODS: Table[type[MethodSpec]] = Table(
 """Every method, each in a file of its own."""
 FLOOR = "mean"
 """That which every table shows, whether it is listed or not."""
-BASELINES = ("linear", "gradient_boosting", "nearest", "unchanged", "unchanged_linear")
+BASELINES = ("linear", "gradient_boosting", "nearest", "covariates", "unchanged", "unchanged_linear")
 """Those that stand in every table, whether they are listed or not."""
 MORE_BASELINES = ("random_forest",)
 """Those that stand in a table where `baselines` or `methods` names them."""

@@ -31,6 +31,7 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.baselines import fit_development
 from ctlr.steps.finetune import learn_target, pretrained_weights
+from ctlr.steps.footprint import check_footprint
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.pretrain import pretrain
 from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
@@ -84,7 +85,8 @@ def run_trial(
 
     Raises:
         ConfigError: An option is unknown, its value breaks a rule, or the stage cannot tune it.
-        TrainingError: The loss is no longer finite, or predictions on validation are constant.
+        TrainingError: The loss is no longer finite, predictions on validation are constant, or the network is too
+            large or too slow.
         DataError: The data do not allow it.
     """
     job.check()
@@ -92,6 +94,10 @@ def run_trial(
     torch.set_num_threads(tuned.compute.threads)
     if job.stage == "pretrain":
         return _pretrain_alone(tuned, arrays, workspace, device, report, settle)
+    check_footprint(
+        tuned, arrays[tuned.target.data.name], megabytes=job.most_megabytes, milliseconds=job.most_milliseconds,
+        device=device,
+    )  # fmt: skip
     scheme = parse_validation(job.validation)
     metric, _ = objective_of(tuned, job.stage)
     done: list[_Part] = []

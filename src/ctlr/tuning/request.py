@@ -59,6 +59,10 @@ class TrialJob(Value):
     """Folder of weights to begin from, when there are some, and to leave the trial's in."""
     folder: str | None = None
     """Where `validation.csv`, the predictions on validation subjects, goes; None keeps none."""
+    most_megabytes: float | None = None
+    """Of the network's weights; a larger one fails before it trains."""
+    most_milliseconds: float | None = None
+    """For one image by itself, likewise."""
 
     def check(self) -> None:
         """Refuse options that the study has not, or that the stage cannot tune.

@@ -147,6 +147,35 @@ def test_the_time_of_all_trials_ends_it_once_and_for_all(tmp_path: Path) -> None
     assert len(run_programs(slow, tmp_path, device_seconds=2.0, resume=True).trials) > len(outcome.trials)
 
 
+def test_a_gentle_end_lets_those_that_run_come_to_theirs(tmp_path: Path) -> None:
+    slow = search(shell("echo loss=1; sleep 0.6"), max_trials=90, parallel=2, max_failed=9)
+    outcome = run_programs(slow, tmp_path, max_seconds=0.9, gentle=True)
+    assert {trial.status for trial in outcome.trials} == {"Succeeded"}
+    assert outcome.reason == "ExperimentBudgetSpent"
+    assert len(outcome.trials) == 4
+    assert len(run_programs(slow, tmp_path, max_seconds=0.1, gentle=True, resume=True).trials) == 6
+
+
+def test_a_trial_whose_own_time_is_over_ends_with_the_value_that_it_has(tmp_path: Path) -> None:
+    slow = search(shell("echo loss=3; sleep 60"), max_trials=2, parallel=2)
+    outcome = run_programs(slow, tmp_path, trial_seconds=0.5)
+    assert [(trial.status, trial.value, trial.reason) for trial in outcome.trials] == [
+        ("EarlyStopped", 3.0, "its 0.5 s were over")
+    ] * 2
+    silent = run_programs(search(shell("sleep 60"), max_trials=1), tmp_path / "silent", trial_seconds=0.2)
+    assert [(trial.status, trial.value) for trial in silent.trials] == [("EarlyStopped", None)]
+    assert 0.8 <= silent.trials[0].seconds < 30
+    assert silent.optimum is None
+
+
+def test_a_goal_that_is_reported_ends_trial_and_search_at_once(tmp_path: Path) -> None:
+    falling = shell("for i in 5 4 3 2 1; do echo loss=$i; sleep 0.1; done; sleep 60")
+    outcome = run_programs(search(falling, max_trials=9, parallel=1), tmp_path, goal=3.0, at_goal=True)
+    (trial,) = outcome.trials
+    assert (trial.status, trial.value, outcome.reason) == ("EarlyStopped", 3.0, "ExperimentGoalReached")
+    assert [report.metrics["loss"] for report in trial.reports] == [5, 4, 3]
+
+
 def test_limits_narrow_the_manifest(tmp_path: Path) -> None:
     assert len(call(search(max_trials=9), tmp_path / "1", max_trials=3).trials) == 3
     assert len(call(search(max_trials=3), tmp_path / "2", max_trials=9).trials) == 9

@@ -18,7 +18,7 @@ DIMENSIONS: list[tuple[Range | Choice, str, dict[str, Any]]] = [
     (loguniform(1e-4, 10), "double", {"min": "0.0001", "max": "10", "distribution": "logUniform"}),
     (integers(2, 9), "int", {"min": "2", "max": "9", "distribution": "uniform"}),
     (choice([3, 1]), "discrete", {"list": ["3", "1"]}),
-    (choice([None, 1, True]), "categorical", {"list": ["None", "1", "True"]}),
+    (choice([None, 1, True]), "categorical", {"list": ["null", "1", "true"]}),
 ]
 
 

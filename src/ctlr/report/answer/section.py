@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from ctlr.report.answer import headline
 from ctlr.report.findings import Findings, View
+from ctlr.report.race.rows import heats
+from ctlr.report.race.section import race_answer
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import duration, listed
 from ctlr.report.training.advice import training_notes, training_rows
@@ -18,8 +20,18 @@ def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
     yield Section(
         anchor="answer", heading="Answer", template="answer/answer.html.j2",
-        shows={"answers": [(view.heading, answer_of(view)) for view in found.views], "facts": _facts(found)},
+        shows={"answers": list(_answers(found)), "facts": _facts(found)},
     )  # fmt: skip
+
+
+def _answers(found: Findings) -> Iterator[tuple[str, Answer]]:
+    """Each with its heading: of races, which ask what is best, or else of transfers, which ask what they gain."""
+    races = heats(found)
+    for heat in races:
+        size = f", n = {heat.contest.labelled(heat.n_train)}" if len(races) > 1 else ""
+        yield f"{heat.contest.task.name}{size}", race_answer(heat, found.finished.level)
+    if not races:
+        yield from ((view.heading, answer_of(view)) for view in found.views)
 
 
 def answer_of(view: View) -> Answer:

@@ -114,6 +114,11 @@ class DatasetSpec(Value):
         return (self.preprocess.channels if self.ndim == 2 else 1, *self.preprocess.shape)
 
     @property
+    def joins_copies(self) -> bool:
+        """Whether subjects whose images look like copies count as one."""
+        return False
+
+    @property
     def people(self) -> str:
         """Where equal subject ids of two datasets are one subject for certain, or for certain two: datasets with the
         same word share their subjects, others do not. Empty where only the tables can tell."""

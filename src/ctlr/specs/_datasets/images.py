@@ -49,6 +49,10 @@ class ImagesSpec(DatasetSpec):
     group_column: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """Column of `table` that says which case, patient or slide a picture belongs to, in the place of `group`."""
 
+    copies: Annotated[Literal["apart", "together"], Field(exclude_if=lambda value: value == "apart")] = "apart"
+    """Pictures of two subjects that look like copies, or show a part of one another: two subjects all the same, and a
+    leak where they stand on two sides; or one subject, so that a split that is drawn keeps them together."""
+
     reader: ClassVar[str] = "ctlr.data.kinds.images:ImagesReader"
     ndim: ClassVar[int] = 2
     starter: ClassVar[str] = _STARTER
@@ -72,6 +76,11 @@ class ImagesSpec(DatasetSpec):
         if self.table is not None and (self.table.startswith("/") or ".." in PurePosixPath(self.table).parts):
             raise ValueError(f"`table` must lie below `root`, and its path start there; got {self.table!r}")
         return self
+
+    @property
+    def joins_copies(self) -> bool:
+        """As `copies` says."""
+        return self.copies == "together"
 
     @property
     def described(self) -> bool:

@@ -13,7 +13,7 @@ remote.py     a search that another engine runs: what such an engine offers, and
 narrow.py     from coarse to fine: the space of a next search
 """
 
-from ctlr.tuning.engine.ending import BUDGET, MAX_TRIALS
+from ctlr.tuning.engine.ending import BUDGET, GOAL, MAX_TRIALS
 from ctlr.tuning.engine.journal import Completion, read_journal
 from ctlr.tuning.engine.limits import Limits
 from ctlr.tuning.engine.local import Outcome, run_experiment
@@ -24,6 +24,7 @@ from ctlr.tuning.engine.stopping import better
 
 __all__ = [
     "BUDGET",
+    "GOAL",
     "MAX_TRIALS",
     "Completion",
     "Fault",

@@ -26,6 +26,13 @@ class Limits:
     """Ends the run: no trial starts any more, and those that run are ended as Killed. `resume` runs them again."""
     device_seconds: float | None = None
     """Ends the run likewise when its trials, those of earlier runs among them, have taken so long together."""
+    gentle: bool = False
+    """Once `device_seconds` are spent no trial starts any more, and those that run go on to their own end."""
+    trial_seconds: float | None = None
+    """Ends a trial as EarlyStopped after so long, with the value that it has; one that has none gets four times as
+    much."""
+    at_goal: bool = False
+    """A trial that reports the goal is ended at once, as EarlyStopped with that value, not only counted at its end."""
 
     def __post_init__(self) -> None:
         counts: dict[str, Any] = {"workers": self.workers, "max_trials": self.max_trials}  # a caller gives anything

@@ -14,7 +14,7 @@ from ctlr.tuning.engine.asking import Proposer
 from ctlr.tuning.engine.ending import Budget, Verdict
 from ctlr.tuning.engine.journal import AS_PROPOSED, Completion, History, Journal
 from ctlr.tuning.engine.limits import Limits
-from ctlr.tuning.engine.stopping import better, make_stopping_rule
+from ctlr.tuning.engine.stopping import better, make_stopping_rule, reached
 from ctlr.tuning.launchers import Ended, Launcher, Reported, Tally, no_value
 from ctlr.tuning.samplers import PARENT, make_sampler
 
@@ -24,6 +24,8 @@ MOST_REPORTS = 10_000
 """Reports of a trial that are kept; later ones count for its value alone."""
 
 
+_SILENT = 4
+"""Times that a trial may take longer than its own time before it has reported a first value."""
 _TOO_LATE = "the experiment ended before it"
 
 
@@ -79,6 +81,8 @@ class Run:
         self._rule = make_stopping_rule(experiment)
         self._verdict = Verdict(experiment, goal=limits.goal, max_trials=limits.max_trials)
         self._budget = Budget(max_seconds=limits.max_seconds, device_seconds=limits.device_seconds)
+        self._limits = limits
+        self._goal = experiment.objective.goal if limits.goal is None else limits.goal
 
         self._trials = history.trials
         self._pending = [trial.model_copy(update=AS_PROPOSED) for trial in history.trials]
@@ -102,8 +106,9 @@ class Run:
             try:
                 while (completion := self._completion()) is None:
                     check()
-                    for event in self._launcher.wait(self._time_left()):
+                    for event in self._launcher.wait(self._patience()):
                         self._take(event)
+                    self._stop_the_slow()
                 noted = True
             finally:
                 # What an interrupt ends is not noted: those trials have not ended by themselves, and run again.
@@ -114,6 +119,29 @@ class Run:
     def _time_left(self) -> float | None:
         return self._budget.left([self._launcher.seconds(number) for number in self._running])
 
+    def _patience(self) -> float | None:
+        """Seconds until something must be done though no trial has said anything; None: there is nothing."""
+        left = self._time_left()
+        if left == 0.0 and self._limits.gentle:
+            left = None
+        ends = [max(end, 0.01) for running in self._running.values() if (end := self._own_time(running)) is not None]
+        return min(ends, default=None) if left is None else min([left, *ends])
+
+    def _own_time(self, running: _Running) -> float | None:
+        """Seconds that a trial has left for itself; None where they are not counted."""
+        most = self._limits.trial_seconds
+        if most is None or running.stopping is not None:
+            return None
+        most = most if running.step else _SILENT * most
+        return most - self._launcher.seconds(running.trial.number)
+
+    def _stop_the_slow(self) -> None:
+        """End the trials whose own time is over."""
+        for running in self._running.values():
+            left = self._own_time(running)
+            if left is not None and left <= 0:
+                self._stop(running, "EarlyStopped", f"its {self._limits.trial_seconds:.3g} s were over")
+
     def _completion(self) -> Completion | None:
         """Start what can be started; the experiment's end, once it is there."""
         over = self._time_left() == 0.0
@@ -122,7 +150,7 @@ class Run:
                 self._start(trial)
         if self._verdict.completion is not None:
             return self._verdict.completion
-        if over:
+        if over and not (self._limits.gentle and self._running):
             return self._verdict.out_of_time(self._budget.completion())
         if self._running:
             return None
@@ -190,6 +218,9 @@ class Run:
             running.reports.append(report)
             self._journal.reported(event.number, report)
             self._on_event(running.trial, report)
+        if self._limits.at_goal and reached(objective, self._goal, value):
+            self._stop(running, "EarlyStopped", f"at step {running.step} it reached the goal, {self._goal:g}")
+            return
         if value is not None and self._rule is not None:
             if running.best is None or better(objective, value, running.best):
                 running.best = value

@@ -20,7 +20,7 @@ from ctlr.tuning.manifest.algorithms import (
 )
 from ctlr.tuning.manifest.collectors import DEFAULT_FILTER, compile_filter
 from ctlr.tuning.manifest.experiment import GIVEN, parse_experiment, read_experiment, with_algorithm, write_experiment
-from ctlr.tuning.manifest.making import parameters_of, study_experiment
+from ctlr.tuning.manifest.making import parameters_of, study_experiment, written
 from ctlr.tuning.manifest.template import filled_elsewhere, render, rendered_spec, without_gpus
 
 __all__ = [
@@ -42,4 +42,5 @@ __all__ = [
     "with_algorithm",
     "without_gpus",
     "write_experiment",
+    "written",
 ]

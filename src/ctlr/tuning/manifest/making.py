@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctlr.space import Choice, Range
 from ctlr.specs import Study
 from ctlr.tuning.options import objective_of
 
-__all__ = ["parameters_of", "study_experiment"]
+__all__ = ["parameters_of", "study_experiment", "written"]
+
+_NOTHING: Mapping[str, Range | Choice] = {}
 
 _GPU = {
     "nodeSelector": {"nvidia.com/gpu.present": "true"},
@@ -17,17 +19,23 @@ _GPU = {
 }
 
 
-def parameters_of(space: Mapping[str, Range | Choice], written: Callable[[Any], str] = str) -> list[dict[str, Any]]:
+def written(value: Any) -> str:
+    """A value among several as a manifest has it and trials get it: YAML's `null`, `true` and `false`, or its text."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def parameters_of(space: Mapping[str, Range | Choice]) -> list[dict[str, Any]]:
     """A space as an Experiment's parameters.
 
     Args:
         space: Dimension by name.
-        written: The text of a value among several.
     """
-    return [_parameter(name, dimension, written) for name, dimension in space.items()]
+    return [_parameter(name, dimension) for name, dimension in space.items()]
 
 
-def _parameter(name: str, dimension: Range | Choice, written: Callable[[Any], str]) -> dict[str, Any]:
+def _parameter(name: str, dimension: Range | Choice) -> dict[str, Any]:
     if isinstance(dimension, Choice):
         kind = "discrete" if dimension.ordered else "categorical"
         feasible: dict[str, Any] = {"list": [written(value) for value in dimension.values]}
@@ -40,20 +48,35 @@ def _parameter(name: str, dimension: Range | Choice, written: Callable[[Any], st
 
 
 def study_experiment(
-    study: Study, benchmark: str, *, name: str, trials: int = 24, parallel: int = 2, algorithm: str = "tpe"
+    study: Study,
+    benchmark: str,
+    *,
+    name: str,
+    trials: int | None = 24,
+    parallel: int = 2,
+    algorithm: str = "tpe",
+    seed: int = 1,
+    more: Mapping[str, Range | Choice] = _NOTHING,
 ) -> dict[str, Any]:
-    """The Experiment that searches what a study's method says of its own space, by `ctlr trial`.
+    """The Experiment that searches what a study's method and encoder say of their own space, by `ctlr trial`.
 
     Args:
         study: What is tuned.
         benchmark: Its file, as trials name it.
         name: Of the Experiment.
-        trials: At most; a third of them may fail.
+        trials: At most; a third of them may fail. None for no end.
         parallel: That run at once.
         algorithm: By Katib's name; it repeats what it proposes.
+        seed: Of the algorithm.
+        more: Dimensions that no part states.
     """
     metric, better = objective_of(study, "finetune")
-    space = study.method.space(study.target.data.ndim)
+    space = dict(study.method.space(study.target.data.ndim))
+    if study.method.trains_network and not study.method.pretrains:  # weights from elsewhere fit one encoder
+        space |= study.encoder.space
+    space |= more
+    beside = ("train_loss",) if study.method.trains_network else ()
+    counts = {} if trials is None else {"maxTrialCount": trials, "maxFailedTrialCount": max(1, trials // 3)}
     references = [{"name": option, "reference": option} for option in space]
     return {
         "apiVersion": "kubeflow.org/v1beta1",
@@ -63,16 +86,19 @@ def study_experiment(
             "objective": {
                 "type": "maximize" if better == "max" else "minimize",
                 "objectiveMetricName": metric,
-                "metricStrategies": [{"name": metric, "value": better}],
+                "additionalMetricNames": list(beside),
+                "metricStrategies": [
+                    {"name": metric, "value": better},
+                    *({"name": name, "value": "latest"} for name in beside),
+                ],
             },
             "algorithm": {
                 "algorithmName": algorithm,
-                "algorithmSettings": [{"name": "random_state", "value": "1"}],
+                "algorithmSettings": [{"name": "random_state", "value": str(seed)}],
             },
             "parallelTrialCount": parallel,
-            "maxTrialCount": trials,
-            "maxFailedTrialCount": max(1, trials // 3),
-            "parameters": parameters_of(space, _option),
+            **counts,
+            "parameters": parameters_of(space),
             "trialTemplate": {
                 "primaryContainerName": "trial",
                 "trialParameters": [*references, {"name": "trial", "reference": "${trialSpec.Name}"}],
@@ -84,12 +110,8 @@ def study_experiment(
 
 def _command(study: Study, benchmark: str, options: Sequence[str]) -> list[str]:
     settings = [f"--set={option}=${{trialParameters.{option}}}" for option in options]
-    return ["ctlr", "trial", benchmark, f"--study={study.method.label}", f"--n={study.n_train}", *settings]
-
-
-def _option(value: Any) -> str:
-    """As `ctlr trial --set` reads it."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    encoder = [f"--encoder={study.encoder.label}"] if study.method.has_encoder else []
+    return ["ctlr", "trial", benchmark, f"--study={study.method.label}", *encoder, f"--n={study.n_train}", *settings]
 
 
 def _job(command: Sequence[str], *, gpu: bool) -> dict[str, Any]:

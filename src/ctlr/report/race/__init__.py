@@ -1,0 +1,1 @@
+"""The ranking that a race of searches ends with."""
