@@ -100,12 +100,12 @@ def test_columns_beside_the_images_come_from_a_table(lesions: Trained, tmp_path:
     files = [
         file for file in sorted(lesions.data.glob("*/*.png")) if lesions.workspace.pseudonym(file.stem) in expected
     ]
-    table = lesions.data / "list.csv"
+    pseudonym, table = lesions.workspace.pseudonym, lesions.data / "list.csv"
     text = table.read_text().replace("bars/", "").replace("dots/", "")
     (tmp_path / "list.csv").write_text(text)
     found = rows_of(predict(lesions.folder, *files, "--table", tmp_path / "list.csv", "-o", "csv", "--threads", 1))
     for file, row in zip(files, found, strict=True):
-        known = expected[lesions.workspace.pseudonym(file.stem)]
+        known = expected[pseudonym(file.stem)]
         assert row["y_pred"] == known["y_pred"]
         assert float(row["p_bars"]) == pytest.approx(float(known["p_bars"]), abs=2e-5)
     command = ["predict", str(lesions.folder), str(files[0])]

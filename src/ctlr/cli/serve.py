@@ -37,7 +37,7 @@ def serve(
     """
     from ctlr.errors import ConfigError, require
 
-    for package in ("starlette", "uvicorn", "multipart", "prometheus_client"):
+    for package in ("starlette", "uvicorn", "python_multipart", "prometheus_client"):
         require(package, extra="serve")
     import os
 

@@ -57,6 +57,7 @@ def study_experiment(
     algorithm: str = "tpe",
     seed: int = 1,
     more: Mapping[str, Range | Choice] = _NOTHING,
+    space: Mapping[str, Range | Choice] | None = None,
 ) -> dict[str, Any]:
     """The Experiment that searches what a study's method and encoder say of their own space, by `ctlr trial`.
 
@@ -69,12 +70,10 @@ def study_experiment(
         algorithm: By Katib's name; it repeats what it proposes.
         seed: Of the algorithm.
         more: Dimensions that no part states.
+        space: In the place of what the parts say.
     """
     metric, better = objective_of(study, "finetune")
-    space = dict(study.method.space(study.target.data.ndim))
-    if study.method.has_encoder and not study.method.pretrains:  # weights from elsewhere fit one encoder
-        space |= study.encoder.space
-    space |= more
+    space = {**(_stated(study) if space is None else space), **more}
     beside = ("train_loss",) if study.method.trains_network else ()
     counts = {} if trials is None else {"maxTrialCount": trials, "maxFailedTrialCount": max(1, trials // 3)}
     references = [{"name": option, "reference": option} for option in space]
@@ -106,6 +105,13 @@ def study_experiment(
             },
         },
     }
+
+
+def _stated(study: Study) -> dict[str, Range | Choice]:
+    found = dict(study.method.space(study.target.data.ndim))
+    if study.method.trains_network and not study.method.pretrains:  # weights from elsewhere fit one encoder
+        found |= study.encoder.space
+    return found
 
 
 def _command(study: Study, benchmark: str, options: Sequence[str]) -> list[str]:
