@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctlr.space import Choice, Range
-from ctlr.specs import Study
+from ctlr.specs import ENCODERS, Study
 from ctlr.tuning.options import objective_of
 
 __all__ = ["parameters_of", "study_experiment", "written"]
@@ -54,7 +54,7 @@ def study_experiment(
     name: str,
     trials: int | None = 24,
     parallel: int = 2,
-    algorithm: str = "tpe",
+    algorithm: str = "",
     seed: int = 1,
     more: Mapping[str, Range | Choice] = _NOTHING,
 ) -> dict[str, Any]:
@@ -66,7 +66,8 @@ def study_experiment(
         name: Of the Experiment.
         trials: At most; a third of them may fail. None for no end.
         parallel: That run at once.
-        algorithm: By Katib's name; it repeats what it proposes.
+        algorithm: By Katib's name; empty: the encoder's own where its space is searched, else `tpe`. It repeats what it
+            proposes.
         seed: Of the algorithm.
         more: Dimensions that no part states.
     """
@@ -74,6 +75,7 @@ def study_experiment(
     space = dict(study.method.space(study.target.data.ndim))
     if study.method.has_encoder and not study.method.pretrains:  # weights from elsewhere fit one encoder
         space |= study.encoder.space
+        algorithm = algorithm or ENCODERS[study.encoder.name].algorithm
     space |= more
     beside = ("train_loss",) if study.method.trains_network else ()
     counts = {} if trials is None else {"maxTrialCount": trials, "maxFailedTrialCount": max(1, trials // 3)}
@@ -93,7 +95,7 @@ def study_experiment(
                 ],
             },
             "algorithm": {
-                "algorithmName": algorithm,
+                "algorithmName": algorithm or "tpe",
                 "algorithmSettings": [{"name": "random_state", "value": str(seed)}],
             },
             "parallelTrialCount": parallel,
