@@ -273,7 +273,7 @@ def search_identity(study: Study) -> str:
 
 def _study_images(study: Study, sizes: Sizes) -> int:
     """Images of a study's finetuning; a refit comes on top, for as many epochs at the most."""
-    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.finetune.refit else 0
+    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.refits else 0
     return _finetune_images(study, study.n_train, sizes) + again
 
 

@@ -1,26 +1,30 @@
 """Families as studies: a trial is judged on validation subjects, and the final study leaves a model to be used."""
 
 import csv
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 from tiny_bench import Bench
 
 from ctlr import shallow
 from ctlr.config import load
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import read_targets
+from ctlr.encoders import build_encoder
 from ctlr.engine import start_worker
 from ctlr.errors import ConfigError, TrainingError
 from ctlr.plan import make_plan
 from ctlr.shallow.model import SavedFamily
-from ctlr.specs import Study
+from ctlr.specs import Study, encoder_spec
 from ctlr.steps.evaluate import evaluate
 from ctlr.steps.keys import study_key
 from ctlr.steps.trial import run_trial
 from ctlr.training.checkpoint import load_model
+from ctlr.training.frozen import Frozen
 from ctlr.tuning.request import TrialJob, TrialRequest, TrialResult, requested_job
 
 METHODS = "methods={scratch: {}, svm: {features: {kind: regions}}, forest: {trees: 10, features: {kind: regions}}}"
@@ -132,3 +136,59 @@ def test_a_worker_does_a_familys_study_in_one_step(families: Bench, tmp_path: Pa
     perform("study", study.model_dump_json(), lambda *_: None)
     assert families.workspace.has("studies", study_key(study, families.arrays))
     assert not (families.workspace.root / "finetuned").exists()
+
+
+@pytest.fixture
+def frozen(own_bench: Bench, tmp_path: Path) -> Bench:
+    """A family on features of a network whose weights lie in a file."""
+    encoder = build_encoder(encoder_spec("small_cnn"), channels=1, ndim=3, seed=7)
+    save_file(encoder.state_dict(), tmp_path / "mine.safetensors")
+    sha = hashlib.sha256((tmp_path / "mine.safetensors").read_bytes()).hexdigest()
+    told = f"network: {tmp_path}/mine.safetensors, sha256: {sha}, licence: CC0-1.0, trained_on: [elsewhere]"
+    config = load(own_bench.file, [f"methods={{scratch: {{}}, svm: {{{told}, features: {{kind: network}}}}}}"])
+    return Bench(own_bench.file, config, make_plan(config), own_bench.workspace, own_bench.arrays)
+
+
+def test_features_of_a_frozen_network_are_learned_from_and_saved(frozen: Bench, tmp_path: Path) -> None:
+    study = frozen.study("svm", 10)
+    result = evaluate(study, frozen.arrays, frozen.workspace)
+    assert result.scores["validation"]["mae"] == tried(frozen, study)[0].value
+    (tmp_path / "mine.safetensors").unlink()  # the model has the network
+    folder = frozen.workspace.root / result.path
+    assert str(tmp_path) not in (folder / "model.json").read_text()
+    model = load_model(folder)
+    assert model.card.encoder is not None
+    assert model.card.encoder.name == "small_cnn"
+    store = ArrayStore(frozen.arrays["cohort"], frozen.workspace)
+    subjects = {frozen.workspace.pseudonym(record.subject): row for row, record in enumerate(store.table)}
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    said = model.predict(store.read([subjects[row["subject"]] for row in rows]))
+    assert [f"{value:.6g}" for value in said] == [row["y_pred"] for row in rows]
+
+
+def test_a_frozen_network_says_the_same_of_an_image_in_any_company(frozen: Bench) -> None:
+    embedding = Frozen.of(frozen.study("svm", 10))
+    images = ArrayStore(frozen.arrays["cohort"], frozen.workspace).read(np.arange(11))
+    together = embedding(images)
+    assert together.shape == (11, 32)
+    assert np.array_equal(together, np.concatenate([embedding(image[None]) for image in images]))
+
+
+def test_a_network_that_has_changed_is_refused(frozen: Bench, tmp_path: Path) -> None:
+    with (tmp_path / "mine.safetensors").open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(ConfigError, match=r"`methods.svm.network` must be the file with the sha256"):
+        tried(frozen, frozen.study("svm", 10))
+
+
+def test_features_of_a_network_need_one(own_bench: Bench) -> None:
+    with pytest.raises(ConfigError, match=r"`features: {kind: network}` needs the file of its weights"):
+        load(own_bench.file, ["methods={scratch: {}, svm: {features: {kind: network}}}"])
+    with pytest.raises(ConfigError, match="say their licence, trained_on too"):
+        load(own_bench.file, [f"methods={{scratch: {{}}, svm: {{network: tiny.yaml, sha256: {64 * 'a'}}}}}"])
+
+
+def test_a_search_tries_a_network_where_there_is_one(frozen: Bench, families: Bench) -> None:
+    there, none = (bench.study("svm").method.space(3)["features.kind"] for bench in (frozen, families))
+    assert set(there.values) - set(none.values) == {"network"}  # type: ignore[union-attr]

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from ctlr.config import RaceSpec, TuningSpec
-from ctlr.crew import Event, Job
+from ctlr.crew import Job
 from ctlr.durable import read_file
 from ctlr.errors import WorkspaceError
 from ctlr.searches._stage import Bench, StageSearch, best_of, read_rounds
@@ -217,7 +217,7 @@ class _Race:
                 publishing = workspace.publish("searches", arm.identity, resumable=True, shared=True)
                 arm.folder = open_folders.enter_context(publishing)
                 arm.course = _course_in(arm.folder)
-                self._bench.on_event(Event(arm.job, "started"))
+                arm.stage.tell_begin(self._bench, arm.job)
             legs = max((arm.course.legs for arm in self._arms), key=len)
             if (more := self._seconds - sum(legs)) > _ROUNDING:
                 legs = (*legs, more)
@@ -265,7 +265,7 @@ class _Race:
         outcome = self._bench.run(
             arm.experiment(), arm.folder / _ROUND, partial(arm.stage.job, arm.folder),
             limits=Limits(max_seconds=seconds, gentle=True, trial_seconds=seconds, goal=goal, at_goal=goal is not None),
-            earlier=arm.earlier, on_event=partial(arm.stage.tell, self._bench, arm.job, 0),
+            earlier=arm.earlier, on_event=partial(arm.stage.tell, self._bench, arm.job, 1, 0),
         )  # fmt: skip
         turn = Turn(
             round=number, leg=leg, seconds=time.monotonic() - began, trials=len(outcome.trials),

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ctlr.config import TuningSpec
-from ctlr.crew import Event, Job
+from ctlr.crew import Event, Job, TrialNews
 from ctlr.data.identity import read_stored
 from ctlr.durable import is_whole, read_file
 from ctlr.errors import WorkspaceError
@@ -243,7 +243,7 @@ class StageSearch:
 
     def _run(self, identity: str, earlier: Sequence[Trial], bench: Bench) -> None:
         job = Job(self.title, "tune", "")
-        bench.on_event(Event(job, "started"))
+        self.tell_begin(bench, job)
         with bench.workspace.publish("searches", identity, resumable=True, shared=True) as folder:
             stages = self._rounds(folder, identity, earlier, bench, job)
             self.write(folder, stages, bench.arrays)
@@ -257,13 +257,20 @@ class StageSearch:
         values = [stage.model_dump(mode="json") for stage in stages]
         write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
 
+    def tell_begin(self, bench: Bench, job: Job) -> None:
+        """Tell the bench what is searched for, and with what budget; in a race that of all."""
+        metric, best = objective_of(self.study, self.stage)
+        seconds = self.seconds if self.tuning.race is None else self.tuning.seconds
+        facts = {"metric": metric, "direction": best, "trials": self.trials, "budget_seconds": seconds}
+        bench.on_event(Event(job, "started", facts=facts))
+
     def tell_end(self, bench: Bench, job: Job, stages: Sequence[SearchStage], earlier: Sequence[Trial]) -> None:
         """Tell the bench what came of it."""
-        best = best_of(stages)
-        told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+        found = best_of(stages)
+        told = why_none(stages) if found is None else f"{stages[0].objective.metric} {found[1].value:.4g}"
         if self.tuning.warm_start is not None and not earlier:
             told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
-        bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
+        bench.on_event(Event(job, "failed" if found is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
         """As `find`, where all rounds are finished; None where one is not, or where they found nothing."""
@@ -286,7 +293,7 @@ class StageSearch:
                 experiment, folder / f"round-{number}", partial(self.job, folder),
                 limits=Limits(device_seconds=None if self.seconds is None else self.seconds / rounds),
                 earlier=[trial for trial in known if within(trial, parameters)],
-                on_event=partial(self.tell, bench, job, sum(len(stage.trials) for stage in stages)),
+                on_event=partial(self.tell, bench, job, number, sum(len(stage.trials) for stage in stages)),
             )  # fmt: skip
             best_number = outcome.optimum.number if outcome.optimum is not None else None
             stages.append(self.stage_of(experiment, number, outcome.trials, best_number, outcome.reason))
@@ -296,20 +303,24 @@ class StageSearch:
                 parameters = narrowed(self.manifest.parameters, best[1].assignments, share=0.5**number)
         return stages
 
-    def tell(self, bench: Bench, job: Job, before: int, trial: Trial, report: TrialReport | None) -> None:
-        """Tell the bench of a trial that has ended.
+    def tell(self, bench: Bench, job: Job, number: int, before: int, trial: Trial, report: TrialReport | None) -> None:
+        """Tell the bench of a trial that starts, has reported or has ended.
 
         Args:
             bench: Who is told.
             job: Of the search.
+            number: Of the round.
             before: Trials of earlier rounds.
             trial: The trial.
             report: What it has just reported; None where it starts or ends.
         """
+        news = TrialNews(number, trial, report)
         if report is None and trial.ended:
             value = trial.reason if trial.value is None else f"{trial.value:.4g}"
             text = f"trial {trial.number} {trial.status.lower()} {value}"
-            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text))
+            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text, trial=news))
+        else:
+            bench.on_event(Event(job, "trial", trial=news))
 
     def job(self, folder: Path, trial: Trial) -> TrialJob:
         """What a trial trains, and where it leaves its predictions."""

@@ -172,8 +172,6 @@ class MethodSpec(Value):
     """Whether a study trains a network on its target: it is then finetuned, and billed by the image."""
     shallow: ClassVar[str] = ""
     """What fits it where it is a model without a network (`module:function`); empty for any other."""
-    has_encoder: ClassVar[bool] = True
-    """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
     needs_shared_task: ClassVar[bool] = False
     """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
     needs_inputs: ClassVar[bool] = False
@@ -208,6 +206,16 @@ class MethodSpec(Value):
     def pretraining(self) -> Pretraining | None:
         """What its pretraining learns from; None where it has none."""
         return None
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
+        return True
+
+    @property
+    def reads_frozen_encoder(self) -> bool:
+        """Whether a method without a network learns from features of its encoder, whose `starting_weights` stay."""
+        return False
 
     @property
     def lacks_views(self) -> bool:
@@ -331,6 +339,11 @@ class MethodSpec(Value):
             ndim: Spatial axes of the images.
         """
         return False
+
+    @property
+    def refits(self) -> bool:
+        """Whether the validation subjects teach the final model too, once they have chosen what it is."""
+        return self.finetune.refit
 
     @property
     def only_encoder(self) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,11 @@ from ctlr.shallow.linear import Linear
 from ctlr.shallow.model import FamilyModel, SavedFamily
 from ctlr.shallow.sample import Predict, Sample
 from ctlr.specs import ModelCard, PretrainSpec, Study, fingerprint
-from ctlr.steps.assembly import development_of, source_of
+from ctlr.steps.assembly import Scaling, development_of, scores_of, source_of
 from ctlr.steps.keys import RECIPE, Arrays
 from ctlr.steps.pretrain import source_model
 from ctlr.training.checkpoint import TrainedModel
+from ctlr.training.frozen import Frozen
 from ctlr.workspace import Workspace
 
 __all__ = ["Baseline", "baseline_of", "fit_development"]
@@ -40,12 +42,14 @@ class Baseline:
         seconds: That fitting took; None where nothing was fitted.
         model: What it leaves to be used: its network, or a family's model; None for most baselines.
         validated: Whether validation subjects tell how good it is: it has not learned from them.
+        before_refit: Validation scores of a model that has learned from the training subjects alone; empty without one.
     """
 
     predict: Predict
     seconds: float | None = None
     model: TrainedModel | SavedFamily | None = None
     validated: bool = True
+    before_refit: Mapping[str, float] = field(default_factory=dict)
 
 
 def baseline_of(
@@ -102,6 +106,10 @@ def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspac
             fitted: Predict = _kept(study, known, arrays, workspace)
     else:
         fitted = fit_development(study, known, workspace)
+    before: dict[str, float] = {}
+    if method.refits and isinstance(known, Development):
+        before = _validation_scores(known, fitted)
+        fitted = fit_development(study, known, workspace, refit=True)
     seconds = time.perf_counter() - began
 
     def predict(store: ArrayStore, rows: Rows) -> Floats:
@@ -109,7 +117,16 @@ def _shallow(study: Study, targets: Targets, arrays: Arrays, workspace: Workspac
             return fitted(store, rows)[..., place]
 
     saved = SavedFamily(_card(study, development, fitted), fitted) if isinstance(fitted, FamilyModel) else None
-    return Baseline(predict, seconds=seconds, model=saved, validated=method.reads_source or validates)
+    return Baseline(
+        predict, seconds=seconds, model=saved, validated=method.reads_source or validates, before_refit=before
+    )
+
+
+def _validation_scores(known: Development, predict: Predict) -> dict[str, float]:
+    rows = known.validation
+    if not len(rows):
+        return {}
+    return scores_of(Scaling(known.targets, known.train), known.targets.values[rows], predict(known.store, rows))
 
 
 def _asked_for(development: Development, also: int) -> Development:
@@ -119,29 +136,36 @@ def _asked_for(development: Development, also: int) -> Development:
     return replace(development, targets=targets, train=train, validation=validation)
 
 
-def fit_development(study: Study, known: Development | SourceData, workspace: Workspace) -> Predict:
+def fit_development(
+    study: Study, known: Development | SourceData, workspace: Workspace, *, refit: bool = False
+) -> Predict:
     """Fit a study's model without a network to labelled images.
 
     Args:
         study: Of such a method.
         known: The images, the test set sealed.
         workspace: Where features are kept.
+        refit: Whether it learns from the validation images as from the others.
 
     Raises:
         TrainingError: A family has nothing to learn from.
     """
+    validates = study.method.validates(study.target.data.ndim) and not refit
     with threadpool_limits(study.compute.threads):
-        sample = _sample(known, validates=study.method.validates(study.target.data.ndim), workspace=workspace)
-        fitted: Predict = shallow.fit(study.method, replace(sample, inputs=study.target.task.inputs))
+        sample = replace(_sample(known, validates=validates, workspace=workspace), inputs=study.target.task.inputs)
+        if study.method.reads_frozen_encoder:
+            sample = replace(sample, embedding=Frozen.of(study))
+        fitted: Predict = shallow.fit(study.method, sample)
     return fitted
 
 
 def _card(study: Study, development: Development, model: FamilyModel) -> ModelCard:
     shape = development.store.arrays.shape
     return ModelCard(
-        encoder=None, method=study.without_folders().method.model_copy(update={"label": ""}), channels=shape[0],
-        ndim=len(shape) - 1, shape=shape, task=study.target.task.kind, target=study.target.task.target,
-        classes=development.targets.classes, mean=model.mean, std=model.std,
+        encoder=study.encoder if study.method.reads_frozen_encoder else None,
+        method=study.without_folders().method.model_copy(update={"label": ""}),
+        channels=shape[0], ndim=len(shape) - 1, shape=shape, task=study.target.task.kind,
+        target=study.target.task.target, classes=development.targets.classes, mean=model.mean, std=model.std,
         preparation=preparation_of(study.target, development.store, development.train),
     )  # fmt: skip
 

@@ -33,6 +33,7 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
+from ctlr.steps.monitoring import write_reference
 from ctlr.steps.surface import has_surface, write_surface
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.training.metrics import is_constant
@@ -67,7 +68,7 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             store.table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
         )
         sides = {"train": split.train, "validation": split.validation, "test": split.test}
-        if study.method.finetune.refit:  # who chose the epoch was then trained on
+        if study.method.refits:  # who chose the epoch was then trained on
             sides = {"train": (*split.train, *split.validation), "test": split.test}
         of_side = {side: rows_of(store.table, subjects) for side, subjects in sides.items()}
         rows = {side: chosen[targets.known[chosen]] for side, chosen in of_side.items()}
@@ -96,9 +97,13 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                 save_family(partial, left)
             elif left is not None:
                 save_model(partial, left)
-            if model is not None and study.method.finetune.refit:
+            if (partial / "model.json").exists() and len(stored.shape) > 2:
+                write_reference(partial, store, rows, {side: predictions[side] for side in judged})
+            if model is not None and study.method.refits:
                 # By which the epoch was chosen: of another network than the one scored here.
                 scores["before_refit"] = _trained(workspace, model).scores
+            elif baseline is not None and baseline.before_refit:
+                scores["before_refit"] = dict(baseline.before_refit)
             result = StudyResult(
                 study=study.without_folders(), scores=scores, path=f"studies/{key}", arrays=stored.fingerprint,
                 split=split.identity(), n_validation=len(split.validation),

@@ -260,7 +260,7 @@ def _finetune(
     tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress)
     write_history(folder / "history.csv", tuned.fitted)
     result = checkpoint_of("finetune", path, "", tuned.fitted)
-    if study.method.finetune.refit:
+    if study.method.refits:
         tuned = _refitted(study, development, source, weights, folder, tuned.fitted, device, progress)
         again = tuned.fitted
         result = result.model_copy(update={

@@ -107,7 +107,7 @@ def check_validation(study: Study, scheme: Resampling) -> None:
 def known_options(study: Study) -> dict[str, Path]:
     """Every option that a search can set for a study: address, and where it stands in the study."""
     method = type(study.method)
-    own = {"label", "method", "finetune", "pretrain", "plugin"}
+    own = {"label", "method", "finetune", "pretrain", "plugin", "refit"}
     found = {f"method.{name}": ("method", *path) for name, path in _leaves(method, leave_out=own)}
     for stage in ("pretrain", "finetune"):
         if stage in method.model_fields and method.trains_network:
@@ -115,7 +115,7 @@ def known_options(study: Study) -> dict[str, Path]:
             assert model is not None
             unused = {"refit"} if method.pretrains else {"refit", *_UNFROZEN}
             found |= {f"{stage}.{name}": ("method", stage, *path) for name, path in _leaves(model, leave_out=unused)}
-    if not method.has_encoder:
+    if not study.method.has_encoder:
         return found
     leaves = _leaves(type(study.encoder), leave_out={"label", "name", "plugin"})
     return found | {f"encoder.{name}": ("encoder", *path) for name, path in leaves}

@@ -113,7 +113,7 @@ def _columns_asked(task: TaskSpec) -> str:
 def _learned_from(view: View, method: str) -> str:
     """Training subjects and those who chose the epoch; after a refit, both train."""
     result = view.contest.cells[method, view.detail_size][0].result
-    if result.study.method.finetune.refit:
+    if result.study.method.refits:
         return f"{result.labelled} (training + validation, both trained on after the refit)"
     return f"{result.study.n_train} (and {result.labelled_validation} chose the epoch)"
 

@@ -13,6 +13,7 @@ from ctlr.report.wording import METRIC_WORDS, Answer, factors, measure, metric_l
 __all__ = ["race", "race_answer", "race_table"]
 
 _DIGITS = 3
+_REFIT = " The tested model has then learned from those validation images too."
 
 
 def race(found: Findings) -> Iterator[Section]:
@@ -71,7 +72,7 @@ def _notes(heat: Heat, level: float) -> Iterator[str]:
         yield (
             f"On the {heat.n_validation} validation images by which it was chosen among {tried} trials it reached "
             f"{number(row.validation, _DIGITS)}, {number(abs(luck), _DIGITS)} {better} than on the test set: believe "
-            "the test set."
+            f"the test set.{_REFIT if row.refits else ''}"
         )
     if plain is not None and plain.behind is not None:
         gain = plain.behind

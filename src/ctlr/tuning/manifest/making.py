@@ -57,6 +57,7 @@ def study_experiment(
     algorithm: str = "",
     seed: int = 1,
     more: Mapping[str, Range | Choice] = _NOTHING,
+    space: Mapping[str, Range | Choice] | None = None,
 ) -> dict[str, Any]:
     """The Experiment that searches what a study's method and encoder say of their own space, by `ctlr trial`.
 
@@ -66,17 +67,16 @@ def study_experiment(
         name: Of the Experiment.
         trials: At most; a third of them may fail. None for no end.
         parallel: That run at once.
-        algorithm: By Katib's name; empty: the encoder's own where its space is searched, else `tpe`. It repeats what it
-            proposes.
+        algorithm: By Katib's name; empty: the encoder's own where its options are searched, else `tpe`. It repeats what
+            it proposes.
         seed: Of the algorithm.
         more: Dimensions that no part states.
+        space: In the place of what the parts say.
     """
     metric, better = objective_of(study, "finetune")
-    space = dict(study.method.space(study.target.data.ndim))
-    if study.method.has_encoder and not study.method.pretrains:  # weights from elsewhere fit one encoder
-        space |= study.encoder.space
-        algorithm = algorithm or ENCODERS[study.encoder.name].algorithm
-    space |= more
+    space = {**(_stated(study) if space is None else space), **more}
+    if not algorithm and any(option.startswith("encoder.") for option in space):
+        algorithm = ENCODERS[study.encoder.name].algorithm
     beside = ("train_loss",) if study.method.trains_network else ()
     counts = {} if trials is None else {"maxTrialCount": trials, "maxFailedTrialCount": max(1, trials // 3)}
     references = [{"name": option, "reference": option} for option in space]
@@ -108,6 +108,13 @@ def study_experiment(
             },
         },
     }
+
+
+def _stated(study: Study) -> dict[str, Range | Choice]:
+    found = dict(study.method.space(study.target.data.ndim))
+    if study.method.trains_network and not study.method.pretrains:  # weights from elsewhere fit one encoder
+        found |= study.encoder.space
+    return found
 
 
 def _command(study: Study, benchmark: str, options: Sequence[str]) -> list[str]:
