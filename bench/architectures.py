@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 
 
 def errors(seed: int, trials: int, workspace: Path) -> dict[str, list[float]]:
-    """In per cent, by method: the median validation error of all trials but the first quarter, the least after a quarter,
-    half and all of them, and the error of what was chosen on the test pictures; without a search that alone."""
+    """In per cent, by method: the median validation error of all trials but the first quarter, the least after a
+    quarter, half and all of them, and the test error of what was chosen; without a search the last alone."""
     import ctlr
 
     algorithms = {

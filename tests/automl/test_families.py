@@ -9,7 +9,7 @@ from ctlr.automl.families import epoch_seconds
 from ctlr.specs import ENCODERS
 
 
-def test_every_network_states_what_a_search_tries() -> None:
+def test_the_light_networks_state_what_a_search_tries() -> None:
     networks = [family.encoder for family in FAMILIES.values() if family.has_network]
     assert {"small_cnn", "row_rnn", "cell_cnn"} <= {name for name in networks if ENCODERS[name].space}
 
