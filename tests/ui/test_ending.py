@@ -74,7 +74,7 @@ def model_of(browser: TestClient, run: str = "pictures", method: str = "scratch"
 
 def read(tmp_path: Path, run: str = "pictures") -> tuple[Trained, Said]:
     models = Models(checked(tmp_path / "workspace"))
-    return (model := models.of(run)[0]), models.tested(model)
+    return (model := next(each for each in models.of(run) if each.method == "scratch")), models.tested(model)
 
 
 def noise() -> bytes:
@@ -338,9 +338,7 @@ def test_forms_that_are_not_ours_change_nothing(browser: TestClient, tmp_path: P
 def test_two_runs_are_paired_on_the_subjects_that_both_were_tested_on(browser: TestClient, tmp_path: Path) -> None:
     text = browser.get("/compare?one=pictures&other=shallow").text
     models = Models(checked(tmp_path / "workspace"))
-    one, other = models.of("pictures")[0], models.of("shallow")[0]
-    assert one.best
-    assert other.best
+    one, other = (next(each for each in models.of(run) if each.best) for run in ("pictures", "shallow"))
     gain = models.difference(one, other)
     assert not isinstance(gain, str)
     scores = [models.tested(each).score for each in (one, other)]

@@ -52,6 +52,7 @@ class Trained:
 
     id: str
     best: bool
+    """Whether validation chose it among all of its target's models."""
     metric: str
     result: StudyResult
     folder: Path
@@ -197,7 +198,10 @@ class Models:
             raise WorkspaceError(
                 f"reports/{name}/models.json cannot be read. Remove it and run `ctlr report` again."
             ) from error
-        return sorted((each for each in found if each is not None), key=_rank)
+        ranked = sorted((each for each in found if each is not None), key=_rank)
+        # Of each encoder and source one is the best; of them the first by validation.
+        firsts = {each.target: each.id for each in reversed(ranked) if each.best}
+        return [replace(each, best=firsts.get(each.target) == each.id) for each in ranked]
 
     def one(self, name: str, model: str) -> Trained:
         """A model of a run.
@@ -284,10 +288,10 @@ class Models:
         return found if found is not None else f"{one.metric} is not defined for one of them."
 
 
-def _rank(model: Trained) -> tuple[str, bool, float]:
+def _rank(model: Trained) -> tuple[str, float]:
     value = model.validation
     sign = -1 if METRICS.get(model.metric) == "max" else 1
-    return (model.target, not model.best, sign * value if value is not None else float("inf"))
+    return (model.target, sign * value if value is not None else float("inf"))
 
 
 def _asked(tested: Said) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ def drawn(image: NDArray[np.float32], heat: NDArray[np.float64] | None = None) -
 
     Args:
         image: (C, *S), two or three sides; of a volume three slices are drawn, through its middle or the hottest place.
-        heat: (*S) in [0, 1], laid over it in red.
+        heat: (*S) in [0, 1], laid over it in red; the image is grey then.
     """
     values = _scaled(image)
     parts = [_coloured(plane, warm) for plane, warm in _planes(values, heat)]
@@ -62,7 +62,8 @@ def _planes(values: Plane, heat: Plane | None) -> list[tuple[Plane, Plane | None
 
 def _coloured(plane: Plane, heat: Plane | None) -> NDArray[np.uint8]:
     """(H, W, 3) pixels."""
-    colours = plane.transpose(1, 2, 0) if len(plane) == 3 else plane.mean(axis=0)[..., None].repeat(3, axis=2)
+    in_colour = len(plane) == 3 and heat is None  # red is seen on grey alone
+    colours = plane.transpose(1, 2, 0) if in_colour else plane.mean(axis=0)[..., None].repeat(3, axis=2)
     colours = colours * 255
     if heat is not None:
         share = (heat * _MOST_HEAT)[..., None]
