@@ -56,9 +56,9 @@ def test_features_of_an_image_do_not_depend_on_the_others(kind: Any) -> None:
 
 REFUSED = [
     (FeaturesSpec(kind="hog"), (1, 8, 8, 8), "hog is not computed of volumes. Known for them: pixels, regions, hist"),
-    (FeaturesSpec(kind="lbp"), (19, 256), "lbp is not computed of signals. Known for them: pixels, regions."),
-    (FeaturesSpec(kind="regions"), (2,), "regions is not computed of points. Known for them: pixels."),
-    (FeaturesSpec(kind="histogram"), (2,), "histogram is not computed of points. Known for them: pixels."),
+    (FeaturesSpec(kind="lbp"), (19, 256), "lbp is not computed of signals. Known for them: pixels, regions, network."),
+    (FeaturesSpec(kind="regions"), (2,), "regions is not computed of points. Known for them: pixels, network."),
+    (FeaturesSpec(kind="histogram"), (2,), "histogram is not computed of points. Known for them: pixels, network."),
     (FeaturesSpec(kind="hog", cell=9), (1, 8, 32), "the pictures have 8 x 32 pixels, and a cell has 9 a side. Lower"),
 ]
 
@@ -81,9 +81,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     real = features_module.computed
 
-    def count(images: Any, spec: Any, span: Any) -> Any:
+    def count(images: Any, *options: Any) -> Any:
         counts.append(len(images))
-        return real(images, spec, span)
+        return real(images, *options)
 
     monkeypatch.setattr(features_module, "computed", count)
     return counts

@@ -27,8 +27,12 @@ __all__ = [
 class _BaselineSpec(MethodSpec):
     role: ClassVar[Literal["method", "baseline", "floor"]] = "baseline"
     trains_network: ClassVar[bool] = False
-    has_encoder: ClassVar[bool] = False
     untuned: ClassVar[str] = "a baseline chooses what it has to choose among its own labels"
+
+    @property
+    def has_encoder(self) -> bool:
+        """There is no network."""
+        return False
 
     @property
     def reads_source(self) -> bool:

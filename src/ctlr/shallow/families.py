@@ -7,13 +7,20 @@ and stand beside the methods; these are told theirs, or a search finds them.
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ctlr.space import Choice, Range, integers, loguniform, uniform
 from ctlr.specs import MethodSpec, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ctlr.encoders.base import Encoder
 
 __all__ = [
     "BoostingSpec",
@@ -29,6 +36,7 @@ __all__ = [
 
 KINDS: Mapping[str, tuple[int, ...]] = {
     "pixels": (0, 1, 2, 3), "regions": (1, 2, 3), "histogram": (2, 3), "hog": (2,), "lbp": (2,),
+    "network": (0, 1, 2, 3),
 }  # fmt: skip
 """Spatial axes of the images of which each kind of feature can be computed."""
 _OF_CELLS = ("hog", "lbp")
@@ -37,9 +45,10 @@ _OF_CELLS = ("hog", "lbp")
 class FeaturesSpec(Value):
     """What a model without a network is shown of an image. Options that do not matter to its `kind` are not read."""
 
-    kind: Literal["pixels", "regions", "histogram", "hog", "lbp"] = "pixels"
+    kind: Literal["pixels", "regions", "histogram", "hog", "lbp", "network"] = "pixels"
     """Every pixel, voxel, sample or column; means of coarse regions; how often each intensity occurs; histograms of
-    oriented gradients; local binary patterns. The last two are of pictures."""
+    oriented gradients and local binary patterns, of pictures; what the encoder makes of it with the weights of the
+    method's `network`."""
     scale: Literal["together", "each"] = "together"
     """Divide all features by one number, so that what varies more counts more; or each by its own deviation."""
     components: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -68,9 +77,14 @@ class FeaturesSpec(Value):
             return "features.cell", f"{told}. Lower it to {min(sides)} or less."
         return None
 
-    def space(self, ndim: int) -> dict[str, Range | Choice]:
-        """What a search tries by default of images with so many spatial axes: dimension by the option's place."""
-        kinds = _kinds_of(ndim)
+    def space(self, ndim: int, *, network: bool) -> dict[str, Range | Choice]:
+        """What a search tries by default: dimension by the option's place.
+
+        Args:
+            ndim: Spatial axes of the images.
+            network: Whether there is a pretrained one.
+        """
+        kinds = tuple(kind for kind in _kinds_of(ndim) if network or kind != "network")
         found: dict[str, Range | Choice] = {"features.kind": Choice(kinds)} if len(kinds) > 1 else {}
         if ndim:
             found["features.scale"] = Choice(("together", "each"))
@@ -89,14 +103,68 @@ class FamilySpec(MethodSpec):
 
     features: FeaturesSpec = FeaturesSpec()
     """What it is shown of an image."""
+    network: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """File of weights of a pretrained network, as `pretrained` takes it, of whose features `features: {kind: network}`
+    are made; the benchmark's encoder has to be that network. With `sha256`, `licence` and `trained_on`."""
+    sha256: Annotated[
+        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, Field(exclude_if=lambda value: value is None)
+    ] = None
+    """Of that file, as `sha256sum` prints it."""
+    licence: Annotated[Annotated[str, Field(min_length=1)] | None, Field(exclude_if=lambda value: value is None)] = None
+    """Under which the weights may be used."""
+    trained_on: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
+    """Cohorts that the weights were trained on: where the target is one of them nothing runs."""
+    encoder: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """Key of the encoder whose weights `network` holds, where the benchmark has others too."""
     refit: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     """Once options are chosen, learn from training and validation subjects together. Trials of a search do not."""
 
     trains_network: ClassVar[bool] = False
-    has_encoder: ClassVar[bool] = False
+    files: ClassVar[tuple[str, ...]] = ("network",)
     shallow: ClassVar[str] = "ctlr.shallow.model:fit_family"
     learner: ClassVar[str]
     """Module that learns and predicts: see `ctlr.shallow.model.Learner`."""
+
+    @model_validator(mode="after")
+    def _network_is_told(self) -> Self:
+        told = {"sha256": self.sha256, "licence": self.licence, "trained_on": self.trained_on}
+        if self.network is None and self.features.kind == "network":
+            raise ValueError("`features: {kind: network}` needs the file of its weights. Name it as `network`")
+        if self.network is not None and (missing := [name for name, value in told.items() if not value]):
+            raise ValueError(f"`network` names weights of others: say their {', '.join(missing)} too")
+        return self
+
+    @property
+    def has_encoder(self) -> bool:
+        """The pretrained network, where there is one."""
+        return self.network is not None
+
+    @property
+    def reads_frozen_encoder(self) -> bool:
+        """As its features say."""
+        return self.features.kind == "network"
+
+    @property
+    def only_encoder(self) -> str | None:
+        """As the file says, where a network has a part in it."""
+        return self.encoder if self.has_encoder else None
+
+    @property
+    def seen_cohorts(self) -> tuple[str, ...]:
+        """Those that the file says."""
+        return self.trained_on
+
+    def starting_weights(self, encoder: Encoder) -> dict[str, Tensor] | None:
+        """The network's weights under the encoder's names.
+
+        Raises:
+            ConfigError: It is another file than it was, or holds another network.
+        """
+        if self.network is None:
+            return None
+        read: Any = pkgutil.resolve_name("ctlr.encoders.published:file_weights")  # brings torch
+        weights: dict[str, Tensor] = read(encoder, Path(self.network), self.sha256, f"methods.{self.label}.network")
+        return weights
 
     def validates(self, ndim: int) -> bool:
         """By which a search judges its options."""
@@ -113,7 +181,7 @@ class FamilySpec(MethodSpec):
 
     def space(self, ndim: int) -> Mapping[str, Range | Choice]:
         """Its features' options, then its own."""
-        return self.features.space(ndim) | self._own_space()
+        return self.features.space(ndim, network=self.network is not None) | self._own_space()
 
     def _own_space(self) -> dict[str, Range | Choice]:
         raise NotImplementedError(type(self))

@@ -7,9 +7,10 @@ computes none of them again.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from ctlr.shallow.sample import Rows, in_blocks
 from ctlr.specs import StoredArrays, fingerprint
 from ctlr.workspace import Workspace
 
-__all__ = ["FeatureStore", "Singles", "Span", "computed", "span_of"]
+__all__ = ["Embedding", "FeatureStore", "Singles", "Span", "computed", "span_of"]
 
 Singles = NDArray[np.float32]
 Span = tuple[float, float]
@@ -38,18 +39,34 @@ _GREYS = 255
 """The brightest of the greys in which patterns are read."""
 
 
+class Embedding(Protocol):
+    """A frozen network: (N, C, *S) images to (N, F) features, each of its own image alone."""
+
+    @property
+    def key(self) -> str:
+        """Equal where features are."""
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Its weights."""
+
+    def __call__(self, images: Singles) -> Singles:
+        """Features of images."""
+
+
 def span_of(arrays: StoredArrays) -> Span:
     """The intensities that stored images can have."""
     return (arrays.offset, arrays.offset + 255 * arrays.scale) if arrays.dtype == "uint8" else _UNBOUNDED
 
 
-def computed(images: Singles, spec: FeaturesSpec, span: Span) -> Singles:
+def computed(images: Singles, spec: FeaturesSpec, span: Span, embedding: Embedding | None = None) -> Singles:
     """(N, F) features of (N, C, *S) images as they are stored.
 
     Args:
         images: Of a shape that the options fit.
         spec: Which features.
         span: Of all images of the dataset.
+        embedding: What `kind: network` means.
     """
     if not len(images):
         return np.empty((0, 0), np.float32)
@@ -65,6 +82,9 @@ def computed(images: Singles, spec: FeaturesSpec, span: Span) -> Singles:
             found = np.stack([_gradients(image, spec) for image in images])
         case "lbp":
             found = np.stack([_patterns(image, spec) for image in images])
+        case "network":
+            assert embedding is not None
+            found = embedding(images)
     return np.ascontiguousarray(found, np.float32)
 
 
@@ -113,10 +133,12 @@ class FeatureStore:
     Attributes:
         workspace: Where they are kept; None keeps none.
         together: Rows, ascending, that are kept as one: trials ask for parts of them again and again.
+        embedding: What `kind: network` means.
     """
 
     workspace: Workspace | None = None
     together: Rows | None = None
+    embedding: Embedding | None = None
 
     def read(self, store: ArrayStore, rows: Rows, spec: FeaturesSpec) -> Singles:
         """(N, F) features of rows.
@@ -124,32 +146,34 @@ class FeatureStore:
         Raises:
             LeakageError: A row is sealed.
         """
-        if self.workspace is None or spec.kind == "pixels":  # reading those is as quick
-            return _read(store, rows, spec)
+        points = len(store.arrays.shape) == 1  # of which some are asked for that are stored nowhere: a surface's
+        if self.workspace is None or points or spec.kind == "pixels":  # reading pixels is as quick
+            return self._computed(store, rows, spec)
         if shut := store.sealed.intersection(rows.tolist()):
             store.read(sorted(shut))  # raises, also where whoever may read them has left their features
         whole = self.together if self.together is not None and np.isin(rows, self.together).all() else np.unique(rows)
-        return np.asarray(_kept(self.workspace, store, whole, spec)[np.searchsorted(whole, rows)])
+        return np.asarray(self._kept(self.workspace, store, whole, spec)[np.searchsorted(whole, rows)])
 
+    def _kept(self, workspace: Workspace, store: ArrayStore, rows: Rows, spec: FeaturesSpec) -> Singles:
+        options = [f"{name}={getattr(spec, name)}" for name in _MATTERS.get(spec.kind, ())]
+        made_by = version("scikit-image") if spec.kind in _BY_SKIMAGE else ""
+        if spec.kind == "network":
+            assert self.embedding is not None
+            made_by = self.embedding.key
+        key = fingerprint(store.arrays.fingerprint, str(_RECIPE), spec.kind, made_by, *options, str(rows.tolist()))
+        if not workspace.has("features", key):
+            with workspace.exclusively("features", key):
+                if not workspace.has("features", key):
+                    found = self._computed(store, rows, spec)
+                    with (
+                        workspace.publish("features", key) as partial,
+                        ArrayWriter(partial, found.shape[1:], "float32", _FILE) as file,
+                    ):
+                        file.extend(found)
+        kept: Singles = np.load(workspace.folder("features", key) / _FILE, mmap_mode="r")
+        return kept
 
-def _kept(workspace: Workspace, store: ArrayStore, rows: Rows, spec: FeaturesSpec) -> Singles:
-    options = [f"{name}={getattr(spec, name)}" for name in _MATTERS.get(spec.kind, ())]
-    made_by = version("scikit-image") if spec.kind in _BY_SKIMAGE else ""
-    key = fingerprint(store.arrays.fingerprint, str(_RECIPE), spec.kind, made_by, *options, str(rows.tolist()))
-    if not workspace.has("features", key):
-        with workspace.exclusively("features", key):
-            if not workspace.has("features", key):
-                found = _read(store, rows, spec)
-                with (
-                    workspace.publish("features", key) as partial,
-                    ArrayWriter(partial, found.shape[1:], "float32", _FILE) as file,
-                ):
-                    file.extend(found)
-    kept: Singles = np.load(workspace.folder("features", key) / _FILE, mmap_mode="r")
-    return kept
-
-
-def _read(store: ArrayStore, rows: Rows, spec: FeaturesSpec) -> Singles:
-    span = span_of(store.arrays)
-    parts = [computed(store.read(rows[part]), spec, span) for part in in_blocks(rows, math.prod(store.arrays.shape))]
-    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+    def _computed(self, store: ArrayStore, rows: Rows, spec: FeaturesSpec) -> Singles:
+        span, width = span_of(store.arrays), math.prod(store.arrays.shape)
+        parts = [computed(store.read(rows[part]), spec, span, self.embedding) for part in in_blocks(rows, width)]
+        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -21,7 +21,7 @@ from ctlr.data.preparation import check_images
 from ctlr.data.store import ArrayStore
 from ctlr.errors import TrainingError, WorkspaceError
 from ctlr.shallow.families import FamilySpec
-from ctlr.shallow.features import FeatureStore, Singles, computed, span_of
+from ctlr.shallow.features import Embedding, FeatureStore, Singles, computed, span_of
 from ctlr.shallow.sample import Floats, Rows, Sample
 from ctlr.specs import ModelCard
 from ctlr.workspace import write_aside
@@ -61,7 +61,7 @@ class FamilyModel:
     Attributes:
         spec: Its options.
         arrays: What it consists of: `span`, `classes` (codes that were met), `shift`, `scale` and perhaps `basis` of
-            the features, and those of its learner below `model.`.
+            the features, those of its learner below `model.` and of a frozen network below `encoder.`.
         n_classes: 0 for a regression.
         mean, std: Of the training target.
         features: Where features of stored rows are kept.
@@ -81,7 +81,8 @@ class FamilyModel:
     def of_images(self, images: Singles) -> Floats:
         """The same of (N, C, *S) images."""
         low, high = self.arrays["span"]
-        return self._predicted(computed(images, self.spec.features, (float(low), float(high))))
+        span = float(low), float(high)
+        return self._predicted(computed(images, self.spec.features, span, self.features.embedding))
 
     @cached_property
     def _own(self) -> Mapping[str, NDArray[Any]]:
@@ -110,7 +111,7 @@ def fit_family(spec: FamilySpec, sample: Sample) -> FamilyModel:
         TrainingError: The images, or what they show, are all the same; or a feature is no number.
     """
     held = sample.rows if sample.validation is None else np.concatenate([sample.rows, sample.validation.rows])
-    store = FeatureStore(sample.workspace, np.unique(held))
+    store = FeatureStore(sample.workspace, np.unique(held), sample.embedding)
     features = store.read(sample.store, sample.rows, spec.features)
     target: NDArray[Any] = sample.values
     met, mean, std = np.empty(0, np.int64), 0.0, 1.0
@@ -124,6 +125,8 @@ def fit_family(spec: FamilySpec, sample: Sample) -> FamilyModel:
     arrays = {"span": np.array(span_of(sample.store.arrays)), "classes": met} | _scaling(spec, features)
     found = _learner(spec).learn(spec, _scaled(arrays, features), target, len(met))
     arrays |= {f"model.{name}": np.ascontiguousarray(each) for name, each in found.items()}
+    if sample.embedding is not None:
+        arrays |= {f"encoder.{name}": each for name, each in sample.embedding.arrays.items()}
     return FamilyModel(spec, arrays, sample.n_classes, mean, std, store)
 
 
@@ -220,8 +223,15 @@ def save_family(folder: Path, saved: SavedFamily) -> None:
     write_aside(folder / _WEIGHTS, save(arrays, {"meta": json.dumps({"crc32": _checksum(arrays)})}))
 
 
-def load_family(folder: Path, card: ModelCard) -> SavedFamily:
+def load_family(
+    folder: Path, card: ModelCard, embedded: Callable[[ModelCard, Mapping[str, NDArray[Any]]], Embedding] | None = None
+) -> SavedFamily:
     """Read what `save_family` wrote.
+
+    Args:
+        folder: Where it lies.
+        card: Beside it.
+        embedded: Makes a frozen network of its weights.
 
     Raises:
         WorkspaceError: The file is missing or damaged, or does not fit the card.
@@ -235,15 +245,17 @@ def load_family(folder: Path, card: ModelCard) -> SavedFamily:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         if meta.get("crc32") != _checksum(arrays):
             raise ValueError("other numbers than were written")
-        _check(spec, arrays, card)
+        embedding = embedded(card, _below(arrays, "encoder.")) if embedded is not None else None
+        _check(spec, arrays, card, embedding)
     except (OSError, SafetensorError, ValueError, KeyError, IndexError) as error:
         raise WorkspaceError(
             f"{folder.name}/{_WEIGHTS} is missing or damaged ({error}). Remove that folder and run again."
         ) from error
-    return SavedFamily(card, FamilyModel(spec, arrays, n_classes, card.mean, card.std))
+    features = FeatureStore(embedding=embedding)
+    return SavedFamily(card, FamilyModel(spec, arrays, n_classes, card.mean, card.std, features))
 
 
-def _check(spec: FamilySpec, arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
+def _check(spec: FamilySpec, arrays: Mapping[str, NDArray[Any]], card: ModelCard, embedding: Embedding | None) -> None:
     """Refuse arrays that do not fit each other or the card."""
     met, n_classes = arrays["classes"], len(card.classes)
     if met.ndim != 1 or len(met) > n_classes or not all(0 <= code < n_classes for code in met.tolist()):
@@ -256,7 +268,7 @@ def _check(spec: FamilySpec, arrays: Mapping[str, NDArray[Any]], card: ModelCard
     if span.shape != (2,):
         raise ValueError("its intensities have no ends")
     one = np.zeros((1, *card.shape), np.float32)
-    width = computed(one, spec.features, (float(span[0]), float(span[1]))).shape[1]
+    width = computed(one, spec.features, (float(span[0]), float(span[1])), embedding).shape[1]
     if arrays["shift"].shape != (width,) or arrays["scale"].shape != (width,):
         raise ValueError("its features are not those of its card's images")
     if "basis" in arrays:

@@ -199,7 +199,7 @@ class ModelCard(Value):
     encoder: AnyEncoder | None
     """None where there is no network."""
     method: AnyMethod | None = None
-    """What has learned, where there is no network."""
+    """What has learned without a network of its own; its features may be those of the encoder, frozen."""
     channels: int
     ndim: int
     shape: tuple[int, ...]

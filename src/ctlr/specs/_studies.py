@@ -79,7 +79,8 @@ class Study(Value):
 
     def without_folders(self) -> Study:
         """The same study for records that may travel: neither a dataset nor a file says where it lies."""
-        names = {option: Path(getattr(self.method, option)).name for option in self.method.files}
+        files = {option: getattr(self.method, option) for option in self.method.files}
+        names = {option: Path(file).name for option, file in files.items() if file is not None}
         method = self.method.model_copy(update=names) if names else self.method
         source = self.source and placeless(self.source)
         return self.model_copy(update={"target": placeless(self.target), "source": source, "method": method})

@@ -24,6 +24,7 @@ from ctlr.steps.assembly import Scaling, development_of, scores_of, source_of
 from ctlr.steps.keys import RECIPE, Arrays
 from ctlr.steps.pretrain import source_model
 from ctlr.training.checkpoint import TrainedModel
+from ctlr.training.frozen import Frozen
 from ctlr.workspace import Workspace
 
 __all__ = ["Baseline", "baseline_of", "fit_development"]
@@ -152,16 +153,20 @@ def fit_development(
     validates = study.method.validates(study.target.data.ndim) and not refit
     with threadpool_limits(study.compute.threads):
         sample = _sample(known, validates=validates, workspace=workspace)
-        fitted: Predict = shallow.fit(study.method, replace(sample, inputs=study.target.task.inputs))
+        sample = replace(sample, inputs=study.target.task.inputs)
+        if study.method.reads_frozen_encoder:
+            sample = replace(sample, embedding=Frozen.of(study))
+        fitted: Predict = shallow.fit(study.method, sample)
     return fitted
 
 
 def _card(study: Study, development: Development, model: FamilyModel) -> ModelCard:
     shape = development.store.arrays.shape
     return ModelCard(
-        encoder=None, method=study.without_folders().method.model_copy(update={"label": ""}), channels=shape[0],
-        ndim=len(shape) - 1, shape=shape, task=study.target.task.kind, target=study.target.task.target,
-        classes=development.targets.classes, mean=model.mean, std=model.std,
+        encoder=study.encoder if study.method.reads_frozen_encoder else None,
+        method=study.without_folders().method.model_copy(update={"label": ""}),
+        channels=shape[0], ndim=len(shape) - 1, shape=shape, task=study.target.task.kind,
+        target=study.target.task.target, classes=development.targets.classes, mean=model.mean, std=model.std,
         preparation=preparation_of(study.target, development.store, development.train),
     )  # fmt: skip
 

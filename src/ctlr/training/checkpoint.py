@@ -144,10 +144,11 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel
         card = ModelCard.model_validate_json((folder / "model.json").read_text())
     except (OSError, ValueError) as error:
         raise WorkspaceError(f"{folder.name}/model.json cannot be read. Remove the folder and run again.") from error
-    if card.encoder is None:
+    if card.encoder is None or card.method is not None:
         from ctlr.shallow.model import load_family  # networks do without SciPy
+        from ctlr.training.frozen import Frozen
 
-        return load_family(folder, card)
+        return load_family(folder, card, Frozen.from_arrays if card.encoder is not None else None)
     tensors, _ = read_tensors(folder / "model.safetensors")
     encoder = build_encoder(card.encoder, channels=card.channels, ndim=card.ndim, seed=0)
     head: nn.Module

@@ -115,7 +115,7 @@ def known_options(study: Study) -> dict[str, Path]:
             assert model is not None
             unused = {"refit"} if method.pretrains else {"refit", *_UNFROZEN}
             found |= {f"{stage}.{name}": ("method", stage, *path) for name, path in _leaves(model, leave_out=unused)}
-    if not method.has_encoder:
+    if not study.method.has_encoder:
         return found
     leaves = _leaves(type(study.encoder), leave_out={"label", "name", "plugin"})
     return found | {f"encoder.{name}": ("encoder", *path) for name, path in leaves}
