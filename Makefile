@@ -44,7 +44,7 @@ bench: setup     ## measure speed beside peers, as ratios in one run
 	$(VENV)-bench/bin/python $(PIP) uv
 	$(VENV)-bench/$(UV) --python $(VENV)-bench $(addprefix --default-index=,$(or $(TORCH_INDEX),$(INDEX))) torch
 	$(VENV)-bench/$(UV) --python $(VENV)-bench $(addprefix --default-index=,$(INDEX)) \
-		--requirement bench/requirements.txt --editable '.[tracking]'
+		--requirement bench/requirements.txt --editable '.[tracking,serve]'
 	OMP_WAIT_POLICY=PASSIVE $(VENV)-bench/bin/python -m bench
 
 gpu: setup       ## on a machine with a GPU: its tests, and its speed

@@ -5,25 +5,21 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from clinic import volume_file
+from served import Client, running
 from starlette.applications import Starlette
 from trained_models import Trained
 
@@ -35,71 +31,6 @@ from ctlr.serving.http import Limits, create_app
 from ctlr.serving.http.batching import Batcher, Busy
 from ctlr.serving.http.server import serve
 from ctlr.training.checkpoint import load_model
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    body: bytes
-    headers: Mapping[str, str]
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True)
-class Client:
-    address: str
-
-    def __call__(self, path: str, body: bytes | None = None, **headers: str) -> Answer:
-        request = urllib.request.Request(
-            self.address + path, body, {k.replace("_", "-"): v for k, v in headers.items()}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return Answer(answer.status, answer.read(), dict(answer.headers))
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, error.read(), dict(error.headers))
-
-    def infer(self, value: Any, path: str = "/v2/models/model/infer") -> Answer:
-        return self(path, json.dumps(value).encode(), content_type="application/json")
-
-    def send(self, *parts: tuple[str, str, bytes]) -> Answer:
-        """Parts (field, file name, content) as a browser sends them."""
-        bound = uuid.uuid4().hex
-        body = b"".join(
-            f'--{bound}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
-            + content + b"\r\n"
-            for field, name, content in parts
-        )  # fmt: skip
-        return self("/v1/predict", body + f"--{bound}--\r\n".encode(),
-                    content_type=f"multipart/form-data; boundary={bound}")  # fmt: skip
-
-    def error(self, answer: Answer, code: int = 400) -> str:
-        assert answer.code == code, answer
-        assert set(answer.json) == {"error"}
-        told = str(answer.json["error"])
-        assert "Traceback" not in told
-        return told
-
-
-@contextlib.contextmanager
-def running(app: Starlette) -> Iterator[Client]:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([bound])))
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive()
-                time.sleep(0.01)
-            yield Client(f"http://127.0.0.1:{bound.getsockname()[1]}")
-        finally:
-            server.should_exit = True
-            thread.join(30)
 
 
 @pytest.fixture(scope="module")
@@ -329,11 +260,11 @@ def test_drift_is_judged_window_by_window_and_told_everywhere(pictures: Trained,
         state = settled(client, 1)
         assert (state["images"], state["filling"], state["windows"]) == (10, 0, 1)
         assert state["verdict"] == state["last"]["verdict"]
-        assert json.loads(file.read_text())["last"] == state["last"]
         client.infer(asked(images[:4]))
         text = client("/metrics").body.decode()
         assert f'ctlr_drift_windows_total{{verdict="{state["verdict"]}"}} 1.0' in text
-    assert json.loads(file.read_text())["filling"] == 4
+    kept = json.loads(file.read_text())
+    assert (kept["last"], kept["filling"]) == (state["last"], 4)
     assert "png" not in file.read_text()
 
 
@@ -344,6 +275,25 @@ def settled(client: Client, windows: int) -> Any:
             return state
         time.sleep(0.05)
     raise AssertionError(state)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_served(
+    pictures: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, reference = load_model(pictures.folder), read_reference(pictures.folder)
+    with pytest.raises(ConfigError, match="none is no folder. Make it first"):
+        create_app(model, reference=reference, monitor=tmp_path / "none" / "drift.json")
+    file = tmp_path / "gone" / "drift.json"
+    file.parent.mkdir()
+    app = create_app(model, reference=reference, window=10, monitor=file)
+    assert json.loads(file.read_text())["verdict"] == "too few"
+    with running(app) as client:
+        shutil.rmtree(file.parent)
+        images = prepared(pictures, sorted(pictures.data.rglob("*.png"))[:10])
+        assert client.infer(asked(images)).code == 200
+        settled(client, 1)
+        assert client.infer(asked(images[:1])).code == 200
+    assert caplog.text.count("drift is not written") == 2  # after the window, and at the end
 
 
 def test_a_model_without_a_reference_is_not_watched(volumes: Client) -> None:

@@ -48,8 +48,9 @@ class Guidance(Value):
     mean absolute error."""
     minutes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """On the clock, from the first search to the end of the last training."""
-    trials: Annotated[int, Field(ge=1)] | None = None
-    """The most that any search may have."""
+    trials: Annotated[int, Field(ge=1)] = 100
+    """The most that any search may have: more of them choose by luck what fits the validation pictures, and the seconds
+    are better spent on searches that have had few."""
     goal: float | None = None
     """Validation score at which all searching ends."""
     families: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ class Guidance(Value):
     features: tuple[str, ...] = ()
     """What models without a network see; empty: a question of their searches."""
     algorithm: str | None = None
-    """That searches, by Katib's name; None: `tpe`."""
+    """That searches, by Katib's name; None: `tpe`, and for an encoder that states another one, that."""
     weights: tuple[Weights, ...] = ()
     """Networks that begin from them, beside those from scratch."""
     most_megabytes: Annotated[float, Field(gt=0)] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,8 @@ _FEW = 10
 """Pictures of a class below which nothing can be said of it."""
 _UNEQUAL = 5
 """Times that the most frequent class may be as frequent as the rarest before accuracy misleads."""
+_VALUE = re.compile(r"; (this has|got) [^.;]*(?=\.)")
+"""What a reason says of a single picture."""
 _NUMBERS = 20
 """Different values from which a column of numbers is no list of classes."""
 
@@ -176,7 +179,7 @@ def _unequal(summary: TargetSummary) -> bool:
 
 
 def _warnings(summary: TargetSummary, stored: StoredArrays) -> Iterator[str]:
-    for reason, count in Counter(each.reason for each in stored.excluded).most_common():
+    for reason, count in Counter(_VALUE.sub("", each.reason) for each in stored.excluded).most_common():
         yield f"{count} left out: {reason}"
     if stored.joined:
         yield (

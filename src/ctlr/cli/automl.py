@@ -29,7 +29,7 @@ __all__ = ["automl"]
 @click.option("--families", help="Searches that compete, with commas; by default all that there is time for.")
 @click.option("--features", help="What models without a network see, with commas; by default their search decides.")
 @click.option("--algorithm", help="That searches, by Katib's name; by default `tpe`.")
-@click.option("--trials", type=click.IntRange(1), help="The most that any search may have.")
+@click.option("--trials", type=click.IntRange(1), default=100, help="The most that any search may have.")
 @click.option("--weights", multiple=True, metavar="FILE:ENCODER",
               help="Pretrained weights to begin from, e.g. `resnet18.pth:resnet18`. Repeatable.")  # fmt: skip
 @click.option("--warm-start", type=click.Path(file_okay=False), metavar="WORKSPACE",

@@ -23,18 +23,21 @@ def drift(model: Path, files: tuple[Path, ...], output: str) -> int:
     from ctlr.cli.show import counting, show, show_rows
     from ctlr.monitoring import Seen, drift_between, read_reference
     from ctlr.serving import files_in, predict_each
-    from ctlr.serving._files import preparation_for
+    from ctlr.serving._files import preparation_for, prepared_file
     from ctlr.training.checkpoint import load_model
 
     loaded, reference = load_model(model), read_reference(model)
-    named = files_in(files, preparation_for(loaded, model.name))
+    preparation = preparation_for(loaded, model.name)
+    named = files_in(files, preparation)
+    # What reads columns beside the image predicts nothing from files alone.
+    each = (prepared_file(file, preparation) for file in named) if loaded.card.inputs else predict_each(loaded, named)
     seen, refused = Seen(loaded.card), 0
     with counting("files") as progress:
-        for number, found in enumerate(predict_each(loaded, named), 1):
-            if found.image is None or found.values is None:
-                refused += 1
-            else:
+        for number, found in enumerate(each, 1):
+            refused += found.image is None
+            if found.image is not None:
                 seen.add_image(found.image)
+            if found.values is not None:
                 seen.add_prediction(found.values)
             progress(number, len(named))
     found_drift = drift_between(reference, seen)

@@ -25,6 +25,7 @@ __all__ = [
     "predict_each_file",
     "predict_files",
     "preparation_for",
+    "prepared_file",
     "worded",
 ]
 
@@ -206,7 +207,7 @@ def predict_each(
     """
     preparation, columns = preparation_for(model), given_cells(model.card.inputs, inputs, len(files))
     for start in range(0, len(files), AT_ONCE):
-        group = [_prepared(file, preparation) for file in files[start : start + AT_ONCE]]
+        group = [prepared_file(file, preparation) for file in files[start : start + AT_ONCE]]
         fitting = [place for place, each in enumerate(group) if each.image is not None]
         cells = {name: [values[start + place] for place in fitting] for name, values in columns.items()}
         images = [each.image for each in group if each.image is not None]
@@ -216,7 +217,8 @@ def predict_each(
             yield each if each.image is None else FilePrediction(each.file, next(values), each.image)
 
 
-def _prepared(file: Path, preparation: Preparation) -> FilePrediction:
+def prepared_file(file: Path, preparation: Preparation) -> FilePrediction:
+    """A file's image, or why it does not fit; without a prediction."""
     try:
         return FilePrediction(file, None, prepare_files([file], preparation)[0])
     except DataError as error:

@@ -114,6 +114,8 @@ class FamilySpec(MethodSpec):
     """Under which the weights may be used."""
     trained_on: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
     """Cohorts that the weights were trained on: where the target is one of them nothing runs."""
+    encoder: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """Key of the encoder whose weights `network` holds, where the benchmark has others too."""
     refit: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     """Once options are chosen, learn from training and validation subjects together. Trials of a search do not."""
 
@@ -141,6 +143,11 @@ class FamilySpec(MethodSpec):
     def reads_frozen_encoder(self) -> bool:
         """As its features say."""
         return self.features.kind == "network"
+
+    @property
+    def only_encoder(self) -> str | None:
+        """As the file says, where a network has a part in it."""
+        return self.encoder if self.has_encoder else None
 
     @property
     def seen_cohorts(self) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             elif left is not None:
                 save_model(partial, left)
             if (partial / "model.json").exists() and len(stored.shape) > 2:
-                write_reference(partial, store, rows, predictions)
+                write_reference(partial, store, rows, {side: predictions[side] for side in judged})
             if model is not None and study.method.refits:
                 # By which the epoch was chosen: of another network than the one scored here.
                 scores["before_refit"] = _trained(workspace, model).scores

@@ -33,7 +33,7 @@ def write_reference(
         folder: Of the model, with `model.json`.
         store: Pictures or volumes.
         rows: Side -> rows.
-        predictions: Of these rows.
+        predictions: Side -> of these rows; without validation where the model has learned from that.
     """
     card = ModelCard.model_validate_json((folder / "model.json").read_bytes())
     seen = Seen(card)
@@ -41,10 +41,9 @@ def write_reference(
     own = np.concatenate([rows[side] for side in ("train", "validation") if side in rows])
     for row in _spread(own[np.unique(codes[own], return_index=True)[1]]):
         seen.add_image(store.read([row])[0])
-    validation = rows.get("validation", own[:0])
-    first = np.unique(codes[validation], return_index=True)[1]
-    for place in _spread(first):
-        seen.add_prediction(np.atleast_1d(predictions["validation"][place]))
+    if "validation" in predictions:
+        for place in _spread(np.unique(codes[rows["validation"]], return_index=True)[1]):
+            seen.add_prediction(np.atleast_1d(predictions["validation"][place]))
     write_aside(folder / FILE, seen.reference().model_dump_json().encode())
 
 

@@ -73,8 +73,8 @@ def test_a_simple_model_that_is_as_good_is_said_to_be(
     heat = heat_of(found)
     first, second, *_ = heat.rows
     gain = next(row.behind for row in heat.rows if row.behind is not None)
-    network = replace(first, name="network", encoder="small_cnn")
-    plain = replace(second, name="plain", encoder="", behind=gained(gain, *ends))
+    network = replace(first, name="network", network=True)
+    plain = replace(second, name="plain", network=False, behind=gained(gain, *ends))
     notes = race_answer(replace(heat, rows=(network, plain)), 0.95).notes
     assert any(note.startswith(told) for note in notes), notes
 

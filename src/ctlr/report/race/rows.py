@@ -25,6 +25,8 @@ class RaceRow:
     method: str
     encoder: str
     """Empty where it has none."""
+    network: bool
+    """Whether a network was trained."""
     rounds: int
     trials: int
     failed: int
@@ -70,9 +72,9 @@ class Heat:
     @property
     def plain(self) -> RaceRow | None:
         """The best finalist without a network, where a network won."""
-        if self.winner is None or not self.winner.encoder:
+        if self.winner is None or not self.winner.network:
             return None
-        return next((row for row in self.rows if row.test is not None and not row.encoder), None)
+        return next((row for row in self.rows if row.test is not None and not row.network), None)
 
     @property
     def luck(self) -> float | None:
@@ -153,7 +155,7 @@ def _row(
     first = cell[0].result if cell else None
     return RaceRow(
         name=f"{study.method.label}, {encoder}" if encoder else study.method.label, method=study.method.label,
-        encoder=encoder, rounds=len(search.turns), trials=len(trials),
+        encoder=encoder, network=study.method.trains_network, rounds=len(search.turns), trials=len(trials),
         failed=sum(trial.status == "Failed" for trial in trials), seconds=sum(turn.seconds for turn in search.turns),
         validation=best, test=score, behind=behind, parameters=first.parameters if first is not None else 0,
         options=search.assignments, refits=study.method.refits, reason=search.reason or search.dropped,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ctlr.errors import ConfigError
 from ctlr.monitoring import Drift, Reference, Seen, drift_between
 from ctlr.specs import ModelCard
 from ctlr.workspace import write_aside
@@ -30,6 +33,9 @@ class Watch:
         window: Images of a window.
         file: That is written after each window, and at the end.
         told: Called with each verdict.
+
+    Raises:
+        ConfigError, WorkspaceError: The file cannot be written.
     """
 
     def __init__(
@@ -42,10 +48,13 @@ class Watch:
         self._windows = self._alarms = self._images = 0
         self._last: Drift | None = None
         self._at = 0.0
+        if file is not None and not file.parent.is_dir():
+            raise ConfigError(f"{file.parent} is no folder. Make it first, or name a file elsewhere.")
+        self._write()  # a place that cannot be written to is told before anything is served
 
     def note(self, images: npt.NDArray[np.float32], values: npt.NDArray[np.float64]) -> None:
         """Look at images, later and in another thread."""
-        self._thread.submit(self._note, images, values)
+        self._thread.submit(self._note, images, values).add_done_callback(_lament)
 
     def _note(self, images: npt.NDArray[np.float32], values: npt.NDArray[np.float64]) -> None:
         for image, value in zip(images, values, strict=True):
@@ -67,8 +76,6 @@ class Watch:
 
     def _write(self) -> None:
         if self._file is not None:
-            import json
-
             write_aside(self._file, json.dumps(self.state(), indent=1).encode())
 
     def state(self) -> dict[str, Any]:
@@ -85,5 +92,11 @@ class Watch:
 
     def close(self) -> None:
         """End, and write the state."""
+        self._thread.submit(self._write).add_done_callback(_lament)
         self._thread.shutdown()
-        self._write()
+
+
+def _lament(done: Future[None]) -> None:
+    """Predictions go on where the file of the watch cannot be written any more; whoever runs the server is told."""
+    if (error := done.exception()) is not None:
+        logging.getLogger("ctlr.serving").warning("drift is not written: %s", error)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctlr.space import Choice, Range
-from ctlr.specs import Study
+from ctlr.specs import ENCODERS, Study
 from ctlr.tuning.options import objective_of
 
 __all__ = ["parameters_of", "study_experiment", "written"]
@@ -54,9 +54,10 @@ def study_experiment(
     name: str,
     trials: int | None = 24,
     parallel: int = 2,
-    algorithm: str = "tpe",
+    algorithm: str = "",
     seed: int = 1,
     more: Mapping[str, Range | Choice] = _NOTHING,
+    space: Mapping[str, Range | Choice] | None = None,
 ) -> dict[str, Any]:
     """The Experiment that searches what a study's method and encoder say of their own space, by `ctlr trial`.
 
@@ -66,15 +67,16 @@ def study_experiment(
         name: Of the Experiment.
         trials: At most; a third of them may fail. None for no end.
         parallel: That run at once.
-        algorithm: By Katib's name; it repeats what it proposes.
+        algorithm: By Katib's name; empty: the encoder's own where its options are searched, else `tpe`. It repeats what
+            it proposes.
         seed: Of the algorithm.
         more: Dimensions that no part states.
+        space: In the place of what the parts say.
     """
     metric, better = objective_of(study, "finetune")
-    space = dict(study.method.space(study.target.data.ndim))
-    if study.method.trains_network and not study.method.pretrains:  # weights from elsewhere fit one encoder
-        space |= study.encoder.space
-    space |= more
+    space = {**(_stated(study) if space is None else space), **more}
+    if not algorithm and any(option.startswith("encoder.") for option in space):
+        algorithm = ENCODERS[study.encoder.name].algorithm
     beside = ("train_loss",) if study.method.trains_network else ()
     counts = {} if trials is None else {"maxTrialCount": trials, "maxFailedTrialCount": max(1, trials // 3)}
     references = [{"name": option, "reference": option} for option in space]
@@ -93,7 +95,7 @@ def study_experiment(
                 ],
             },
             "algorithm": {
-                "algorithmName": algorithm,
+                "algorithmName": algorithm or "tpe",
                 "algorithmSettings": [{"name": "random_state", "value": str(seed)}],
             },
             "parallelTrialCount": parallel,
@@ -106,6 +108,13 @@ def study_experiment(
             },
         },
     }
+
+
+def _stated(study: Study) -> dict[str, Range | Choice]:
+    found = dict(study.method.space(study.target.data.ndim))
+    if study.method.trains_network and not study.method.pretrains:  # weights from elsewhere fit one encoder
+        found |= study.encoder.space
+    return found
 
 
 def _command(study: Study, benchmark: str, options: Sequence[str]) -> list[str]:
