@@ -203,6 +203,7 @@ def test_a_search_without_a_success_loses_its_studies_and_no_other(own_bench: Be
     searches = search(own_bench, config, plan)
     after, lost = tuned_plan(plan, searches)
     assert {result.study.method.label for result in lost} == {"vat"}
+    assert {result.study.target for result in lost} == {study.target for study in after.studies}  # one contest
     assert all("tuning found nothing: every trial failed" in result.reason for result in lost)
     assert {study.method.label for study in after.studies} == {"mean", "scratch"}
 

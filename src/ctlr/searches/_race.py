@@ -29,6 +29,8 @@ __all__ = ["Raced", "race", "race_is_over", "round_sizes"]
 _RACE = "race.json"
 """What of a race is over, in the folder of each of its searches; written after each turn."""
 _ROUND = "round-1"
+_LEAST = 0.5
+"""Of an equal share of a round: what every search gets of it, whatever the others took."""
 _ROUNDING = 1e-6
 """Of sums of seconds."""
 
@@ -217,7 +219,7 @@ class _Race:
                 publishing = workspace.publish("searches", arm.identity, resumable=True, shared=True)
                 arm.folder = open_folders.enter_context(publishing)
                 arm.course = _course_in(arm.folder)
-                arm.stage.tell_begin(self._bench, arm.job)
+                arm.stage.tell_start(self._bench, arm.job)
             legs = max((arm.course.legs for arm in self._arms), key=len)
             if (more := self._seconds - sum(legs)) > _ROUNDING:
                 legs = (*legs, more)
@@ -243,9 +245,13 @@ class _Race:
         return number
 
     def _round(self, leg: int, number: int, going: Sequence[_Arm], seconds: float) -> None:
-        """Give each search its turn; what one leaves, because it has tried all, the others share."""
+        """Give each search its turn; what one leaves, because it has tried all, the others share.
+
+        What one takes beyond its turn, later rounds lack, so that slow ones do not take the turns of those behind them.
+        """
+        least = _LEAST * seconds / len(going)
         for place, arm in enumerate(going):
-            share = seconds / (len(going) - place)
+            share = max(seconds / (len(going) - place), least)
             turn = self._turn(leg, number, arm, share)
             if turn is None:
                 continue
