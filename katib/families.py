@@ -8,7 +8,7 @@ from pathlib import Path
 from ctlr.config import load
 from ctlr.plan import make_plan
 from ctlr.specs import ENCODERS, Study, dns_name
-from ctlr.tuning.manifest import parse_experiment, study_experiment, write_experiment
+from ctlr.tuning.manifest import ALGORITHMS, parse_experiment, study_experiment, write_experiment
 
 __all__ = ["manifests"]
 
@@ -36,6 +36,8 @@ def _manifest(study: Study) -> tuple[str, str]:
         "# option that does not matter beside others, as a cell where there are none, is drawn and not read. The test\n"
         "# set stays sealed.\n"
     )
+    if ALGORITHMS[data["spec"]["algorithm"]["algorithmName"]].extension:
+        head += "# A cluster's Katib knows its algorithm through `ctlr suggest` only (manifests/katib-config.yaml).\n"
     return f"{name}.yaml", head + write_experiment(parse_experiment(data, name))
 
 

@@ -81,6 +81,16 @@ def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
         proposed(shapes(tmp_path / "few", {"lying": 2, "upright": 2}), tmp_path)
 
 
+def test_architectures_are_searched_by_evolution_unless_an_algorithm_is_named(folder: Path, tmp_path: Path) -> None:
+    def algorithms(**guidance: object) -> dict[str, str]:
+        found = proposed(folder, tmp_path, families=["cell-cnn", "row-rnn"], **guidance)
+        manifests = check_manifests(found["config"], found["plan"])
+        return {encoder: made.algorithm.name for (_, encoder), (made,) in manifests.items()}
+
+    assert algorithms() == {"cell_cnn": "regularizedevolution", "row_rnn": "tpe"}
+    assert algorithms(algorithm="random") == {"cell_cnn": "random", "row_rnn": "random"}
+
+
 def test_weights_begin_a_family_of_their_own(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
     encoder = build_encoder(encoder_spec("squeezenet1_1"), channels=1, ndim=2, seed=5)

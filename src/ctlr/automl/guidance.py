@@ -58,7 +58,7 @@ class Guidance(Value):
     features: tuple[str, ...] = ()
     """What models without a network see; empty: a question of their searches."""
     algorithm: str | None = None
-    """That searches, by Katib's name; None: `tpe`."""
+    """That searches, by Katib's name; None: `tpe`, and for an encoder that states another one, that."""
     weights: tuple[Weights, ...] = ()
     """Networks that begin from them, beside those from scratch."""
     most_megabytes: Annotated[float, Field(gt=0)] | None = None

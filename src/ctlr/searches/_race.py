@@ -219,7 +219,7 @@ class _Race:
                 publishing = workspace.publish("searches", arm.identity, resumable=True, shared=True)
                 arm.folder = open_folders.enter_context(publishing)
                 arm.course = _course_in(arm.folder)
-                arm.stage.tell_start(self._bench, arm.job)
+                arm.stage.tell_begin(self._bench, arm.job)
             legs = max((arm.course.legs for arm in self._arms), key=len)
             if (more := self._seconds - sum(legs)) > _ROUNDING:
                 legs = (*legs, more)

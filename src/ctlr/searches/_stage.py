@@ -243,7 +243,7 @@ class StageSearch:
 
     def _run(self, identity: str, earlier: Sequence[Trial], bench: Bench) -> None:
         job = Job(self.title, "tune", "")
-        self.tell_start(bench, job)
+        self.tell_begin(bench, job)
         with bench.workspace.publish("searches", identity, resumable=True, shared=True) as folder:
             stages = self._rounds(folder, identity, earlier, bench, job)
             self.write(folder, stages, bench.arrays)
@@ -257,8 +257,8 @@ class StageSearch:
         values = [stage.model_dump(mode="json") for stage in stages]
         write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
 
-    def tell_start(self, bench: Bench, job: Job) -> None:
-        """Tell the bench that it begins, what it is judged by, and its budget."""
+    def tell_begin(self, bench: Bench, job: Job) -> None:
+        """Tell the bench what is searched for, and with what budget; in a race that of all."""
         metric, best = objective_of(self.study, self.stage)
         budget = "budget_seconds" if self.tuning.race is None else "race_seconds"
         seconds = self.seconds if self.tuning.race is None else self.tuning.seconds
@@ -267,11 +267,11 @@ class StageSearch:
 
     def tell_end(self, bench: Bench, job: Job, stages: Sequence[SearchStage], earlier: Sequence[Trial]) -> None:
         """Tell the bench what came of it."""
-        best = best_of(stages)
-        told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+        found = best_of(stages)
+        told = why_none(stages) if found is None else f"{stages[0].objective.metric} {found[1].value:.4g}"
         if self.tuning.warm_start is not None and not earlier:
             told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
-        bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
+        bench.on_event(Event(job, "failed" if found is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
         """As `find`, where all rounds are finished; None where one is not, or where they found nothing."""

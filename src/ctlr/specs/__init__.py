@@ -5,6 +5,7 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 """
 
 from ctlr.specs._baselines import shares_task
+from ctlr.specs._cells import CellCnnSpec, CellModule
 from ctlr.specs._data import ALSO, METRICS, AlsoSpec, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec, also_name
 from ctlr.specs._datasets import DATASETS, AnyDataset
 from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of, kind_of_image
@@ -53,7 +54,7 @@ from ctlr.specs._methods import (
     MethodSpec,
     Pretraining,
 )
-from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LstmSpec, MlpSpec
+from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LstmSpec, MlpSpec, RowRnnSpec
 from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
@@ -98,6 +99,8 @@ __all__ = [
     "AnyMethod",
     "Assessment",
     "BidsSpec",
+    "CellCnnSpec",
+    "CellModule",
     "Checkpoint",
     "ClassTable",
     "Cnn1dSpec",
@@ -145,6 +148,7 @@ __all__ = [
     "Pretraining",
     "Proposal",
     "PublishedSet",
+    "RowRnnSpec",
     "SearchResult",
     "SearchStage",
     "SeriesPreprocess",

@@ -8,7 +8,7 @@ import pytest
 from ctlr.config import load
 from ctlr.plan import make_plan
 from ctlr.space import Choice, Range, choice, integers, loguniform, uniform
-from ctlr.specs import Experiment, Study
+from ctlr.specs import Experiment, Study, encoder_spec
 from ctlr.tuning.manifest import parameters_of, parse_experiment, study_experiment
 from ctlr.tuning.options import sample_assignments, with_options
 
@@ -59,6 +59,18 @@ def test_the_experiment_of_a_study_searches_what_its_method_states(study: Study)
 def test_all_that_it_proposes_can_be_tried(study: Study) -> None:
     tried = [with_options(study, assignments) for assignments in sample_assignments(made(study).parameters)]
     assert {each.method.model_dump()["features"]["components"] for each in tried} == {None, 25, 50, 100}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "said", "algorithm"),
+    [("cell_cnn", "", "regularizedevolution"), ("cell_cnn", "random", "random"), ("small_cnn", "", "tpe")],
+)
+def test_an_encoder_states_the_algorithm_that_searches_it_unless_another_is_named(
+    encoder: str, said: str, algorithm: str, studies: dict[str, Study]
+) -> None:
+    study = studies["scratch"].model_copy(update={"encoder": encoder_spec(encoder)})
+    made = parse_experiment(study_experiment(study, "b.yaml", name="x", algorithm=said))
+    assert made.algorithm.name == algorithm
 
 
 def test_a_network_is_trained_on_a_gpu_and_a_family_is_not(studies: dict[str, Study]) -> None:

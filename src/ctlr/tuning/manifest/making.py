@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctlr.space import Choice, Range
-from ctlr.specs import Study
+from ctlr.specs import ENCODERS, Study
 from ctlr.tuning.options import objective_of
 
 __all__ = ["parameters_of", "study_experiment", "written"]
@@ -54,7 +54,7 @@ def study_experiment(
     name: str,
     trials: int | None = 24,
     parallel: int = 2,
-    algorithm: str = "tpe",
+    algorithm: str = "",
     seed: int = 1,
     more: Mapping[str, Range | Choice] = _NOTHING,
     space: Mapping[str, Range | Choice] | None = None,
@@ -67,13 +67,16 @@ def study_experiment(
         name: Of the Experiment.
         trials: At most; a third of them may fail. None for no end.
         parallel: That run at once.
-        algorithm: By Katib's name; it repeats what it proposes.
+        algorithm: By Katib's name; empty: the encoder's own where its options are searched, else `tpe`. It repeats what
+            it proposes.
         seed: Of the algorithm.
         more: Dimensions that no part states.
         space: In the place of what the parts say.
     """
     metric, better = objective_of(study, "finetune")
     space = {**(_stated(study) if space is None else space), **more}
+    if not algorithm and any(option.startswith("encoder.") for option in space):
+        algorithm = ENCODERS[study.encoder.name].algorithm
     beside = ("train_loss",) if study.method.trains_network else ()
     counts = {} if trials is None else {"maxTrialCount": trials, "maxFailedTrialCount": max(1, trials // 3)}
     references = [{"name": option, "reference": option} for option in space]
@@ -92,7 +95,7 @@ def study_experiment(
                 ],
             },
             "algorithm": {
-                "algorithmName": algorithm,
+                "algorithmName": algorithm or "tpe",
                 "algorithmSettings": [{"name": "random_state", "value": str(seed)}],
             },
             "parallelTrialCount": parallel,
