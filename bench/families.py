@@ -34,7 +34,8 @@ FEATURES: dict[str, dict[str, str]] = {
 
 def main(seeds: int) -> None:
     """Print the table."""
-    config = load(BENCHMARK, ["tuning=null"])
+    sides = ["sample_sizes=[700]", "split={validation: 0.4}", f"seeds={list(range(seeds))}"]
+    config = load(BENCHMARK, ["tuning=null", "baselines=[]", *sides])
     plan = make_plan(config)
     studies = {(study.method.label, study.seed): study for study in plan.studies if study.method.shallow}
     labels = list(dict.fromkeys(label for label, _ in studies))

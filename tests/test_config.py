@@ -280,6 +280,7 @@ BROKEN = {
     ),
     "an input that is named twice": ("tasks.age.inputs=[sex, sex]", ["tasks.age.inputs: `inputs` must name a column"]),
     "an input of another kind": ("tasks.age.inputs={sex: class}", ["tasks.age.inputs.sex: "]),
+    "a balance of one target": ("tasks.age.balance=uncertainty", ["tasks.age: `balance: uncertainty` weighs several"]),
     "fusion of nothing": ("tasks.age.fusion=none", ["tasks.age: `fusion: none` keeps `inputs` from the network"]),
     "a target twice": (
         "tasks.age.also=[{target: age, kind: regression}]",

@@ -46,7 +46,8 @@ KINDS: Mapping[str, str] = {
     "run.failed": "an error ended it: `seconds`, `reason`",
     "step.started": "`step`, its `name`, `of` (preprocess, tune, pretrain, score, assess or study); of a study also "
     "`method`, `encoder`, `source`, `target`, `n_train`, `seed`, `metric` and `direction`; of a search `metric`, "
-    "`direction`, `trials` and `budget_seconds` (each null where it has no such budget)",
+    "`direction`, `trials` and `budget_seconds`, null where there is none, or `race_seconds`, which the searches "
+    "of a race share",
     "step.progress": "`step`, `done` of `total` images or epochs, and the last epoch's numbers in `row`",
     "step.finished": "`step`, `seconds`, `text`; of a study its `validation` score and its `device_seconds`",
     "step.failed": "`step`, `seconds`, `reason`",

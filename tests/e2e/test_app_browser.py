@@ -93,7 +93,7 @@ def start(browser: Chromium, **values: object) -> None:
     """Fill in the form of a folder, and start."""
     for name, value in {"n_train": 12, "side": 32, "workers": 1, **values}.items():
         browser.ask(f"document.querySelector('#{name}').value = '{value}'")
-    browser.ask("document.querySelector('[name=accept_alike]').checked = true")
+    browser.ask("document.querySelector('[name=apart]').checked = true")
     browser.follow("document.querySelector('#start').click()")
 
 

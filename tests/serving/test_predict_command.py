@@ -93,6 +93,7 @@ def test_what_is_no_model_is_refused_with_the_remedy(pictures: Trained, tmp_path
 
     assert "must be a model's folder (with model.json) or a workspace with a report" in refused(tmp_path, tmp_path)
     assert "`method` choose among those of a workspace" in refused(pictures.folder, tmp_path, "--method", "vat")
+    assert "none is no folder" in refused(pictures.folder, pictures.data, "--out", tmp_path / "none" / "a.csv")
 
 
 def test_columns_beside_the_images_come_from_a_table(lesions: Trained, tmp_path: Path) -> None:

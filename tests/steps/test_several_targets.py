@@ -87,6 +87,20 @@ def test_where_no_row_has_a_label_nothing_is_lost() -> None:
     assert torch.equal(outputs.grad, torch.zeros(4, 4))  # type: ignore[arg-type]
 
 
+def test_a_learned_noise_comes_to_what_is_lost_of_each_target() -> None:
+    loss = SeveralLoss(TaskLoss(classes=0), [(TaskLoss(classes=2), 1.0)], balanced=True)
+    outputs, target = torch.tensor([[2.0, 0, 0], [2, 0, 0]]), torch.tensor([[0.0, 1], [0, 0]])
+    assert loss(outputs, target).item() == pytest.approx(4 / 2 + np.log(2))
+    assert loss.learned is not None
+    optimiser = torch.optim.Adam(loss.learned.parameters(), lr=0.05)
+    for _ in range(600):
+        optimiser.zero_grad()
+        loss(outputs, target).backward()
+        optimiser.step()
+    # Where the gradients vanish: sigma^2 is the squared error, and twice the cross-entropy.
+    assert loss.learned[0].exp().tolist() == pytest.approx([4, 2 * np.log(2)], rel=1e-3)
+
+
 # ---------------------------------------------------------------- from images to scores
 
 
@@ -145,6 +159,18 @@ def test_other_targets_of_those_who_are_tested_are_out_of_reach(several: Bench) 
 
 def test_a_pretraining_and_a_source_know_the_first_target_alone(several: Bench, own_bench: Bench) -> None:
     assert PretrainSpec.of(several.study("simclr")) == PretrainSpec.of(own_bench.study("simclr"))
+
+
+def test_the_balance_of_targets_is_learned_with_the_network(several: Bench) -> None:
+    study = several.study("scratch", 10)
+    learned = study.model_copy(update={"target": study.target.model_copy(update={
+        "task": study.target.task.model_copy(update={"balance": "uncertainty"})})})  # fmt: skip
+    fixed, balanced = (whole(each, several) for each in (study, learned))
+    assert balanced.parameters == fixed.parameters + 3
+    assert balanced.scores["test"].keys() == fixed.scores["test"].keys()
+    assert balanced.scores["test"] != fixed.scores["test"]
+    model = load_model(several.workspace.root / balanced.path)
+    assert len(model.card.answers) == 3
 
 
 def test_the_mean_and_the_baselines_say_something_of_each_target(several: Bench) -> None:

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch.optim import lr_scheduler
 
 from ctlr.specs import FitSpec
 from ctlr.training.schedules import cycled_momentum, rate_factor
 
-SCHEDULES = ("constant", "step", "cosine", "warm_restarts", "triangular", "one_cycle")
+SCHEDULES = get_args(FitSpec.model_fields["schedule"].annotation)
 
 
 def spec(schedule: str = "constant", **options: object) -> FitSpec:
@@ -65,6 +67,123 @@ def test_triangles_are_those_of_torch(gamma: float | None, mode: str) -> None:
         return lr_scheduler.CyclicLR(optimiser, 0.25, 1.0, step_size_up=10, mode=mode, cycle_momentum=False)
 
     assert factors(spec("triangular", cycle=2.0, gamma=gamma), 80) == pytest.approx(torch_factors(cyclic, 80))
+
+
+def test_triangles_shrink_at_every_step_where_the_decay_is_smooth() -> None:
+    def cyclic(optimiser: torch.optim.Optimizer) -> lr_scheduler.LRScheduler:
+        return lr_scheduler.CyclicLR(
+            optimiser, 0.25, 1.0, step_size_up=10, mode="exp_range", gamma=0.5 ** (1 / 20), cycle_momentum=False
+        )
+
+    found = factors(spec("triangular", cycle=2.0, gamma=0.5, decay="smooth"), 80)
+    assert found == pytest.approx(torch_factors(cyclic, 80))
+
+
+def test_several_steps_drop_at_their_milestones_as_those_of_torch() -> None:
+    found = factors(spec("multi_step", milestones=(2.0, 3.0, 5.0), gamma=0.5), 70)
+    assert found == pytest.approx(torch_factors(lambda o: lr_scheduler.MultiStepLR(o, [20, 30, 50], 0.5), 70))
+
+
+def test_several_steps_drop_after_half_and_three_quarters_where_nobody_says_when() -> None:
+    found = factors(spec("multi_step"), 80)
+    assert [found[step] for step in (39, 40, 59, 60, 79)] == pytest.approx([1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_milestones_that_do_not_rise_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"`milestones` must rise; got \[3\.0, 2\.0\]"):
+        spec("multi_step", milestones=(3.0, 2.0))
+
+
+def test_an_exponential_fall_is_that_of_torch_a_cycle() -> None:
+    found = factors(spec("exponential", cycle=1.0, gamma=0.9), 50, epoch=1)
+    assert found == pytest.approx(torch_factors(lambda o: lr_scheduler.ExponentialLR(o, 0.9), 50))
+    assert factors(spec("exponential", cycle=4.0), 81)[80] == pytest.approx(0.01)
+
+
+def test_an_inverse_of_time_halves_after_a_cycle_and_is_a_third_after_two() -> None:
+    found = factors(spec("inverse_time", cycle=2.0), 41)
+    assert [found[step] for step in (0, 20, 40)] == pytest.approx([1, 1 / 2, 1 / 3])
+
+
+def test_a_polynomial_falls_as_that_of_torch_and_stops_at_its_floor() -> None:
+    found = factors(spec("polynomial", power=2.0), 40)
+    assert found == pytest.approx(torch_factors(lambda o: lr_scheduler.PolynomialLR(o, 40, 2.0), 40))
+    assert factors(spec("polynomial", floor=0.2), 40)[20] == pytest.approx(0.6)
+
+
+def test_a_cosine_ends_at_its_floor_as_that_of_torch() -> None:
+    found = factors(spec("cosine", floor=0.1), 40)
+    assert found == pytest.approx(torch_factors(lambda o: lr_scheduler.CosineAnnealingLR(o, 40, 0.1), 40))
+    waves = factors(spec("cyclic_cosine", cycle=2.0, floor=0.1), 90)
+    assert waves == pytest.approx(torch_factors(lambda o: lr_scheduler.CosineAnnealingLR(o, 10, 0.1), 90))
+
+
+def lrbench(
+    name: str, step: int, *, k0: float, k1: float = 0.0, gamma: float = 1.0, p: float = 1.0, half: float = 1.0,
+    steps: tuple[int, ...] = (),
+) -> float:  # fmt: skip
+    """The rate at a step by the formulas of Wu et al. 2019 (arXiv:1908.06477); `half` is their l, half a period."""
+    triangle = 2 / math.pi * abs(math.asin(math.sin(math.pi * step / (2 * half))))
+    sine, halved = abs(math.sin(math.pi * step / (2 * half))), 0.5 ** (step // (2 * half))
+    rates = {
+        "FIX": k0,
+        "STEP": k0 * gamma ** (step // half),
+        "NSTEP": k0 * gamma ** sum(step >= each for each in steps),
+        "EXP": k0 * gamma**step,
+        "INV": k0 * (1 + step * gamma) ** -p,
+        "POLY": (k1 - k0) * (1 - step / half) ** p + k0,
+        "TRI": (k1 - k0) * triangle + k0,
+        "TRI2": (k1 - k0) * triangle * halved + k0,
+        "TRIEXP": (k1 - k0) * triangle * gamma**step + k0,
+        "SIN": (k1 - k0) * sine + k0,
+        "SIN2": (k1 - k0) * sine * halved + k0,
+        "SINEXP": (k1 - k0) * sine * gamma**step + k0,
+        "COS": (k1 - k0) / 2 * (1 + math.cos(math.pi * step / half)) + k0,
+    }
+    return rates[name]
+
+
+LRBENCH = {
+    "FIX": ({"k0": 0.01}, {"schedule": "constant"}),
+    "STEP": ({"k0": 0.01, "gamma": 0.85, "half": 20}, {"schedule": "step", "gamma": 0.85, "cycle": 2.0}),
+    "NSTEP": (
+        {"k0": 0.01, "gamma": 0.1, "steps": (30, 50)},
+        {"schedule": "multi_step", "gamma": 0.1, "milestones": (3.0, 5.0)},
+    ),
+    "EXP": ({"k0": 0.01, "gamma": 0.99}, {"schedule": "exponential", "gamma": 0.99**10, "cycle": 1.0}),
+    "INV": (
+        {"k0": 0.01, "gamma": 0.01, "p": 0.75},
+        {"schedule": "inverse_time", "gamma": 0.1, "cycle": 1.0, "power": 0.75},
+    ),
+    "POLY": ({"k0": 0.001, "k1": 0.01, "p": 1.2, "half": 90}, {"schedule": "polynomial", "power": 1.2, "floor": 0.1}),
+    "TRI": ({"k0": 0.001, "k1": 0.01, "half": 10}, {"schedule": "triangular", "cycle": 2.0, "floor": 0.1}),
+    "TRI2": (
+        {"k0": 0.001, "k1": 0.01, "half": 10},
+        {"schedule": "triangular", "cycle": 2.0, "floor": 0.1, "gamma": 0.5},
+    ),
+    "TRIEXP": (
+        {"k0": 0.001, "k1": 0.01, "half": 10, "gamma": 0.99},
+        {"schedule": "triangular", "cycle": 2.0, "floor": 0.1, "gamma": 0.99**20, "decay": "smooth"},
+    ),
+    "SIN": ({"k0": 0.001, "k1": 0.01, "half": 10}, {"schedule": "sine", "cycle": 2.0, "floor": 0.1}),
+    "SIN2": ({"k0": 0.001, "k1": 0.01, "half": 10}, {"schedule": "sine", "cycle": 2.0, "floor": 0.1, "gamma": 0.5}),
+    "SINEXP": (
+        {"k0": 0.001, "k1": 0.01, "half": 10, "gamma": 0.99},
+        {"schedule": "sine", "cycle": 2.0, "floor": 0.1, "gamma": 0.99**20, "decay": "smooth"},
+    ),
+    "COS": ({"k0": 0.001, "k1": 0.01, "half": 10}, {"schedule": "cyclic_cosine", "cycle": 2.0, "floor": 0.1}),
+}
+
+
+@pytest.mark.parametrize("name", LRBENCH)
+def test_each_of_the_thirteen_functions_of_lrbench_is_among_ours(name: str) -> None:
+    theirs, ours = LRBENCH[name]
+    rates = [lrbench(name, step, **theirs) for step in range(90)]  # type: ignore[arg-type]
+    assert [0.01 * each for each in factors(spec(**ours), 90)] == pytest.approx(rates)  # type: ignore[arg-type]
+
+
+def test_new_options_at_their_defaults_leave_identities_alone() -> None:
+    assert FitSpec().model_dump().keys().isdisjoint({"decay", "milestones", "power", "floor"})
 
 
 def test_one_cycle_is_that_of_torch_in_rate_and_momentum() -> None:

@@ -91,6 +91,29 @@ def test_a_search_knows_its_best_trial_and_what_is_left_of_its_budget() -> None:
     assert (told["ended"], told["failed"], told["best"]) == (4, 1, "4")
 
 
+def test_a_trial_under_way_is_drawn_and_a_race_knows_what_is_left_of_its_time() -> None:
+    arm = {key: value for key, value in SEARCH.items() if key != "budget_seconds"} | {"race_seconds": 90.0}
+    reports = [
+        {
+            "kind": "trial.reported",
+            "step": "tune",
+            "round": 1,
+            "number": 0,
+            "report": each,
+            "metrics": {"val_mae": 9.0 / each},
+        }
+        for each in (1, 2, 3)
+    ]
+    told = story.live(fold(began(), arm, trial(0, 9.0)[0], *reports), now=1012.0)
+    assert told["race"] == "1 min 20 s of 1 min 30 s"
+    (now,) = told["running"]
+    assert (now.name, now.words, now.for_seconds) == ("tune, trial 0", "lr=0.0", 9.0)
+    assert "polyline" in now.drawn
+    ended = fold(began(), arm, *trial(0, 9.0), {"kind": "run.ended", "seconds": 1.0})
+    assert story.live(ended)["race"] == ""
+    assert not story.live(ended)["running"]
+
+
 def test_a_trial_that_begins_again_counts_once() -> None:
     first = trial(0, 9.0)
     run = fold(began(), SEARCH, first[0], {"kind": "run.interrupted", "seconds": 1.0})

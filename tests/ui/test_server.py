@@ -192,13 +192,11 @@ def test_a_folder_is_registered_where_it_is_allowed_alone(client: Client, tmp_pa
 
 def test_what_a_form_chose_becomes_a_file_that_the_command_line_runs(client: Client, workspace: Path) -> None:
     browser, started = client(), []
-    files = pictures(8)
-    files["dog/twin.png"] = files["dog/1.png"]
-    upload(browser, {f"pets/{name}": data for name, data in files.items()})
+    upload(browser, {f"pets/{name}": data for name, data in pictures(8).items()})
     examined(browser, "pets")
     choices = {
         "form": form_of(browser), "name": "pets", "side": "32", "encoder": "small_cnn", "methods": ["scratch", "vat"],
-        "n_train": "4", "seeds": "2", "epochs": "3", "workers": "1", "colour": "yes", "drop_copies": "yes",
+        "n_train": "4", "seeds": "2", "epochs": "3", "workers": "1", "colour": "yes",
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(processes, "start", lambda root, name, words: started.append((root, name, words)))
@@ -208,11 +206,36 @@ def test_what_a_form_chose_becomes_a_file_that_the_command_line_runs(client: Cli
     assert started == [(workspace, "pets", ["run", str(file), "--workers", "1"])]
     config = load(file)
     assert (list(config.methods), config.sample_sizes, config.seeds) == (["scratch", "vat"], (4,), (0, 1))
-    root = Path(config.datasets["pictures"].root)  # type: ignore[union-attr]
-    assert len(list(root.rglob("*.png"))) == 16  # one of the twins is left out
+    assert config.datasets["pictures"].copies == "together"  # type: ignore[union-attr]
     assert browser.post("/folders/pets/start", data=choices).status_code == 409
     for name, value in (("side", "1e9"), ("seeds", "0"), ("encoder", "../x"), ("methods", "evil"), ("name", "../up")):
         assert browser.post("/folders/pets/start", data=choices | {name: value}).status_code == 400
+
+
+def test_a_form_asks_for_a_model_as_the_command_line_does(client: Client, workspace: Path) -> None:
+    browser, started = client(), []
+    upload(browser, {f"pets/{name}": data for name, data in pictures(2).items()})
+    asked = {
+        "form": form_of(browser),
+        "name": "pets",
+        "minutes": "0.5",
+        "goal": "0.9",
+        "most_megabytes": "",
+        "workers": "0",
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(processes, "start", lambda root, name, words: started.append((name, words)))
+        assert browser.post("/folders/pets/automl", data=asked).headers["location"] == "/runs/pets"
+        for name, value in (
+            ("minutes", "soon"),
+            ("minutes", "-1"),
+            ("goal", "x"),
+            ("name", "../up"),
+            ("metric", "luck"),
+        ):
+            assert browser.post("/folders/pets/automl", data=asked | {name: value}).status_code == 400, (name, value)
+    (root,) = workspace.glob("uploads/pets/pictures/pets")
+    assert started == [("pets", ["automl", str(root), "--name", "pets", "--minutes", "0.5", "--goal", "0.9"])]
 
 
 def test_a_run_shows_its_state_ranking_trials_and_failures(client: Client, workspace: Path) -> None:

@@ -149,7 +149,7 @@ def _space(part: Any) -> Iterator[str]:
 
     if not (isinstance(part, type) and issubclass(part, MethodSpec)):
         return
-    space = part.model_validate(dict(part.example)).space(2)
+    space = part.model_validate_json(json.dumps(dict(part.example))).space(2)
     if space:
         yield ""
         yield "A search tries, on pictures"

@@ -47,12 +47,14 @@ def predict(
     import torch
 
     from ctlr.cli.show import counting, show_rows
-    from ctlr.errors import DataError
+    from ctlr.errors import ConfigError, DataError
     from ctlr.serving import files_in, predict_each
     from ctlr.serving._files import preparation_for
     from ctlr.training.checkpoint import load_model
     from ctlr.workspace import write_aside
 
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"{out.parent} is no folder. Make it first, or name a file elsewhere.")
     if threads is not None:
         torch.set_num_threads(threads)
     loaded = load_model(model, device)

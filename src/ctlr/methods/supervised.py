@@ -61,6 +61,8 @@ class Supervised(Objective):
         self.encoder = encoder
         self.head = head
         self.loss = loss
+        if loss.learned is not None:
+            self.balance = loss.learned
         self.views = views
         self.start = start
 

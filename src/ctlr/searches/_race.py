@@ -29,6 +29,8 @@ __all__ = ["Raced", "race", "race_is_over", "round_sizes"]
 _RACE = "race.json"
 """What of a race is over, in the folder of each of its searches; written after each turn."""
 _ROUND = "round-1"
+_LEAST = 0.5
+"""Of an equal share of a round: what every search gets of it, whatever the others took."""
 _ROUNDING = 1e-6
 """Of sums of seconds."""
 
@@ -243,9 +245,13 @@ class _Race:
         return number
 
     def _round(self, leg: int, number: int, going: Sequence[_Arm], seconds: float) -> None:
-        """Give each search its turn; what one leaves, because it has tried all, the others share."""
+        """Give each search its turn; what one leaves, because it has tried all, the others share.
+
+        What one takes beyond its turn, later rounds lack, so that slow ones do not take the turns of those behind them.
+        """
+        least = _LEAST * seconds / len(going)
         for place, arm in enumerate(going):
-            share = seconds / (len(going) - place)
+            share = max(seconds / (len(going) - place), least)
             turn = self._turn(leg, number, arm, share)
             if turn is None:
                 continue

@@ -260,8 +260,9 @@ class StageSearch:
     def tell_begin(self, bench: Bench, job: Job) -> None:
         """Tell the bench what is searched for, and with what budget; in a race that of all."""
         metric, best = objective_of(self.study, self.stage)
+        budget = "budget_seconds" if self.tuning.race is None else "race_seconds"
         seconds = self.seconds if self.tuning.race is None else self.tuning.seconds
-        facts = {"metric": metric, "direction": best, "trials": self.trials, "budget_seconds": seconds}
+        facts = {"metric": metric, "direction": best, "trials": self.trials, budget: seconds}
         bench.on_event(Event(job, "started", facts=facts))
 
     def tell_end(self, bench: Bench, job: Job, stages: Sequence[SearchStage], earlier: Sequence[Trial]) -> None:

@@ -103,19 +103,21 @@ class FamilySpec(MethodSpec):
 
     features: FeaturesSpec = FeaturesSpec()
     """What it is shown of an image."""
-    refit: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
-    """Once options are chosen, learn from training and validation subjects together. Trials of a search do not."""
-    network: str | None = None
+    network: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """File of weights of a pretrained network, as `pretrained` takes it, of whose features `features: {kind: network}`
     are made; the benchmark's encoder has to be that network. With `sha256`, `licence` and `trained_on`."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[
+        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, Field(exclude_if=lambda value: value is None)
+    ] = None
     """Of that file, as `sha256sum` prints it."""
-    licence: Annotated[str, Field(min_length=1)] | None = None
+    licence: Annotated[Annotated[str, Field(min_length=1)] | None, Field(exclude_if=lambda value: value is None)] = None
     """Under which the weights may be used."""
-    trained_on: tuple[str, ...] = ()
+    trained_on: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value)] = ()
     """Cohorts that the weights were trained on: where the target is one of them nothing runs."""
     encoder: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """Key of the encoder whose weights `network` holds, where the benchmark has others too."""
+    refit: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Once options are chosen, learn from training and validation subjects together. Trials of a search do not."""
 
     trains_network: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ("network",)

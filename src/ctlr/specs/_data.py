@@ -87,6 +87,9 @@ class TaskSpec(Value):
     also: Annotated[tuple[AlsoSpec, ...], Field(exclude_if=lambda also: not also)] = ()
     """More targets that the same network learns, a head each. `target` stays the one that is reported, chosen by and
     split by."""
+    balance: Annotated[Literal["fixed", "uncertainty"], Field(exclude_if=lambda balance: balance == "fixed")] = "fixed"
+    """What the losses of several targets weigh: fixed, or as the noise of each that is learned beside the network says,
+    times the fixed ones (Kendall et al. 2018)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -106,6 +109,10 @@ class TaskSpec(Value):
             raise ValueError(
                 f"`inputs` must not hold a target; {told[0]!r} is one of `also`. Remove it from one of both"
             )
+        if self.balance != "fixed" and not self.also:
+            raise ValueError(
+                f"`balance: {self.balance}` weighs several targets; got one. Name more in `also`, or remove it"
+            )
         if self.fusion == "none" and not self.inputs:
             raise ValueError("`fusion: none` keeps `inputs` from the network; got none. Name some, or remove it")
         return self
@@ -117,7 +124,7 @@ class TaskSpec(Value):
 
     def alone(self) -> Self:
         """The first target, asked of images alone: what a task is to a pretraining, and as a source."""
-        beside = {"inputs": {}, "fusion": "late", "fusion_width": 16, "also": ()}
+        beside = {"inputs": {}, "fusion": "late", "fusion_width": 16, "also": (), "balance": "fixed"}
         return self.model_copy(update=beside) if self.inputs or self.also else self
 
     @property

@@ -49,14 +49,31 @@ class FitSpec(Value):
     """Of `momentum` and `nesterov`."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     """Of weights; biases and norms do not decay."""
-    schedule: Literal["constant", "step", "cosine", "warm_restarts", "triangular", "one_cycle"] = "cosine"
+    schedule: Literal[
+        "constant", "step", "multi_step", "exponential", "inverse_time", "polynomial", "cosine", "warm_restarts",
+        "triangular", "sine", "cyclic_cosine", "one_cycle",
+    ] = "cosine"  # fmt: skip
     """How the rate goes from step to step; `lr` is its peak."""
     cycle: Annotated[float, Field(ge=1)] = 10.0
-    """Epochs between two drops of `step`, of the first cycle of `warm_restarts`, of a rise and fall of `triangular`."""
+    """Epochs between two drops of `step`, the unit of time of `exponential` and `inverse_time`; of the first cycle of
+    `warm_restarts`, of a rise and fall of `triangular`, `sine` and `cyclic_cosine`."""
     cycle_growth: Annotated[float, Field(ge=1)] = 1.0
     """Each cycle of `warm_restarts` is so many times as long as the one before."""
     gamma: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Peak of each cycle, as a share of the one before; null: 0.1 with `step`, else 1."""
+    """Rate or peak of each cycle, as a share of the one before; null: 0.1 with `step`, `multi_step` and `exponential`,
+    else 1. `inverse_time` is (1 + `gamma` cycles) ^ -`power`."""
+    decay: Annotated[Literal["stepwise", "smooth"], Field(exclude_if=lambda value: value == "stepwise")] = "stepwise"
+    """Whether `gamma` lowers the peaks of `warm_restarts`, `triangular`, `sine` and `cyclic_cosine` from one cycle to
+    the next, or at every step."""
+    milestones: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...] | None, Field(exclude_if=lambda value: value is None)
+    ] = None
+    """Epochs after which `multi_step` drops; null: half and three quarters of the stage (He et al. 2016)."""
+    power: Annotated[float, Field(gt=0, le=10, exclude_if=lambda value: value == 1)] = 1.0
+    """Exponent of `polynomial` and of `inverse_time`."""
+    floor: Annotated[float | None, Field(ge=0, lt=1, exclude_if=lambda value: value is None)] = None
+    """Least rate of `polynomial`, `cosine`, `warm_restarts`, `triangular`, `sine` and `cyclic_cosine`, as a share of
+    `lr`; null: 0.25 with the last three, else 0."""
     warmup: Annotated[float, Field(ge=0)] = 1.0
     """Epochs in which the rate rises to where the schedule begins."""
     warmup_shape: Literal["linear", "cosine"] = "linear"
@@ -78,6 +95,12 @@ class FitSpec(Value):
     def _nesterov_has_momentum(self) -> Self:
         if self.optimiser == "nesterov" and self.momentum == 0:
             raise ValueError("`optimiser: nesterov` needs a `momentum` above 0; got 0. Raise it, or write sgd")
+        return self
+
+    @model_validator(mode="after")
+    def _milestones_rise(self) -> Self:
+        if self.milestones is not None and list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"`milestones` must rise; got {list(self.milestones)}. Sort them, each once")
         return self
 
     @model_validator(mode="after")

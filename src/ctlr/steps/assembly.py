@@ -181,7 +181,8 @@ def several(
             )
         found.append(task_loss(targets, known, class_weights, placement))
     weighed = [(loss, other.weight) for (loss, _), other in zip(found, task.also, strict=True)]
-    return SeveralLoss(first[0], weighed), SeveralScaling(first[1], [scaling for _, scaling in found])
+    loss = SeveralLoss(first[0], weighed, balanced=task.balance == "uncertainty")
+    return loss, SeveralScaling(first[1], [scaling for _, scaling in found])
 
 
 def also_scores(

@@ -152,7 +152,8 @@ def fit_development(
     """
     validates = study.method.validates(study.target.data.ndim) and not refit
     with threadpool_limits(study.compute.threads):
-        sample = replace(_sample(known, validates=validates, workspace=workspace), inputs=study.target.task.inputs)
+        sample = _sample(known, validates=validates, workspace=workspace)
+        sample = replace(sample, inputs=study.target.task.inputs)
         if study.method.reads_frozen_encoder:
             sample = replace(sample, embedding=Frozen.of(study))
         fitted: Predict = shallow.fit(study.method, sample)

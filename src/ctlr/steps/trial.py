@@ -31,7 +31,7 @@ from ctlr.steps.assembly import (
 )
 from ctlr.steps.baselines import fit_development
 from ctlr.steps.finetune import learn_target, pretrained_weights
-from ctlr.steps.footprint import check_footprint
+from ctlr.steps.footprint import Footprint
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.pretrain import pretrain
 from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
@@ -94,10 +94,8 @@ def run_trial(
     torch.set_num_threads(tuned.compute.threads)
     if job.stage == "pretrain":
         return _pretrain_alone(tuned, arrays, workspace, device, report, settle)
-    check_footprint(
-        tuned, arrays[tuned.target.data.name], megabytes=job.most_megabytes, milliseconds=job.most_milliseconds,
-        device=device,
-    )  # fmt: skip
+    footprint = Footprint(megabytes=job.most_megabytes, milliseconds=job.most_milliseconds)
+    footprint.check_network(tuned, arrays[tuned.target.data.name], device)
     scheme = parse_validation(job.validation)
     metric, _ = objective_of(tuned, job.stage)
     done: list[_Part] = []
@@ -111,7 +109,7 @@ def run_trial(
             if job.stage == "joint":
                 settle(key, made.seconds, time.monotonic() - began)
         follow = _epochs(report) if scheme.kind == "holdout" else _epochs_of_part(report, scheme, len(done) + 1)
-        part = _train(study, development, arrays, workspace, device, job.checkpoint, follow)
+        part = _train(study, development, arrays, workspace, device, job.checkpoint, follow, footprint)
         part.check(metric)
         done.append(part)
         if scheme.kind == "holdout":
@@ -205,9 +203,10 @@ def _train(
     device: str,
     checkpoint: str | None,
     progress: Progress,
+    footprint: Footprint,
 ) -> _Part:
     if not study.method.trains_network:
-        return _fit(study, development, workspace)
+        return _fit(study, development, workspace, footprint)
     source = finetuning_source(study, arrays, workspace, development)
     pretrained = pretrained_weights(study, arrays, workspace)
     weights, head = pretrained, None
@@ -233,12 +232,13 @@ def _train(
     )  # fmt: skip
 
 
-def _fit(study: Study, development: Development, workspace: Workspace) -> _Part:
+def _fit(study: Study, development: Development, workspace: Workspace, footprint: Footprint) -> _Part:
     """Fit a model without a network to the training rows, and score it on the validation rows."""
     began = time.perf_counter()
     predict = fit_development(study, development, workspace)
     seconds = time.perf_counter() - began
     with threadpool_limits(study.compute.threads):
+        footprint.check_model(predict, development.store.arrays)
         predictions = predict(development.store, development.validation)
     truth = development.targets.values[development.validation]
     scores = scores_of(Scaling(development.targets, development.train), truth, predictions)

@@ -10,8 +10,11 @@ from ctlr.specs import FitSpec
 
 __all__ = ["cycled_momentum", "rate_factor"]
 
-TRIANGLE_FLOOR = 0.25
-"""A triangle rises from this share of its peak; Smith 2017, sec. 3.3, advises a third or a fourth."""
+WAVE_FLOOR = 0.25
+"""A triangle or wave rises from this share of its peak; Smith 2017, sec. 3.3, advises a third or a fourth."""
+
+DROP = 0.1
+"""What a rate that drops is multiplied by."""
 
 RISE, START, END = 0.3, 1 / 25, 1 / 25e4
 """One cycle: share of the steps in which it rises, first and last rate as shares of the peak; as torch's OneCycleLR."""
@@ -27,11 +30,18 @@ def rate_factor(step: int, spec: FitSpec, *, total: int, epoch: int) -> float:
 
     - `constant`: 1;
     - `step`: drops to `gamma` of itself after every `cycle`;
+    - `multi_step`: drops to `gamma` of itself after each of the `milestones`;
+    - `exponential`: falls steadily, to `gamma` of itself in every `cycle`;
+    - `inverse_time`: is (1 + `gamma` cycles) ^ -`power` after so many cycles (Caffe's `inv`);
+    - `polynomial`: falls along (1 - share of the steps) ^ `power` to nearly its floor at the last step;
     - `cosine`: falls along half a cosine to nearly zero at the last step (Loshchilov & Hutter 2017, one cycle);
     - `warm_restarts`: does so in every cycle, each `cycle_growth` times as long as the last and with a peak of `gamma`
       of the last one's (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5);
     - `triangular`: rises and falls linearly in every cycle, from and to a fourth of the peak; `gamma` is the next
-      triangle's height against the last one's (Smith 2017, arXiv:1506.01186; 0.5 is its `triangular2`);
+      triangle's height against the last one's (Smith 2017, arXiv:1506.01186; 0.5 is its `triangular2`, and with
+      `decay: smooth` it is its `exp_range`);
+    - `sine`: likewise along the upper half of a sine;
+    - `cyclic_cosine`: falls and rises along a cosine in every cycle, from and to the peak;
     - `one_cycle`: rises for 30 % of the steps and falls to nearly zero, along half cosines (Smith & Topin 2018,
       arXiv:1708.07120).
 
@@ -78,23 +88,44 @@ def _constant(step: float, total: float, spec: FitSpec, epoch: int) -> float:
 
 
 def _step(step: float, total: float, spec: FitSpec, epoch: int) -> float:
-    gamma = 0.1 if spec.gamma is None else spec.gamma
-    return _above_zero(gamma ** (step // (spec.cycle * epoch)))
+    return _above_zero(_gamma(spec, DROP) ** (step // (spec.cycle * epoch)))
+
+
+def _multi_step(step: float, total: float, spec: FitSpec, epoch: int) -> float:
+    drops = (total / 2, total * 3 / 4) if spec.milestones is None else [after * epoch for after in spec.milestones]
+    return _above_zero(_gamma(spec, DROP) ** sum(step >= drop for drop in drops))
+
+
+def _exponential(step: float, total: float, spec: FitSpec, epoch: int) -> float:
+    return _above_zero(_gamma(spec, DROP) ** (step / (spec.cycle * epoch)))
+
+
+def _inverse_time(step: float, total: float, spec: FitSpec, epoch: int) -> float:
+    return _above_zero((1 + _gamma(spec, 1.0) * step / (spec.cycle * epoch)) ** -spec.power)
+
+
+def _polynomial(step: float, total: float, spec: FitSpec, epoch: int) -> float:
+    return _above_zero(_over_floor((1 - min(1.0, step / max(1.0, total))) ** spec.power, spec))
 
 
 def _cosine(step: float, total: float, spec: FitSpec, epoch: int) -> float:
-    return _half_cosine(min(1.0, step / max(1.0, total)))
+    return _over_floor(_half_cosine(min(1.0, step / max(1.0, total))), spec)
 
 
 def _warm_restarts(step: float, total: float, spec: FitSpec, epoch: int) -> float:
     cycle, into, length = _cycle(step, spec.cycle * epoch, spec.cycle_growth)
-    return _above_zero((spec.gamma or 1.0) ** cycle * _half_cosine(into / length))
+    return _above_zero(_over_floor(_half_cosine(into / length), spec, _peak(spec, cycle, into / length)))
 
 
-def _triangular(step: float, total: float, spec: FitSpec, epoch: int) -> float:
-    cycle, into, length = _cycle(step, spec.cycle * epoch, 1.0)
-    height = 1 - abs(2 * into / length - 1)
-    return TRIANGLE_FLOOR + (1 - TRIANGLE_FLOOR) * (spec.gamma or 1.0) ** cycle * height
+def _wave(shape: Callable[[float], float]) -> Callable[[float, float, FitSpec, int], float]:
+    """Cycles of one length, whose height goes from 0 to 1 over each of them as `shape` says."""
+
+    def wave(step: float, total: float, spec: FitSpec, epoch: int) -> float:
+        cycle, into, length = _cycle(step, spec.cycle * epoch, 1.0)
+        peak = _peak(spec, cycle, into / length)
+        return _above_zero(_over_floor(shape(into / length), spec, peak, usual=WAVE_FLOOR))
+
+    return wave
 
 
 def _one_cycle(step: float, total: float, spec: FitSpec, epoch: int) -> float:
@@ -106,12 +137,33 @@ _SCHEDULES: Mapping[str, Callable[[float, float, FitSpec, int], float]] = Mappin
     {
         "constant": _constant,
         "step": _step,
+        "multi_step": _multi_step,
+        "exponential": _exponential,
+        "inverse_time": _inverse_time,
+        "polynomial": _polynomial,
         "cosine": _cosine,
         "warm_restarts": _warm_restarts,
-        "triangular": _triangular,
+        "triangular": _wave(lambda share: 1 - abs(2 * share - 1)),
+        "sine": _wave(lambda share: math.sin(math.pi * share)),
+        "cyclic_cosine": _wave(lambda share: _half_cosine(2 * share)),
         "one_cycle": _one_cycle,
     }
 )
+
+
+def _gamma(spec: FitSpec, usual: float) -> float:
+    return usual if spec.gamma is None else spec.gamma
+
+
+def _peak(spec: FitSpec, cycle: int, share: float) -> float:
+    """Height of a cycle against the first one's, at a share of it."""
+    exponent = cycle + share if spec.decay == "smooth" else cycle
+    return _gamma(spec, 1.0) ** exponent
+
+
+def _over_floor(height: float, spec: FitSpec, peak: float = 1.0, *, usual: float = 0.0) -> float:
+    floor = usual if spec.floor is None else spec.floor
+    return floor + (1 - floor) * peak * height
 
 
 def _half_cosine(progress: float) -> float:

@@ -77,8 +77,9 @@ def go_on(root: Path, name: str) -> None:
         if last_run(root).config.name == name:
             start(root, name, ["resume"])
             return
-    file = benchmark_file(root, name)
-    if not file.is_file():
+    files = (benchmark_file(root, name), root / "automl" / f"{name}.yaml")
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
         raise ConfigError(
             f"The workspace has run another benchmark since {name}. Go on with it by its own file: "
             f"ctlr run FILE --workspace {root}"

@@ -84,8 +84,11 @@ class Trial:
     seconds: float | None = None
     reason: str = ""
     ended: float = 0.0
+    began: float = 0.0
     last: Mapping[str, float] = field(default_factory=dict)
     """What it reported last."""
+    rows: list[Event] = field(default_factory=list)
+    """Its reports while it runs, as rows of a curve."""
 
 
 @dataclass
@@ -212,11 +215,14 @@ class Run:
 
     def _trial_started(self, event: Event) -> None:
         search, key = self.searches[event["step"]], (event["round"], event["number"])
-        search.trials[key] = Trial(event["step"], *key, event["parameters"])
+        search.trials[key] = Trial(event["step"], *key, event["parameters"], began=event["time"])
 
     def _trial_reported(self, event: Event) -> None:
         trial = self.searches[event["step"]].trials[event["round"], event["number"]]
-        trial.last = event["metrics"]
+        trial.last = {name: value for name, value in event["metrics"].items() if value is not None}
+        trial.rows.append(trial.last | {"epoch": event["report"]})
+        if len(trial.rows) >= 2 * _CURVE:
+            trial.rows = trial.rows[::2]
 
     def _trial_ended(self, event: Event) -> None:
         search, key = self.searches[event["step"]], (event["round"], event["number"])
@@ -225,7 +231,7 @@ class Run:
         if known is not None and known.ended:  # once more, as one that came too late for its search
             search.order.remove(known)
         trial.status, trial.value, trial.seconds = event["status"], event["value"], event["seconds"]
-        trial.reason, trial.ended = event.get("reason") or "", event["time"]
+        trial.reason, trial.ended, trial.rows = event.get("reason") or "", event["time"], []
         search.trials[key] = trial
         search.order.append(trial)
         search.step.done = max(search.step.done, len(search.order))

@@ -441,11 +441,24 @@ def _starts(app: FastAPI, shared: _App) -> None:
             command=shlex.join(["ctlr", "run", "FILE", "-w", str(shared.root)]),
         )  # fmt: skip
 
+    @app.post("/folders/{name}/automl")
+    async def search(request: Request, name: str) -> Response:
+        fields = await _fields(request)
+        folder = shared.folders.get(name)
+        plain = {field: values[0] for field, values in fields.items()}
+        run, words = await anyio.to_thread.run_sync(starting.automl_words, folder, plain)
+        refuse_taken(run)
+        await anyio.to_thread.run_sync(processes.start, shared.root, run, words)
+        return shared.go(f"/runs/{run}")
+
+    def refuse_taken(name: str) -> None:
+        if (shared.root / "runs" / name).exists():
+            raise WorkspaceError(f"A run {name!r} is there already. Choose another name, or delete it.")
+
     @app.post("/folders/{name}/start")
     async def start(request: Request, name: str) -> Response:
         folder, examined, choices = await chosen(request, name)
-        if (shared.root / "runs" / choices.name).exists():
-            raise WorkspaceError(f"A run {choices.name!r} is there already. Choose another name, or delete it.")
+        refuse_taken(choices.name)
 
         def begin() -> None:
             file = starting.write_benchmark(shared.root, folder, examined, choices)

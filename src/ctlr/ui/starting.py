@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from ctlr.ui.folders import Folder
 from ctlr.ui.processes import benchmark_file
 from ctlr.workspace import write_aside
 
-__all__ = ["ENCODERS", "METHODS", "Choices", "read_choices", "suggested", "write_benchmark"]
+__all__ = ["ENCODERS", "METHODS", "Choices", "automl_words", "read_choices", "suggested", "write_benchmark"]
 
 METHODS: Mapping[str, str] = {
     "scratch": "a network from random weights (always there: what the others are compared with)",
@@ -49,8 +48,8 @@ class Choices:
     n_train: int
     seeds: int
     epochs: int
-    drop_copies: bool = True
-    accept_alike: bool = False
+    apart: bool = False
+    """Whether pictures that look alike, or overlap, are different ones."""
     workers: int = 0
 
 
@@ -60,7 +59,7 @@ def suggested(folder: Folder, examined: Examined) -> Choices:
     usable -= sum(len(group) - 1 for group in examined.copies)
     side = max(_LEAST_SIDE, min((each for each in _SIDES if each >= examined.usual_side), default=_SIDES[-1]))
     # As many pictures validate as train, and a quarter tests.
-    n_train = max(len(examined.classes), int(usable * (1 - _TEST) / 2 * 0.95))
+    n_train = max(len(examined.classes), int(usable * (1 - _TEST) / 2 * 0.9))
     return Choices(
         name=dns_name(folder.name, 40), side=min(side, 64), colour=examined.coloured > len(examined.files) / 20,
         methods=("scratch", "simclr"), encoder="small_cnn", n_train=min(n_train, 1000), seeds=1, epochs=30,
@@ -84,9 +83,39 @@ def read_choices(form: Mapping[str, str], methods: Sequence[str]) -> Choices:
         name=name, side=_whole(form, "side", 8, 512), colour=form.get("colour") == "yes",
         methods=tuple(dict.fromkeys(("scratch", *methods))), encoder=encoder,
         n_train=_whole(form, "n_train", 2, 10**7), seeds=_whole(form, "seeds", 1, 100),
-        epochs=_whole(form, "epochs", 1, 10_000), drop_copies=form.get("drop_copies") == "yes",
-        accept_alike=form.get("accept_alike") == "yes", workers=_whole(form, "workers", 0, 1024),
+        epochs=_whole(form, "epochs", 1, 10_000), apart=form.get("apart") == "yes",
+        workers=_whole(form, "workers", 0, 1024),
     )  # fmt: skip
+
+
+def automl_words(folder: Folder, form: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The name of a run, and the words of the `ctlr automl` that a form asks for.
+
+    Raises:
+        ConfigError: A value is not what it may be; names it.
+    """
+    from ctlr.automl import Guidance  # brings what reads pictures
+
+    given: dict[str, Any] = {"name": form.get("name", ""), "minutes": _number(form, "minutes")}
+    given |= {name: _number(form, name) for name in ("goal", "most_megabytes") if form.get(name, "").strip()}
+    given |= {name: form[name] for name in ("metric",) if form.get(name)}
+    guidance = Guidance.of(given)
+    name = guidance.called(folder.root)
+    words = ["automl", str(folder.root), "--name", name, "--minutes", f"{guidance.minutes:g}"]
+    for option in ("goal", "most_megabytes", "metric"):
+        if (value := getattr(guidance, option)) is not None:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    if workers := _whole(form, "workers", 0, 1024):
+        words += ["--workers", str(workers)]
+    return name, words
+
+
+def _number(form: Mapping[str, str], name: str) -> float:
+    text = form.get(name, "")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"`{name}` must be a number; got {text[:40]!r}.") from error
 
 
 def _whole(form: Mapping[str, str], name: str, low: int, high: int) -> int:
@@ -113,14 +142,13 @@ def write_benchmark(root: Path, folder: Folder, examined: Examined, choices: Cho
     Returns:
         The file; `ctlr run FILE -w WORKSPACE` does what the app does.
     """
-    pictures = _without_copies(folder, examined) if choices.drop_copies and examined.copies else folder.root
     values: dict[str, Any] = {
         "name": choices.name,
         "description": f"Pictures of {len(examined.classes)} classes from {folder.name}.",
         "datasets": {
             "pictures": {
                 "kind": "images",
-                "root": str(pictures),
+                "root": str(folder.root),
                 "preprocess": {
                     "shape": [choices.side, choices.side], "channels": 3 if choices.colour else 1,
                     "normalise": "percentile", "on_bad_subject": "exclude",
@@ -137,8 +165,10 @@ def write_benchmark(root: Path, folder: Folder, examined: Examined, choices: Cho
         "training": {"pretrain": {"epochs": choices.epochs}, "finetune": {"epochs": choices.epochs}},
         "tracking": {"backend": "none"},
     }  # fmt: skip
-    if choices.accept_alike:
+    if choices.apart:
         values["leaks"] = {"copies": None}
+    else:
+        values["datasets"]["pictures"]["copies"] = "together"
     text = io.StringIO()
     text.write(f"# Written by `ctlr ui` for {json.dumps(folder.name)}. Without it: ctlr run FILE -w WORKSPACE\n")
     yaml = YAML(typ="safe", pure=True)
@@ -149,20 +179,3 @@ def write_benchmark(root: Path, folder: Folder, examined: Examined, choices: Cho
     file.parent.mkdir(parents=True, exist_ok=True)
     write_aside(file, text.getvalue().encode())
     return file
-
-
-def _without_copies(folder: Folder, examined: Examined) -> Path:
-    """A folder of links to all pictures but second copies; of copies in several classes none is linked."""
-    out = folder.home / "distinct"
-    dropped = {file for file, _ in examined.faults}
-    for group in examined.copies:
-        contradicts = len({examined.labels[number] for number in group}) > 1
-        dropped |= {examined.files[number] for number in (group if contradicts else group[1:])}
-    for file in examined.files:
-        if file in dropped:
-            continue
-        link = out / file
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            os.symlink(folder.root / file, link)
-    return out

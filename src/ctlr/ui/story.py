@@ -113,12 +113,27 @@ def headline(run: Run) -> str:
 
 @dataclass(frozen=True)
 class Running:
-    """A step under way."""
+    """A step or a trial under way."""
 
-    step: Step
+    name: str
     drawn: Markup
     words: str
     for_seconds: float
+    done: int = 0
+    total: int = 0
+
+
+def _under_way(run: Run, now: float) -> list[Running]:
+    """Steps, and in the place of a search its trials."""
+    found = [_running(step, now) for step in run.running if step.of != "tune"]
+    for search in run.searches.values():
+        for trial in search.trials.values():
+            if trial.status == "Running":
+                rows = [dict(row) for row in trial.rows]
+                words = " ".join(f"{name}={_short(value)}" for name, value in trial.parameters.items())
+                name = f"{search.step.name}, trial {trial.number}"
+                found.append(Running(name, curve(rows, [search.metric]), words, max(0.0, now - trial.began)))
+    return found
 
 
 def _running(step: Step, now: float) -> Running:
@@ -126,7 +141,8 @@ def _running(step: Step, now: float) -> Running:
     names = [name for name in (rows[-1] if rows else {}) if name not in ("epoch", "seconds", "lr")]
     losses = [name for name in names if name.endswith("_loss") and not name.endswith("log_loss")] or names[:2]
     last = " ".join(f"{name} {rows[-1][name]:.4g}" for name in names[:6]) if rows else ""
-    return Running(step, curve(rows, losses[:3]), last, max(0.0, now - step.began))
+    drawn = curve(rows, losses[:3])
+    return Running(step.name, drawn, last, max(0.0, now - step.began), step.done, step.total)
 
 
 def live(run: Run, now: float | None = None) -> dict[str, Any]:
@@ -140,7 +156,8 @@ def live(run: Run, now: float | None = None) -> dict[str, Any]:
         "done": done,
         "left": _left(run, since, done),
         "ranking": ranking(run),
-        "running": [_running(step, now) for step in run.running],
+        "running": _under_way(run, now),
+        "race": _race(run, now),
         "failed": run.failed,
         "failed_trials": [trial for trial in run.trials if trial.status == "Failed"][-20:],
         "searches": [_search(search) for search in run.searches.values()],
@@ -167,6 +184,16 @@ def _left(run: Run, since: float, done: int) -> str:
     return f"about {duration(max(took, 1.0) / done * (run.planned - done))}"
 
 
+def _race(run: Run, now: float) -> str:
+    """What is left of the seconds that searches race for."""
+    arms = [search.step for search in run.searches.values() if search.step.facts.get("race_seconds")]
+    if not arms or run.end is not None or all(arm.state != "running" for arm in arms):
+        return ""
+    seconds = float(arms[0].facts["race_seconds"])
+    spent = now - min(arm.began for arm in arms)
+    return f"{duration(max(0.0, seconds - spent))} of {duration(seconds)}"
+
+
 def _search(search: Search) -> dict[str, Any]:
     values = [trial.value for trial in search.counted if trial.value is not None]
     trials, seconds = search.step.facts.get("trials"), search.step.facts.get("budget_seconds")
@@ -183,7 +210,7 @@ def _search(search: Search) -> dict[str, Any]:
         "ended": ended,
         "failed": sum(trial.status == "Failed" for trial in search.order),
         "total": trials,
-        "left": " and ".join(left) or "no limit",
+        "left": " and ".join(left),
         "best": best and _number(best.value),
         "best_trial": best,
         "metric": search.metric,

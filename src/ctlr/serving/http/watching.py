@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ctlr.errors import ConfigError
 from ctlr.monitoring import Drift, Reference, Seen, drift_between
 from ctlr.specs import ModelCard
 from ctlr.workspace import write_aside
@@ -34,7 +35,7 @@ class Watch:
         told: Called with each verdict.
 
     Raises:
-        WorkspaceError: The file cannot be written.
+        ConfigError, WorkspaceError: The file cannot be written.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Watch:
         self._windows = self._alarms = self._images = 0
         self._last: Drift | None = None
         self._at = 0.0
+        if file is not None and not file.parent.is_dir():
+            raise ConfigError(f"{file.parent} is no folder. Make it first, or name a file elsewhere.")
         self._write()  # a place that cannot be written to is told before anything is served
 
     def note(self, images: npt.NDArray[np.float32], values: npt.NDArray[np.float64]) -> None:
@@ -89,8 +92,8 @@ class Watch:
 
     def close(self) -> None:
         """End, and write the state."""
+        self._thread.submit(self._write).add_done_callback(_lament)
         self._thread.shutdown()
-        self._write()
 
 
 def _lament(done: Future[None]) -> None:
