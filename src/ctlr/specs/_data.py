@@ -23,7 +23,7 @@ __all__ = [
 METRICS = {
     "mae": "min", "rmse": "min", "r": "max", "r2": "max", "f1_bins": "max",
     "accuracy": "max", "balanced_accuracy": "max", "precision": "max", "recall": "max", "f1": "max",
-    "roc_auc": "max", "brier": "min", "ece": "min", "log_loss": "min",
+    "roc_auc": "max", "top5_accuracy": "max", "confidence": "max", "brier": "min", "ece": "min", "log_loss": "min",
 }  # fmt: skip
 """Every metric and the direction in which it improves."""
 
@@ -55,6 +55,10 @@ class TaskSpec(Value):
             )
         if self.classes is not None and (self.kind == "regression" or len(set(self.classes)) < 2):
             raise ValueError("`classes` needs a classification task and at least two different names")
+        if self.metric == "top5_accuracy" and self.classes is not None and len(self.classes) <= 5:
+            raise ValueError(
+                f"`metric: top5_accuracy` needs more than 5 `classes`; got {len(self.classes)}. Take accuracy"
+            )
         return self
 
     @property
