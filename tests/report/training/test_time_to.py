@@ -39,6 +39,7 @@ def test_the_first_epoch_that_reaches_the_target_counts_and_seeds_that_never_do_
     assert (row.method, row.n_train, row.epochs, row.seconds) == ("scratch", 20, (2, 4, None), (4.0, 8.0, None))
     table = time_to_table(contest, [row], 7.0)
     assert [cell.text for cell in table.rows[0]] == ["scratch", "20 + 20", "2 of 3 seeds", "2, 4, –", "6.0 s"]
+    assert table.records[0] | {"target": "age", "goal": 7.0, "reached": 2, "epochs": "2 4 "} == table.records[0]
 
 
 def test_a_target_that_nobody_reaches_has_no_time(contest: Contest, tmp_path: Path) -> None:

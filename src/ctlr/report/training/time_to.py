@@ -92,7 +92,7 @@ def time_to_table(contest: Contest, rows: Sequence[TimeToRow], target: float) ->
         ),
         records=tuple(
             factors(contest)
-            | {"method": row.method, "n_train": row.n_train, "target": target, "reached": row.reached,
+            | {"method": row.method, "n_train": row.n_train, "goal": target, "reached": row.reached,
                "seeds": len(row.epochs), "epochs": " ".join("" if e is None else str(e) for e in row.epochs),
                "seconds": row.mean_seconds}
             for row in rows
