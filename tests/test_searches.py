@@ -657,3 +657,12 @@ def test_a_model_that_is_too_large_or_too_slow_fails_before_it_trains(
     assert config.tuning is not None
     with pytest.raises(TrainingError, match=told):
         run_trial(job, own_bench.arrays, own_bench.workspace, report=lambda metrics: pytest.fail("it has trained"))
+
+
+def test_a_search_that_has_tried_all_leaves_its_place_to_others(own_bench: Bench) -> None:
+    config, plan = raced(own_bench, seconds=12.0, keep=0.5)
+    assert config.tuning is not None
+    few = config.model_copy(update={"tuning": config.tuning.model_copy(update={"trials": 1})})
+    found = search(own_bench, few, plan)
+    assert [len(each.turns) for each in found] == [1, 1, 1, 1]
+    assert all(each.turns[0].over for each in found)
