@@ -44,7 +44,7 @@ bench: setup     ## measure speed beside peers, as ratios in one run
 	$(VENV)-bench/bin/python $(PIP) uv
 	$(VENV)-bench/$(UV) --python $(VENV)-bench $(addprefix --default-index=,$(or $(TORCH_INDEX),$(INDEX))) torch
 	$(VENV)-bench/$(UV) --python $(VENV)-bench $(addprefix --default-index=,$(INDEX)) \
-		--requirement bench/requirements.txt --editable '.[tracking]'
+		--requirement bench/requirements.txt --editable '.[tracking,serve]'
 	OMP_WAIT_POLICY=PASSIVE $(VENV)-bench/bin/python -m bench
 
 gpu: setup       ## on a machine with a GPU: its tests, and its speed
@@ -58,13 +58,13 @@ pipelines: setup ## compile the Kubeflow pipelines again
 ENGINE  ?= docker
 BUILD   ?=
 VERSION  = 0.1.0
-IMAGES  ?= cpu gpu suggestion mlflow
+IMAGES  ?= cpu gpu serving suggestion mlflow
 
 images:          ## build the container images: make images ENGINE=podman IMAGES="cpu mlflow"
 	@for name in $(IMAGES); do \
 		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD) \
 			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
-			--file images/$$name.Dockerfile --tag docker.io/ctlr/$$(echo $$name | sed -E 's/^(cpu|gpu|suggestion)$$/ctlr-&/'):$(VERSION) . || exit 1; \
+			--file images/$$name.Dockerfile --tag docker.io/ctlr/$$(echo $$name | sed -E 's/^(cpu|gpu|serving|suggestion)$$/ctlr-&/'):$(VERSION) . || exit 1; \
 	done
 
 # A folder for kustomize, and the namespace that it names: make deploy OVERLAY=my-overlay NAMESPACE=kubeflow

@@ -2,6 +2,7 @@
 
 `python bench/encoders.py`, which chooses the encoders' memory formats, compares settings instead and runs by itself.
 `python -m bench statistics` has no rival either: it simulates what intervals and verdicts promise.
+`python -m bench drift` says how often drift is found, and how often there is none.
 `python -m bench expert` compares scores instead of speed: CTLR's, and those of plain PyTorch scripts (docs/by-hand.md).
 `python -m bench gpu` needs a GPU (`make gpu`).
 """
@@ -14,7 +15,7 @@ import sys
 from bench.jobs import rows_of
 
 BENCHES = ("commands", "preprocess", "views", "training", "tuning", "proposals", "tables", "distances", "pipelines",
-           "finetuning", "copies", "points", "signals", "tiling", "autotuners")  # fmt: skip
+           "finetuning", "copies", "points", "signals", "tiling", "autotuners", "serving")  # fmt: skip
 
 WHY = {
     "64 x 64 x 64": "the second core adds 0.5 of the first to ours, as threads or processes, and 1.0 to the rivals",
@@ -31,6 +32,8 @@ def main() -> int:
     Returns:
         1 where a row failed: the others are there all the same.
     """
+    if sys.argv[1:] == ["drift"]:
+        return importlib.import_module("bench.drift").main()
     if sys.argv[1:] == ["statistics"]:
         return importlib.import_module("bench.simulation").main()
     if sys.argv[1:2] == ["expert"]:

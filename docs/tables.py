@@ -1,8 +1,8 @@
 """Write the tables of the guide that repeat what the code says: `python docs/tables.py` brings every page up to date.
 
 A page marks the place of a table with `<!-- table: NAME -->` and `<!-- /table -->`. NAME is a part of the schema that
-`ctlr schema` prints (`SplitSpec`; `FinetuneSpec beyond FitSpec` leaves out what both have alike), `encoders`, or
-`what encoders are`.
+`ctlr schema` prints (`SplitSpec`; `FinetuneSpec beyond FitSpec` leaves out what both have alike), `encoders`,
+`what encoders are`, or `events`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 
 from ctlr.config import options_of, parts
 from ctlr.encoders import build_encoder
+from ctlr.events import KINDS
 from ctlr.specs import ENCODERS, encoder_spec, images_of
 
 __all__ = ["parts", "refreshed", "tables_in"]
@@ -23,12 +24,12 @@ HERE = Path(__file__).parent
 REGION = re.compile(r"<!-- table: (?P<name>.+?) -->\n.*?<!-- /table -->", re.DOTALL)
 
 SECTIONS = {
-    "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
+    "AlsoSpec": "tasks", "PreprocessSpec": "preprocess", "SignalsPreprocess": "preprocess-of-signals",
     "SeriesPreprocess": "preprocess-of-series", "End": "transfers", "ViewsSpec": "views", "FitSpec": "training",
     "FinetuneSpec": "training", "SplitSpec": "split", "LeakSpec": "leaks", "ComputeSpec": "compute",
     "TrackingSpec": "tracking", "ReportSpec": "report", "PlatformSpec": "platform", "TolerationSpec": "platform",
     "TuningSpec": "tuning", "AlgorithmSpec": "tuning", "RaceSpec": "tuning", "TablePreprocess": "kind-points",
-    "PointsPreprocess": "kind-generated_points",
+    "PointsPreprocess": "kind-generated_points", "FeaturesSpec": "features",
 }  # fmt: skip
 """Where on the page the options of a part stand."""
 
@@ -44,7 +45,7 @@ def refreshed(text: str) -> str:
 
 
 def _table(name: str) -> str:
-    others = {"encoders": _encoder_rows, "what encoders are": _encoder_words}
+    others = {"encoders": _encoder_rows, "what encoders are": _encoder_words, "events": _event_rows}
     rows = others[name]() if name in others else _option_rows(*name.split(" beyond "))
     return "\n".join([f"<!-- table: {name} -->", *rows, "<!-- /table -->"])
 
@@ -94,6 +95,16 @@ def _encoder_words() -> Iterator[str]:
         scaled = ", ".join(map(_images, part.scaled_in)) or "–"
         norms = "yes" if part.has_norms else "–"
         yield f"| `{name}` | {part.about} | {scaled} | {norms} | {part.published or '–'} |"
+
+
+# ---------------------------------------------------------------- events
+
+
+def _event_rows() -> Iterator[str]:
+    yield "| `kind` | Meaning, and what it says besides |"
+    yield "|---|---|"
+    for kind, words in KINDS.items():
+        yield f"| {kind} | {words} |"
 
 
 if __name__ == "__main__":

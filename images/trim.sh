@@ -4,7 +4,7 @@
 set -eu
 packages=$(echo "$1"/lib/python3*/site-packages)
 "$1/bin/pip" uninstall --quiet --yes setuptools
-for name in matplotlib networkx numpy pandas pyarrow scipy sklearn sympy; do
+for name in matplotlib networkx numpy pandas pyarrow scipy skimage sklearn sympy; do
     [ ! -d "$packages/$name" ] || find "$packages/$name" -type d -name tests -prune -exec rm -r {} +
 done
 rm -rf "$packages"/torch/include "$packages"/torch/share "$packages"/torch/test "$packages"/pyarrow/include

@@ -270,6 +270,34 @@ BROKEN = {
         "baselines=[unchanged]",
         ["baselines: no transfer's source is another dataset"],
     ),
+    "a baseline that has no columns": (
+        "baselines=[linear, covariates]",
+        ["baselines: no target's task has `inputs` to predict from. Give it some, or leave `covariates` out."],
+    ),
+    "an input that is the target": (
+        "tasks.age.inputs=[sex, age]",
+        ["tasks.age: `inputs` must not hold the target; 'age' is it. Remove it"],
+    ),
+    "an input that is named twice": ("tasks.age.inputs=[sex, sex]", ["tasks.age.inputs: `inputs` must name a column"]),
+    "an input of another kind": ("tasks.age.inputs={sex: class}", ["tasks.age.inputs.sex: "]),
+    "a balance of one target": ("tasks.age.balance=uncertainty", ["tasks.age: `balance: uncertainty` weighs several"]),
+    "fusion of nothing": ("tasks.age.fusion=none", ["tasks.age: `fusion: none` keeps `inputs` from the network"]),
+    "a target twice": (
+        "tasks.age.also=[{target: age, kind: regression}]",
+        ["tasks.age: `also` must name other targets, once each; 'age' is there twice. Remove one"],
+    ),
+    "a target that is an input": (
+        "tasks.age={target: age, kind: regression, inputs: [site], also: [{target: site, kind: classification}]}",
+        ["tasks.age: `inputs` must not hold a target; 'site' is one of `also`"],
+    ),
+    "classes of a number beside the target": (
+        "tasks.age.also=[{target: weight, kind: regression, classes: [a, b]}]",
+        ["tasks.age.also.0: `classes` needs a classification task"],
+    ),
+    "a source that is asked for beside the target": (
+        "tasks.age.also=[{target: sex, kind: classification}]",
+        ["transfers.0.source: the source teaches 'sex' of the target's own subjects", "`also` asks for it"],
+    ),
     "a listed baseline that has no question": (
         "methods.unchanged_linear={}",
         ["methods.unchanged_linear: no transfer's source is another dataset"],
@@ -634,13 +662,42 @@ def test_a_template_needs_a_kind_and_a_name() -> None:
         template("bids", "My Study")
 
 
+@pytest.mark.parametrize("method", ["vat", "mean_teacher", "pi_model", "pooled"])
+def test_a_method_that_finetunes_on_more_than_labels_learns_one_target(plain: Path, method: str) -> None:
+    also = "tasks.age.also=[{target: site, kind: classification}]"
+    (fault,) = faults_of(plain, also, f"methods.{method}={{}}")
+    assert f"methods.{method}: {method} learns one target, and the task 'age' has `also`" in fault
+
+
+@pytest.mark.parametrize(
+    ("option", "word"), [("inputs=[sex]", "inputs"), ("also=[{target: sex, kind: classification}]", "also")]
+)
+def test_a_family_without_a_network_learns_one_target_from_images_alone(plain: Path, option: str, word: str) -> None:
+    settings = [f"tasks.age.{option}", "methods={scratch: {}, forest: {method: forest}}"]
+    settings.append("transfers=[{target: {data: cohort, task: age}}]")
+    (fault,) = faults_of(plain, *settings)
+    assert f"forest learns one target from images alone, and the task 'age' has `{word}`" in fault
+
+
+def test_inputs_are_a_list_of_columns_or_say_what_each_holds(plain: Path, tmp_path: Path) -> None:
+    listed = load(plain, ["tasks.age.inputs=[sex, site]"])
+    assert listed.tasks["age"].inputs == {"sex": "auto", "site": "auto"}
+    told = load(plain, ["tasks.age.inputs={sex: category, weight: number}", "tasks.age.fusion_width=4"])
+    assert told.tasks["age"].inputs == {"sex": "category", "weight": "number"}
+    (tmp_path / "again.yaml").write_text(resolved_yaml(told))
+    assert load(tmp_path / "again.yaml") == told
+    assert "inputs" not in resolved_yaml(load(plain))
+
+
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_shipped_benchmark_loads_and_opens_with_its_command(path: Path, tmp_path: Path) -> None:
     text = path.read_text()
     assert text.startswith(f"# ctlr run benchmarks/{path.name}")
     datasets = YAML(typ="safe", pure=True).load(text)["datasets"]
     elsewhere = [f"datasets.{name}.root={tmp_path}" for name, data in datasets.items() if "root" in data]
-    for needed in (file for data in datasets.values() if "set" in data for file in PUBLISHED[data["set"]].files):
+    files = [file for data in datasets.values() if "set" in data for file in PUBLISHED[data["set"]].files]
+    files += [f"train-{what}-ubyte" for what in ("images-idx3", "labels-idx1")]
+    for needed in files:
         (tmp_path / needed).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / needed).touch()
     if any(data["kind"] == "idx" for data in datasets.values()):

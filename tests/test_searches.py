@@ -1,5 +1,6 @@
 """Searches of a benchmark, run in warm workers on a small cohort."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -566,19 +567,35 @@ def test_a_race_that_was_interrupted_keeps_the_turns_that_were_over(own_bench: B
 
     def interrupt(event: Event) -> None:
         ended.append(event.text)
-        if len({text for text in ended if text.startswith("trial 0")}) and len(ended) > 8:
+        if sum(text.startswith("trial 0 ") for text in ended) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         search(own_bench, config, plan, on_event=interrupt)
-    partial = list((own_bench.workspace.root / "searches").glob("*.partial"))
-    before = {path.name.removesuffix(".partial"): (path / "race.json").read_text() for path in partial
-              if (path / "race.json").exists()}  # fmt: skip
-    assert before
-    found = search(own_bench, config, plan)
-    for name, turns in before.items():
-        (there,) = [each for each in found if each.path.endswith(name)]
-        assert turns[1:-1] in (own_bench.workspace.root / there.path / "race.json").read_text()
+    files = (own_bench.workspace.root / "searches").glob("*.partial/race.json")
+    before = {file.parent.name.removesuffix(".partial"): json.loads(file.read_text())["turns"] for file in files}
+    assert any(before.values())
+    for each in search(own_bench, config, plan):
+        turns = [turn.model_dump(mode="json") for turn in each.turns]
+        known = before[Path(each.path).name]
+        assert turns[: len(known)] == known
+
+
+def test_seconds_that_are_added_go_to_those_that_are_ahead(own_bench: Bench) -> None:
+    config, plan = raced(own_bench, seconds=6.0, keep=0.5)
+    first = search(own_bench, config, plan)
+    more, longer = raced(own_bench, seconds=12.0, keep=0.5)
+    assert ended_searches(more, longer, own_bench.arrays, own_bench.workspace) == []
+    second = search(own_bench, more, longer)
+    for before, after in zip(first, second, strict=True):
+        assert after.path == before.path
+        assert after.turns[: len(before.turns)] == before.turns
+        assert {turn.leg for turn in after.turns[len(before.turns) :]} <= {2}
+        assert after.stages[0].trials[: len(before.stages[0].trials)] == before.stages[0].trials
+    added = [sum(turn.leg == 2 for turn in each.turns) for each in second]
+    assert sorted(added) == [0, 0, 1, 2]
+    assert search(own_bench, more, longer) == second
+    assert search(own_bench, config, plan) == second
 
 
 def test_a_goal_ends_a_race_within_an_epoch(own_bench: Bench) -> None:

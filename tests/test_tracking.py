@@ -1,5 +1,6 @@
 import base64
 import json
+import math
 import os
 import signal
 import socket
@@ -21,11 +22,12 @@ import numpy.typing as npt
 import pytest
 
 from ctlr.config import BenchmarkConfig, load, resolved_yaml
-from ctlr.encoders import build_encoder, build_head
+from ctlr.encoders import build_encoder, build_head, fused_head
 from ctlr.errors import CtlrError, DataError
 from ctlr.plan import make_plan
-from ctlr.specs import ModelCard, Preparation, PreprocessSpec, Study, StudyResult
+from ctlr.specs import InputColumn, ModelCard, Preparation, PreprocessSpec, Study, StudyResult
 from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, TrackedModel, Tracker, study_params
+from ctlr.tracking._model import save_mlflow_model
 from ctlr.tracking._stores import ServerStore, mlflow_faults_named
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
 from ctlr.workspace import Workspace
@@ -283,6 +285,30 @@ def test_a_recorded_model_loads_back_and_predicts_the_same(store: Store, folder:
         loaded.predict(100 * images)
     assert not [path for path in place.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth"}]
     assert "torch==2.13.0\n" in (place / "requirements.txt").read_text()
+
+
+def test_a_model_that_reads_columns_takes_them_by_name(
+    store: Store, config: BenchmarkConfig, folder: Path, tmp_path: Path
+) -> None:
+    columns = (
+        InputColumn(name="sex", kind="category", categories=("F", "M")),
+        InputColumn(name="weight", kind="number", mean=70, std=10, flagged=True),
+    )
+    card = load_model(folder).card.model_copy(update={"inputs": columns, "fusion_width": 8})
+    encoder = build_encoder(card.encoder, channels=1, ndim=3, seed=0)
+    head = fused_head(encoder.width, 4, 8, 1, dropout=0.0, seed=0)
+    (tmp_path / "trained").mkdir()
+    save_model(tmp_path / "trained", TrainedModel(card, encoder, head))
+    tracked = TrackedModel(folder=tmp_path / "trained", image_shape=SHAPE, preparation=PREPARATION, inputs=columns)
+    (tmp_path / "content").mkdir()
+    save_mlflow_model(store.mlflow, tracked, tmp_path / "content", model_id="m", run_id="r")
+    loaded = store.mlflow.pyfunc.load_model(str(tmp_path / "content" / "model"))
+    images = np.random.default_rng(0).normal(size=(2, *SHAPE)).astype(np.float32)
+    said = loaded.predict({"images": images, "sex": np.array(["F", "M"]), "weight": np.array([80.0, math.nan])})
+    known = load_model(tmp_path / "trained").predict(images, inputs={"sex": ["F", "M"], "weight": [80, None]})
+    np.testing.assert_array_equal(said, known)
+    assert [part.name for part in loaded.metadata.get_input_schema().inputs] == ["images", "sex", "weight"]
+    assert loaded.predict(loaded.input_example).shape == (1,)
 
 
 def test_nothing_that_is_recorded_names_a_user_or_a_path(store: Store) -> None:

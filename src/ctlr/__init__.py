@@ -11,7 +11,7 @@ What stands in `__all__` is public; each name is loaded when it is first used, s
 
 TYPE_CHECKING = False  # as typing has it, which would be most of the time that importing this takes
 if TYPE_CHECKING:
-    from ctlr import serving, space
+    from ctlr import blocks, serving, space
     from ctlr.api import (
         Benchmark,
         BenchmarkFile,
@@ -56,6 +56,7 @@ __all__ = [
     "Tuned",
     "WorkspaceError",
     "__version__",
+    "blocks",
     "load",
     "open",
     "serving",
@@ -65,7 +66,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_MODULES = ("serving", "space")
+_MODULES = ("blocks", "serving", "space")
 
 
 def __getattr__(name: str) -> object:

@@ -141,8 +141,9 @@ def _cost(planned: list[_Step], seconds_per_image: Mapping[str, float], left: Co
     steps = [step for step in planned if left is None or step.identity in left]
     counted = [step.images for step in steps if step.images is not None]
     images = sum(counted) if len(counted) == len(steps) else None
-    # A trial is a finetuning that is thrown away.
-    stage: Stage = "finetune" if first.stage in ("tune", "defaults") else first.stage
+    # A trial is a finetuning, or a fit, that is thrown away.
+    learned: Stage = "finetune" if first.method is None or first.method.trains_network else "fit"
+    stage: Stage = learned if first.stage in ("tune", "defaults") else first.stage
     rate = seconds_per_image.get(rate_key(stage, first.data, first.method, first.encoder))
     budget = [step.seconds for step in steps if step.seconds is not None]
     seconds = sum(budget) if budget else None if images is None or rate is None else images * rate
@@ -171,7 +172,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             images=_search_images(study, plan.tuning, sizes),
             identity=search_identity(study),
             method=study.method,
-            encoder=study.encoder,
+            encoder=study.encoder if study.method.has_encoder else None,
             seconds=_search_seconds(study, plan),
         )
     for spec in plan.pretrainings * (2 if plan.pretrains_anew else 1):
@@ -195,7 +196,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
         data = asked.target.data
         images = sizes[data.name].images if data.name in sizes else None
         yield _Step(stage="assess", data=data, images=images, identity=asked.identity())
-    for study in plan.studies:
+    for study in plan.trained:
         if study.method.shallow:
             images = fitted_images(study, sizes)
             yield _Step(
@@ -250,11 +251,15 @@ def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None
     """Images of a search: as many for a trial as its options stand in the file; unknown where time is the budget."""
     if tuning.seconds is not None or tuning.trials is None:
         return None
+    parts = int(tuning.validation.partition(":")[2] or 1)
+    if not study.method.trains_network:
+        fitted = fitted_images(study, sizes)
+        return None if fitted is None else tuning.trials * parts * fitted
     spec = PretrainSpec.of(study)
     pretrain = _pretrain_images(spec, sizes) if spec is not None and tuning.order != "target_only" else 0
     if pretrain is None:
         return None
-    finetune = _finetune_images(study, study.n_train, sizes) * int(tuning.validation.partition(":")[2] or 1)
+    finetune = _finetune_images(study, study.n_train, sizes) * parts
     if tuning.order == "source_then_target" and spec is not None:
         half = tuning.trials // 2
         return half * finetune + (tuning.trials - half) * pretrain
@@ -268,7 +273,7 @@ def search_identity(study: Study) -> str:
 
 def _study_images(study: Study, sizes: Sizes) -> int:
     """Images of a study's finetuning; a refit comes on top, for as many epochs at the most."""
-    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.finetune.refit else 0
+    again = _finetune_images(study, study.n_train + study.n_validation, sizes) if study.method.refits else 0
     return _finetune_images(study, study.n_train, sizes) + again
 
 
@@ -283,11 +288,13 @@ def _rows(subjects: int, data: str, sizes: Sizes) -> int:
 
 
 def fitted_images(study: Study, sizes: Sizes) -> int | None:
-    """Labelled images that a model without a network is fitted to: the source's, or training and validation ones."""
+    """Labelled images that a model without a network is fitted to: the source's, or the study's, without those that
+    validate it."""
     if study.method.reads_source and study.source is not None:
         size = sizes.get(study.source.data.name)
         return size.images if size else None
-    return _rows(study.n_train + study.n_validation, study.target.data.name, sizes)
+    held = 0 if study.method.validates(study.target.data.ndim) else study.n_validation
+    return _rows(study.n_train + held, study.target.data.name, sizes)
 
 
 def _pretrain_images(spec: PretrainSpec, sizes: Sizes) -> int | None:

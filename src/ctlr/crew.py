@@ -28,9 +28,10 @@ from typing import Any
 from ctlr.claims import give_all_back
 from ctlr.errors import CtlrError, TakenOver, WorkspaceError
 from ctlr.interrupts import check, held, wakeup
+from ctlr.specs import Trial, TrialReport
 from ctlr.workspace import disk_faults_named
 
-__all__ = ["Crew", "Event", "Job", "Perform", "prepare"]
+__all__ = ["Crew", "Event", "Job", "Perform", "TrialNews", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,21 @@ class Job:
 
 
 @dataclass(frozen=True)
+class TrialNews:
+    """What happens to a trial of a search: it starts, has reported or has ended."""
+
+    round: int
+    """Of the search, from 1."""
+    trial: Trial
+    report: TrialReport | None = None
+
+
+@dataclass(frozen=True)
 class Event:
     """What happens to a job: started, progress (done of total), finished, failed or stopped; taken: others are at it.
+
+    A search tells of its trials besides: `trial` is the state of one that starts or has reported, and `progress` comes
+    with one that has ended.
 
     Attributes:
         job: Whose event it is.
@@ -65,6 +79,8 @@ class Event:
         text: The job's answer, the reason of its failure, or the numbers of `row` in a line.
         row: Numbers that came with progress.
         told: What the user's own terminal shows of a failure; it may name files and subjects, the reason does not.
+        trial: Of a search, which trial it is.
+        facts: Of a search that starts, what it is judged by and its budget.
     """
 
     job: Job
@@ -74,6 +90,8 @@ class Event:
     text: str = ""
     row: Mapping[str, float] = field(default_factory=dict)
     told: str = ""
+    trial: TrialNews | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], str]

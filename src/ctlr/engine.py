@@ -411,7 +411,7 @@ def _finished(plan: Plan, arrays: Arrays, workspace: Workspace) -> Iterator[tupl
     for study in plan.trained:
         key, identity = rate_key("finetune", study.target.data, study.method, study.encoder), study_key(study, arrays)
         stages.append((key, "finetuned", identity))
-        if study.method.role == "baseline" and workspace.has("studies", identity):
+        if study.method.shallow and workspace.has("studies", identity):
             file = workspace.folder("studies", identity) / "result.json"
             seconds = workspace.read("studies", identity, file.name, StudyResult.model_validate_json).seconds
             images = fitted_images(study, held)

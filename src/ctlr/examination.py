@@ -104,7 +104,7 @@ def _look_at_weights(plan: Plan, found: Examined) -> None:
     seen = set[tuple[str, str]]()
     for study in plan.studies:
         method, data = study.method, study.target.data
-        files = [Path(getattr(method, option)) for option in method.files]
+        files = [Path(file) for option in method.files if (file := getattr(method, option)) is not None]
         if (method.label, study.encoder.label) in seen or not files or not all(file.is_file() for file in files):
             continue
         seen.add((method.label, study.encoder.label))

@@ -96,10 +96,10 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     datasets = {end.data.name: end.data for end in ends}
     needed = [spec for spec in map(PretrainSpec.of, studies) if spec is not None]
     pretrainings = {spec.identity(): spec for spec in needed}
-    targets = {target.identity(): target for _, target, _, _ in cells if target.task.kind == "classification"}
+    targets = {target.identity(): target for _, target, _, _ in cells if _estimable(target)}
     by_hand = config.tuning.by_hand if config.tuning is not None else ()
     tuned = config.tuning is not None
-    tunable = [study for study in studies if study.method.trains_network and study.method.label not in by_hand]
+    tunable = [study for study in studies if not study.method.untuned and study.method.label not in by_hand]
     searches = [study for study in tunable if study.seed == config.seeds[0]]
     return Plan(
         datasets=tuple(datasets.values()),
@@ -115,6 +115,11 @@ def make_plan(config: BenchmarkConfig) -> Plan:
     )
 
 
+def _estimable(target: DataTask) -> bool:
+    """Whether its least error can be estimated: of classes, and told by images alone."""
+    return target.task.kind == "classification" and not target.task.inputs
+
+
 def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask, AnyMethod, EncoderSpec]]:
     """(source, target, method, encoder) of each learning curve; some of them alike."""
     encoders = list(config.encoders.values())
@@ -123,6 +128,8 @@ def _lines(config: BenchmarkConfig) -> Iterator[tuple[DataTask | None, DataTask,
         target = _end(config, transfer.target)
         for method in _methods(config, transfer):
             if method.needs_shared_task and not shares_task(source, target):
+                continue
+            if method.needs_inputs and not target.task.inputs:
                 continue
             used = source if method.reads_source else None
             if used is None:

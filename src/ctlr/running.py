@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Self
 
 from ctlr.config import BenchmarkConfig
 from ctlr.crew import prepare
@@ -27,6 +27,7 @@ from ctlr.engine import (
     run_jobs_left,
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
+from ctlr.events import Watcher, recorded
 from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
@@ -42,25 +43,6 @@ __all__ = ["Ran", "Watcher", "read_benchmark", "run_benchmark"]
 
 _PATIENCE = 5
 """Looks at the run that is to be joined."""
-
-
-class Watcher(Protocol):
-    """Told what happens in a run, in the process and the thread that called it."""
-
-    def begin(self, benchmark: str, studies: int, workers: int, workspace: Path) -> None:
-        """The run begins: its workspace is locked, and nothing is done yet."""
-
-    def __enter__(self) -> Any:
-        """Steps begin."""
-
-    def __exit__(self, *error: Any) -> None:
-        """They have ended, or were interrupted."""
-
-    def expect(self, names: Mapping[str, str]) -> None:
-        """These jobs are left to do, by id with a readable name; those of preprocessing and tuning are not counted."""
-
-    def __call__(self, event: Event) -> None:
-        """Something happened to a job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +120,11 @@ class _Run:
     device: str
 
     def lead(self, watcher: Watcher) -> Ran:
-        """Do what is left, beside those who join; track it all, write the report."""
+        """Do what is left, beside those who join; track it all, write the report, and what happens as events."""
+        with recorded(watcher, self.workspace.root, self.config.name, self.config.identity()) as told:
+            return self._lead(told)
+
+    def _lead(self, watcher: Watcher) -> Ran:
         config, workspace, began = self.config, self.workspace, time.monotonic()
         run, since = _remember(config, self.folder, workspace), workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)

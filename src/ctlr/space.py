@@ -37,6 +37,13 @@ class Range:
         if self.step is not None and not 0 < self.step <= self.high - self.low:
             raise ConfigError(f"`step` must be above 0 and at most high - low; got {self.step}.")
 
+    @property
+    def words(self) -> str:
+        """For a reader: `0.1 to 1000, by magnitude`."""
+        kind = "whole numbers, " if self.whole else ""
+        step = f", in steps of {self.step:g}" if self.step is not None else ""
+        return f"{kind}{self.low:g} to {self.high:g}{', by magnitude' * (self.distribution == 'logUniform')}{step}"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -54,6 +61,12 @@ class Choice:
     def ordered(self) -> bool:
         """Whether all values are numbers."""
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
+
+    @property
+    def words(self) -> str:
+        """For a reader: `4, 6 or 8`."""
+        *others, last = ["null" if value is None else str(value) for value in self.values]
+        return f"{', '.join(others)} or {last}" if others else last
 
 
 def uniform(low: float, high: float, *, step: float | None = None) -> Range:

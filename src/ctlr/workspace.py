@@ -283,6 +283,12 @@ class Workspace:
         with disk_faults_named(self.root):
             _remove(self.folder(kind, identity))
 
+    def reopen(self, kind: str, identity: str) -> None:
+        """Make a result an interrupted attempt again, on which `publish(…, resumable=True)` goes on."""
+        final = self.folder(kind, identity)
+        with disk_faults_named(self.root), contextlib.suppress(FileNotFoundError):
+            final.rename(final.with_name(f"{final.name}{_PARTIAL}"))
+
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """Work in the workspace for the block, beside all others that know claims.

@@ -20,7 +20,7 @@ from ctlr.cli.app import cli
 COMMANDS = (
     "cancel", "check", "cohort", "completion", "distance", "doctor", "explain", "init", "logs", "lr-find", "plan",
     "plugins", "points", "report", "resume", "run", "schema", "status", "submit", "suggest", "tile",
-    "trial", "tune",
+    "trial", "tune", "ui",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}

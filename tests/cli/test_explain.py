@@ -44,6 +44,16 @@ def test_each_part_is_explained_with_its_options_and_its_source(name: str, tmp_p
     assert ".py" in text.split("\nSource\n")[1]
 
 
+def test_a_method_says_what_a_search_tries(tmp_path: Path) -> None:
+    text = explained("knn", folder=tmp_path).split("\nA search tries, on pictures\n")[1].split("\n\n")[0]
+    assert text.splitlines()[2:] == [
+        "  features.components: null, 25, 50 or 100", "  features.cell: 4, 6 or 8",
+        "  neighbours: whole numbers, 1 to 30, by magnitude", "  weights: uniform or distance",
+        "  metric: euclidean, manhattan or cosine",
+    ]  # fmt: skip
+    assert "A search tries" not in explained("linear", folder=tmp_path)
+
+
 def test_an_option_comes_with_values_default_and_meaning(tmp_path: Path) -> None:
     assert explained("simclr.temperature", folder=tmp_path).splitlines() == [
         "simclr.temperature", "  temperature: number > 0; default 0.2", "      Divides the cosine between views.",

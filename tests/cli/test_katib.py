@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,19 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "katib").glob("*.yaml"))
 NETWORKS = {"mlp": "points", "small-cnn": "patches", "cnn-lstm": "eeg", "cnn1d": "series"}
 """What the file names of benchmarks/autotuning-*.yaml's manifests begin with; the others are of brain age."""
+FAMILIES = {"svm", "logistic", "knn", "naive-bayes", "decision-tree", "forest", "boosting"}
+"""Manifests of benchmarks/automl.yaml, which need no GPU."""
+DEEP = {
+    f"scratch-{encoder}"
+    for encoder in (
+        "small-cnn", "row-rnn", "cell-cnn", "squeezenet1-1", "efficientnet-lite0", "alexnet", "resnet18", "densenet121",
+        "resnet34", "vgg11", "resnet50",
+    )
+}  # fmt: skip
+"""Its manifests of networks."""
+ARCHITECTURES = {"cell-cnn"}
+"""Manifests of benchmarks/architectures.yaml."""
+CLOTHES = Path("/usr/share/datasets/fashion-mnist")
 METHODS = ("scratch", "supervised", "simclr", "vat")
 ALGORITHMS = {
     "grid": "grid", "random": "random", "bayesian": "bayesianoptimization", "tpe": "tpe", "hyperband": "hyperband",
@@ -25,6 +39,10 @@ ALGORITHMS = {
 
 
 def benchmark_of(file: Path) -> Path:
+    if file.stem in FAMILIES | DEEP:
+        return Path("benchmarks", "automl.yaml")
+    if file.stem in ARCHITECTURES:
+        return Path("benchmarks", "architectures.yaml")
     kind = next((kind for network, kind in NETWORKS.items() if file.stem.startswith(network)), None)
     return Path("benchmarks", f"autotuning-{kind}.yaml" if kind else "brain-age.yaml")
 
@@ -60,8 +78,10 @@ def test_a_manifest_passes_the_check_and_tunes_only_real_options(
     for needed in (benchmark, file.relative_to(ROOT), *manifests_of(benchmark)):
         shutil.copy(ROOT / needed, tmp_path / needed)
     roots = [data["root"] for data in document(ROOT / benchmark)["datasets"].values() if "root" in data]
+    if str(CLOTHES) in roots and not CLOTHES.exists():
+        pytest.skip("needs Debian's package dataset-fashion-mnist")
     for root in roots:
-        (tmp_path / "benchmarks" / root).mkdir(parents=True)
+        (tmp_path / "benchmarks" / root).mkdir(parents=True, exist_ok=True)
     there = file.relative_to(ROOT)
     finished = call("check", str(there), *(["--no-data"] if roots else []), folder=tmp_path)
     assert (finished.code, finished.out, finished.err) == (0, f"{there}: ok\n", "")
@@ -91,9 +111,12 @@ def test_the_manifests_of_a_method_differ_in_search_alone(method: str) -> None:
         assert all(found["spec"][key] == documents[0]["spec"][key] for found in documents)
 
 
-def test_all_trials_run_in_equal_pods() -> None:
+@pytest.mark.parametrize("gpu", [True, False])
+def test_all_trials_run_in_equal_pods(gpu: bool) -> None:
     pods = []
     for file in FILES:
+        if (file.stem in FAMILIES) == gpu:
+            continue
         pod = document(file)["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
         program, benchmark = pod["containers"][0]["command"][:2], pod["containers"][0]["command"][2]
         assert benchmark == str(benchmark_of(file))
@@ -101,12 +124,24 @@ def test_all_trials_run_in_equal_pods() -> None:
         pods.append(pod)
     assert all(pod == pods[0] for pod in pods)
     container = pods[0]["containers"][0]
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert pods[0]["nodeSelector"]
-    assert pods[0]["tolerations"][0]["key"] == "nvidia.com/gpu"
+    if gpu:
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+        assert pods[0]["nodeSelector"]
+        assert pods[0]["tolerations"][0]["key"] == "nvidia.com/gpu"
+    else:
+        assert "nvidia.com/gpu" not in container["resources"]["limits"]
+        assert "gpu" not in container["image"]
+        assert not {"nodeSelector", "tolerations"} & pods[0].keys()
     assert pods[0]["securityContext"]["runAsNonRoot"]
     assert not container["image"].endswith(":latest")
     assert container["command"] == ["ctlr", "trial"]
+
+
+def test_manifests_of_families_are_what_their_methods_say() -> None:
+    written = runpy.run_path(str(ROOT / "katib" / "families.py"))["manifests"]()
+    assert {Path(name).stem for name in written} == FAMILIES | DEEP
+    for name, text in written.items():
+        assert (ROOT / "katib" / name).read_text() == text, "run `python katib/families.py`"
 
 
 # ---------------------------------------------------------------- run
@@ -146,6 +181,20 @@ def test_a_manifest_of_another_network_runs_as_it_is(name: str, tmp_path: Path) 
     finished = call(*command, folder=tmp_path)
     assert finished.code == 0, finished.err
     assert YAML(typ="safe").load(finished.out)["status"]["trialsSucceeded"] == 2
+
+
+@pytest.mark.skipif(not CLOTHES.exists(), reason="needs Debian's package dataset-fashion-mnist")
+def test_a_manifest_of_a_family_runs_as_it_is(tmp_path: Path) -> None:
+    for folder in ("benchmarks", "katib"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / "benchmarks" / "automl.yaml", tmp_path / "benchmarks")
+    shutil.copy(ROOT / "katib" / "knn.yaml", tmp_path / "katib")
+    command = ("tune", "katib/knn.yaml", "--max-trials", "6", "--workers", "1", "--device", "cpu", "-o", "yaml")
+    finished = call(*command, folder=tmp_path)
+    assert finished.code == 0, finished.err
+    status = YAML(typ="safe").load(finished.out)["status"]
+    assert status["trialsSucceeded"] == 6
+    assert float(status["currentOptimalTrial"]["observation"]["metrics"][0]["max"]) > 0.6
 
 
 @pytest.mark.skipif("CTLR_SLOW" not in os.environ, reason="minutes; set CTLR_SLOW=1")

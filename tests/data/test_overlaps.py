@@ -14,7 +14,7 @@ from scipy import ndimage
 from ctlr.config import load
 from ctlr.data.gate import Gate
 from ctlr.data.leakage import Placed
-from ctlr.data.overlaps import find_overlaps
+from ctlr.data.overlaps import find_overlaps, marks_of_all
 from ctlr.data.places import overlapping, patches
 from ctlr.data.placing import PlacedRows
 from ctlr.data.preprocess import preprocess
@@ -47,6 +47,13 @@ def write(root: Path, patches: dict[str, Pixels]) -> ImagesSpec:
 
 def cut(slide: Pixels, y: int, x: int) -> Pixels:
     return slide[y : y + CUT, x : x + CUT]
+
+
+def test_a_picture_in_whose_middle_nothing_stands_out_has_no_marks() -> None:
+    frame = np.zeros((1, 64, 64), np.float32)
+    frame[:, :2], frame[:, -2:] = 1, 1
+    found = marks_of_all(iter([frame, texture(1, 64).transpose(2, 0, 1)]))
+    assert set(found.owners.tolist()) == {1}
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,7 @@ def test_katibs_webhook_takes_every_manifest_that_ships(clients: Any, katib: boo
 ALGORITHMS: dict[str, dict[str, str]] = {
     "random": {}, "grid": {}, "sobol": {}, "tpe": {}, "multivariate-tpe": {"n_startup_trials": "4"},
     "bayesianoptimization": {"n_initial_points": "4"}, "cmaes": {}, "evolutionary": {"population_size": "4"},
+    "regularizedevolution": {"population_size": "4"},
     "pbt": {"suggestion_trial_dir": "/checkpoints", "n_population": "5", "truncation_threshold": "0.4"},
 }  # fmt: skip
 """With settings by which they learn from eight trials."""

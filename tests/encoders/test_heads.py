@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ctlr.encoders import build_head, projection_head
+from ctlr.encoders import build_head, fused_head, projection_head
+from ctlr.errors import ConfigError
 
 
 def test_a_new_head_predicts_the_mean() -> None:
@@ -44,3 +45,15 @@ def test_weights_depend_on_the_seed_alone(build: Callable[..., nn.Module]) -> No
     one, same, different = (torch.cat([p.flatten() for p in head.parameters()]) for head in (first, second, other))
     assert torch.equal(one, same)
     assert not torch.equal(one, different)
+
+
+def test_a_fused_head_answers_from_features_and_columns() -> None:
+    head = fused_head(8, 3, 5, 2, dropout=0.0, seed=0)
+    features, columns = torch.randn(4, 8), torch.randn(4, 3)
+    outputs = head(features, columns)
+    assert outputs.shape == (4, 2)
+    hidden = head.columns(columns)
+    assert (hidden >= 0).all()
+    assert torch.equal(outputs, head.head(torch.cat([features, hidden], dim=1)))
+    with pytest.raises(ConfigError, match="the method does not hand them to the head"):
+        head(features)

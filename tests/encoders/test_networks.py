@@ -1,4 +1,4 @@
-"""Networks for points and signals: their options, their arithmetic, their dropout."""
+"""Networks for points, signals and rows of pictures: their options, their arithmetic, their dropout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ctlr.encoders import Encoder, build_encoder, build_head, freeze_blocks
-from ctlr.encoders.recurrent import Frames
+from ctlr.encoders.recurrent import Frames, Rows
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
 from ctlr.specs import EncoderSpec, FinetuneSpec, FitSpec, LeNetSpec, MlpSpec, ModelCard, encoder_spec, misfits
@@ -23,8 +23,8 @@ from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement
 
 CPU = torch.device("cpu")
-NDIM = {"mlp": 0, "cnn1d": 1, "lstm": 1, "cnn_lstm": 1}
-SHAPE = {0: (3,), 1: (4, 60)}
+NDIM = {"mlp": 0, "cnn1d": 1, "lstm": 1, "cnn_lstm": 1, "row_rnn": 2}
+SHAPE = {0: (3,), 1: (4, 60), 2: (1, 12, 20)}
 
 
 def built(name: str, channels: int | None = None, seed: int = 0, **options: Any) -> Encoder:
@@ -192,6 +192,37 @@ def test_the_convolutions_for_space_see_one_frame_at_a_time() -> None:
     assert one.shape == (6, 16, 1, 10)  # four channels, halved twice
     assert torch.equal(one[..., 1:], other[..., 1:])
     assert not torch.equal(one[..., 0], other[..., 0])
+
+
+@pytest.mark.parametrize(("width", "columns"), [(20, 20), (20, 5), (5, 20), (7, 3), (3, 7), (1, 4)])
+def test_rows_are_averaged_over_equal_parts(width: int, columns: int) -> None:
+    pictures = torch.rand(2, 3, 4, width, generator=torch.Generator().manual_seed(0))
+    rows = Rows(columns)(pictures)
+    assert rows.shape == (2, 3 * columns, 4, 1)
+    # As every pixel cut into as many pieces as there are columns.
+    pieces = pictures.repeat_interleave(columns, dim=3).unflatten(3, (columns, width)).mean(dim=4)
+    assert torch.allclose(rows[..., 0].unflatten(1, (3, columns)).transpose(2, 3), pieces, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_row_changes_what_stands_at_it_and_below_alone(kind: str) -> None:
+    encoder = built("row_rnn", kind=kind).eval()
+    pictures = images("row_rnn")
+    changed = pictures.clone()
+    changed[:, :, 5] += 1
+    with torch.no_grad():
+        one, other = encoder(pictures, stop=3), encoder(changed, stop=3)
+    assert one.shape == (6, 64, 12, 1)
+    differs = (one != other).any(dim=1).any(dim=0).flatten().tolist()
+    assert differs == [False] * 5 + [True] * 7
+
+
+def test_gated_units_have_three_quarters_of_the_weights_of_long_short_term_memory() -> None:
+    weights = {
+        kind: sum(part.numel() for part in built("row_rnn", kind=kind).blocks[1:].parameters())
+        for kind in ("lstm", "gru")
+    }
+    assert weights["gru"] / weights["lstm"] == 0.75
 
 
 @pytest.mark.parametrize("channels", [1, 3, 20])

@@ -12,7 +12,7 @@ import ctlr
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted((ROOT / "images").glob("*.Dockerfile"))
-SERVING = {"mlflow", "suggestion"}
+SERVING = {"mlflow", "serving", "suggestion"}
 
 
 def stages(path: Path) -> list[str]:
@@ -27,8 +27,8 @@ def dockerfile(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def test_there_are_four_images() -> None:
-    assert [path.stem for path in DOCKERFILES] == ["cpu", "gpu", "mlflow", "suggestion"]
+def test_there_are_five_images() -> None:
+    assert [path.stem for path in DOCKERFILES] == ["cpu", "gpu", "mlflow", "serving", "suggestion"]
 
 
 def test_the_base_is_an_argument_with_an_exact_default(dockerfile: Path) -> None:
@@ -67,10 +67,10 @@ def test_servers_have_a_health_check(dockerfile: Path) -> None:
     assert ("HEALTHCHECK" in stages(dockerfile)[-1]) == (dockerfile.stem in SERVING)
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu"])
+@pytest.mark.parametrize("name", ["cpu", "gpu", "serving"])
 def test_torch_comes_first_and_from_its_own_index(name: str) -> None:
     build = stages(ROOT / "images" / f"{name}.Dockerfile")[1]
-    index = {"cpu": "cpu", "gpu": "cu130"}[name]
+    index = {"cpu": "cpu", "gpu": "cu130", "serving": "cpu"}[name]
     assert f"ARG TORCH_INDEX=https://download.pytorch.org/whl/{index}" in build
     first = re.findall(r"pip install (.+)", build)[0]
     assert first.split()[-2:] == ["torch", "torchvision"]

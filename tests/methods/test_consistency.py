@@ -32,7 +32,7 @@ def test_opposed_certainties_differ_by_1_and_a_regressions_values_by_their_squar
 
 def test_two_equal_views_agree() -> None:
     objective = PiModel(PiModelSpec(views=STILL), parts_to_try(3))
-    assert objective.unlabelled_loss(IMAGES, torch.Generator()).item() == pytest.approx(0, abs=1e-9)
+    assert objective.unlabelled_loss(Batch(IMAGES), torch.Generator()).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_the_teacher_is_the_student_after_a_step_and_then_its_average() -> None:
@@ -63,7 +63,7 @@ def test_guesses_count_from_the_beginning_on_and_wholly_at_the_end() -> None:
         torch.nn.init.zeros_(parameter)  # every class as likely: a guess costs ln 4
     costs = []
     for objective.done in (0.1, 0.4, 0.9):
-        costs.append(objective.unlabelled_loss(IMAGES, torch.Generator()).item())
+        costs.append(objective.unlabelled_loss(Batch(IMAGES), torch.Generator()).item())
     assert costs == pytest.approx([0, math.log(4) / 2, math.log(4)])
 
 

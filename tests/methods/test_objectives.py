@@ -77,7 +77,7 @@ def test_the_adversary_of_a_linear_predictor_points_along_its_slope() -> None:
     objective = linear_vat(slopes, VATSpec())
     images = torch.zeros(5, 1, 2, 2)
     reference = torch.zeros(5, 1)
-    direction = objective.adversarial_direction(images, reference, torch.Generator().manual_seed(0)).flatten(1)
+    direction = objective.adversarial_direction(Batch(images), reference, torch.Generator().manual_seed(0)).flatten(1)
     # Up to sign, the slope's direction, scaled to a root mean square of 1 over 4 pixels (length 2).
     expected = slopes / 5 * 2
     assert torch.allclose(direction * direction[:, :1].sign(), expected * expected[0].sign(), atol=1e-5)

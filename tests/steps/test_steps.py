@@ -57,7 +57,8 @@ def test_every_method_runs_from_images_to_scores(label: str, own_bench: Bench) -
     assert 0 < 12 * result.seconds_per_image < result.seconds["evaluate"]
     folder = own_bench.workspace.root / result.path
     assert {path.name for path in folder.iterdir()} == {
-        "result.json", "predictions.csv", "history.csv", "model.safetensors", "model.json", ".files.json",
+        "result.json", "predictions.csv", "history.csv", "model.safetensors", "model.json", "monitoring.json",
+        ".files.json",
     }  # fmt: skip
 
 

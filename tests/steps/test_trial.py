@@ -17,6 +17,7 @@ from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import read_targets
 from ctlr.errors import ConfigError, TrainingError
+from ctlr.methods.scratch import ScratchSpec
 from ctlr.specs import EncoderSpec, PretrainSpec
 from ctlr.steps.finetune import finetune
 from ctlr.steps.keys import pretrain_key
@@ -257,8 +258,8 @@ def part(truth: list[int], said: list[int]) -> Any:
     development = SimpleNamespace(targets=targets, validation=np.arange(len(truth)))
     own = np.random.default_rng(0).uniform(0.6, 0.9, len(said))  # no constant probabilities
     predictions = np.where(np.array(said)[:, None] == [0, 1], own[:, None], 1 - own[:, None])
-    fitted = SimpleNamespace(kept_scores={"accuracy": 0.9})
-    return _Part(development, fitted, predictions)  # type: ignore[arg-type]
+    study = SimpleNamespace(method=ScratchSpec())
+    return _Part(study, development, predictions, {"val_accuracy": 0.9}, 1.0)  # type: ignore[arg-type]
 
 
 def test_one_class_for_everyone_fails_a_trial_however_frequent_that_class_is() -> None:

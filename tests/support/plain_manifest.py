@@ -147,4 +147,5 @@ VALID_SETTINGS: dict[str, dict[str, str]] = {
         "suggestion_trial_dir": "/opt/x", "n_population": "5", "truncation_threshold": "0.2",
         "resample_probability": "0.5"},
     "evolutionary": {"population_size": "10", "mutation_probability": "0.1", "crossover_probability": "1"},
+    "regularizedevolution": {"population_size": "20", "sample_size": "5", "mutations": "2"},
 }  # fmt: skip

@@ -60,7 +60,7 @@ class _ImageModel:
             seed: Another seed, other sides and other draws.
             **guidance: Fields of `ctlr.automl.Guidance`, e.g. `trials`, `most_megabytes`, `side`, `test`.
         """
-        chosen = {"minutes": minutes, "goal": goal, "metric": metric, "families": tuple(families), "seed": seed}
+        chosen = {"minutes": minutes, "goal": goal, "metric": metric, "families": list(families), "seed": seed}
         self._guidance: dict[str, Any] = chosen | guidance
         self._workspace, self._workers, self._device = Path(workspace), workers, device
         self._benchmark: Benchmark | None = None
@@ -91,7 +91,7 @@ class _ImageModel:
 
         check_device(self._device)
         folder, beside = self._folder(images, targets)
-        guidance = Guidance.model_validate({"regression": self._regression, **beside, **self._guidance})
+        guidance = Guidance.of({"regression": self._regression, **beside, **self._guidance})
         workers = self._workers or default_workers(self._device, 1)
         prepared = prepare(folder, guidance, self._workspace, workers=workers, device=self._device)
         file = load(prepared.file)

@@ -90,6 +90,7 @@ class Best:
         files: Sequence[Path | str],
         *,
         masks: Sequence[Path | str | None] | None = None,
+        inputs: Mapping[str, Sequence[Any]] | None = None,
         device: str = "cpu",
     ) -> npt.NDArray[np.float64]:
         """Predict the target of NIfTI volumes or pictures, as `ctlr.serving.predict_files` does.
@@ -97,6 +98,7 @@ class Best:
         Args:
             files: Of the kind that the model was trained on.
             masks: Of the brain, one a file; by default those that BIDS names put beside the files.
+            inputs: What the task reads beside the images, by the column's name: a value a file, None where unknown.
             device: cpu or cuda.
 
         Returns:
@@ -110,7 +112,7 @@ class Best:
             raise ConfigError(f"{self.method} has left no network to predict with. Name another `method` of `best`.")
         from ctlr.serving import predict_files
 
-        return predict_files(self.model, files, masks=masks, device=device)
+        return predict_files(self.model, files, masks=masks, inputs=inputs, device=device)
 
     @property
     def _rows(self) -> list[dict[str, str]]:

@@ -215,7 +215,7 @@ def _total(rows: Sequence[Cost], workers: int, outside: float) -> float | None:
 def _trained(method: MethodSpec, ndim: int) -> dict[str, Any]:
     """Views by stage, null where there are none, and whether it is refitted."""
     views = {stage: views and views.at(ndim).words for stage, views in method.views_by_stage.items()}
-    return {"views": views, "refit": method.finetune.refit}
+    return {"views": views, "refit": method.refits}
 
 
 def _row(cost: Cost) -> dict[str, Any]:

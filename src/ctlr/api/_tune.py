@@ -249,15 +249,26 @@ def _manifest(
     seed: int | None,
 ) -> dict[str, Any]:
     """A space as an Experiment; one trial at a time, so that each proposal knows all before it."""
+    from ctlr.tuning.manifest import parameters_of
+
     count: Any = trials  # a caller gives anything
     if not isinstance(count, Integral) or count < 1:
         raise ConfigError(f"`trials` must be a whole number, 1 or more; got {trials!r}.")
-    from ctlr.tuning.manifest import space_document
-
-    return space_document(
-        "search", space, metric=metric or _METRIC, direction=direction or "minimize", trials=trials,
-        algorithm=algorithm or "tpe", seed=seed,
-    )  # fmt: skip
+    name = algorithm or "tpe"
+    settings = [] if seed is None else [{"name": "random_state", "value": str(seed)}]
+    return {
+        "apiVersion": "kubeflow.org/v1beta1",
+        "kind": "Experiment",
+        "metadata": {"name": "search"},
+        "spec": {
+            "objective": {"type": direction or "minimize", "objectiveMetricName": metric or _METRIC},
+            "algorithm": {"algorithmName": name} | ({"algorithmSettings": settings} if settings else {}),
+            "parallelTrialCount": 1,
+            "maxTrialCount": trials,
+            "maxFailedTrialCount": trials,
+            "parameters": parameters_of(space),
+        },
+    }
 
 
 # ---------------------------------------------------------------- what the function is called with
@@ -267,8 +278,10 @@ def _reading(
     experiment: Experiment, space: Mapping[str, Range | Choice] | None
 ) -> Callable[[Mapping[str, str]], dict[str, Any]]:
     """From a trial's texts to the values that the function takes."""
+    from ctlr.tuning.manifest import written
+
     chosen = {
-        name: {str(value): value for value in dimension.values}
+        name: {written(value): value for value in dimension.values}
         for name, dimension in (space or {}).items()
         if isinstance(dimension, Choice)
     }

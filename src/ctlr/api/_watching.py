@@ -73,7 +73,7 @@ class _Told(_Silent):
 
     def __call__(self, event: Event) -> None:
         """Tell what happened."""
-        if event.state == "taken":  # it ends elsewhere, or is begun again
+        if event.state in ("taken", "trial"):  # it ends elsewhere, or is begun again; trials are told when they end
             return
         job, now = event.job, time.monotonic()
         began = self._began.setdefault(job.id, now)

@@ -11,8 +11,8 @@ from ctlr.specs import ENCODERS, METHODS, encoder_spec
 __all__ = ["FAMILIES", "Family", "epoch_seconds", "shallow_families"]
 
 _NETWORKS = (
-    "small_cnn", "squeezenet1_1", "efficientnet_lite0", "alexnet", "resnet18", "densenet121", "resnet34", "vgg11",
-    "resnet50", "vgg16",
+    "small_cnn", "row_rnn", "cell_cnn", "squeezenet1_1", "efficientnet_lite0", "alexnet", "resnet18", "densenet121",
+    "resnet34", "vgg11", "resnet50", "vgg16",
 )  # fmt: skip
 """Of pictures, light ones first."""
 _EFFICIENCY = 0.25

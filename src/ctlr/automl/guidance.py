@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+from ctlr.errors import ConfigError, nearest
 from ctlr.specs import METRICS, Value, dns_name
 
 __all__ = ["Guidance", "Weights"]
@@ -44,8 +48,9 @@ class Guidance(Value):
     mean absolute error."""
     minutes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """On the clock, from the first search to the end of the last training."""
-    trials: Annotated[int, Field(ge=1)] | None = None
-    """The most that any search may have."""
+    trials: Annotated[int, Field(ge=1)] = 100
+    """The most that any search may have: more of them choose by luck what fits the validation pictures, and the seconds
+    are better spent on searches that have had few."""
     goal: float | None = None
     """Validation score at which all searching ends."""
     families: tuple[str, ...] = ()
@@ -53,13 +58,15 @@ class Guidance(Value):
     features: tuple[str, ...] = ()
     """What models without a network see; empty: a question of their searches."""
     algorithm: str | None = None
-    """That searches, by Katib's name; None: `tpe`."""
+    """That searches, by Katib's name; None: `tpe`, and for an encoder that states another one, that."""
     weights: tuple[Weights, ...] = ()
     """Networks that begin from them, beside those from scratch."""
     most_megabytes: Annotated[float, Field(gt=0)] | None = None
     """Largest model."""
     most_milliseconds: Annotated[float, Field(gt=0)] | None = None
     """Longest time for one picture."""
+    warm_start: str | None = None
+    """Workspace whose searches of the most similar pictures start these."""
     side: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Pixels that pictures are brought to; None: as they are, from 32 to 64."""
     test: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
@@ -78,6 +85,32 @@ class Guidance(Value):
             raise ValueError(f"`name` must be a-z, 0-9 and '-'; got {self.name!r}. Write {dns_name(self.name, 40)!r}")
         return self
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any], *, spelled: Callable[[str], str] = str) -> Self:
+        """Read plain values, as they come from a command line, a form or Python.
+
+        Args:
+            options: By name; lists for what holds several.
+            spelled: How the user wrote an option's name.
+
+        Raises:
+            ConfigError: An option is unknown, or a value breaks its rule; one a line.
+        """
+        unknown = [name for name in options if name not in cls.model_fields]
+        if unknown:
+            raise ConfigError(f"`{unknown[0]}`: there is no such option. {nearest(unknown[0], cls.model_fields)}")
+        try:
+            return cls.model_validate_json(json.dumps(dict(options), default=str))
+        except ValidationError as error:
+            raise ConfigError("\n".join(_told(fault, spelled) for fault in error.errors(include_url=False))) from error
+
     def called(self, folder: Path) -> str:
         """Name of the benchmark."""
         return self.name or dns_name(folder.resolve().name, 40)
+
+
+def _told(fault: ErrorDetails, spelled: Callable[[str], str]) -> str:
+    rule = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if not fault["loc"]:
+        return f"{rule}."
+    return f"`{spelled(str(fault['loc'][0]))}`: {rule}; got {fault['input']!r}."

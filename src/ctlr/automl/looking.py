@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,8 @@ _FEW = 10
 """Pictures of a class below which nothing can be said of it."""
 _UNEQUAL = 5
 """Times that the most frequent class may be as frequent as the rarest before accuracy misleads."""
+_VALUE = re.compile(r"; (this has|got) [^.;]*(?=\.)")
+"""What a reason says of a single picture."""
 _NUMBERS = 20
 """Different values from which a column of numbers is no list of classes."""
 
@@ -176,12 +179,17 @@ def _unequal(summary: TargetSummary) -> bool:
 
 
 def _warnings(summary: TargetSummary, stored: StoredArrays) -> Iterator[str]:
-    for reason, count in Counter(each.reason for each in stored.excluded).most_common():
+    for reason, count in Counter(_VALUE.sub("", each.reason) for each in stored.excluded).most_common():
         yield f"{count} left out: {reason}"
     if stored.joined:
         yield (
             f"{stored.joined} pictures are copies of others, or show a part of them: they count as one subject with "
             "those, and stand on one side."
+        )
+    if stored.moved:
+        yield (
+            f"A leak between the given sides: {stored.moved} pictures are copies of others on a side that is tested or "
+            "validated on, and were taken to that side."
         )
     if few := [f"{name} {count}" for name, count in summary.classes.items() if count < _FEW]:
         yield f"Fewer than {_FEW} pictures of a class: {', '.join(few)}. Little can be said of them; collect more."

@@ -13,11 +13,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ctlr.automl.families import FAMILIES, Family, epoch_seconds
-from ctlr.automl.guidance import Guidance
+from ctlr.automl.guidance import Guidance, Weights
 from ctlr.automl.looking import Looked, look
 from ctlr.data.reader import Progress
 from ctlr.errors import ConfigError, nearest
-from ctlr.specs import ENCODERS, METHODS
+from ctlr.specs import ENCODERS, METHODS, dns_name
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
 __all__ = ["Prepared", "Proposal", "prepare", "propose"]
@@ -205,28 +205,37 @@ def _document(
         if (value := getattr(guidance, key)) is not None
     }
     tuning: dict[str, Any] = {"seconds": round(seconds, 1), "race": race, "parallel": parallel, "share": False}
-    tuning |= {key: value for key in ("trials", "algorithm") if (value := getattr(guidance, key)) is not None}
+    tuning["trials"] = guidance.trials
+    if guidance.algorithm is not None:
+        tuning["algorithm"] = guidance.algorithm
+    if guidance.warm_start is not None:
+        tuning["warm_start"] = str(Path(guidance.warm_start).resolve())
     task = {"target": looked.task.target, "kind": looked.task.kind, "metric": looked.task.headline}
+    name = dns_name(looked.task.target, 40)
     return {
         "name": guidance.called(looked.folder),
         "description": f"Which model predicts {looked.task.target} best, in {guidance.minutes:g} minutes?",
         "datasets": {"pictures": dataset},
-        "tasks": {"target": task},
-        "transfers": [{"target": {"data": "pictures", "task": "target"}}],
-        "encoders": {name: {} for name in _encoders(families)},
+        "tasks": {name: task},
+        "transfers": [{"target": {"data": "pictures", "task": name}}],
+        "encoders": {name: {} for name in _encoders(families, guidance)},
         "methods": _methods(families, guidance),
         "baselines": [],
         "sample_sizes": [n_train],
         "seeds": [guidance.seed],
         "split": split,
+        "training": {"finetune": {"refit": True}},
         "tuning": tuning,
         "tracking": {"backend": "none"},
     }
 
 
-def _encoders(families: Sequence[Family]) -> list[str]:
+def _encoders(families: Sequence[Family], guidance: Guidance) -> list[str]:
     """Of scratch, and of weights; a benchmark of models without a network names one all the same."""
-    return list(dict.fromkeys(each.encoder for each in families if each.encoder)) or ["small_cnn"]
+    named = dict.fromkeys(each.encoder for each in families if each.encoder)
+    if guidance.weights and any(not each.has_network for each in families):
+        named[guidance.weights[0].encoder] = None  # whose features models without a network see
+    return list(named) or ["small_cnn"]
 
 
 def _methods(families: Sequence[Family], guidance: Guidance) -> dict[str, Any]:
@@ -235,16 +244,22 @@ def _methods(families: Sequence[Family], guidance: Guidance) -> dict[str, Any]:
         if family.method == "scratch":
             methods["scratch"] = {}
         elif not family.has_network:
-            methods[family.name] = {"method": family.method}
+            frozen = _weights(guidance.weights[0], "network") if guidance.weights else {}
+            methods[family.name] = {"method": family.method, "refit": True, **frozen}
     for family in families:
         if family.method == "pretrained":
             weights = next(each for each in guidance.weights if each.encoder == family.encoder)
-            methods[family.name] = {
-                "method": "pretrained", "encoder": family.encoder, "weights": str(Path(weights.file).resolve()),
-                "sha256": _sha256(Path(weights.file)), "licence": weights.licence,
-                "trained_on": list(weights.trained_on),
-            }  # fmt: skip
+            methods[family.name] = {"method": "pretrained", **_weights(weights, "weights")}
     return methods
+
+
+def _weights(weights: Weights, option: str) -> dict[str, Any]:
+    """What a method has to say of a file of weights, which the option names."""
+    file = Path(weights.file)
+    return {
+        "encoder": weights.encoder, option: str(file.resolve()), "sha256": _sha256(file), "licence": weights.licence,
+        "trained_on": list(weights.trained_on),
+    }  # fmt: skip
 
 
 def _sha256(file: Path) -> str:

@@ -20,15 +20,20 @@ from ctlr import __version__
 from ctlr.cli.automl import automl
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
+from ctlr.cli.drift import drift
 from ctlr.cli.explain import explain
+from ctlr.cli.export import export
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
 from ctlr.cli.points import points
+from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
+from ctlr.cli.serve import serve
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
+from ctlr.cli.ui import ui
 from ctlr.errors import CtlrError, brief
 
 __all__ = ["main"]
@@ -418,6 +423,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (automl, cancel, distance, doctor, explain, logs, lr_find, plugins, points, status, submit, suggest,
-                tile, trial, tune):  # fmt: skip
+for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
+                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

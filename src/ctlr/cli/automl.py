@@ -29,9 +29,11 @@ __all__ = ["automl"]
 @click.option("--families", help="Searches that compete, with commas; by default all that there is time for.")
 @click.option("--features", help="What models without a network see, with commas; by default their search decides.")
 @click.option("--algorithm", help="That searches, by Katib's name; by default `tpe`.")
-@click.option("--trials", type=click.IntRange(1), help="The most that any search may have.")
+@click.option("--trials", type=click.IntRange(1), default=100, help="The most that any search may have.")
 @click.option("--weights", multiple=True, metavar="FILE:ENCODER",
               help="Pretrained weights to begin from, e.g. `resnet18.pth:resnet18`. Repeatable.")  # fmt: skip
+@click.option("--warm-start", type=click.Path(file_okay=False), metavar="WORKSPACE",
+              help="Begin with what was best for the most similar pictures that were searched there.")  # fmt: skip
 @click.option("--most-megabytes", type=float, help="Largest model.")
 @click.option("--most-milliseconds", type=float, help="Longest time for one picture on this machine.")
 @click.option("--side", type=click.IntRange(8, 1024), help="Pixels that pictures are brought to; by default 32 to 64.")
@@ -76,24 +78,13 @@ def _guidance(told: Mapping[str, Any]) -> Guidance:
     Raises:
         ConfigError: A value breaks its rule; one a line.
     """
-    from pydantic import ValidationError
-
     from ctlr.automl import Guidance
-    from ctlr.errors import ConfigError
 
     given = {name: value for name, value in told.items() if value is not None}
     for name in ("families", "features"):
-        given[name] = tuple(each.strip() for each in str(given.get(name, "")).split(",") if each.strip())
-    given["weights"] = tuple(_weights(text) for text in told["weights"])
-    try:
-        return Guidance.model_validate(given)
-    except ValidationError as error:
-        lines = []
-        for fault in error.errors(include_url=False):
-            option = "--" + str(fault["loc"][0]).replace("_", "-") if fault["loc"] else ""
-            rule = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-            lines.append(f"`{option}`: {rule}; got {fault['input']!r}." if option else f"{rule}.")
-        raise ConfigError("\n".join(lines)) from error
+        given[name] = [each.strip() for each in str(given.get(name, "")).split(",") if each.strip()]
+    given["weights"] = [_weights(text) for text in told["weights"]]
+    return Guidance.of(given, spelled=lambda name: f"--{name.replace('_', '-')}")
 
 
 def _weights(text: str) -> dict[str, str]:

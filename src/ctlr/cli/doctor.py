@@ -20,7 +20,10 @@ from ctlr.errors import ClusterError, ConfigError
 
 __all__ = ["doctor", "examine"]
 
-NEEDED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "nibabel", "isal", "safetensors", "pydantic")
+NEEDED = (
+    "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "nibabel", "isal", "safetensors",
+    "pydantic",
+)  # fmt: skip
 SHOWN = 3
 """Encoders for volumes, the lightest, of which it is said which of their layers run in which precision."""
 SHOWN_SIDE = 32

@@ -113,6 +113,7 @@ def _part(what: str, name: str, part: str, known: Mapping[str, Any]) -> Iterator
     yield ""
     yield "Options"
     yield from _options(part, known, {})
+    yield from _space(table[name])
     yield ""
     yield "Source"
     plugin = table.origin(name)
@@ -140,6 +141,20 @@ def _about(part: Any) -> Iterator[str]:
         + ("" if part.has_norms else "It has no norm layers, so that `norm: group` does not apply. ")
         + (f"Weights of {part.published} can be loaded." if part.published else "")
     )
+
+
+def _space(part: Any) -> Iterator[str]:
+    """What a search tries of a method where nobody says otherwise."""
+    from ctlr.specs import MethodSpec
+
+    if not (isinstance(part, type) and issubclass(part, MethodSpec)):
+        return
+    space = part.model_validate_json(json.dumps(dict(part.example))).space(2)
+    if space:
+        yield ""
+        yield "A search tries, on pictures"
+        for option, dimension in space.items():
+            yield from _wrapped(f"{option}: {dimension.words}")
 
 
 def _source(part: Any) -> Iterator[str]:

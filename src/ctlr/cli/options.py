@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-__all__ = ["output_option", "study_options", "workspace_option"]
+__all__ = ["model_options", "output_option", "study_options", "workspace_option"]
 
 Command = Callable[..., Any]
 
@@ -26,6 +27,32 @@ def output_option(words: str = "Form of what goes to stdout.") -> Callable[[Comm
     return click.option(
         "--output", "-o", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help=words
     )
+
+
+def model_options(command: Command) -> Command:
+    """MODEL, a model's folder or a workspace, and which of the workspace's models is meant; the command gets `model`.
+
+    Its folder is found before the command begins.
+    """
+
+    @functools.wraps(command)
+    def told(model: Path, benchmark: str, source: str, target: str, encoder: str, method: str, **others: Any) -> Any:
+        from ctlr.serving import find_model
+
+        folder = find_model(model, benchmark=benchmark, source=source, target=target, encoder=encoder, method=method)
+        return command(model=folder, **others)
+
+    options = (
+        click.argument("model", type=click.Path(file_okay=False, path_type=Path)),
+        click.option("--benchmark", default="", metavar="NAME", help="Of a workspace with several reports."),
+        click.option("--target", default="", metavar="DATA.TASK", help="Of a benchmark with several."),
+        click.option("--source", default="", metavar="DATA.TASK", help="Likewise, of its transfers."),
+        click.option("--encoder", default="", metavar="KEY", help="Likewise, of its encoders."),
+        click.option("--method", default="", metavar="LABEL", help="Take the best model of this method."),
+    )
+    for option in reversed(options):
+        told = option(told)
+    return told
 
 
 def study_options(example: str) -> Callable[[Command], Command]:

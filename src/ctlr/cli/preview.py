@@ -36,7 +36,7 @@ def show_preview(preview: Preview, workspace: Path, output: str, *, detect: tupl
         return
     show_rows(f"{config.name}: what `ctlr run` does", preview.rows)
     methods = [
-        {"method": label, "views": method.views_words(preview.ndim), "refit": "yes" if method.finetune.refit else "no"}
+        {"method": label, "views": method.views_words(preview.ndim), "refit": "yes" if method.refits else "no"}
         for label, method in config.methods.items()
     ]
     show_rows("Random views through which stages see images, and whether methods are refitted", methods)

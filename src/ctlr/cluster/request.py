@@ -142,7 +142,7 @@ def _check_files(config: BenchmarkConfig) -> None:
     inside = f"{config.platform.workspace}/"
     for label, method in config.methods.items():
         for option in method.files:
-            if not (path := getattr(method, option)).startswith(inside):
+            if (path := getattr(method, option)) is not None and not path.startswith(inside):
                 raise ConfigError(
                     f"methods.{label}.{option}: pods do not see this machine's files. Copy it to the volume "
                     f"{config.platform.volume!r} and name it there, e.g. {inside}weights/{Path(path).name}."

@@ -342,7 +342,8 @@ class _Counting:
         self._here: set[str] = set()
 
     def __call__(self, event: Event) -> None:
-        _say(event)
+        if event.state != "trial":  # one that has ended comes as progress
+            _say(event)
         job = event.job
         if event.state == "started":
             self._here.add(job.id)

@@ -17,6 +17,7 @@ __all__ = ["Option", "options_of", "parts", "schema_parts"]
 WORDS = {
     "kind": "Which kind of dataset this is.",
     "TaskSpec.kind": "A number, or one of several classes.",
+    "AlsoSpec.kind": "A number, or one of several classes.",
     "method": "Which method this is; needed only where the key is a name of your own.",
     "name": "Which encoder this is; needed only where the key is a name of your own.",
     "norm": "Batch norm, or group norm in its place.",

@@ -10,8 +10,11 @@ from ctlr.config._finetuning import freezing_keeps_something, layers_fit_the_enc
 from ctlr.config._parts import SECTIONS, Parts
 from ctlr.config._transfers import (
     baselines_have_a_shared_task,
+    baselines_have_their_inputs,
+    columns_are_read_by_networks,
     methods_have_their_source,
     methods_learn_their_task,
+    several_targets_are_learned_alone,
     shape_of,
     sources_fit_the_encoder,
     sources_keep_the_target_secret,
@@ -166,6 +169,17 @@ def _taking(shape: Sequence[int]) -> Iterator[str]:
             yield name
 
 
+def _methods_fit_the_data(parts: Parts) -> Iterator[Fault]:
+    """What a method reads of an image has to be there."""
+    told: dict[KeyPath, str] = {}
+    for transfer in parts.transfers.values():
+        data = parts.datasets.get(transfer.target.data)
+        for label, method in parts.running(transfer) if data is not None else ():
+            if data is not None and (fault := method.misfit(data.stored_shape)) is not None:
+                told.setdefault(("methods", label, *fault[0].split(".")), fault[1])
+    yield from told.items()
+
+
 def _shapes_fit_the_kind(parts: Parts) -> Iterator[Fault]:
     for name, data in parts.datasets.items():
         if data is None or not isinstance(data.preprocess, PreprocessSpec):
@@ -310,7 +324,7 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
     if parts.tuning is None:
         return
     where: KeyPath = ("tuning", "experiments")
-    tuned = {label: method for label, method in parts.methods.items() if method is None or method.trains_network}
+    tuned = {label: method for label, method in parts.methods.items() if method is None or not method.untuned}
     for label in parts.tuning.experiments:
         if label not in tuned:
             yield (*where, label), f"unknown method {label!r}. {nearest(label, tuned)}"
@@ -328,7 +342,7 @@ def _methods_are_tuned_alike(parts: Parts) -> Iterator[Fault]:
         if label in parts.tuning.by_hand:
             continue
         manifests = parts.tuning.experiments.get(label)
-        if manifests is None and method is not None and method.space and parts.tuning.order == "target_only":
+        if manifests is None and method is not None and method.space(0) and parts.tuning.order == "target_only":
             continue
         if manifests is None:
             yield (
@@ -352,15 +366,19 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _methods_run_on_known_encoders,
     _baselines_are_known,
     baselines_have_a_shared_task,
+    baselines_have_their_inputs,
+    columns_are_read_by_networks,
     transfers_name_what_exists,
     transfers_name_their_methods,
     transfers_differ,
     sources_keep_the_target_secret,
     methods_have_their_source,
     methods_learn_their_task,
+    several_targets_are_learned_alone,
     targets_are_new_to_the_weights,
     sources_fit_the_encoder,
     _encoders_fit_the_data,
+    _methods_fit_the_data,
     _shapes_fit_the_kind,
     _pictures_have_classes_only,
     freezing_keeps_something,

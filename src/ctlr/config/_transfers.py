@@ -14,8 +14,11 @@ from ctlr.specs import METHODS, DatasetSpec, DataTask, layer_role, shares_task
 
 __all__ = [
     "baselines_have_a_shared_task",
+    "baselines_have_their_inputs",
+    "columns_are_read_by_networks",
     "methods_have_their_source",
     "methods_learn_their_task",
+    "several_targets_are_learned_alone",
     "shape_of",
     "sources_fit_the_encoder",
     "sources_keep_the_target_secret",
@@ -77,7 +80,12 @@ def sources_keep_the_target_secret(parts: Parts) -> Iterator[Fault]:
                 told = f"{wanted.target!r} is what the target asks of the same subjects, beyond the labelled ones"
                 yield ("methods", label, "columns"), f"{told}. Remove it from `columns`."
         first, second = parts.tasks.get(source.task), parts.tasks.get(target.task)
-        if first is None or second is None or first.target != second.target:
+        if first is None or second is None:
+            continue
+        if first.target in {other.target for other in second.also}:
+            told = f"the source teaches {first.target!r} of the target's own subjects, beyond the labelled ones"
+            yield ("transfers", index, "source"), f"{told}, and `also` asks for it. Remove one of both."
+        if first.target != second.target:
             continue
         if first.classes and second.classes and not set(first.classes) & set(second.classes):
             continue
@@ -118,6 +126,29 @@ def methods_learn_their_task(parts: Parts) -> Iterator[Fault]:
                 yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
 
 
+def columns_are_read_by_networks(parts: Parts) -> Iterator[Fault]:
+    """A family without a network learns one target, from images alone."""
+    for transfer in parts.transfers.values():
+        task = parts.tasks.get(transfer.target.task)
+        for label, method in parts.running(transfer) if task and (task.fused or task.also) else ():
+            if method.role == "method" and not method.trains_network and task is not None:
+                told = (
+                    f"{method.method} learns one target from images alone, and the task {transfer.target.task!r} has "
+                )
+                told += "`inputs`" if task.fused else "`also`"
+                yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
+
+
+def several_targets_are_learned_alone(parts: Parts) -> Iterator[Fault]:
+    """What sees unlabelled images or the source while it finetunes learns one target."""
+    for transfer in parts.transfers.values():
+        task = parts.tasks.get(transfer.target.task)
+        for label, method in parts.running(transfer) if task and task.also else ():
+            if method.reads_pool_while_finetuning:
+                told = f"{method.method} learns one target, and the task {transfer.target.task!r} has `also`"
+                yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
+
+
 def targets_are_new_to_the_weights(parts: Parts) -> Iterator[Fault]:
     """Weights that have seen a cohort are not tested on it."""
     for transfer in parts.transfers.values():
@@ -144,6 +175,18 @@ def baselines_have_a_shared_task(parts: Parts) -> Iterator[Fault]:
                 "no transfer's source is another dataset with the same question (`target`, `kind`, `classes`) and "
                 "images of one shape, so that its model could stand unchanged. Add one, or leave such a baseline out.",
             )
+
+
+def baselines_have_their_inputs(parts: Parts) -> Iterator[Fault]:
+    """What a baseline reads in the place of images has to be there."""
+    asked: list[tuple[KeyPath, bool]] = [
+        (("baselines",), METHODS[name].needs_inputs) for name in parts.baselines or () if name in METHODS
+    ]
+    asked += [(("methods", label), method.needs_inputs) for label, method in parts.methods.items() if method]
+    tasks = [parts.tasks.get(transfer.target.task) for transfer in parts.transfers.values()]
+    for where, needed in asked:
+        if needed and not any(task is None or task.inputs for task in tasks):
+            yield where, "no target's task has `inputs` to predict from. Give it some, or leave `covariates` out."
 
 
 def _shared(parts: Parts, index: int) -> bool:

@@ -77,7 +77,7 @@ class TuningSpec(Value):
     """Also train every method with the options in the file, for tuning's share of its gain: one finetuning more for
     each study, and where pretrainings are tuned one pretraining more for each seed."""
     warm_start: str | None = None
-    """Workspace whose finished searches of the same space start this one."""
+    """Workspace whose finished searches of the same space start this one; in a race, those of the most similar data."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ctlr.encoders import build_encoder, build_head, patch_decoder, projection_head
+from ctlr.encoders import build_encoder, build_head, fused_head, patch_decoder, projection_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Task
 from ctlr.methods.losses import TaskLoss
@@ -62,9 +62,9 @@ ENCODERS_TO_TRY = {0: "mlp", 1: "cnn1d", 2: "small_cnn", 3: "small_cnn"}
 
 
 def parts_to_try(
-    classes: int = 0, ndim: int = 2, *, source_classes: int | None = None, encoder_name: str = ""
+    classes: int = 0, ndim: int = 2, *, source_classes: int | None = None, encoder_name: str = "", columns: int = 0
 ) -> GivenParts:
-    """A small encoder and its head; a source task has a head of its own."""
+    """A small encoder and its head, which reads columns where there are some; a source task has a head of its own."""
     shape, name = SHAPES[ndim], encoder_name or ENCODERS_TO_TRY[ndim]
     encoder = build_encoder(encoder_spec(name), channels=shape[0], ndim=ndim, seed=0)
 
@@ -74,4 +74,7 @@ def parts_to_try(
     source = None
     if source_classes is not None:
         source = Task(None, head(source_classes), TaskLoss(classes=source_classes))
-    return GivenParts(encoder, head(classes), TaskLoss(classes=classes), source, shape)
+    own = head(classes)
+    if columns:
+        own = fused_head(encoder.width, columns, 4, max(1, classes), dropout=0.0, seed=0)
+    return GivenParts(encoder, own, TaskLoss(classes=classes), source, shape)

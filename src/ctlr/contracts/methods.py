@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,20 @@ def networks_are_attributes(case: Case) -> None:
             )
 
 
+def columns_reach_the_head(case: Case) -> None:
+    """Where a task reads columns beside the image, its finetuning hands them to the head with every batch."""
+    if not METHODS[case.name].reads_pool_while_finetuning:
+        return
+    parts = parts_to_try(case.classes, case.ndim, source_classes=2, encoder_name=case.encoder, columns=3)
+    objective = case.spec.finetune_objective(parts)
+    columns = torch.randn(6, 3, generator=torch.Generator().manual_seed(2))
+    given = case.batches()
+    given |= {name: replace(given[name], columns=columns) for name in ("labelled", "pool")}
+    objective(given, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]
+    for name, weight in parts.head.named_parameters():
+        assert weight.grad is not None, f"its finetuning teaches the head's {name} nothing."
+
+
 PROMISES = (
     options_are_read_back,
     statements_fit_together,
@@ -199,6 +213,7 @@ PROMISES = (
     random_numbers_come_from_the_generator,
     takes_the_batches_that_it_names,
     networks_are_attributes,
+    columns_reach_the_head,
 )
 ONCE = tuple(promise for promise in PROMISES if promise is not loss_is_a_finite_scalar_that_moves_the_encoder)
 """Those that are tried in one setting alone: the others show nothing new, and take their time."""

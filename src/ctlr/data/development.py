@@ -32,6 +32,7 @@ class Development:
         split: Subjects of each side.
         train, validation: Rows with a known target.
         pool: Rows of all subjects outside test and validation reserve, `train` included.
+        also: The task's other targets, by row; unknown in the test set, and wherever the table does not say them.
     """
 
     store: ArrayStore
@@ -40,6 +41,7 @@ class Development:
     train: npt.NDArray[np.int64]
     validation: npt.NDArray[np.int64]
     pool: npt.NDArray[np.int64]
+    also: tuple[Targets, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def open_development(
         train=_known(targets, table, sides.train),
         validation=_known(targets, table, sides.validation),
         pool=rows_of(table, [*sides.train, *sides.unlabelled]),
+        also=tuple(seal(read_targets(table, other.task, end.data.name), test) for other in end.others),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from ctlr.data.inputs import check_inputs
 from ctlr.data.leakage import Leak, find_leaks, refuse
 from ctlr.data.neighbours import Copy, find_copies
 from ctlr.data.overlaps import Overlap, find_overlaps
@@ -64,7 +65,7 @@ class TableGate:
         Raises:
             ConfigError: The dataset is smaller than the plan asks for, or a column is missing.
             DataError: A target cannot be used.
-            LeakageError: A source's column repeats the target.
+            LeakageError: A source's column repeats the target, or an input tells it.
         """
         drawn, leaks = list(self._drawn()), list[Leak]()
         for name in dict.fromkeys(sides.target.name for sides in drawn):
@@ -77,7 +78,12 @@ class TableGate:
         return leaks
 
     def _read_targets(self, end: DataTask) -> Targets:
-        return read_targets(self._tables[end.data.name], end.task, end.data.name)
+        table = self._tables[end.data.name]
+        targets = read_targets(table, end.task, end.data.name)
+        others = [read_targets(table, other.task, end.data.name) for other in end.others]
+        for each in (targets, *others) if end.task.inputs else ():
+            check_inputs(table, end.task, each)
+        return targets
 
     def _drawn(self) -> Iterator[_Sides]:
         """Each division once, the largest first, so that a refusal names the size that does not fit."""
@@ -95,7 +101,7 @@ class TableGate:
             )
             other = None
             if source is not None:
-                taught = self._targets(source)
+                taught = self._targets(source.alone())
                 if source.data.name == target.data.name:
                     _check_columns(taught, targets)
                 else:
@@ -157,7 +163,8 @@ class Gate(TableGate):
 
         Raises:
             ConfigError, DataError: As of `leaks`.
-            LeakageError: Two sides share a subject or an image, or a source's column repeats the target.
+            LeakageError: Two sides share a subject or an image, a source's column repeats the target, or
+                an input tells it.
         """
         refuse(self.leaks(), self._plan.leaks, self._workspace)
 

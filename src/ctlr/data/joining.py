@@ -15,9 +15,16 @@ from ctlr.workspace import Workspace
 
 __all__ = ["join_copies"]
 
+SIDE = "split"
+"""Column of given sides."""
+_FIRST = ("test", "val", "train")
+
 
 def join_copies(stored: StoredArrays, folder: Path, workspace: Workspace) -> StoredArrays:
     """Give all images of a group of copies the first one's subject, and note how many subjects are gone.
+
+    Where the table gives sides, all of a group stand on the side of the one that is tested, else validated: what is
+    tested is not learned from.
 
     O(N^2 D) time for N images, in blocks of matrix products: 1,000 take half a second, 10,000 some ten.
 
@@ -53,6 +60,17 @@ def join_copies(stored: StoredArrays, folder: Path, workspace: Workspace) -> Sto
     groups = defaultdict[str, set[str]](set)
     for subject in of_subject:
         groups[root(subject)].add(subject)
+    moved = 0
     if len(groups) < len(of_subject):
-        write_table(folder, [record.model_copy(update={"subject": root(record.subject)}) for record in records])
-    return stored.model_copy(update={"subjects": len(groups), "joined": len(of_subject) - len(groups)})
+        sides = defaultdict[str, set[str]](set)
+        for record in records:
+            sides[root(record.subject)].add(record.columns.get(SIDE, ""))
+        for place, record in enumerate(records):
+            subject, columns = root(record.subject), dict(record.columns)
+            side = next((each for each in _FIRST if each in sides[subject]), None)
+            if side is not None and columns.get(SIDE) != side:
+                columns[SIDE], moved = side, moved + 1
+            records[place] = record.model_copy(update={"subject": subject, "columns": columns})
+        write_table(folder, records)
+    changed = {"subjects": len(groups), "joined": len(of_subject) - len(groups), "moved": moved}
+    return stored.model_copy(update=changed)

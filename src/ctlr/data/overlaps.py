@@ -132,7 +132,7 @@ def _marks(image: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float16]]
     places = np.stack(np.unravel_index(order[standing.ravel()[order] > 0], standing.shape), axis=1)
     steps = np.arange(-_REACH, _REACH + 1)
     around = fine[places[:, :1, None] + steps[:, None], places[:, 1:, None] + steps]
-    waves = fft.dctn(around, axes=(1, 2), norm="ortho")[:, :_WAVES, :_WAVES].reshape(len(places), -1)[:, 1:]
+    waves = fft.dctn(around, axes=(1, 2), norm="ortho")[:, :_WAVES, :_WAVES].reshape(len(places), _WAVES**2)[:, 1:]
     length = np.maximum(np.linalg.norm(waves, axis=1, keepdims=True), 1e-12)
     return places.astype(np.int64), (waves / length).astype(np.float16)
 

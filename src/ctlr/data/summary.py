@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from ctlr.data.inputs import nearly_tells
 from ctlr.data.strata import is_missing
 from ctlr.data.table import ImageRecord, Table
 from ctlr.data.targets import read_targets
@@ -51,7 +52,8 @@ def summarise(table: Sequence[ImageRecord], end: DataTask, units: Mapping[str, s
         units: Of its columns.
 
     Raises:
-        ConfigError, DataError: As of `ctlr.data.targets.read_targets`.
+        ConfigError, DataError: As of `ctlr.data.targets.read_targets`, and for `inputs` as of
+            `ctlr.data.inputs.check_inputs`.
     """
     task = end.task
     targets = read_targets(table, task, end.data.name)
@@ -61,10 +63,11 @@ def summarise(table: Sequence[ImageRecord], end: DataTask, units: Mapping[str, s
         TargetSummary, data=end.data.name, task=task.name, column=task.target, images=len(cells),
         known=int(targets.known.sum()),
     )  # fmt: skip
+    close = nearly_tells(Table.of(table), task, targets)
     if not targets.classes:
         values = targets.values[targets.known]
         low, middle, high = (float(value) for value in np.quantile(values, [0, 0.5, 1]))
-        told = (*_odd_numbers(values, _oldest(task.target, unit)), *_commas(cells))
+        told = (*_odd_numbers(values, _oldest(task.target, unit)), *_commas(cells), *close)
         return counted(unit=unit, low=low, median=middle, high=high, warnings=told)
     met = Counter(cell for cell in cells if not is_missing(cell))
     kept = {name: met[name] for name in targets.classes}
@@ -77,7 +80,7 @@ def summarise(table: Sequence[ImageRecord], end: DataTask, units: Mapping[str, s
     return counted(
         classes=kept,
         others=met.total() - sum(kept.values()),
-        warnings=() if end.data.known_classes else tuple(warnings),
+        warnings=(*(() if end.data.known_classes else warnings), *close),
     )
 
 

@@ -47,7 +47,9 @@ class Display:
             self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Take in what happened to a job."""
+        """Take in what happened to a job; of trials, that one has ended."""
+        if event.state == "trial":
+            return
         job = event.job.id
         if event.state in ("started", "progress"):
             self._began.setdefault(job, time.monotonic())

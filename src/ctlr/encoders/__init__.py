@@ -10,7 +10,7 @@ import pkgutil
 from ctlr import specs
 from ctlr.encoders.base import Encoder, freeze_blocks, replace_batch_norms, seeded
 from ctlr.encoders.copying import copy_blocks
-from ctlr.encoders.heads import build_head, patch_decoder, projection_head
+from ctlr.encoders.heads import build_head, fused_head, patch_decoder, projection_head
 from ctlr.encoders.published import load_published, read_published
 from ctlr.errors import ConfigError
 
@@ -20,6 +20,7 @@ __all__ = [
     "build_head",
     "copy_blocks",
     "freeze_blocks",
+    "fused_head",
     "load_published",
     "patch_decoder",
     "projection_head",

@@ -209,7 +209,7 @@ def init_layers(module: nn.Module, activation: Activation) -> None:
     """
     variance = 1.0 if activation in ("selu", "tanh", "sigmoid") else 2.0
     for part in module.modules():
-        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
+        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             nn.init.normal_(part.weight, std=(variance / part.weight[0].numel()) ** 0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

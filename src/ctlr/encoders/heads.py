@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.encoders.base import Encoder, seeded
+from ctlr.errors import ConfigError
 
-__all__ = ["build_head", "patch_decoder", "projection_head"]
+__all__ = ["FusedHead", "build_head", "fused_head", "patch_decoder", "projection_head"]
 
 
 def build_head(width: int, outputs: int, *, dropout: float, seed: int) -> nn.Sequential:
@@ -30,6 +31,49 @@ def build_head(width: int, outputs: int, *, dropout: float, seed: int) -> nn.Seq
         nn.init.normal_(linear.weight, std=0.01)
     nn.init.zeros_(linear.bias)
     return nn.Sequential(nn.Dropout(dropout), linear)
+
+
+class FusedHead(nn.Module):
+    """Late fusion: what columns become stands beside the encoder's features, and one head answers from both.
+
+    Args:
+        columns: (B, C) numbers of the columns -> (B, hidden).
+        head: (B, width + hidden) -> (B, outputs).
+    """
+
+    def __init__(self, columns: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.columns, self.head = columns, head
+
+    def forward(self, features: Tensor, columns: Tensor | None = None) -> Tensor:
+        """(B, width) features and (B, C) columns -> (B, outputs).
+
+        Raises:
+            ConfigError: There are no columns: a method of somebody's own does not hand them on.
+        """
+        if columns is None:
+            raise ConfigError(
+                "The task has `inputs`, and the method does not hand them to the head. Let it call "
+                "`predict_outputs(encoder, head, images, columns=batch.columns)`, or write `fusion: none`."
+            )
+        outputs: Tensor = self.head(torch.cat([features, self.columns(columns)], dim=1))
+        return outputs
+
+
+def fused_head(width: int, columns: int, hidden: int, outputs: int, *, dropout: float, seed: int) -> FusedHead:
+    """Columns through one layer of rectified units, then `build_head` on them and the features.
+
+    Args:
+        width: Of the encoder.
+        columns: Numbers that the columns are.
+        hidden: Units that they become.
+        outputs: As of `build_head`.
+        dropout: Likewise.
+        seed: Of the weights.
+    """
+    head = build_head(width + hidden, outputs, dropout=dropout, seed=seed)
+    with seeded(seed + 1):
+        return FusedHead(nn.Sequential(nn.Linear(columns, hidden), nn.ReLU()), head)
 
 
 def projection_head(width: int, outputs: int, *, seed: int, hidden: int | None = None) -> nn.Sequential:

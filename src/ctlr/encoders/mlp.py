@@ -24,7 +24,7 @@ class PointNorm(nn.BatchNorm1d):
 
     def forward(self, points: Tensor) -> Tensor:
         """(B, units) -> (B, units)."""
-        if len(points) > 1 or not self.training:
+        if not self.training or len(points) > 1:
             return super().forward(points)
         return nn.functional.batch_norm(
             points, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps

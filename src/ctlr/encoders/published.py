@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -15,9 +16,29 @@ from torch import Tensor
 from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError
 
-__all__ = ["load_published", "read_published"]
+__all__ = ["file_weights", "load_published", "read_published"]
 
 _SHOWN = 3
+
+
+def file_weights(encoder: Encoder, file: Path, sha256: str, option: str) -> dict[str, Tensor]:
+    """A file's weights under an encoder's names; what the file lacks or has besides is told.
+
+    Args:
+        encoder: That takes them; it is changed.
+        file: Of weights.
+        sha256: That the file must have.
+        option: Of the benchmark that names the file, for messages.
+
+    Raises:
+        ConfigError: It is another file than it was, or holds another network.
+    """
+    found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no file"
+    if found != sha256:
+        told = f"must be the file with the sha256 {sha256}; {file.name} is {found}"
+        raise ConfigError(f"`{option}` {told}. Name that file, or mend `sha256`.")
+    load_published(encoder, read_published(file))
+    return encoder.state_dict()
 
 
 def read_published(path: Path) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ctlr.encoders.base import Encoder
     from ctlr.methods.losses import TaskLoss
 
-__all__ = ["Batch", "Objective", "Parts", "Pool", "Rows", "Task", "predict_outputs", "random_views"]
+__all__ = ["Batch", "Objective", "Parts", "Pool", "Rows", "Task", "head_outputs", "predict_outputs", "random_views"]
 
 Pool = Literal["source", "target", "both"]
 """Whose images."""
@@ -32,10 +32,12 @@ class Batch:
     Attributes:
         images: (B, C, *S) float, or features (B, ...) of the frozen lower blocks.
         target: (B,) int64 codes (-1: unknown) or float standardised targets (NaN: unknown); None where there are none.
+        columns: (B, C) float, what the task reads beside the image; None where it reads nothing.
     """
 
     images: Tensor
     target: Tensor | None = None
+    columns: Tensor | None = None
 
 
 class Objective:
@@ -138,7 +140,9 @@ class Parts(Protocol):
         """
 
 
-def predict_outputs(encoder: Encoder, head: nn.Module, images: Tensor, start: int = 0) -> Tensor:
+def predict_outputs(
+    encoder: Encoder, head: nn.Module, images: Tensor, start: int = 0, *, columns: Tensor | None = None
+) -> Tensor:
     """Raw outputs (B, K) in float32, also where the encoder runs in half precision.
 
     Args:
@@ -146,11 +150,16 @@ def predict_outputs(encoder: Encoder, head: nn.Module, images: Tensor, start: in
         head: Turns features into outputs.
         images: (B, C, *S), or the output of the encoder's first `start` blocks.
         start: The block that comes first.
+        columns: (B, C), where the head reads some beside the features.
     """
-    features = encoder(images, start=start)
+    return head_outputs(head, encoder(images, start=start), columns)
+
+
+def head_outputs(head: nn.Module, features: Tensor, columns: Tensor | None) -> Tensor:
+    """Raw outputs (B, K) in float32 from (B, width) features, and (B, C) columns where the head reads some."""
     # Ages in half precision would be rounded to a quarter of a standard deviation's percent.
-    with torch.autocast(images.device.type, enabled=False):
-        outputs: Tensor = head(features.float())
+    with torch.autocast(features.device.type, enabled=False):
+        outputs: Tensor = head(features.float()) if columns is None else head(features.float(), columns)
     return outputs
 
 

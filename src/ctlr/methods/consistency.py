@@ -68,16 +68,16 @@ class SemiSupervised(Objective):
         labelled = batches["labelled"]
         assert labelled.target is not None
         images = random_views(labelled.images, self.weak, rng)
-        total = self.loss(self.outputs(images), labelled.target)
-        return total + self.weight * self.unlabelled_loss(batches["pool"].images, rng)
+        total = self.loss(self.outputs(images, labelled.columns), labelled.target)
+        return total + self.weight * self.unlabelled_loss(batches["pool"], rng)
 
-    def unlabelled_loss(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Scalar loss of (B, C, *S) images of the pool."""
+    def unlabelled_loss(self, pool: Batch, rng: torch.Generator) -> Tensor:
+        """Scalar loss of images of the pool."""
         raise NotImplementedError(type(self))
 
-    def outputs(self, images: Tensor) -> Tensor:
-        """(B, K) raw outputs of the network that learns."""
-        return predict_outputs(self.encoder, self.head, images)
+    def outputs(self, images: Tensor, columns: Tensor | None) -> Tensor:
+        """(B, K) raw outputs of the network that learns, for views of images and what is read beside them."""
+        return predict_outputs(self.encoder, self.head, images, columns=columns)
 
 
 def ramp(done: float, share: float) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Parts, random_views
+from ctlr.methods.base import Batch, Parts, random_views
 from ctlr.methods.consistency import SemiSupervised, SemiSupervisedSpec
 from ctlr.methods.lazily import F, torch
 from ctlr.specs import ViewsSpec
@@ -41,10 +41,11 @@ class FixMatch(SemiSupervised):
         super().__init__(spec, parts)
         self.threshold, self.strong = spec.threshold, spec.views
 
-    def unlabelled_loss(self, images: Tensor, rng: torch.Generator) -> Tensor:
+    def unlabelled_loss(self, pool: Batch, rng: torch.Generator) -> Tensor:
         """Scalar, in nats (the paper's eq. 4)."""
-        both = torch.cat([random_views(images, self.weak, rng), random_views(images, self.strong, rng)])
-        weak, strong = self.outputs(both).chunk(2)  # together, so that batch norms see one batch
+        both = torch.cat([random_views(pool.images, self.weak, rng), random_views(pool.images, self.strong, rng)])
+        columns = None if pool.columns is None else pool.columns.repeat(2, 1)
+        weak, strong = self.outputs(both, columns).chunk(2)  # together, so that batch norms see one batch
         return confident_loss(strong, weak, self.threshold)
 
 

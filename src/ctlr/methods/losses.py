@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ctlr.methods.lazily import F, torch
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-__all__ = ["TaskLoss", "divergence", "nt_xent", "y_aware_nt_xent"]
+__all__ = ["SeveralLoss", "TaskLoss", "divergence", "nt_xent", "y_aware_nt_xent"]
 
 
 def nt_xent(views: Tensor, temperature: float) -> Tensor:
@@ -55,6 +56,9 @@ class TaskLoss:
         weights: (classes,) weight of each class, or None.
     """
 
+    learned: nn.ParameterList | None = None
+    """What is learned beside the network, where anything is."""
+
     def __init__(self, *, classes: int, weights: Tensor | None = None) -> None:
         self.classes = classes
         self.weights = weights
@@ -83,6 +87,52 @@ class TaskLoss:
         known_rows = ~target.isnan()
         error = (outputs[:, 0] - target.nan_to_num()) * known_rows
         return error.square().sum() / known_rows.sum().clamp(min=1)
+
+
+class SeveralLoss(TaskLoss):
+    """Loss of several targets of one network: the weighted sum, each over the rows that have its label.
+
+    With a learned noise sigma^2 of each target (Kendall et al. 2018, arXiv:1705.07115, eq. 10), a regression's loss L
+    becomes L / (2 sigma^2) + log sigma and a classification's L / sigma^2 + log sigma: a target that cannot be told
+    weighs less.
+
+    Args:
+        first: Of the first target, with a weight of 1.
+        others: (loss, weight) of the others.
+        balanced: Whether the noise is learned.
+    """
+
+    def __init__(self, first: TaskLoss, others: Sequence[tuple[TaskLoss, float]], *, balanced: bool = False) -> None:
+        super().__init__(classes=first.classes, weights=first.weights)
+        self.parts = [(first, 1.0), *others]
+        if balanced:  # log sigma^2 of each
+            self.learned = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros(len(self.parts)))])
+
+    @property
+    def outputs(self) -> int:
+        """Width of all heads together."""
+        return sum(loss.outputs for loss, _ in self.parts)
+
+    def __call__(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Weighted sum of the mean losses.
+
+        Args:
+            outputs: (B, outputs), those of each target after the other.
+            target: (B, T) float: class codes or standardised targets, NaN where unknown.
+
+        Returns:
+            Scalar; 0 when no row has any label.
+        """
+        total = outputs.new_zeros(())
+        heads = torch.split(outputs, [loss.outputs for loss, _ in self.parts], dim=1)
+        for place, (head, (loss, weight)) in enumerate(zip(heads, self.parts, strict=True)):
+            wanted = target[:, place]
+            cost = loss(head, wanted.nan_to_num(-1).long() if loss.classes else wanted)
+            if self.learned is not None:
+                log_noise = self.learned[0][place]
+                cost = cost * torch.exp(-log_noise) * (1.0 if loss.classes else 0.5) + log_noise / 2
+            total = total + weight * cost
+        return total
 
 
 def divergence(outputs: Tensor, reference: Tensor, *, classes: int) -> Tensor:

@@ -15,5 +15,9 @@ class MeanSpec(MethodSpec):
     method: Literal["mean"] = "mean"
     role: ClassVar[Literal["method", "baseline", "floor"]] = "floor"
     trains_network: ClassVar[bool] = False
-    has_encoder: ClassVar[bool] = False
     untuned: ClassVar[str] = "the mean predictor learns nothing"
+
+    @property
+    def has_encoder(self) -> bool:
+        """There is no network."""
+        return False

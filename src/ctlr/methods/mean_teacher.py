@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Parts, predict_outputs, random_views
+from ctlr.methods.base import Batch, Parts, predict_outputs, random_views
 from ctlr.methods.consistency import SemiSupervised, SemiSupervisedSpec, prediction_difference, ramp
 from ctlr.methods.following import follow, follower
 from ctlr.methods.lazily import torch
@@ -43,12 +43,12 @@ class MeanTeacher(SemiSupervised):
         self.teacher, self.teacher_head = follower(self.encoder), follower(self.head)
         self.predicts_with = (self.teacher, self.teacher_head)
 
-    def unlabelled_loss(self, images: Tensor, rng: torch.Generator) -> Tensor:
+    def unlabelled_loss(self, pool: Batch, rng: torch.Generator) -> Tensor:
         """Scalar, in 0..2/K of K classes."""
-        seen, other = (random_views(images, self.spec.views, rng) for _ in range(2))
+        seen, other = (random_views(pool.images, self.spec.views, rng) for _ in range(2))
         with torch.no_grad():
-            wanted = predict_outputs(self.teacher, self.teacher_head, other)
-        difference = prediction_difference(self.outputs(seen), wanted, classes=self.loss.classes)
+            wanted = predict_outputs(self.teacher, self.teacher_head, other, columns=pool.columns)
+        difference = prediction_difference(self.outputs(seen, pool.columns), wanted, classes=self.loss.classes)
         return ramp(self.done, self.spec.ramp_up) * difference
 
     def after_step(self) -> None:

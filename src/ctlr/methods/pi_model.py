@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Parts, random_views
+from ctlr.methods.base import Batch, Parts, random_views
 from ctlr.methods.consistency import SemiSupervised, SemiSupervisedSpec, prediction_difference, ramp
 from ctlr.specs import ViewsSpec
 
@@ -38,7 +38,8 @@ class PiModel(SemiSupervised):
         super().__init__(spec, parts)
         self.views, self.ramp_up = spec.views, spec.ramp_up
 
-    def unlabelled_loss(self, images: Tensor, rng: torch.Generator) -> Tensor:
+    def unlabelled_loss(self, pool: Batch, rng: torch.Generator) -> Tensor:
         """Scalar, in 0..2/K of K classes."""
-        first, second = (self.outputs(random_views(images, self.views, rng)) for _ in range(2))
+        views = (random_views(pool.images, self.views, rng) for _ in range(2))
+        first, second = (self.outputs(images, pool.columns) for images in views)
         return ramp(self.done, self.ramp_up) * prediction_difference(first, second, classes=self.loss.classes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Batch, Objective, Parts, random_views
+from ctlr.methods.base import Batch, Objective, Parts, head_outputs, random_views
 from ctlr.methods.lazily import torch
 from ctlr.specs import MethodSpec
 
@@ -74,6 +74,7 @@ class Pooled(Objective):
         features = self.encoder(images)
         with torch.autocast(images.device.type, enabled=False):
             own, other = features.float().split([len(labelled.images), len(source.images)])
-            total = self.loss(self.head(own), labelled.target)
-            outputs = (self.head if self.source_head is None else self.source_head)(other)
+            total = self.loss(head_outputs(self.head, own, labelled.columns), labelled.target)
+            head = self.head if self.source_head is None else self.source_head
+            outputs = head_outputs(head, other, source.columns)
             return total + self.spec.source_weight * self.source_loss(outputs, source.target)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ctlr.errors import ConfigError
 from ctlr.specs import MethodSpec
 
 if TYPE_CHECKING:
@@ -57,12 +55,6 @@ class PretrainedSpec(MethodSpec):
         Raises:
             ConfigError: It is another file than it was, or holds another network.
         """
-        from ctlr.encoders.published import load_published, read_published
+        from ctlr.encoders.published import file_weights
 
-        file = Path(self.weights)
-        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no file"
-        if found != self.sha256:
-            told = f"must be the file with the sha256 {self.sha256}; {file.name} is {found}"
-            raise ConfigError(f"`methods.{self.label}.weights` {told}. Name that file, or mend `sha256`.")
-        load_published(encoder, read_published(file))
-        return encoder.state_dict()
+        return file_weights(encoder, Path(self.weights), self.sha256, f"methods.{self.label}.weights")

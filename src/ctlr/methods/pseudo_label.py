@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ctlr.methods.base import Parts, random_views
+from ctlr.methods.base import Batch, Parts, random_views
 from ctlr.methods.consistency import SemiSupervised, SemiSupervisedSpec
 from ctlr.methods.lazily import F
 
@@ -45,8 +45,8 @@ class PseudoLabel(SemiSupervised):
         super().__init__(spec, parts)
         self.begin, self.end = spec.begin, spec.end
 
-    def unlabelled_loss(self, images: Tensor, rng: torch.Generator) -> Tensor:
+    def unlabelled_loss(self, pool: Batch, rng: torch.Generator) -> Tensor:
         """Scalar, in nats."""
-        outputs = self.outputs(random_views(images, self.weak, rng))
+        outputs = self.outputs(random_views(pool.images, self.weak, rng), pool.columns)
         rise = min(1.0, max(0.0, (self.done - self.begin) / (self.end - self.begin)))
         return rise * F.cross_entropy(outputs, outputs.detach().argmax(1))

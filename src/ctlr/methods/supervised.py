@@ -61,6 +61,8 @@ class Supervised(Objective):
         self.encoder = encoder
         self.head = head
         self.loss = loss
+        if loss.learned is not None:
+            self.balance = loss.learned
         self.views = views
         self.start = start
 
@@ -69,4 +71,5 @@ class Supervised(Objective):
         batch = batches["labelled"]
         assert batch.target is not None
         images = random_views(batch.images, self.views, rng)
-        return self.loss(predict_outputs(self.encoder, self.head, images, self.start), batch.target)
+        outputs = predict_outputs(self.encoder, self.head, images, self.start, columns=batch.columns)
+        return self.loss(outputs, batch.target)

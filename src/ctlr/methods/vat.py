@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ctlr.methods.base import Batch, Objective, Parts, predict_outputs, random_views
+from ctlr.methods.base import Batch, Objective, Parts, head_outputs, predict_outputs, random_views
 from ctlr.methods.lazily import nn, torch
 from ctlr.methods.losses import divergence
 from ctlr.specs import MethodSpec, ViewsSpec
@@ -75,42 +75,42 @@ class VAT(Objective):
         labelled, pool = batches["labelled"], batches["pool"]
         assert labelled.target is not None
         images = random_views(labelled.images, self.spec.finetune.views, rng)
-        total = self.loss(predict_outputs(self.encoder, self.head, images), labelled.target)
+        total = self.loss(predict_outputs(self.encoder, self.head, images, columns=labelled.columns), labelled.target)
 
         features = self.encoder(pool.images)
-        with torch.autocast(pool.images.device.type, enabled=False):
-            reference = self.head(features.float()).detach()
-            if self.source_head is not None and self.source_loss is not None and pool.target is not None:
+        reference = head_outputs(self.head, features, pool.columns).detach()
+        if self.source_head is not None and self.source_loss is not None and pool.target is not None:
+            with torch.autocast(pool.images.device.type, enabled=False):
                 source = self.source_loss(self.source_head(features.float()), pool.target)
                 total = total + self.spec.source_weight * source
         # The pool's perturbed images would shift the batch-norm statistics that prediction relies on.
         with batch_statistics_kept(self.encoder):
             if self.spec.weight:
-                perturbed = pool.images + self.adversarial_direction(pool.images, reference, rng) * self.spec.epsilon
-                total = total + self.spec.weight * self._difference(perturbed, reference)
+                perturbed = pool.images + self.adversarial_direction(pool, reference, rng) * self.spec.epsilon
+                total = total + self.spec.weight * self._difference(perturbed, pool.columns, reference)
             if self.spec.consistency:
                 warped = random_views(pool.images, self.spec.views, rng)
-                total = total + self.spec.consistency * self._difference(warped, reference)
+                total = total + self.spec.consistency * self._difference(warped, pool.columns, reference)
         return total
 
-    def adversarial_direction(self, images: Tensor, reference: Tensor, rng: torch.Generator) -> Tensor:
+    def adversarial_direction(self, pool: Batch, reference: Tensor, rng: torch.Generator) -> Tensor:
         """Direction of unit root mean square in which predictions change fastest (power iteration, eq. 12).
 
         Args:
-            images: (B, C, *S).
+            pool: Images; what is read beside them stays as it is.
             reference: (B, K) outputs for them.
             rng: Draws the first direction; a CPU generator.
         """
         # Drawn on the CPU, so that the direction is the same on every device.
-        direction = with_rms(torch.randn(images.shape, generator=rng).to(images))
+        direction = with_rms(torch.randn(pool.images.shape, generator=rng).to(pool.images))
         for _ in range(self.spec.power_iterations):
             probe = (self.spec.xi * direction).requires_grad_()
-            (gradient,) = torch.autograd.grad(self._difference(images + probe, reference), probe)
+            (gradient,) = torch.autograd.grad(self._difference(pool.images + probe, pool.columns, reference), probe)
             direction = with_rms(gradient)
         return direction
 
-    def _difference(self, images: Tensor, reference: Tensor) -> Tensor:
-        outputs = predict_outputs(self.encoder, self.head, images)
+    def _difference(self, images: Tensor, columns: Tensor | None, reference: Tensor) -> Tensor:
+        outputs = predict_outputs(self.encoder, self.head, images, columns=columns)
         return divergence(outputs, reference, classes=self.loss.classes)
 
 

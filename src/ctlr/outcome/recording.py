@@ -102,7 +102,8 @@ class Recorder:
             kind, identity = folder.parent.name, folder.name
             card = self._workspace.read(kind, identity, "model.json", ModelCard.model_validate_json)
             model = TrackedModel(
-                folder=folder, image_shape=card.shape, n_classes=len(card.classes), preparation=card.preparation
-            )
+                folder=folder, image_shape=card.shape, n_classes=len(card.classes), preparation=card.preparation,
+                inputs=card.inputs,
+            )  # fmt: skip
         known = result.model_copy(update={"environment": result.environment | self._environment})
         self._tracker.log_study(known, folder, params=study_params(result.study), tags=tags, model=model)

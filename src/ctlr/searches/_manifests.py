@@ -10,21 +10,20 @@ from ctlr.config import BenchmarkConfig, TuningSpec
 from ctlr.errors import ConfigError, nearest
 from ctlr.plan import Plan
 from ctlr.space import Choice
-from ctlr.specs import AlgorithmSpec, Experiment, PretrainSpec, Study, TrialCommand, dns_name
+from ctlr.specs import AlgorithmSpec, Experiment, PretrainSpec, Study, dns_name
 from ctlr.tuning.manifest import (
     ALGORITHMS,
     GIVEN,
     broken_settings,
     parse_experiment,
     read_experiment,
-    space_document,
+    study_experiment,
     with_algorithm,
 )
 from ctlr.tuning.options import (
     Stage,
     check_stage,
     check_validation,
-    objective_of,
     parse_validation,
     sample_assignments,
     with_options,
@@ -102,25 +101,13 @@ def manifests_of(manifests: Manifests, study: Study) -> list[Experiment]:
 
 def _stated(study: Study, tuning: TuningSpec) -> Experiment:
     """The search of the space that a study's method and encoder state themselves."""
-    space = dict(study.method.space)
-    if study.method.trains_network:
-        if tuning.race is not None:  # where seconds are shared out, how long to train is a question too
-            space["finetune.epochs"] = Choice(EPOCHS)
-        if not study.method.pretrains:  # weights from elsewhere fit one encoder
-            space |= study.encoder.space
-    metric, best = objective_of(study, "finetune")
     name = dns_name(f"{study.method.label}-{study.encoder.label}", 40)
-    made = parse_experiment(
-        space_document(
-            name, space, metric=metric, direction="minimize" if best == "min" else "maximize", trials=None,
-            seed=study.seed, parallel=tuning.parallel,
-        ),
-        f"the space of {name}",
-        template=False,
-    )  # fmt: skip
-    words = ("ctlr", "trial", *(f"--set={option}=${{trialParameters.{option}}}" for option in space))
-    given = {"trial": TrialCommand(image="", command=words), "references": {option: option for option in space}}
-    return made.model_copy(update=given)
+    # Where seconds are shared out, how long to train is a question too.
+    epochs = {"finetune.epochs": Choice(EPOCHS)} if tuning.race is not None and study.method.trains_network else {}
+    made = study_experiment(
+        study, "benchmark.yaml", name=name, trials=None, parallel=tuning.parallel, seed=study.seed, more=epochs
+    )
+    return parse_experiment(made, f"the space of {name}")
 
 
 def _algorithm_faults(tuning: TuningSpec) -> Iterator[Fault]:

@@ -15,23 +15,33 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from ctlr.config import RaceSpec, TuningSpec
-from ctlr.crew import Event, Job
+from ctlr.crew import Job
 from ctlr.durable import read_file
 from ctlr.errors import WorkspaceError
 from ctlr.searches._stage import Bench, StageSearch, best_of, read_rounds
-from ctlr.specs import ENCODERS, Experiment, SearchStage, StoredArrays, Trial, Turn, fingerprint
+from ctlr.specs import ENCODERS, Experiment, SearchStage, StoredArrays, Trial, Turn, Value, fingerprint
 from ctlr.tuning.engine import BUDGET, GOAL, Limits, best_trial, read_journal
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Raced", "race", "race_is_over", "round_sizes"]
 
-_TURNS = TypeAdapter(list[Turn])
 _RACE = "race.json"
-"""Turns that are over, the last in a folder of a search; written after each."""
+"""What of a race is over, in the folder of each of its searches; written after each turn."""
 _ROUND = "round-1"
+_LEAST = 0.5
+"""Of an equal share of a round: what every search gets of it, whatever the others took."""
+_ROUNDING = 1e-6
+"""Of sums of seconds."""
+
+
+class _Course(Value):
+    """What a search has of a race."""
+
+    legs: tuple[float, ...] = ()
+    """Budgets of seconds, one after the other, of which the last is being spent."""
+    turns: tuple[Turn, ...] = ()
+    """That are over."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +89,11 @@ def race(stages: Sequence[StageSearch], bench: Bench, since: float) -> list[Race
                 return None
             if not _is_over(arms, since):
                 _Race(arms, bench).run()
-    turns = [arm.read() for arm in arms]
-    dropped = _dropped([arm.best for arm in arms], arms)
+    for arm in arms:
+        arm.read()
     return [
-        Raced(arm.found, f"searches/{arm.identity}", tuple(each), why)
-        for arm, each, why in zip(arms, turns, dropped, strict=True)
+        Raced(arm.found, f"searches/{arm.identity}", arm.course.turns, why)
+        for arm, why in zip(arms, _dropped([arm.best for arm in arms], arms), strict=True)
     ]
 
 
@@ -96,7 +106,7 @@ def _line_up(
     stages: Sequence[StageSearch], arrays: Mapping[str, StoredArrays], workspace: Workspace
 ) -> tuple[str, list[_Arm]]:
     """Identity of the race, and its searches; each depends on what it runs against."""
-    arms = [_Arm(stage, workspace) for stage in stages]
+    arms = [_Arm(stage, arrays, workspace) for stage in stages]
     own = [arm.stage.identity(arrays, arm.earlier) for arm in arms]
     identity = fingerprint(*own)
     for arm, each in zip(arms, own, strict=True):
@@ -105,14 +115,20 @@ def _line_up(
 
 
 def _is_over(arms: Sequence[_Arm], since: float) -> bool:
-    """Whether all of its searches are finished, and one of them found something, or nobody did since the run began."""
+    """Whether nothing is left to do: all of its searches are finished, and no seconds were added since.
+
+    A race in which nobody found anything is run again, unless it ended since the run began.
+    """
     if not all(arm.workspace.has("searches", arm.identity) for arm in arms):
         return False
     for arm in arms:
         arm.read()
-    if any(arm.best is not None for arm in arms):
+    if all(arm.best is None for arm in arms):
+        return all((arm.final / "stages.json").stat().st_mtime >= since for arm in arms)
+    if any(turn.reason == GOAL for arm in arms for turn in arm.course.turns):
         return True
-    return all((arm.final / "stages.json").stat().st_mtime >= since for arm in arms)
+    seconds = arms[0].stage.tuning.seconds or 0.0
+    return sum(arms[0].course.legs) >= seconds - _ROUNDING or all(arm.over for arm in arms)
 
 
 @dataclass
@@ -120,18 +136,16 @@ class _Arm:
     """A search in the race."""
 
     stage: StageSearch
+    arrays: Mapping[str, StoredArrays]
     workspace: Workspace
     identity: str = ""
     folder: Path = Path()
     """To be filled, while the race is on."""
-    turns: list[Turn] = field(default_factory=list)
-    trials: Sequence[Trial] = ()
+    course: _Course = field(default_factory=_Course)
     found: list[SearchStage] = field(default_factory=list)
-    over: bool = False
-    """Whether there is nothing left for it to try."""
 
     def __post_init__(self) -> None:
-        self.earlier = self.stage.earlier(self.workspace)
+        self.earlier = self.stage.earlier(self.arrays, self.workspace)
         self.job = Job(self.stage.title, "tune", "")
 
     @property
@@ -146,25 +160,39 @@ class _Arm:
         return found[1] if found is not None else None
 
     @property
+    def over(self) -> bool:
+        """Whether there is nothing left for it to try."""
+        return bool(self.course.turns) and self.course.turns[-1].over
+
+    def seen(self, before: int) -> Turn | None:
+        """Its last turn before a round; None where it had none."""
+        return next((turn for turn in reversed(self.course.turns) if turn.round < before), None)
+
+    @property
     def rank(self) -> tuple[bool, bool, int]:
         """Cheap ones first: models without a network, then networks as the table of encoders has them."""
         study = self.stage.study
-        return study.method.trains_network, study.method.pretrains, list(ENCODERS).index(study.encoder.name)
+        place = list(ENCODERS).index(study.encoder.name) if study.method.has_encoder else 0
+        return study.method.trains_network, study.method.pretrains, place
 
     def experiment(self) -> Experiment:
         """Its whole space, until it is exhausted."""
         return self.stage.experiment(self.identity, self.stage.manifest.parameters, 1, self.stage.trials)
 
-    def read(self) -> list[Turn]:
-        """Read what it left, and return its turns."""
+    def read(self) -> None:
+        """Read what it left."""
         self.found = read_rounds(self.final)
         try:
-            self.turns = _TURNS.validate_json(read_file(self.final / _RACE))
+            self.course = _Course.model_validate_json(read_file(self.final / _RACE))
         except (OSError, ValueError) as error:
             raise WorkspaceError(
                 f"{self.final}/{_RACE} is missing or damaged. Remove that folder and run again: it is made anew."
             ) from error
-        return self.turns
+
+    def note(self, course: _Course) -> None:
+        """Keep what is over, also for whoever goes on after an interruption."""
+        self.course = course
+        write_aside(self.folder / _RACE, course.model_dump_json().encode())
 
 
 class _Race:
@@ -177,73 +205,95 @@ class _Race:
         self._arms, self._bench = sorted(arms, key=lambda arm: arm.rank), bench
         self._tuning: TuningSpec = tuning
         self._spec: RaceSpec = tuning.race
-        self._left = tuning.seconds
+        self._seconds = tuning.seconds
+        self._left = 0.0
         self._sign = 1 if arms[0].experiment().objective.direction == "minimize" else -1
         self._reached = False
 
     def run(self) -> None:
         """Run all rounds that are not over, and publish every search."""
+        workspace = self._bench.workspace
         with contextlib.ExitStack() as open_folders:
             for arm in self._arms:
-                self._bench.workspace.discard("searches", arm.identity)
-                publishing = self._bench.workspace.publish("searches", arm.identity, resumable=True, shared=True)
+                workspace.reopen("searches", arm.identity)
+                publishing = workspace.publish("searches", arm.identity, resumable=True, shared=True)
                 arm.folder = open_folders.enter_context(publishing)
-                arm.turns = _turns_in(arm.folder)
-                self._bench.on_event(Event(arm.job, "started"))
-            going = self._arms
-            sizes = round_sizes(len(going), self._spec.keep)
-            for number, size in enumerate(sizes):
-                going = self._ahead(going, size)
-                self._round(number, going, self._left / (len(sizes) - number))
-                if self._reached or self._left <= 0:
-                    break
+                arm.course = _course_in(arm.folder)
+                arm.stage.tell_begin(self._bench, arm.job)
+            legs = max((arm.course.legs for arm in self._arms), key=len)
+            if (more := self._seconds - sum(legs)) > _ROUNDING:
+                legs = (*legs, more)
+            for arm in self._arms:
+                arm.note(arm.course.model_copy(update={"legs": legs}))
+            number = 0
+            for leg, seconds in enumerate(legs, start=1):
+                number = self._leg(leg, number, seconds)
             for arm in self._arms:
                 self._finish(arm)
 
-    def _round(self, number: int, going: Sequence[_Arm], seconds: float) -> None:
-        """Give each search its turn; what one leaves, because it has tried all, the others share."""
+    def _leg(self, leg: int, number: int, seconds: float) -> int:
+        """Spend one budget: the first among all, a further one among those that are ahead; the rounds so far."""
+        self._left += seconds
+        count = len(self._arms) if leg == 1 else max(1, math.ceil(len(self._arms) * self._spec.keep))
+        going, sizes = self._arms, round_sizes(count, self._spec.keep)
+        for place, size in enumerate(sizes):
+            if self._reached or self._left <= 0:
+                break
+            number += 1
+            going = self._ahead(going, size, number)
+            self._round(leg, number, going, self._left / (len(sizes) - place))
+        return number
+
+    def _round(self, leg: int, number: int, going: Sequence[_Arm], seconds: float) -> None:
+        """Give each search its turn; what one leaves, because it has tried all, the others share.
+
+        What one takes beyond its turn, later rounds lack, so that slow ones do not take the turns of those behind them.
+        """
+        least = _LEAST * seconds / len(going)
         for place, arm in enumerate(going):
-            share = seconds / (len(going) - place)
-            took = self._turn(number, arm, share) if not arm.over else 0.0
-            seconds = max(seconds - took, 0.0)
-            self._left -= took
+            share = max(seconds / (len(going) - place), least)
+            turn = self._turn(leg, number, arm, share)
+            if turn is None:
+                continue
+            seconds = max(seconds - turn.seconds, 0.0)
+            self._left -= turn.seconds
+            self._reached = self._reached or turn.reason == GOAL
             if self._reached:
                 return
 
-    def _turn(self, number: int, arm: _Arm, seconds: float) -> float:
-        """Seconds that the turn of a search took, with its trials run or read."""
-        if number < len(arm.turns):  # an interrupted run had it already
-            self._look(arm, arm.turns[number])
-            return arm.turns[number].seconds
+    def _turn(self, leg: int, number: int, arm: _Arm, seconds: float) -> Turn | None:
+        """The turn of a search, run or read; None where it has nothing left to try."""
+        known = next((turn for turn in arm.course.turns if turn.round == number), None)
+        if known is not None or arm.over:  # an interrupted run had it already
+            return known
         began, goal = time.monotonic(), self._spec.goal
         seconds = max(seconds, 0.1)
         outcome = self._bench.run(
             arm.experiment(), arm.folder / _ROUND, partial(arm.stage.job, arm.folder),
             limits=Limits(max_seconds=seconds, gentle=True, trial_seconds=seconds, goal=goal, at_goal=goal is not None),
-            earlier=arm.earlier, on_event=partial(arm.stage.tell, self._bench, arm.job, 0),
+            earlier=arm.earlier, on_event=partial(arm.stage.tell, self._bench, arm.job, 1, 0),
         )  # fmt: skip
-        best = outcome.optimum.value if outcome.optimum is not None else None
         turn = Turn(
-            round=number + 1, seconds=time.monotonic() - began, trials=len(outcome.trials), best=best,
-            reason=outcome.reason, over=outcome.reason not in (BUDGET, GOAL),
+            round=number, leg=leg, seconds=time.monotonic() - began, trials=len(outcome.trials),
+            best=outcome.optimum.value if outcome.optimum is not None else None, reason=outcome.reason,
+            over=outcome.reason not in (BUDGET, GOAL),
         )  # fmt: skip
-        arm.turns.append(turn)
-        write_aside(arm.folder / _RACE, _TURNS.dump_json(arm.turns))
-        self._look(arm, turn)
-        return turn.seconds
+        arm.note(arm.course.model_copy(update={"turns": (*arm.course.turns, turn)}))
+        return turn
 
-    def _look(self, arm: _Arm, turn: Turn) -> None:
-        """What a turn means for the rest of the race."""
-        arm.over = turn.over
-        self._reached = self._reached or turn.reason == GOAL
-
-    def _ahead(self, going: Sequence[_Arm], size: int) -> list[_Arm]:
-        """So many searches, those with the best trials, cheap ones first."""
+    def _ahead(self, going: Sequence[_Arm], size: int, number: int) -> list[_Arm]:
+        """So many searches, those with the best trials before a round, cheap ones first."""
         if size == len(going):
             return list(going)
-        valued = [arm for arm in going if arm.turns and arm.turns[-1].best is not None]
-        ahead = sorted(valued, key=lambda arm: self._sign * (arm.turns[-1].best or 0.0))[:size]
-        return sorted(ahead, key=lambda arm: (sum(t.seconds for t in arm.turns) / arm.turns[-1].trials, arm.rank))
+        turns = [(arm, turn) for arm in going if (turn := arm.seen(number)) is not None and turn.best is not None]
+        ahead = sorted(turns, key=lambda each: self._sign * (each[1].best or 0.0))[:size]
+
+        def cost(each: tuple[_Arm, Turn]) -> tuple[float, tuple[bool, bool, int]]:
+            arm, last = each
+            spent = sum(turn.seconds for turn in arm.course.turns if turn.round < number)
+            return spent / last.trials, arm.rank
+
+        return [arm for arm, _ in sorted(ahead, key=cost)]
 
     def _finish(self, arm: _Arm) -> None:
         """Write what a search found."""
@@ -251,19 +301,17 @@ class _Race:
         experiment = arm.experiment()
         trials = () if history is None else tuple(history.trials)
         best = best_trial(experiment.objective, trials)
-        reason = arm.turns[-1].reason if arm.turns else ""
+        reason = arm.course.turns[-1].reason if arm.course.turns else ""
         stage = arm.stage.stage_of(experiment, 1, trials, None if best is None else best.number, reason)
-        if not arm.turns:
-            write_aside(arm.folder / _RACE, b"[]")
-        arm.stage.write(arm.folder, [stage])
+        arm.stage.write(arm.folder, [stage], arm.arrays)
         arm.stage.tell_end(self._bench, arm.job, [stage], arm.earlier)
 
 
-def _turns_in(folder: Path) -> list[Turn]:
+def _course_in(folder: Path) -> _Course:
     """What an interrupted run left."""
     with contextlib.suppress(OSError, ValueError):
-        return _TURNS.validate_json((folder / _RACE).read_bytes())
-    return []
+        return _Course.model_validate_json((folder / _RACE).read_bytes())
+    return _Course()
 
 
 def _dropped(best: Sequence[Trial | None], arms: Sequence[_Arm]) -> list[str]:

@@ -7,15 +7,17 @@ import json
 import math
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from ctlr.config import TuningSpec
-from ctlr.crew import Event, Job
+from ctlr.crew import Event, Job, TrialNews
+from ctlr.data.identity import read_stored
 from ctlr.durable import is_whole, read_file
 from ctlr.errors import WorkspaceError
 from ctlr.interrupts import held
@@ -182,8 +184,10 @@ class StageSearch:
     def title(self) -> str:
         """For people; no two stages of a run share it."""
         ends = [end.task.name for end in (self.study.source, self.study.target) if end]
+        encoder = f" {self.study.encoder.label}" if self.study.method.has_encoder else ""
         size = "" if self.stage == "pretrain" else f" n{self.study.n_train}"
-        return f"tune {self.study.method.label} {' to '.join(ends)} {self.study.encoder.label}{size} ({self.stage})"
+        stage = f" ({self.stage})" if self.study.method.trains_network else ""
+        return f"tune {self.study.method.label} {' to '.join(ends)}{encoder}{size}{stage}"
 
     def identity(self, arrays: Mapping[str, StoredArrays], earlier: Sequence[Trial]) -> str:
         """Equal where the trials would be."""
@@ -198,8 +202,9 @@ class StageSearch:
             "earlier": [[trial.name, trial.value] for trial in earlier],
         }  # fmt: skip
         if self.tuning.race is not None:
-            race = self.tuning.race.model_dump(mode="json", exclude={"finalists"})
-            search["race"] = {"seconds": self.tuning.seconds, **race}
+            search["race"] = self.tuning.race.model_dump(
+                mode="json", exclude={"finalists"}
+            )  # more seconds go on with it
         if earlier or self.tuning.rounds > 1 or self._stops_amid_folds:
             search["revision"] = 2  # what these find has changed once
         if self.stage != "pretrain" and self.study.target.task.kind == "classification":
@@ -225,7 +230,7 @@ class StageSearch:
             bench: Where trials are run.
             since: When the run began: what found nothing before is searched again.
         """
-        earlier = self.earlier(bench.workspace)
+        earlier = self.earlier(bench.arrays, bench.workspace)
         identity = self.identity(bench.arrays, earlier)
         if not _has_ended(bench.workspace, identity, since):
             with bench.workspace.claimed("searches", identity) as free:
@@ -238,30 +243,39 @@ class StageSearch:
 
     def _run(self, identity: str, earlier: Sequence[Trial], bench: Bench) -> None:
         job = Job(self.title, "tune", "")
-        bench.on_event(Event(job, "started"))
+        self.tell_begin(bench, job)
         with bench.workspace.publish("searches", identity, resumable=True, shared=True) as folder:
             stages = self._rounds(folder, identity, earlier, bench, job)
-            self.write(folder, stages)
+            self.write(folder, stages, bench.arrays)
         self.tell_end(bench, job, stages, earlier)
 
-    def write(self, folder: Path, stages: Sequence[SearchStage]) -> None:
+    def write(self, folder: Path, stages: Sequence[SearchStage], arrays: Mapping[str, StoredArrays]) -> None:
         """Write what was found, and what it may be compared with."""
-        marks = self._marks() | {"warm": self.tuning.warm_start is not None}
+        of_data = arrays[self.study.target.data.name].fingerprint
+        marks = self._marks() | {"warm": self.tuning.warm_start is not None, "part": self._part(), "arrays": of_data}
         write_aside(folder / "search.json", json.dumps(marks).encode())
         values = [stage.model_dump(mode="json") for stage in stages]
         write_aside(folder / "stages.json", json.dumps(values, indent=1).encode())
 
+    def tell_begin(self, bench: Bench, job: Job) -> None:
+        """Tell the bench what is searched for, and with what budget; in a race that of all."""
+        metric, best = objective_of(self.study, self.stage)
+        budget = "budget_seconds" if self.tuning.race is None else "race_seconds"
+        seconds = self.seconds if self.tuning.race is None else self.tuning.seconds
+        facts = {"metric": metric, "direction": best, "trials": self.trials, budget: seconds}
+        bench.on_event(Event(job, "started", facts=facts))
+
     def tell_end(self, bench: Bench, job: Job, stages: Sequence[SearchStage], earlier: Sequence[Trial]) -> None:
         """Tell the bench what came of it."""
-        best = best_of(stages)
-        told = why_none(stages) if best is None else f"{stages[0].objective.metric} {best[1].value:.4g}"
+        found = best_of(stages)
+        told = why_none(stages) if found is None else f"{stages[0].objective.metric} {found[1].value:.4g}"
         if self.tuning.warm_start is not None and not earlier:
             told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
-        bench.on_event(Event(job, "failed" if best is None else "finished", text=told))
+        bench.on_event(Event(job, "failed" if found is None else "finished", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
         """As `find`, where all rounds are finished; None where one is not, or where they found nothing."""
-        identity = self.identity(arrays, self.earlier(workspace))
+        identity = self.identity(arrays, self.earlier(arrays, workspace))
         if not _has_ended(workspace, identity, math.inf):
             return None
         return read_rounds(workspace.folder("searches", identity)), f"searches/{identity}"
@@ -280,7 +294,7 @@ class StageSearch:
                 experiment, folder / f"round-{number}", partial(self.job, folder),
                 limits=Limits(device_seconds=None if self.seconds is None else self.seconds / rounds),
                 earlier=[trial for trial in known if within(trial, parameters)],
-                on_event=partial(self.tell, bench, job, sum(len(stage.trials) for stage in stages)),
+                on_event=partial(self.tell, bench, job, number, sum(len(stage.trials) for stage in stages)),
             )  # fmt: skip
             best_number = outcome.optimum.number if outcome.optimum is not None else None
             stages.append(self.stage_of(experiment, number, outcome.trials, best_number, outcome.reason))
@@ -290,20 +304,24 @@ class StageSearch:
                 parameters = narrowed(self.manifest.parameters, best[1].assignments, share=0.5**number)
         return stages
 
-    def tell(self, bench: Bench, job: Job, before: int, trial: Trial, report: TrialReport | None) -> None:
-        """Tell the bench of a trial that has ended.
+    def tell(self, bench: Bench, job: Job, number: int, before: int, trial: Trial, report: TrialReport | None) -> None:
+        """Tell the bench of a trial that starts, has reported or has ended.
 
         Args:
             bench: Who is told.
             job: Of the search.
+            number: Of the round.
             before: Trials of earlier rounds.
             trial: The trial.
             report: What it has just reported; None where it starts or ends.
         """
+        news = TrialNews(number, trial, report)
         if report is None and trial.ended:
             value = trial.reason if trial.value is None else f"{trial.value:.4g}"
             text = f"trial {trial.number} {trial.status.lower()} {value}"
-            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text))
+            bench.on_event(Event(job, "progress", before + trial.number + 1, self.trials or 0, text, trial=news))
+        else:
+            bench.on_event(Event(job, "trial", trial=news))
 
     def job(self, folder: Path, trial: Trial) -> TrialJob:
         """What a trial trains, and where it leaves its predictions."""
@@ -357,29 +375,64 @@ class StageSearch:
             "study": fingerprint(*ends, self.study.method.method, self.study.encoder.name, self.stage),
         }
 
-    def earlier(self, workspace: Workspace) -> list[Trial]:
+    def _part(self) -> str:
+        """What searches of different data must have alike for one to start the other, beside their space."""
+        return fingerprint(self.study.method.method, self.study.encoder.name, self.stage)
+
+    def earlier(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> list[Trial]:
         """Trials of finished searches of the same space for the same method, in the workspace to start from.
 
-        In this workspace itself only those count that started from nothing: else what a run has found would start it
-        anew.
+        In a race, where there is none of these data, the best trial of the data that are most like them. In this
+        workspace itself only those count that started from nothing: else what a run has found would start it anew.
         """
         if self.tuning.warm_start is None:
             return []
-        place, found = Path(self.tuning.warm_start), list[Trial]()
+        place, own = Path(self.tuning.warm_start), self._marks()
         itself = place.resolve() == workspace.root.resolve()
-        for folder in sorted((place / "searches").glob("*")):
-            if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
-                continue
-            try:
-                marks = dict(json.loads(read_file(folder / "search.json")))
-            except (OSError, ValueError, TypeError, RecursionError):
-                continue  # what is damaged begins nothing
-            if marks | {"warm": True} != self._marks() | {"warm": True} or (itself and marks.get("warm")):
-                continue
-            trials = [trial for stage in read_rounds(folder) for trial in stage.trials if trial.value is not None]
+        known = [
+            (folder, marks)
+            for folder in sorted((place / "searches").glob("*"))
+            if (marks := _marks_in(folder))
+            and marks.get("space") == own["space"]
+            and not (itself and marks.get("warm"))
+        ]
+        same = [folder for folder, marks in known if marks.get("study") == own["study"]]
+        if same or self.tuning.race is None:
+            return [trial for folder in same for trial in self._usable(folder)]
+        alike = [each for each in known if each[1].get("part") == self._part()]
+        near = self._nearest(arrays, workspace, alike)
+        best = [found[1] for folder in near if (found := best_of(read_rounds(folder))) is not None]
+        return [elsewhere(trial) for trial in best if within(trial, self.manifest.parameters)]
+
+    def _usable(self, folder: Path) -> Iterator[Trial]:
+        """Trials that another search may start from."""
+        for stage in read_rounds(folder):
             # Hyperband goes beyond the range of its resource, which another algorithm may not.
-            found += [elsewhere(trial) for trial in trials if within(trial, self.manifest.parameters)]
-        return found
+            kept = [each for each in stage.trials if each.value is not None and within(each, self.manifest.parameters)]
+            yield from map(elsewhere, kept)
+
+    def _nearest(
+        self, arrays: Mapping[str, StoredArrays], workspace: Workspace, known: Sequence[tuple[Path, Mapping[str, Any]]]
+    ) -> list[Path]:
+        """Searches of the data that are most like the study's."""
+        from ctlr.searches._similar import nearest
+
+        stored = arrays[self.study.target.data.name]
+        there = Workspace(self.tuning.warm_start or "")
+        identities = sorted({str(marks.get("arrays")) for _, marks in known} - {stored.fingerprint})
+        others = [read_stored(identity, there) for identity in identities if there.has("arrays", identity)]
+        place = nearest(stored, workspace, [(other, there) for other in others])
+        return [] if place is None else [f for f, marks in known if marks.get("arrays") == others[place].fingerprint]
+
+
+def _marks_in(folder: Path) -> dict[str, Any]:
+    """What a finished search says of itself; nothing where it is not finished, or damaged."""
+    if folder.suffix == ".partial" or not (folder / "search.json").exists() or not is_whole(folder):
+        return {}
+    try:
+        return dict(json.loads(read_file(folder / "search.json")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}  # what is damaged begins nothing
 
 
 def _has_ended(workspace: Workspace, identity: str, since: float) -> bool:

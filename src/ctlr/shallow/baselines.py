@@ -14,22 +14,35 @@ from pydantic import Field
 
 from ctlr.specs import MethodSpec
 
-__all__ = ["GradientBoostingSpec", "LinearSpec", "NearestSpec", "RandomForestSpec", "UnchangedLinearSpec"]
+__all__ = [
+    "CovariatesSpec",
+    "GradientBoostingSpec",
+    "LinearSpec",
+    "NearestSpec",
+    "RandomForestSpec",
+    "UnchangedLinearSpec",
+]
 
 
-class _ShallowSpec(MethodSpec):
-    mirror: bool | Literal["auto"] = "auto"
-    """Average each image with its mirror image; auto: where a view of one of the benchmark's methods is mirrored."""
-
+class _BaselineSpec(MethodSpec):
     role: ClassVar[Literal["method", "baseline", "floor"]] = "baseline"
     trains_network: ClassVar[bool] = False
-    has_encoder: ClassVar[bool] = False
     untuned: ClassVar[str] = "a baseline chooses what it has to choose among its own labels"
+
+    @property
+    def has_encoder(self) -> bool:
+        """There is no network."""
+        return False
 
     @property
     def reads_source(self) -> bool:
         """It learns the target's labels."""
         return self.needs_shared_task
+
+
+class _ShallowSpec(_BaselineSpec):
+    mirror: bool | Literal["auto"] = "auto"
+    """Average each image with its mirror image; auto: where a view of one of the benchmark's methods is mirrored."""
 
     def settled(self, peers: Sequence[MethodSpec]) -> Self:
         """Mirrored or not, as the others take it."""
@@ -88,6 +101,14 @@ class NearestSpec(_ShallowSpec):
     def validates(self, ndim: int) -> bool:
         """Of points, of which there are many."""
         return ndim == 0
+
+
+class CovariatesSpec(_BaselineSpec):
+    """Ridge or multinomial logistic regression on the task's `inputs`, on training and validation labels: no image."""
+
+    method: Literal["covariates"] = "covariates"
+    shallow: ClassVar[str] = "ctlr.shallow.covariates:fit_covariates"
+    needs_inputs: ClassVar[bool] = True
 
 
 class UnchangedLinearSpec(_RidgeSpec):

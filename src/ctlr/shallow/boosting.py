@@ -10,7 +10,7 @@ from ctlr.data.store import ArrayStore
 from ctlr.shallow.baselines import GradientBoostingSpec
 from ctlr.shallow.sample import Floats, Predict, Rows, Sample, constant, in_blocks, pictures
 
-__all__ = ["fit_boosting", "region_means"]
+__all__ = ["coarse_means", "fit_boosting", "region_means"]
 
 SIDES = {0: 1, 1: 64, 2: 16, 3: 8}
 """Regions along each axis of a signal, picture or volume, a few hundred together; of points each feature is one."""
@@ -46,15 +46,16 @@ def fit_boosting(spec: GradientBoostingSpec, sample: Sample) -> Predict:
 
 def region_means(store: ArrayStore, rows: Rows, *, mirror: bool | str) -> Floats:
     """(N, F) means of the regions of a coarse grid, channel by channel."""
-    shape = store.arrays.shape[1:]
     parts = [
-        _coarse(pictures(store, rows[part], mirror=mirror), SIDES[len(shape)])
+        coarse_means(pictures(store, rows[part], mirror=mirror))
         for part in in_blocks(rows, math.prod(store.arrays.shape))
     ]
     return np.concatenate(parts) if parts else np.empty((0, 0))
 
 
-def _coarse(images: Floats, regions: int) -> Floats:
+def coarse_means(images: Floats) -> Floats:
+    """(N, F) means of the regions of (N, C, *S) images."""
+    regions = SIDES[images.ndim - 2]
     for axis in range(2, images.ndim):
         edges = np.linspace(0, images.shape[axis], min(regions, images.shape[axis]) + 1).round().astype(np.int64)
         sums = np.add.reduceat(images, edges[:-1], axis=axis)

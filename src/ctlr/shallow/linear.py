@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from ctlr.shallow.components import Components, projected
 from ctlr.shallow.sample import Floats, Rows, Sample
 from ctlr.workspace import write_aside
 
-__all__ = ["Linear", "fit_linear"]
+__all__ = ["Linear", "Scored", "answers", "fit_linear", "fit_scores", "logistic_regression"]
 
 PENALTIES = np.logspace(4, -4, 17)
 """Of a ridge, as shares of the images' mean squared length; the strongest first."""
@@ -50,14 +50,8 @@ class Linear:
 
     def __call__(self, store: ArrayStore, rows: Rows) -> Floats:
         """(N,) values or (N, n_classes) probabilities of those rows."""
-        from scipy.special import softmax
-
         outputs = projected(store, rows, self.mean, self.weights, mirror=self.mirror) + self.intercept
-        if not self.n_classes:
-            return outputs[:, 0]
-        shares = np.zeros((len(rows), self.n_classes))
-        shares[:, self.classes] = softmax(outputs, axis=1)
-        return shares
+        return answers(outputs, self.classes, self.n_classes)
 
     def save(self, file: Path) -> None:
         """Write it as safetensors, whole or not at all."""
@@ -83,6 +77,29 @@ class Linear:
             ) from error
 
 
+class Scored(Protocol):
+    """Numbers of each image in which a model is linear."""
+
+    @property
+    def scores(self) -> Floats:
+        """(N, R), each column of mean 0."""
+
+    @property
+    def norm(self) -> float:
+        """Root mean square of the images' lengths."""
+
+
+def answers(outputs: Floats, classes: NDArray[np.int64], n_classes: int) -> Floats:
+    """(N,) values, or (N, n_classes) probabilities, of (N, K) outputs of the classes that were met."""
+    from scipy.special import softmax
+
+    if not n_classes:
+        return outputs[:, 0]
+    shares = np.zeros((len(outputs), n_classes))
+    shares[:, classes] = softmax(outputs, axis=1)
+    return shares
+
+
 def fit_linear(spec: LinearSpec | UnchangedLinearSpec, sample: Sample) -> Linear:
     """Fit a linear model whose penalty cross-validation chooses.
 
@@ -91,18 +108,28 @@ def fit_linear(spec: LinearSpec | UnchangedLinearSpec, sample: Sample) -> Linear
     """
     sample = sample.drawn()
     components = Components(sample, mirror=spec.mirror, most=spec.components if spec.features == "pca" else None)
-    codes = np.unique(sample.values).astype(np.int64) if sample.n_classes else np.empty(0, np.int64)
-    if components.scores.shape[1] == 0 or len(codes) == 1:  # images, or labels, that are all the same
-        weights, intercept = _nothing(components, sample)
-    elif sample.n_classes:
-        weights, intercept = _logistic(components, sample)
-    else:
-        weights, intercept = _ridge(components, sample)
+    weights, intercept, codes = fit_scores(components, sample)
     voxels = components.in_voxels(weights)
     return Linear(components.mean, voxels, intercept, codes, sample.n_classes, mirror=spec.mirror is True)
 
 
-def _nothing(components: Components, sample: Sample) -> tuple[Floats, Floats]:
+def fit_scores(components: Scored, sample: Sample) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Fit what is linear in numbers of each image, with a penalty that cross-validation chooses.
+
+    Args:
+        components: The numbers.
+        sample: Whose values are predicted.
+
+    Returns:
+        (R, K) weights of the scores, (K,) intercepts, and (K,) codes of the classes that were met.
+    """
+    codes = np.unique(sample.values).astype(np.int64) if sample.n_classes else np.empty(0, np.int64)
+    if components.scores.shape[1] == 0 or len(codes) == 1:  # images, or labels, that are all the same
+        return *_nothing(components, sample), codes
+    return *(_logistic if sample.n_classes else _ridge)(components, sample), codes
+
+
+def _nothing(components: Scored, sample: Sample) -> tuple[Floats, Floats]:
     """Where images tell nothing: the mean, or the logarithms of the classes' shares."""
     level = np.array([sample.values.mean()])
     if sample.n_classes:
@@ -110,7 +137,7 @@ def _nothing(components: Components, sample: Sample) -> tuple[Floats, Floats]:
     return np.zeros((components.scores.shape[1], len(level))), level
 
 
-def _ridge(components: Components, sample: Sample) -> tuple[Floats, Floats]:
+def _ridge(components: Scored, sample: Sample) -> tuple[Floats, Floats]:
     """(R, 1) weights of the scores, and (1,) the intercept."""
     from sklearn.linear_model import RidgeCV
 
@@ -121,7 +148,7 @@ def _ridge(components: Components, sample: Sample) -> tuple[Floats, Floats]:
     return model.coef_[:, None], np.array([model.intercept_])
 
 
-def _logistic(components: Components, sample: Sample) -> tuple[Floats, Floats]:
+def _logistic(components: Scored, sample: Sample) -> tuple[Floats, Floats]:
     """(R, K) weights of the scores, and (K,) intercepts, of the classes that were met."""
     codes = sample.values.astype(np.int64)
     features = components.scores / components.norm
@@ -129,8 +156,20 @@ def _logistic(components: Components, sample: Sample) -> tuple[Floats, Floats]:
     def loss(slack: float, fitted: NDArray[np.int64], held: NDArray[np.int64]) -> Floats:
         return _log_losses(sample, features, codes, slack, fitted, held)
 
-    model = _fitted(features, codes, chosen(list(SLACKS), loss, sample.subjects))
-    weights, intercept = model.coef_.T / components.norm, model.intercept_
+    weights, intercept = logistic_regression(features, codes, chosen(list(SLACKS), loss, sample.subjects))
+    return weights / components.norm, intercept
+
+
+def logistic_regression(features: Floats, codes: NDArray[np.int64], slack: float) -> tuple[Floats, Floats]:
+    """(F, K) weights and (K,) intercepts of the classes that were met.
+
+    Args:
+        features: (N, F), of mean squared length 1.
+        codes: (N,) of the classes.
+        slack: Inverse penalty.
+    """
+    model = _fitted(features, codes, slack)
+    weights, intercept = model.coef_.T, model.intercept_
     if len(intercept) == 1:  # two classes have one row: the second one's, against the first
         weights, intercept = np.hstack([0 * weights, weights]), np.append(0.0, intercept)
     return weights, intercept

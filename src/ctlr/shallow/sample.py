@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.data.store import ArrayStore
+from ctlr.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ctlr.shallow.features import Embedding
 
 __all__ = ["Floats", "Predict", "Rows", "Sample", "constant", "in_blocks", "pictures"]
 
@@ -35,6 +40,9 @@ class Sample:
         n_classes: 0 for a regression.
         validation: Images that choose a model's options, and are learned from in no other way; None where options are
             chosen by cross-validation among all images.
+        inputs: Columns of the store's table that the task reads beside the image, and what each holds.
+        workspace: Where features that are costly to compute are kept; None keeps none.
+        embedding: A frozen network, where features are made of what it says.
     """
 
     store: ArrayStore
@@ -42,6 +50,9 @@ class Sample:
     values: NDArray[np.float64] | NDArray[np.int64]
     n_classes: int
     validation: Sample | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    workspace: Workspace | None = None
+    embedding: Embedding | None = None
 
     def as_targets(self) -> Floats:
         """(N, K) ones where a class is the image's, or (N, 1) values: what a squared error is taken to."""

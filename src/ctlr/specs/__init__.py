@@ -5,7 +5,8 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 """
 
 from ctlr.specs._baselines import shares_task
-from ctlr.specs._data import METRICS, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec
+from ctlr.specs._cells import CellCnnSpec, CellModule
+from ctlr.specs._data import ALSO, METRICS, AlsoSpec, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec, also_name
 from ctlr.specs._datasets import DATASETS, AnyDataset
 from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of, kind_of_image
 from ctlr.specs._datasets.bids import BidsSpec
@@ -38,6 +39,7 @@ from ctlr.specs._experiments import (
     Turn,
     trial_row,
 )
+from ctlr.specs._inputs import InputColumn
 from ctlr.specs._layers import LayerRole, layer_label, layer_role
 from ctlr.specs._least_errors import Assessment, ErrorEstimate, LeastErrors, LeastErrorSpec, NoiseCheck
 from ctlr.specs._methods import (
@@ -52,12 +54,12 @@ from ctlr.specs._methods import (
     MethodSpec,
     Pretraining,
 )
-from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LeNetSpec, LstmSpec, MlpSpec
+from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LeNetSpec, LstmSpec, MlpSpec, RowRnnSpec
 from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
 from ctlr.specs._preparation import Coverage, Preparation
-from ctlr.specs._results import Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult, TargetSummary
+from ctlr.specs._results import Answer, Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult, TargetSummary
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._tables import Table
@@ -71,6 +73,7 @@ from ctlr.specs._transfers import (
 from ctlr.specs._value import Value, dns_name, fingerprint
 
 __all__ = [
+    "ALSO",
     "ARCHITECTURES",
     "BASELINES",
     "DATASETS",
@@ -89,11 +92,15 @@ __all__ = [
     "TRANSFER_SCORES",
     "Activation",
     "AlgorithmSpec",
+    "AlsoSpec",
+    "Answer",
     "AnyDataset",
     "AnyEncoder",
     "AnyMethod",
     "Assessment",
     "BidsSpec",
+    "CellCnnSpec",
+    "CellModule",
     "Checkpoint",
     "ClassTable",
     "Cnn1dSpec",
@@ -119,6 +126,7 @@ __all__ = [
     "IdxPair",
     "IdxSpec",
     "ImagesSpec",
+    "InputColumn",
     "LayerRole",
     "LeNetSpec",
     "LeakSpec",
@@ -141,6 +149,7 @@ __all__ = [
     "Pretraining",
     "Proposal",
     "PublishedSet",
+    "RowRnnSpec",
     "SearchResult",
     "SearchStage",
     "SeriesPreprocess",
@@ -166,6 +175,7 @@ __all__ = [
     "Turn",
     "Value",
     "ViewsSpec",
+    "also_name",
     "dns_name",
     "encoder_kind",
     "encoder_spec",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import unicodedata
-from functools import partial
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ctlr.specs._datasets import AnyDataset
+from ctlr.specs._inputs import Inputs, Text
 from ctlr.specs._value import Value
 
 __all__ = [
+    "ALSO",
     "METRICS",
+    "AlsoSpec",
     "DataTask",
     "LeakSpec",
     "SplitSpec",
     "TaskSpec",
     "ViewsSpec",
+    "also_name",
 ]
 
 METRICS = {
@@ -28,12 +32,40 @@ METRICS = {
 """Every metric and the direction in which it improves."""
 
 
-Text = Annotated[str, AfterValidator(partial(unicodedata.normalize, "NFC"))]
-"""A column or a class, as tables are read: accents composed."""
+ALSO = "also_"
+"""Begins the names of what is said of other targets than the first: metrics (`also_sex_accuracy`) and columns."""
+
+
+def _check_classes(kind: str, classes: Sequence[str] | None) -> None:
+    if classes is not None and (kind == "regression" or len(set(classes)) < 2):
+        raise ValueError("`classes` needs a classification task and at least two different names")
+
+
+class AlsoSpec(Value):
+    """Another target that the same network learns, with a head of its own on the same encoder."""
+
+    target: Text
+    """Column of participants.tsv."""
+    kind: Literal["regression", "classification"]
+    classes: tuple[Text, ...] | None = None
+    """Keep these classes only, in this order; of other images the answer counts as unknown."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of its loss, beside the first target's: a regression's is the squared error in units of the training subjects'
+    variance, a classification's the cross-entropy in nats."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_classes(self.kind, self.classes)
+        return self
+
+    @property
+    def task(self) -> TaskSpec:
+        """What is asked, by itself."""
+        return TaskSpec(name=self.target, target=self.target, kind=self.kind, classes=self.classes)
 
 
 class TaskSpec(Value):
-    """What is predicted from an image."""
+    """What is predicted from an image, and from columns beside it."""
 
     name: str = ""
     """Filled from the key in the file."""
@@ -44,6 +76,20 @@ class TaskSpec(Value):
     """Headline metric; mae for regression, balanced_accuracy for classification."""
     classes: tuple[Text, ...] | None = None
     """Keep these classes only, in this order."""
+    inputs: Annotated[Inputs, Field(exclude_if=lambda inputs: not inputs)] = Field(default_factory=dict)
+    """Columns that the answer is computed from beside the image: `[sex, site]`, or what each holds, `{site: category}`;
+    auto: a number where every cell is one."""
+    fusion: Annotated[Literal["late", "none"], Field(exclude_if=lambda fusion: fusion == "late")] = "late"
+    """How `inputs` meet the image: late puts them beside the encoder's features, before the head; none keeps them from
+    the network, so that only the baseline `covariates` reads them."""
+    fusion_width: Annotated[int, Field(ge=1, le=1024, exclude_if=lambda width: width == 16)] = 16
+    """Hidden units that `inputs` become before they stand beside the encoder's features."""
+    also: Annotated[tuple[AlsoSpec, ...], Field(exclude_if=lambda also: not also)] = ()
+    """More targets that the same network learns, a head each. `target` stays the one that is reported, chosen by and
+    split by."""
+    balance: Annotated[Literal["fixed", "uncertainty"], Field(exclude_if=lambda balance: balance == "fixed")] = "fixed"
+    """What the losses of several targets weigh: fixed, or as the noise of each that is learned beside the network says,
+    times the fixed ones (Kendall et al. 2018)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -53,13 +99,37 @@ class TaskSpec(Value):
             raise ValueError(
                 f"`metric` of a {self.kind} task must be one of {', '.join(sorted(allowed))}; got {self.metric!r}"
             )
-        if self.classes is not None and (self.kind == "regression" or len(set(self.classes)) < 2):
-            raise ValueError("`classes` needs a classification task and at least two different names")
+        _check_classes(self.kind, self.classes)
         if self.metric == "top5_accuracy" and self.classes is not None and len(self.classes) <= 5:
             raise ValueError(
                 f"`metric: top5_accuracy` needs more than 5 `classes`; got {len(self.classes)}. Take accuracy"
             )
+        if self.target in self.inputs:
+            raise ValueError(f"`inputs` must not hold the target; {self.target!r} is it. Remove it")
+        asked = [self.target, *(other.target for other in self.also)]
+        if twice := sorted({target for target in asked if asked.count(target) > 1}):
+            raise ValueError(f"`also` must name other targets, once each; {twice[0]!r} is there twice. Remove one")
+        if told := sorted(set(asked) & self.inputs.keys()):
+            raise ValueError(
+                f"`inputs` must not hold a target; {told[0]!r} is one of `also`. Remove it from one of both"
+            )
+        if self.balance != "fixed" and not self.also:
+            raise ValueError(
+                f"`balance: {self.balance}` weighs several targets; got one. Name more in `also`, or remove it"
+            )
+        if self.fusion == "none" and not self.inputs:
+            raise ValueError("`fusion: none` keeps `inputs` from the network; got none. Name some, or remove it")
         return self
+
+    @property
+    def fused(self) -> Mapping[str, str]:
+        """Columns that the network reads, and what each holds."""
+        return self.inputs if self.fusion == "late" else {}
+
+    def alone(self) -> Self:
+        """The first target, asked of images alone: what a task is to a pretraining, and as a source."""
+        beside = {"inputs": {}, "fusion": "late", "fusion_width": 16, "also": (), "balance": "fixed"}
+        return self.model_copy(update=beside) if self.inputs or self.also else self
 
     @property
     def headline(self) -> str:
@@ -72,11 +142,26 @@ class TaskSpec(Value):
         return METRICS[self.headline]
 
 
+def also_name(target: str) -> str:
+    """What stands for another target in the names of metrics and columns: letters, digits and `_`."""
+    return ALSO + re.sub(r"\W+", "_", target)
+
+
 class DataTask(Value):
     """A task on a dataset: one end of a transfer."""
 
     data: AnyDataset
     task: TaskSpec
+
+    def alone(self) -> Self:
+        """The same data, asked for the first target of images alone."""
+        task = self.task.alone()
+        return self if task is self.task else self.model_copy(update={"task": task})
+
+    @property
+    def others(self) -> tuple[DataTask, ...]:
+        """What else the network learns."""
+        return tuple(DataTask(data=self.data, task=other.task) for other in self.task.also)
 
 
 class SplitSpec(Value):

@@ -50,6 +50,8 @@ class EncoderPart:
     """What a search tries of its options where no manifest says it, by name, e.g. `width`; it must hold in all of
     `scaled_in` alike."""
 
+    algorithm: str = ""
+    """What searches that space where nobody names an algorithm, by Katib's name; empty: `tpe`, as for all."""
     plugin: str = ""
     """Hash of the file that it comes from; empty for a built-in one."""
 
@@ -85,6 +87,8 @@ ENCODERS: Table[EncoderPart] = Table("encoder", {
         build="ctlr.encoders.small_cnn:small_cnn", blocks=4, least=15, space={"width": loguniform(0.5, 4)},
         about="four blocks with 8, 16, 32 and 32 channels, each halving every side: for processors without a GPU",
     ),
+    "cell_cnn": "ctlr.specs._cells:CELL_CNN",
+    "row_rnn": "ctlr.specs._networks:ROW_RNN",
     "sfcn": EncoderPart(
         build="ctlr.encoders.sfcn:sfcn", blocks=6, least=32, dimensions=(3,), scaled_in=(3,), published="the authors",
         about="the simple fully convolutional network for brain age (Peng et al. 2021, Medical Image Analysis "

@@ -217,6 +217,9 @@ class Turn(Value):
     """A search's turn in one round of a race."""
 
     round: Annotated[int, Field(ge=1)]
+    """Counted on where seconds were added after an end."""
+    leg: Annotated[int, Field(ge=1)] = 1
+    """The first budget of seconds, or one that was added."""
     seconds: float
     """On the clock."""
     trials: int

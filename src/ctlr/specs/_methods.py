@@ -192,13 +192,13 @@ class MethodSpec(Value):
     """What the report holds it against: training from scratch; or it is held against the methods, beside which it
     stands in every table; or it is the least that anybody has to beat."""
     trains_network: ClassVar[bool] = True
-    """Whether a study trains a network on its target: it is then finetuned, searched, and billed by the image."""
+    """Whether a study trains a network on its target: it is then finetuned, and billed by the image."""
     shallow: ClassVar[str] = ""
     """What fits it where it is a model without a network (`module:function`); empty for any other."""
-    has_encoder: ClassVar[bool] = True
-    """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
     needs_shared_task: ClassVar[bool] = False
     """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
+    needs_inputs: ClassVar[bool] = False
+    """Whether it runs only where the target's task has `inputs`, and looks at nothing else."""
     untuned: ClassVar[str] = ""
     """Why there is nothing to search in it; empty where there is."""
     control: ClassVar[str] = ""
@@ -229,6 +229,16 @@ class MethodSpec(Value):
     def pretraining(self) -> Pretraining | None:
         """What its pretraining learns from; None where it has none."""
         return None
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether an encoder has a part in it; what has none runs once, however many encoders there are."""
+        return True
+
+    @property
+    def reads_frozen_encoder(self) -> bool:
+        """Whether a method without a network learns from features of its encoder, whose `starting_weights` stay."""
+        return False
 
     @property
     def lacks_views(self) -> bool:
@@ -322,10 +332,15 @@ class MethodSpec(Value):
         """The method with what it takes over from those that it stands beside."""
         return self
 
-    @property
-    def space(self) -> Mapping[str, Range | Choice]:
+    def space(self, ndim: int) -> Mapping[str, Range | Choice]:
         """What a search tries where no manifest says it: options of the method by their addresses, e.g. `finetune.lr`;
-        nothing where there is nothing to search."""
+        nothing where there is nothing to search.
+
+        Spaces are flat: an option that does not matter beside another one's value is drawn all the same, and not read.
+
+        Args:
+            ndim: Spatial axes of the images.
+        """
         if not self.trains_network or self.pretraining is not None:
             return {}  # what a pretraining wants searched, nobody has stated
         found: dict[str, Range | Choice] = {
@@ -349,8 +364,17 @@ class MethodSpec(Value):
         return False
 
     @property
+    def refits(self) -> bool:
+        """Whether the validation subjects teach the final model too, once they have chosen what it is."""
+        return self.finetune.refit
+
+    @property
     def only_encoder(self) -> str | None:
         """Key of the one encoder that it runs on; None where it runs on all."""
+        return None
+
+    def misfit(self, shape: tuple[int, ...]) -> tuple[str, str] | None:
+        """The option, and why it does not fit images of this shape, (C, *S); None where all do."""
         return None
 
     def without_source(self) -> Self:
@@ -422,10 +446,18 @@ METHODS: Table[type[MethodSpec]] = Table(
         "mean_teacher": "ctlr.methods.mean_teacher:MeanTeacherSpec",
         "pseudo_label": "ctlr.methods.pseudo_label:PseudoLabelSpec",
         "fixmatch": "ctlr.methods.fixmatch:FixMatchSpec",
+        "svm": "ctlr.shallow.families:SVMSpec",
+        "logistic": "ctlr.shallow.families:LogisticSpec",
+        "knn": "ctlr.shallow.families:KNNSpec",
+        "naive_bayes": "ctlr.shallow.families:NaiveBayesSpec",
+        "decision_tree": "ctlr.shallow.families:DecisionTreeSpec",
+        "forest": "ctlr.shallow.families:ForestSpec",
+        "boosting": "ctlr.shallow.families:BoostingSpec",
         "linear": "ctlr.shallow.baselines:LinearSpec",
         "gradient_boosting": "ctlr.shallow.baselines:GradientBoostingSpec",
         "nearest": "ctlr.shallow.baselines:NearestSpec",
         "random_forest": "ctlr.shallow.baselines:RandomForestSpec",
+        "covariates": "ctlr.shallow.baselines:CovariatesSpec",
         "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
         "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
     },
@@ -436,7 +468,7 @@ METHODS: Table[type[MethodSpec]] = Table(
 """Every method, each in a file of its own."""
 FLOOR = "mean"
 """That which every table shows, whether it is listed or not."""
-BASELINES = ("linear", "gradient_boosting", "nearest", "unchanged", "unchanged_linear")
+BASELINES = ("linear", "gradient_boosting", "nearest", "covariates", "unchanged", "unchanged_linear")
 """Those that stand in every table, whether they are listed or not."""
 MORE_BASELINES = ("random_forest",)
 """Those that stand in a table where `baselines` or `methods` names them."""

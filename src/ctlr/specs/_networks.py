@@ -1,4 +1,5 @@
-"""Encoders with options of their own: networks for points and for signals, whose depth and width a search may set."""
+"""Encoders with options of their own: perceptrons and networks that follow a signal or a picture's rows; a search may
+set their depth and width."""
 
 from __future__ import annotations
 
@@ -6,12 +7,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ctlr.space import Choice, Range, integers, uniform
 from ctlr.specs._encoders import EncoderPart, EncoderSpec
 
 __all__ = [
-    "CNN1D", "CNN_LSTM", "LENET", "LSTM", "MLP", "Activation", "Cnn1dSpec", "CnnLstmSpec", "LeNetSpec", "LstmSpec",
+    "CNN1D",
+    "CNN_LSTM",
+    "LENET",
+    "LSTM",
+    "MLP",
+    "ROW_RNN",
+    "Activation",
+    "Cnn1dSpec",
+    "CnnLstmSpec",
+    "LeNetSpec",
+    "LstmSpec",
     "MlpSpec",
-]  # fmt: skip
+    "RowRnnSpec",
+]
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"]
 Channels = Annotated[int, Field(ge=1, le=1024)]
@@ -134,6 +147,26 @@ class CnnLstmSpec(_FramedSpec):
     """Of each convolution."""
 
 
+class RowRnnSpec(EncoderSpec):
+    """Recurrent layers over the rows of a picture, from the top to the bottom."""
+
+    kind: Literal["lstm", "gru"] = "lstm"
+    """Long short-term memory, or gated recurrent units."""
+    layers: Annotated[int, Field(ge=1, le=8)] = 2
+    """Recurrent layers; with the linear layer that takes in the rows, the blocks to copy or freeze."""
+    units: Annotated[int, Field(ge=1, le=2048)] = 64
+    """Of every layer."""
+    columns: Annotated[int, Field(ge=1, le=1024)] = 32
+    """That every row is brought to, by averages over area: a network has as many inputs whatever the picture's side."""
+    dropout: Dropout = 0.0
+    """Probability that a unit is left out while training, after each layer."""
+
+    @property
+    def blocks(self) -> int:
+        """The layer that takes in the rows comes first."""
+        return 1 + self.layers
+
+
 MLP = EncoderPart(
     build="ctlr.encoders.mlp:mlp", blocks=3, options=MlpSpec, dimensions=(0,), scaled_in=(0,),
     about="a multilayer perceptron whose layers, units, activation, norm and dropout are options",
@@ -156,4 +189,15 @@ CNN_LSTM = EncoderPart(
     build="ctlr.encoders.recurrent:cnn_lstm", blocks=4, options=CnnLstmSpec, dimensions=(1,), scaled_in=(1,), least=15,
     about="two convolutions across the channels of each frame, for space, and two LSTM layers over the frames, for "
     "time, after the CNN/LSTM networks of Golmohammadi, Obeid and Picone for seizures in EEG",
+)  # fmt: skip
+ROW_RNN = EncoderPart(
+    build="ctlr.encoders.recurrent:row_rnn", blocks=3, options=RowRnnSpec, dimensions=(2,), scaled_in=(2,),
+    about="a picture's rows as a sequence: LSTM or GRU layers (Cho et al. 2014) from the top to the bottom; what "
+    "leaves the last one is averaged over the rows",
+    space={
+        "kind": Choice(("lstm", "gru")),
+        "layers": integers(1, 3),
+        "units": Range(low=32, high=256, whole=True, distribution="logUniform"),
+        "dropout": uniform(0, 0.5),
+    },
 )  # fmt: skip

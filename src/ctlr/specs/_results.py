@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ctlr.specs._encoders import AnyEncoder
+from ctlr.specs._inputs import InputColumn
+from ctlr.specs._methods import AnyMethod
 from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
-__all__ = ["Checkpoint", "Exclusion", "ModelCard", "StoredArrays", "StudyResult", "TargetSummary"]
+__all__ = ["Answer", "Checkpoint", "Exclusion", "ModelCard", "StoredArrays", "StudyResult", "TargetSummary"]
 
 
 class Exclusion(Value):
@@ -54,6 +56,8 @@ class StoredArrays(Value):
     """Images that were normalised inside a mask."""
     joined: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
     """Subjects that count as others, of which they hold copies."""
+    moved: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
+    """Images that stand on another side than the dataset gives, for they are copies of one there."""
     coverage: Coverage | None = None
     """The worst of all images; None where there is no row."""
     units: dict[str, str] = Field(default_factory=dict)
@@ -176,10 +180,29 @@ class StudyResult(Value):
         return row | {f"seconds_{step}": seconds for step, seconds in self.seconds.items()}
 
 
+class Answer(Value):
+    """What a model says of a target."""
+
+    target: str
+    classes: tuple[str, ...] = ()
+    """Empty of a regression."""
+    mean: float = 0.0
+    std: float = 1.0
+    """As of the model card."""
+
+    @property
+    def width(self) -> int:
+        """Outputs of the head that say it."""
+        return max(1, len(self.classes))
+
+
 class ModelCard(Value):
     """What a model's weights mean: all that is needed to build it again and to use it."""
 
-    encoder: AnyEncoder
+    encoder: AnyEncoder | None
+    """None where there is no network."""
+    method: AnyMethod | None = None
+    """What has learned without a network of its own; its features may be those of the encoder, frozen."""
     channels: int
     ndim: int
     shape: tuple[int, ...]
@@ -192,8 +215,20 @@ class ModelCard(Value):
     std: float = 1.0
     preparation: Preparation | None = None
     """What a file must go through; None in cards that were written before they said it."""
+    inputs: Annotated[tuple[InputColumn, ...], Field(exclude_if=lambda inputs: not inputs)] = ()
+    """Columns that it reads beside the image."""
+    fusion_width: Annotated[int, Field(exclude_if=lambda width: not width)] = 0
+    """Hidden units that they become; 0 where it reads none."""
+    also: Annotated[tuple[Answer, ...], Field(exclude_if=lambda also: not also)] = ()
+    """Its other targets, whose outputs follow the first one's."""
 
     @property
     def outputs(self) -> int:
         """Width of the head."""
-        return max(1, len(self.classes))
+        return sum(answer.width for answer in self.answers)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Of the first target and of the others, in the order of the outputs."""
+        first = Answer(target=self.target, classes=self.classes, mean=self.mean, std=self.std)
+        return (first, *self.also)

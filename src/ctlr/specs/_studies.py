@@ -52,12 +52,12 @@ class Study(Value):
     def learned(self) -> tuple[DataTask, ...]:
         """All that it learns from labels: the target, the source, and columns that its method names beside it."""
         if self.source is None:
-            return (self.target,)
+            return (self.target, *self.target.others)
         columns = (
             DataTask(data=self.source.data, task=TaskSpec(name=column, target=column, kind=kind))
             for column, kind in self.method.source_columns.items()
         )
-        return (self.target, self.source, *columns)
+        return (self.target, *self.target.others, self.source, *columns)
 
     stage_name: ClassVar[Literal["finetune"]] = "finetune"
 
@@ -79,7 +79,8 @@ class Study(Value):
 
     def without_folders(self) -> Study:
         """The same study for records that may travel: neither a dataset nor a file says where it lies."""
-        names = {option: Path(getattr(self.method, option)).name for option in self.method.files}
+        files = {option: getattr(self.method, option) for option in self.method.files}
+        names = {option: Path(file).name for option, file in files.items() if file is not None}
         method = self.method.model_copy(update=names) if names else self.method
         source = self.source and placeless(self.source)
         return self.model_copy(update={"target": placeless(self.target), "source": source, "method": method})
@@ -111,7 +112,8 @@ class PretrainSpec(Value):
         if learned is None or learned.pretraining is None:
             return None
         method = learned.model_copy(update={"label": "", "finetune": FinetuneSpec()})
-        return cls(source=study.source, target=study.target, method=method, encoder=study.encoder,
+        source = study.source and study.source.alone()
+        return cls(source=source, target=study.target.alone(), method=method, encoder=study.encoder,
                    n_reserved=study.n_reserved, seed=study.seed, split=study.split, compute=study.compute,
                    n_train=study.n_train if learned.pretraining.labels == "target" else None)  # fmt: skip
 

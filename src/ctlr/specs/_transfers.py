@@ -112,6 +112,7 @@ def transfers_to_score(studies: Iterable[Study]) -> tuple[TransferSpec, ...]:
 def _of(study: Study) -> TransferSpec:
     assert study.source is not None
     return TransferSpec(
-        source=study.source, target=study.target, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed,
+        source=study.source.alone(), target=study.target.alone(), n_train=study.n_train,
+        n_reserved=study.n_reserved, seed=study.seed,
         split=study.split, compute=study.compute,
     )  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,14 +18,27 @@ from torch import Tensor, nn
 
 from ctlr.cells import guarded
 from ctlr.data.development import Development, SourceData, open_development, open_source
+from ctlr.data.inputs import encoded_rows
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets
 from ctlr.encoders import build_encoder
 from ctlr.encoders.base import Encoder
-from ctlr.errors import TrainingError
+from ctlr.errors import DataError, TrainingError
 from ctlr.methods.base import predict_outputs
-from ctlr.methods.losses import TaskLoss
-from ctlr.specs import Checkpoint, DataTask, PretrainSpec, StoredArrays, Study, TransferSpec, fingerprint
+from ctlr.methods.losses import SeveralLoss, TaskLoss
+from ctlr.specs import (
+    Checkpoint,
+    DataTask,
+    InputColumn,
+    MethodSpec,
+    PretrainSpec,
+    StoredArrays,
+    Study,
+    TaskSpec,
+    TransferSpec,
+    also_name,
+    fingerprint,
+)
 from ctlr.steps.keys import Arrays
 from ctlr.training.fit import Fitted, Validation
 from ctlr.training.images import Images, Labelled
@@ -35,16 +49,23 @@ from ctlr.workspace import Workspace, write_aside
 __all__ = [
     "Progress",
     "Scaling",
+    "SeveralScaling",
     "Validator",
+    "also_scores",
     "as_target",
     "checkpoint_of",
+    "columns_beside",
+    "constant_remedy",
     "development_of",
+    "diverged_remedy",
     "drop_checkpoints",
     "finetuning_source",
     "first_encoder",
     "labelled_rows",
     "pool_parts",
+    "scores_of",
     "seed_for",
+    "several",
     "source_of",
     "task_loss",
     "timed",
@@ -92,6 +113,96 @@ class Scaling:
         return plain.softmax(1).numpy() if self.classes else plain[:, 0].numpy() * self.std + self.mean
 
 
+class SeveralScaling(Scaling):
+    """The same of several targets of one network.
+
+    Args:
+        first: Of the first target.
+        others: Of the others.
+    """
+
+    def __init__(self, first: Scaling, others: Sequence[Scaling]) -> None:
+        vars(self).update(vars(first))
+        self._parts = (first, *others)
+
+    def scale(self, target: Tensor | None) -> Tensor | None:
+        """Standardise (N, T) targets, each by its own."""
+        if target is None:
+            return None
+        columns = zip(target.unbind(dim=1), self._parts, strict=True)
+        return torch.stack([scaling.scale(values) for values, scaling in columns], dim=1)  # type: ignore[misc]
+
+    def restore(self, outputs: Tensor) -> npt.NDArray[np.float64]:
+        """Of the first target."""
+        return self.restore_each(outputs)[0]
+
+    @property
+    def others(self) -> tuple[Scaling, ...]:
+        """Those beside the first."""
+        return self._parts[1:]
+
+    def restore_each(self, outputs: Tensor) -> list[npt.NDArray[np.float64]]:
+        """Of each target, the first one's first."""
+        widths = [max(1, len(part.classes)) for part in self._parts]
+        parts = zip(torch.split(outputs, widths, dim=1), self._parts, strict=True)
+        return [scaling.restore(each) for each, scaling in parts]
+
+
+def several(
+    task: TaskSpec,
+    also: Sequence[Targets],
+    train: npt.NDArray[np.int64],
+    first: tuple[TaskLoss, Scaling],
+    class_weights: str | None,
+    placement: Placement,
+) -> tuple[TaskLoss, Scaling]:
+    """Loss and scaling of all of a network's targets; those of the first where it has no other.
+
+    Args:
+        task: Which ones, and what they weigh.
+        also: Those beside the first, by row.
+        train: Rows that are trained on.
+        first: Loss and scaling of the first.
+        class_weights: As of `task_loss`.
+        placement: Where it lies.
+
+    Raises:
+        DataError: No training subject has one of the labels.
+    """
+    if not also:
+        return first
+    found = []
+    for targets in also:
+        known = train[targets.known[train]]
+        if not len(known):
+            raise DataError(
+                f"Target {targets.column!r} of `also` must be known for some training subjects of dataset "
+                f"{targets.dataset!r}; it is for none of {len(train)}. Raise `sample_sizes`, or leave it out."
+            )
+        found.append(task_loss(targets, known, class_weights, placement))
+    weighed = [(loss, other.weight) for (loss, _), other in zip(found, task.also, strict=True)]
+    loss = SeveralLoss(first[0], weighed, balanced=task.balance == "uncertainty")
+    return loss, SeveralScaling(first[1], [scaling for _, scaling in found])
+
+
+def also_scores(
+    targets: Targets, rows: npt.NDArray[np.int64], predictions: npt.NDArray[np.float64], scaling: Scaling
+) -> dict[str, float]:
+    """Metrics of another target than the first, over the rows that have it, under names that say so.
+
+    Args:
+        targets: By row of the store.
+        rows: (N,) that were predicted.
+        predictions: (N,) or (N, K).
+        scaling: Whose `bins` count.
+    """
+    known = targets.known[rows]
+    if not known.any():
+        return {}
+    scores = scores_of(scaling, targets.values[rows[known]], predictions[known])
+    return {f"{also_name(targets.column)}_{metric}": value for metric, value in scores.items()}
+
+
 def task_loss(
     targets: Targets, train: npt.NDArray[np.int64], class_weights: str | None, placement: Placement
 ) -> tuple[TaskLoss, Scaling]:
@@ -102,6 +213,13 @@ def task_loss(
         weights = torch.tensor(counts.sum() / (len(counts) * counts.clip(1)), dtype=torch.float32)
         weights = weights.to(placement.device)
     return TaskLoss(classes=len(targets.classes), weights=weights), Scaling(targets, train)
+
+
+def scores_of(scaling: Scaling, truth: npt.NDArray[Any], predictions: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Scores of predictions of rows, of a target that is scaled so."""
+    if scaling.classes:
+        return classification_scores(truth.astype(np.int64), predictions)
+    return regression_scores(truth, predictions, bins=scaling.bins)
 
 
 class Validator:
@@ -116,6 +234,7 @@ class Validator:
         loss: Of the task.
         scaling: Of its target.
         placement: Where the weights are.
+        also: Scores of other targets than the first, from the outputs.
     """
 
     def __init__(
@@ -128,6 +247,7 @@ class Validator:
         loss: TaskLoss,
         scaling: Scaling,
         placement: Placement,
+        also: Callable[[Tensor], Mapping[str, float]] | None = None,
     ) -> None:
         assert rows.target is not None
         scaled = scaling.scale(rows.target)
@@ -137,6 +257,9 @@ class Validator:
         self._loss, self._scaling, self._placement = loss, scaling, placement
         self._headline, self._sign = end.task.headline, 1.0 if end.task.direction == "max" else -1.0
         self._truth = rows.target.cpu().numpy()
+        self._also = also
+        if also:
+            self._truth = self._truth[:, 0].astype(np.int64 if loss.classes else np.float32)
 
     def predict(self) -> npt.NDArray[np.float64]:
         """(N,) values in the target's units, or (N, K) probabilities."""
@@ -153,11 +276,9 @@ class Validator:
             cost = float(self._loss(outputs, self._scaled))
         if not math.isfinite(cost):
             raise TrainingError(f"the validation loss became {cost}; lower `lr` or set `clip`")
-        predictions = self._scaling.restore(outputs)
-        if self._loss.classes:
-            scores = classification_scores(self._truth, predictions)
-        else:
-            scores = regression_scores(self._truth, predictions, bins=self._scaling.bins)
+        scores = scores_of(self._scaling, self._truth, self._scaling.restore(outputs))
+        if self._also is not None:
+            scores |= self._also(outputs)
         # A metric can be undefined for one epoch's predictions (r of constant ones): such an epoch is never the best.
         known = self._headline in scores
         return Validation(self._sign * scores[self._headline] if known else -math.inf, cost, scores)
@@ -168,10 +289,14 @@ class Validator:
         with torch.inference_mode(), self._placement.autocast():
             return torch.cat(
                 [
-                    predict_outputs(self._encoder, self._head, images, self._start)
-                    for images in self._rows.images.batches(chunks)
+                    predict_outputs(self._encoder, self._head, images, self._start, columns=self._columns(chunk))
+                    for chunk, images in zip(chunks, self._rows.images.batches(chunks), strict=True)
                 ]
             )
+
+    def _columns(self, chunk: npt.NDArray[np.int64]) -> Tensor | None:
+        columns = self._rows.columns
+        return None if columns is None else columns[torch.from_numpy(chunk).to(columns.device)]
 
 
 def development_of(spec: Study | PretrainSpec | TransferSpec, arrays: Arrays, workspace: Workspace) -> Development:
@@ -220,11 +345,35 @@ def first_encoder(spec: Study | PretrainSpec, arrays: StoredArrays, purpose: str
     return build_encoder(spec.encoder, channels=channels, ndim=len(spatial), seed=seed_for(spec.seed, purpose))
 
 
-def labelled_rows(store: ArrayStore, targets: Targets, rows: npt.NDArray[np.int64], placement: Placement) -> Labelled:
-    """Those rows with their targets as they stand in the table."""
+def labelled_rows(
+    store: ArrayStore,
+    targets: Targets,
+    rows: npt.NDArray[np.int64],
+    placement: Placement,
+    inputs: Sequence[InputColumn] = (),
+    also: Sequence[Targets] = (),
+) -> Labelled:
+    """Those rows with their targets as they stand in the table, and what is read beside their images.
+
+    With other targets beside the first the target is (N, T), NaN where unknown.
+    """
+    target = as_target(targets.values[rows], targets.classes, placement)
+    if also:
+        every = [np.where(each.known, each.values, np.nan)[rows] for each in (targets, *also)]
+        target = as_target(np.stack(every, axis=1), (), placement)
     return Labelled(
-        Images([(store, rows)], placement.device), as_target(targets.values[rows], targets.classes, placement)
+        Images([(store, rows)], placement.device), target, columns_beside(inputs, [(store, rows)], placement)
     )
+
+
+def columns_beside(
+    inputs: Sequence[InputColumn], parts: Sequence[tuple[ArrayStore, npt.NDArray[np.int64]]], placement: Placement
+) -> Tensor | None:
+    """(N, C) of all rows; a column is missing where a store's table does not have it. None where nothing is read."""
+    if not inputs:
+        return None
+    found = [encoded_rows(inputs, store.table, rows) for store, rows in parts]
+    return torch.from_numpy(np.concatenate(found)).to(placement.device)
 
 
 def as_target(values: npt.NDArray[Any], classes: Sequence[str], placement: Placement) -> Tensor:
@@ -256,23 +405,61 @@ def write_predictions(
     rows: Mapping[str, npt.NDArray[np.int64]],
     predictions: Mapping[str, npt.NDArray[np.float64]],
     workspace: Workspace,
+    also: Sequence[tuple[Targets, Mapping[str, npt.NDArray[np.float64]]]] = (),
 ) -> None:
-    """One row an image: pseudonym, split, truth, prediction (and a probability for each class)."""
+    """One row an image: pseudonym, split, truth, prediction (and a probability for each class).
+
+    Args:
+        path: To write.
+        store: Whose images.
+        targets: By row.
+        rows: Of each split.
+        predictions: Of each split, in the order of its rows.
+        workspace: Knows the pseudonyms.
+        also: Other targets with their predictions; an empty cell where the truth is not known.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["subject", "split", "y_true", "y_pred", *(f"p_{name}" for name in targets.classes)])
-    classes = [guarded(name) for name in targets.classes]
+    names_of_others = [column for other, _ in also for column in _columns_of(other, f"{also_name(other.column)}_")]
+    writer.writerow(["subject", "split", *_columns_of(targets, ""), *names_of_others])
     for side, chosen in rows.items():
         codes = store.table.subject.codes[chosen]
         met, place = np.unique(codes, return_inverse=True)
         names = workspace.pseudonyms(store.table.subject.values[code] for code in met.tolist())
-        for who, truth, predicted in zip(place.tolist(), targets.values[chosen], predictions[side], strict=True):
-            if classes:
-                told = (classes[int(truth)], classes[int(np.argmax(predicted))], *(f"{p:.6g}" for p in predicted))
-            else:
-                told = (f"{truth:.6g}", f"{float(predicted):.6g}")
-            writer.writerow((names[who], side, *told))
+        told = [_told(targets, chosen, predictions[side]), *(_told(each, chosen, said[side]) for each, said in also)]
+        for who, *cells in zip(place.tolist(), *told, strict=True):
+            writer.writerow((names[who], side, *itertools.chain.from_iterable(cells)))
     write_aside(path, text.getvalue().encode())
+
+
+def _columns_of(targets: Targets, before: str) -> list[str]:
+    return [f"{before}y_true", f"{before}y_pred", *(f"{before}p_{name}" for name in targets.classes)]
+
+
+def _told(
+    targets: Targets, rows: npt.NDArray[np.int64], predictions: npt.NDArray[np.float64]
+) -> Iterator[tuple[str, ...]]:
+    """Cells of each row: truth, prediction, and a probability for each class."""
+    classes = [guarded(name) for name in targets.classes]
+    known = targets.known[rows].tolist()
+    for there, truth, predicted in zip(known, targets.values[rows], predictions, strict=True):
+        if classes:
+            said = (classes[int(np.argmax(predicted))], *(f"{p:.6g}" for p in predicted))
+            yield (classes[int(truth)] if there else "", *said)
+        else:
+            yield (f"{truth:.6g}" if there else "", f"{float(predicted):.6g}")
+
+
+def constant_remedy(method: MethodSpec) -> str:
+    """What to do where a method says the same for everyone."""
+    if not method.trains_network:
+        return "set other options: smaller leaves, a weaker penalty, or other `features`"
+    return "raise `epochs` or `lr`, or unfreeze blocks"
+
+
+def diverged_remedy(method: MethodSpec) -> str:
+    """What to do where a method's predictions are no numbers."""
+    return "lower `lr` or set `clip`" if method.trains_network else "set other options, or other `features`"
 
 
 def checkpoint_of(stage: Literal["pretrain", "finetune"], path: str, sha: str, fitted: Fitted) -> Checkpoint:

@@ -15,18 +15,28 @@ import numpy.typing as npt
 import torch
 
 from ctlr import __version__
+from ctlr.data.inputs import cells_of
 from ctlr.data.splits import draw_split, rows_of
 from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
+from ctlr.shallow.model import SavedFamily, save_family
 from ctlr.shallow.sample import Predict
 from ctlr.specs import Checkpoint, PretrainSpec, Study, StudyResult
-from ctlr.steps.assembly import write_predictions
+from ctlr.steps.assembly import (
+    Scaling,
+    also_scores,
+    constant_remedy,
+    diverged_remedy,
+    scores_of,
+    write_predictions,
+)
 from ctlr.steps.baselines import Baseline, baseline_of
 from ctlr.steps.keys import Arrays, pretrain_key, study_key
+from ctlr.steps.monitoring import write_reference
 from ctlr.steps.surface import has_surface, write_surface
-from ctlr.training.checkpoint import load_model, save_model
-from ctlr.training.metrics import classification_scores, is_constant, regression_scores
+from ctlr.training.checkpoint import TrainedModel, load_model, save_model
+from ctlr.training.metrics import is_constant
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["evaluate"]
@@ -37,7 +47,9 @@ _POINTS = 8192
 
 
 def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str = "cpu") -> StudyResult:
-    """Score a finetuned study on train, validation and test: the only place where the test set is opened.
+    """Score a study on train, validation and test: the only place where the test set is opened.
+
+    One that trains a network is finetuned before; any other is fitted here.
 
     After a refit the validation subjects count as trained on, and `before_refit` has the validation scores of the
     training that chose the epoch.
@@ -56,12 +68,12 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             store.table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed
         )
         sides = {"train": split.train, "validation": split.validation, "test": split.test}
-        if study.method.finetune.refit:  # who chose the epoch was then trained on
+        if study.method.refits:  # who chose the epoch was then trained on
             sides = {"train": (*split.train, *split.validation), "test": split.test}
         of_side = {side: rows_of(store.table, subjects) for side, subjects in sides.items()}
         rows = {side: chosen[targets.known[chosen]] for side, chosen in of_side.items()}
         baseline = None
-        if study.method.role == "baseline":
+        if not study.method.trains_network and study.method.role != "floor":
             baseline = baseline_of(study, store, targets, arrays, workspace, device=device)
         predict, model = _predictor(study, key, targets, rows["train"], workspace, device, baseline)
         predictions = {side: predict(store, chosen) for side, chosen in rows.items() if side != "test"}
@@ -69,21 +81,32 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         predictions["test"] = predict(store, rows["test"])
         seconds_per_image = (time.perf_counter() - predicting) / max(1, len(rows["test"]))
         _check_predictions(study, predictions)
+        others = _also(study, store, rows, arrays, workspace, model, device)
         # What has learned from the validation subjects is not judged by them.
         judged = [side for side in rows if side != "validation" or baseline is None or baseline.validated]
         scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in judged}
+        for side in judged:
+            for other, said in others:
+                scores[side] |= also_scores(other, rows[side], said[side], Scaling(other, _known(other, rows["train"])))
         with workspace.publish("studies", key) as partial:
-            write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace)
-            if study.method.role != "floor" and has_surface(stored, targets):
+            write_predictions(partial / "predictions.csv", store, targets, rows, predictions, workspace, others)
+            plain = study.method.role != "floor" and not study.target.task.inputs
+            if plain and has_surface(stored, targets):
                 write_surface(partial / "surface.npz", store, targets, rows, predict)
             if model is not None:
                 for name in ("model.safetensors", "model.json", "history.csv"):
                     _share(model / name, partial / name)
-            elif baseline is not None and baseline.model is not None:
-                save_model(partial, baseline.model)
-            if model is not None and study.method.finetune.refit:
+            elif isinstance(left := baseline.model if baseline is not None else None, SavedFamily):
+                save_family(partial, left)
+            elif left is not None:
+                save_model(partial, left)
+            if (partial / "model.json").exists() and len(stored.shape) > 2:
+                write_reference(partial, store, rows, {side: predictions[side] for side in judged})
+            if model is not None and study.method.refits:
                 # By which the epoch was chosen: of another network than the one scored here.
                 scores["before_refit"] = _trained(workspace, model).scores
+            elif baseline is not None and baseline.before_refit:
+                scores["before_refit"] = dict(baseline.before_refit)
             result = StudyResult(
                 study=study.without_folders(), scores=scores, path=f"studies/{key}", arrays=stored.fingerprint,
                 split=split.identity(), n_validation=len(split.validation),
@@ -125,13 +148,61 @@ def _predictor(
         return lambda _, rows: np.repeat(floor, len(rows), axis=0), None
     folder = workspace.folder("finetuned", key)
     model = load_model(folder, device)
+    assert isinstance(model, TrainedModel)
 
     def predict(store: ArrayStore, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        step = 64 if store.arrays.shape[1:] else _POINTS
-        chunks = [model.predict(store.read(rows[i : i + step]), trusted=True) for i in range(0, len(rows), step)]
-        return np.concatenate(chunks) if chunks else np.empty((0, *([len(targets.classes)] if targets.classes else [])))
+        return _each(model, store, rows)[model.card.target]
 
     return predict, folder
+
+
+def _also(
+    study: Study,
+    store: ArrayStore,
+    rows: Mapping[str, npt.NDArray[np.int64]],
+    arrays: Arrays,
+    workspace: Workspace,
+    folder: Path | None,
+    device: str,
+) -> list[tuple[Targets, dict[str, npt.NDArray[np.float64]]]]:
+    """What is said of the task's other targets; what learns the source's task says nothing of them."""
+    every = [read_targets(store.table, other.task, study.target.data.name) for other in study.target.others]
+    if not every:
+        return []
+    if study.method.role == "floor":
+        floors = [(targets, _floor(targets, _known(targets, rows["train"]))) for targets in every]
+        return [(targets, {side: np.repeat(floor, len(chosen), axis=0) for side, chosen in rows.items()})
+                for targets, floor in floors]  # fmt: skip
+    if folder is None:
+        if study.method.reads_source:
+            return []
+        found = [
+            (targets, baseline_of(study, store, targets, arrays, workspace, device=device, also=place))
+            for place, targets in enumerate(every)
+        ]
+        return [(targets, {side: baseline.predict(store, chosen) for side, chosen in rows.items()})
+                for targets, baseline in found]  # fmt: skip
+    model = load_model(folder, device)
+    assert isinstance(model, TrainedModel)
+    said = {side: _each(model, store, chosen) for side, chosen in rows.items()}
+    return [(targets, {side: found[targets.column] for side, found in said.items()}) for targets in every]
+
+
+def _known(targets: Targets, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return rows[targets.known[rows]]
+
+
+def _each(model: TrainedModel, store: ArrayStore, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Every target of rows of a store, some at a time."""
+    step = 64 if store.arrays.shape[1:] else _POINTS
+    parts = [rows[i : i + step] for i in range(0, max(1, len(rows)), step)]
+    found = [model.predict_each(store.read(part), inputs=_beside(model, store, part), trusted=True) for part in parts]
+    return {target: np.concatenate([each[target] for each in found]) for target in found[0]}
+
+
+def _beside(model: TrainedModel, store: ArrayStore, rows: npt.NDArray[np.int64]) -> dict[str, list[str]]:
+    """Cells of the columns that a model reads beside the images."""
+    return {column.name: cells_of(store.table, column.name, rows) for column in model.card.inputs}
 
 
 def _floor(targets: Targets, train: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -147,9 +218,9 @@ def _check_predictions(study: Study, predictions: Mapping[str, npt.NDArray[np.fl
         return
     seen = np.concatenate([values for side, values in predictions.items() if side != "train"])
     if not np.isfinite(seen).all():
-        raise TrainingError("the predictions are no finite numbers; lower `lr` or set `clip`")
-    if study.method.trains_network and is_constant(seen):
-        raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
+        raise TrainingError(f"the predictions are no finite numbers; {diverged_remedy(study.method)}")
+    if study.method.role == "method" and is_constant(seen):
+        raise TrainingError(f"the predictions are constant; {constant_remedy(study.method)}")
 
 
 def _scores(
@@ -158,12 +229,7 @@ def _scores(
     rows: npt.NDArray[np.int64],
     predictions: npt.NDArray[np.float64],
 ) -> dict[str, float]:
-    if len(rows) == 0:
-        return {}
-    truth = targets.values[rows]
-    if targets.classes:
-        return classification_scores(truth.astype(np.int64), predictions)
-    return regression_scores(truth, predictions, bins=np.quantile(targets.values[train], (0.2, 0.4, 0.6, 0.8)))
+    return scores_of(Scaling(targets, train), targets.values[rows], predictions) if len(rows) else {}
 
 
 def _provenance(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,16 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.inputs import input_columns
 from ctlr.data.preparation import preparation_of
 from ctlr.data.store import ArrayStore
-from ctlr.encoders import build_head, copy_blocks
+from ctlr.encoders import build_head, copy_blocks, fused_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective
-from ctlr.specs import Checkpoint, ModelCard, PretrainSpec, Study
+from ctlr.specs import Answer, Checkpoint, InputColumn, ModelCard, PretrainSpec, Study
 from ctlr.steps.assembly import (
     Progress,
     Scaling,
+    SeveralScaling,
     Validator,
+    also_scores,
     checkpoint_of,
     development_of,
     drop_checkpoints,
@@ -31,6 +34,7 @@ from ctlr.steps.assembly import (
     first_encoder,
     labelled_rows,
     seed_for,
+    several,
     timed,
     write_history,
 )
@@ -98,6 +102,7 @@ class TargetTraining:
         scaling: Of the target.
         validator: Judges it on the validation rows.
         placement: Where it lies.
+        inputs: What the head reads beside the images.
     """
 
     encoder: Encoder
@@ -107,6 +112,7 @@ class TargetTraining:
     scaling: Scaling
     validator: Validator
     placement: Placement
+    inputs: tuple[InputColumn, ...]
 
 
 @dataclass(frozen=True)
@@ -170,18 +176,21 @@ def target_training(
     spec = study.method.finetune
     encoder = _starting_encoder(study, development.store, weights, continued=head_weights is not None)
     placement = place(encoder, study.compute, device, development.store.arrays.shape)
-    loss, scaling = target_loss(study, development, source, placement)
-    head: nn.Module = build_head(encoder.width, loss.outputs, dropout=spec.dropout, seed=seed_for(study.seed, "target"))
+    first = target_loss(study, development, source, placement)
+    task, also = study.target.task, development.also
+    loss, scaling = several(task, also, development.train, first, spec.class_weights, placement)
+    inputs = _inputs(study, development)
+    head = _first_head(study, encoder.width, loss.outputs, inputs)
     if head_weights is not None:
         head.load_state_dict(head_weights)
-    train = labelled_rows(development.store, development.targets, development.train, placement)
-    train = Labelled(train.images, scaling.scale(train.target))
-    validation = labelled_rows(development.store, development.targets, development.validation, placement)
+    train = labelled_rows(development.store, development.targets, development.train, placement, inputs, also)
+    train = replace(train, target=scaling.scale(train.target))
+    validation = labelled_rows(development.store, development.targets, development.validation, placement, inputs, also)
     start = 0
     objective: Objective
     if study.method.reads_pool_while_finetuning:
         freeze(encoder, spec)
-        parts = DataParts(study, development, source, placement, encoder, head, loss, scaling)
+        parts = DataParts(study, development, source, placement, encoder, head, loss, scaling, inputs)
         objective = study.method.finetune_objective(parts)
         streams = {"labelled": train, **objective.rows}
         encoder, head = objective.predicts_with or (encoder, head)
@@ -189,8 +198,37 @@ def target_training(
         prepared = prepare(encoder, head, loss, spec, train, validation, placement)
         objective, streams, validation = prepared.objective, {"labelled": prepared.train}, prepared.validation
         start = prepared.objective.start
-    validator = Validator(encoder, head, validation, start, study.target, loss, scaling, placement)
-    return TargetTraining(encoder, head, objective, streams, scaling, validator, placement)
+    judged = _also_judged(development, scaling)
+    validator = Validator(encoder, head, validation, start, study.target, loss, scaling, placement, judged)
+    return TargetTraining(encoder, head, objective, streams, scaling, validator, placement, inputs)
+
+
+def _also_judged(development: Development, scaling: Scaling) -> Callable[[Tensor], dict[str, float]] | None:
+    """Scores the outputs for the validation rows by the targets beside the first; None where there are none."""
+    if not isinstance(scaling, SeveralScaling):
+        return None
+
+    def judge(outputs: Tensor) -> dict[str, float]:
+        said = scaling.restore_each(outputs)[1:]
+        parts = zip(development.also, said, scaling.others, strict=True)
+        found = [also_scores(targets, development.validation, each, own) for targets, each, own in parts]
+        return {name: value for scores in found for name, value in scores.items()}
+
+    return judge
+
+
+def _inputs(study: Study, development: Development) -> tuple[InputColumn, ...]:
+    """What is read beside the image, as the training subjects have it."""
+    data, task = study.target.data, study.target.task
+    return input_columns(development.store.table, task.fused, development.train, data.name)
+
+
+def _first_head(study: Study, width: int, outputs: int, inputs: Sequence[InputColumn]) -> nn.Module:
+    dropout, seed = study.method.finetune.dropout, seed_for(study.seed, "target")
+    if not inputs:
+        return build_head(width, outputs, dropout=dropout, seed=seed)
+    count, hidden = sum(column.width for column in inputs), study.target.task.fusion_width
+    return fused_head(width, count, hidden, outputs, dropout=dropout, seed=seed)
 
 
 def _starting_encoder(
@@ -222,7 +260,7 @@ def _finetune(
     tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress)
     write_history(folder / "history.csv", tuned.fitted)
     result = checkpoint_of("finetune", path, "", tuned.fitted)
-    if study.method.finetune.refit:
+    if study.method.refits:
         tuned = _refitted(study, development, source, weights, folder, tuned.fitted, device, progress)
         again = tuned.fitted
         result = result.model_copy(update={
@@ -234,11 +272,22 @@ def _finetune(
         task=study.target.task.kind, target=study.target.task.target, classes=development.targets.classes,
         mean=tuned.scaling.mean, std=tuned.scaling.std,
         preparation=preparation_of(study.target, development.store, development.train),
+        inputs=tuned.inputs, fusion_width=study.target.task.fusion_width if tuned.inputs else 0,
+        also=_also_answers(development, tuned.scaling),
     )  # fmt: skip
     sha = save_model(folder, TrainedModel(card, tuned.encoder, tuned.head))
     record = {"parameters": count_trained(tuned.objective), "device": tuned.placement.name}
     write_aside(folder / "trained.json", json.dumps(record).encode())
     return result.model_copy(update={"sha256": sha})
+
+
+def _also_answers(development: Development, scaling: Scaling) -> tuple[Answer, ...]:
+    if not isinstance(scaling, SeveralScaling):
+        return ()
+    return tuple(
+        Answer(target=targets.column, classes=targets.classes, mean=own.mean, std=own.std)
+        for targets, own in zip(development.also, scaling.others, strict=True)
+    )
 
 
 def _refitted(

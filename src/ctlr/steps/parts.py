@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,13 +11,14 @@ import numpy.typing as npt
 from torch import nn
 
 from ctlr.data.development import Development, SourceData
+from ctlr.data.store import ArrayStore
 from ctlr.data.targets import Targets, read_targets
 from ctlr.encoders import build_head, patch_decoder, projection_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Pool, Task
 from ctlr.methods.losses import TaskLoss
-from ctlr.specs import PretrainSpec, Study, TaskSpec
-from ctlr.steps.assembly import Scaling, as_target, labelled_rows, pool_parts, seed_for, task_loss
+from ctlr.specs import InputColumn, PretrainSpec, Study, TaskSpec
+from ctlr.steps.assembly import Scaling, as_target, columns_beside, labelled_rows, pool_parts, seed_for, task_loss
 from ctlr.training.images import Images, Labelled
 from ctlr.training.placement import Placement
 
@@ -64,6 +65,7 @@ class DataParts:
         placement: Where all of it lies.
         encoder, head, loss: As methods take them.
         scaling: Of the labels that `loss` learns.
+        inputs: What `head` reads beside the images.
     """
 
     spec: Study | PretrainSpec
@@ -74,6 +76,7 @@ class DataParts:
     head: nn.Module
     loss: TaskLoss
     scaling: Scaling
+    inputs: tuple[InputColumn, ...] = ()
 
     def projection(self, outputs: int, purpose: str = "projection", inputs: int | None = None) -> nn.Module:
         """A projection head, its hidden layer as wide as the encoder."""
@@ -88,7 +91,7 @@ class DataParts:
 
     def pool(self, images: Pool = "both") -> Labelled:
         """Images without labels."""
-        return Labelled(Images(pool_parts(images, self.development, self.source), self.placement.device))
+        return self._unlabelled(pool_parts(images, self.development, self.source))
 
     def pool_with_source_labels(self, images: Pool = "both") -> Task | None:
         """The same with the source task's labels where they are known."""
@@ -104,19 +107,19 @@ class DataParts:
             for store, rows in parts
         ]
         target = as_target(np.concatenate(known), classes, self.placement)
-        rows = Labelled(Images(parts, self.placement.device), scaling.scale(target))
+        rows = replace(self._unlabelled(parts), target=scaling.scale(target))
         return Task(rows, self._source_head(loss, dropout=0.0), loss)
 
     def source_task(self) -> Task:
         """Every labelled image of the source; its head is the target's where one learns both."""
         source, finetune = self.source, self.spec.method.finetune
         assert source is not None
-        rows, head, loss, scaling = _labelled(source), None, self.loss, self.scaling
+        rows, head, loss, scaling, inputs = _labelled(source), None, self.loss, self.scaling, self.inputs
         if not (isinstance(self.spec, Study) and _one_head(self.spec, self.development, source)):
             loss, scaling = task_loss(source.targets, rows, finetune.class_weights, self.placement)
-            head = self._source_head(loss, dropout=finetune.dropout)
-        others = labelled_rows(source.store, source.targets, rows, self.placement)
-        return Task(Labelled(others.images, scaling.scale(others.target)), head, loss)
+            head, inputs = self._source_head(loss, dropout=finetune.dropout), ()
+        others = labelled_rows(source.store, source.targets, rows, self.placement, inputs)
+        return Task(replace(others, target=scaling.scale(others.target)), head, loss)
 
     def source_tasks(self, columns: Mapping[str, str]) -> list[Task]:
         """The source's labelled images with its own task, and with each of the columns."""
@@ -128,6 +131,10 @@ class DataParts:
             task = TaskSpec.model_validate({"name": column, "target": column, "kind": kind})
             found[f"source {column}"] = read_targets(source.store.table, task, end.data.name)
         return [self._learned(source, targets, purpose) for purpose, targets in found.items()]
+
+    def _unlabelled(self, parts: Sequence[tuple[ArrayStore, npt.NDArray[np.int64]]]) -> Labelled:
+        columns = columns_beside(self.inputs, parts, self.placement)
+        return Labelled(Images(parts, self.placement.device), columns=columns)
 
     def _learned(self, source: SourceData, targets: Targets, purpose: str) -> Task:
         rows = _labelled(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -186,7 +186,7 @@ def source_training(
         return SourceTraining(encoder, objective, objective.rows, None, placement)
     train = labelled_rows(known.store, known.targets, known.train, placement)
     loss, scaling = task_loss(known.targets, known.train, spec.fit.class_weights, placement)
-    train = Labelled(train.images, scaling.scale(train.target))
+    train = replace(train, target=scaling.scale(train.target))
     outer = build_head(encoder.width, loss.outputs, dropout=spec.fit.dropout, seed=seed_for(spec.seed, "source"))
     objective = spec.method.pretrain_objective(
         DataParts(spec, development, source, placement, encoder, outer, loss, scaling)

@@ -13,19 +13,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from ctlr.data.development import Development
 from ctlr.data.folds import fold_development
 from ctlr.errors import TrainingError
 from ctlr.specs import Checkpoint, PretrainSpec, Study
-from ctlr.steps.assembly import Progress, development_of, finetuning_source, write_predictions
+from ctlr.steps.assembly import (
+    Progress,
+    Scaling,
+    constant_remedy,
+    development_of,
+    finetuning_source,
+    scores_of,
+    write_predictions,
+)
+from ctlr.steps.baselines import fit_development
 from ctlr.steps.finetune import learn_target, pretrained_weights
-from ctlr.steps.footprint import check_footprint
+from ctlr.steps.footprint import Footprint
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.pretrain import pretrain
 from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
-from ctlr.training.fit import Fitted
 from ctlr.training.metrics import is_constant
 from ctlr.tuning.options import Resampling, objective_of, parse_validation, with_options
 from ctlr.tuning.request import TrialJob, TrialResult
@@ -57,7 +66,8 @@ def run_trial(
     """Train a study with other options and score it on validation subjects.
 
     Reports after each epoch `epoch`, `train_loss` and the validation metrics as `val_mae` and the like, in the end the
-    objective of the best epoch, whose weights would be kept. With folds or repeats an epoch goes by other names
+    objective of the best epoch, whose weights would be kept; a method without a network has no epochs, and reports its
+    scores once. With folds or repeats an epoch goes by other names
     (`fold_val_mae`), and the objective is the mean over the folds done so far. Epochs of a pretraining are
     `pretrain_epoch` and `pretrain_train_loss`.
 
@@ -84,10 +94,8 @@ def run_trial(
     torch.set_num_threads(tuned.compute.threads)
     if job.stage == "pretrain":
         return _pretrain_alone(tuned, arrays, workspace, device, report, settle)
-    check_footprint(
-        tuned, arrays[tuned.target.data.name], megabytes=job.most_megabytes, milliseconds=job.most_milliseconds,
-        device=device,
-    )  # fmt: skip
+    footprint = Footprint(megabytes=job.most_megabytes, milliseconds=job.most_milliseconds)
+    footprint.check_network(tuned, arrays[tuned.target.data.name], device)
     scheme = parse_validation(job.validation)
     metric, _ = objective_of(tuned, job.stage)
     done: list[_Part] = []
@@ -101,41 +109,49 @@ def run_trial(
             if job.stage == "joint":
                 settle(key, made.seconds, time.monotonic() - began)
         follow = _epochs(report) if scheme.kind == "holdout" else _epochs_of_part(report, scheme, len(done) + 1)
-        part = _train(study, development, arrays, workspace, device, job.checkpoint, follow)
+        part = _train(study, development, arrays, workspace, device, job.checkpoint, follow, footprint)
         part.check(metric)
         done.append(part)
         if scheme.kind == "holdout":
-            report(part.scores | {"best_epoch": part.fitted.best_epoch})
+            report(part.scores | ({"best_epoch": part.best_epoch} if part.epochs else {}))
         else:
             report({_word(scheme) + "s": len(done)} | _means(done))
     if job.folder is not None:
         _write_predictions(Path(job.folder), done, workspace)
     scores = _means(done)
-    seconds = {"finetune": sum(part.fitted.seconds for part in done)}
+    seconds = {"finetune" if tuned.method.trains_network else "fit": sum(part.seconds for part in done)}
     return TrialResult(
         study=tuned, stage=job.stage, metric=metric, value=scores[metric], scores=scores,
-        epochs=sum(part.fitted.epochs for part in done), best_epoch=done[-1].fitted.best_epoch,
+        epochs=sum(part.epochs for part in done), best_epoch=done[-1].best_epoch,
         seconds=seconds | ({"pretrain": sum(pretrained.values())} if pretrained else {}),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A training of a trial: its data, what it went through, and (V,) or (V, K) predictions on validation rows."""
+    """A training of a trial.
 
+    Attributes:
+        study: With the trial's options.
+        development: Its data.
+        predictions: (V,) values or (V, K) probabilities of validation rows.
+        scores: Of the best epoch, under the names of metric lines.
+        seconds: That learning took.
+        epochs, best_epoch: 0 without a network.
+    """
+
+    study: Study
     development: Development
-    fitted: Fitted
     predictions: npt.NDArray[np.float64]
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Of the best epoch, under the names of metric lines."""
-        return _validation(self.fitted.kept_scores)
+    scores: dict[str, float]
+    seconds: float
+    epochs: int = 0
+    best_epoch: int = 0
 
     def check(self, metric: str) -> None:
         """Refuse a predictor that says the same for everyone, whatever its score."""
         if is_constant(self.predictions):
-            raise TrainingError("the predictions are constant; raise `epochs` or `lr`, or unfreeze blocks")
+            raise TrainingError(f"the predictions are constant; {constant_remedy(self.study.method)}")
         self._check_classes()
         if metric not in self.scores:
             raise TrainingError(f"`{metric}` is undefined for the validation subjects; set the task's `metric`")
@@ -153,8 +169,14 @@ class _Part:
         if (said == said[0]).all() and missed >= ENOUGH_MISSED:
             raise TrainingError(
                 f"it predicts one class, {targets.classes[said[0]]}, for all {len(said)} of the validation set, of "
-                f"which {missed} show another; raise `epochs`, change `lr`, or set `class_weights: balanced`"
+                f"which {missed} show another; {self._one_class_remedy}"
             )
+
+    @property
+    def _one_class_remedy(self) -> str:
+        if not self.study.method.trains_network:
+            return constant_remedy(self.study.method)
+        return "raise `epochs`, change `lr`, or set `class_weights: balanced`"
 
 
 def _parts(
@@ -181,7 +203,10 @@ def _train(
     device: str,
     checkpoint: str | None,
     progress: Progress,
+    footprint: Footprint,
 ) -> _Part:
+    if not study.method.trains_network:
+        return _fit(study, development, workspace, footprint)
     source = finetuning_source(study, arrays, workspace, development)
     pretrained = pretrained_weights(study, arrays, workspace)
     weights, head = pretrained, None
@@ -200,7 +225,24 @@ def _train(
         parts = {"encoder": tuned.encoder.state_dict(), "head": tuned.head.state_dict()}
         tensors = {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
         write_tensors(kept, tensors, encoder_record(study.encoder))
-    return _Part(development, tuned.fitted, tuned.validator.predict())
+    fitted = tuned.fitted
+    return _Part(
+        study, development, tuned.validator.predict(), _validation(fitted.kept_scores), fitted.seconds, fitted.epochs,
+        fitted.best_epoch,
+    )  # fmt: skip
+
+
+def _fit(study: Study, development: Development, workspace: Workspace, footprint: Footprint) -> _Part:
+    """Fit a model without a network to the training rows, and score it on the validation rows."""
+    began = time.perf_counter()
+    predict = fit_development(study, development, workspace)
+    seconds = time.perf_counter() - began
+    with threadpool_limits(study.compute.threads):
+        footprint.check_model(predict, development.store.arrays)
+        predictions = predict(development.store, development.validation)
+    truth = development.targets.values[development.validation]
+    scores = scores_of(Scaling(development.targets, development.train), truth, predictions)
+    return _Part(study, development, predictions, _validation(scores), seconds)
 
 
 def _write_predictions(folder: Path, done: Sequence[_Part], workspace: Workspace) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ctlr import __version__
+from ctlr.specs import InputColumn
 from ctlr.tracking._port import TrackedModel
 
 __all__ = ["save_mlflow_model"]
@@ -47,10 +48,17 @@ def save_mlflow_model(mlflow: ModuleType, model: TrackedModel, folder: Path, *, 
 def _signature(mlflow: ModuleType, model: TrackedModel) -> Any:
     types = mlflow.types
     outputs = (-1, model.n_classes) if model.n_classes else (-1,)
+    name = "images" if model.inputs else None  # a schema of several parts has a name for each
+    images = types.TensorSpec(np.dtype("float32"), (-1, *model.image_shape), name)
+    columns = [types.TensorSpec(_cell_type(column), (-1,), column.name) for column in model.inputs]
     return mlflow.models.ModelSignature(
-        inputs=types.Schema([types.TensorSpec(np.dtype("float32"), (-1, *model.image_shape))]),
+        inputs=types.Schema([images, *columns]),
         outputs=types.Schema([types.TensorSpec(np.dtype("float64"), outputs)]),
     )
+
+
+def _cell_type(column: InputColumn) -> np.dtype[Any]:
+    return np.dtype("float64" if column.kind == "number" else "str")
 
 
 def _metadata(model: TrackedModel) -> dict[str, Any] | None:
@@ -59,7 +67,7 @@ def _metadata(model: TrackedModel) -> dict[str, Any] | None:
         return None
     return {
         "preparation": model.preparation.model_dump(mode="json"),
-        "files": "ctlr.serving.predict_files(folder, files)",
+        "files": f"ctlr.serving.predict_files(folder, files{', inputs=…' if model.inputs else ''})",
     }
 
 
@@ -77,7 +85,10 @@ def _example(model: TrackedModel) -> Any:
         image = np.clip(image, prepared.low, prepared.high)
     elif prepared is not None:
         image = image * np.float32(prepared.high - prepared.low) + np.float32(prepared.low)
-    return image
+    if not model.inputs:
+        return image
+    cells = {column.name: column.mean if column.kind == "number" else column.categories[0] for column in model.inputs}
+    return {"images": image} | {name: np.array([cell]) for name, cell in cells.items()}
 
 
 def _requirements() -> list[str]:

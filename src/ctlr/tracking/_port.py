@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ctlr.specs import Preparation, StudyResult
+from ctlr.specs import InputColumn, Preparation, StudyResult
 from ctlr.tracking._rows import Params, made_from
 
 __all__ = ["MemoryTracker", "NullTracker", "RecordedStudy", "Status", "TrackedModel", "Tracker"]
@@ -27,6 +27,8 @@ class TrackedModel:
     """Columns of its probabilities; 0 for regression, whose output is (N,) in the target's units."""
     preparation: Preparation | None = None
     """What stands between a file and its arrays."""
+    inputs: tuple[InputColumn, ...] = ()
+    """Columns that it reads beside the image."""
 
 
 class Tracker(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from ctlr.data.inputs import encoded, given_cells
 from ctlr.data.preparation import check_images
-from ctlr.encoders import build_encoder, build_head
+from ctlr.encoders import build_encoder, build_head, fused_head
 from ctlr.encoders.base import Encoder
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.methods.base import predict_outputs
-from ctlr.specs import EncoderSpec, ModelCard
+from ctlr.specs import Answer, EncoderSpec, ModelCard
 from ctlr.workspace import write_aside
+
+if TYPE_CHECKING:
+    from ctlr.shallow.model import SavedFamily
 
 __all__ = [
     "TrainedModel",
@@ -49,36 +53,73 @@ class TrainedModel:
     head: nn.Module
 
     def predict(
-        self, images: npt.NDArray[np.float32], batch_size: int = 32, *, trusted: bool = False
+        self,
+        images: npt.NDArray[np.float32],
+        batch_size: int = 32,
+        *,
+        inputs: Mapping[str, Sequence[Any]] | None = None,
+        trusted: bool = False,
     ) -> npt.NDArray[np.float64]:
-        """Predict the target of preprocessed images; for files see `ctlr.serving.predict_files`.
+        """Predict the target of preprocessed images, the first one where the model answers several; arguments and
+        errors as of `predict_each`.
+
+        Returns:
+            (N,) values in the target's units, or (N, K) probabilities in the order of `card.classes`.
+        """
+        return self.predict_each(images, batch_size, inputs=inputs, trusted=trusted)[self.card.target]
+
+    def predict_each(
+        self,
+        images: npt.NDArray[np.float32],
+        batch_size: int = 32,
+        *,
+        inputs: Mapping[str, Sequence[Any]] | None = None,
+        trusted: bool = False,
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Predict every target of preprocessed images; for files see `ctlr.serving.predict_files`.
 
         Args:
             images: (N, C, *S) float32.
             batch_size: Images at a time; does not change the numbers' meaning.
+            inputs: What the model reads beside the images, `card.inputs`, by the column's name: N values each, None
+                where one is unknown.
             trusted: They come from the preprocessing that `card.preparation` tells of: values are not looked at.
 
         Returns:
-            (N,) values in the target's units, or (N, K) probabilities in the order of `card.classes`.
+            By target, in the order of `card.answers`: (N,) values in its units, or (N, K) probabilities in the order of
+            its classes.
 
         Raises:
-            DataError: An image has another shape, or values that the model's preprocessing does not give.
+            DataError: An image has another shape, or values that the model's preprocessing does not give; or a column
+                of `inputs` is missing.
         """
         if not trusted:
             images = np.ascontiguousarray(images, np.float32)
             check_images(images, self.card.shape, self.card.preparation)
+        cells = given_cells(self.card.inputs, inputs, len(images))
+        columns = torch.from_numpy(encoded(self.card.inputs, cells)) if self.card.inputs else None
         self.encoder.eval()
         self.head.eval()
         device = next(self.head.parameters()).device
         with torch.inference_mode():
             outputs = [
-                predict_outputs(self.encoder, self.head, torch.from_numpy(images[i : i + batch_size]).to(device)).cpu()
-                for i in range(0, len(images), batch_size)
-            ]
+                predict_outputs(
+                    self.encoder, self.head, torch.from_numpy(images[part]).to(device),
+                    columns=None if columns is None else columns[part].to(device),
+                ).cpu()
+                for part in (slice(i, i + batch_size) for i in range(0, len(images), batch_size))
+            ]  # fmt: skip
         stacked = torch.cat(outputs).double() if outputs else torch.empty(0, self.card.outputs, dtype=torch.double)
-        if self.card.classes:
-            return np.asarray(stacked.softmax(1).numpy())
-        return np.asarray(stacked[:, 0].numpy() * self.card.std + self.card.mean)
+        answers = self.card.answers
+        parts = torch.split(stacked, [answer.width for answer in answers], dim=1)
+        return {answer.target: _restored(part, answer) for part, answer in zip(parts, answers, strict=True)}
+
+
+def _restored(outputs: Tensor, answer: Answer) -> npt.NDArray[np.float64]:
+    """Values in the target's units, or probabilities."""
+    if answer.classes:
+        return np.asarray(outputs.softmax(1).numpy())
+    return np.asarray(outputs[:, 0].numpy() * answer.std + answer.mean)
 
 
 def save_model(folder: Path, model: TrainedModel) -> str:
@@ -93,8 +134,8 @@ def save_model(folder: Path, model: TrainedModel) -> str:
     return write_tensors(folder / "model.safetensors", tensors, {})
 
 
-def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel:
-    """Read what `save_model` wrote.
+def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel | SavedFamily:
+    """Read a folder's model: what `save_model` wrote, or a model without a network, which uses no device.
 
     Raises:
         WorkspaceError: A file is missing or damaged, or the weights do not fit the card.
@@ -103,9 +144,19 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> TrainedModel
         card = ModelCard.model_validate_json((folder / "model.json").read_text())
     except (OSError, ValueError) as error:
         raise WorkspaceError(f"{folder.name}/model.json cannot be read. Remove the folder and run again.") from error
+    if card.encoder is None or card.method is not None:
+        from ctlr.shallow.model import load_family  # networks do without SciPy
+        from ctlr.training.frozen import Frozen
+
+        return load_family(folder, card, Frozen.from_arrays if card.encoder is not None else None)
     tensors, _ = read_tensors(folder / "model.safetensors")
     encoder = build_encoder(card.encoder, channels=card.channels, ndim=card.ndim, seed=0)
-    head = build_head(encoder.width, card.outputs, dropout=0.0, seed=0)
+    head: nn.Module
+    if card.inputs:
+        count = sum(column.width for column in card.inputs)
+        head = fused_head(encoder.width, count, card.fusion_width, card.outputs, dropout=0.0, seed=0)
+    else:
+        head = build_head(encoder.width, card.outputs, dropout=0.0, seed=0)
     try:
         nn.ModuleDict({"encoder": encoder, "head": head}).load_state_dict(tensors)
     except RuntimeError as error:

@@ -111,15 +111,17 @@ def _room(device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images with one target each.
+    """Images with one target each, and what is read beside them.
 
     Attributes:
         images: N images.
         target: (N,) int64 codes (-1: unknown), or float32 standardised targets (NaN: unknown).
+        columns: (N, C) float32, what is read beside the images.
     """
 
     images: Images
     target: Tensor | None = None
+    columns: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -135,8 +137,13 @@ class Labelled:
             chunks += even_batches(torch.randperm(len(self), generator=rng).numpy(), batch_size)
         chunks = chunks[:steps]
         for chunk, images in zip(chunks, self.images.batches(chunks), strict=True):
-            index = None if self.target is None else torch.from_numpy(chunk).to(self.target.device, non_blocking=True)
-            yield Batch(images, None if self.target is None else self.target[index])
+            beside = (self.target, self.columns)
+            chosen = [None if values is None else _rows(values, chunk) for values in beside]
+            yield Batch(images, *chosen)
+
+
+def _rows(values: Tensor, chunk: npt.NDArray[np.int64]) -> Tensor:
+    return values[torch.from_numpy(chunk).to(values.device, non_blocking=True)]
 
 
 def even_batches(order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -96,7 +97,7 @@ class Stepper:
 
     def _shaped(self, batch: Batch) -> Batch:
         """The batch in the placement's memory format."""
-        return batch if batch.images.ndim < 4 else Batch(self.placement.lay_out(batch.images), batch.target)
+        return batch if batch.images.ndim < 4 else replace(batch, images=self.placement.lay_out(batch.images))
 
     def _batch_size(self, name: str) -> int:
         return self.objective.batch_sizes.get(name, self.spec.batch_size)

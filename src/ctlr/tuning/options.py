@@ -21,7 +21,6 @@ from ruamel.yaml.error import YAMLError
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import (
     METRICS,
-    EncoderSpec,
     MethodSpec,
     Parameter,
     PretrainSpec,
@@ -108,7 +107,7 @@ def check_validation(study: Study, scheme: Resampling) -> None:
 def known_options(study: Study) -> dict[str, Path]:
     """Every option that a search can set for a study: address, and where it stands in the study."""
     method = type(study.method)
-    own = {"label", "method", "encoder", "finetune", "pretrain", "plugin"}
+    own = {"label", "method", "encoder", "finetune", "pretrain", "plugin", "refit"}
     found = {f"method.{name}": ("method", *path) for name, path in _leaves(method, leave_out=own)}
     for stage in ("pretrain", "finetune"):
         if stage in method.model_fields and method.trains_network:
@@ -116,6 +115,8 @@ def known_options(study: Study) -> dict[str, Path]:
             assert model is not None
             unused = {"refit"} if method.pretrains else {"refit", *_UNFROZEN}
             found |= {f"{stage}.{name}": ("method", stage, *path) for name, path in _leaves(model, leave_out=unused)}
+    if not study.method.has_encoder:
+        return found
     leaves = _leaves(type(study.encoder), leave_out={"label", "name", "plugin"})
     return found | {f"encoder.{name}": ("encoder", *path) for name, path in leaves}
 
@@ -189,7 +190,7 @@ def with_options(study: Study, assignments: Mapping[str, str]) -> Study:
         except ValidationError as error:
             faults += [_explained(detail, part, written) for detail in error.errors(include_url=False)]
     made = study.model_copy(update=update)
-    faults = faults or list(_contradictions(made.method, made.encoder))
+    faults = faults or list(_contradictions(made))
     if faults:
         raise ConfigError("\n".join(faults))
     return made
@@ -221,8 +222,11 @@ def _explained(error: ErrorDetails, part: str, written: Mapping[Path, str]) -> s
     return f"`{shown}`: {rule}; got {error['input']!r}." if where in written else f"`{shown}`: {rule}."
 
 
-def _contradictions(method: MethodSpec, encoder: EncoderSpec) -> Iterator[str]:
-    yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, encoder))
+def _contradictions(study: Study) -> Iterator[str]:
+    method = study.method
+    yield from (f"`finetune.{key}`: {told}" for key, told in misfits(method.finetune, study.encoder))
+    if (fault := method.misfit(study.target.data.stored_shape)) is not None:
+        yield "`{}`: {}".format(*fault)
     probes = method.finetune.strategy == "linear_probe"
     if probes and method.finetune.n_frozen:
         yield "`finetune.n_frozen`: `strategy: linear_probe` freezes every block already. Set one of them."

@@ -130,7 +130,7 @@ def pick_study(request: TrialRequest, config: BenchmarkConfig) -> Study:
     Raises:
         ConfigError: There is none, or more than one; says what there is.
     """
-    studies = [study for study in make_plan(config).studies if study.method.trains_network]
+    studies = [study for study in make_plan(config).studies if not study.method.untuned]
     exact = [study for study in studies if study.id == request.study]
     if exact:
         return exact[0]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from ctlr.report.numbers.contests import Contest, contests, load
 from ctlr.report.numbers.rows import CountRow, GainRow, Rows, ScoreRow
 from ctlr.report.statistics.estimates import Estimate, Gain, VarianceParts, Verdict
 from ctlr.report.theme.formats import listed
+from ctlr.shallow.baselines import CovariatesSpec
 
 
 def parts(n_seeds: int) -> VarianceParts:
@@ -113,6 +115,25 @@ def test_methods_that_do_not_beat_the_mean_predictor_are_named(contest: Contest)
     assert found.notes == (
         "At 20 + 20 no method is measurably better than predicting the training set’s mean.",
         "‘simclr’ at 50 + 50 gains over scratch, yet is not measurably better than that mean.",
+    )
+
+
+def test_methods_that_do_not_beat_what_the_columns_alone_predict_are_named(contest: Contest) -> None:
+    study = contest.results[0].study
+    alone = study.model_copy(update={"method": CovariatesSpec(label="columns")})
+    task = contest.task.model_copy(update={"inputs": {"sex": "auto", "site": "auto"}})
+    beside = replace(
+        contest, results=(*contest.results, contest.results[0].model_copy(update={"study": alone})),
+        target=contest.target.model_copy(update={"task": task}),
+    )  # fmt: skip
+    assert contest.covariates is None
+    assert beside.covariates == "columns"
+    over = [gain("scratch", 20, 0.1, -1, 1), gain("simclr", 20, 0.2, -1, 1)]
+    over += [gain("scratch", 50, 1, 0.5, 2), gain("simclr", 50, 0.5, -0.1, 2)]
+    found = answer(beside, rows([gain("simclr", 50, 0.9, 0.1, 2.0)], over_covariates=over))
+    assert found.notes == (
+        "At 20 + 20 no method is measurably better than what sex and site alone predict (‘columns’).",
+        "‘simclr’ at 50 + 50 gains over scratch, yet is not measurably better than what sex and site alone predict.",
     )
 
 

@@ -1,5 +1,6 @@
 """The journal gives back what it was told."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,3 +122,20 @@ def test_a_line_that_is_no_event_is_named_with_what_to_remove(tmp_path: Path, li
     told = f"line {place + 1} is no event of an experiment. Restore the file, or remove the folder {tmp_path}"
     with pytest.raises(WorkspaceError, match=told):
         read_journal(tmp_path)
+
+
+def test_a_process_that_is_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with Journal(tmp_path):
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.read(reading, 1)  # until the test is over
+            os._exit(0)
+    try:
+        with Journal(tmp_path) as again:
+            assert again.path.exists()
+    finally:
+        os.close(writing)
+        os.close(reading)
+        os.waitpid(child, 0)

@@ -219,10 +219,11 @@ def slow_in_turn(order: str, seconds: float = 0.1) -> str:
     return f"x=${{trialParameters.x}}; sleep $(awk -v x=$x 'BEGIN {{print ({delay}) * {seconds}}}'); echo loss=$x"
 
 
-def test_a_run_with_a_seed_repeats_whatever_the_timing_and_the_workers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", ["tpe", "regularizedevolution"])
+def test_a_run_with_a_seed_repeats_whatever_the_timing_and_the_workers(algorithm: str, tmp_path: Path) -> None:
     runs = []
     for workers, order in [(3, "small"), (3, "great"), (1, "small")]:
-        experiment = search(shell(slow_in_turn(order)), algorithm="tpe", max_trials=14, parallel=3)
+        experiment = search(shell(slow_in_turn(order)), algorithm=algorithm, max_trials=14, parallel=3)
         runs.append(told(run_programs(experiment, tmp_path / f"{workers}{order}", workers=workers).trials))
     assert runs[0] == runs[1] == runs[2]
 

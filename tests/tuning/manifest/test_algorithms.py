@@ -60,6 +60,9 @@ OUT_OF_RANGE = [
     ("evolutionary", "population_size", "1", "at least 2"),
     ("evolutionary", "mutation_probability", "2", "at most 1"),
     ("evolutionary", "crossover_probability", "nan", "a number; got 'nan'"),
+    ("regularizedevolution", "population_size", "1", "at least 2"),
+    ("regularizedevolution", "sample_size", "0", "at least 1"),
+    ("regularizedevolution", "mutations", "0.5", "a whole number; got '0.5'"),
 ]
 
 

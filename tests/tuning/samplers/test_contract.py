@@ -21,6 +21,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "evolutionary": {"population_size": "6"},
     "hyperband": {"r_l": "9", "eta": "3", "resource_name": "epochs"},
     "multivariate-tpe": {"n_startup_trials": "5"},
+    "regularizedevolution": {"population_size": "6"},
     "pbt": {"suggestion_trial_dir": "/opt", "n_population": "5", "truncation_threshold": "0.2"},
 }
 

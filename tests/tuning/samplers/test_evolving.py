@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ctlr.specs import Parameter, Trial
+from ctlr.specs import Parameter, Proposal, Trial
 from ctlr.tuning.samplers import GENERATION, MEMBER, PARENT, make_sampler
 
 RATE = Parameter(name="lr", kind="double", low="1e-4", high="1", distribution="logUniform")
@@ -91,6 +91,78 @@ def test_a_genetic_algorithm_closes_in_on_the_optimum(make_experiment: Any, sear
     drawn = make_sampler(make_experiment("random", [RATE, DEPTH, HEADS]), seed=0)
     best, chance = (min(t.value for t in search(s, 150, distance)) for s in (evolved, drawn))
     assert best < 0.02 < 0.04 < chance
+
+
+def _apart(one: Trial, other: Trial) -> int:
+    return sum(one.assignments[name] != other.assignments[name] for name in one.assignments)
+
+
+SWITCHES = [Parameter(name=f"s{i}", kind="categorical", values=("a", "b", "c")) for i in range(8)]
+
+
+def test_a_child_differs_from_one_of_the_youngest_by_as_many_values_as_mutate(
+    make_experiment: Any, search: Any
+) -> None:
+    for mutations in (1, 3):
+        settings = {"population_size": "5", "mutations": str(mutations)}
+        sampler = make_sampler(make_experiment("regularizedevolution", SWITCHES, **settings), seed=0)
+        trials = search(sampler, 25, lambda a: float(sum(value == "a" for value in a.values())))
+        for number in range(5, 25):
+            assert mutations in {_apart(trials[number], parent) for parent in trials[number - 5 : number]}
+
+
+def test_the_best_dies_of_age_and_is_no_parent_any_more(make_experiment: Any, make_trial: Any) -> None:
+    """Real et al. 2019: it is the oldest that dies, not the worst."""
+    settings = {"population_size": "4", "sample_size": "50"}
+    sampler = make_sampler(make_experiment("regularizedevolution", SWITCHES, **settings), seed=0)
+    best = make_trial(0, _all("a"), 0.0)
+    young = [make_trial(1 + i, _all("b", s7="ac"[i % 2], s6="ac"[i // 2]), 5.0) for i in range(4)]
+    (child,) = sampler.propose([best, *young[:3]], 1)
+    assert sum(value != "a" for value in child.assignments.values()) == 1
+    (child,) = sampler.propose([best, *young], 1)
+    assert sum(value == "b" for value in child.assignments.values()) >= 5
+
+
+def test_the_best_of_a_large_sample_is_the_parent_and_of_one_any_is(make_experiment: Any, make_trial: Any) -> None:
+    trials = [make_trial(i, _all("abc"[i % 3], s7="abc"[i // 3]), float(i)) for i in range(9)]
+
+    def parents(sample: str) -> set[str]:
+        settings = {"population_size": "9", "sample_size": sample}
+        found = set()
+        for seed in range(20):
+            sampler = make_sampler(make_experiment("regularizedevolution", SWITCHES, **settings), seed=seed)
+            (child,) = sampler.propose(trials, 1)
+            values = list(child.assignments.values())
+            found.add(max("abc", key=values.count))
+        return found
+
+    assert parents("200") == {"a"}
+    assert parents("1") == {"a", "b", "c"}
+
+
+def test_a_trial_that_failed_has_no_children(make_experiment: Any, make_trial: Any) -> None:
+    settings = {"population_size": "2"}
+    sampler = make_sampler(make_experiment("regularizedevolution", SWITCHES, **settings), seed=0)
+    failed = [make_trial(1 + i, _all("b", s0="ac"[i]), None, "Failed") for i in range(2)]
+    trials = [make_trial(0, _all("a"), 1.0), *failed]
+    (child,) = sampler.propose(trials, 1)
+    assert sum(value != "a" for value in child.assignments.values()) == 1
+
+
+def _all(value: str, **others: str) -> Proposal:
+    return Proposal(assignments={parameter.name: value for parameter in SWITCHES} | others)
+
+
+def test_evolution_of_single_values_climbs_where_chance_does_not(make_experiment: Any, search: Any) -> None:
+    def wrong(a: dict[str, str]) -> float:
+        return float(sum(value != "c" for value in a.values()))
+
+    found = {
+        name: min(t.value for t in search(make_sampler(make_experiment(name, SWITCHES), seed=0), 60, wrong))
+        for name in ("regularizedevolution", "random")
+    }
+    assert found["regularizedevolution"] == 0
+    assert found["random"] > 0
 
 
 def test_children_without_mutation_are_mixtures_of_their_parents(make_experiment: Any, search: Any) -> None:

@@ -113,7 +113,12 @@ def _best(contest: Contest, rows: Rows) -> str:
 
 
 def _notes(contest: Contest, rows: Rows) -> list[str]:
-    notes = [*_against_the_mean(contest, rows), *_hints(contest, rows)]
+    word = "mean" if contest.task.kind == "regression" else "most frequent class"
+    notes = _no_better(contest, rows, rows.over_mean, f"predicting the training set’s {word}", f"that {word}")
+    if contest.covariates is not None:
+        columns = f"what {listed(list(contest.task.inputs))} alone predict"
+        notes += _no_better(contest, rows, rows.over_covariates, f"{columns} (‘{contest.covariates}’)", columns)
+    notes += _hints(contest, rows)
     notes += claim_words(rows.gains, gain_digits(rows), _unit(contest), contest.labelled) if rows.gains else []
     finished = sorted({size for _, size in contest.cells})
     unpaired = [size for size in finished if (contest.baseline, size) not in contest.cells]
@@ -134,21 +139,26 @@ def _notes(contest: Contest, rows: Rows) -> list[str]:
     return notes
 
 
-def _against_the_mean(contest: Contest, rows: Rows) -> list[str]:
-    """Sizes at which nobody, and winners who do not, beat a predictor that never sees an image."""
-    word = "mean" if contest.task.kind == "regression" else "most frequent class"
-    sizes = sorted({row.n_train for row in rows.over_mean if row.gain.tested})
-    beaten = {(row.method, row.n_train) for row in rows.over_mean if row.direction == "gain"}
+def _no_better(contest: Contest, rows: Rows, over: Sequence[GainRow], what: str, again: str) -> list[str]:
+    """Sizes at which nobody, and winners who do not, beat a predictor that never sees an image.
+
+    Args:
+        contest: Studies of one transfer.
+        rows: Of the contest.
+        over: Everybody against that predictor.
+        what: It says, in words that follow `better than`.
+        again: The same, once it has been told of.
+    """
+    sizes = sorted({row.n_train for row in over if row.gain.tested})
+    beaten = {(row.method, row.n_train) for row in over if row.direction == "gain"}
     hopeless = [size for size in sizes if not any(n == size for _, n in beaten)]
     notes = []
     if hopeless:
-        notes.append(
-            f"At {_sizes(contest, hopeless)} no method is measurably better than predicting the training set’s {word}."
-        )
+        notes.append(f"At {_sizes(contest, hopeless)} no method is measurably better than {what}.")
     winners = [row for row in rows.gains if row.stands and row.direction == "gain"]
     notes += [
-        f"‘{row.method}’ at {contest.labelled(row.n_train)} gains over scratch, yet is not measurably better than that "
-        f"{word}."
+        f"‘{row.method}’ at {contest.labelled(row.n_train)} gains over scratch, yet is not measurably better than "
+        f"{again}."
         for row in winners
         if row.n_train in sizes and row.n_train not in hopeless and (row.method, row.n_train) not in beaten
     ]

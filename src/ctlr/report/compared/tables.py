@@ -37,7 +37,7 @@ def methods_table(results: Sequence[StudyResult], order: Sequence[str]) -> Table
     ndim = {result.study.method.label: result.study.target.data.ndim for result in results}
     words = {label: methods[label].about() for label in order}
     views = {label: methods[label].views_words(ndim[label]) for label in order}
-    refits = {label: "yes" if methods[label].finetune.refit else "no" for label in order}
+    refits = {label: "yes" if methods[label].refits else "no" for label in order}
     return Table(
         name="methods",
         caption="The methods, the random views through which their stages see images, and whether they were trained "

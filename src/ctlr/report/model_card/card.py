@@ -10,7 +10,7 @@ from ctlr.report.answer.section import answer_of
 from ctlr.report.findings import View
 from ctlr.report.numbers.contests import Done
 from ctlr.report.numbers.rows import SplitRow
-from ctlr.report.theme.formats import decimals, markdown, number
+from ctlr.report.theme.formats import decimals, listed, markdown, number
 from ctlr.report.wording import (
     METRIC_WORDS,
     VERDICTS,
@@ -21,7 +21,7 @@ from ctlr.report.wording import (
     metric_label,
     score_digits,
 )
-from ctlr.specs import METRICS, DataTask, ModelCard, images_of
+from ctlr.specs import METRICS, DataTask, InputColumn, ModelCard, TaskSpec, images_of
 
 __all__ = ["best_method", "model_card", "model_records"]
 
@@ -96,7 +96,7 @@ def _card(view: View, root: Path) -> str:
         + (f", after '{markdown(contest.source.task.name)}' of '{markdown(contest.source.data.name)}'"
            if contest.source and cell[0].result.study.source else ""),
         "", "### Intended use", "",
-        f"Predicting {markdown(contest.task.name)} (column {markdown(contest.task.target)}); meant for "
+        f"Predicting {markdown(contest.task.name)} ({_columns_asked(contest.task)}); meant for "
         f"{contest.target.data.meant_for}. It is no medical device: no decision about a person may rest on it.",
         "", "### Preparation of images", "", *_preparation(root / chosen.path / "model.json"),
         "", "### Performance on the test set", "", *_performance(view, method), "",
@@ -105,10 +105,15 @@ def _card(view: View, root: Path) -> str:
     return "\n".join(lines)
 
 
+def _columns_asked(task: TaskSpec) -> str:
+    others = [markdown(other.target) for other in task.also]
+    return f"column {markdown(task.target)}" + (f", and beside it {listed(others)}" if others else "")
+
+
 def _learned_from(view: View, method: str) -> str:
     """Training subjects and those who chose the epoch; after a refit, both train."""
     result = view.contest.cells[method, view.detail_size][0].result
-    if result.study.method.finetune.refit:
+    if result.study.method.refits:
         return f"{result.labelled} (training + validation, both trained on after the refit)"
     return f"{result.study.n_train} (and {result.labelled_validation} chose the epoch)"
 
@@ -126,11 +131,13 @@ def _preparation(card: Path) -> list[str]:
     except (OSError, ValueError):
         return ["- The model does not say how its images were prepared."]
     found = model.preparation
+    beside = [f"- **Read beside the image:** {_column(column)}" for column in model.inputs]
     if found is None and model.ndim < 2:
         shape = ", ".join(map(str, model.shape))
         return [
+            *beside,
             f"- **Input:** {images_of(model.ndim)}, an array (N, {shape}) of float32, prepared as the benchmark's "
-            "`preprocess` says; `load_model(...).predict` takes it, and files are not read"
+            "`preprocess` says; `load_model(...).predict` takes it, and files are not read",
         ]
     if found is None:
         return ["- The model does not say how its images were prepared."]
@@ -154,7 +161,24 @@ def _preparation(card: Path) -> list[str]:
             f"{coverage.kept:.0%} of what they show inside it; files that fall short by a tenth more are refused"
         )
     units = [f"- **Units of the target:** {markdown(found.units)}"] if found.units else []
-    return [*lines, *units, f"- **Prepared by:** CTLR {found.ctlr}, rules {found.rules}; `ctlr.serving.predict_files`"]
+    return [
+        *lines,
+        *beside,
+        *units,
+        f"- **Prepared by:** CTLR {found.ctlr}, rules {found.rules}; `ctlr.serving.predict_files`",
+    ]
+
+
+def _column(column: InputColumn) -> str:
+    """What a model reads beside the image, and what it does where that is missing."""
+    if column.kind == "category":
+        met = ", ".join(map(markdown, column.categories))
+        return f"{markdown(column.name)}, one of {met}; any other, and a missing one, counts as none of them"
+    missing = "has a sign of its own" if column.flagged else "counts as the mean"
+    return (
+        f"{markdown(column.name)}, a number (mean {column.mean:.4g}, standard deviation {column.std:.4g} where it was "
+        f"trained); a missing one {missing}"
+    )
 
 
 def _performance(view: View, method: str) -> list[str]:
@@ -188,7 +212,18 @@ def _performance(view: View, method: str) -> list[str]:
         for name, value in row.values.items()
         if name != view.contest.task.headline
     ]
-    return [*lines, f"- **Other metrics:** {', '.join(others)}"] if others else lines
+    lines += [f"- **Other metrics:** {', '.join(others)}"] if others else []
+    return [
+        *lines,
+        *(
+            f"- **Also {markdown(target)}:** "
+            + ", ".join(f"{METRIC_WORDS[name]} {number(value, decimals([value]))}" for name, value in values.items())
+            for row in rows.metrics
+            if (row.method, row.n_train) == here
+            for target, values in row.also.items()
+            if values
+        ),
+    ]
 
 
 def _limits(view: View, method: str) -> list[str]:

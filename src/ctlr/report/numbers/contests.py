@@ -104,6 +104,11 @@ class Contest:
         """Label of the mean or majority predictor."""
         return self._first("mean")
 
+    @property
+    def covariates(self) -> str | None:
+        """Label of what reads the task's columns alone."""
+        return next((r.study.method.label for r in self.results if r.study.method.needs_inputs), None)
+
     def _first(self, method: str) -> str | None:
         labels = dict.fromkeys(r.study.method.label for r in self.results if r.study.method.method == method)
         return method if method in labels else next(iter(labels), None)

@@ -23,7 +23,7 @@ from ctlr.report.statistics.estimates import (
     paired_gain,
     scores_together,
 )
-from ctlr.specs import METRICS
+from ctlr.specs import METRICS, also_name
 
 __all__ = [
     "DIRECTIONS",
@@ -120,6 +120,8 @@ class MetricRow:
     n_train: int
     seeds: int
     values: dict[str, float]
+    also: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The same of the task's other targets, by column; of the source's model as it is, nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,8 @@ class Rows:
     """The best of the contest's references at each size, by its mean over the seeds."""
     over_references: list[GainRow] = field(default_factory=list)
     """The baseline and all others against the best reference of their size: a family of its own."""
+    over_covariates: list[GainRow] = field(default_factory=list)
+    """The baseline and all others against the task's columns alone: likewise."""
 
 
 def compute(contest: Contest, *, level: float) -> Rows:
@@ -175,6 +179,7 @@ def compute(contest: Contest, *, level: float) -> Rows:
         over_mean=_gains(contest, others, contest.floor, level),
         references=references,
         over_references=_over_references(contest, others, references, level),
+        over_covariates=_gains(contest, others, contest.covariates, level),
         splits=[_splits(contest, method, size) for method, size in _cells(contest)],
         metrics=[_metrics(contest, method, size) for method, size in _cells(contest)],
         gaps=[
@@ -352,6 +357,10 @@ def _splits(contest: Contest, method: str, size: int) -> SplitRow:
 
 def _metrics(contest: Contest, method: str, size: int) -> MetricRow:
     cell = contest.cells[method, size]
-    values = {name: known_mean([done.result.scores.get("test", {}).get(name) for done in cell]) for name in METRICS}
-    known = {name: value for name, value in values.items() if value is not None}
-    return MetricRow(method=method, n_train=size, seeds=len(cell), values=known)
+
+    def means(before: str = "") -> dict[str, float]:
+        found = {m: known_mean([done.result.scores.get("test", {}).get(before + m) for done in cell]) for m in METRICS}
+        return {name: value for name, value in found.items() if value is not None}
+
+    also = {other.task.target: means(f"{also_name(other.task.target)}_") for other in contest.target.others}
+    return MetricRow(method=method, n_train=size, seeds=len(cell), values=means(), also=also)

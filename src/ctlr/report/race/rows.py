@@ -25,6 +25,8 @@ class RaceRow:
     method: str
     encoder: str
     """Empty where it has none."""
+    network: bool
+    """Whether a network was trained."""
     rounds: int
     trials: int
     failed: int
@@ -40,6 +42,10 @@ class RaceRow:
     """Of the model; 0 where it has none, or was not made."""
     options: Mapping[str, Any]
     """That were chosen."""
+    refits: bool
+    """Whether the tested model has learned from the validation images too."""
+    legs: int
+    """Budgets of seconds that its race had, one added after the other."""
     reason: str
     """Why it was not asked the test set; empty for a finalist."""
     path: str
@@ -66,9 +72,9 @@ class Heat:
     @property
     def plain(self) -> RaceRow | None:
         """The best finalist without a network, where a network won."""
-        if self.winner is None or not self.winner.encoder:
+        if self.winner is None or not self.winner.network:
             return None
-        return next((row for row in self.rows if row.test is not None and not row.encoder), None)
+        return next((row for row in self.rows if row.test is not None and not row.network), None)
 
     @property
     def luck(self) -> float | None:
@@ -134,9 +140,11 @@ def _cell(found: Findings, search: SearchResult) -> tuple[Done, ...]:
     study = search.study
     if search.dropped or search.reason:
         return ()
+    cell = study.method.label, study.n_train
     for contest in _contests(found, search):
-        if not study.method.has_encoder or contest.encoder.label == study.encoder.label:
-            return contest.cells.get((study.method.label, study.n_train), ())
+        alike = not study.method.has_encoder or contest.encoder.label == study.encoder.label
+        if alike and cell in contest.cells:
+            return contest.cells[cell]
     return ()
 
 
@@ -149,9 +157,9 @@ def _row(
     first = cell[0].result if cell else None
     return RaceRow(
         name=f"{study.method.label}, {encoder}" if encoder else study.method.label, method=study.method.label,
-        encoder=encoder, rounds=len(search.turns), trials=len(trials),
+        encoder=encoder, network=study.method.trains_network, rounds=len(search.turns), trials=len(trials),
         failed=sum(trial.status == "Failed" for trial in trials), seconds=sum(turn.seconds for turn in search.turns),
         validation=best, test=score, behind=behind, parameters=first.parameters if first is not None else 0,
-        options=search.assignments, reason=search.reason or search.dropped,
-        path=first.path if first is not None else "",
+        options=search.assignments, refits=study.method.refits, reason=search.reason or search.dropped,
+        legs=max((turn.leg for turn in search.turns), default=1), path=first.path if first is not None else "",
     )  # fmt: skip

@@ -13,6 +13,7 @@ from ctlr.report.wording import METRIC_WORDS, Answer, factors, measure, metric_l
 __all__ = ["race", "race_answer", "race_table"]
 
 _DIGITS = 3
+_REFIT = " The tested model has then learned from those validation images too."
 
 
 def race(found: Findings) -> Iterator[Section]:
@@ -71,7 +72,7 @@ def _notes(heat: Heat, level: float) -> Iterator[str]:
         yield (
             f"On the {heat.n_validation} validation images by which it was chosen among {tried} trials it reached "
             f"{number(row.validation, _DIGITS)}, {number(abs(luck), _DIGITS)} {better} than on the test set: believe "
-            "the test set."
+            f"the test set.{_REFIT if row.refits else ''}"
         )
     if plain is not None and plain.behind is not None:
         gain = plain.behind
@@ -82,6 +83,8 @@ def _notes(heat: Heat, level: float) -> Iterator[str]:
         else:
             worse = "is better" if gain.high < 0 else "is as good as far as this test set can tell"
             yield (f"A simple model {worse}: the network gains {_signed(gain.mean)} over ‘{plain.name}’ ({ends}).")
+    if max(each.legs for each in heat.rows) > 1:
+        yield "Seconds were added after an end: the test set has been asked before, and may have guided that wish."
     close = [each.name for each in heat.rows if each.behind is not None and each is not plain and each.behind.low <= 0]
     if close:
         yield f"Not measurably behind it on the test set: {', '.join(f'‘{name}’' for name in close)}."

@@ -36,7 +36,8 @@ and was not seen. ‘ctlr plan --detect’ says beforehand what a gain needs."""
 _MEAN = """Predicts the training set’s mean, or its most frequent class, whatever it is shown. A method that does
 not beat it has learned nothing."""
 _BASELINES = """Models that train no network on the target: plain ones that learned from the training and the validation
-labels, and the source’s model as it is where source and target ask the same. Each method is held against the one with
+labels, one of them from the columns alone that a task reads beside the image, and the source’s model as it is where
+source and target ask the same. Each method is held against the one with
 the best mean of its size on the test set, which flatters that one: ‘better’ is earned, ‘worse’ may be a little luck."""
 _SPLITS = """Training subjects teach, validation subjects choose the epoch, test subjects are read once, at the end. A
 large gap between train and test is overfitting."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctlr.report.findings import Findings, View
 from ctlr.report.scores.curves import learning_curves
-from ctlr.report.scores.tables import metrics_table, scores_table
+from ctlr.report.scores.tables import also_tables, metrics_table, scores_table
 from ctlr.report.section import Section
 from ctlr.report.wording import metric_label
 from ctlr.specs import METRICS
@@ -17,7 +17,7 @@ def scores(found: Findings, view: View) -> Section | None:
     contest, rows = view.contest, view.rows
     if not rows.scores:
         return None
-    tables = scores_table(contest, rows), metrics_table(contest, rows.metrics)
+    tables = scores_table(contest, rows), metrics_table(contest, rows.metrics), *also_tables(contest, rows.metrics)
     curves = learning_curves(
         [row for row in rows.scores if row.method not in view.hidden], style=found.styles,
         label=metric_label(contest), better="lower" if METRICS[contest.task.headline] == "min" else "higher",

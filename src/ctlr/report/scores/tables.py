@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import MetricRow, Rows
@@ -17,9 +18,9 @@ from ctlr.report.wording import (
     score_digits,
     table_name,
 )
-from ctlr.specs import METRICS
+from ctlr.specs import METRICS, dns_name
 
-__all__ = ["metrics_table", "scores_table"]
+__all__ = ["also_tables", "metrics_table", "scores_table"]
 
 
 def scores_table(contest: Contest, rows: Rows) -> Table:
@@ -53,6 +54,20 @@ def scores_table(contest: Contest, rows: Rows) -> Table:
             | row.estimate.record
             for row in scores
         ),
+    )  # fmt: skip
+
+
+def also_tables(contest: Contest, metrics: Sequence[MetricRow]) -> list[Table]:
+    """Every metric of each other target that the same network learns."""
+    return [_also_table(contest, metrics, other.task.target) for other in contest.target.others]
+
+
+def _also_table(contest: Contest, metrics: Sequence[MetricRow], target: str) -> Table:
+    table = metrics_table(contest, [replace(row, values=row.also[target]) for row in metrics if row.also.get(target)])
+    return replace(
+        table, name=f"{table.name}-{dns_name(target)}",
+        caption=f"Another target that the same networks learn, {target}: every metric on the test set, means over "
+        "the seeds. Each baseline is fitted to it by itself.",
     )  # fmt: skip
 
 

@@ -113,11 +113,11 @@ def _unlike(contest: Contest) -> Iterator[str]:
             f"Unfair unless meant: methods do not see the same views while finetuning ({_groups(seen)}). "
             "`training.finetune.views` sets them for all."
         )
-    refit = {label: "yes" if method.finetune.refit else "no" for label, method in trained.items()}
+    refit = {label: "yes" if method.refits else "no" for label, method in trained.items()}
     if len(set(refit.values())) > 1:
         yield (
             f"Unfair unless meant: not all methods were trained again on their validation subjects too "
-            f"(refit: {_groups(refit)}). `training.finetune.refit` sets it for all."
+            f"(refit: {_groups(refit)}). `training.refits` sets it for all."
         )
 
 

@@ -40,6 +40,8 @@ def searched(
         return "Tuning was asked for, and no search began."
     kinds = {stage.stage for stage in stages}
     order = next(words for kind, words in _ORDERS.items() if kind in kinds)
+    if not any(search.study.method.trains_network for search in searches):
+        order = "the options of methods without a network"
     algorithms = listed(sorted({stage.algorithm.name for stage in stages}))
     rounds = max(stage.round for stage in stages)
     parallel = listed(sorted({stage.parallel for stage in stages}), "or")

@@ -15,6 +15,7 @@ import json
 import math
 import os
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -224,6 +225,8 @@ class Journal:
                 "Wait for it to end, or name another folder."
             ) from error
 
+        _OPEN.add(self)
+
     def _lock(self) -> None:
         """Take the lock; a trial that a killed run was just starting holds it for another moment."""
         until = time.monotonic() + _LOCK_SECONDS
@@ -240,6 +243,10 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
         self._file.close()
 
     def begin(self, experiment: Experiment, seed: int, earlier: Sequence[Trial]) -> History:
@@ -319,3 +326,15 @@ class Journal:
         line = json.dumps({"event": kind, "time": stamp, **event}, separators=(",", ":")) + "\n"
         with disk_faults_named(self.path):
             self._file.write(line.encode())
+
+
+_OPEN: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for journal in list(_OPEN):
+        journal.close()
+
+
+# A process that is forked meanwhile, as an objective may, must not hold the lock when this one has let go.
+os.register_at_fork(after_in_child=_forget_all)

@@ -8,7 +8,7 @@ collectors.py   where a trial's metrics stand
 template.py     which program a trial runs, and how its values get into it
 jobs.py         the job around that program, by the table of `job_types.json`
 wrapping.py     what Katib's webhook makes of its command
-spaces.py       a search space as a manifest
+making.py       the other way: from a space to the manifest that searches it
 """
 
 from ctlr.tuning.manifest.algorithms import (
@@ -20,7 +20,7 @@ from ctlr.tuning.manifest.algorithms import (
 )
 from ctlr.tuning.manifest.collectors import DEFAULT_FILTER, compile_filter
 from ctlr.tuning.manifest.experiment import GIVEN, parse_experiment, read_experiment, with_algorithm, write_experiment
-from ctlr.tuning.manifest.spaces import space_document
+from ctlr.tuning.manifest.making import parameters_of, study_experiment, written
 from ctlr.tuning.manifest.template import filled_elsewhere, render, rendered_spec, without_gpus
 
 __all__ = [
@@ -32,13 +32,15 @@ __all__ = [
     "broken_settings",
     "compile_filter",
     "filled_elsewhere",
+    "parameters_of",
     "parse_experiment",
     "read_experiment",
     "read_settings",
     "render",
     "rendered_spec",
-    "space_document",
+    "study_experiment",
     "with_algorithm",
     "without_gpus",
     "write_experiment",
+    "written",
 ]

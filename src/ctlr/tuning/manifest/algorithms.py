@@ -2,7 +2,8 @@
 
 Names, settings and ranges are those of Katib 0.19's own services, so that a manifest means the same there.
 `random_state` is taken for all: Katib's `sobol`, `hyperband` and `pbt` pass over settings that they do not know.
-`evolutionary` is CTLR's alone, and so is the acquisition `TS` of `bayesianoptimization`, a Gaussian process here.
+`evolutionary` and `regularizedevolution` are CTLR's alone, and so is the acquisition `TS` of `bayesianoptimization`, a
+Gaussian process here.
 """
 
 from __future__ import annotations
@@ -180,6 +181,15 @@ ALGORITHMS: Mapping[str, Algorithm] = {
             "population_size": Setting(kind="int", default=20, low=2),
             "mutation_probability": Setting(kind="float", low=0, high=1),
             "crossover_probability": Setting(kind="float", default=0.9, low=0, high=1),
+        },
+    ),
+    "regularizedevolution": Algorithm(
+        extension=True,
+        settings=_SEED
+        | {
+            "population_size": Setting(kind="int", default=10, low=2),
+            "sample_size": Setting(kind="int", default=10, low=1),
+            "mutations": Setting(kind="int", default=1, low=1),
         },
     ),
 }

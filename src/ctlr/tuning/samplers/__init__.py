@@ -9,7 +9,14 @@ from ctlr.specs import Experiment, Trial
 from ctlr.tuning.samplers.base import Sampler, elsewhere, seed_of
 from ctlr.tuning.samplers.bayesian import BayesianSampler
 from ctlr.tuning.samplers.covariance import CovarianceSampler
-from ctlr.tuning.samplers.evolving import GENERATION, MEMBER, PARENT, EvolutionarySampler, PopulationSampler
+from ctlr.tuning.samplers.evolving import (
+    GENERATION,
+    MEMBER,
+    PARENT,
+    EvolutionarySampler,
+    PopulationSampler,
+    RegularizedSampler,
+)
 from ctlr.tuning.samplers.exploring import GridSampler, RandomSampler, SobolSampler
 from ctlr.tuning.samplers.hyperband import HyperbandSampler
 from ctlr.tuning.samplers.tpe import TreeParzenSampler
@@ -27,6 +34,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = {
     "hyperband": HyperbandSampler,
     "pbt": PopulationSampler,
     "evolutionary": EvolutionarySampler,
+    "regularizedevolution": RegularizedSampler,
 }
 
 

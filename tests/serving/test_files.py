@@ -1,9 +1,6 @@
 """From files to predictions: what a model says of a file is what its study said of it."""
 
-import csv
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +8,9 @@ import nibabel
 import numpy as np
 import pytest
 from clinic import AFFINE, CLINIC, volume_file, write_clinic
-from PIL import Image
+from trained_models import Trained
 
 import ctlr
-from ctlr.cli.session import run_and_print
 from ctlr.config import load
 from ctlr.data.store import ArrayStore
 from ctlr.engine import preprocess_all
@@ -27,91 +23,38 @@ from ctlr.steps.finetune import finetune
 from ctlr.training.checkpoint import load_model
 from ctlr.workspace import Workspace
 
-PICTURES = """\
-name: pictures
-datasets:
-  shapes: {kind: images, root: shapes, preprocess: {shape: [24, 16], channels: 3, normalise: percentile, dtype: uint8}}
-tasks:
-  what: {target: class, kind: classification}
-transfers:
-  - {target: {data: shapes, task: what}}
-encoders: {small_cnn: {}}
-methods: {scratch: {}}
-sample_sizes: [6]
-seeds: [0, 1]
-split: {test: 8}
-training: {finetune: {epochs: 2, batch_size: 6}}
-report: {bootstrap: 100}
-"""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A benchmark that was run, and the folder of its best model."""
-
-    data: Path
-    workspace: Workspace
-    name: str
-
-    @property
-    def folder(self) -> Path:
-        return best_model(self.workspace.root, self.name)
-
-    def predicted(self) -> dict[str, list[float]]:
-        """Subject -> predictions as the study's predictions.csv has them."""
-        with (self.folder / "predictions.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        columns = [name for name in rows[0] if name.startswith("p_")] or ["y_pred"]
-        return {row["subject"]: [float(row[name]) for name in columns] for row in rows}
-
-    def agree(self, files: Iterable[Path], subject: Callable[[Path], str]) -> None:
-        """Every file that the study predicted is predicted the same."""
-        known = self.predicted()
-        files = [file for file in files if self.workspace.pseudonym(subject(file)) in known]
-        assert len(files) == len(known) > 15
-        found = predict_files(self.folder, files).reshape(len(files), -1)
-        expected = [known[self.workspace.pseudonym(subject(file))] for file in files]
-        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
-
-
-def train(file: Path) -> Trained:
-    config = load(file)
-    run_and_print(config, file.parent, file.parent / "workspace", workers=1, device="cpu", output="json")
-    (data,) = config.datasets.values()
-    return Trained(Path(data.root), Workspace(file.parent / "workspace"), config.name)  # type: ignore[union-attr]
-
-
-@pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Volumes with masks, of 12 mm, brought to 10 mm and kept in bytes."""
-    folder = tmp_path_factory.mktemp("clinic")
-    write_clinic(folder / "clinic")
-    for file in (folder / "clinic").glob("sub-*/anat/*_T1w.nii.gz"):
-        voxels = nibabel.load(file).get_fdata()  # type: ignore[attr-defined]
-        mask = nibabel.Nifti1Image((voxels > 20).astype(np.uint8), AFFINE)
-        nibabel.save(mask, str(file).replace("_T1w", "_desc-brain_mask"))
-    (folder / "clinic" / "participants.json").write_text(json.dumps({"age": {"Units": "years"}}))
-    text = CLINIC.replace("{spacing: 12, shape: [16, 16, 16]}", "{spacing: 10, shape: [18, 18, 20], dtype: uint8}")
-    (folder / "clinic.yaml").write_text(text)
-    return train(folder / "clinic.yaml")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Grey pictures in three channels."""
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for number in range(32):
-        name = ("bars", "dots")[number % 2]
-        pixels = rng.integers(0, 90, (30, 22))
-        pixels[:: 3 + number % 2 * 4] += 120
-        (folder / "shapes" / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{name}{number}.png")
-    (folder / "pictures.yaml").write_text(PICTURES)
-    return train(folder / "pictures.yaml")
-
-
 # ---------------------------------------------------------------- files
+
+
+def test_columns_beside_pictures_are_read_as_their_study_read_them(lesions: Trained) -> None:
+    said, pseudonym = lesions.predicted(), lesions.workspace.pseudonym
+    files = [file for file in sorted(lesions.data.glob("*/*.png")) if pseudonym(file.stem) in said]
+    assert len(files) > 15
+    numbers = [int(file.stem) for file in files]
+    columns: dict[str, list[Any]] = {
+        "age": [None if number % 7 == 0 else 30 + number for number in numbers],
+        "place": [("arm", "leg")[number // 2 % 2] for number in numbers],
+    }
+    known = [said[pseudonym(file.stem)] for file in files]
+    found = predict_files(lesions.folder, files, inputs=columns)
+    np.testing.assert_allclose(found, known, rtol=2e-5, atol=2e-6)
+    best = ctlr.open(lesions.workspace.root).best()
+    np.testing.assert_array_equal(best.predict(files, inputs=columns), found)
+    with pytest.raises(
+        DataError, match="the model reads 'age', 'place' beside the image; 'age', 'place' are not given"
+    ):
+        predict_files(lesions.folder, files)
+    with pytest.raises(DataError, match="'place' has 1 for 2 images"):
+        predict_files(lesions.folder, files[:2], inputs={"age": [50, 60], "place": ["arm"]})
+
+
+def test_the_model_card_and_the_report_tell_of_the_columns(lesions: Trained) -> None:
+    folder = lesions.workspace.root / "reports" / "lesions"
+    card = (folder / "model-card.md").read_text()
+    assert "**Read beside the image:** age, a number (mean " in card
+    assert "place, one of arm, leg; any other, and a missing one, counts as none of them" in card
+    page = (folder / "report.html").read_text()
+    assert "covariates" in page
 
 
 def test_the_best_method_of_an_opened_workspace_predicts_likewise(clinic: Trained) -> None:

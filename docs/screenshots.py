@@ -1,0 +1,69 @@
+"""Make the pictures of the app's page from a real run: `python docs/screenshots.py` (needs a Chromium; five minutes).
+
+scikit-learn's handwritten digits are uploaded, and a model is searched for them.
+"""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent / "tests" / "support"))
+
+from chromium import Chromium  # noqa: E402 (it lies with the tests)
+
+
+def main() -> None:
+    """Serve a workspace of its own, use it as a person would, and take pictures of it."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        runpy.run_path(str(DOCS.parent / "benchmarks" / "digits.py"))["write_digits"](folder / "digits")
+        archive = Path(shutil.make_archive(str(folder / "digits"), "zip", folder, "digits"))
+        words = [sys.executable, "-m", "ctlr", "ui", "-w", str(folder / "workspace"), "--port", "0"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                _use(server.stdout.readline().split()[1], archive, folder)
+            finally:
+                server.terminate()
+
+
+def _use(address: str, archive: Path, folder: Path) -> None:
+    browser = Chromium(folder / "profile")
+    browser.resize(1100, 900)
+    browser.open(f"{address}new")
+    browser.choose("#zip", archive)
+    browser.follow("document.querySelector('form[enctype] button').click()")
+    browser.until("document.querySelector('#start') !== null")
+    browser.ask("document.querySelector('#minutes').value = 3")
+    browser.until("[...document.images].slice(0, 12).every(image => image.naturalWidth > 0)")
+    time.sleep(1)
+    browser.picture(DOCS / "app-start.png")
+    browser.follow("document.querySelector('#search').click()")
+    browser.until("document.querySelectorAll('.card .best').length > 5", 600)
+    browser.until("document.querySelector('.card .line0') !== null", 600)
+    browser.picture(DOCS / "app-live.png")
+    browser.ask("document.querySelector('#trials').scrollIntoView()")
+    browser.picture(DOCS / "app-trials.png")
+    browser.resize(390, 800)
+    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    browser.follow("location.reload()")
+    browser.ask("scrollTo(0, 0)")
+    browser.picture(DOCS / "app-phone.png")
+    browser.call("Emulation.setEmulatedMedia", features=[])
+    browser.resize(1100, 900)
+    browser.until("document.querySelector('#life').innerText == 'finished'", 900)
+    browser.follow("document.querySelector('#report').click()")
+    time.sleep(2)
+    browser.picture(DOCS / "app-report.png")
+    browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""The web app: runs of a workspace as they go on, and data to start new ones from.
+
+It holds nothing of a run. It reads what runs write (`ctlr.events`, reports), writes benchmark files, and starts and
+stops `ctlr run` as a process of its own session, so that closing a page, or killing the server, changes nothing.
+
+options.py    how the app is served
+guard.py      who may ask: hosts, tokens, users, forms; what browsers may do with an answer
+runs.py       the state of a run, folded from its events; story.py: what the pages say of it
+processes.py  start, stop, go on, delete
+folders.py    folders of pictures: registered or uploaded; unpacking.py, uploading.py: how they come in
+examining.py  classes, counts and what is wrong with the pictures; thumbnails
+starting.py   the benchmark file of a folder of pictures
+drawing.py    curves as inline SVG
+server.py     the routes; templates/ and static/: what browsers see
+"""

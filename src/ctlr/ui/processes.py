@@ -1,0 +1,139 @@
+"""Start a run, stop it, go on with it, delete what it told.
+
+A run is `ctlr run` as a process of its own session: it survives the server, and hears no signal that was meant for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from ctlr.claims import holder_of, is_claimed
+from ctlr.errors import ConfigError, WorkspaceError
+from ctlr.events import process_start
+from ctlr.ui.runs import Run
+
+__all__ = ["OUTPUT", "benchmark_file", "delete", "go_on", "output_of", "start", "stop"]
+
+OUTPUT = "output.log"
+"""What a run that the app started has printed, in the folder of its events."""
+
+
+def benchmark_file(root: Path, name: str) -> Path:
+    """Where the app writes the benchmark of a run."""
+    return root / "runs" / name / f"{name}.yaml"
+
+
+def start(root: Path, name: str, words: list[str]) -> subprocess.Popen[bytes]:
+    """Start `ctlr WORDS` beside the workspace's other work; returns at once.
+
+    Args:
+        root: Workspace.
+        name: Of the benchmark, whose folder keeps what is printed.
+        words: Command and options, without the workspace.
+
+    Raises:
+        WorkspaceError: A run leads in the workspace.
+    """
+    if is_claimed(root, "runs", "lead"):
+        raise WorkspaceError(
+            f"A run is under way in this workspace ({holder_of(root, 'runs', 'lead')}). Wait for it to end, or stop it."
+        )
+    folder = root / "runs" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / OUTPUT).open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ctlr", *words, "--workspace", str(root)], cwd=folder, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+    threading.Thread(target=_see_off, args=(process, folder / OUTPUT), daemon=True).start()
+    return process
+
+
+def _see_off(process: subprocess.Popen[bytes], output: Path) -> None:
+    """Take note of a run's end, so that it does not stay as a zombie; a run that could not begin says so."""
+    if code := process.wait():
+        with contextlib.suppress(OSError), output.open("a") as file:
+            file.write(f"ctlr ended with exit code {code}.\n")
+
+
+def go_on(root: Path, name: str) -> None:
+    """Go on with a run that was interrupted, or do what failed once more.
+
+    Raises:
+        ConfigError: The workspace has run another benchmark since, and this one's file is not here.
+        WorkspaceError: A run leads in the workspace.
+    """
+    from ctlr.outcome.remembered import last_run
+
+    with contextlib.suppress(ConfigError):
+        if last_run(root).config.name == name:
+            start(root, name, ["resume"])
+            return
+    files = (benchmark_file(root, name), root / "automl" / f"{name}.yaml")
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise ConfigError(
+            f"The workspace has run another benchmark since {name}. Go on with it by its own file: "
+            f"ctlr run FILE --workspace {root}"
+        )
+    start(root, name, ["run", str(file)])
+
+
+def stop(run: Run) -> None:
+    """Interrupt a run as Ctrl-C does: what is finished stays, and `go_on` goes on.
+
+    The process is held by a descriptor before it is looked at, so that no other one that has taken its number since is
+    ever hit.
+
+    Raises:
+        WorkspaceError: It runs on another machine, or runs no more.
+    """
+    began = run.began
+    if not began or run.end is not None:
+        raise WorkspaceError(f"{run.name} does not run.")
+    if began.get("host") != socket.gethostname():
+        raise WorkspaceError(f"{run.name} runs on {began.get('host')}. Stop it there, with Ctrl-C or `kill -INT`.")
+    try:
+        place = os.pidfd_open(int(began["pid"]))
+    except (ProcessLookupError, ValueError) as error:
+        raise WorkspaceError(f"{run.name} runs no more: its process was killed. Go on with it.") from error
+    try:
+        if process_start(int(began["pid"])) != began.get("started"):
+            raise WorkspaceError(f"{run.name} runs no more: its process was killed. Go on with it.")
+        signal.pidfd_send_signal(place, signal.SIGINT)
+    finally:
+        os.close(place)
+
+
+def delete(root: Path, run: Run) -> None:
+    """Remove what a run told, its report and its file; models and scores stay, which other runs may share.
+
+    Raises:
+        WorkspaceError: It is under way.
+    """
+    if run.life(root) == "running":
+        raise WorkspaceError(f"{run.name} is under way. Stop it first.")
+    for kind in ("runs", "reports"):
+        folder = root / kind / run.name
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def output_of(root: Path, name: str, most: int = 20_000) -> str:
+    """The end of what a run printed; empty where the app did not start it."""
+    try:
+        with (root / "runs" / name / OUTPUT).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

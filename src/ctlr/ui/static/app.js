@@ -1,0 +1,37 @@
+// A run's page follows its events: each comes with its number, and after a lost connection those that were missed come
+// first. What is shown is made by the server; here it is only fetched anew when something has happened.
+(() => {
+  const page = document.querySelector("[data-events]");
+  if (!page) return;
+  const feed = document.getElementById("feed");
+  const lost = document.getElementById("lost");
+  let last = Number(page.dataset.last);
+  let waiting = null;
+  const refresh = () => {
+    if (waiting !== null) return;
+    waiting = setTimeout(() => { waiting = null; htmx.trigger(document.body, "news"); }, 400);
+  };
+  const take = (message) => {
+    const event = JSON.parse(message.data);
+    if (event.n <= last) return;
+    last = event.n;
+    const item = document.createElement("li");
+    item.value = event.n;
+    item.textContent = event.words;
+    feed.prepend(item);
+    while (feed.children.length > 300) feed.lastChild.remove();
+    refresh();
+  };
+  const open = () => {
+    const source = new EventSource(page.dataset.events + "?after=" + last);
+    source.onmessage = take;
+    source.addEventListener("anew", () => location.reload());
+    source.onopen = () => { lost.hidden = true; };
+    source.onerror = () => {
+      lost.hidden = false;
+      if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000);  // else the browser tries again itself
+    };
+  };
+  open();
+  setInterval(refresh, 10000);  // how long things take, and whether the run still lives
+})();

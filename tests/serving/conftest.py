@@ -1,0 +1,62 @@
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from clinic import AFFINE, CLINIC, write_clinic
+from PIL import Image
+from trained_models import PICTURES, Trained, train
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Volumes with masks, of 12 mm, brought to 10 mm and kept in bytes."""
+    folder = tmp_path_factory.mktemp("clinic")
+    write_clinic(folder / "clinic")
+    for file in (folder / "clinic").glob("sub-*/anat/*_T1w.nii.gz"):
+        voxels = nibabel.load(file).get_fdata()  # type: ignore[attr-defined]
+        mask = nibabel.Nifti1Image((voxels > 20).astype(np.uint8), AFFINE)
+        nibabel.save(mask, str(file).replace("_T1w", "_desc-brain_mask"))
+    (folder / "clinic" / "participants.json").write_text(json.dumps({"age": {"Units": "years"}}))
+    text = CLINIC.replace("{spacing: 12, shape: [16, 16, 16]}", "{spacing: 10, shape: [18, 18, 20], dtype: uint8}")
+    (folder / "clinic.yaml").write_text(text)
+    return train(folder / "clinic.yaml")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Grey pictures in three channels."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for number in range(32):
+        name = ("bars", "dots")[number % 2]
+        pixels = rng.integers(0, 90, (30, 22))
+        pixels[:: 3 + number % 2 * 4] += 120
+        (folder / "shapes" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{name}{number}.png")
+    (folder / "pictures.yaml").write_text(PICTURES)
+    return train(folder / "pictures.yaml")
+
+
+@pytest.fixture(scope="session")
+def lesions(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Grey pictures with a table beside them, whose columns a task reads too; the age of some is not known."""
+    folder = tmp_path_factory.mktemp("lesions")
+    rng = np.random.default_rng(0)
+    lines = ["file,age,place"]
+    (folder / "shapes").mkdir()
+    for number in range(40):
+        name = ("bars", "dots")[number % 2]
+        pixels = rng.integers(0, 90, (30, 22))
+        pixels[:: 3 + number % 2 * 4] += 120
+        (folder / "shapes" / name).mkdir(exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{number}.png")
+        lines.append(f"{name}/{number}.png,{'' if number % 7 == 0 else 30 + number},{('arm', 'leg')[number // 2 % 2]}")
+    (folder / "shapes" / "list.csv").write_text("\n".join(lines) + "\n")
+    text = PICTURES.replace("name: pictures", "name: lesions").replace("seeds: [0, 1]", "seeds: [0]")
+    text = text.replace("root: shapes,", "root: shapes, table: list.csv,").replace(
+        "sample_sizes: [6]", "sample_sizes: [12]"
+    )
+    text = text.replace("kind: classification}", "kind: classification, inputs: [age, place]}")
+    (folder / "lesions.yaml").write_text(text)
+    return train(folder / "lesions.yaml")
