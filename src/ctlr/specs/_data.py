@@ -100,6 +100,10 @@ class TaskSpec(Value):
                 f"`metric` of a {self.kind} task must be one of {', '.join(sorted(allowed))}; got {self.metric!r}"
             )
         _check_classes(self.kind, self.classes)
+        if self.metric == "top5_accuracy" and self.classes is not None and len(self.classes) <= 5:
+            raise ValueError(
+                f"`metric: top5_accuracy` needs more than 5 `classes`; got {len(self.classes)}. Take accuracy"
+            )
         if self.target in self.inputs:
             raise ValueError(f"`inputs` must not hold the target; {self.target!r} is it. Remove it")
         asked = [self.target, *(other.target for other in self.also)]
