@@ -119,10 +119,6 @@ class TaskSpec(Value):
             )
         if self.fusion == "none" and not self.inputs:
             raise ValueError("`fusion: none` keeps `inputs` from the network; got none. Name some, or remove it")
-        if self.metric == "top5_accuracy" and self.classes is not None and len(self.classes) <= 5:
-            raise ValueError(
-                f"`metric: top5_accuracy` needs more than 5 `classes`; got {len(self.classes)}. Take accuracy"
-            )
         return self
 
     @property
