@@ -147,6 +147,15 @@ def test_a_record_that_names_a_path_leads_nowhere(browser: TestClient, tmp_path:
     assert "No model finished" in browser.get("/runs/pictures/models").text
 
 
+def test_a_model_that_stands_beside_several_encoders_is_listed_once(browser: TestClient, tmp_path: Path) -> None:
+    file = tmp_path / "workspace" / "reports" / "pictures" / "models.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps([*({**each, "best": False} for each in told), *told]))
+    listed = Models(checked(tmp_path / "workspace")).of("pictures")
+    assert len({each.id for each in listed}) == len(listed) == len(told)
+    assert sum(each.best for each in listed) == 1
+
+
 def test_nothing_of_the_test_images_is_shown_before_the_end(browser: TestClient, tmp_path: Path) -> None:
     own = model_of(browser)
     begin(tmp_path / "workspace", "pictures")

@@ -193,12 +193,12 @@ class Models:
             raise ConfigError("There is no record of models: the report has not been written.")
         try:
             told = json.loads(record.read_bytes())
-            found = [self._trained(each) for each in told]
+            found = {path: self._trained(each) for path, each in _once(told).items()}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkspaceError(
                 f"reports/{name}/models.json cannot be read. Remove it and run `ctlr report` again."
             ) from error
-        ranked = sorted((each for each in found if each is not None), key=_rank)
+        ranked = sorted((each for each in found.values() if each is not None), key=_rank)
         # Of each encoder and source one is the best; of them the first by validation.
         firsts = {each.target: each.id for each in reversed(ranked) if each.best}
         return [replace(each, best=firsts.get(each.target) == each.id) for each in ranked]
@@ -286,6 +286,15 @@ class Models:
         except DataError as error:
             return str(error)
         return found if found is not None else f"{one.metric} is not defined for one of them."
+
+
+def _once(told: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By path: what has no encoder stands beside every one of them, and is the best where it is so beside one."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in told:
+        if each["path"] not in found or each["best"]:
+            found[each["path"]] = each
+    return found
 
 
 def _rank(model: Trained) -> tuple[str, float]:
