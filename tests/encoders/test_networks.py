@@ -16,7 +16,7 @@ from ctlr.encoders import Encoder, build_encoder, build_head, freeze_blocks, pat
 from ctlr.encoders.recurrent import Frames, Rows
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import EncoderSpec, FinetuneSpec, FitSpec, MlpSpec, ModelCard, encoder_spec, misfits
+from ctlr.specs import EncoderSpec, FinetuneSpec, FitSpec, LeNetSpec, MlpSpec, ModelCard, encoder_spec, misfits
 from ctlr.training.checkpoint import TrainedModel, check_encoder, encoder_record, load_model, save_model
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
@@ -58,6 +58,23 @@ def test_a_perceptron_has_the_layers_that_its_options_say(options: dict[str, Any
     assert linear[0].in_features == 3
     assert len(encoder.blocks) == encoder_spec("mlp", **options).blocks == len(sizes)
     assert encoder(images("mlp")).shape == (6, sizes[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        ({}, 431_080),  # Caffe's
+        ({"filters": (32, 64), "padding": (2, 2), "units": 1024, "between": "relu"}, 3_274_634),  # TensorFlow's
+        ({"filters": (32, 64), "padding": (2, 0), "pool": 3, "units": 200, "activation": "tanh"}, 169_506),  # Torch's
+    ],
+)
+def test_lenet_has_as_many_weights_as_the_frameworks_shipped(options: dict[str, Any], weights: int) -> None:
+    spec = encoder_spec("lenet", **options)
+    encoder = build_encoder(spec, channels=1, ndim=2, seed=0)
+    assert sum(part.numel() for part in encoder.parameters()) + 10 * encoder.width + 10 == weights
+    assert isinstance(spec, LeNetSpec)
+    assert encoder(torch.zeros(1, 1, 28, 28), stop=2).shape[2:] == (spec.grid, spec.grid)
+    assert encoder(torch.zeros(2, 1, 40, 28)).shape == (2, encoder.width)
 
 
 @pytest.mark.parametrize(
