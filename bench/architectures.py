@@ -1,6 +1,6 @@
 """Regularised evolution beside random search, on the architectures of `cell_cnn` and at one budget.
 
-    python bench/architectures.py --seeds 3        # the figures of docs/tuning.md
+    python bench/architectures.py --seeds 4        # the figures of docs/tuning.md
     python bench/architectures.py                  # six seeds
 
 It runs benchmarks/architectures.yaml, which needs Debian's dataset-fashion-mnist, once a seed. A seed draws the
