@@ -112,6 +112,7 @@ def test_from_an_upload_to_a_report_with_a_reload_a_killed_server_and_two_tabs(
 ) -> None:
     upload(browser, server, archive)
     assert "120 pictures of 3 classes" in browser.ask("document.body.innerText")
+    browser.ask("document.querySelector('.thumbs').scrollIntoView()")  # those out of sight are not loaded
     browser.until("[...document.images].slice(0, 5).every(image => image.naturalWidth > 0)")
     start(browser, epochs=400)
     page = browser.ask("location.href")

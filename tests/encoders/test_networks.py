@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from ctlr.encoders import Encoder, build_encoder, build_head, freeze_blocks
+from ctlr.encoders import Encoder, build_encoder, build_head, freeze_blocks, patch_decoder
 from ctlr.encoders.recurrent import Frames, Rows
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
@@ -215,6 +215,13 @@ def test_a_row_changes_what_stands_at_it_and_below_alone(kind: str) -> None:
     assert one.shape == (6, 64, 12, 1)
     differs = (one != other).any(dim=1).any(dim=0).flatten().tolist()
     assert differs == [False] * 5 + [True] * 7
+
+
+def test_the_state_of_a_row_draws_that_row() -> None:
+    encoder, pictures = built("row_rnn").eval(), images("row_rnn")
+    decoder = patch_decoder(encoder, SHAPE[2], seed=0)
+    assert decoder.box == (1, 20)
+    assert decoder(encoder(pictures, stop=3)).shape == pictures.shape
 
 
 def test_gated_units_have_three_quarters_of_the_weights_of_long_short_term_memory() -> None:
