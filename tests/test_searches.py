@@ -660,7 +660,7 @@ def test_a_model_that_is_too_large_or_too_slow_fails_before_it_trains(
 
 
 def test_a_search_that_has_tried_all_leaves_its_place_to_others(own_bench: Bench) -> None:
-    config, plan = raced(own_bench, seconds=12.0, keep=0.5)
+    config, plan = raced(own_bench, seconds=120.0, keep=0.5)  # of which hardly any is needed
     assert config.tuning is not None
     few = config.model_copy(update={"tuning": config.tuning.model_copy(update={"trials": 1})})
     found = search(own_bench, few, plan)
