@@ -15,7 +15,7 @@ from ctlr.data.targets import Targets
 from ctlr.specs import StoredArrays
 from ctlr.workspace import write_aside
 
-__all__ = ["has_surface", "write_surface"]
+__all__ = ["Places", "has_surface", "write_surface"]
 
 _LINES = 120
 """Of the grid along each axis."""
@@ -59,7 +59,7 @@ def write_surface(
     shown = {side: store.read(of) for side, of in drawn.items()}
     x, y = _axes(np.concatenate(list(shown.values())).astype(np.float64))
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    shares = predict(_Places(store.arrays, places), np.arange(len(places)))
+    shares = predict(Places(store.arrays, places), np.arange(len(places)))
     kept: dict[str, npt.NDArray[Any]] = {
         "x": x, "y": y, "codes": shares.argmax(axis=1).astype(np.uint8).reshape(len(y), len(x))
     }  # fmt: skip
@@ -81,7 +81,7 @@ def _axes(points: Floats) -> tuple[Floats, Floats]:
     return x, y
 
 
-class _Places(ArrayStore):
+class Places(ArrayStore):
     """Rows that are in memory: nothing of them is stored."""
 
     def __init__(self, like: StoredArrays, values: npt.NDArray[np.float32]) -> None:
