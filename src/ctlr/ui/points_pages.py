@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,8 +21,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ctlr.errors import ConfigError, CtlrError, DataError
 from ctlr.specs import GENERATORS, GeneratedPointsSpec
-from ctlr.ui import plane
+from ctlr.ui import drawing, plane, processes
+from ctlr.ui.learning import learned, write_points_benchmark
 from ctlr.ui.points import FAMILIES, MOST, SIDES, Fit, PointSet, PointSets, family_of, fields_of, fit_to
+from ctlr.ui.runs import NAME, Runs
 
 __all__ = ["Shared", "add_points"]
 
@@ -40,6 +44,10 @@ class Shared(Protocol):
     @property
     def root(self) -> Path:
         """The workspace."""
+
+    @property
+    def runs(self) -> Runs:
+        """Its runs."""
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of a template."""
@@ -138,6 +146,53 @@ def add_points(
         except TimeoutError:
             told = f"this fit takes more than {_MOST_SECONDS:g} seconds. Choose fewer points, or another model."
         return JSONResponse({"told": str(_told(None, None, told))}, 400)
+
+    @app.post("/points/{name}/start")
+    async def start(request: Request, name: str) -> Response:
+        given = await fields(request)
+
+        def begin() -> str:
+            run = write_points_benchmark(shared.root, sets.table(name), sets.get(name), given)
+            try:
+                processes.start(shared.root, run, ["run", str(processes.benchmark_file(shared.root, run))])
+            except CtlrError:
+                shutil.rmtree(shared.root / "runs" / run)
+                raise
+            return run
+
+        run = await anyio.to_thread.run_sync(begin)
+        return shared.go(f"/points/{name}/runs/{run}")
+
+    @app.get("/points/{name}/runs/{run}")
+    def learns(request: Request, name: str, run: str) -> Response:
+        return shared.page(request, "learning.html", **state(name, run))
+
+    @app.get("/points/{name}/runs/{run}/live")
+    def live(request: Request, name: str, run: str) -> Response:
+        return shared.page(request, "learning_live.html", **state(name, run))
+
+    def state(name: str, run: str) -> dict[str, Any]:
+        found = sets.get(name)
+        if not re.fullmatch(NAME, run) or not (shared.root / "runs" / run).is_dir():
+            raise ConfigError(f"There is no run {run[:60]!r} in this workspace.")
+        with shared.runs.reading(run) as told:
+            life = told.life(shared.root)
+            steps = [(step.id, step.name, step.state, step.done, step.total, step.validation) for step in told.studies]
+        if life == "waiting" and "ended with exit code" in processes.output_of(shared.root, run)[-200:]:
+            life = "failed"
+        studies = []
+        for step, label, how, done, total, validation in steps:
+            seen = learned(shared.root, step, found)
+            studies.append({
+                "name": label, "state": how, "done": done, "total": total, "validation": validation, "seen": seen,
+                "regions": plane.regions(seen.codes) if seen else "",
+                "curve": drawing.curve(seen.rows, SIDES) if seen else "",
+            })  # fmt: skip
+        return {
+            "set": found, "run": run, "life": life, "studies": studies, "truth": _truth(found), "SIDE": plane.SIDE,
+            "axes": plane.axes(found.view), "sides": SIDES, "least": _least(found),
+            "dots": plane.dots(found.points, found.codes, found.sides, found.view),
+        }  # fmt: skip
 
     @app.post("/points/{name}/add")
     async def add(request: Request, name: str) -> Response:
@@ -238,12 +293,17 @@ def _truth(found: PointSet) -> Markup:
     return _known(found.generator.model_dump_json(), found.view)[0] if found.generator else Markup("")
 
 
+def _least(found: PointSet) -> Mapping[str, float]:
+    """The least possible error of each side, where it is known."""
+    return _known(found.generator.model_dump_json(), found.view)[1] if found.generator else {}
+
+
 def _told(found: PointSet | None, fit: Fit | None, fault: str) -> Markup:
     """Errors of the sides, and the points of each class."""
     parts = [Markup('<p class="note warn" role="alert">{}</p>').format(fault)] if fault else []
     if found is None:
         return Markup("").join(parts)
-    least = _known(found.generator.model_dump_json(), found.view)[1] if found.generator else {}
+    least = _least(found)
     head = Markup("").join(Markup('<th scope="col" class="number">{}</th>').format(side) for side in SIDES)
     rows = []
     if fit is not None:
