@@ -319,9 +319,8 @@ def test_two_classes_are_drawn_fitted_and_learned_by_a_network(browser: Chromium
     assert {line.split(",")[2] for line in table.read_text().splitlines()[1:]} == {"a", "b"}
     browser.ask("document.querySelector('[name=epochs]').value = '300'")
     browser.follow("document.querySelector('#start').click()")
-    browser.until(
-        "document.querySelector('.study .regions path') !== null && document.querySelector('.study .chart')", 120
-    )
+    for part in (".regions path", ".chart"):
+        browser.until(f"document.querySelector('.study {part}') !== null", 120)
     life(browser, "finished", 240)
     assert "After epoch 300, train error 0.0 %" in browser.ask("document.querySelector('.study').innerText")
     browser.resize(360, 740)
