@@ -1,7 +1,7 @@
 """Regularised evolution beside random search, on the architectures of `cell_cnn` and at one budget.
 
-    python bench/architectures.py                          # six seeds: the figures of docs/tuning.md; some half an hour
-    python bench/architectures.py --seeds 2 --trials 12
+    python bench/architectures.py --seeds 4        # the figures of docs/tuning.md
+    python bench/architectures.py                  # six seeds
 
 It runs benchmarks/architectures.yaml, which needs Debian's dataset-fashion-mnist, once a seed. A seed draws the
 pictures that train and validate, the networks' weights and the proposals; both searches have the same of all. What
@@ -39,13 +39,13 @@ def errors(seed: int, trials: int, workspace: Path) -> dict[str, list[float]]:
     }
     overrides = {"seeds": [seed], "tuning.trials": trials, **algorithms}
     finished = ctlr.load(_FILE, overrides=overrides).run(workspace, workers=2, progress=False)
-    tested = finished.results.set_index("method")["test_accuracy"]
+    tested = 100 * (1 - finished.results.set_index("method")["test_accuracy"])
     tried = finished.searches.sort_values("number")
-    found = {"plain": [100 * (1 - tested["plain"])]}
+    found = {"plain": [float(tested["plain"])]}
     for method in _SEARCHES:
         values = 100 * (1 - tried.loc[tried["method"] == method, "value"].to_numpy())
         best = [float(np.nanmin(values[:n])) for n in (trials // 4, trials // 2, trials)]
-        found[method] = [float(np.nanmedian(values[trials // 4 :])), *best, 100 * (1 - tested[method])]
+        found[method] = [float(np.nanmedian(values[trials // 4 :])), *best, float(tested[method])]
     return found
 
 

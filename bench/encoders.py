@@ -21,7 +21,8 @@ from ctlr import specs
 from ctlr.encoders import Encoder, build_encoder
 
 SIDES = {2: (64, 128), 3: (32, 48)}
-BATCH = {"small_cnn": 16}  # the others: 8
+OWN_SIDES = {"lenet": (28, 64)}
+BATCH = {"small_cnn": 16, "lenet": 64}  # the others: 8
 ROUNDS = 3
 STEPS = 2
 SETTINGS = {
@@ -38,7 +39,10 @@ def rows(names: Iterable[str] = specs.ENCODERS) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     try:
         return [
-            row(name, ndim, side) for name in names for ndim in specs.ENCODERS[name].dimensions for side in SIDES[ndim]
+            row(name, ndim, side)
+            for name in names
+            for ndim in specs.ENCODERS[name].dimensions
+            for side in OWN_SIDES.get(name, SIDES[ndim])
         ]  # fmt: skip
     finally:
         torch.set_num_threads(threads)

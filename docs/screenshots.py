@@ -59,10 +59,26 @@ def _use(address: str, archive: Path, folder: Path) -> None:
     browser.call("Emulation.setEmulatedMedia", features=[])
     browser.resize(1100, 900)
     browser.until("document.querySelector('#life').innerText == 'finished'", 900)
+    page = browser.ask("location.href")
     browser.follow("document.querySelector('#report').click()")
     time.sleep(2)
     browser.picture(DOCS / "app-report.png")
+    _use_what_won(browser, page)
     browser.close()
+
+
+def _use_what_won(browser: Chromium, page: str) -> None:
+    browser.open(page)
+    browser.follow("document.querySelector('#models').click()")
+    browser.picture(DOCS / "app-models.png")
+    browser.follow("document.querySelector('#ranking tr.best a').click()")
+    browser.ask("document.querySelector('#matrix').scrollIntoView()")
+    browser.until("[...document.querySelectorAll('.gallery img')].slice(0, 8).every(image => image.naturalWidth > 0)")
+    browser.picture(DOCS / "app-mistakes.png")
+    browser.follow("document.querySelector('.gallery a').click()")
+    browser.follow("document.querySelector('#occlusion').click()")
+    browser.until("document.querySelector('#saliency').naturalWidth > 0", 300)
+    browser.picture(DOCS / "app-saliency.png")
 
 
 if __name__ == "__main__":

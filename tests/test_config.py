@@ -700,6 +700,9 @@ def test_a_shipped_benchmark_loads_and_opens_with_its_command(path: Path, tmp_pa
     for needed in files:
         (tmp_path / needed).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / needed).touch()
+    if any(data["kind"] == "idx" for data in datasets.values()):
+        for needed in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+            (tmp_path / needed).touch()
     assert load(path, elsewhere).name == path.stem
 
 

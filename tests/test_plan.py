@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctlr.config import BenchmarkConfig, load
+from ctlr.errors import ConfigError
 from ctlr.plan import Plan, make_plan
 from ctlr.searches import tuned_plan
 from ctlr.specs import PretrainSpec, SearchResult, Study
@@ -65,6 +66,15 @@ def test_the_mean_stands_once_for_all_encoders(plain: Path) -> None:
     plan = make_plan(load(plain, ["encoders.wide={name: small_cnn, width: 2}"]))
     assert {study.encoder.label for study in chosen(plan, "mean")} == {"small_cnn"}
     assert {study.encoder.label for study in chosen(plan, "scratch")} == {"small_cnn", "wide"}
+
+
+def test_a_training_from_scratch_may_belong_to_one_encoder(plain: Path) -> None:
+    wide = ["encoders.wide={name: small_cnn, width: 2}", "methods.other={method: scratch, encoder: wide}"]
+    plan = make_plan(load(plain, [*wide, "methods.other.finetune.lr=0.01"]))
+    assert {study.encoder.label for study in chosen(plan, "other")} == {"wide"}
+    assert {study.encoder.label for study in chosen(plan, "scratch")} == {"small_cnn", "wide"}
+    with pytest.raises(ConfigError, match=r"methods\.other\.encoder: unknown encoder 'wider'"):
+        load(plain, [wide[0], "methods.other={method: scratch, encoder: wider}"])
 
 
 # ---------------------------------------------------------------- baselines

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tiny_bench import Bench, search_of
 
-from ctlr.config import BenchmarkConfig, TuningSpec
+from ctlr.config import BenchmarkConfig, TuningSpec, load
 from ctlr.crew import Event
 from ctlr.errors import ConfigError, TrainingError
 from ctlr.plan import Plan, make_plan
@@ -205,6 +205,27 @@ def test_a_search_without_a_success_loses_its_studies_and_no_other(own_bench: Be
     assert {result.study.method.label for result in lost} == {"vat"}
     assert all("tuning found nothing: every trial failed" in result.reason for result in lost)
     assert {study.method.label for study in after.studies} == {"mean", "scratch"}
+
+
+def test_what_a_search_lost_stands_in_one_contest_with_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "pictures.yaml"
+    (tmp_path / "data").mkdir()
+    file.write_text(
+        "name: pictures\n"
+        "datasets: {pictures: {kind: images, root: data, preprocess: {shape: [32, 32]}}}\n"
+        "tasks: {kind: {target: class, kind: classification}}\n"
+        "transfers: [{target: {data: pictures, task: kind}}]\n"
+        "encoders: {small_cnn: {}}\n"
+        "methods: {scratch: {}, svm: {}}\n"
+        "sample_sizes: [20]\n"
+        "seeds: [0]\n"
+        "tuning: {seconds: 60, race: {}, share: false}\n"
+    )
+    plan = make_plan(load(file))
+    found = [SearchResult(study=study.without_folders(), stages=(), reason="no trial ended") for study in plan.searches]
+    after, lost = tuned_plan(plan, found)
+    assert len(lost) == len({*plan.studies} - {*after.studies}) > 0
+    assert {result.study.target for result in lost} == {study.target for study in after.studies}
 
 
 def test_a_search_that_found_nothing_is_tried_again_by_the_next_run_alone(own_bench: Bench, manifest: Write) -> None:
@@ -636,3 +657,13 @@ def test_a_model_that_is_too_large_or_too_slow_fails_before_it_trains(
     assert config.tuning is not None
     with pytest.raises(TrainingError, match=told):
         run_trial(job, own_bench.arrays, own_bench.workspace, report=lambda metrics: pytest.fail("it has trained"))
+
+
+def test_a_search_that_has_tried_all_leaves_its_place_to_others(own_bench: Bench) -> None:
+    config, plan = raced(own_bench, seconds=120.0, keep=0.5)  # of which hardly any is needed
+    assert config.tuning is not None
+    few = config.model_copy(update={"tuning": config.tuning.model_copy(update={"trials": 1})})
+    found = search(own_bench, few, plan)
+    exhausted = [each for each in found if each.turns[0].over]
+    assert exhausted
+    assert [len(each.turns) for each in exhausted] == [1] * len(exhausted)

@@ -106,6 +106,11 @@ def test_an_image_has_two_or_three_sides_of_sane_length(shape: tuple[int, ...]) 
         PreprocessSpec(shape=shape)
 
 
+def test_five_classes_are_too_few_to_look_for_the_true_one_among_five() -> None:
+    with pytest.raises(ValidationError, match="needs more than 5 `classes`; got 2. Take accuracy"):
+        TaskSpec(target="x", kind="classification", metric="top5_accuracy", classes=("a", "b"))
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_metric_fits_one_kind_of_task(metric: str) -> None:
     fits = []

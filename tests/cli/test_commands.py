@@ -18,9 +18,9 @@ from ctlr import __version__
 from ctlr.cli.app import cli
 
 COMMANDS = (
-    "cancel", "check", "cohort", "completion", "distance", "doctor", "explain", "init", "logs", "lr-find", "plan",
-    "plugins", "points", "report", "resume", "run", "schema", "status", "submit", "suggest", "tile",
-    "trial", "tune", "ui",
+    "automl", "cancel", "check", "cohort", "completion", "distance", "doctor", "drift", "explain", "export", "init",
+    "logs", "lr-find", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema", "serve", "status",
+    "submit", "suggest", "tile", "trial", "tune", "ui",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}

@@ -16,7 +16,7 @@ from ctlr.errors import ConfigError
 @pytest.mark.parametrize(
     ("options", "ndim", "message"),
     [
-        ({"name": "sfcn"}, 2, r"sfcn takes 3-D images; these are 2-D images, for which there are: small_cnn, resnet18"),
+        ({"name": "sfcn"}, 2, r"sfcn takes 3-D images; these are 2-D images, for which there are: small_cnn, cell_cnn"),
         ({"name": "alexnet"}, 3, r"alexnet takes 2-D images; these are 3-D images"),
         (
             {"name": "resnet18"},

@@ -12,11 +12,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from ctlr.encoders import Encoder, build_encoder, build_head, freeze_blocks
+from ctlr.encoders import Encoder, build_encoder, build_head, freeze_blocks, patch_decoder
 from ctlr.encoders.recurrent import Frames, Rows
 from ctlr.methods.losses import TaskLoss
 from ctlr.methods.supervised import Supervised
-from ctlr.specs import EncoderSpec, FinetuneSpec, FitSpec, MlpSpec, ModelCard, encoder_spec, misfits
+from ctlr.specs import EncoderSpec, FinetuneSpec, FitSpec, LeNetSpec, MlpSpec, ModelCard, encoder_spec, misfits
 from ctlr.training.checkpoint import TrainedModel, check_encoder, encoder_record, load_model, save_model
 from ctlr.training.fit import fit
 from ctlr.training.images import Images, Labelled
@@ -58,6 +58,23 @@ def test_a_perceptron_has_the_layers_that_its_options_say(options: dict[str, Any
     assert linear[0].in_features == 3
     assert len(encoder.blocks) == encoder_spec("mlp", **options).blocks == len(sizes)
     assert encoder(images("mlp")).shape == (6, sizes[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        ({}, 431_080),  # Caffe's
+        ({"filters": (32, 64), "padding": (2, 2), "units": 1024, "between": "relu"}, 3_274_634),  # TensorFlow's
+        ({"filters": (32, 64), "padding": (2, 0), "pool": 3, "units": 200, "activation": "tanh"}, 169_506),  # Torch's
+    ],
+)
+def test_lenet_has_as_many_weights_as_the_frameworks_shipped(options: dict[str, Any], weights: int) -> None:
+    spec = encoder_spec("lenet", **options)
+    encoder = build_encoder(spec, channels=1, ndim=2, seed=0)
+    assert sum(part.numel() for part in encoder.parameters()) + 10 * encoder.width + 10 == weights
+    assert isinstance(spec, LeNetSpec)
+    assert encoder(torch.zeros(1, 1, 28, 28), stop=2).shape[2:] == (spec.grid, spec.grid)
+    assert encoder(torch.zeros(2, 1, 40, 28)).shape == (2, encoder.width)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +215,13 @@ def test_a_row_changes_what_stands_at_it_and_below_alone(kind: str) -> None:
     assert one.shape == (6, 64, 12, 1)
     differs = (one != other).any(dim=1).any(dim=0).flatten().tolist()
     assert differs == [False] * 5 + [True] * 7
+
+
+def test_the_state_of_a_row_draws_that_row() -> None:
+    encoder, pictures = built("row_rnn").eval(), images("row_rnn")
+    decoder = patch_decoder(encoder, SHAPE[2], seed=0)
+    assert decoder.box == (1, 20)
+    assert decoder(encoder(pictures, stop=3)).shape == pictures.shape
 
 
 def test_gated_units_have_three_quarters_of_the_weights_of_long_short_term_memory() -> None:

@@ -54,6 +54,7 @@ def test_every_method_runs_from_images_to_scores(label: str, own_bench: Bench) -
     assert 0 < result.scores["test"]["mae"] < 60
     assert bool(result.pretraining) == (label in ("supervised", "simclr"))
     assert result.parameters > 0
+    assert 0 < 12 * result.seconds_per_image < result.seconds["evaluate"]
     folder = own_bench.workspace.root / result.path
     assert {path.name for path in folder.iterdir()} == {
         "result.json", "predictions.csv", "history.csv", "model.safetensors", "model.json", "monitoring.json",

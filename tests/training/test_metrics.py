@@ -113,7 +113,18 @@ def test_classification_scores_have_their_textbook_values() -> None:
     assert scores["brier"] == pytest.approx(2 * (0.1**2 + 0.4**2 + 0.8**2 + 0.3**2) / 4)
     assert scores["log_loss"] == pytest.approx(-np.log([0.9, 0.6, 0.2, 0.7]).mean())
     assert scores["ece"] == pytest.approx((0.1 + 0.4 + 0.8 + 0.3) / 4)
-    assert set(scores) == set(METRICS) - REGRESSION
+    assert scores["confidence"] == pytest.approx((0.9 + 0.6 + 0.7) / 3)
+    assert set(scores) == set(METRICS) - REGRESSION - {"top5_accuracy"}
+
+
+def test_the_true_class_is_looked_for_among_the_five_most_probable() -> None:
+    shares = np.array([[6, 5, 4, 3, 2, 1, 0]] * 7) / 21
+    assert classification_scores(np.arange(7), shares)["top5_accuracy"] == pytest.approx(5 / 7)
+    assert classification_scores(np.arange(7), np.full((7, 7), 1 / 7))["top5_accuracy"] == pytest.approx(5 / 7)
+
+
+def test_where_no_image_is_told_rightly_there_is_no_confidence() -> None:
+    assert "confidence" not in classification_scores([0, 1], [[0.2, 0.8], [0.9, 0.1]])
 
 
 def test_guessing_evenly_costs_the_log_of_the_number_of_classes() -> None:
@@ -133,7 +144,7 @@ def test_certain_mistakes_reach_the_worst_brier_score() -> None:
 
 def test_one_class_in_the_truth_has_no_auc() -> None:
     scores = classification_scores([1, 1], [[0.4, 0.6], [0.7, 0.3]])
-    assert set(scores) == set(METRICS) - REGRESSION - {"roc_auc"}
+    assert set(scores) == set(METRICS) - REGRESSION - {"roc_auc", "top5_accuracy"}
     assert scores["balanced_accuracy"] == 0.5
 
 

@@ -118,7 +118,7 @@ def _processor() -> Iterator[tuple[str, bool, str, str, bool]]:
 def _precision() -> Iterator[tuple[str, bool, str, str, bool]]:
     """What `precision: auto` comes to on this CPU, after a test of every convolution."""
     from ctlr.encoders import build_encoder
-    from ctlr.specs import ENCODERS, ComputeSpec, EncoderSpec
+    from ctlr.specs import ENCODERS, ComputeSpec, encoder_spec
     from ctlr.training import placement
 
     if not placement.cpu_multiplies_bf16():
@@ -126,7 +126,7 @@ def _precision() -> Iterator[tuple[str, bool, str, str, bool]]:
         return
     shape = (1, SHOWN_SIDE, SHOWN_SIDE, SHOWN_SIDE)
     for name in [name for name, part in ENCODERS.items() if 3 in part.dimensions][:SHOWN]:
-        encoder = build_encoder(EncoderSpec(name=name), channels=1, ndim=3, seed=0)
+        encoder = build_encoder(encoder_spec(name), channels=1, ndim=3, seed=0)
         found = placement.place(encoder, ComputeSpec(), "cpu", shape)
         told = f"{found.name}{'' if found.faulty else f', all {found.convolutions} convolutions'}"
         yield f"precision of {name} at {SHOWN_SIDE}^3", True, told, "", False

@@ -28,6 +28,10 @@ __all__ = ["ui"]
 @click.option("--data", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Folders below which pictures may be used where they lie; by default all for this machine's own "
               "users, `data` of the workspace for others. Repeatable.")  # fmt: skip
+@click.option("--monitor", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="File that `ctlr serve --monitor FILE` writes; it is shown, live.")  # fmt: skip
+@click.option("--show-volumes", "volumes", is_flag=True,
+              help="Show slices of test volumes of datasets that are not public; they may show a face.")  # fmt: skip
 def ui(
     workspace: Path,
     host: str,
@@ -38,6 +42,8 @@ def ui(
     trust_header: str,
     users: tuple[str, ...],
     data: tuple[Path, ...],
+    monitor: Path | None,
+    volumes: bool,
 ) -> None:
     """Show a workspace's runs in a browser, live, and start new ones on folders of pictures.
 
@@ -52,6 +58,6 @@ def ui(
 
     options = checked(
         workspace, host=host, port=port, prefix=root_path, token=token, hosts=hosts, user_header=trust_header,
-        users=users, data=data,
+        users=users, data=data, monitor=monitor, volumes=volumes,
     )  # fmt: skip
     serve(options, say=click.echo)

@@ -84,6 +84,9 @@ class ReportSpec(Value):
     """Draws of pairs behind the interval of a rank correlation of scores with gains."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Share of intervals that hold the true value."""
+    time_to: float | None = None
+    """Say after how many epochs and seconds each method's validation score first reaches this value of the headline
+    metric."""
 
 
 class TrainingSpec(Value):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ctlr.specs import MethodSpec
 
@@ -13,3 +15,10 @@ class ScratchSpec(MethodSpec):
     """The same encoder from random weights: the baseline of every gain."""
 
     method: Literal["scratch"] = "scratch"
+    encoder: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """Key of the one encoder that it trains; null trains every encoder of the benchmark."""
+
+    @property
+    def only_encoder(self) -> str | None:
+        """As the file says."""
+        return self.encoder

@@ -40,7 +40,8 @@ __all__ = [
 METRIC_WORDS: Mapping[str, str] = {
     "mae": "MAE", "rmse": "RMSE", "r": "r", "r2": "R²", "f1_bins": "F1 of bins", "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy", "precision": "precision", "recall": "recall", "f1": "F1",
-    "roc_auc": "ROC-AUC", "brier": "Brier score", "ece": "ECE", "log_loss": "log loss",
+    "roc_auc": "ROC-AUC", "top5_accuracy": "top-5 accuracy", "confidence": "confidence", "brier": "Brier score",
+    "ece": "ECE", "log_loss": "log loss",
 }  # fmt: skip
 """How metrics are written inside a sentence."""
 _WITH_UNIT = ("mae", "rmse")

@@ -241,6 +241,8 @@ class _Race:
                 break
             number += 1
             going = self._ahead(going, size, number)
+            if not going:  # nobody has anything left to try
+                break
             self._round(leg, number, going, self._left / (len(sizes) - place))
         return number
 
@@ -282,10 +284,17 @@ class _Race:
         return turn
 
     def _ahead(self, going: Sequence[_Arm], size: int, number: int) -> list[_Arm]:
-        """So many searches, those with the best trials before a round, cheap ones first."""
-        if size == len(going):
+        """So many searches, those with the best trials before a round, cheap ones first.
+
+        One that has tried all needs no more seconds, and takes no place.
+        """
+        if number == 1:
             return list(going)
-        turns = [(arm, turn) for arm in going if (turn := arm.seen(number)) is not None and turn.best is not None]
+        turns = [
+            (arm, turn)
+            for arm in going
+            if (turn := arm.seen(number)) is not None and turn.best is not None and not turn.over
+        ]
         ahead = sorted(turns, key=lambda each: self._sign * (each[1].best or 0.0))[:size]
 
         def cost(each: tuple[_Arm, Turn]) -> tuple[float, tuple[bool, bool, int]]:

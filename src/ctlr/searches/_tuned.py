@@ -29,7 +29,7 @@ def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list
         if search is None:
             studies.append(study)
         elif search.reason:
-            lost.append(StudyResult(study=study.without_folders(), status="failed", reason=search.reason))
+            lost.append(StudyResult(study=study, status="failed", reason=search.reason))
         elif search.dropped:
             continue
         else:

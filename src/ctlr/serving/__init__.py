@@ -16,6 +16,7 @@ from ctlr.serving._best import best_model, find_model
 from ctlr.serving._export import export_onnx, export_torchscript
 from ctlr.serving._files import FilePrediction, files_in, predict_each, predict_each_file, predict_files
 from ctlr.serving._model import Model
+from ctlr.serving._saliency import gradient_map, occlusion_map
 from ctlr.training.checkpoint import TrainedModel, load_model
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "export_torchscript",
     "files_in",
     "find_model",
+    "gradient_map",
+    "occlusion_map",
     "predict_each",
     "predict_each_file",
     "predict_files",

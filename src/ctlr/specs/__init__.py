@@ -54,7 +54,7 @@ from ctlr.specs._methods import (
     MethodSpec,
     Pretraining,
 )
-from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LstmSpec, MlpSpec, RowRnnSpec
+from ctlr.specs._networks import Activation, Cnn1dSpec, CnnLstmSpec, LeNetSpec, LstmSpec, MlpSpec, RowRnnSpec
 from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
@@ -128,6 +128,7 @@ __all__ = [
     "ImagesSpec",
     "InputColumn",
     "LayerRole",
+    "LeNetSpec",
     "LeakSpec",
     "LeastErrorSpec",
     "LeastErrors",

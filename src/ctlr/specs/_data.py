@@ -27,7 +27,7 @@ __all__ = [
 METRICS = {
     "mae": "min", "rmse": "min", "r": "max", "r2": "max", "f1_bins": "max",
     "accuracy": "max", "balanced_accuracy": "max", "precision": "max", "recall": "max", "f1": "max",
-    "roc_auc": "max", "brier": "min", "ece": "min", "log_loss": "min",
+    "roc_auc": "max", "top5_accuracy": "max", "confidence": "max", "brier": "min", "ece": "min", "log_loss": "min",
 }  # fmt: skip
 """Every metric and the direction in which it improves."""
 
@@ -100,6 +100,10 @@ class TaskSpec(Value):
                 f"`metric` of a {self.kind} task must be one of {', '.join(sorted(allowed))}; got {self.metric!r}"
             )
         _check_classes(self.kind, self.classes)
+        if self.metric == "top5_accuracy" and self.classes is not None and len(self.classes) <= 5:
+            raise ValueError(
+                f"`metric: top5_accuracy` needs more than 5 `classes`; got {len(self.classes)}. Take accuracy"
+            )
         if self.target in self.inputs:
             raise ValueError(f"`inputs` must not hold the target; {self.target!r} is it. Remove it")
         asked = [self.target, *(other.target for other in self.also)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, create_model, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, create_model, model_validator
 
 from ctlr.errors import ConfigError, nearest
 from ctlr.space import Choice, Range, loguniform
@@ -130,6 +131,7 @@ ENCODERS: Table[EncoderPart] = Table("encoder", {
         published="efficientnet-lite-pytorch",
         about="Tan & Le 2019, without squeeze-and-excitation and with ReLU6: a network for phones",
     ),
+    "lenet": "ctlr.specs._networks:LENET",
     "mlp": "ctlr.specs._networks:MLP",
     "cnn1d": "ctlr.specs._networks:CNN1D",
     "lstm": "ctlr.specs._networks:LSTM",
@@ -216,11 +218,11 @@ def encoder_spec(name: str, **options: Any) -> EncoderSpec:
     return kind.model_validate({"name": name, **beside, **options})
 
 
-def _read(data: Any) -> Any:
+def _read(data: Any, info: ValidationInfo) -> Any:
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         return data
     kind, _ = encoder_kind(data["name"])
-    return kind.model_validate(data)
+    return kind.model_validate_json(json.dumps(data)) if info.mode == "json" else kind.model_validate(data)
 
 
 AnyEncoder = Annotated[SerializeAsAny[EncoderSpec], BeforeValidator(_read)]

@@ -13,18 +13,21 @@ from ctlr.specs._encoders import EncoderPart, EncoderSpec
 __all__ = [
     "CNN1D",
     "CNN_LSTM",
+    "LENET",
     "LSTM",
     "MLP",
     "ROW_RNN",
     "Activation",
     "Cnn1dSpec",
     "CnnLstmSpec",
+    "LeNetSpec",
     "LstmSpec",
     "MlpSpec",
     "RowRnnSpec",
 ]
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"]
+Channels = Annotated[int, Field(ge=1, le=1024)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -61,12 +64,35 @@ class MlpSpec(EncoderSpec):
         return tuple(max(1, round(self.units * share * self.width)) for share in shares)
 
 
+class LeNetSpec(EncoderSpec):
+    """LeNet for pictures of 28 x 28 pixels or more."""
+
+    filters: Annotated[tuple[Channels, ...], Field(min_length=2, max_length=2)] = (20, 50)
+    """Of the two convolutions of 5 x 5."""
+    padding: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Field(min_length=2, max_length=2)] = (0, 0)
+    """Zeros around what each of them sees; 2 keeps its size."""
+    pool: Annotated[int, Field(ge=2, le=3)] = 2
+    """Side and stride of the first pooling, which 3 surrounds by a pixel; the second has 2."""
+    units: Annotated[int, Field(ge=1, le=4096)] = 500
+    """Of the layer over the last map."""
+    activation: Activation = "relu"
+    """After that layer."""
+    between: Activation | Literal["none"] = "none"
+    """After each convolution."""
+
+    @property
+    def grid(self) -> int:
+        """Side of the last map of 28 x 28 pixels."""
+        side = (28 + 2 * self.padding[0] - 4 + 2 * (self.pool // 3)) // self.pool
+        return (side + 2 * self.padding[1] - 4) // 2
+
+
 class Cnn1dSpec(EncoderSpec):
     """Convolutions over time."""
 
     layers: Annotated[int, Field(ge=1, le=12)] = 4
     """Convolutions, the blocks to copy or freeze. Each halves the length, so a signal needs 2^layers values."""
-    channels: Annotated[int, Field(ge=1, le=1024)] = 16
+    channels: Channels = 16
     """Of the first convolution; the second has twice as many, all others four times."""
     kernel: Annotated[int, Field(ge=1, le=99)] = 7
     """Values that a convolution sees at once: an odd number, else one more."""
@@ -144,6 +170,11 @@ class RowRnnSpec(EncoderSpec):
 MLP = EncoderPart(
     build="ctlr.encoders.mlp:mlp", blocks=3, options=MlpSpec, dimensions=(0,), scaled_in=(0,),
     about="a multilayer perceptron whose layers, units, activation, norm and dropout are options",
+)  # fmt: skip
+LENET = EncoderPart(
+    build="ctlr.encoders.lenet:lenet", blocks=3, options=LeNetSpec, dimensions=(2,), scaled_in=(2,), least=28,
+    has_norms=False, about="LeCun et al. 1998 as Caffe shipped it for handwritten digits; options make TensorFlow's, "
+    "Torch's and Theano's of it",
 )  # fmt: skip
 CNN1D = EncoderPart(
     build="ctlr.encoders.cnn1d:cnn1d", blocks=4, options=Cnn1dSpec, dimensions=(1,), scaled_in=(1,), least=16,

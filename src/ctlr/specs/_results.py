@@ -138,6 +138,9 @@ class StudyResult(Value):
     pretraining: str = ""
     """Identity of the shared pretraining; empty without one."""
     pretrain_scores: dict[str, float] = Field(default_factory=dict)
+    seconds_per_image: Annotated[float, Field(exclude_if=lambda seconds: not seconds)] = 0.0
+    """Wall-clock seconds to read and predict an image of the test set, its share of a batch; without what a method does
+    before it predicts."""
     parameters: int = 0
     """Trained parameters of encoder and head."""
     arrays: str = ""

@@ -76,7 +76,10 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         if not study.method.trains_network and study.method.role != "floor":
             baseline = baseline_of(study, store, targets, arrays, workspace, device=device)
         predict, model = _predictor(study, key, targets, rows["train"], workspace, device, baseline)
-        predictions = {side: predict(store, chosen) for side, chosen in rows.items()}
+        predictions = {side: predict(store, chosen) for side, chosen in rows.items() if side != "test"}
+        predicting = time.perf_counter()
+        predictions["test"] = predict(store, rows["test"])
+        seconds_per_image = (time.perf_counter() - predicting) / max(1, len(rows["test"]))
         _check_predictions(study, predictions)
         others = _also(study, store, rows, arrays, workspace, model, device)
         # What has learned from the validation subjects is not judged by them.
@@ -107,6 +110,7 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
             result = StudyResult(
                 study=study.without_folders(), scores=scores, path=f"studies/{key}", arrays=stored.fingerprint,
                 split=split.identity(), n_validation=len(split.validation),
+                seconds_per_image=seconds_per_image if study.method.role != "floor" else 0.0,
                 environment={"ctlr": __version__, "torch": torch.__version__, "numpy": np.__version__},
                 **_provenance(study, arrays, workspace, model, baseline, stored.seconds, time.perf_counter() - began),
             )  # fmt: skip

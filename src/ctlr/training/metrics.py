@@ -17,8 +17,10 @@ from ctlr.errors import TrainingError
 
 __all__ = [
     "ECE_BINS",
+    "TOP",
     "BrainAgeGap",
     "GapCorrection",
+    "among_top",
     "brain_age_gap",
     "calibration_error",
     "classification_scores",
@@ -30,6 +32,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+TOP = 5
+"""Classes that `top5_accuracy` looks at."""
 ECE_BINS = 15
 """Equal-width bins of the confidence, as in Guo et al. 2017."""
 
@@ -122,7 +126,10 @@ def classification_scores(y_true: ArrayLike, probabilities: ArrayLike) -> dict[s
     Returns:
         accuracy; balanced_accuracy (mean recall of the classes in the truth); precision, recall and f1 (macro, over the
         classes in truth or prediction, 0 where undefined); roc_auc (of class 1 when K = 2, else the mean of one
-        against the rest over the classes that allow it; left out when none does); brier (sum of squares over the
+        against the rest over the classes that allow it; left out when none does); top5_accuracy (the true class is
+        among the five most probable; left out with five classes or fewer); confidence (mean probability of the
+        predicted class over the images that are predicted rightly, as LRBench, Wu et al. 2019; left out when none is);
+        brier (sum of squares over the
         classes, 0..2, as Brier 1950: with two classes twice the one-sided score); ece (`calibration_error`);
         log_loss (nats).
 
@@ -145,11 +152,29 @@ def classification_scores(y_true: ArrayLike, probabilities: ArrayLike) -> dict[s
         "ece": calibration_error(truth, shares),
         "log_loss": float(0 - np.log(np.maximum(told, np.finfo(np.float64).eps)).mean()),
     }
+    if classes > TOP:
+        scores["top5_accuracy"] = float(among_top(truth, shares).mean())
+    right = shares.argmax(axis=1) == truth
+    if right.any():
+        scores["confidence"] = float(told[right].mean())
     columns = [1] if classes == 2 else range(classes)
     ranked = [k for k in columns if 0 < np.count_nonzero(truth == k) < len(truth)]
     if ranked:
         scores["roc_auc"] = float(np.mean([_auc(truth == k, shares[:, k]) for k in ranked]))
     return scores
+
+
+def among_top(truth: NDArray[Any], probabilities: Floats) -> NDArray[np.bool_]:
+    """(N,) whether the true class is among the five most probable; of equal ones the first counts as the more probable,
+    as for the predicted class.
+
+    Args:
+        truth: (N,) class codes.
+        probabilities: (N, K).
+    """
+    first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    found: NDArray[np.bool_] = (first == truth[:, None]).any(axis=1)
+    return found
 
 
 def _confusion(truth: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.int64]:

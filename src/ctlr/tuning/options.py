@@ -107,7 +107,7 @@ def check_validation(study: Study, scheme: Resampling) -> None:
 def known_options(study: Study) -> dict[str, Path]:
     """Every option that a search can set for a study: address, and where it stands in the study."""
     method = type(study.method)
-    own = {"label", "method", "finetune", "pretrain", "plugin", "refit"}
+    own = {"label", "method", "encoder", "finetune", "pretrain", "plugin", "refit"}
     found = {f"method.{name}": ("method", *path) for name, path in _leaves(method, leave_out=own)}
     for stage in ("pretrain", "finetune"):
         if stage in method.model_fields and method.trains_network:

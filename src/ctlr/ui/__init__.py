@@ -10,6 +10,8 @@ processes.py  start, stop, go on, delete
 folders.py    folders of pictures: registered or uploaded; unpacking.py, uploading.py: how they come in
 examining.py  classes, counts and what is wrong with the pictures; thumbnails
 starting.py   the benchmark file of a folder of pictures
-drawing.py    curves as inline SVG
-server.py     the routes; templates/ and static/: what browsers see
+drawing.py    curves as inline SVG; pictures.py: stored images as PNGs
+models.py     the models of a run that has ended, and what they said; asking.py: what they say of an image, and why
+ending.py     the routes of these, of comparisons, of more time and of monitoring
+server.py     all other routes; templates/ and static/: what browsers see
 """

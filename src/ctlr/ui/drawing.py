@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-__all__ = ["Point", "best_so_far", "curve", "history", "thinned"]
+__all__ = ["Point", "best_so_far", "curve", "history", "scatter", "thinned"]
 
 _WIDTH, _HEIGHT = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 10, 26
@@ -95,6 +95,22 @@ def curve(rows: Sequence[dict[str, float]], names: Sequence[str]) -> Markup:
     )
     last = ", ".join(f"{name} {points[-1][1]:.4g}" for name, points in lines.items())
     return _drawing(frame, drawn + legend, "", "epoch", f"Curve up to epoch {rows[-1]['epoch']:g}: {last}")
+
+
+def scatter(truth: Sequence[float], said: Sequence[float], unit: str = "") -> Markup:
+    """Predictions against true values, with the line on which they are equal."""
+    points = list(zip(truth, said, strict=True))
+    if not points:
+        return Markup("")
+    low, high = max(min(truth), min(said)), min(max(truth), max(said))
+    frame = _Frame.around(points)
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2"/>' for x, y in map(frame.place, thinned(points)))
+    equal = _line(frame, [(low, low), (high, high)], "best") if low < high else ""
+    of = f" ({unit})" if unit else ""
+    return _drawing(
+        frame, f'<g class="dots">{dots}</g>{equal}', f"predicted{of}", f"true{of}",
+        f"Predictions of {len(points)} images against their true values",
+    )  # fmt: skip
 
 
 def _line(frame: _Frame, points: Sequence[Point], style: str) -> str:

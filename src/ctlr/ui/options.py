@@ -50,6 +50,10 @@ class Options:
     data: tuple[Path, ...] = ()
     """Folders below which folders of pictures may be registered."""
     limits: Limits = field(default_factory=Limits)
+    monitor: Path | None = None
+    """File that `ctlr serve --monitor` writes."""
+    volumes: bool = False
+    """Whether slices of volumes that are not public are shown."""
 
     @property
     def loopback(self) -> bool:
@@ -68,6 +72,8 @@ def checked(
     user_header: str = "",
     users: tuple[str, ...] = (),
     data: tuple[Path, ...] = (),
+    monitor: Path | None = None,
+    volumes: bool = False,
 ) -> Options:
     """Options that may be served; a token is drawn where one is needed and none is given.
 
@@ -92,6 +98,7 @@ def checked(
     return Options(
         workspace=workspace.absolute(), host=host, port=port, prefix=prefix.rstrip("/"), token=token or "",
         hosts=hosts, user_header=user_header.lower(), users=users, data=tuple(each.absolute() for each in places),
+        monitor=monitor and monitor.absolute(), volumes=volumes,
     )  # fmt: skip
 
 

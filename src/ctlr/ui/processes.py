@@ -6,6 +6,7 @@ A run is `ctlr run` as a process of its own session: it survives the server, and
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import signal
@@ -15,12 +16,16 @@ import sys
 import threading
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from ctlr.claims import holder_of, is_claimed
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.events import process_start
 from ctlr.ui.runs import Run
+from ctlr.workspace import write_aside
 
-__all__ = ["OUTPUT", "benchmark_file", "delete", "go_on", "output_of", "start", "stop"]
+__all__ = ["OUTPUT", "add_time", "benchmark_file", "delete", "go_on", "output_of", "race_seconds", "start", "stop"]
 
 OUTPUT = "output.log"
 """What a run that the app started has printed, in the folder of its events."""
@@ -77,14 +82,55 @@ def go_on(root: Path, name: str) -> None:
         if last_run(root).config.name == name:
             start(root, name, ["resume"])
             return
-    files = (benchmark_file(root, name), root / "automl" / f"{name}.yaml")
-    file = next((file for file in files if file.is_file()), None)
+    file = _own_file(root, name)
     if file is None:
         raise ConfigError(
             f"The workspace has run another benchmark since {name}. Go on with it by its own file: "
             f"ctlr run FILE --workspace {root}"
         )
     start(root, name, ["run", str(file)])
+
+
+def _own_file(root: Path, name: str) -> Path | None:
+    """The benchmark of a run, where the app or `ctlr automl` wrote it."""
+    files = (benchmark_file(root, name), root / "automl" / f"{name}.yaml")
+    return next((file for file in files if file.is_file() and not file.is_symlink()), None)
+
+
+def _race_of(file: Path) -> float | None:
+    try:
+        tuning = YAML(typ="safe", pure=True).load(file.read_text())["tuning"]
+        return float(tuning["seconds"]) if tuning.get("race") is not None else None
+    except (OSError, YAMLError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def race_seconds(root: Path, name: str) -> float | None:
+    """Seconds that a run's searches race for, as its file says; None where there is no race, or no file here."""
+    file = _own_file(root, name)
+    return _race_of(file) if file is not None else None
+
+
+def add_time(root: Path, run: Run, seconds: float) -> None:
+    """Give a race more seconds, in its file, and go on with it.
+
+    Raises:
+        ConfigError: It is no race, or its file is not here.
+        WorkspaceError: A run leads in the workspace.
+    """
+    file, before = _own_file(root, run.name), race_seconds(root, run.name)
+    if file is None or before is None:
+        raise ConfigError(f"{run.name} is no race whose file lies in the workspace: no time can be added here.")
+    if is_claimed(root, "runs", "lead"):
+        raise WorkspaceError("A run is under way in this workspace. Stop it first, or wait for it to end.")
+    yaml = YAML()
+    yaml.width = 120
+    values, text = yaml.load(file.read_text()), io.StringIO()
+    total = before + seconds
+    values["tuning"]["seconds"] = int(total) if total == int(total) else total
+    yaml.dump(values, text)
+    write_aside(file, text.getvalue().encode())
+    start(root, run.name, ["run", str(file)])
 
 
 def stop(run: Run) -> None:

@@ -25,6 +25,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ctlr import __version__
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.ui import processes, starting, story
+from ctlr.ui.ending import add_end_pages
 from ctlr.ui.examining import Examined, Examining, thumbnail
 from ctlr.ui.folders import Folder, Folders
 from ctlr.ui.guard import FORM_FIELD, REPORT_CSP, Guard, form_value, same_value
@@ -62,7 +63,10 @@ class _App:
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of a template, with what all of them need."""
-        shared = {"base": self.options.prefix, "form": form_value(request.scope), "version": __version__}
+        shared = {
+            "base": self.options.prefix, "form": form_value(request.scope), "version": __version__,
+            "monitored": self.options.monitor is not None,
+        }  # fmt: skip
         return HTMLResponse(self.pages.get_template(template).render(**shared, **values), status)
 
     def go(self, path: str) -> RedirectResponse:
@@ -72,6 +76,18 @@ class _App:
     def fault(self, request: Request, error: CtlrError, status: int = 400) -> HTMLResponse:
         """A page that says what was wrong."""
         return self.page(request, "fault.html", status, message=str(error))
+
+    def life(self, run: Run) -> str:
+        """How a run is."""
+        return _life(run, self)
+
+    async def fields(self, request: Request) -> dict[str, list[str]]:
+        """A form's fields; raises as `_fields` does."""
+        return await _fields(request)
+
+    def check_form(self, request: Request, fields: Mapping[str, str]) -> None:
+        """Raises where a form is none of ours."""
+        _check_form(request, fields)
 
     def run(self, name: str) -> Run:
         """A run by its name.
@@ -115,6 +131,7 @@ def create_app(options: Options) -> FastAPI:
     _uploads(app, shared)
     _starts(app, shared)
     add_points(app, shared, form=_fields, check=_check_form)
+    add_end_pages(app, shared)
 
     @app.exception_handler(CtlrError)
     async def refused(request: Request, error: CtlrError) -> Response:
@@ -200,7 +217,7 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
             "asked": asked, "table": story.table(run, asked), "trial_columns": list(story.COLUMNS),
             "report": (shared.root / "reports" / run.name / "report.html").is_file(),
             "output": output if life in ("failed", "waiting") else "", "link": functools.partial(_link, asked),
-            "log_of": _log_of,
+            "log_of": _log_of, "race": processes.race_seconds(shared.root, run.name) is not None,
         }  # fmt: skip
 
     def answer(request: Request, name: str, template: str, asked: story.Asked) -> Response:

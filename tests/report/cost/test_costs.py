@@ -24,6 +24,15 @@ def test_a_method_pays_for_its_pretrainings_once(age: Any) -> None:
     assert (rows["mean"].pretrainings, rows["mean"].finetune, rows["mean"].parameters) == (0, 0, 0)
 
 
+def test_a_method_says_what_a_test_image_costs_it(age: Any) -> None:
+    timed = [r.model_copy(update={"seconds_per_image": 0.002 + 0.001 * r.study.seed}) for r in age.results]
+    rows = time_rows([r for r in timed if r.study.method.label == "scratch"])
+    assert rows[0].seconds_per_image == pytest.approx(0.003)
+    table = time_table(rows)
+    assert table.rows[0][table.columns.index("A test image")].text == "3.000 ms"
+    assert time_table(time_rows(age.results)).rows[0][6].text == "–"
+
+
 def test_the_steps_table_ends_with_what_sharing_saved(age: Any) -> None:
     *_, last = steps_table(step_rows(age.results)).rows
     assert [cell.text for cell in last] == ["all", "", "", "", "6 min 22 s", "19 min 03 s"]

@@ -92,6 +92,13 @@ def test_a_race_without_a_value_says_so(found: Findings) -> None:
     assert race_answer(nothing, 0.95).text == "No search found a model that could be tested."
 
 
+def test_a_network_whose_search_failed_hides_no_other_model(found: Findings) -> None:
+    (view, *_) = found.views
+    none = replace(view.contest, cells={}, encoder=view.contest.encoder.model_copy(update={"label": "other"}))
+    beside = replace(found, views=(replace(view, contest=none), *found.views))
+    assert [row.test is not None for row in heat_of(beside).rows] == [True, True, True]
+
+
 def test_the_table_holds_every_search_with_what_won(found: Findings) -> None:
     heat = heat_of(found)
     table = race_table(heat, 0.95)

@@ -48,7 +48,7 @@ def test_weighted_regression_is_that_of_repeated_images(seed: int) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 10_000), n_classes=st.sampled_from([2, 4]))
+@given(seed=st.integers(0, 10_000), n_classes=st.sampled_from([2, 4, 7]))
 def test_weighted_classification_is_that_of_repeated_images(seed: int, n_classes: int) -> None:
     rng, owners, weights = draws(seed)
     truth = rng.integers(n_classes, size=IMAGES)
@@ -63,7 +63,7 @@ def test_weighted_classification_is_that_of_repeated_images(seed: int, n_classes
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 10_000), n_classes=st.sampled_from([2, 4]))
+@given(seed=st.integers(0, 10_000), n_classes=st.sampled_from([2, 4, 7]))
 def test_leaving_each_subject_out_is_giving_it_no_weight(seed: int, n_classes: int) -> None:
     rng, owners, _ = draws(seed)
     truth, shares = rng.integers(n_classes, size=IMAGES), rng.dirichlet(np.ones(n_classes), IMAGES).round(1) + 0.01

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from ctlr.report.findings import Findings
 from ctlr.report.section import Section
-from ctlr.report.theme.formats import Cell, Table, duration
+from ctlr.report.theme.formats import Cell, Table, duration, number
 from ctlr.specs import SearchResult, StudyResult
 
 __all__ = ["StepRow", "TimeRow", "cost", "step_rows", "steps_table", "time_rows", "time_table"]
@@ -70,6 +71,8 @@ class TimeRow:
     """Seconds of all studies, of fitting a model without a network too."""
     evaluate: float
     parameters: int
+    seconds_per_image: float
+    """Mean over the studies, to predict an image of the test set; 0 where nothing was measured."""
 
     @property
     def total(self) -> float:
@@ -128,6 +131,7 @@ def time_rows(results: Sequence[StudyResult]) -> list[TimeRow]:
                 finetune=sum((seconds["finetune"] | seconds["fit"]).values()),
                 evaluate=sum(seconds["evaluate"].values()),
                 parameters=max(result.parameters for result in group),
+                seconds_per_image=fmean(result.seconds_per_image for result in group),
             )
         )  # fmt: skip
     return rows
@@ -169,13 +173,17 @@ def time_table(times: Sequence[TimeRow]) -> Table:
         return f"{row.method} ({transfer}, {row.encoder})" if several else row.method
 
     return Table(
-        name="time", caption="Time by method, without preprocessing; finetuning and prediction are means of a study.",
+        name="time",
+        caption="Time by method, without preprocessing; finetuning and prediction are means of a study. A test image: "
+        "to read and predict one, in batches, on the thread or device that the study ran on.",
         columns=(
-            "Method", "Studies", "Pretrainings", "Pretraining, all", "Finetuning", "Prediction", "Total", "Parameters",
+            "Method", "Studies", "Pretrainings", "Pretraining, all", "Finetuning", "Prediction", "A test image",
+            "Total", "Parameters",
         ),
         rows=tuple(
             (Cell(named(r)), Cell(str(r.studies)), Cell(str(r.pretrainings or "–")), Cell(_spent(r.pretrain)),
              Cell(_spent(r.finetune / r.studies)), Cell(_spent(r.evaluate / r.studies)),
+             Cell(f"{number(1e3 * r.seconds_per_image, 3)} ms" if r.seconds_per_image else "–"),
              Cell(duration(r.total), share=r.total / longest),
              Cell(f"{r.parameters:,}".replace(",", "\u202f") if r.parameters else "–"))
             for r in times

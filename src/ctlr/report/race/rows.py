@@ -140,9 +140,11 @@ def _cell(found: Findings, search: SearchResult) -> tuple[Done, ...]:
     study = search.study
     if search.dropped or search.reason:
         return ()
+    cell = study.method.label, study.n_train
     for contest in _contests(found, search):
-        if not study.method.has_encoder or contest.encoder.label == study.encoder.label:
-            return contest.cells.get((study.method.label, study.n_train), ())
+        alike = not study.method.has_encoder or contest.encoder.label == study.encoder.label
+        if alike and cell in contest.cells:
+            return contest.cells[cell]
     return ()
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ctlr.training.metrics import ECE_BINS, confidence_bins
+from ctlr.training.metrics import ECE_BINS, TOP, among_top, confidence_bins
 
 __all__ = ["Difference", "Evaluate", "weighted_metric"]
 
@@ -202,6 +202,17 @@ def _ece(sums: Floats) -> Floats:
     return _ratio(np.abs(sums[:, :-1]).sum(axis=1), sums[:, -1])
 
 
+def _top(truth: Array, shares: Floats) -> Floats:
+    # With few classes nothing is counted, and the metric is left out.
+    counted = np.full(len(truth), float(shares.shape[1] > TOP))
+    return np.stack([among_top(truth, shares) * counted, counted], axis=1)
+
+
+def _confidence(truth: Array, shares: Floats) -> Floats:
+    right = shares.argmax(axis=1) == truth
+    return np.stack([shares.max(axis=1) * right, right], axis=1)
+
+
 def _accuracy(sums: Floats) -> Floats:
     right, true, _ = np.split(sums, 3, axis=1)
     return _ratio(right.sum(axis=1), true.sum(axis=1))
@@ -246,6 +257,8 @@ _CLASSIFICATION: Mapping[str, _Parts] = {
     "precision": (_counts, _precision),
     "recall": (_counts, _recall),
     "f1": (_counts, _f1),
+    "top5_accuracy": (_top, _mean),
+    "confidence": (_confidence, _mean),
     "brier": (_brier, _mean),
     "ece": (_confidence_errors, _ece),
     "log_loss": (_surprise, _mean),

@@ -13,6 +13,7 @@ from ctlr.report.theme.formats import Cell, Table, decimals, number
 from ctlr.report.theme.styles import MethodPanels
 from ctlr.report.training.advice import training_rows, training_table
 from ctlr.report.training.histories import History, history_plot
+from ctlr.report.training.time_to import time_to_rows, time_to_table
 from ctlr.report.wording import factors, metric_label, table_name
 
 __all__ = ["splits_table", "training"]
@@ -28,10 +29,12 @@ def training(found: Findings, view: View) -> Section:
     trained = training_rows(contest, view.rows.gaps)
     epochs = training_table(contest, trained) if trained else None
     splits = splits_table(contest, view.rows.splits) if view.rows.scores else None
+    target, root = found.finished.config.report.time_to, found.finished.root
+    times = None if target is None else time_to_table(contest, time_to_rows(contest, root, target), target)
     return Section(
         anchor=f"{view.slug}-splits", heading="Train, validation, test", template="training/training.html.j2",
-        shows={"view": view, "splits": splits, "epochs": epochs, "histories": _histories(found, view)},
-        tables=tuple(table for table in (splits, epochs) if table is not None),
+        shows={"view": view, "splits": splits, "epochs": epochs, "times": times, "histories": _histories(found, view)},
+        tables=tuple(table for table in (splits, epochs, times) if table is not None),
     )  # fmt: skip
 
 
