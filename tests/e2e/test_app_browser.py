@@ -280,6 +280,56 @@ def test_pages_fit_a_phone_stand_out_and_complain_about_nothing(
         browser.call("Emulation.clearDeviceMetricsOverride")
 
 
+def drag(browser: Chromium, *places: tuple[float, float]) -> None:
+    """Draw on the canvas with the mouse, from place to place in shares of its sides."""
+    box = browser.ask(
+        "(r => [r.left, r.top, r.width, r.height])(document.querySelector('#plane').getBoundingClientRect())"
+    )
+    kinds = ["mousePressed", *["mouseMoved"] * (len(places) - 1), "mouseReleased"]
+    for kind, (x, y) in zip(kinds, [*places, places[-1]], strict=True):
+        browser.call(
+            "Input.dispatchMouseEvent", type=kind, x=box[0] + x * box[2], y=box[1] + y * box[3], button="left",
+            buttons=int(kind != "mouseReleased"), clickCount=1,
+        )  # fmt: skip
+        time.sleep(0.02)
+
+
+def test_two_classes_are_drawn_fitted_and_learned_by_a_network(browser: Chromium, server: Server) -> None:
+    browser.resize(1200, 900)
+    browser.open(f"{server.address}/points")
+    browser.follow("document.querySelector('#draw').click()")
+    drag(browser, *[(0.25, 0.3 + 0.01 * step) for step in range(30)])
+    browser.ask("document.querySelector('#class').value = '1'")
+    drag(browser, *[(0.75, 0.3 + 0.01 * step) for step in range(30)])
+    browser.until("document.querySelector('.errors .best') !== null")
+    assert browser.ask("document.querySelectorAll('#regions path').length") == 2
+    cells = browser.ask("[...document.querySelectorAll('.errors .best td')].map(cell => cell.innerText)")
+    assert all(cell.startswith("0.0% (0 of ") for cell in cells)
+    assert [event for event in browser.events if event["method"] in COMPLAINTS] == []
+    drawn = "document.querySelector('#dots').innerHTML"
+    before = browser.ask(drawn)
+    browser.ask("document.querySelector('#plane').focus()")  # by keyboard: a few more, and back
+    browser.press("ArrowRight", 39)
+    browser.press("Enter", 13)
+    assert browser.ask(drawn) != before
+    browser.ask("document.querySelector('#undo').click()")
+    assert browser.ask(drawn) == before
+    table = server.workspace / "points" / "drawing" / "points.csv"
+    browser.until("document.querySelector('#plane').getAttribute('aria-busy') === null")
+    assert {line.split(",")[2] for line in table.read_text().splitlines()[1:]} == {"a", "b"}
+    browser.ask("document.querySelector('[name=epochs]').value = '300'")
+    browser.follow("document.querySelector('#start').click()")
+    for part in (".regions path", ".chart"):
+        browser.until(f"document.querySelector('.study {part}') !== null", 120)
+    life(browser, "finished", 240)
+    assert "After epoch 300, train error 0.0 %" in browser.ask("document.querySelector('.study').innerText")
+    browser.resize(360, 740)
+    for place in ("/points", "/points/drawing", "/points/drawing/runs/drawing-run"):
+        browser.open(f"{server.address}{place}")
+        assert browser.ask("document.documentElement.scrollWidth") <= 360, place
+    browser.call("Emulation.clearDeviceMetricsOverride")
+
+
 def test_interrupts_that_are_meant_for_the_server_do_not_reach_its_runs(
     browser: Chromium, server: Server, archive: Path
 ) -> None:

@@ -421,6 +421,9 @@ class ComputeSpec(Value):
     """CPU threads of one worker; sums are taken in another order with another number."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """auto: bf16 for each layer that the processor multiplies in hardware and gets right, else float32."""
+    surfaces: Annotated[Annotated[int, Field(ge=1)] | None, Field(exclude_if=lambda value: value is None)] = None
+    """Epochs after each of which a network that learns classes of points in the plane leaves what it says of the plane,
+    for the app to draw while it learns; null: never."""
 
 
 METHODS: Table[type[MethodSpec]] = Table(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctlr.data.development import Development, SourceData
@@ -41,6 +42,7 @@ from ctlr.steps.assembly import (
 from ctlr.steps.keys import Arrays, study_key
 from ctlr.steps.parts import DataParts, target_loss
 from ctlr.steps.pretrain import encoder_weights
+from ctlr.steps.surface import has_surface, write_shares
 from ctlr.training.checkpoint import TrainedModel, save_model
 from ctlr.training.finetune import count_trained, freeze, prepare
 from ctlr.training.fit import Fitted, fit
@@ -50,6 +52,8 @@ from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Finetuned", "TargetTraining", "finetune", "learn_target", "pretrained_weights", "target_training"]
 
+SURFACES = "surfaces"
+"""Folder of what a network in the plane has said of it, a file an epoch."""
 REFIT = "refit"
 """Folder of a refit's checkpoints, beside those of the training that chose the epoch."""
 
@@ -138,6 +142,7 @@ def learn_target(
     pretrained: Mapping[str, Tensor] | None = None,
     replay: Sequence[Sequence[int]] | None = None,
     progress: Progress | None = None,
+    watched: bool = False,
 ) -> Finetuned:
     """Train encoder and head on the training rows, judged on the validation rows.
 
@@ -152,8 +157,12 @@ def learn_target(
         pretrained: The encoder's weights that L2-SP pulls to; by default its first ones.
         replay: What an earlier training went through; nothing is then validated.
         progress: Told each epoch.
+        watched: Whether `compute.surfaces` is heeded.
     """
     ready = target_training(study, development, source, weights, device=device, head_weights=head_weights)
+    drawable = has_surface(development.store.arrays, development.targets) and not ready.inputs
+    if watched and study.compute.surfaces and drawable:
+        progress = _drawn(development, ready, folder / SURFACES, study.compute.surfaces, progress)
     fitted = fit(
         ready.objective, ready.streams, spec=study.method.finetune, seed=seed_for(study.seed, "finetune"),
         placement=ready.placement, folder=folder, validate=ready.validator if replay is None else None, replay=replay,
@@ -161,6 +170,28 @@ def learn_target(
         pretrained=weights if pretrained is None else pretrained,
     )  # fmt: skip
     return Finetuned(**vars(ready), fitted=fitted)
+
+
+def _drawn(
+    development: Development, ready: TargetTraining, folder: Path, every: int, progress: Progress | None
+) -> Progress:
+    """What tells of epochs, and leaves what the network says of the plane after some of them."""
+    folder.mkdir(exist_ok=True)
+    points = development.store.read(development.train).astype(np.float64)
+
+    def predict(places: NDArray[np.float32]) -> NDArray[np.float64]:
+        ready.objective.networks.eval()
+        with torch.inference_mode():
+            outputs = ready.head(ready.encoder(torch.from_numpy(places).to(ready.placement.device)))
+        return np.asarray(ready.scaling.restore(outputs), np.float64)
+
+    def told(epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+        if epoch == 1 or epoch % every == 0:
+            write_shares(folder / f"{epoch:06d}.npz", points, predict, epoch)
+        if progress is not None:
+            progress(epoch, epochs, row)
+
+    return told
 
 
 def target_training(
@@ -257,7 +288,7 @@ def _finetune(
     device: str,
     progress: Progress | None,
 ) -> Checkpoint:
-    tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress)
+    tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress, watched=True)
     write_history(folder / "history.csv", tuned.fitted)
     result = checkpoint_of("finetune", path, "", tuned.fitted)
     if study.method.refits:

@@ -15,7 +15,7 @@ from ctlr.data.targets import Targets
 from ctlr.specs import StoredArrays
 from ctlr.workspace import write_aside
 
-__all__ = ["has_surface", "write_surface"]
+__all__ = ["Places", "has_surface", "write_shares", "write_surface"]
 
 _LINES = 120
 """Of the grid along each axis."""
@@ -59,7 +59,7 @@ def write_surface(
     shown = {side: store.read(of) for side, of in drawn.items()}
     x, y = _axes(np.concatenate(list(shown.values())).astype(np.float64))
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    shares = predict(_Places(store.arrays, places), np.arange(len(places)))
+    shares = predict(Places(store.arrays, places), np.arange(len(places)))
     kept: dict[str, npt.NDArray[Any]] = {
         "x": x, "y": y, "codes": shares.argmax(axis=1).astype(np.uint8).reshape(len(y), len(x))
     }  # fmt: skip
@@ -67,6 +67,23 @@ def write_surface(
         kept |= {f"{side}_points": points, f"{side}_codes": targets.values[drawn[side]].astype(np.uint8)}
     file = io.BytesIO()
     np.savez_compressed(file, **kept)  # type: ignore[arg-type]
+    write_aside(path, file.getvalue())
+
+
+def write_shares(path: Path, points: Floats, predict: Callable[[npt.NDArray[np.float32]], Floats], epoch: int) -> None:
+    """Predict a grid around points and keep it: `x` and `y` (G,), `shares` (G, G, K) float16 and `epoch`.
+
+    Args:
+        path: An .npz to write.
+        points: (N, 2) that it is laid around.
+        predict: (N, K) probabilities at (N, 2) places.
+        epoch: That has been learned.
+    """
+    x, y = _axes(points)
+    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+    shares = predict(places).reshape(len(y), len(x), -1).astype(np.float16)
+    file = io.BytesIO()
+    np.savez_compressed(file, x=x, y=y, shares=shares, epoch=epoch)
     write_aside(path, file.getvalue())
 
 
@@ -81,7 +98,7 @@ def _axes(points: Floats) -> tuple[Floats, Floats]:
     return x, y
 
 
-class _Places(ArrayStore):
+class Places(ArrayStore):
     """Rows that are in memory: nothing of them is stored."""
 
     def __init__(self, like: StoredArrays, values: npt.NDArray[np.float32]) -> None:

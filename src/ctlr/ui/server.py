@@ -30,6 +30,7 @@ from ctlr.ui.examining import Examined, Examining, thumbnail
 from ctlr.ui.folders import Folder, Folders
 from ctlr.ui.guard import FORM_FIELD, REPORT_CSP, Guard, form_value, same_value
 from ctlr.ui.options import Options
+from ctlr.ui.points_pages import add_points
 from ctlr.ui.runs import NAME, Run, Runs
 from ctlr.ui.unpacking import check_room
 from ctlr.ui.uploading import receive
@@ -129,6 +130,7 @@ def create_app(options: Options) -> FastAPI:
     _folder_pages(app, shared)
     _uploads(app, shared)
     _starts(app, shared)
+    add_points(app, shared, form=_fields, check=_check_form)
     add_end_pages(app, shared)
 
     @app.exception_handler(CtlrError)
@@ -144,8 +146,8 @@ def create_app(options: Options) -> FastAPI:
     return app
 
 
-async def _fields(request: Request) -> dict[str, list[str]]:
-    """A form's fields, of a form that one of our pages held.
+async def _fields(request: Request, most: int = _FORM_BYTES) -> dict[str, list[str]]:
+    """A form's fields, of a form of at most so many bytes that one of our pages held.
 
     Raises:
         ConfigError: It is too long, or none of ours.
@@ -153,7 +155,7 @@ async def _fields(request: Request) -> dict[str, list[str]]:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _FORM_BYTES:
+        if len(body) > most:
             raise ConfigError("this form is too long.")
     found: dict[str, list[str]] = {}
     for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200):
