@@ -2,7 +2,7 @@
 
 A page marks the place of a table with `<!-- table: NAME -->` and `<!-- /table -->`. NAME is a part of the schema that
 `ctlr schema` prints (`SplitSpec`; `FinetuneSpec beyond FitSpec` leaves out what both have alike), `encoders`,
-`what encoders are`, or `events`.
+`what encoders are`, `generators of points`, or `events`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 
 from ctlr.config import options_of, parts
+from ctlr.data.kinds.points.generating import bayes_error
 from ctlr.encoders import build_encoder
 from ctlr.events import KINDS
-from ctlr.specs import ENCODERS, encoder_spec, images_of
+from ctlr.specs import ENCODERS, GENERATORS, encoder_spec, images_of
 
 __all__ = ["parts", "refreshed", "tables_in"]
 
@@ -45,7 +46,8 @@ def refreshed(text: str) -> str:
 
 
 def _table(name: str) -> str:
-    others = {"encoders": _encoder_rows, "what encoders are": _encoder_words, "events": _event_rows}
+    others = {"encoders": _encoder_rows, "what encoders are": _encoder_words, "events": _event_rows,
+              "generators of points": _generator_rows}  # fmt: skip
     rows = others[name]() if name in others else _option_rows(*name.split(" beyond "))
     return "\n".join([f"<!-- table: {name} -->", *rows, "<!-- /table -->"])
 
@@ -98,6 +100,20 @@ def _encoder_words() -> Iterator[str]:
 
 
 # ---------------------------------------------------------------- events
+
+
+def _generator_rows() -> Iterator[str]:
+    yield "| `generator` | Classes | `parameters` | Bayes error |"
+    yield "|---|---|---|---:|"
+    for name, generator in GENERATORS.items():
+        told = [
+            f"`{parameter}` {rule.default:g} ({rule.low:g} to {rule.high:g}): {rule.about}"
+            for parameter, rule in generator.parameters.items()
+        ]
+        errors = {f"{100 * bayes_error(name, side):.2f} %": side for side in ("train", "test")}
+        shown = " (test), ".join(reversed(errors)) + (" (train)" if len(errors) > 1 else "")
+        about = f"{generator.about}: {', '.join(generator.classes)}"
+        yield f"| `{name}` | {about} | {'; '.join(told)} | {shown} |"
 
 
 def _event_rows() -> Iterator[str]:

@@ -143,6 +143,8 @@ def test_from_an_upload_to_a_report_with_a_reload_a_killed_server_and_two_tabs(
         life(browser, "finished")
         assert_whole(browser)
         browser.turn(tab)
+    browser.turn(second)
+    browser.leave(first)
     assert browser.ask(NUMBERS)[-1] <= before[-1]
     assert "1. " not in browser.ask("document.querySelector('.ranking').innerText")
     browser.follow("document.querySelector('#report').click()")

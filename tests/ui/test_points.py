@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import PointsSpec
+from ctlr.specs import GENERATORS, PointsSpec
 from ctlr.ui import plane
 from ctlr.ui.points import FAMILIES, MOST, PointSet, PointSets, family_of, fit_to
 
@@ -132,6 +133,30 @@ def test_a_point_outside_widens_the_view_and_forgets_the_generator(client: Clien
 # ---------------------------------------------------------------- pages
 
 
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_a_generator_s_parameters_stand_in_the_page_and_draw_other_points(
+    client: Client, tmp_path: Path, generator: str
+) -> None:
+    browser, sets = client(), PointSets(tmp_path / "workspace")
+    page = browser.get("/points").text
+    rules = GENERATORS[generator].parameters
+    for name, rule in rules.items():
+        assert f'name="{generator}.{name}" value="{rule.default:g}" min="{rule.low:g}" max="{rule.high:g}"' in page
+        assert rule.about in page
+    post(browser, "/points/generator", name="g", generator=generator, train=50, dev=20, eval=20)
+    before = sets.get("g")
+    given = {f"{generator}.noise": "0.5", "other.noise": "x"}
+    again = post(browser, "/points/g/anew", generator=generator, train=60, dev=20, eval=20, **given)
+    assert again.headers["location"] == "/points/g"
+    after = sets.get("g")
+    assert len(after.points) == 100
+    assert after.points[:50].std() > before.points[:50].std()
+    assert f'name="{generator}.noise" value="0.5"' in browser.get("/points/g").text
+    refused = post(browser, "/points/g/anew", generator=generator, train=60, dev=20, eval=20,
+                   **{f"{generator}.noise": "7"})  # fmt: skip
+    assert "`parameters.noise` must be a number from 0.03 to 1; got 7" in unescape(refused.text)
+
+
 def test_without_scripts_points_are_generated_fitted_and_taken_away(client: Client, tmp_path: Path) -> None:
     browser = client()
     post(browser, "/points/generator", name="g", generator="yin_yang", train=200, dev=100, eval=100)
@@ -192,7 +217,7 @@ def test_a_table_that_cannot_be_used_says_why_and_leaves_nothing(
     assert not (tmp_path / "workspace/points/t").exists()
 
 
-@pytest.mark.parametrize("path", ["empty", "generator", "upload", "g/fit", "g/add", "g/class", "g/delete"])
+@pytest.mark.parametrize("path", ["empty", "generator", "upload", "g/anew", "g/fit", "g/add", "g/class", "g/delete"])
 def test_forms_of_others_change_nothing(client: Client, tmp_path: Path, path: str) -> None:
     browser = client()
     post(browser, "/points/empty", name="g")

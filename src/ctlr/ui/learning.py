@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.specs import FitSpec, MlpSpec, dns_name
-from ctlr.ui.points import FAMILIES, SIDES, PointSet
+from ctlr.ui.points import FAMILIES, SIDES, PointSet, refused
 from ctlr.ui.processes import benchmark_file
 from ctlr.workspace import write_aside
 
@@ -211,9 +211,7 @@ def _checked(spec: Any, given: Mapping[str, str], **fixed: str) -> dict[str, Any
     try:
         made = spec.model_validate({**fixed, **given}, strict=False)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"`{place}`: {first['msg']}; got {str(first['input'])[:40]!r}.") from error
+        raise refused(error) from error
     return {name: getattr(made, name) for name in given}
 
 

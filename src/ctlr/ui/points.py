@@ -33,7 +33,19 @@ from ctlr.steps.surface import Places
 from ctlr.ui.runs import NAME
 from ctlr.workspace import write_aside
 
-__all__ = ["FAMILIES", "MOST", "SIDES", "Field", "Fit", "PointSet", "PointSets", "family_of", "fields_of", "fit_to"]
+__all__ = [
+    "FAMILIES",
+    "MOST",
+    "SIDES",
+    "Field",
+    "Fit",
+    "PointSet",
+    "PointSets",
+    "family_of",
+    "fields_of",
+    "fit_to",
+    "refused",
+]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -211,25 +223,29 @@ class PointSets:
         self.keep(found)
         return found
 
-    def generated(self, name: str, spec: GeneratedPointsSpec) -> PointSet:
-        """A new set that a generator draws.
+    def generated(self, name: str, spec: GeneratedPointsSpec, again: bool = False) -> PointSet:
+        """A set that a generator draws.
+
+        Args:
+            name: Of a new set.
+            spec: What is drawn.
+            again: Whether it takes the place of the set of that name.
 
         Raises:
             ConfigError: The name is none, or taken.
             DataError: It would have too many points.
         """
         from ctlr.data.kinds.points import generating
-        from ctlr.specs import GENERATORS
 
         if sum(spec.points) > MOST:
             raise DataError(f"a set has at most {MOST:,} points; got {sum(spec.points):,}. Draw fewer.")
         drawn = [
-            generating.draw(spec.generator, side, count, spec.seed)
+            generating.draw(spec.generator, side, count, spec.seed, spec.parameters)
             for side, count in zip(generating.SIDES, spec.points, strict=True)
         ]
         points = np.concatenate([each for each, _ in drawn]).astype(np.float64)
         found = PointSet(
-            self.free(name), GENERATORS[spec.generator], points, np.concatenate([codes for _, codes in drawn]),
+            name if again else self.free(name), spec.classes, points, np.concatenate([codes for _, codes in drawn]),
             np.repeat(np.arange(len(SIDES)), spec.points), _around(points, _BOX), spec,
         )  # fmt: skip
         self.keep(found)
@@ -350,14 +366,21 @@ def family_of(form: Mapping[str, str]) -> FamilySpec:
     try:
         spec = METHODS[family].model_validate(values, strict=False)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"`{place}`: {first['msg']}; got {str(first['input'])[:40]!r}.") from error
+        raise refused(error) from error
     assert isinstance(spec, FamilySpec)
     for name, ceiling in _CEILINGS.items():
         if (value := getattr(spec, name, 0)) > ceiling:
             raise ConfigError(f"`{name}` must be at most {ceiling:g} here; got {value:g}. A run may have more.")
     return spec
+
+
+def refused(error: ValidationError) -> ConfigError:
+    """What a form's value broke, in a line."""
+    first = error.errors()[0]
+    words = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return ConfigError(f"{words}.")
+    return ConfigError(f"`{'.'.join(map(str, first['loc']))}`: {words}; got {str(first['input'])[:40]!r}.")
 
 
 @dataclass(frozen=True, eq=False)

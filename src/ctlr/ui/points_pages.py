@@ -23,7 +23,7 @@ from ctlr.errors import ConfigError, CtlrError, DataError
 from ctlr.specs import GENERATORS, GeneratedPointsSpec
 from ctlr.ui import drawing, plane, processes
 from ctlr.ui.learning import learned, write_points_benchmark
-from ctlr.ui.points import FAMILIES, MOST, SIDES, Fit, PointSet, PointSets, family_of, fields_of, fit_to
+from ctlr.ui.points import FAMILIES, MOST, SIDES, Fit, PointSet, PointSets, family_of, fields_of, fit_to, refused
 from ctlr.ui.runs import NAME, Runs
 
 __all__ = ["Shared", "add_points"]
@@ -34,6 +34,8 @@ _TABLE_BYTES = 2**22
 """Of a table that is uploaded."""
 _MOST_SECONDS = 20.0
 """That a page waits for a fit."""
+_USUAL = GeneratedPointsSpec(name="points", generator="gaussians", points=(400, 200, 1000))
+"""What a page suggests to generate."""
 _TRUTH = 160
 """Lines along each axis on which the true boundary is looked for."""
 
@@ -78,7 +80,7 @@ def add_points(
 
     @app.get("/points")
     def listed(request: Request) -> Response:
-        return shared.page(request, "points.html", sets=list(sets), generators=GENERATORS, most=MOST)
+        return shared.page(request, "points.html", sets=list(sets), generators=GENERATORS, most=MOST, usual=_USUAL)
 
     @app.post("/points/empty")
     async def empty(request: Request) -> Response:
@@ -91,6 +93,13 @@ def add_points(
         spec = _generator(given)
         found = await anyio.to_thread.run_sync(sets.generated, given.get("name", "").strip(), spec)
         return shared.go(f"/points/{found.name}")
+
+    @app.post("/points/{name}/anew")
+    async def anew(request: Request, name: str) -> Response:
+        spec = _generator(await fields(request))
+        sets.get(name)
+        await anyio.to_thread.run_sync(sets.generated, name, spec, True)
+        return shared.go(f"/points/{name}")
 
     @app.post("/points/upload")
     async def upload(request: Request) -> Response:
@@ -112,6 +121,7 @@ def add_points(
         return shared.page(
             request, "canvas.html", set=found, rows=json.dumps(found.rows()), sides=SIDES, families=FAMILIES,
             fields={family: fields_of(family) for family in FAMILIES}, asked=asked, most=MOST, SIDE=plane.SIDE,
+            generators=GENERATORS,
             axes=plane.axes(found.view), truth=_truth(found), told=_told(found, fit, told),
             regions=plane.regions(fit.codes) if fit else "",
             dots=plane.dots(found.points, found.codes, found.sides, found.view),
@@ -233,16 +243,17 @@ def _drawn(sets: PointSets, name: str, given: Mapping[str, str]) -> PointSet:
 
 
 def _generator(given: Mapping[str, str]) -> GeneratedPointsSpec:
+    generator = given.get("generator", "")
+    known = GENERATORS[generator].parameters if generator in GENERATORS else {}
     values: dict[str, Any] = {
-        "name": "points", "generator": given.get("generator", ""), "seed": given.get("seed") or 0,
+        "name": "points", "generator": generator, "seed": given.get("seed") or 0,
         "points": [given.get(side) or 0 for side in SIDES],
+        "parameters": {name: text for name in known if (text := given.get(f"{generator}.{name}", "").strip())},
     }  # fmt: skip
     try:
         return GeneratedPointsSpec.model_validate(values, strict=False)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"`{place}`: {first['msg']}; got {str(first['input'])[:40]!r}.") from error
+        raise refused(error) from error
 
 
 async def _table(request: Request) -> tuple[dict[str, str], bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError
+from ctlr.specs import ENCODERS as KNOWN
 from ctlr.specs import dns_name
 from ctlr.ui.examining import Examined
 from ctlr.ui.folders import Folder
@@ -28,7 +29,7 @@ METHODS: Mapping[str, str] = {
 }
 """What may be compared, in words; all of them learn from the folder alone."""
 
-ENCODERS = ("small_cnn", "squeezenet1_1", "resnet18", "efficientnet_lite0", "alexnet", "vgg11", "densenet121")
+ENCODERS = tuple(name for name, part in KNOWN.items() if 2 in part.dimensions)
 """Networks for pictures, small ones first."""
 
 _SIDES = (28, 32, 48, 64, 96, 128, 224)

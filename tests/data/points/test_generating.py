@@ -10,6 +10,7 @@ from ctlr.data.kinds.points.densities import Blurred
 from ctlr.data.kinds.points.drawings import cat, pinwheel, yin_yang
 from ctlr.data.kinds.points.generating import bayes_error, draw, mixture_of, posterior
 from ctlr.data.kinds.points.regions import Region
+from ctlr.specs import GeneratedPointsSpec
 
 ERRORS = {"gaussians": 0.01152, "toroid": 0.09234, "yin_yang": 0.07061, "pinwheel": 0.02632, "blurred_cat": 0.15054}
 
@@ -52,6 +53,56 @@ def test_who_knows_the_posterior_errs_as_often(name: str, side: str) -> None:
     assert 1 - shares.max(axis=1).mean() == pytest.approx(error, abs=8e-4)
     for code in range(shares.shape[1]):  # calibrated: the share is the probability
         assert shares[:, code].mean() == pytest.approx((codes == code).mean(), abs=6e-3)
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def test_parameters_move_the_least_error_as_theory_says() -> None:
+    assert bayes_error("gaussians", "test", {"noise": 0.4}) == pytest.approx(stats.norm.cdf(-0.5 / 0.4), abs=1e-5)
+    core, ring = stats.rayleigh(scale=0.3), stats.rice(b=2 / 0.1, scale=0.1)
+    wide = {"noise": 0.1, "core": 0.3, "radius": 2.0}
+    border = optimize.brentq(lambda r: core.logpdf(r) - ring.logpdf(r), 0.5, 1.9)
+    assert bayes_error("toroid", "test", wide) == pytest.approx((core.sf(border) + ring.cdf(border)) / 2, abs=1e-5)
+
+
+def test_three_classes_of_six_gaussians_all_of_which_are_tested_on() -> None:
+    given = {"count": 6.0, "classes": 3.0, "tested": 6.0, "noise": 0.1}
+    spec = GeneratedPointsSpec(name="p", generator="gaussians", parameters=given)
+    assert spec.classes == ("class-1", "class-2", "class-3")
+    points, codes = draw("gaussians", "test", 6000, 0, given)
+    place = np.rint(points.sum(axis=1) / 2**0.5 + 2.5)
+    assert (codes == place % 3).mean() > 0.999
+    assert np.bincount(codes) == pytest.approx([2000] * 3, abs=150)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [(name, {"noise": each}) for name in ERRORS for each in (0.03, 0.3)]
+    + [("pinwheel", {"classes": 8.0, "turn": 540.0}), ("yin_yang", {"eye": 0.45}), ("toroid", {"radius": 3.0}),
+       ("gaussians", {"count": 12.0, "classes": 8.0, "tested": 12.0})],
+)  # fmt: skip
+def test_at_the_ends_of_what_is_allowed_densities_are_still_those_of_the_points(
+    name: str, given: dict[str, float]
+) -> None:
+    points, codes = draw(name, "test", 50_000, 2, given)
+    error = bayes_error(name, "test", given)
+    missed = (posterior(name, "test", points, given).argmax(axis=1) != codes).mean()
+    assert missed == pytest.approx(error, abs=4 * (max(error, 1e-4) / 50_000) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("generator", "given", "words"),
+    [("toroid", {"turn": 3.0}, "has no 'turn'; it has noise, core, radius"),
+     ("toroid", {"noise": 0.0}, "from 0.03 to 1; got 0"), ("pinwheel", {"classes": 2.5}, "a whole number from 2 to 8"),
+     ("gaussians", {"classes": 4.0, "count": 3.0}, "3 Gaussians cannot be of 4 classes"),
+     ("toroid", {"noise": float("nan")}, "finite number")],
+)  # fmt: skip
+def test_parameters_that_a_generator_does_not_take_are_named(
+    generator: str, given: dict[str, float], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        GeneratedPointsSpec.model_validate({"name": "p", "generator": generator, "parameters": given})
 
 
 # ---------------------------------------------------------------- drawing

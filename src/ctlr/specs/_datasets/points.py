@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -11,16 +12,82 @@ from pydantic import Field, model_validator
 
 from ctlr.specs._datasets.base import DatasetSpec, Preprocessing
 
-__all__ = ["GENERATORS", "GeneratedPointsSpec", "PointsPreprocess", "PointsSpec", "TablePreprocess"]
+__all__ = [
+    "GENERATORS",
+    "GeneratedPointsSpec",
+    "Generator",
+    "Measure",
+    "PointsPreprocess",
+    "PointsSpec",
+    "TablePreprocess",
+]
 
-GENERATORS: Mapping[str, tuple[str, ...]] = {
-    "gaussians": ("even", "odd"),
-    "toroid": ("core", "ring"),
-    "yin_yang": ("yin", "yang"),
-    "pinwheel": ("first", "second", "third"),
-    "blurred_cat": ("cat", "ground"),
-}
-"""Classes by generator, in the order of their codes."""
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A parameter of a generator: a number from `low` to `high`."""
+
+    default: float
+    low: float
+    high: float
+    about: str
+    whole: bool = False
+    """Whether it counts something."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """What a generator of points says of itself; files, pages and the guide know nothing else of it."""
+
+    about: str
+    classes: tuple[str, ...]
+    """In the order of their codes; where a parameter `classes` asks for another number of them, they are numbered."""
+    parameters: Mapping[str, Measure]
+
+
+def _noise(default: float, about: str = "standard deviation of the white noise that blurs it") -> Measure:
+    return Measure(default=default, low=0.03, high=1, about=about)
+
+
+GENERATORS: Mapping[str, Generator] = {
+    "gaussians": Generator(
+        about="tight Gaussians in a row, one apart, of the classes in turn; two of five validate and test",
+        classes=("even", "odd"),
+        parameters={
+            "noise": _noise(0.22, "standard deviation of each Gaussian"),
+            "count": Measure(default=5, low=2, high=12, whole=True, about="Gaussians"),
+            "classes": Measure(default=2, low=2, high=8, whole=True, about="classes, at most as many as Gaussians"),
+            "tested": Measure(default=2, low=1, high=12, whole=True,
+                              about="Gaussians that validate and test: so many from the second on, or all of them"),
+        },
+    ),
+    "toroid": Generator(
+        about="a Gaussian core, and a ring around it",
+        classes=("core", "ring"),
+        parameters={
+            "noise": _noise(0.2, "standard deviation across the ring"),
+            "core": _noise(0.35, "standard deviation of the core"),
+            "radius": Measure(default=1, low=0.2, high=3, about="of the ring"),
+        },
+    ),
+    "yin_yang": Generator(
+        about="the halves of yin and yang with their eyes",
+        classes=("yin", "yang"),
+        parameters={"noise": _noise(0.06), "eye": Measure(default=0.16, low=0.02, high=0.45, about="radius of an eye")},
+    ),
+    "pinwheel": Generator(
+        about="twisted blades with a gap after each",
+        classes=("first", "second", "third"),
+        parameters={
+            "noise": _noise(0.06),
+            "classes": Measure(default=3, low=2, high=8, whole=True, about="blades"),
+            "turn": Measure(default=130, low=0, high=540, about="degrees by which a blade turns, from hub to rim"),
+        },
+    ),
+    "blurred_cat": Generator(
+        about="a cat's head and the square around it", classes=("cat", "ground"), parameters={"noise": _noise(0.12)}
+    ),
+}  # fmt: skip
 
 Place = Annotated[str, Field(min_length=1)]
 
@@ -159,6 +226,8 @@ class GeneratedPointsSpec(DatasetSpec):
     """That train, validate and test; fewer lie inside more."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws them."""
+    parameters: Annotated[dict[str, float], Field(exclude_if=lambda value: not value)] = Field(default_factory=dict)
+    """Of the generator, e.g. {noise: 0.1}; what is not named is as the guide says."""
 
     reader: ClassVar[str] = "ctlr.data.kinds.points:GeneratedReader"
     ndim: ClassVar[int] = 0
@@ -168,6 +237,37 @@ class GeneratedPointsSpec(DatasetSpec):
     least_error: ClassVar[str] = "ctlr.data.kinds.points.generating:least_error"
     class_densities: ClassVar[str] = "ctlr.data.kinds.points.generating:class_densities"
     meant_for: ClassVar[str] = "trying CTLR out: the points are synthetic"
+
+    @model_validator(mode="after")
+    def _check_parameters(self) -> Self:
+        known = GENERATORS[self.generator].parameters
+        for name, value in self.parameters.items():
+            if name not in known:
+                raise ValueError(f"`parameters`: {self.generator} has no {name!r}; it has {', '.join(known)}")
+            rule = known[name]
+            if not rule.low <= value <= rule.high or (rule.whole and value != int(value)):
+                kind = "a whole number" if rule.whole else "a number"
+                raise ValueError(
+                    f"`parameters.{name}` must be {kind} from {rule.low:g} to {rule.high:g}; got {value:g}"
+                )
+        if self.generator == "gaussians" and self.shape["classes"] > self.shape["count"]:
+            raise ValueError(
+                f"`parameters`: {self.shape['count']:g} Gaussians cannot be of {self.shape['classes']:g} classes"
+            )
+        return self
+
+    @property
+    def shape(self) -> dict[str, float]:
+        """All parameters of the generator."""
+        known = GENERATORS[self.generator].parameters
+        return {name: float(self.parameters.get(name, rule.default)) for name, rule in known.items()}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names by code."""
+        usual = GENERATORS[self.generator].classes
+        count = int(self.shape.get("classes", len(usual)))
+        return usual if count == len(usual) else tuple(f"class-{number}" for number in range(1, count + 1))
 
     @classmethod
     def example(cls, folder: Path) -> Self:
@@ -187,7 +287,7 @@ class GeneratedPointsSpec(DatasetSpec):
     @property
     def known_classes(self) -> frozenset[str]:
         """Of the generator."""
-        return frozenset(GENERATORS[self.generator])
+        return frozenset(self.classes)
 
     @property
     def stored_shape(self) -> tuple[int, ...]:

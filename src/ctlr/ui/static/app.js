@@ -1,3 +1,11 @@
+// Of the options that belong to a choice those of what is chosen are shown.
+for (const chooser of document.querySelectorAll("select[data-chooses]")) {
+  const choose = () => {
+    for (const each of chooser.form.querySelectorAll("fieldset[data-of]")) each.hidden = each.dataset.of !== chooser.value;
+  };
+  chooser.addEventListener("input", choose);
+  choose();
+}
 // A run's page follows its events: each comes with its number, and after a lost connection those that were missed come
 // first. What is shown is made by the server; here it is only fetched anew when something has happened.
 (() => {

@@ -103,11 +103,7 @@
   });
   at("undo").addEventListener("click", () => { if (before.length) { points = before.pop(); draw(); soon(); } });
   at("clear").addEventListener("click", () => { remember(); points = []; draw(); soon(); });
-  const choose = () => {
-    for (const each of model.querySelectorAll("fieldset")) each.hidden = each.dataset.family !== at("family").value;
-  };
-  choose();
-  model.addEventListener("input", () => { choose(); soon(); });
+  model.addEventListener("input", soon);
   model.addEventListener("submit", (event) => { event.preventDefault(); fit(); });
   if (points.length) fit();
 })();

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ctlr.data.listing import Listing, ManyImages
 from ctlr.data.reader import Images, Progress
 from ctlr.errors import DataError
-from ctlr.specs import GENERATORS, GeneratedPointsSpec, PointsSpec
+from ctlr.specs import GeneratedPointsSpec, PointsSpec
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no point
@@ -95,8 +95,11 @@ class GeneratedReader:
 
         from ctlr.data.kinds.points.generating import SIDES, draw
 
-        spec, classes = self.spec, GENERATORS[self.spec.generator]
-        drawn = [draw(spec.generator, side, count, spec.seed) for side, count in zip(SIDES, spec.points, strict=True)]
+        spec, classes = self.spec, self.spec.classes
+        drawn = [
+            draw(spec.generator, side, count, spec.seed, spec.parameters)
+            for side, count in zip(SIDES, spec.points, strict=True)
+        ]
         names = [
             f"{side}/{number:07d}"
             for side, count in zip(SIDES, spec.points, strict=True)

@@ -19,27 +19,28 @@ def _arc(x: float, y: float, radius: float, start: float, end: float) -> Floats:
     return np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
 
 
-def yin_yang() -> tuple[Region, Region]:
-    """Two drops that make a disc of radius 1, each with an eye of the other's."""
+def yin_yang(eye: float = 0.16) -> tuple[Region, Region]:
+    """Two drops that make a disc of radius 1, each with an eye of the other's, of that radius below 0.5."""
     drop = np.concatenate([_arc(0, 0, 1, 90, 270), _arc(0, -0.5, 0.5, 270, 450), _arc(0, 0.5, 0.5, 270, 90)])
-    eyes = [_arc(0, level, 0.16, 0, 360) for level in (0.5, -0.5)]
+    eyes = [_arc(0, level, eye, 0, 360) for level in (0.5, -0.5)]
     return Region([drop, *eyes]), Region([-drop, *eyes])
 
 
-def pinwheel() -> tuple[Region, Region, Region]:
-    """Three blades that turn by 130 degrees from the hub outwards, and a gap after each."""
+def pinwheel(blades: int = 3, turn: float = 130) -> tuple[Region, ...]:
+    """Blades that turn by so many degrees from the hub outwards, and a gap of an eighth after each."""
     distance = np.linspace(0.12, 1, _EDGES)
-    turn = np.radians(130) * (distance - distance[0])
+    turned = np.radians(turn) * (distance - distance[0])
+    apart, wide = 360 / blades, 315 / blades
 
     def blade(start: float) -> Region:
         front, back = (
-            distance[:, None] * np.stack([np.cos(turn + angle), np.sin(turn + angle)], axis=1)
-            for angle in np.radians([start, start + 105])
+            distance[:, None] * np.stack([np.cos(turned + angle), np.sin(turned + angle)], axis=1)
+            for angle in np.radians([start, start + wide])
         )
-        tip = _arc(0, 0, 1, start + np.degrees(turn[-1]), start + 105 + np.degrees(turn[-1]))
+        tip = _arc(0, 0, 1, start + np.degrees(turned[-1]), start + wide + np.degrees(turned[-1]))
         return Region([np.concatenate([front, tip[1:], back[::-1]])])
 
-    return blade(0), blade(120), blade(240)
+    return tuple(blade(number * apart) for number in range(blades))
 
 
 def cat() -> tuple[Region, Region]:

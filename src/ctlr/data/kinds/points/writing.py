@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ctlr.data.kinds.points.generating import SIDES, Side, draw
 from ctlr.errors import DataError
-from ctlr.specs import GENERATORS, GeneratedPointsSpec
+from ctlr.specs import GeneratedPointsSpec
 
 __all__ = ["write_points"]
 
@@ -30,11 +30,11 @@ def write_points(spec: GeneratedPointsSpec, folder: Path) -> dict[Path, Side]:
     written = {folder / _FILES[side]: side for side in SIDES}
     if there := next((file for file in written if file.exists()), None):
         raise DataError(f"{there} exists already and is left as it is. Name another folder.")
-    classes = GENERATORS[spec.generator]
+    classes = spec.classes
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for (file, side), count in zip(written.items(), spec.points, strict=True):
-            points, codes = draw(spec.generator, side, count, spec.seed)
+            points, codes = draw(spec.generator, side, count, spec.seed, spec.parameters)
             rows = [
                 f"{x:.9g},{y:.9g},{classes[code]}\n"
                 for (x, y), code in zip(points.tolist(), codes.tolist(), strict=True)
