@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from pool_jobs import Interrupting, start
 
 from ctlr.crew import Crew, Event, Job
+from ctlr.wishes import Wishes, clock, heeded, now, read_wishes, write_wishes
 
 
 @pytest.fixture
@@ -70,6 +72,64 @@ def test_a_crew_has_room_until_every_worker_is_at_a_job(crew: Crew) -> None:
     crew.kill("a")
     assert "signal 9" in until(crew, "failed")[-1].text
     assert crew.has_room
+
+
+def test_while_a_run_is_to_pause_workers_hold_and_the_clock_stands(crew: Crew, tmp_path: Path) -> None:
+    ticks, told, held = tmp_path / "ticks", list[bool](), list[float]()
+
+    def go_on() -> None:
+        """As soon as the worker holds."""
+        before, deadline = "", time.monotonic() + 60
+        while (now := ticks.read_text()) != before or not now:
+            assert time.monotonic() < deadline, "the worker does not hold"
+            before = now
+            time.sleep(0.5)
+        held.append(float(now))
+        write_wishes(tmp_path, "r", Wishes(goal=0.5))
+
+    def tell(paused: bool) -> None:
+        told.append(paused)
+        if paused:
+            threading.Thread(target=go_on).start()
+
+    write_wishes(tmp_path, "r", Wishes(paused=True))
+    with heeded(tmp_path, "r", tell):
+        crew.give(Job("a", "tick", str(ticks)))
+        until(crew, "progress")  # a run that begins is awake, whatever was wanted of the one before
+        assert told == []
+        write_wishes(tmp_path, "r", Wishes(paused=True))
+        began, counted = time.monotonic(), clock()
+        while told != [True, False]:
+            crew.listen()
+        assert time.monotonic() - began >= clock() - counted + 0.5
+        assert now().goal == 0.5
+        while float(ticks.read_text() or 0) <= held[0]:  # it goes on where it was
+            crew.listen()
+        crew.stop("a")
+        until(crew, "stopped")
+    assert now() == Wishes()
+
+
+def test_a_signal_ends_a_run_that_is_paused_and_what_was_told_is_not_lost(crew: Crew, tmp_path: Path) -> None:
+    def tell(paused: bool) -> None:
+        if paused:
+            threading.Thread(target=lambda: (time.sleep(0.3), signal.raise_signal(signal.SIGINT))).start()
+
+    with heeded(tmp_path, "r", tell):
+        crew.give(Job("a", "tick", str(tmp_path / "ticks")))
+        until(crew, "progress")
+        write_wishes(tmp_path, "r", Wishes(paused=True))
+        with pytest.raises(KeyboardInterrupt):
+            until(crew, "never")
+        crew.stop("a")
+        until(crew, "stopped")  # though nobody has taken the wish back
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"goal": "x"}', '{"goal": NaN, "paused": 1}', "\x00"])
+def test_wishes_that_are_damaged_are_none(tmp_path: Path, text: str) -> None:
+    write_wishes(tmp_path, "r", Wishes())
+    (tmp_path / "runs" / "r" / "wishes.json").write_text(text)
+    assert read_wishes(tmp_path, "r") == Wishes()
 
 
 def test_listening_has_an_end(crew: Crew) -> None:

@@ -19,6 +19,7 @@ from ctlr.searches import check_manifests, ended_searches, round_sizes, run_sear
 from ctlr.specs import Checkpoint, PretrainSpec, SearchResult
 from ctlr.steps.trial import run_trial
 from ctlr.tuning.request import TrialJob
+from ctlr.wishes import Wishes, heeded, write_wishes
 from ctlr.workspace import Workspace
 
 Write = Callable[..., tuple[str, ...]]
@@ -631,6 +632,24 @@ def test_a_goal_ends_a_race_within_an_epoch(own_bench: Bench) -> None:
     assert [each.reason for each in found if not each.turns] == [
         "tuning found nothing: the race ended before its turn"
     ] * 3
+
+
+def test_a_goal_that_is_asked_for_ends_a_race_and_added_seconds_go_on_when_it_is_taken_back(own_bench: Bench) -> None:
+    config, plan = raced(own_bench, seconds=60.0)
+    root = own_bench.workspace.root
+
+    def ask(event: Event) -> None:
+        if event.trial is not None and event.trial.report is not None:
+            write_wishes(root, config.name, Wishes(goal=1000.0))
+
+    with heeded(root, config.name):
+        found = search(own_bench, config, plan, on_event=ask)
+        assert sum(len(each.turns) for each in found) == 1
+        assert search(own_bench, config, plan) == found
+        more, longer = raced(own_bench, seconds=63.0)
+        write_wishes(root, config.name, Wishes())
+        after = search(own_bench, more, longer)
+    assert sum(len(each.turns) for each in after) > 1
 
 
 def test_a_race_is_refused_where_it_has_no_meaning() -> None:

@@ -25,6 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from ctlr import wishes
 from ctlr.claims import give_all_back
 from ctlr.errors import CtlrError, TakenOver, WorkspaceError
 from ctlr.interrupts import check, held, wakeup
@@ -130,6 +131,8 @@ class Crew:
     def __init__(self, start: Callable[..., Perform], arguments: tuple[Any, ...], workers: int, log: Path) -> None:
         self._start, self._arguments, self._limit, self._log = start, arguments, workers, log
         self._workers: list[_Worker] = []
+        self._told: list[Event] = []
+        """What happened, and nobody has heard of yet: a signal came before they could."""
 
     @property
     def has_room(self) -> bool:
@@ -159,24 +162,54 @@ class Crew:
     def listen(self, seconds: float | None = None) -> list[Event]:
         """Wait for messages or deaths, at most so long, and tell what happened; None waits for ever.
 
+        Where somebody wants the run to pause (`ctlr.wishes`), it returns only when it goes on.
+
         One worker's death fails the job that it was at, and no other.
 
         Raises:
             WorkspaceError: The workspace can take no more (full disk): going on would fail every job.
             KeyboardInterrupt: A signal has come; no message has been taken.
         """
+        until = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = wishes.LOOK_SECONDS if until is None else max(0.0, until - time.monotonic())
+            self._told += self._listen(0.0 if self._told else left)
+            if not wishes.awake():
+                self._hold()
+            if self._told or not self._workers or (until is not None and time.monotonic() >= until):
+                events, self._told = self._told, []
+                return events
+
+    def _listen(self, seconds: float) -> list[Event]:
         awaited: dict[Any, _Worker] = {}
         for worker in self._workers:
             awaited[worker.connection] = worker
             awaited[worker.process.sentinel] = worker
         with held():
             with wakeup() as signals:
-                ready = multiprocessing.connection.wait([*awaited, *signals], seconds)
+                ready = multiprocessing.connection.wait([*awaited, *signals], min(seconds, wishes.LOOK_SECONDS))
             # Before anything is heard: a signal to the whole group has ended the workers too, which is no failure.
             check()
             found = {id(awaited[source]): awaited[source] for source in ready if source in awaited}
             events = [self._hear(worker) for worker in found.values()]
         return [event for event in events if event is not None]
+
+    def _hold(self) -> None:
+        """Have the workers hold until nobody wants the run to pause any more."""
+        with wishes.held_up():
+            self._send(["pause"])
+            while not wishes.awake():
+                self._told += self._listen(wishes.LOOK_SECONDS)
+                if not self._workers:
+                    time.sleep(wishes.LOOK_SECONDS)
+            self._send(["go on"])
+
+    def _send(self, message: list[str]) -> None:
+        with held():
+            for worker in self._workers:
+                if worker.job is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        worker.connection.send_bytes(json.dumps(message).encode())
 
     def dismiss(self) -> None:
         """End every worker: idle ones at their leave, busy ones by SIGTERM, deaf ones by SIGKILL."""
@@ -349,10 +382,12 @@ def _leave(number: int, frame: types.FrameType | None) -> None:
 def _progress(connection: Connection, name: str, done: int, total: int, row: Mapping[str, float]) -> None:
     """Tell the parent, and hear whether it wants the job to go on."""
     connection.send_bytes(json.dumps(["progress", done, total, dict(row)]).encode())
-    while connection.poll():
+    paused = False
+    while paused or connection.poll():
         message = json.loads(connection.recv_bytes())
         if message == ["stop", name]:
             raise _Stopped
+        paused = message == ["pause"] or (paused and message != ["go on"])
 
 
 def _attempt(perform: Callable[[], Perform], kind: str, payload: str, progress: Any, log: Path) -> list[str]:

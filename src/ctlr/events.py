@@ -23,6 +23,7 @@ from ctlr.crew import Event, Job
 from ctlr.errors import CtlrError, brief
 from ctlr.interrupts import held
 from ctlr.specs import PretrainSpec, Study, StudyResult
+from ctlr.wishes import clock, heeded
 
 __all__ = [
     "KINDS",
@@ -41,6 +42,8 @@ KINDS: Mapping[str, str] = {
     "run.began": "a run leads: `benchmark`, its `identity`, `studies`, `workers`, `pid`, `started` (when that process "
     "did), `host`",
     "run.planned": "what it has left to do: `steps`, without preprocessing and tuning",
+    "run.paused": "somebody wants it to pause: its workers hold at their next epoch, and its clock stands",
+    "run.continued": "it goes on after a pause",
     "run.ended": "it is through, and its report is written: `seconds`",
     "run.interrupted": "Ctrl-C or SIGTERM ended it: `seconds`",
     "run.failed": "an error ended it: `seconds`, `reason`",
@@ -52,7 +55,7 @@ KINDS: Mapping[str, str] = {
     "step.finished": "`step`, `seconds`, `text`; of a study its `validation` score and its `device_seconds`",
     "step.failed": "`step`, `seconds`, `reason`",
     "step.taken": "another run is at the `step`",
-    "trial.started": "a trial of the search `step`: `round`, `number` in it, `parameters`",
+    "trial.started": "a trial of the search `step`: `round`, `number` in it, its `name`, `parameters`",
     "trial.reported": "`step`, `round`, `number`, `report` (counts from 1), `metrics`, `seconds`",
     "trial.ended": "`step`, `round`, `number`, `parameters`, `status` (Katib's words), `value`, `seconds`, `reason`",
 }
@@ -180,13 +183,17 @@ def recorded(watcher: Watcher, root: Path, benchmark: str, identity: str = "") -
         benchmark: Its name.
         identity: Of the benchmark: another one under the same name shares nothing with it.
     """
-    log, began = EventLog(events_path(root, benchmark)), time.monotonic()
+    log, began = EventLog(events_path(root, benchmark)), clock()
 
     def end(kind: str, **facts: str) -> None:
-        log.write(kind, seconds=round(time.monotonic() - began, 3), **facts)
+        log.write(kind, seconds=round(clock() - began, 3), **facts)
+
+    def pause(paused: bool) -> None:
+        log.write("run.paused" if paused else "run.continued")
 
     try:
-        yield Recorded(watcher, log, identity)
+        with heeded(root, benchmark, pause):
+            yield Recorded(watcher, log, identity)
     except KeyboardInterrupt:
         end("run.interrupted")
         raise
@@ -248,7 +255,7 @@ class Recorded:
         self._watcher(event)
 
     def _step(self, event: Event) -> None:
-        job, now = event.job, time.monotonic()
+        job, now = event.job, clock()
         if event.state == "started":
             self._began[job.id] = now
             name = self._names.get(job.id, job.id)
@@ -285,7 +292,7 @@ class Recorded:
                 seconds=round(trial.seconds, 3), reason=brief(trial.reason),
             )  # fmt: skip
         else:
-            self._log.write("trial.started", **place, parameters=trial.assignments)
+            self._log.write("trial.started", **place, name=trial.name, parameters=trial.assignments)
 
     def _chatter(self, key: object, kind: str, **facts: Any) -> None:
         """Write what comes often at most every so often; the last one waits until there is time, or nothing follows."""

@@ -37,6 +37,7 @@ from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
 from ctlr.specs import LeastErrorSpec, PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferSpec
+from ctlr.wishes import clock, heeded
 from ctlr.workspace import Workspace
 
 __all__ = ["Ran", "Watcher", "read_benchmark", "run_benchmark"]
@@ -125,7 +126,7 @@ class _Run:
             return self._lead(told)
 
     def _lead(self, watcher: Watcher) -> Ran:
-        config, workspace, began = self.config, self.workspace, time.monotonic()
+        config, workspace, began = self.config, self.workspace, clock()
         run, since = _remember(config, self.folder, workspace), workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
         recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, self.folder))
@@ -134,11 +135,11 @@ class _Run:
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
             run.write(workspace)
             gate(self.plan, arrays, workspace)
-            with _Clock(run, workspace, began) as clock:
+            with _Clock(run, workspace, began) as counted:
                 known = run.searches
                 plan, run.searches = self._tuned(arrays, since, watcher)
                 jobs = jobs_left(plan, arrays, workspace)
-                clock.idle = not jobs and run.searches == known
+                counted.idle = not jobs and run.searches == known
                 watcher.expect({job.id: _readable(job) for job in jobs})
                 with recorder:
                     _record(collect(plan, arrays, workspace), recorder, "ok")
@@ -150,7 +151,7 @@ class _Run:
         finished = replace(finished, seconds=run.seconds)
         page = write_report(finished)
         if jobs:
-            took = time.monotonic() - began if run.searches == known else 0.0
+            took = clock() - began if run.searches == known else 0.0
             note_rates(plan, arrays, workspace, workers=self.workers, since=since, seconds=took)
         return Ran(finished=finished, page=page, fault=recorder.error)
 
@@ -160,7 +161,7 @@ class _Run:
         _check_joins(config, workspace)
         since = workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
-        with watcher:
+        with watcher, heeded(workspace.root, config.name):
             arrays = self._stored(watcher)
             gate(self.plan, arrays, workspace)
             plan, _ = self._tuned(arrays, since, watcher)
@@ -225,7 +226,7 @@ class _Clock:
 
     def __exit__(self, *error: object) -> None:
         if not self.idle:
-            self._run.seconds += time.monotonic() - self._began
+            self._run.seconds += clock() - self._began
             self._run.write(self._workspace)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from ctlr.interrupts import held
 from ctlr.specs import StoredArrays, Trial
 from ctlr.tuning.launchers import Ended, Reported
 from ctlr.tuning.request import TrialJob, TrialResult
+from ctlr.wishes import clock
 from ctlr.workspace import Workspace, disk_faults_named
 
 __all__ = ["Done", "WarmLauncher", "placed", "start_trials"]
@@ -72,7 +72,7 @@ class _Running:
     trial: TrialJob
     job: Job
     began: float = math.inf
-    """When its time began, by `time.monotonic`."""
+    """When its time began, by `ctlr.wishes.clock`."""
     deadline: float = math.inf
     """When its worker is ended; set by a wish to stop."""
     stopping: bool = False
@@ -82,7 +82,7 @@ class _Running:
 
     @property
     def seconds(self) -> float:
-        return max(time.monotonic() - self.began, 0.0)
+        return max(clock() - self.began, 0.0)
 
 
 @dataclass(frozen=True)
@@ -173,16 +173,16 @@ class WarmLauncher:
         Raises:
             WorkspaceError: The workspace can take no more (full disk).
         """
-        until = math.inf if seconds is None else time.monotonic() + seconds
+        until = math.inf if seconds is None else clock() + seconds
         while not self._told and self._trials:
-            now = time.monotonic()
+            now = clock()
             self._end_the_deaf(now)
             next_deadline = min((trial.deadline for trial in self._trials.values()), default=math.inf)
             patience = max(0.0, min(until, next_deadline) - now)
             for event in self._crew.listen(None if patience == math.inf else patience):
                 self._hear(event)
             self._assign()
-            if time.monotonic() >= until:
+            if clock() >= until:
                 break
         told, self._told = self._told, []
         return told
@@ -201,7 +201,7 @@ class WarmLauncher:
             self._waiting.remove(trial)
             self._end(trial, None, stopped=True)
             return
-        trial.stopping, trial.deadline = True, time.monotonic() + GRACE_SECONDS
+        trial.stopping, trial.deadline = True, clock() + GRACE_SECONDS
         self._crew.stop(trial.job.id)
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class WarmLauncher:
     def _hear(self, event: Event) -> None:
         trial = self._trials[event.job.id]
         if event.state == "progress" and not event.row:
-            trial.began = time.monotonic()
+            trial.began = clock()
             return
         if event.state == "progress" and event.done:
             self._settle(trial, event.row, taken=(event.done - 1) / 1000)

@@ -45,6 +45,10 @@ def start(number: int) -> Perform:
                 while True:
                     progress(1, 2, {"loss": 0.5})
                     time.sleep(0.01)
+            case "tick":
+                for tick in range(10**9):
+                    Path(payload).write_text(str(tick))
+                    progress(tick, 0, {"loss": 0.5})
             case "sleep":
                 Path(payload).write_text(str(os.getpid()))
                 time.sleep(60)

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ctlr import wishes
 from ctlr.config import RaceSpec, TuningSpec
 from ctlr.crew import Job
 from ctlr.durable import read_file
 from ctlr.errors import WorkspaceError
 from ctlr.searches._stage import Bench, StageSearch, best_of, read_rounds
 from ctlr.specs import ENCODERS, Experiment, SearchStage, StoredArrays, Trial, Turn, Value, fingerprint
-from ctlr.tuning.engine import BUDGET, GOAL, Limits, best_trial, read_journal
+from ctlr.tuning.engine import BUDGET, GOAL, Limits, best_trial, reached, read_journal
+from ctlr.wishes import clock
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["Raced", "race", "race_is_over", "round_sizes"]
@@ -125,10 +126,17 @@ def _is_over(arms: Sequence[_Arm], since: float) -> bool:
         arm.read()
     if all(arm.best is None for arm in arms):
         return all((arm.final / "stages.json").stat().st_mtime >= since for arm in arms)
-    if any(turn.reason == GOAL for arm in arms for turn in arm.course.turns):
+    race = arms[0].stage.tuning.race
+    if race is not None and _reached(arms, race.goal):
         return True
     seconds = arms[0].stage.tuning.seconds or 0.0
     return sum(arms[0].course.legs) >= seconds - _ROUNDING or all(arm.over for arm in arms)
+
+
+def _reached(arms: Sequence[_Arm], goal: float | None) -> bool:
+    """Whether a search has reached a goal."""
+    objective = arms[0].experiment().objective
+    return any(reached(objective, goal, turn.best) for arm in arms for turn in arm.course.turns)
 
 
 @dataclass
@@ -208,7 +216,12 @@ class _Race:
         self._seconds = tuning.seconds
         self._left = 0.0
         self._sign = 1 if arms[0].experiment().objective.direction == "minimize" else -1
-        self._reached = False
+
+    @property
+    def _reached(self) -> bool:
+        """Whether a search has reached the goal that is in force now."""
+        asked = wishes.now().goal
+        return _reached(self._arms, self._spec.goal if asked is None else asked)
 
     def run(self) -> None:
         """Run all rounds that are not over, and publish every search."""
@@ -259,7 +272,6 @@ class _Race:
                 continue
             seconds = max(seconds - turn.seconds, 0.0)
             self._left -= turn.seconds
-            self._reached = self._reached or turn.reason == GOAL
             if self._reached:
                 return
 
@@ -268,15 +280,20 @@ class _Race:
         known = next((turn for turn in arm.course.turns if turn.round == number), None)
         if known is not None or arm.over:  # an interrupted run had it already
             return known
-        began, goal = time.monotonic(), self._spec.goal
+        began, goal = clock(), self._spec.goal
         seconds = max(seconds, 0.1)
+        values = [
+            self._sign * each.best for other in self._arms for each in other.course.turns if each.best is not None
+        ]
+        best = self._sign * min(values) if values else None
         outcome = self._bench.run(
             arm.experiment(), arm.folder / _ROUND, partial(arm.stage.job, arm.folder),
-            limits=Limits(max_seconds=seconds, gentle=True, trial_seconds=seconds, goal=goal, at_goal=goal is not None),
+            limits=Limits(max_seconds=seconds, gentle=True, trial_seconds=seconds, goal=goal, at_goal=goal is not None,
+                          asked_goal=lambda: wishes.now().goal, elsewhere=best),
             earlier=arm.earlier, on_event=partial(arm.stage.tell, self._bench, arm.job, 1, 0),
         )  # fmt: skip
         turn = Turn(
-            round=number, leg=leg, seconds=time.monotonic() - began, trials=len(outcome.trials),
+            round=number, leg=leg, seconds=clock() - began, trials=len(outcome.trials),
             best=outcome.optimum.value if outcome.optimum is not None else None, reason=outcome.reason,
             over=outcome.reason not in (BUDGET, GOAL),
         )  # fmt: skip

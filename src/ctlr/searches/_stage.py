@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from ctlr import wishes
 from ctlr.config import TuningSpec
 from ctlr.crew import Event, Job, TrialNews
 from ctlr.data.identity import read_stored
@@ -37,7 +38,7 @@ from ctlr.specs import (
 )
 from ctlr.steps.keys import RECIPE
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.engine import BUDGET, Limits, Outcome, narrowed, run_experiment, within
+from ctlr.tuning.engine import BUDGET, GOAL, Limits, Outcome, narrowed, run_experiment, within
 from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
 from ctlr.tuning.samplers import elsewhere
@@ -292,12 +293,15 @@ class StageSearch:
             experiment = self.experiment(identity, parameters, number, trials)
             outcome = bench.run(
                 experiment, folder / f"round-{number}", partial(self.job, folder),
-                limits=Limits(device_seconds=None if self.seconds is None else self.seconds / rounds),
+                limits=Limits(device_seconds=None if self.seconds is None else self.seconds / rounds,
+                              asked_goal=lambda: wishes.now().goal),
                 earlier=[trial for trial in known if within(trial, parameters)],
                 on_event=partial(self.tell, bench, job, number, sum(len(stage.trials) for stage in stages)),
             )  # fmt: skip
             best_number = outcome.optimum.number if outcome.optimum is not None else None
             stages.append(self.stage_of(experiment, number, outcome.trials, best_number, outcome.reason))
+            if outcome.reason == GOAL:
+                break
             known += outcome.trials
             best = best_of(stages)
             if best is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +51,17 @@ from ctlr.training.images import Labelled
 from ctlr.training.placement import Placement, place
 from ctlr.workspace import Workspace, write_aside
 
-__all__ = ["Finetuned", "TargetTraining", "finetune", "learn_target", "pretrained_weights", "target_training"]
+__all__ = [
+    "SURFACES",
+    "Finetuned",
+    "TargetTraining",
+    "draw_learned",
+    "finetune",
+    "is_drawn",
+    "learn_target",
+    "pretrained_weights",
+    "target_training",
+]
 
 SURFACES = "surfaces"
 """Folder of what a network in the plane has said of it, a file an epoch."""
@@ -142,7 +153,8 @@ def learn_target(
     pretrained: Mapping[str, Tensor] | None = None,
     replay: Sequence[Sequence[int]] | None = None,
     progress: Progress | None = None,
-    watched: bool = False,
+    surfaces: Path | None = None,
+    pause: float = 0.0,
 ) -> Finetuned:
     """Train encoder and head on the training rows, judged on the validation rows.
 
@@ -157,12 +169,12 @@ def learn_target(
         pretrained: The encoder's weights that L2-SP pulls to; by default its first ones.
         replay: What an earlier training went through; nothing is then validated.
         progress: Told each epoch.
-        watched: Whether `compute.surfaces` is heeded.
+        surfaces: Where `compute.surfaces` leaves what it says of the plane; None for nowhere.
+        pause: Seconds at least between two of them.
     """
     ready = target_training(study, development, source, weights, device=device, head_weights=head_weights)
-    drawable = has_surface(development.store.arrays, development.targets) and not ready.inputs
-    if watched and study.compute.surfaces and drawable:
-        progress = _drawn(development, ready, folder / SURFACES, study.compute.surfaces, progress)
+    if surfaces is not None and is_drawn(study, development, ready.inputs):
+        progress = _drawn(study, development, ready, surfaces, pause, progress)
     fitted = fit(
         ready.objective, ready.streams, spec=study.method.finetune, seed=seed_for(study.seed, "finetune"),
         placement=ready.placement, folder=folder, validate=ready.validator if replay is None else None, replay=replay,
@@ -172,12 +184,14 @@ def learn_target(
     return Finetuned(**vars(ready), fitted=fitted)
 
 
-def _drawn(
-    development: Development, ready: TargetTraining, folder: Path, every: int, progress: Progress | None
-) -> Progress:
-    """What tells of epochs, and leaves what the network says of the plane after some of them."""
-    folder.mkdir(exist_ok=True)
-    points = development.store.read(development.train).astype(np.float64)
+def is_drawn(study: Study, development: Development, inputs: Sequence[InputColumn] = ()) -> bool:
+    """Whether a study leaves what it says of the plane while it learns."""
+    asked = study.compute.surfaces is not None
+    return asked and has_surface(development.store.arrays, development.targets) and not inputs
+
+
+def draw_learned(development: Development, ready: TargetTraining, folder: Path, epoch: int) -> None:
+    """Leave what a network says of the plane now, under the number of an epoch."""
 
     def predict(places: NDArray[np.float32]) -> NDArray[np.float64]:
         ready.objective.networks.eval()
@@ -185,9 +199,23 @@ def _drawn(
             outputs = ready.head(ready.encoder(torch.from_numpy(places).to(ready.placement.device)))
         return np.asarray(ready.scaling.restore(outputs), np.float64)
 
+    folder.mkdir(parents=True, exist_ok=True)
+    points = development.store.read(development.train).astype(np.float64)
+    write_shares(folder / f"{epoch:06d}.npz", points, predict, epoch)
+
+
+def _drawn(
+    study: Study, development: Development, ready: TargetTraining, folder: Path, pause: float,
+    progress: Progress | None,
+) -> Progress:  # fmt: skip
+    """What tells of epochs, and leaves what the network says of the plane after some of them."""
+    every, last = study.compute.surfaces or 1, -math.inf
+
     def told(epoch: int, epochs: int, row: Mapping[str, float]) -> None:
-        if epoch == 1 or epoch % every == 0:
-            write_shares(folder / f"{epoch:06d}.npz", points, predict, epoch)
+        nonlocal last
+        if (epoch == 1 or epoch % every == 0) and time.monotonic() - last >= pause:
+            draw_learned(development, ready, folder, epoch)
+            last = time.monotonic()
         if progress is not None:
             progress(epoch, epochs, row)
 
@@ -288,7 +316,8 @@ def _finetune(
     device: str,
     progress: Progress | None,
 ) -> Checkpoint:
-    tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress, watched=True)
+    tuned = learn_target(study, development, source, weights, folder, device=device, progress=progress,
+                         surfaces=folder / SURFACES)  # fmt: skip
     write_history(folder / "history.csv", tuned.fitted)
     result = checkpoint_of("finetune", path, "", tuned.fitted)
     if study.method.refits:

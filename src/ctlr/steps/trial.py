@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from torch import Tensor
 from ctlr.data.development import Development
 from ctlr.data.folds import fold_development
 from ctlr.errors import TrainingError
+from ctlr.shallow.sample import Predict
 from ctlr.specs import Checkpoint, PretrainSpec, Study
 from ctlr.steps.assembly import (
     Progress,
@@ -30,10 +32,11 @@ from ctlr.steps.assembly import (
     write_predictions,
 )
 from ctlr.steps.baselines import fit_development
-from ctlr.steps.finetune import learn_target, pretrained_weights
+from ctlr.steps.finetune import SURFACES, draw_learned, is_drawn, learn_target, pretrained_weights
 from ctlr.steps.footprint import Footprint
 from ctlr.steps.keys import Arrays, pretrain_key
 from ctlr.steps.pretrain import pretrain
+from ctlr.steps.surface import Places, write_shares
 from ctlr.training.checkpoint import check_encoder, encoder_record, read_tensors, write_tensors
 from ctlr.training.metrics import is_constant
 from ctlr.tuning.options import Resampling, objective_of, parse_validation, with_options
@@ -50,6 +53,8 @@ took to make it, or waited for whoever did."""
 
 ENOUGH_MISSED = 20
 """Validation images of other classes that a trial has to miss, all of them, before it counts as having learned none."""
+_LOOK_SECONDS = 0.5
+"""Between two drawings of what a trial says of the plane."""
 WEIGHTS = "weights.safetensors"
 """What a trial leaves in its checkpoint folder."""
 
@@ -108,8 +113,9 @@ def run_trial(
             pretrained[key] = made.seconds
             if job.stage == "joint":
                 settle(key, made.seconds, time.monotonic() - began)
+        surfaces = Path(job.folder) / SURFACES if job.folder is not None and scheme.kind == "holdout" else None
         follow = _epochs(report) if scheme.kind == "holdout" else _epochs_of_part(report, scheme, len(done) + 1)
-        part = _train(study, development, arrays, workspace, device, job.checkpoint, follow, footprint)
+        part = _train(study, development, arrays, workspace, device, job.checkpoint, follow, footprint, surfaces)
         part.check(metric)
         done.append(part)
         if scheme.kind == "holdout":
@@ -204,9 +210,10 @@ def _train(
     checkpoint: str | None,
     progress: Progress,
     footprint: Footprint,
+    surfaces: Path | None,
 ) -> _Part:
     if not study.method.trains_network:
-        return _fit(study, development, workspace, footprint)
+        return _fit(study, development, workspace, footprint, surfaces)
     source = finetuning_source(study, arrays, workspace, development)
     pretrained = pretrained_weights(study, arrays, workspace)
     weights, head = pretrained, None
@@ -218,8 +225,11 @@ def _train(
     with tempfile.TemporaryDirectory(prefix="ctlr-trial-") as private:
         tuned = learn_target(
             study, development, source, weights, Path(private), device=device, head_weights=head,
-            pretrained=pretrained, progress=progress,
+            pretrained=pretrained, progress=progress, surfaces=surfaces, pause=_LOOK_SECONDS,
         )  # fmt: skip
+    if surfaces is not None and surfaces.is_dir():  # the weights that are kept have the last word, and are enough
+        shutil.rmtree(surfaces)
+        draw_learned(development, tuned, surfaces, tuned.fitted.best_epoch)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         parts = {"encoder": tuned.encoder.state_dict(), "head": tuned.head.state_dict()}
@@ -232,7 +242,9 @@ def _train(
     )  # fmt: skip
 
 
-def _fit(study: Study, development: Development, workspace: Workspace, footprint: Footprint) -> _Part:
+def _fit(
+    study: Study, development: Development, workspace: Workspace, footprint: Footprint, surfaces: Path | None
+) -> _Part:
     """Fit a model without a network to the training rows, and score it on the validation rows."""
     began = time.perf_counter()
     predict = fit_development(study, development, workspace)
@@ -240,9 +252,21 @@ def _fit(study: Study, development: Development, workspace: Workspace, footprint
     with threadpool_limits(study.compute.threads):
         footprint.check_model(predict, development.store.arrays)
         predictions = predict(development.store, development.validation)
+        if surfaces is not None and is_drawn(study, development):
+            _draw_fitted(development, predict, surfaces)
     truth = development.targets.values[development.validation]
     scores = scores_of(Scaling(development.targets, development.train), truth, predictions)
     return _Part(study, development, predictions, _validation(scores), seconds)
+
+
+def _draw_fitted(development: Development, predict: Predict, folder: Path) -> None:
+    """Leave what a model without a network says of the plane, which has no epochs."""
+    arrays = development.store.arrays
+    points = development.store.read(development.train).astype(np.float64)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_shares(
+        folder / "000000.npz", points, lambda places: predict(Places(arrays, places), np.arange(len(places))), 0
+    )
 
 
 def _write_predictions(folder: Path, done: Sequence[_Part], workspace: Workspace) -> None:

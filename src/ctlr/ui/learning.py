@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import json
+import re
+import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,28 +18,47 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from ctlr.errors import ConfigError, DataError, WorkspaceError
-from ctlr.specs import FitSpec, MlpSpec, dns_name
-from ctlr.ui.points import FAMILIES, SIDES, PointSet, refused
+from ctlr.config import load
+from ctlr.errors import ConfigError, DataError, WorkspaceError, nearest
+from ctlr.plan import make_plan
+from ctlr.searches import check_manifests
+from ctlr.specs import METHODS, FitSpec, MethodSpec, MlpSpec, dns_name
+from ctlr.tuning.samplers import SAMPLERS
+from ctlr.ui.points import SIDES, PointSet, fields_of, refused
 from ctlr.ui.processes import benchmark_file
+from ctlr.ui.runs import Run, Search, Trial
 from ctlr.workspace import write_aside
 
-__all__ = ["Learned", "learned", "write_points_benchmark"]
+__all__ = ["MODELS", "NETWORK", "Learned", "Learner", "learned", "learners", "write_points_benchmark"]
 
 _CELLS = 80
 """Of a drawing, along each axis."""
 _ROWS = 60
 """Of a curve."""
-_NETWORK = ("layers", "units", "activation", "dropout")
-_TRAINING = ("epochs", "batch_size", "lr")
+_AT_ONCE = 4
+"""Trials under way that are shown."""
+NETWORK = fields_of(MlpSpec, ("name", "label", "width"))
+"""Options of the network, the multilayer perceptron."""
+TRAINING = ("epochs", "batch_size", "lr")
+
+
+def _learns_alone(name: str, spec: type[MethodSpec]) -> bool:
+    """Whether a method learns from one set of points, without a source, weights or columns of one's own."""
+    if spec.role != "method" or spec.example or "classification" not in spec.task_kinds:
+        return False
+    return not spec.model_validate({"label": name, "method": name}).needs_source
+
+
+MODELS = {name: spec.about() for name, spec in METHODS.items() if _learns_alone(name, spec)}
+"""What a run can learn points with, in words."""
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What a network has learned.
+    """What a model has learned.
 
     Attributes:
-        epoch: After which.
+        epoch: After which; 0 where there are none.
         codes: (G, G) class of each cell of the set's view, rows from below.
         rows: Of a curve: the error of each side that has points, by epoch, read off the grid.
     """
@@ -47,49 +68,96 @@ class Learned:
     rows: list[dict[str, float]]
 
 
-def learned(root: Path, step: str, found: PointSet) -> Learned | None:
-    """What the network of a study says now; None where it has said nothing yet.
+@dataclass(frozen=True)
+class Learner:
+    """A study, or a trial of a search, that a page shows."""
+
+    name: str
+    state: str
+    done: int
+    total: int
+    told: str
+    """How well it did."""
+    place: tuple[str, ...]
+    """Patterns of the files, below the workspace, of which one or another says what it has learned."""
+
+
+def learners(run: Run) -> list[Learner]:
+    """The studies of a run, and of its searches the best trial so far and those under way."""
+    found = [
+        Learner(step.name, step.state, step.done, step.total, _told("validation", step.validation), _of_study(step.id))
+        for step in run.studies
+    ]
+    if found:  # the searches are over
+        return found
+    best = [(search, search.best) for search in run.searches.values()]
+    known = [(search, trial) for search, trial in best if trial is not None]
+    known.sort(key=lambda pair: (pair[1].value or 0.0) * (-1 if pair[0].maximises else 1))
+    found += [_of_trial(f"Best so far: {search.step.name}", search, trial) for search, trial in known[:1]]
+    under_way = [
+        (search, trial) for search in run.searches.values() for trial in search.trials.values()
+        if trial.status == "Running"
+    ]  # fmt: skip
+    return found + [_of_trial(search.step.name, search, trial) for search, trial in under_way[:_AT_ONCE]]
+
+
+def _told(what: str, value: float | None) -> str:
+    return "" if value is None else f"{what} {value:.3f}"
+
+
+def _of_study(step: str) -> tuple[str, ...]:
+    key = step.removeprefix("study ")
+    return (f"finetuned/{key}*/surfaces/*.npz", f"studies/{key}*/surface.npz") if key.isalnum() else ()
+
+
+def _of_trial(name: str, search: Search, trial: Trial) -> Learner:
+    place = (f"searches/*/{trial.name}/surfaces/*.npz",) if re.fullmatch(r"[a-z0-9-]+", trial.name) else ()
+    done = int(trial.rows[-1]["epoch"]) if trial.rows else 0
+    told = _told(search.metric, trial.value if trial.value is not None else trial.last.get(search.metric))
+    return Learner(f"{name}, trial {trial.number}", trial.status.lower(), done, 0, told, place)
+
+
+def learned(root: Path, learner: Learner, found: PointSet) -> Learned | None:
+    """What a model says now; None where it has said nothing yet.
 
     Args:
         root: Workspace.
-        step: Of the study, as its events name it.
+        learner: Of its run.
         found: The points, of whose classes all must be known to it.
     """
-    key = step.removeprefix("study ")
-    if not key.isalnum():
-        return None
-    return _seen(root, key, found) or _seen(root, key, found)  # the folder may have got its last name meanwhile
+    for place in (*learner.place, *learner.place):  # a folder may have got its last name meanwhile
+        files = sorted(root.glob(place), key=lambda file: file.name)
+        folders = sorted({file.parent for file in files}, key=_changed)
+        if files and (seen := _seen([file for file in files if file.parent == folders[-1]], found)) is not None:
+            return seen
+    return None
 
 
-def _seen(root: Path, key: str, found: PointSet) -> Learned | None:
-    folders = sorted((root / "finetuned").glob(f"{key}*/surfaces"), key=_changed)
-    files = sorted(folders[-1].glob("*.npz")) if folders else []
-    if not files:
-        return None
+def _seen(files: Sequence[Path], found: PointSet) -> Learned | None:
     step_size = -(-len(files) // _ROWS)
     chosen = [*files[:-1:step_size], files[-1]]
     names = tuple(sorted({found.classes[code] for code in np.unique(found.codes[found.sides == 0]).tolist()}))
     order = np.array([found.classes.index(name) for name in names])
-    rows = []
+    rows, last = [], None
     for file in chosen:
         grid = _read(file)
-        if grid is None or grid.shares.shape[-1] != len(order):
+        if grid is None or grid.shares.shape[-1] > len(order):
             continue
-        said = order[grid.at(found.points).argmax(axis=1)]
+        said, last = order[grid.at(found.points).argmax(axis=1)], grid
         errors = {
             side: float((said != found.codes)[found.sides == place].mean())
             for place, side in enumerate(SIDES)
             if (found.sides == place).any()
         }
         rows.append({"epoch": float(grid.epoch), **errors})
-    if not rows or grid is None:
+    if last is None:
         return None
     left, right, low, high = found.view
     lines = (np.arange(_CELLS) + 0.5) / _CELLS
     x, y = left + lines * (right - left), low + lines * (high - low)
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    codes = order[grid.at(places).argmax(axis=1)].astype(np.uint8).reshape(_CELLS, _CELLS)
-    return Learned(grid.epoch, codes, rows)
+    codes = order[last.at(places).argmax(axis=1)].astype(np.uint8).reshape(_CELLS, _CELLS)
+    return Learned(last.epoch, codes, rows)
 
 
 def _changed(folder: Path) -> float:
@@ -125,6 +193,10 @@ class _Grid:
 def _grid(path: Path, content: tuple[int, int]) -> _Grid | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
+            if "codes" in held:  # of a study that has ended
+                return _Grid(
+                    held["x"], held["y"], np.eye(int(held["codes"].max()) + 1, dtype=np.float32)[held["codes"]], 0
+                )
             return _Grid(held["x"], held["y"], held["shares"].astype(np.float32), int(held["epoch"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
@@ -149,7 +221,8 @@ def write_points_benchmark(root: Path, table: Path, found: PointSet, form: Mappi
         root: Workspace.
         table: Of the set.
         found: The set.
-        form: `name`, options of the network, `network` and families where they are ticked, `seconds` of a search.
+        form: `name`, the options of `NETWORK` and `TRAINING`, `labelled` points, each of `MODELS` that is ticked, and
+            `seconds`, `trials` and the `algorithm` of searches.
 
     Returns:
         Its name.
@@ -167,12 +240,15 @@ def write_points_benchmark(root: Path, table: Path, found: PointSet, form: Mappi
     counts = [int((found.sides == side).sum()) for side in range(len(SIDES))]
     if min(counts) < 2:
         raise DataError(f"a run needs two points or more on each side; {SIDES[int(np.argmin(counts))]} has fewer.")
-    encoder = _checked(MlpSpec, {key: form[key] for key in _NETWORK if form.get(key, "").strip()}, name="mlp")
-    training = _checked(FitSpec, {key: form[key] for key in _TRAINING if form.get(key, "").strip()})
-    methods = [family for family in FAMILIES if form.get(family) == "yes"]
-    methods += ["scratch"] if form.get("network") == "yes" else []
-    if not methods:
-        raise ConfigError("a run needs a model: tick the network, or one without.")
+    encoder = _checked(MlpSpec, form, [field.name for field in NETWORK], name="mlp")
+    training = _checked(FitSpec, form, TRAINING)
+    models = [model for model in MODELS if form.get(model) == "yes"]
+    if not models:
+        raise ConfigError("a run needs a model: tick one.")
+    tuning = _tuning(form)
+    if "race" not in tuning and "scratch" not in models:
+        models = ["scratch", *models]  # which every gain is measured against
+    labelled = int(_number(form, "labelled", 2, counts[0]) or counts[0])
     epochs = int(training.get("epochs", 100))
     values: dict[str, Any] = {
         "name": name,
@@ -182,17 +258,17 @@ def write_points_benchmark(root: Path, table: Path, found: PointSet, form: Mappi
         "tasks": {"kind": {"target": "class", "kind": "classification", "metric": "accuracy"}},
         "transfers": [{"target": {"data": "points", "task": "kind"}}],
         "encoders": {"mlp": encoder},
-        "methods": {method: {} for method in methods},
+        "methods": {model: {} for model in models},
         "baselines": [],
-        "sample_sizes": [counts[0]],
-        "split": {"validation": min(10.0, counts[1] / counts[0])},
+        "sample_sizes": [labelled],
+        "split": {"validation": min(10.0, counts[1] / labelled)},
         "seeds": [0],
-        "training": {"finetune": {"epochs": 100, "batch_size": 32, "lr": 0.01, **training}},
+        "training": {"pretrain": {"epochs": epochs},
+                     "finetune": {"epochs": epochs, "batch_size": 32, "lr": 0.01, **training}},
         "compute": {"surfaces": max(1, epochs // 50)},
         "tracking": {"backend": "none"},
+        **({"tuning": tuning} if tuning else {}),
     }  # fmt: skip
-    if seconds := form.get("seconds", "").strip():
-        values["tuning"] = {"seconds": _seconds(seconds), "race": {}, "share": False}
     text = io.StringIO()
     text.write(f"# Written by `ctlr ui` for {json.dumps(found.name)}. Without it: ctlr run FILE -w WORKSPACE\n")
     yaml = YAML(typ="safe", pure=True)
@@ -201,13 +277,35 @@ def write_points_benchmark(root: Path, table: Path, found: PointSet, form: Mappi
     yaml.dump(values, text)
     file = benchmark_file(root, name)
     file.parent.mkdir(parents=True)
-    write_aside(file.with_name("points.csv"), table.read_bytes())
-    write_aside(file, text.getvalue().encode())
+    try:
+        write_aside(file.with_name("points.csv"), table.read_bytes())
+        write_aside(file, text.getvalue().encode())
+        config = load(file)
+        check_manifests(config, make_plan(config))
+    except Exception:
+        shutil.rmtree(file.parent)
+        raise
     return name
 
 
-def _checked(spec: Any, given: Mapping[str, str], **fixed: str) -> dict[str, Any]:
+def _tuning(form: Mapping[str, str]) -> dict[str, Any]:
+    """How options are searched; empty where they are not."""
+    seconds, trials = _number(form, "seconds", 5, 3600), _number(form, "trials", 1, 1000)
+    algorithm = form.get("algorithm", "").strip()
+    if algorithm and algorithm not in SAMPLERS:
+        raise ConfigError(f"`algorithm`: there is no {algorithm[:40]!r}. {nearest(algorithm, SAMPLERS)}")
+    if seconds is None and trials is None:
+        return {}
+    chosen = {"algorithm": algorithm} if algorithm else {}
+    most = {"trials": int(trials)} if trials is not None else {}
+    if seconds is None:
+        return {**most, **chosen, "share": False}
+    return {**most, **chosen, "seconds": seconds, "race": {}, "share": False}
+
+
+def _checked(spec: Any, form: Mapping[str, str], names: Sequence[str], **fixed: str) -> dict[str, Any]:
     """Options as their spec reads them."""
+    given = {name: text for name in names if (text := form.get(name, "").strip())}
     try:
         made = spec.model_validate({**fixed, **given}, strict=False)
     except ValidationError as error:
@@ -215,11 +313,15 @@ def _checked(spec: Any, given: Mapping[str, str], **fixed: str) -> dict[str, Any
     return {name: getattr(made, name) for name in given}
 
 
-def _seconds(text: str) -> float:
+def _number(form: Mapping[str, str], name: str, low: int, high: int) -> float | None:
+    """A number of the form; None where it is left."""
+    text = form.get(name, "").strip()
+    if not text:
+        return None
     try:
         value = float(text)
     except ValueError:
         value = -1
-    if not 5 <= value <= 3600:
-        raise ConfigError(f"`seconds` must be from 5 to 3600; got {text[:40]!r}.")
+    if not low <= value <= high:
+        raise ConfigError(f"`{name}` must be from {low} to {high}; got {text[:40]!r}.")
     return value

@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
@@ -28,7 +28,7 @@ from ctlr.errors import ConfigError, DataError, TrainingError, WorkspaceError
 from ctlr.shallow.families import FamilySpec
 from ctlr.shallow.model import fit_family
 from ctlr.shallow.sample import Sample
-from ctlr.specs import METHODS, GeneratedPointsSpec, PointsSpec, StoredArrays, dns_name
+from ctlr.specs import METHODS, GeneratedPointsSpec, PointsSpec, StoredArrays, Value, dns_name
 from ctlr.steps.surface import Places
 from ctlr.ui.runs import NAME
 from ctlr.workspace import write_aside
@@ -41,6 +41,7 @@ __all__ = [
     "Fit",
     "PointSet",
     "PointSets",
+    "family_fields",
     "family_of",
     "fields_of",
     "fit_to",
@@ -52,7 +53,7 @@ Codes = NDArray[np.int64]
 
 SIDES = ("train", "dev", "eval")
 """As a table's column `split` says them."""
-FAMILIES = ("knn", "svm", "logistic", "naive_bayes", "decision_tree", "forest", "boosting")
+FAMILIES = tuple(name for name, spec in METHODS.items() if issubclass(spec, FamilySpec))
 """Models without a network."""
 MOST = 3000
 """Points of a set."""
@@ -337,12 +338,11 @@ class Field:
     """Whether it may be left out."""
 
 
-def fields_of(family: str) -> list[Field]:
-    """The options that a family has for itself."""
-    spec = METHODS[family]
+def fields_of(spec: type[Value], without: Collection[str] = ()) -> list[Field]:
+    """The options of a part that are a word or a number, as a form asks for them."""
     found = []
     for name, field in spec.model_fields.items():
-        if name in FamilySpec.model_fields or name in ("method", "epsilon"):  # that one is of regressions
+        if name in without:
             continue
         parts = get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else ()
         literal = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
@@ -360,7 +360,7 @@ def family_of(form: Mapping[str, str]) -> FamilySpec:
     if family not in FAMILIES:
         raise ConfigError(f"There is no model {family[:40]!r} without a network.")
     values: dict[str, Any] = {"label": family, "method": family}
-    for field in fields_of(family):
+    for field in family_fields(family):
         if text := form.get(f"{family}.{field.name}", "").strip():
             values[field.name] = text
     try:
@@ -381,6 +381,11 @@ def refused(error: ValidationError) -> ConfigError:
     if not first["loc"]:
         return ConfigError(f"{words}.")
     return ConfigError(f"`{'.'.join(map(str, first['loc']))}`: {words}; got {str(first['input'])[:40]!r}.")
+
+
+def family_fields(family: str) -> list[Field]:
+    """The options that a family has for itself."""
+    return fields_of(METHODS[family], {*FamilySpec.model_fields, "method", "epsilon"})  # that one is of regressions
 
 
 @dataclass(frozen=True, eq=False)
@@ -437,7 +442,7 @@ def fit_to(found: PointSet, spec: FamilySpec) -> Fit:
         side: (int((said != found.codes)[found.sides == place].sum()), int((found.sides == place).sum()))
         for place, side in enumerate(SIDES)
     }
-    told = ", ".join(f"{field.name} {getattr(spec, field.name)}" for field in fields_of(spec.label))
+    told = ", ".join(f"{field.name} {getattr(spec, field.name)}" for field in family_fields(spec.label))
     return Fit(f"{spec.label} ({told})", codes, wrong, seconds)
 
 

@@ -21,9 +21,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ctlr.errors import ConfigError, CtlrError, DataError
 from ctlr.specs import GENERATORS, GeneratedPointsSpec
+from ctlr.tuning.samplers import SAMPLERS
 from ctlr.ui import drawing, plane, processes
-from ctlr.ui.learning import learned, write_points_benchmark
-from ctlr.ui.points import FAMILIES, MOST, SIDES, Fit, PointSet, PointSets, family_of, fields_of, fit_to, refused
+from ctlr.ui.learning import MODELS, NETWORK, learned, learners, write_points_benchmark
+from ctlr.ui.points import FAMILIES, MOST, SIDES, Fit, PointSet, PointSets, family_fields, family_of, fit_to, refused
 from ctlr.ui.runs import NAME, Runs
 
 __all__ = ["Shared", "add_points"]
@@ -120,8 +121,8 @@ def add_points(
                 told = str(error)
         return shared.page(
             request, "canvas.html", set=found, rows=json.dumps(found.rows()), sides=SIDES, families=FAMILIES,
-            fields={family: fields_of(family) for family in FAMILIES}, asked=asked, most=MOST, SIDE=plane.SIDE,
-            generators=GENERATORS,
+            fields={family: family_fields(family) for family in FAMILIES}, asked=asked, most=MOST, SIDE=plane.SIDE,
+            generators=GENERATORS, models=MODELS, network=NETWORK, algorithms=list(SAMPLERS),
             axes=plane.axes(found.view), truth=_truth(found), told=_told(found, fit, told),
             regions=plane.regions(fit.codes) if fit else "",
             dots=plane.dots(found.points, found.codes, found.sides, found.view),
@@ -186,18 +187,15 @@ def add_points(
         if not re.fullmatch(NAME, run) or not (shared.root / "runs" / run).is_dir():
             raise ConfigError(f"There is no run {run[:60]!r} in this workspace.")
         with shared.runs.reading(run) as told:
-            life = told.life(shared.root)
-            steps = [(step.id, step.name, step.state, step.done, step.total, step.validation) for step in told.studies]
+            life, shown = told.life(shared.root), learners(told)
         if life == "waiting" and "ended with exit code" in processes.output_of(shared.root, run)[-200:]:
             life = "failed"
-        studies = []
-        for step, label, how, done, total, validation in steps:
-            seen = learned(shared.root, step, found)
-            studies.append({
-                "name": label, "state": how, "done": done, "total": total, "validation": validation, "seen": seen,
-                "regions": plane.regions(seen.codes) if seen else "",
-                "curve": drawing.curve(seen.rows, SIDES) if seen else "",
-            })  # fmt: skip
+        seen = [learned(shared.root, learner, found) for learner in shown]
+        studies = [
+            {"is": learner, "seen": each, "regions": plane.regions(each.codes) if each else "",
+             "curve": drawing.curve(each.rows, SIDES) if each and len(each.rows) > 1 else ""}
+            for learner, each in zip(shown, seen, strict=True)
+        ]  # fmt: skip
         return {
             "set": found, "run": run, "life": life, "studies": studies, "truth": _truth(found), "SIDE": plane.SIDE,
             "axes": plane.axes(found.view), "sides": SIDES, "least": _least(found),

@@ -14,7 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -23,10 +25,25 @@ from ctlr.claims import holder_of, is_claimed
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.events import process_start
 from ctlr.ui.runs import Run
+from ctlr.wishes import Wishes, read_wishes, write_wishes
 from ctlr.workspace import write_aside
 
-__all__ = ["OUTPUT", "add_time", "benchmark_file", "delete", "go_on", "output_of", "race_seconds", "start", "stop"]
+__all__ = [
+    "OUTPUT",
+    "UNDER_WAY",
+    "add_time",
+    "benchmark_file",
+    "delete",
+    "go_on",
+    "output_of",
+    "race_seconds",
+    "start",
+    "stop",
+    "wish",
+]
 
+UNDER_WAY = ("running", "paused")
+"""Lives of a run whose process is there."""
 OUTPUT = "output.log"
 """What a run that the app started has printed, in the folder of its events."""
 
@@ -130,6 +147,7 @@ def add_time(root: Path, run: Run, seconds: float) -> None:
     values["tuning"]["seconds"] = int(total) if total == int(total) else total
     yaml.dump(values, text)
     write_aside(file, text.getvalue().encode())
+    write_wishes(root, run.name, Wishes())  # who adds time wants more than what was asked for
     start(root, run.name, ["run", str(file)])
 
 
@@ -159,13 +177,29 @@ def stop(run: Run) -> None:
         os.close(place)
 
 
+def wish(root: Path, run: Run, **changed: Any) -> None:
+    """Say what is wanted of a run that is under way, here or on another machine; it heeds it within a second.
+
+    Args:
+        root: Workspace.
+        run: Which.
+        changed: Fields of `Wishes`.
+
+    Raises:
+        WorkspaceError: It is not under way.
+    """
+    if run.life(root) not in UNDER_WAY:
+        raise WorkspaceError(f"{run.name} is not under way. Go on with it first.")
+    write_wishes(root, run.name, replace(read_wishes(root, run.name), **changed))
+
+
 def delete(root: Path, run: Run) -> None:
     """Remove what a run told, its report and its file; models and scores stay, which other runs may share.
 
     Raises:
         WorkspaceError: It is under way.
     """
-    if run.life(root) == "running":
+    if run.life(root) in UNDER_WAY:
         raise WorkspaceError(f"{run.name} is under way. Stop it first.")
     for kind in ("runs", "reports"):
         folder = root / kind / run.name

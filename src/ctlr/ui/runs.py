@@ -7,6 +7,7 @@ another one. Nothing of it has to be kept: whoever reads the file again has the 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -24,7 +25,7 @@ __all__ = ["NAME", "Life", "Run", "Runs", "Search", "Step", "Trial"]
 NAME = r"[a-z][a-z0-9-]{0,62}"
 """Names of benchmarks, as their files check them; nothing else becomes part of a path."""
 
-Life = Literal["waiting", "running", "finished", "interrupted", "failed", "killed"]
+Life = Literal["waiting", "running", "paused", "finished", "interrupted", "failed", "killed"]
 """How a run is; `waiting`: no event has been told yet."""
 
 Event = Mapping[str, Any]
@@ -79,6 +80,8 @@ class Trial:
     round: int
     number: int
     parameters: Mapping[str, str]
+    name: str = ""
+    """Of its folder in the search's; empty where nobody has told."""
     status: str = "Running"
     value: float | None = None
     seconds: float | None = None
@@ -147,6 +150,8 @@ class Run:
     latest: deque[Event] = field(default_factory=lambda: deque(maxlen=_LATEST))
     seconds: float = 0.0
     """That earlier runs took."""
+    pauses: list[tuple[float, float]] = field(default_factory=list)
+    """Of the last run: when each began and ended; the last one may go on, and ends at infinity."""
 
     def take(self, event: Event) -> None:
         """Fold in the next event."""
@@ -162,7 +167,13 @@ class Run:
         if self.began and self.began.get("identity") != event.get("identity"):
             self.steps, self.searches, self.seconds = {}, {}, 0.0
         self._break()
-        self.began, self.end, self.planned, self.settled = event, None, None, 0
+        self.began, self.end, self.planned, self.settled, self.pauses = event, None, None, 0, []
+
+    def _run_paused(self, event: Event) -> None:
+        self.pauses.append((event["time"], math.inf))
+
+    def _run_continued(self, event: Event) -> None:
+        self.pauses[-1] = (self.pauses[-1][0], event["time"])
 
     def _break(self) -> None:
         """What was under way is so no more."""
@@ -215,7 +226,8 @@ class Run:
 
     def _trial_started(self, event: Event) -> None:
         search, key = self.searches[event["step"]], (event["round"], event["number"])
-        search.trials[key] = Trial(event["step"], *key, event["parameters"], began=event["time"])
+        name = event.get("name") or ""
+        search.trials[key] = Trial(event["step"], *key, event["parameters"], name, began=event["time"])
 
     def _trial_reported(self, event: Event) -> None:
         trial = self.searches[event["step"]].trials[event["round"], event["number"]]
@@ -259,6 +271,11 @@ class Run:
         for search in self.searches.values():
             yield from search.trials.values()
 
+    def lasted(self, since: float, now: float) -> float:
+        """Seconds from one moment to another, without those of pauses."""
+        paused = (min(end, now) - max(begin, since) for begin, end in self.pauses)
+        return max(0.0, now - since - sum(max(0.0, seconds) for seconds in paused))
+
     def life(self, root: Path) -> Life:
         """How it is now."""
         if not self.began:
@@ -270,7 +287,9 @@ class Run:
             alive = process_start(int(self.began["pid"])) == self.began.get("started")
         else:  # its claim says whether somebody leads, which can only be the last that began
             alive = is_claimed(root, "runs", "lead")
-        return "running" if alive else "killed"
+        if not alive:
+            return "killed"
+        return "paused" if self.pauses and self.pauses[-1][1] == math.inf else "running"
 
 
 @dataclass

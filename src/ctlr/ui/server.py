@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import os
 import re
 import shlex
@@ -34,6 +35,7 @@ from ctlr.ui.points_pages import add_points
 from ctlr.ui.runs import NAME, Run, Runs
 from ctlr.ui.unpacking import check_room
 from ctlr.ui.uploading import receive
+from ctlr.wishes import read_wishes
 from ctlr.workspace import Workspace
 
 __all__ = ["create_app"]
@@ -217,7 +219,8 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
             "asked": asked, "table": story.table(run, asked), "trial_columns": list(story.COLUMNS),
             "report": (shared.root / "reports" / run.name / "report.html").is_file(),
             "output": output if life in ("failed", "waiting") else "", "link": functools.partial(_link, asked),
-            "log_of": _log_of, "race": processes.race_seconds(shared.root, run.name) is not None,
+            "log_of": _log_of, "wishes": read_wishes(shared.root, run.name),
+            "race": processes.race_seconds(shared.root, run.name) is not None,
         }  # fmt: skip
 
     def answer(request: Request, name: str, template: str, asked: story.Asked) -> Response:
@@ -308,10 +311,31 @@ def _run_buttons(app: FastAPI, shared: _App) -> None:
         processes.stop(shared.run(name))
         return shared.go(f"/runs/{name}")
 
+    @app.post("/runs/{name}/pause")
+    async def pause(request: Request, name: str) -> Response:
+        await _fields(request)
+        processes.wish(shared.root, shared.run(name), paused=True)
+        return shared.go(f"/runs/{name}")
+
+    @app.post("/runs/{name}/goal")
+    async def goal(request: Request, name: str) -> Response:
+        text = (await _fields(request)).get("goal", [""])[0].strip()
+        try:
+            value = float(text) if text else None
+        except ValueError:
+            value = math.nan
+        if value is not None and not math.isfinite(value):
+            raise ConfigError(f"`goal` must be a number, or empty for none; got {text[:40]!r}.")
+        processes.wish(shared.root, shared.run(name), goal=value)
+        return shared.go(f"/runs/{name}")
+
     @app.post("/runs/{name}/resume")
     async def resume(request: Request, name: str) -> Response:
         await _fields(request)
-        shared.run(name)
+        run = shared.run(name)
+        if run.life(shared.root) in processes.UNDER_WAY:
+            processes.wish(shared.root, run, paused=False)
+            return shared.go(f"/runs/{name}")
         await anyio.to_thread.run_sync(processes.go_on, shared.root, name)
         return shared.go(f"/runs/{name}")
 

@@ -22,6 +22,9 @@ PAGE = 50
 _LONGEST = 200
 """Characters of an event in words."""
 
+_SAID = 4
+"""Numbers of a trial's last report that its row shows."""
+
 COLUMNS: Mapping[str, Callable[[Trial], Any]] = {
     "number": lambda trial: trial.number,
     "search": lambda trial: trial.search,
@@ -125,24 +128,24 @@ class Running:
 
 def _under_way(run: Run, now: float) -> list[Running]:
     """Steps, and in the place of a search its trials."""
-    found = [_running(step, now) for step in run.running if step.of != "tune"]
+    found = [_running(run, step, now) for step in run.running if step.of != "tune"]
     for search in run.searches.values():
         for trial in search.trials.values():
             if trial.status == "Running":
                 rows = [dict(row) for row in trial.rows]
                 words = " ".join(f"{name}={_short(value)}" for name, value in trial.parameters.items())
                 name = f"{search.step.name}, trial {trial.number}"
-                found.append(Running(name, curve(rows, [search.metric]), words, max(0.0, now - trial.began)))
+                found.append(Running(name, curve(rows, [search.metric]), words, run.lasted(trial.began, now)))
     return found
 
 
-def _running(step: Step, now: float) -> Running:
+def _running(run: Run, step: Step, now: float) -> Running:
     rows = [dict(row) for row in step.rows]
     names = [name for name in (rows[-1] if rows else {}) if name not in ("epoch", "seconds", "lr")]
     losses = [name for name in names if name.endswith("_loss") and not name.endswith("log_loss")] or names[:2]
     last = " ".join(f"{name} {rows[-1][name]:.4g}" for name in names[:6]) if rows else ""
     drawn = curve(rows, losses[:3])
-    return Running(step.name, drawn, last, max(0.0, now - step.began), step.done, step.total)
+    return Running(step.name, drawn, last, run.lasted(step.began, now), step.done, step.total)
 
 
 def live(run: Run, now: float | None = None) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def live(run: Run, now: float | None = None) -> dict[str, Any]:
     now = time.time() if now is None else now
     planned = run.planned
     done = min(run.settled, planned or 0)
-    since = now - run.began["time"] if run.began and run.end is None else 0.0
+    since = run.lasted(run.began["time"], now) if run.began and run.end is None else 0.0
     return {
         "planned": planned,
         "done": done,
@@ -190,7 +193,7 @@ def _race(run: Run, now: float) -> str:
     if not arms or run.end is not None or all(arm.state != "running" for arm in arms):
         return ""
     seconds = float(arms[0].facts["race_seconds"])
-    spent = now - min(arm.began for arm in arms)
+    spent = run.lasted(min(arm.began for arm in arms), now)
     return f"{duration(max(0.0, seconds - spent))} of {duration(seconds)}"
 
 
@@ -275,7 +278,7 @@ def _row(trial: Trial, run: Run) -> dict[str, Any]:
         "seconds": duration(trial.seconds),
         "ended": trial.ended,
         "reason": trial.reason,
-        "last": " ".join(f"{name} {value:.4g}" for name, value in trial.last.items() if value is not None),
+        "last": " ".join(f"{name} {value:.4g}" for name, value in list(trial.last.items())[:_SAID]),
         "parameters": " ".join(f"{name}={_short(value)}" for name, value in trial.parameters.items()),
     }
 

@@ -176,6 +176,24 @@ def test_a_goal_that_is_reported_ends_trial_and_search_at_once(tmp_path: Path) -
     assert [report.metrics["loss"] for report in trial.reports] == [5, 4, 3]
 
 
+def test_a_goal_that_is_asked_for_while_it_runs_takes_the_place_of_all_others(tmp_path: Path) -> None:
+    asked: list[float] = []
+    falling = shell("for i in 5 4 3 2 1; do echo loss=$i; sleep 0.1; done; sleep 60")
+    outcome = run_programs(
+        search(falling, max_trials=9, parallel=1), tmp_path / "1", goal=0.5,
+        asked_goal=lambda: asked[-1] if asked else None,
+        on_event=lambda trial, report: asked.append(3.0) if report is not None else None,
+    )  # fmt: skip
+    (trial,) = outcome.trials
+    assert (trial.status, trial.value, outcome.reason) == ("EarlyStopped", 3.0, "ExperimentGoalReached")
+    met = call(search(max_trials=5), tmp_path / "2", asked_goal=lambda: 1.0)
+    assert (len(met.trials), met.reason) == (1, "ExperimentGoalReached")
+    assert len(call(search(max_trials=5), tmp_path / "2", resume=True).trials) == 5  # it goes on without
+    there = call(search(max_trials=5), tmp_path / "3", asked_goal=lambda: 0.2, elsewhere=0.1)
+    assert (there.trials, there.reason) == ((), "ExperimentGoalReached")
+    assert len(call(search(max_trials=2), tmp_path / "4", asked_goal=lambda: -1.0, elsewhere=0.1).trials) == 2
+
+
 def test_limits_narrow_the_manifest(tmp_path: Path) -> None:
     assert len(call(search(max_trials=9), tmp_path / "1", max_trials=3).trials) == 3
     assert len(call(search(max_trials=3), tmp_path / "2", max_trials=9).trials) == 9

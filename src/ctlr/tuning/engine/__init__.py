@@ -20,7 +20,7 @@ from ctlr.tuning.engine.local import Outcome, run_experiment
 from ctlr.tuning.engine.narrow import narrowed, within
 from ctlr.tuning.engine.remote import Fault, Policy, RemoteOutcome, SearchBackend, State, run_remotely
 from ctlr.tuning.engine.status import best_trial, status_document
-from ctlr.tuning.engine.stopping import better
+from ctlr.tuning.engine.stopping import better, reached
 
 __all__ = [
     "BUDGET",
@@ -37,6 +37,7 @@ __all__ = [
     "best_trial",
     "better",
     "narrowed",
+    "reached",
     "read_journal",
     "run_experiment",
     "run_remotely",

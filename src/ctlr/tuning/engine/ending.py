@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from ctlr.specs import Experiment, Trial
 from ctlr.tuning.engine.journal import Completion
 from ctlr.tuning.engine.stopping import reached
+from ctlr.wishes import clock
 
 __all__ = ["BUDGET", "EXHAUSTED", "FAILED", "GOAL", "MAX_TRIALS", "Budget", "Verdict"]
 
@@ -51,6 +51,12 @@ class Verdict:
         """The end, once a trial has brought it."""
         self.decided_by = -1
         """Number of the last trial that was counted."""
+
+    def asked(self, goal: float, trials: Sequence[Trial], elsewhere: float | None) -> None:
+        """End the experiment where a trial, or one of the searches that it competes with, has reached another goal."""
+        values = [trial.value for trial in trials if trial.status in ("Succeeded", "EarlyStopped")]
+        if self.completion is None and any(reached(self._objective, goal, value) for value in (elsewhere, *values)):
+            self.completion = completed(GOAL, f"a trial has reached the goal that was asked for, {goal:g}", final=False)
 
     def count(self, trial: Trial) -> None:
         """Judge one more trial that has ended; what comes after the end changes nothing."""
@@ -100,7 +106,7 @@ class Budget:
     """
 
     def __init__(self, *, max_seconds: float | None, device_seconds: float | None) -> None:
-        self._until = math.inf if max_seconds is None else time.monotonic() + max_seconds
+        self._until = math.inf if max_seconds is None else clock() + max_seconds
         self._device_seconds = device_seconds
         self._spent = 0.0
 
@@ -114,14 +120,14 @@ class Budget:
         Args:
             under_way: Seconds of the trials under way.
         """
-        left = self._until - time.monotonic()
+        left = self._until - clock()
         if self._device_seconds is not None:
             left = min(left, (self._device_seconds - self._spent - math.fsum(under_way)) / max(len(under_way), 1))
         return None if left == math.inf else max(left, 0.0)
 
     def completion(self) -> Completion:
         """The end of a budget that is spent."""
-        own = time.monotonic() >= self._until
+        own = clock() >= self._until
         message = "the time of the run is over" if own else f"its trials took {self._device_seconds:g} s together"
         end = completed(BUDGET, message, final=False)
         return end if own else replace(end, device_seconds=self._device_seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -33,6 +34,10 @@ class Limits:
     much."""
     at_goal: bool = False
     """A trial that reports the goal is ended at once, as EarlyStopped with that value, not only counted at its end."""
+    asked_goal: Callable[[], float | None] = lambda: None
+    """Asked while it runs for a goal that takes the place of all others, at once, as `at_goal` says."""
+    elsewhere: float | None = None
+    """Best value of the searches that it competes with, for that goal."""
 
     def __post_init__(self) -> None:
         counts: dict[str, Any] = {"workers": self.workers, "max_trials": self.max_trials}  # a caller gives anything

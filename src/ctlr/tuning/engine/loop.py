@@ -145,6 +145,8 @@ class Run:
     def _completion(self) -> Completion | None:
         """Start what can be started; the experiment's end, once it is there."""
         over = self._time_left() == 0.0
+        if (asked := self._limits.asked_goal()) is not None:
+            self._verdict.asked(asked, self._trials, self._limits.elsewhere)
         if self._verdict.completion is None and not over:
             while len(self._running) < self._workers and (trial := self._next()) is not None:
                 self._start(trial)
@@ -218,8 +220,10 @@ class Run:
             running.reports.append(report)
             self._journal.reported(event.number, report)
             self._on_event(running.trial, report)
-        if self._limits.at_goal and reached(objective, self._goal, value):
-            self._stop(running, "EarlyStopped", f"at step {running.step} it reached the goal, {self._goal:g}")
+        asked = self._limits.asked_goal()
+        goal = self._goal if asked is None else asked
+        if (self._limits.at_goal or asked is not None) and reached(objective, goal, value):
+            self._stop(running, "EarlyStopped", f"at step {running.step} it reached the goal, {goal:g}")
             return
         if value is not None and self._rule is not None:
             if running.best is None or better(objective, value, running.best):
