@@ -183,6 +183,55 @@ def test_a_run_is_stopped_and_gone_on_with_by_the_keyboard_alone(
     assert not (server.workspace / "runs" / "digits").exists()
 
 
+def told(server: Server, run: str) -> list[Any]:
+    return list(read_events(events_path(server.workspace, run)))
+
+
+def test_a_search_pauses_goes_on_stops_at_a_score_and_gets_more_time(browser: Chromium, server: Server) -> None:
+    browser.open(f"{server.address}/points")
+    browser.follow("document.querySelector('#generate').click()")
+    browser.ask("document.querySelector('[name=seconds]').value = '3600'")
+    browser.ask("document.querySelector('[name=knn]').checked = true")
+    browser.follow("document.querySelector('#start').click()")
+    browser.until("document.querySelector('.study .regions path') !== null")  # a trial, while it learns or thereafter
+    browser.follow("document.querySelector('#whole').click()")
+    browser.until("document.querySelector('.card .best') !== null")
+    browser.ask("document.querySelector('#pause').focus()")
+    browser.press("Enter", 13)
+    life(browser, "paused")
+    last = told(server, "generated-run")[-1]
+    time.sleep(1.5)
+    assert told(server, "generated-run")[-1] == last  # nothing happens
+    assert last["kind"] == "run.paused"
+    server.kill()
+    server.begin()
+    browser.follow("location.reload()")
+    life(browser, "paused")
+    browser.follow("document.querySelector('#stop').click()")  # also while it is paused
+    life(browser, "interrupted")
+    browser.follow("document.querySelector('#resume').click()")
+    life(browser, "running")
+    browser.until("document.querySelector('#pause') !== null")
+    browser.follow("document.querySelector('#pause').click()")
+    life(browser, "paused")
+    browser.follow("document.querySelector('#resume').click()")
+    life(browser, "running")
+    browser.ask("document.querySelector('#goal').value = '0.5'")
+    browser.follow("document.querySelector('#ask-goal').click()")
+    life(browser, "finished", 240)
+    ended = len(told(server, "generated-run"))
+    browser.until("document.querySelector('#more-time') !== null")
+    browser.follow("document.querySelector('#more-time').click()")
+    browser.ask("document.querySelector('#minutes').value = '10'")
+    browser.follow("document.querySelector('#add').click()")
+    while not any(event["kind"] == "trial.ended" for event in told(server, "generated-run")[ended:]):
+        life(browser, "running")
+        time.sleep(0.2)
+    browser.until("document.querySelector('#stop') !== null")
+    browser.follow("document.querySelector('#stop').click()")
+    life(browser, "interrupted")
+
+
 def test_all_of_it_works_without_scripts(browser: Chromium, server: Server, archive: Path) -> None:
     browser.call("Emulation.setScriptExecutionDisabled", value=True)
     try:

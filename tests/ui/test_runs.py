@@ -50,6 +50,20 @@ def test_a_run_that_lives_is_running_and_one_whose_process_is_gone_was_killed(tm
     assert fold().life(tmp_path) == "waiting"
 
 
+def test_a_run_that_pauses_says_so_and_its_time_stands(tmp_path: Path) -> None:
+    events = [began(), study("a"), {"kind": "run.paused", "time": 1010.0}]
+    run = fold(*events)
+    assert run.life(tmp_path) == "paused"
+    assert run.lasted(1002.0, 1100.0) == 8.0
+    run = fold(*events, {"kind": "run.continued", "time": 1050.0}, {"kind": "run.paused", "time": 1060.0})
+    assert run.life(tmp_path) == "paused"
+    assert run.lasted(1002.0, 1100.0) == 8.0 + 10.0
+    assert run.lasted(1040.0, 1055.0) == 5.0
+    assert story.live(run, 1100.0)["running"][0].for_seconds == 18.0
+    assert fold(*events, began()).life(tmp_path) == "running"  # a run that begins is awake
+    assert fold(*events, {"kind": "run.interrupted", "seconds": 3.0}).life(tmp_path) == "interrupted"
+
+
 @pytest.mark.parametrize(
     ("kind", "life"), [("run.ended", "finished"), ("run.interrupted", "interrupted"), ("run.failed", "failed")]
 )

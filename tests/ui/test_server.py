@@ -18,6 +18,7 @@ from ctlr.events import EventLog, events_path, process_start
 from ctlr.ui import processes, server
 from ctlr.ui.folders import Folders
 from ctlr.ui.options import Limits, checked
+from ctlr.wishes import Wishes, read_wishes
 from ctlr.workspace import Workspace
 
 Client = Callable[..., TestClient]
@@ -246,6 +247,10 @@ def test_a_run_shows_its_state_ranking_trials_and_failures(client: Client, works
         place = {"step": "t", "round": 1, "number": number, "parameters": {"lr": "0.1"}}
         log.write("trial.started", **place)
         log.write("trial.ended", **place, status="Succeeded", value=value, seconds=1.0, reason="")
+    lost = {"step": "t", "round": 1, "number": 2, "parameters": {"lr": "9"}}
+    log.write("trial.started", **lost)
+    log.write("trial.ended", **lost, status="Failed", value=None, seconds=1.0,
+              reason="RuntimeError (traceback in logs/trial-0123abcd.log)")  # fmt: skip
     log.write("step.started", step="s", name="scratch-n20", of="study", method="scratch")
     log.write("step.progress", step="s", done=3, total=10, row={"epoch": 3, "train_loss": 0.5})
     log.write("step.started", step="f", name="vat-n20", of="study", method="vat")
@@ -256,8 +261,8 @@ def test_a_run_shows_its_state_ranking_trials_and_failures(client: Client, works
     browser = client()
     text = browser.get("/runs/tiny").text
     for words in (
-        "running", "1 of 4 steps", "val_mae", "trial 1, 2 ended", "3 of 5 trials", "scratch-n20", "train_loss 0.5",
-        'href="/logs/study-0123abcd.log"', "3 of 10",
+        "running", "1 of 4 steps", "val_mae", "trial 1, 3 ended", "2 of 5 trials", "scratch-n20", "train_loss 0.5",
+        'href="/logs/study-0123abcd.log"', "3 of 10", "t, trial 2: RuntimeError", 'href="/logs/trial-0123abcd.log"',
     ):  # fmt: skip
         assert words in text
     assert "running" in browser.get("/").text
@@ -265,6 +270,33 @@ def test_a_run_shows_its_state_ranking_trials_and_failures(client: Client, works
     assert traceback.headers["content-type"].startswith("text/plain")
     for bad in ("..%2fkey", "key", "study-0123abcd.log%00"):
         assert browser.get(f"/logs/{bad}").status_code == 404
+
+
+def test_a_run_is_paused_goes_on_and_is_given_a_goal_while_it_is_under_way(client: Client, workspace: Path) -> None:
+    log, browser = lived(workspace), client()
+
+    def ask(path: str, **fields: str) -> int:
+        return browser.post(f"/runs/tiny/{path}", data={"form": form_of(browser), **fields}).status_code
+
+    assert ask("pause") == 303
+    assert read_wishes(workspace, "tiny").paused
+    assert "It pauses at its next epoch" in browser.get("/runs/tiny").text
+    log.write("run.paused")
+    assert "all that they have learned" in browser.get("/runs/tiny").text
+    assert ask("goal", goal="0.9") == 303
+    assert read_wishes(workspace, "tiny") == Wishes(paused=True, goal=0.9)
+    assert 'id="goal-now">0.9' in browser.get("/runs/tiny").text
+    for bad in ("x", "nan", "1e999"):
+        assert ask("goal", goal=bad) == 400
+    assert ask("resume") == 303
+    assert read_wishes(workspace, "tiny") == Wishes(goal=0.9)
+    assert ask("goal", goal="") == 303
+    assert read_wishes(workspace, "tiny") == Wishes()
+    log.write("run.continued")
+    log.write("run.ended", seconds=1.0)
+    assert (ask("pause"), ask("goal", goal="1")) == (409, 409)
+    assert browser.post("/runs/tiny/pause", data={"form": "x"}).status_code == 400
+    log.close()
 
 
 def test_a_run_that_goes_on_cannot_be_deleted_and_one_that_has_ended_can(client: Client, workspace: Path) -> None:
