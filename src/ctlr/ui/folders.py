@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from ctlr.ui.unpacking import Taken, settled, unpack
 from ctlr.ui.uploading import Form
 from ctlr.workspace import write_aside
 
-__all__ = ["Folder", "Folders"]
+__all__ = ["Folder", "Folders", "allowed_folder"]
 
 _INCOMING = ".incoming"
 _FORSAKEN_SECONDS = 86400.0
@@ -48,6 +48,27 @@ class Folder:
     uploaded: bool
     left_out: Mapping[str, int]
     """Of an upload: reason -> files that were not taken."""
+
+
+def allowed_folder(path: str, below: Sequence[Path]) -> Path:
+    """A folder of this machine, without links.
+
+    Args:
+        path: As somebody names it.
+        below: Folders in one of which it must lie.
+
+    Raises:
+        ConfigError: It is none, or lies elsewhere.
+    """
+    if not path or "\0" in path or not Path(path).is_absolute():
+        raise ConfigError(f"a folder must be an absolute path; got {path!r}.")
+    root = Path(os.path.realpath(path))
+    if not any(root.is_relative_to(os.path.realpath(each)) for each in below):
+        allowed = ", ".join(str(each) for each in below)
+        raise ConfigError(f"a folder must lie below {allowed}; `ctlr ui --data DIR` allows others.")
+    if not root.is_dir():
+        raise ConfigError(f"{path!r} is no folder, or cannot be read.")
+    return root
 
 
 class Folders:
@@ -86,14 +107,7 @@ class Folders:
         Raises:
             ConfigError: It is none, lies elsewhere than allowed, or the name is taken.
         """
-        if not path or "\0" in path or not Path(path).is_absolute():
-            raise ConfigError(f"a folder must be an absolute path; got {path!r}.")
-        root = Path(os.path.realpath(path))
-        if not any(root.is_relative_to(os.path.realpath(each)) for each in self._options.data):
-            allowed = ", ".join(str(each) for each in self._options.data)
-            raise ConfigError(f"a folder must lie below {allowed}; `ctlr ui --data DIR` allows others.")
-        if not root.is_dir():
-            raise ConfigError(f"{path!r} is no folder, or cannot be read.")
+        root = allowed_folder(path, self._options.data)
         home = self._begin(name or root.name)
         write_aside(home / "folder.json", json.dumps({"uploaded": False, "path": str(root)}).encode())
         return self.get(home.name)

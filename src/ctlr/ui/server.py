@@ -35,6 +35,7 @@ from ctlr.ui.points_pages import add_points
 from ctlr.ui.runs import NAME, Run, Runs
 from ctlr.ui.unpacking import check_room
 from ctlr.ui.uploading import receive
+from ctlr.ui.workspaces import PLACE, Workspaces
 from ctlr.wishes import read_wishes
 from ctlr.workspace import Workspace
 
@@ -58,6 +59,8 @@ class _App:
     folders: Folders
     examining: Examining
     pages: Environment
+    outer: str = ""
+    """Page of the server's own workspace, where this is another one."""
 
     @property
     def root(self) -> Path:
@@ -67,7 +70,8 @@ class _App:
         """A page of a template, with what all of them need."""
         shared = {
             "base": self.options.prefix, "form": form_value(request.scope), "version": __version__,
-            "monitored": self.options.monitor is not None,
+            "monitored": self.options.monitor is not None, "workspace": str(self.root),
+            "all_workspaces": self.outer,
         }  # fmt: skip
         return HTMLResponse(self.pages.get_template(template).render(**shared, **values), status)
 
@@ -111,6 +115,14 @@ def create_app(options: Options) -> FastAPI:
     Raises:
         WorkspaceError: The workspace cannot be used.
     """
+    closing = threading.Event()
+    app = _app_of(options, closing, Workspaces(options, lambda own: _app_of(own, closing, None)))
+    app.add_middleware(functools.partial(Guard, options=options))
+    return app
+
+
+def _app_of(options: Options, closing: threading.Event, others: Workspaces | None) -> FastAPI:
+    """The app of a workspace; `others` are open beside it, where it is the server's own."""
     Workspace(options.workspace)
     pages = Environment(
         loader=PackageLoader("ctlr.ui"),
@@ -121,11 +133,14 @@ def create_app(options: Options) -> FastAPI:
     )
     pages.filters |= {"ago": story.ago, "duration": story.duration}
     workers = max(1, len(os.sched_getaffinity(0)))
-    shared = _App(options, Runs(options.workspace), Folders(options), Examining(workers), pages)
+    shared = _App(options, Runs(options.workspace), Folders(options), Examining(workers), pages,
+                  "" if others is not None else options.prefix.rpartition(PLACE)[0] + "/")  # fmt: skip
     app = FastAPI(title="CTLR", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.closing = threading.Event()
+    app.state.closing = closing
     app.mount("/static", StaticFiles(packages=[("ctlr.ui", "static")]), name="static")
-    _home(app, shared)
+    _home(app, shared, others)
+    if others is not None:
+        _workspaces(app, shared, others)
     _run_pages(app, shared)
     _run_buttons(app, shared)
     _reports(app, shared)
@@ -144,7 +159,6 @@ def create_app(options: Options) -> FastAPI:
     async def missing(request: Request, error: Exception) -> Response:
         return shared.fault(request, CtlrError("There is no such page."), 404)
 
-    app.add_middleware(functools.partial(Guard, options=options))
     return app
 
 
@@ -174,7 +188,7 @@ def _check_form(request: Request, fields: Mapping[str, str]) -> None:
 # ---------------------------------------------------------------- home
 
 
-def _home(app: FastAPI, shared: _App) -> None:
+def _home(app: FastAPI, shared: _App, others: Workspaces | None) -> None:
     def rows() -> list[dict[str, Any]]:
         found = []
         for name in shared.runs.names():
@@ -190,12 +204,29 @@ def _home(app: FastAPI, shared: _App) -> None:
     @app.get("/")
     def home(request: Request) -> Response:
         return shared.page(
-            request, "home.html", runs=rows(), folders=list(shared.folders), workspace=str(shared.root),
+            request, "home.html", runs=rows(), folders=list(shared.folders),
+            others=None if others is None else others.known(), place=PLACE,
+            data=[str(each) for each in shared.options.data],
         )  # fmt: skip
 
     @app.get("/healthz")
     def healthy() -> Response:
         return PlainTextResponse("ok\n")
+
+
+def _workspaces(app: FastAPI, shared: _App, others: Workspaces) -> None:
+    @app.post("/open")
+    async def open_one(request: Request) -> Response:
+        path = (await _fields(request)).get("path", [""])[0].strip()
+        name = await anyio.to_thread.run_sync(others.open, path)
+        return shared.go(f"{PLACE}/{name}/")
+
+    @app.post("/close")
+    async def close(request: Request) -> Response:
+        others.close((await _fields(request)).get("name", [""])[0])
+        return shared.go("/")
+
+    app.mount(PLACE, others)
 
 
 def _life(run: Run, shared: _App) -> str:
