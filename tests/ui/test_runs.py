@@ -97,6 +97,9 @@ def test_studies_count_when_they_are_settled_and_rank_by_validation() -> None:
 
 def test_a_search_knows_its_best_trial_and_what_is_left_of_its_budget() -> None:
     run = fold(began(), SEARCH, *trial(0, 9.0), *trial(1, 4.0), *trial(2, None, "Failed", reason="NaN"), *trial(3, 5.0))
+    early = fold(began(), SEARCH, *trial(0, 9.0), *trial(1, 4.0, "EarlyStopped", reason="its 5 s were over"))
+    assert early.searches["tune"].best is not None
+    assert early.searches["tune"].best.number == 1
     search = run.searches["tune"]
     assert search.best is not None
     assert (search.best.number, search.best.value) == (1, 4.0)

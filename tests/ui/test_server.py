@@ -6,6 +6,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 
 from ctlr.config import load
 from ctlr.events import EventLog, events_path, process_start
-from ctlr.ui import processes, server
+from ctlr.ui import processes, server, starting
 from ctlr.ui.folders import Folders
 from ctlr.ui.options import Limits, checked
 from ctlr.wishes import Wishes, read_wishes
@@ -237,6 +238,26 @@ def test_a_form_asks_for_a_model_as_the_command_line_does(client: Client, worksp
             assert browser.post("/folders/pets/automl", data=asked | {name: value}).status_code == 400, (name, value)
     (root,) = workspace.glob("uploads/pets/pictures/pets")
     assert started == [("pets", ["automl", str(root), "--name", "pets", "--minutes", "0.5", "--goal", "0.9"])]
+    more = {"metric": "roc_auc", "algorithm": "random", "trials": "7", "families": "svm, small-cnn", "features": "hog"}
+    _, words = starting.automl_words(Folders(checked(workspace)).get("pets"), asked | more)
+    assert words[7:] == ["--goal", "0.9", "--trials", "7", "--metric", "roc_auc", "--algorithm", "random", "--families",
+                         "svm,small-cnn", "--features", "hog"]  # fmt: skip
+
+
+def test_a_search_for_a_model_is_estimated_and_nothing_begins(client: Client, workspace: Path) -> None:
+    browser = client()
+    upload(browser, {f"pets/{name}": data for name, data in pictures(40).items()})
+    asked = {"form": form_of(browser), "name": "pets", "minutes": "3", "families": "knn,svm", "workers": "2"}
+    text = unescape(browser.post("/folders/pets/automl/plan", data=asked).text)
+    assert "Estimated cost: 3 min on the clock" in text
+    assert "on 2 processes: 6 min of them together" in text
+    assert "2 searches race for" in text
+    assert "knn" in text[text.index("<pre") :]
+    assert 'name="families" value="knn,svm"' in text  # what starts is what was shown
+    assert not (workspace / "runs" / "pets").exists()
+    refused = browser.post("/folders/pets/automl/plan", data=asked | {"families": "magic"})
+    assert refused.status_code == 400
+    assert "unknown family 'magic'" in unescape(refused.text)
 
 
 def test_a_run_shows_its_state_ranking_trials_and_failures(client: Client, workspace: Path) -> None:

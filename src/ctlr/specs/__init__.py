@@ -6,7 +6,18 @@ What a user writes (datasets, tasks, methods, encoders, training) and what steps
 
 from ctlr.specs._baselines import shares_task
 from ctlr.specs._cells import CellCnnSpec, CellModule
-from ctlr.specs._data import ALSO, METRICS, AlsoSpec, DataTask, LeakSpec, SplitSpec, TaskSpec, ViewsSpec, also_name
+from ctlr.specs._data import (
+    ALSO,
+    METRICS,
+    REGRESSION_METRICS,
+    AlsoSpec,
+    DataTask,
+    LeakSpec,
+    SplitSpec,
+    TaskSpec,
+    ViewsSpec,
+    also_name,
+)
 from ctlr.specs._datasets import DATASETS, AnyDataset
 from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of, kind_of_image
 from ctlr.specs._datasets.bids import BidsSpec
@@ -89,6 +100,7 @@ __all__ = [
     "PART_TABLES",
     "PLUGINS",
     "PUBLISHED",
+    "REGRESSION_METRICS",
     "TRANSFER_SCORES",
     "Activation",
     "AlgorithmSpec",

@@ -15,6 +15,7 @@ from ctlr.specs._value import Value
 __all__ = [
     "ALSO",
     "METRICS",
+    "REGRESSION_METRICS",
     "AlsoSpec",
     "DataTask",
     "LeakSpec",
@@ -30,6 +31,8 @@ METRICS = {
     "roc_auc": "max", "top5_accuracy": "max", "confidence": "max", "brier": "min", "ece": "min", "log_loss": "min",
 }  # fmt: skip
 """Every metric and the direction in which it improves."""
+REGRESSION_METRICS = frozenset({"mae", "rmse", "r", "r2", "f1_bins"})
+"""Those of a regression; the others are of a classification."""
 
 
 ALSO = "also_"
@@ -93,8 +96,7 @@ class TaskSpec(Value):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        regression = {"mae", "rmse", "r", "r2", "f1_bins"}
-        allowed = regression if self.kind == "regression" else set(METRICS) - regression
+        allowed = REGRESSION_METRICS if self.kind == "regression" else set(METRICS) - REGRESSION_METRICS
         if self.metric is not None and self.metric not in allowed:
             raise ValueError(
                 f"`metric` of a {self.kind} task must be one of {', '.join(sorted(allowed))}; got {self.metric!r}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ctlr.claims import holder_of, is_claimed
-from ctlr.errors import ConfigError, WorkspaceError
+from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.events import process_start
 from ctlr.ui.runs import Run
 from ctlr.wishes import Wishes, read_wishes, write_wishes
@@ -35,6 +36,7 @@ __all__ = [
     "benchmark_file",
     "delete",
     "go_on",
+    "look",
     "output_of",
     "race_seconds",
     "start",
@@ -44,6 +46,8 @@ __all__ = [
 
 UNDER_WAY = ("running", "paused")
 """Lives of a run whose process is there."""
+_PATIENCE = 300
+"""Seconds that a look is waited for."""
 OUTPUT = "output.log"
 """What a run that the app started has printed, in the folder of its events."""
 
@@ -77,6 +81,25 @@ def start(root: Path, name: str, words: list[str]) -> subprocess.Popen[bytes]:
         )  # fmt: skip
     threading.Thread(target=_see_off, args=(process, folder / OUTPUT), daemon=True).start()
     return process
+
+
+def look(root: Path, words: list[str]) -> str:
+    """Run `ctlr WORDS`, which changes nothing but what it looks at first, to its end; what it says.
+
+    Raises:
+        DataError: It refuses; says why.
+        WorkspaceError: It takes longer than somebody waits.
+    """
+    command = [sys.executable, "-m", "ctlr", *words, "--workspace", str(root)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired as error:
+        raise WorkspaceError(
+            f"It takes more than {_PATIENCE} s. Run it in a shell: {shlex.join(command[2:])}"
+        ) from error
+    if done.returncode:
+        raise DataError(done.stderr.strip().removeprefix("Error: ") or f"ctlr ended with exit code {done.returncode}.")
+    return done.stderr.strip()
 
 
 def _see_off(process: subprocess.Popen[bytes], output: Path) -> None:

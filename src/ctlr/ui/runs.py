@@ -115,8 +115,10 @@ class Search:
 
     @property
     def counted(self) -> list[Trial]:
-        """Ended trials that have a value."""
-        return [trial for trial in self.order if trial.value is not None and trial.status == "Succeeded"]
+        """Ended trials that count, as the search itself has it: those that were ended early with a value do."""
+        return [
+            trial for trial in self.order if trial.value is not None and trial.status in ("Succeeded", "EarlyStopped")
+        ]
 
     @property
     def best(self) -> Trial | None:

@@ -433,6 +433,7 @@ def _folder_pages(app: FastAPI, shared: _App) -> None:
         return shared.page(
             request, "folder.html", folder=folder, examined=examined, choices=starting.suggested(folder, examined),
             methods=starting.METHODS, encoders=starting.ENCODERS, taken=shared.runs.names(),
+            may=starting.guidance_choices(),
         )  # fmt: skip
 
     @app.get("/folders/{name}/thumbnails/{number}.webp")
@@ -524,6 +525,26 @@ def _starts(app: FastAPI, shared: _App) -> None:
         refuse_taken(run)
         await anyio.to_thread.run_sync(processes.start, shared.root, run, words)
         return shared.go(f"/runs/{run}")
+
+    @app.post("/folders/{name}/automl/plan")
+    async def search_plan(request: Request, name: str) -> Response:
+        fields = await _fields(request)
+        folder = shared.folders.get(name)
+        plain = {field: values[0] for field, values in fields.items()}
+
+        def look() -> dict[str, Any]:
+            run, words = starting.automl_words(folder, plain)
+            told = processes.look(shared.root, [*words, "--dry-run"])
+            minutes, workers = float(plain["minutes"]), int(plain.get("workers") or 0) or len(os.sched_getaffinity(0))
+            return {
+                "run": run, "told": told, "minutes": minutes, "workers": workers,
+                "text": (shared.root / "automl" / f"{run}.yaml").read_text(),
+                "command": shlex.join(["ctlr", *words, "-w", str(shared.root)]),
+            }  # fmt: skip
+
+        found = await anyio.to_thread.run_sync(look)
+        kept = {field: text for field, text in plain.items() if field != FORM_FIELD}
+        return shared.page(request, "automl.html", folder=folder, fields=kept, **found)
 
     def refuse_taken(name: str) -> None:
         if (shared.root / "runs" / name).exists():

@@ -13,13 +13,22 @@ from ruamel.yaml import YAML
 
 from ctlr.errors import ConfigError
 from ctlr.specs import ENCODERS as KNOWN
-from ctlr.specs import dns_name
+from ctlr.specs import METRICS, REGRESSION_METRICS, dns_name
 from ctlr.ui.examining import Examined
 from ctlr.ui.folders import Folder
 from ctlr.ui.processes import benchmark_file
 from ctlr.workspace import write_aside
 
-__all__ = ["ENCODERS", "METHODS", "Choices", "automl_words", "read_choices", "suggested", "write_benchmark"]
+__all__ = [
+    "ENCODERS",
+    "METHODS",
+    "Choices",
+    "automl_words",
+    "guidance_choices",
+    "read_choices",
+    "suggested",
+    "write_benchmark",
+]
 
 METHODS: Mapping[str, str] = {
     "scratch": "a network from random weights (always there: what the others are compared with)",
@@ -31,6 +40,11 @@ METHODS: Mapping[str, str] = {
 
 ENCODERS = tuple(name for name, part in KNOWN.items() if 2 in part.dimensions)
 """Networks for pictures, small ones first."""
+
+_NUMBERS = ("goal", "most_megabytes", "most_milliseconds", "trials")
+_WORDS = ("metric", "algorithm")
+_LISTS = ("families", "features")
+"""What a form may say of a search for a model, by the names of `Guidance`."""
 
 _SIDES = (28, 32, 48, 64, 96, 128, 224)
 _TEST = 0.25
@@ -89,6 +103,18 @@ def read_choices(form: Mapping[str, str], methods: Sequence[str]) -> Choices:
     )  # fmt: skip
 
 
+def guidance_choices() -> dict[str, list[str]]:
+    """What a search for a model may be told by name."""
+    from ctlr.automl import FAMILIES  # brings what reads pictures
+    from ctlr.shallow.families import KINDS
+    from ctlr.tuning.samplers import SAMPLERS
+
+    return {
+        "metrics": [name for name in METRICS if name not in REGRESSION_METRICS], "algorithms": list(SAMPLERS),
+        "families": list(FAMILIES), "features": [kind for kind, sides in KINDS.items() if 2 in sides],
+    }  # fmt: skip
+
+
 def automl_words(folder: Folder, form: Mapping[str, str]) -> tuple[str, list[str]]:
     """The name of a run, and the words of the `ctlr automl` that a form asks for.
 
@@ -98,14 +124,18 @@ def automl_words(folder: Folder, form: Mapping[str, str]) -> tuple[str, list[str
     from ctlr.automl import Guidance  # brings what reads pictures
 
     given: dict[str, Any] = {"name": form.get("name", ""), "minutes": _number(form, "minutes")}
-    given |= {name: _number(form, name) for name in ("goal", "most_megabytes") if form.get(name, "").strip()}
-    given |= {name: form[name] for name in ("metric",) if form.get(name)}
+    told = {name: form[name].strip() for name in (*_NUMBERS, *_WORDS, *_LISTS) if form.get(name, "").strip()}
+    given |= {name: _number(form, name) for name in _NUMBERS if name in told and name != "trials"}
+    given |= {"trials": _whole(form, "trials", 1, 10**6)} if "trials" in told else {}
+    given |= {name: told[name] for name in _WORDS if name in told}
+    given |= {name: [each.strip() for each in told[name].split(",") if each.strip()] for name in _LISTS if name in told}
     guidance = Guidance.of(given)
     name = guidance.called(folder.root)
     words = ["automl", str(folder.root), "--name", name, "--minutes", f"{guidance.minutes:g}"]
-    for option in ("goal", "most_megabytes", "metric"):
-        if (value := getattr(guidance, option)) is not None:
-            words += [f"--{option.replace('_', '-')}", str(value)]
+    for option in (*_NUMBERS, *_WORDS, *_LISTS):
+        if option in told:
+            value = getattr(guidance, option)
+            words += [f"--{option.replace('_', '-')}", ",".join(value) if option in _LISTS else str(value)]
     if workers := _whole(form, "workers", 0, 1024):
         words += ["--workers", str(workers)]
     return name, words
