@@ -119,8 +119,8 @@ def test_from_an_upload_to_a_report_with_a_reload_a_killed_server_and_two_tabs(
 ) -> None:
     upload(browser, server, archive)
     assert "120 pictures of 3 classes" in browser.ask("document.body.innerText")
-    browser.ask("document.querySelector('.thumbs').scrollIntoView()")  # those out of sight are not loaded
-    browser.until("[...document.images].slice(0, 5).every(image => image.naturalWidth > 0)")
+    seen = "[...document.images].slice(0, 5).every(image => image.naturalWidth > 0)"  # out of sight they are not loaded
+    browser.until(f"(document.querySelector('.thumbs').scrollIntoView(), {seen})")  # where a page begins is set late
     start(browser, epochs=400)
     page = browser.ask("location.href")
     browser.until("document.querySelector('.card polyline') !== null")  # what runs now, with its curve
@@ -293,6 +293,7 @@ def drag(browser: Chromium, *places: tuple[float, float]) -> None:
 
 def test_two_classes_are_drawn_fitted_and_learned_by_a_network(browser: Chromium, server: Server) -> None:
     browser.resize(1200, 900)
+    browser.open("about:blank")  # a page before, whose server has ended, complains of that
     browser.open(f"{server.address}/points")
     browser.follow("document.querySelector('#draw').click()")
     drag(browser, *[(0.25, 0.3 + 0.01 * step) for step in range(30)])
@@ -302,7 +303,7 @@ def test_two_classes_are_drawn_fitted_and_learned_by_a_network(browser: Chromium
     assert browser.ask("document.querySelectorAll('#regions path').length") == 2
     cells = browser.ask("[...document.querySelectorAll('.errors .best td')].map(cell => cell.innerText)")
     assert all(cell.startswith("0.0% (0 of ") for cell in cells)
-    assert [event for event in browser.events if event["method"] in COMPLAINTS] == []
+    assert complaints(browser, server.address) == []
     drawn = "document.querySelector('#dots').innerHTML"
     before = browser.ask(drawn)
     browser.ask("document.querySelector('#plane').focus()")  # by keyboard: a few more, and back
