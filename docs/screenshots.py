@@ -1,6 +1,7 @@
-"""Make the pictures of the app's page from a real run: `python docs/screenshots.py` (needs a Chromium; five minutes).
+"""Make the pictures of the app's page from a real run: `python docs/screenshots.py` (needs a Chromium; six minutes).
 
-scikit-learn's handwritten digits are uploaded, and a model is searched for them.
+scikit-learn's handwritten digits are uploaded, and a model is searched for them; a network learns generated points.
+`python docs/screenshots.py points` makes the pictures of points alone.
 """
 
 from __future__ import annotations
@@ -23,19 +24,44 @@ def main() -> None:
     """Serve a workspace of its own, use it as a person would, and take pictures of it."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        runpy.run_path(str(DOCS.parent / "benchmarks" / "digits.py"))["write_digits"](folder / "digits")
-        archive = Path(shutil.make_archive(str(folder / "digits"), "zip", folder, "digits"))
         words = [sys.executable, "-m", "ctlr", "ui", "-w", str(folder / "workspace"), "--port", "0"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+            browser = Chromium(folder / "profile")
             try:
                 assert server.stdout is not None
-                _use(server.stdout.readline().split()[1], archive, folder)
+                address = server.stdout.readline().split()[1]
+                browser.resize(1100, 1180)
+                _use_points(browser, address)
+                if sys.argv[1:] != ["points"]:
+                    runpy.run_path(str(DOCS.parent / "benchmarks" / "digits.py"))["write_digits"](folder / "digits")
+                    archive = Path(shutil.make_archive(str(folder / "digits"), "zip", folder, "digits"))
+                    _use(browser, address, archive)
             finally:
+                browser.close()
                 server.terminate()
 
 
-def _use(address: str, archive: Path, folder: Path) -> None:
-    browser = Chromium(folder / "profile")
+def _use_points(browser: Chromium, address: str) -> None:
+    """The run that the page of generated points suggests, and a search."""
+    browser.open(f"{address}points")
+    browser.follow("document.querySelector('#generate').click()")
+    browser.until("document.querySelector('.errors .best') !== null")
+    points = browser.ask("location.href")
+    browser.follow("document.querySelector('#start').click()")
+    browser.until("document.querySelector('#life').innerText == 'finished'", 300)
+    browser.picture(DOCS / "app-points.png")
+    browser.open(points)
+    browser.until("document.querySelector('.errors .best') !== null")
+    for name, value in (("name", "search"), ("seconds", "40")):
+        browser.ask(f"document.querySelector('form[action$=start] [name={name}]').value = '{value}'")
+    browser.ask("for (const name of ['knn', 'forest']) document.querySelector(`[name=${name}]`).checked = true")
+    browser.follow("document.querySelector('#start').click()")
+    browser.until("document.querySelectorAll('.study .regions').length > 1", 300)
+    browser.picture(DOCS / "app-points-search.png")
+    browser.until("document.querySelector('#life').innerText == 'finished'", 300)
+
+
+def _use(browser: Chromium, address: str, archive: Path) -> None:
     browser.resize(1100, 900)
     browser.open(f"{address}new")
     browser.choose("#zip", archive)
@@ -64,7 +90,6 @@ def _use(address: str, archive: Path, folder: Path) -> None:
     time.sleep(2)
     browser.picture(DOCS / "app-report.png")
     _use_what_won(browser, page)
-    browser.close()
 
 
 def _use_what_won(browser: Chromium, page: str) -> None:

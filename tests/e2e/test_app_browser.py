@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,15 @@ def life(browser: Chromium, wanted: str, seconds: float = 120) -> None:
     browser.until(f"document.querySelector('#life')?.innerText == '{wanted}'", seconds)
 
 
+def reach(browser: Chromium, wanted: str) -> None:
+    """Press Tab until the element of that id has the focus."""
+    for _ in range(80):
+        browser.press("Tab", 9)
+        if browser.ask("document.activeElement.id") == wanted:
+            return
+    raise AssertionError(f"Tab does not lead to #{wanted}")
+
+
 def assert_whole(browser: Chromium) -> None:
     """Every event stands there once, in order, down to where the page began."""
     numbers = browser.ask(NUMBERS)
@@ -153,23 +163,34 @@ def test_from_an_upload_to_a_report_with_a_reload_a_killed_server_and_two_tabs(
     assert browser.ask("document.querySelector('svg, img') !== null")
 
 
+def test_many_files_of_one_class_come_in_at_once(
+    browser: Chromium, server: Server, archive: Path, tmp_path: Path
+) -> None:
+    shutil.unpack_archive(archive, tmp_path / "unpacked")
+    files = sorted(tmp_path.glob("unpacked/digits/0/*.png"))
+    browser.open(f"{server.address}/new")
+    browser.choose("#zip", *files)
+    browser.ask("document.querySelector('#label').value = 'zero'")
+    browser.follow("document.querySelector('form[enctype] button').click()")
+    browser.until("document.body.innerText.includes('40 pictures of 1 class')")
+    came = sorted(file.read_bytes() for file in server.workspace.glob("uploads/*/pictures/**/zero/*.png"))
+    assert came == sorted(file.read_bytes() for file in files)
+
+
 def test_a_run_is_stopped_and_gone_on_with_by_the_keyboard_alone(
     browser: Chromium, server: Server, archive: Path
 ) -> None:
     upload(browser, server, archive)
     start(browser, epochs=2000)
     browser.until("document.querySelector('.card progress') !== null")
-    for _ in range(40):
-        browser.press("Tab", 9)
-        if browser.ask("document.activeElement.id") == "stop":
-            break
+    reach(browser, "stop")
     assert browser.ask("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     browser.press("Enter", 13)
     life(browser, "interrupted")
     told = [event["kind"] for event in read_events(events_path(server.workspace, "digits"))]
     assert told[-1] == "run.interrupted"
     browser.until("document.querySelector('#resume') !== null")
-    browser.ask("document.querySelector('#resume').focus()")
+    reach(browser, "resume")
     browser.press("Enter", 13)
     life(browser, "running")
     browser.until("document.querySelector('#stop') !== null")
@@ -266,7 +287,7 @@ def test_ten_thousand_trials_are_shown_soon_filtered_and_sorted(browser: Chromiu
         assert values == sorted(values, reverse=True)
         browser.follow("document.querySelector('#next').click()")
         browser.ask("document.querySelector('[name=status]').value = 'Failed'")
-        browser.follow("document.querySelector('.filters button').click()")
+        browser.follow("document.querySelector('#show').click()")
         assert "200 trials, page 1 of 4" in browser.ask("document.body.innerText")
         log = EventLog(events_path(tmp_path / "w", "many"))
         log.write("step.finished", step="t", seconds=1.0, text="done <b>now</b>")
@@ -307,7 +328,8 @@ def test_pages_fit_a_phone_stand_out_and_complain_about_nothing(
         browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         browser.resize(360, 740)
         upload(browser, serving, archive)
-        for place in ("", "/new", "/runs/many", "/runs/many/studies", "/runs/many/delete", "/folders/digits"):
+        for place in ("", "/new", "/runs/many", "/runs/many/studies", "/runs/many/delete", "/folders/digits",
+                      "/points", "/compare"):  # fmt: skip
             browser.open("about:blank")  # requests that the page before had to give up are its own complaint
             browser.open(f"{serving.address}{place}")
             assert browser.ask("location.pathname").startswith("/ctlr")
@@ -377,6 +399,37 @@ def test_two_classes_are_drawn_fitted_and_learned_by_a_network(browser: Chromium
         browser.open(f"{server.address}{place}")
         assert browser.ask("document.documentElement.scrollWidth") <= 360, place
     browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_points_go_out_as_a_table_and_come_in_as_they_were_and_are_drawn_anew(
+    browser: Chromium, server: Server
+) -> None:
+    browser.open(f"{server.address}/points")
+    browser.ask(
+        "(chooser => { chooser.value = 'pinwheel'; chooser.dispatchEvent(new Event('input')); })"
+        "(document.querySelector('#generator'))"
+    )
+    shown = (
+        "[...document.querySelectorAll('fieldset[data-of]')].filter(each => !each.hidden).map(each => each.dataset.of)"
+    )
+    assert browser.ask(shown) == ["pinwheel"]
+    browser.ask("document.querySelector('[name=\"pinwheel.classes\"]').value = '5'")
+    browser.follow("document.querySelector('#generate').click()")
+    drawn = "document.querySelector('#dots').innerHTML"
+    before = browser.ask(drawn)
+    assert len(set(re.findall(r"dots c(\d)", before))) == 5
+    table = server.workspace / "points" / "generated" / "points.csv"
+    assert browser.ask("document.querySelector('#csv').pathname") == "/points/generated/points.csv"
+    browser.open(f"{server.address}/points")
+    browser.choose("#table", table)
+    browser.follow("document.querySelector('#upload').click()")
+    assert (server.workspace / "points" / "table" / "points.csv").read_bytes() == table.read_bytes()
+    browser.open(f"{server.address}/points/generated")
+    browser.ask("document.querySelector('details').open = true")
+    browser.ask("document.querySelector('[name=\"pinwheel.noise\"]').value = '0.3'")
+    browser.follow("document.querySelector('#anew').click()")
+    assert browser.ask(drawn) != before
+    assert browser.ask("document.querySelector('[name=\"pinwheel.classes\"]').value") == "5"
 
 
 def test_interrupts_that_are_meant_for_the_server_do_not_reach_its_runs(

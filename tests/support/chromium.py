@@ -49,8 +49,9 @@ class Chromium:
         if self._session:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
+        deadline = time.monotonic() + 60  # also of a page that keeps telling of something else
         while True:
-            answer = self._receive(30)
+            answer = self._receive(max(0.0, deadline - time.monotonic()))
             if answer.get("id") == self._count:
                 assert "error" not in answer, answer
                 return dict(answer["result"])
@@ -90,11 +91,19 @@ class Chromium:
         return session
 
     def turn(self, session: str) -> str:
-        """Turn to another tab, which is seen from then on; returns the one that was turned to before."""
+        """Turn to another tab, and show it: one behind others draws nothing, and hears no mouse.
+
+        Returns the one that was turned to before.
+        """
         before, self._session = self._session, session
         assert before is not None
         self.call("Page.bringToFront")
         return before
+
+    def leave(self, session: str) -> None:
+        """Close this tab, and turn to another one."""
+        self.call("Page.close")
+        self.turn(session)
 
     def until(self, expression: str, seconds: float = 60) -> Any:
         """Wait until an expression is true on the page, also while it is loaded anew; returns its value."""

@@ -142,7 +142,7 @@ def test_a_network_is_seen_to_learn_and_ends_as_its_study_says(client: Client, t
         time.sleep(0.3)
     assert "After epoch 20, train error" in text
     assert "(least 9.2 %)" in text
-    assert 'aria-label="Curve up to epoch 20: train' in text
+    assert re.search('aria-label="Curve up to epoch 20: train [0-9.]+, dev [0-9.]+, eval [0-9.]+"', text)
     assert 'class="truth"' in text
     (folder,) = root.glob("finetuned/*/surfaces")
     assert sorted(file.stem for file in folder.iterdir()) == [f"{epoch:06d}" for epoch in range(1, 21)]

@@ -240,7 +240,7 @@ def test_a_form_asks_for_a_model_as_the_command_line_does(client: Client, worksp
     assert started == [("pets", ["automl", str(root), "--name", "pets", "--minutes", "0.5", "--goal", "0.9"])]
     more = {"metric": "roc_auc", "algorithm": "random", "trials": "7", "families": "svm, small-cnn", "features": "hog"}
     _, words = starting.automl_words(Folders(checked(workspace)).get("pets"), asked | more)
-    assert words[7:] == ["--goal", "0.9", "--trials", "7", "--metric", "roc_auc", "--algorithm", "random", "--families",
+    assert words[6:] == ["--goal", "0.9", "--trials", "7", "--metric", "roc_auc", "--algorithm", "random", "--families",
                          "svm,small-cnn", "--features", "hog"]  # fmt: skip
 
 
@@ -278,17 +278,21 @@ def test_a_run_shows_its_state_ranking_trials_and_failures(client: Client, works
     log.write("step.failed", step="f", seconds=1.0, reason="ValueError (traceback in logs/study-0123abcd.log)")
     log.close()
     (workspace / "logs").mkdir()
-    (workspace / "logs" / "study-0123abcd.log").write_text(f"Traceback {HTML}")
+    for of in ("study", "trial"):
+        (workspace / "logs" / f"{of}-0123abcd.log").write_text(f"Traceback of a {of} {HTML}")
     browser = client()
     text = browser.get("/runs/tiny").text
     for words in (
         "running", "1 of 4 steps", "val_mae", "trial 1, 3 ended", "2 of 5 trials", "scratch-n20", "train_loss 0.5",
         'href="/logs/study-0123abcd.log"', "3 of 10", "t, trial 2: RuntimeError", 'href="/logs/trial-0123abcd.log"',
+        "val_mae of 2 trials, best 4",
     ):  # fmt: skip
         assert words in text
     assert "running" in browser.get("/").text
-    traceback = browser.get("/logs/study-0123abcd.log")
-    assert traceback.headers["content-type"].startswith("text/plain")
+    for of in ("study", "trial"):
+        traceback = browser.get(f"/logs/{of}-0123abcd.log")
+        assert traceback.text == f"Traceback of a {of} {HTML}"
+        assert traceback.headers["content-type"].startswith("text/plain")
     for bad in ("..%2fkey", "key", "study-0123abcd.log%00"):
         assert browser.get(f"/logs/{bad}").status_code == 404
 
