@@ -14,8 +14,11 @@ import rich_click as click
 from ctlr.cli.options import model_options
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ctlr.serving import FilePrediction
-    from ctlr.specs import ModelCard
+    from ctlr.specs import Answer, ModelCard
 
 __all__ = ["predict"]
 
@@ -104,21 +107,28 @@ def _columns(table: Path, file_column: str, files: Sequence[Path], card: ModelCa
 
 
 def _row(found: FilePrediction, card: ModelCard) -> dict[str, str]:
-    """As in a study's predictions.csv: its columns, its digits."""
+    """As in a study's predictions.csv: its columns, its digits; those of other targets begin with `also_`."""
     from ctlr.cells import guarded
+    from ctlr.specs import also_name
 
-    values = ["" if found.values is None else f"{float(value):.6g}" for value in _values(found, card)]
-    row = {"file": guarded(str(found.file))}
-    if card.classes:
-        best = "" if found.values is None else guarded(card.classes[int(found.values.argmax())])
-        row |= {"y_pred": best} | {f"p_{name}": value for name, value in zip(card.classes, values, strict=True)}
-    else:
-        row |= {"y_pred": values[0], "unit": card.preparation.units if card.preparation else ""}
+    first, *others = card.answers
+    row = {"file": guarded(str(found.file))} | _cells(found.values, first)
+    if not first.classes:
+        row["unit"] = card.preparation.units if card.preparation else ""
+    for each in others:
+        cells = _cells(found.also.get(each.target), each)
+        row |= {f"{also_name(each.target)}_{name}": cell for name, cell in cells.items()}
     return row | {"reason": guarded(found.reason)}
 
 
-def _values(found: FilePrediction, card: ModelCard) -> Sequence[float]:
-    return [0.0] * card.outputs if found.values is None else found.values.tolist()
+def _cells(values: npt.NDArray[np.float64] | None, answer: Answer) -> dict[str, str]:
+    from ctlr.cells import guarded
+
+    told = [""] * answer.width if values is None else [f"{float(value):.6g}" for value in values]
+    if not answer.classes:
+        return {"y_pred": told[0]}
+    best = "" if values is None else guarded(answer.classes[int(values.argmax())])
+    return {"y_pred": best} | {f"p_{name}": value for name, value in zip(answer.classes, told, strict=True)}
 
 
 def _text(found: Sequence[FilePrediction], card: ModelCard, output: str) -> str:
@@ -126,7 +136,7 @@ def _text(found: Sequence[FilePrediction], card: ModelCard, output: str) -> str:
 
     if output == "json":
         told = [
-            {"file": str(each.file)} | ({"reason": each.reason} if each.values is None else worded(each.values, card))
+            {"file": str(each.file)} | ({"reason": each.reason} if each.values is None else worded(each, card))
             for each in found
         ]
         return json.dumps(told, indent=2) + "\n"

@@ -81,7 +81,7 @@ class TaskSpec(Value):
     auto: a number where every cell is one."""
     fusion: Annotated[Literal["late", "none"], Field(exclude_if=lambda fusion: fusion == "late")] = "late"
     """How `inputs` meet the image: late puts them beside the encoder's features, before the head; none keeps them from
-    the network, so that only the baseline `covariates` reads them."""
+    the network, so that only the baselines `covariates` and `linear_covariates` read them."""
     fusion_width: Annotated[int, Field(ge=1, le=1024, exclude_if=lambda width: width == 16)] = 16
     """Hidden units that `inputs` become before they stand beside the encoder's features."""
     also: Annotated[tuple[AlsoSpec, ...], Field(exclude_if=lambda also: not also)] = ()

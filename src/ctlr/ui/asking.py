@@ -123,7 +123,6 @@ class Asking:
     def _asked(self, model: Trained, name: str, content: BinaryIO, inputs: Mapping[str, str]) -> Answer:
         from ctlr.serving._files import preparation_for
         from ctlr.serving.http.uploads import Upload, prepared
-        from ctlr.training.checkpoint import TrainedModel
 
         loaded = self._load(model.folder)
         columns = loaded.card.inputs
@@ -132,10 +131,7 @@ class Asking:
         (found,) = prepared([Upload(name, content)], preparation_for(loaded))
         if found.image is None:
             raise DataError(found.reason)
-        if isinstance(loaded, TrainedModel):
-            values = loaded.predict_each(found.image[None], inputs=beside, trusted=True)[loaded.card.target][0]
-        else:
-            values = loaded.predict(found.image[None], trusted=True)[0]
+        values = loaded.predict(found.image[None], inputs=beside, trusted=True)[0]
         return _answer(loaded.card, model.folder, found.image, np.atleast_1d(values))
 
 
