@@ -41,6 +41,8 @@ class Guidance(Value):
     """Of `table`: the picture."""
     group_column: str | None = None
     """Of `table`: who it belongs to."""
+    inputs: tuple[str, ...] = ()
+    """Columns of `table` that the answer is computed from beside the picture."""
     regression: bool | None = None
     """Whether the target is a number; None: as its values look."""
     metric: str | None = None
@@ -81,6 +83,8 @@ class Guidance(Value):
             raise ValueError(f"`metric` must be one of {', '.join(METRICS)}; got {self.metric!r}")
         if self.table is None and self.target != "class":
             raise ValueError(f"`target: {self.target}` is a column of a table; name it in `table`")
+        if self.table is None and self.inputs:
+            raise ValueError(f"`inputs: {', '.join(self.inputs)}` are columns of a table; name it in `table`")
         if self.name and dns_name(self.name, 40) != self.name:
             raise ValueError(f"`name` must be a-z, 0-9 and '-'; got {self.name!r}. Write {dns_name(self.name, 40)!r}")
         return self

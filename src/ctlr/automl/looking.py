@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ctlr.automl.guidance import Guidance
+from ctlr.data.inputs import check_inputs
 from ctlr.data.kinds.image_cases import index_cases
 from ctlr.data.kinds.images import index
 from ctlr.data.listing import IndexedImage, Listing
@@ -81,7 +82,7 @@ def look(
     Raises:
         ConfigError: The target or the metric does not fit.
         DataError: The folder cannot be used.
-        LeakageError: A subject stands on two of the given sides.
+        LeakageError: A subject stands on two of the given sides, or a column of `inputs` tells the target.
     """
     name = "pictures"
     told: dict[str, object] = {}
@@ -107,7 +108,9 @@ def look(
     if guidance.metric is None and task.kind == "classification" and _unequal(summary):
         task = task.model_copy(update={"metric": "balanced_accuracy"})
     sides = given_sides(table, name)
-    known = read_targets(table, task, name).known
+    targets = read_targets(table, task, name)
+    check_inputs(table, task, targets)
+    known = targets.known
     subjects = table.subject.codes
     given = [len(np.unique(subjects[known & (sides == each)])) for each in ("test", "val")]
     total = len(np.unique(subjects[known]))
@@ -163,7 +166,11 @@ def _task(images: Sequence[IndexedImage], guidance: Guidance) -> TaskSpec:
     regression = looks if guidance.regression is None else guidance.regression
     kind = "regression" if regression else "classification"
     metric = guidance.metric or ("mae" if regression else "accuracy")
-    return TaskSpec.model_validate({"name": "target", "target": guidance.target, "kind": kind, "metric": metric})
+    if guidance.target in guidance.inputs:
+        raise ConfigError(f"`inputs` must not hold the target; {guidance.target!r} is it. Leave it out.")
+    return TaskSpec.model_validate(
+        {"name": "target", "target": guidance.target, "kind": kind, "metric": metric, "inputs": list(guidance.inputs)}
+    )
 
 
 def _is_number(cell: str) -> bool:

@@ -210,7 +210,11 @@ def _document(
         tuning["algorithm"] = guidance.algorithm
     if guidance.warm_start is not None:
         tuning["warm_start"] = str(Path(guidance.warm_start).resolve())
-    task = {"target": looked.task.target, "kind": looked.task.kind, "metric": looked.task.headline}
+    task: dict[str, Any] = {
+        "target": looked.task.target, "kind": looked.task.kind, "metric": looked.task.headline,
+    }  # fmt: skip
+    if guidance.inputs:
+        task["inputs"] = list(guidance.inputs)
     name = dns_name(looked.task.target, 40)
     return {
         "name": guidance.called(looked.folder),
@@ -220,7 +224,7 @@ def _document(
         "transfers": [{"target": {"data": "pictures", "task": name}}],
         "encoders": {name: {} for name in _encoders(families, guidance)},
         "methods": _methods(families, guidance),
-        "baselines": [],
+        "baselines": ["covariates"] if guidance.inputs else [],
         "sample_sizes": [n_train],
         "seeds": [guidance.seed],
         "split": split,
