@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from ctlr.cli.options import model_options
+from ctlr.cli.options import cells_in, model_options, table_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +32,7 @@ SOME_FAILED = 3
               help="Form of the predictions.")  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path),
               help="File that they are written to, instead of stdout.")  # fmt: skip
-@click.option("--table", type=click.Path(path_type=Path),
-              help="CSV or TSV with the columns that the model reads beside the image, a line a file.")  # fmt: skip
-@click.option("--file-column", default="file", show_default=True, help="Of the table: a file's path or name.")
+@table_options
 @click.option("--strict", is_flag=True, help="Predict nothing where a file does not fit the model.")
 @click.option("--device", default="cpu", show_default=True, help="`cpu` or `cuda`.")
 @click.option("--threads", type=click.IntRange(1), help="Of the processor; by default one a core.")
@@ -62,7 +60,7 @@ def predict(
         torch.set_num_threads(threads)
     loaded = load_model(model, device)
     named = files_in(files, preparation_for(loaded, model.name))
-    columns = None if table is None else _columns(table, file_column, named, loaded.card)
+    columns = None if table is None else cells_in(table, file_column, named, loaded.card)
     found = []
     with counting("files") as progress:
         for prediction in predict_each(loaded, named, inputs=columns):
@@ -81,29 +79,6 @@ def predict(
         click.echo(f"{failed} of {len(found)} files do not fit the model; `reason` says why.", err=True)
         return SOME_FAILED if failed < len(found) else DataError.exit_code
     return 0
-
-
-def _columns(table: Path, file_column: str, files: Sequence[Path], card: ModelCard) -> dict[str, list[str | None]]:
-    """Cells of the columns that the model reads, by file: named by its path, or by its name alone.
-
-    Raises:
-        DataError: A column or a file's line is not there.
-    """
-    from ctlr.data.tsv import is_missing, read_table
-    from ctlr.errors import DataError, nearest
-
-    delimiter = "\t" if table.suffix == ".tsv" else ","
-    by_file = read_table(table, name=table.name, key=file_column, delimiter=delimiter, once="Keep one of the lines.")
-    wanted = [column.name for column in card.inputs]
-    known = next(iter(by_file.values()), {})
-    if missing := [name for name in wanted if name not in known]:
-        raise DataError(f"a column {missing[0]!r} is needed. {nearest(missing[0], known)}", place=table.name)
-    lines = [by_file.get(str(file)) or by_file.get(file.name) or by_file.get(file.stem) for file in files]
-    if lacking := [file for file, line in zip(files, lines, strict=True) if line is None]:
-        raise DataError(f"there must be a line for {lacking[0]}; {len(lacking)} files have none.", place=str(table))
-    return {
-        name: [None if is_missing(line[name]) else line[name] for line in lines if line is not None] for name in wanted
-    }
 
 
 def _row(found: FilePrediction, card: ModelCard) -> dict[str, str]:

@@ -41,6 +41,8 @@ class Answer:
     """How the image is beside those that the model was trained on; empty where that is not known."""
     strange: list[tuple[str, float, float, float]]
     """Features beyond all of those images: name, value, and the least and largest of theirs."""
+    also: list[tuple[str, str]]
+    """Its other targets, and what it says of them."""
 
 
 class Asking:
@@ -131,8 +133,10 @@ class Asking:
         (found,) = prepared([Upload(name, content)], preparation_for(loaded))
         if found.image is None:
             raise DataError(found.reason)
-        values = loaded.predict(found.image[None], inputs=beside, trusted=True)[0]
-        return _answer(loaded.card, model.folder, found.image, np.atleast_1d(values))
+        said = loaded.predict_each(found.image[None], inputs=beside, trusted=True)
+        return _answer(
+            loaded.card, model.folder, found.image, {name: np.atleast_1d(each[0]) for name, each in said.items()}
+        )
 
 
 def _loaded(folder: Path) -> Any:
@@ -147,9 +151,10 @@ def _done(data: bytes) -> Future[bytes]:
     return found
 
 
-def _answer(card: Any, folder: Path, image: Any, values: Any) -> Answer:
+def _answer(card: Any, folder: Path, image: Any, every: Mapping[str, Any]) -> Answer:
     from ctlr.monitoring import FILE, Seen, drift_between, image_features, read_reference
 
+    values = every[card.target]
     shares = sorted(zip(card.classes, values.tolist(), strict=True), key=lambda pair: -pair[1]) if card.classes else []
     units = card.preparation.units if card.preparation else ""
     said = shares[0][0] if shares else f"{float(values[0]):.4g}{f' {units}' if units else ''}"
@@ -163,4 +168,12 @@ def _answer(card: Any, folder: Path, image: Any, values: Any) -> Answer:
             known = reference.features.get(name, ())
             if known and not known[0] <= float(f"{value:.6g}") <= known[-1]:
                 strange.append((name, value, known[0], known[-1]))
-    return Answer(said, shares, drift, strange)
+    also = [(each.target, _worded(each, every[each.target])) for each in card.also]
+    return Answer(said, shares, drift, strange, also)
+
+
+def _worded(answer: Any, values: Any) -> str:
+    """What is said of another target."""
+    if not answer.classes:
+        return f"{float(values[0]):.4g}"
+    return f"{answer.classes[int(values.argmax())]}, with a probability of {float(values.max()):.4f}"
