@@ -120,6 +120,23 @@ def test_columns_of_a_table_are_read_beside_the_pictures(tmp_path: Path) -> None
         ctlr.ImageRegressor(inputs=["again"], **{**options, "target": "dose"}).fit(folder)
 
 
+def test_one_model_answers_a_class_and_a_number(tmp_path: Path) -> None:
+    folder = shapes(tmp_path / "shapes", {"lying": 40, "upright": 40})
+    files = sorted(folder.glob("*/*.png"))
+    bright = np.array([np.asarray(Image.open(file)).mean() for file in files])
+    lines = [f"{file.relative_to(folder)},{value:.3f}" for file, value in zip(files, bright, strict=True)]
+    (folder / "list.csv").write_text("\n".join(["file,bright", *lines]))
+    options = {"table": "list.csv", "also": ["bright"], "families": ["logistic", "small-cnn"], "trials": 4}
+    model = ctlr.ImageClassifier(minutes=0.3, workspace=tmp_path / "w", workers=2, **options).fit(folder)
+    found = model.predict_each(files)
+    assert found.keys() == {"class", "bright"}
+    np.testing.assert_array_equal(found["class"], model.predict(files))
+    assert set(found["class"]) <= {"lying", "upright"}
+    assert np.abs(found["bright"] - bright).mean() < np.abs(bright - bright.mean()).mean()
+    results = model.benchmark.results
+    assert {"test_balanced_accuracy", "test_also_bright_mae"} <= set(results.columns)
+
+
 @pytest.mark.parametrize(
     ("images", "targets", "told"),
     [

@@ -155,22 +155,30 @@ def _sample(listing: Listing) -> tuple[tuple[int, int], bool]:
 
 
 def _task(images: Sequence[IndexedImage], guidance: Guidance) -> TaskSpec:
-    cells = [image.columns.get(guidance.target) for image in images]
+    looks = _looks_a_number(images, "target", guidance.target)
+    regression = looks if guidance.regression is None else guidance.regression
+    return TaskSpec.model_validate(
+        {
+            "name": "target", "target": guidance.target, "kind": _kind(regression),
+            "metric": guidance.metric or ("mae" if regression else "accuracy"), "inputs": list(guidance.inputs),
+            "also": tuple(
+                {"target": name, "kind": _kind(_looks_a_number(images, "also", name))} for name in guidance.also
+            ),
+        }
+    )  # fmt: skip
+
+
+def _kind(regression: bool) -> str:
+    return "regression" if regression else "classification"
+
+
+def _looks_a_number(images: Sequence[IndexedImage], option: str, column: str) -> bool:
+    cells = [image.columns.get(column) for image in images]
     known = [str(cell) for cell in cells if cell is not None and not is_missing(str(cell))]
     if not known:
         columns = sorted({name for image in images[:1000] for name in image.columns})
-        raise ConfigError(
-            f"`target: {guidance.target}`: no picture has it. There are: {', '.join(columns) or 'no columns'}."
-        )
-    looks = len(set(known)) >= _NUMBERS and all(map(_is_number, known))
-    regression = looks if guidance.regression is None else guidance.regression
-    kind = "regression" if regression else "classification"
-    metric = guidance.metric or ("mae" if regression else "accuracy")
-    if guidance.target in guidance.inputs:
-        raise ConfigError(f"`inputs` must not hold the target; {guidance.target!r} is it. Leave it out.")
-    return TaskSpec.model_validate(
-        {"name": "target", "target": guidance.target, "kind": kind, "metric": metric, "inputs": list(guidance.inputs)}
-    )
+        raise ConfigError(f"`{option}: {column}`: no picture has it. There are: {', '.join(columns) or 'no columns'}.")
+    return len(set(known)) >= _NUMBERS and all(map(_is_number, known))
 
 
 def _is_number(cell: str) -> bool:

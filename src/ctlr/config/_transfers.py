@@ -119,9 +119,11 @@ def methods_learn_their_task(parts: Parts) -> Iterator[Fault]:
     for transfer in parts.transfers.values():
         task = parts.tasks.get(transfer.target.task)
         for label, method in parts.running(transfer) if task else ():
-            if task is not None and task.kind not in method.task_kinds:
-                kinds = " or ".join(method.task_kinds)
-                told = f"{method.method} learns a {kinds}, and the task {transfer.target.task!r} is a {task.kind}"
+            if task is not None and (others := task.kinds - {*method.task_kinds}):
+                kinds, whole = " or ".join(method.task_kinds), "has" if task.also else "is"
+                told = (
+                    f"{method.method} learns a {kinds}, and the task {transfer.target.task!r} {whole} a {min(others)}"
+                )
                 yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
 
 

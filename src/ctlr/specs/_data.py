@@ -132,6 +132,11 @@ class TaskSpec(Value):
         return self.model_copy(update=beside) if self.inputs or self.also else self
 
     @property
+    def kinds(self) -> set[str]:
+        """Of all its targets."""
+        return {self.kind, *(other.kind for other in self.also)}
+
+    @property
     def headline(self) -> str:
         """The metric that the report opens with."""
         return self.metric or ("mae" if self.kind == "regression" else "balanced_accuracy")
