@@ -440,6 +440,7 @@ def test_drift_of_what_a_served_model_is_asked_appears_in_the_page(browser: Chro
         try:
             assert serving.stderr is not None
             client = Client(serving.stderr.readline().split()[-1])
+            browser.open("about:blank")
             browser.open(f"{app.address}/")
             browser.follow("[...document.links].find(link => link.innerText == 'Monitoring').click()")
             browser.until("document.querySelector('#verdict')?.innerText == 'too few'")

@@ -62,7 +62,11 @@ def test_a_model_that_reads_columns_is_held_against_images_alone_unless_a_table_
     (tmp_path / "list.csv").write_text(names)
     found = json.loads(drift(lesions.folder, lesions.data, "--table", tmp_path / "list.csv", "-o", "json"))
     assert found["verdict"] == "no drift"
-    assert predicted <= {row["feature"] for row in found["rows"]}
+    columns = {f"column {name}" for name in ("age", "age unknown", "place = arm", "place = leg", "place unknown")}
+    assert predicted | columns <= {row["feature"] for row in found["rows"]}
+    (tmp_path / "list.csv").write_text(names.replace(",arm,", ",wing,").replace(",leg,", ",wing,"))
+    found = json.loads(drift(lesions.folder, lesions.data, "--table", tmp_path / "list.csv", "-o", "json", code=3))
+    assert "column place unknown" in {row["feature"] for row in found["rows"] if row["drifted"]}
 
 
 def test_a_model_without_a_network_has_the_same_door(tmp_path: Path, pictures: Trained) -> None:

@@ -391,6 +391,16 @@ def test_drift_is_judged_window_by_window_and_told_everywhere(pictures: Trained,
     assert "png" not in file.read_text()
 
 
+def test_columns_that_come_in_drift_too(lesions: Trained) -> None:
+    files = sorted(lesions.data.rglob("*.png"))[:10]
+    app = create_app(load_model(lesions.folder), reference=read_reference(lesions.folder), window=10)
+    with running(app) as client:
+        assert client.infer(with_columns(prepared(lesions, files), [200] * 10, ["arm", "leg"] * 5)).code == 200
+        rows = {row["feature"]: row for row in settled(client, 1)["last"]["rows"]}
+        assert (rows["column age"]["median"], rows["column age"]["drifted"]) == (200, True)
+        assert not rows["column place unknown"]["drifted"]
+
+
 def settled(client: Client, windows: int) -> Any:
     for _ in range(1000):
         state = client("/v1/drift").json

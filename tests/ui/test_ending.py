@@ -332,6 +332,7 @@ def test_a_model_with_columns_and_several_targets_is_tried_in_the_page(browser: 
         assert f'<span id="said">{said["age"][0]:.4g}' in text
         shares = said["class"][0]
         told = ("bars", "dots&lt;b&gt;")[shares.argmax()]
+        assert ("<td>column place unknown</td>" in text) == (not place)
         assert f"<dt>class</dt><dd>{told}, with a probability of {shares.max():.4f}</dd>" in text
 
 

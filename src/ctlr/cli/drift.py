@@ -19,8 +19,8 @@ __all__ = ["drift"]
 def drift(model: Path, files: tuple[Path, ...], table: Path | None, file_column: str, output: str) -> int:
     """Compare files with the images that MODEL was trained on: intensity, sharpness, place, predictions.
 
-    The exit code is 3 where they differ. Needs no labels. Where a model reads columns beside the images, what it
-    predicts is compared if `--table` gives these.
+    The exit code is 3 where they differ. Needs no labels. Where a model reads columns beside the images, these and what
+    it predicts are compared if `--table` gives them.
     """
     from ctlr.cli.show import counting, show, show_rows
     from ctlr.monitoring import Seen, drift_between, read_reference
@@ -44,6 +44,7 @@ def drift(model: Path, files: tuple[Path, ...], table: Path | None, file_column:
             if found.image is not None:
                 seen.add_image(found.image)
             if found.values is not None:
+                seen.add_columns({name: cells[number - 1] or "" for name, cells in (columns or {}).items()})
                 seen.add_prediction(found.values)
             progress(number, len(named))
     found_drift = drift_between(reference, seen)

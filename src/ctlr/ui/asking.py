@@ -129,14 +129,13 @@ class Asking:
         loaded = self._load(model.folder)
         columns = loaded.card.inputs
         beside = {each.name: [inputs.get(each.name) or None] for each in columns}
-        given_cells(columns, beside, 1)
+        cells = {column: cell for column, (cell,) in given_cells(columns, beside, 1).items()}
         (found,) = prepared([Upload(name, content)], preparation_for(loaded))
         if found.image is None:
             raise DataError(found.reason)
         said = loaded.predict_each(found.image[None], inputs=beside, trusted=True)
-        return _answer(
-            loaded.card, model.folder, found.image, {name: np.atleast_1d(each[0]) for name, each in said.items()}
-        )
+        every = {target: np.atleast_1d(values[0]) for target, values in said.items()}
+        return _answer(loaded.card, model.folder, found.image, cells, every)
 
 
 def _loaded(folder: Path) -> Any:
@@ -151,8 +150,8 @@ def _done(data: bytes) -> Future[bytes]:
     return found
 
 
-def _answer(card: Any, folder: Path, image: Any, every: Mapping[str, Any]) -> Answer:
-    from ctlr.monitoring import FILE, Seen, drift_between, image_features, read_reference
+def _answer(card: Any, folder: Path, image: Any, cells: Mapping[str, str], every: Mapping[str, Any]) -> Answer:
+    from ctlr.monitoring import FILE, Seen, drift_between, read_reference
 
     values = every[card.target]
     shares = sorted(zip(card.classes, values.tolist(), strict=True), key=lambda pair: -pair[1]) if card.classes else []
@@ -162,9 +161,10 @@ def _answer(card: Any, folder: Path, image: Any, every: Mapping[str, Any]) -> An
     if (folder / FILE).is_file():
         reference, seen = read_reference(folder), Seen(card)
         seen.add_image(image)
+        seen.add_columns(cells)
         seen.add_prediction(values)
         drift = drift_between(reference, seen).told
-        for name, value in image_features(image).items():
+        for name, (value,) in seen.features.items():
             known = reference.features.get(name, ())
             if known and not known[0] <= float(f"{value:.6g}") <= known[-1]:
                 strange.append((name, value, known[0], known[-1]))

@@ -137,7 +137,7 @@ class _Server:
             raise HTTPException(503, "the server is stopping. Ask another one.")
         values = await self.batcher.predict(images, cells)
         if self.watch is not None:
-            self.watch.note(images, values[self.model.card.target])
+            self.watch.note(images, cells, values[self.model.card.target])
         return values
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
