@@ -63,8 +63,9 @@ class Seen:
         """Note what a model reads beside one image.
 
         Args:
-            cells: By the column's name. A number is a feature `column age`; of a category there is one each, 1 where
-                the cell is it; `column age unknown` is 1 where the cell is missing, or a category that training had not.
+            cells: By the column's name. A number is a feature `column age`; each category is one too, of which
+                `column site = north` is 1 where the cell is it. `column age unknown` is 1 where the cell is missing, or
+                a category that training had not.
         """
         for column in self.card.inputs:
             name, cell = f"column {column.name}", cells[column.name]
