@@ -36,7 +36,7 @@ def test_another_host_than_this_machine_needs_a_token_which_is_drawn() -> None:
 
 def test_without_the_token_nothing_is_shown_and_with_it_a_cookie_stands_for_it(client: Client) -> None:
     browser = client(token=TOKEN)
-    for path in ("/", "/healthz", "/static/app.js", "/?token=wrong-and-long-enough"):
+    for path in ("/", "/static/app.js", "/?token=wrong-and-long-enough"):
         assert browser.get(path).status_code == 401
     came = browser.get(f"/?sort=value&token={TOKEN}")
     assert (came.status_code, came.headers["location"]) == (303, "/?sort=value")
@@ -46,6 +46,12 @@ def test_without_the_token_nothing_is_shown_and_with_it_a_cookie_stands_for_it(c
     assert browser.get("/").status_code == 200
     assert client(token=TOKEN, headers={"authorization": f"Bearer {TOKEN}"}).get("/").status_code == 200
     assert client(token=TOKEN, headers={"authorization": "Bearer no"}).get("/").status_code == 401
+
+
+def test_a_node_that_asks_whether_the_app_is_well_needs_neither_name_nor_token(client: Client) -> None:
+    for asked in (client(token=TOKEN), client(host="http://10.0.0.7:8080", prefix="/ctlr"), client(prefix="/ctlr")):
+        assert asked.get("/healthz").text == "ok\n"
+        assert asked.post("/healthz").status_code in (401, 405, 421)
 
 
 def test_a_token_of_an_earlier_server_is_none_of_this_one(client: Client) -> None:

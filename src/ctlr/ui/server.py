@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 import anyio.to_thread
@@ -25,16 +25,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ctlr import __version__
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.ui import processes, starting, story
+from ctlr.ui.access import Access
 from ctlr.ui.ending import add_end_pages
 from ctlr.ui.examining import Examined, Examining, thumbnail
 from ctlr.ui.folders import Folder, Folders
-from ctlr.ui.guard import FORM_FIELD, REPORT_CSP, Guard, form_value, same_value
+from ctlr.ui.guard import FORM_FIELD, HEALTH, REPORT_CSP, Guard, form_value, same_value
 from ctlr.ui.options import Options
 from ctlr.ui.points_pages import add_points
 from ctlr.ui.runs import NAME, Run, Runs
 from ctlr.ui.unpacking import check_room
 from ctlr.ui.uploading import receive
 from ctlr.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ctlr.tuning.katib import Connection
 
 __all__ = ["create_app"]
 
@@ -108,8 +112,10 @@ def create_app(options: Options) -> FastAPI:
 
     Raises:
         WorkspaceError: The workspace cannot be used.
+        ClusterError, MissingExtraError: A namespace is given, and no cluster can be found.
     """
     Workspace(options.workspace)
+    cluster = _cluster_of(options)
     pages = Environment(
         loader=PackageLoader("ctlr.ui"),
         autoescape=True,
@@ -142,8 +148,17 @@ def create_app(options: Options) -> FastAPI:
     async def missing(request: Request, error: Exception) -> Response:
         return shared.fault(request, CtlrError("There is no such page."), 404)
 
-    app.add_middleware(functools.partial(Guard, options=options))
+    access = Access(cluster.allows, cluster.namespace) if cluster is not None else None
+    app.add_middleware(functools.partial(Guard, options=options, access=access))
     return app
+
+
+def _cluster_of(options: Options) -> Connection | None:
+    if not options.namespace:
+        return None
+    from ctlr.tuning.katib import connect  # which an app without a cluster need not load
+
+    return connect(namespace=options.namespace)
 
 
 async def _fields(request: Request, most: int = _FORM_BYTES) -> dict[str, list[str]]:
@@ -191,7 +206,7 @@ def _home(app: FastAPI, shared: _App) -> None:
             request, "home.html", runs=rows(), folders=list(shared.folders), workspace=str(shared.root),
         )  # fmt: skip
 
-    @app.get("/healthz")
+    @app.get(HEALTH)
     def healthy() -> Response:
         return PlainTextResponse("ok\n")
 

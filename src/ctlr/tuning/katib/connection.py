@@ -16,6 +16,7 @@ from ctlr.addresses import public_address
 from ctlr.errors import ClusterError, require
 
 __all__ = [
+    "APP_RIGHTS",
     "RIGHTS",
     "ConflictError",
     "Connection",
@@ -32,6 +33,8 @@ Object = dict[str, Any]
 
 GROUP, VERSION = "kubeflow.org", "v1beta1"
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
+_SECONDS_OF_A_PAGE = (3, 7)
+"""The same where somebody waits for a page."""
 _PASSING = (429, 500, 502, 503, 504)
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -52,7 +55,16 @@ RIGHTS = (
     Right("", "pods/log", ("get",)),
     Right("", "events", ("list",)),
 )
-"""All that this package asks for; the namespace's Role holds it."""
+"""All that searches ask for; the namespace's Role holds it."""
+APP_RIGHTS = (
+    Right("authorization.k8s.io", "localsubjectaccessreviews", ("create",)),
+    Right(GROUP, "experiments", ("list",)),
+    Right(GROUP, "trials", ("list",)),
+    Right("", "pods", ("list",)),
+    Right("", "events", ("list",)),
+    Right("", "pods/log", ("get",)),
+)
+"""All that the app asks for, which shows searches to those who may see them; a Role of its own holds it."""
 
 
 class UnreachableError(ClusterError):
@@ -164,6 +176,7 @@ class Connection:
         self._watching = require("kubernetes.watch", extra="cluster")
         self._custom = self._client.CustomObjectsApi(api)
         self._core = self._client.CoreV1Api(api)
+        self._authorization = self._client.AuthorizationV1Api(api)
         self._kubectl = f"kubectl --context {context}" if context else "kubectl"
 
     def experiment(self, name: str) -> Object:
@@ -203,6 +216,22 @@ class Connection:
         )  # fmt: skip
         with self.understood():
             return list(found.get("items") or ())
+
+    def allows(self, user: str, verb: str) -> bool:
+        """Whether a user may do something to Experiments of the namespace, as Kubernetes knows it.
+
+        Raises:
+            ClusterError: It does not say.
+        """
+        asked = {"namespace": self.namespace, "group": GROUP, "resource": "experiments", "verb": verb}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "LocalSubjectAccessReview",
+            "metadata": {"namespace": self.namespace}, "spec": {"user": user, "resourceAttributes": asked},
+        }  # fmt: skip
+        call = self._authorization.create_namespaced_local_subject_access_review
+        answer = self._ask(call, self.namespace, review, timeout=_SECONDS_OF_A_PAGE)
+        with self.understood():
+            return answer["status"]["allowed"] is True
 
     def changes(self, name: str, since: str, seconds: int) -> Iterator[tuple[str, Object]]:
         """(kind, Experiment) of every change since a resourceVersion, for so many seconds.
@@ -256,10 +285,15 @@ class Connection:
     def _kind(self, plural: str) -> tuple[str, str, str, str]:
         return GROUP, VERSION, self.namespace, plural
 
-    def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Object:
+    def _ask(
+        self,
+        call: Callable[..., Any],
+        *arguments: Any,
+        timeout: tuple[int, int] = (_CONNECT_SECONDS, _ANSWER_SECONDS),
+        **options: Any,
+    ) -> Object:
         """Make a call; the answer as plain data."""
         with self._told():
-            timeout = (_CONNECT_SECONDS, _ANSWER_SECONDS)
             answer = call(*arguments, _preload_content=False, _request_timeout=timeout, **options)
         with self.understood():
             found: Object = json.loads(answer.data)
