@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,9 +30,12 @@ from ctlr.ui.ending import add_end_pages
 from ctlr.ui.examining import Examined, Examining, thumbnail
 from ctlr.ui.folders import Folder, Folders
 from ctlr.ui.guard import FORM_FIELD, HEALTH, REPORT_CSP, Guard, form_value, same_value
+from ctlr.ui.links import run_links
 from ctlr.ui.options import Options
 from ctlr.ui.points_pages import add_points
 from ctlr.ui.runs import NAME, Run, Runs
+from ctlr.ui.search_pages import add_search_pages, search_rows
+from ctlr.ui.searches import Searches
 from ctlr.ui.unpacking import check_room
 from ctlr.ui.uploading import receive
 from ctlr.workspace import Workspace
@@ -60,6 +63,8 @@ class _App:
     folders: Folders
     examining: Examining
     pages: Environment
+    searches: Searches | None
+    """On the cluster, where a namespace is given."""
 
     @property
     def root(self) -> Path:
@@ -125,7 +130,8 @@ def create_app(options: Options) -> FastAPI:
     )
     pages.filters |= {"ago": story.ago, "duration": story.duration}
     workers = max(1, len(os.sched_getaffinity(0)))
-    shared = _App(options, Runs(options.workspace), Folders(options), Examining(workers), pages)
+    searches = _searches_of(cluster) if cluster is not None else None
+    shared = _App(options, Runs(options.workspace), Folders(options), Examining(workers), pages, searches)
     app = FastAPI(title="CTLR", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.closing = threading.Event()
     app.mount("/static", StaticFiles(packages=[("ctlr.ui", "static")]), name="static")
@@ -159,6 +165,12 @@ def _cluster_of(options: Options) -> Connection | None:
     from ctlr.tuning.katib import connect  # which an app without a cluster need not load
 
     return connect(namespace=options.namespace)
+
+
+def _searches_of(cluster: Connection) -> Searches:
+    from ctlr.tuning.katib import Listing
+
+    return Searches(Listing(cluster).look, cluster.namespace)
 
 
 async def _fields(request: Request, most: int = _FORM_BYTES) -> dict[str, list[str]]:
@@ -202,8 +214,10 @@ def _home(app: FastAPI, shared: _App) -> None:
 
     @app.get("/")
     def home(request: Request) -> Response:
+        searches, fault = search_rows(shared.searches) if shared.searches is not None else ([], "")
         return shared.page(
             request, "home.html", runs=rows(), folders=list(shared.folders), workspace=str(shared.root),
+            searches=searches, fault=fault, namespace=shared.options.namespace,
         )  # fmt: skip
 
     @app.get(HEALTH)
@@ -223,22 +237,30 @@ def _life(run: Run, shared: _App) -> str:
 # ---------------------------------------------------------------- a run
 
 
+def _shown(run: Run, asked: story.Asked, *, place: str, life: str, here: bool) -> dict[str, Any]:
+    """What the page of a run shows, of the workspace (`here`) or of a cluster."""
+    return {
+        "run": run, "life": life, "live": story.live(run), "latest": story.said(run.latest)[:30], "asked": asked,
+        "table": story.table(run, asked), "trial_columns": list(story.COLUMNS), "report": False, "output": "",
+        "link": functools.partial(_link, asked), "log_of": _log_of, "race": False, "place": place, "here": here,
+    }  # fmt: skip
+
+
 def _run_pages(app: FastAPI, shared: _App) -> None:
     def values(run: Run, asked: story.Asked) -> dict[str, Any]:
         life = _life(run, shared)
         output = processes.output_of(shared.root, run.name)
-        return {
-            "run": run, "life": life, "live": story.live(run), "latest": story.said(run.latest)[:30],
-            "asked": asked, "table": story.table(run, asked), "trial_columns": list(story.COLUMNS),
+        return _shown(run, asked, place=f"/runs/{run.name}", life=life, here=True) | {
             "report": (shared.root / "reports" / run.name / "report.html").is_file(),
-            "output": output if life in ("failed", "waiting") else "", "link": functools.partial(_link, asked),
-            "log_of": _log_of, "race": processes.race_seconds(shared.root, run.name) is not None,
-        }  # fmt: skip
+            "output": output if life in ("failed", "waiting") else "",
+            "race": processes.race_seconds(shared.root, run.name) is not None,
+        }
 
     def answer(request: Request, name: str, template: str, asked: story.Asked) -> Response:
         shared.run(name)
         with shared.runs.reading(name) as run:
-            return shared.page(request, template, **values(run, asked))
+            links = run_links(shared.options, run) if template == "run.html" else []
+            return shared.page(request, template, **values(run, asked), links=links)
 
     @app.get("/runs/{name}")
     def show(
@@ -269,18 +291,13 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
         name: str, after: int = 0, last_event_id: Annotated[str | None, Header()] = None
     ) -> AsyncIterator[ServerSentEvent]:
         """Events after a number, and those to come, each with its number as its id."""
-        number = int(last_event_id) if last_event_id and re.fullmatch(r"\d{1,15}", last_event_id) else max(0, after)
-        while not app.state.closing.is_set():
-            read = functools.partial(shared.runs.events_after, name, number)
-            found, last = await anyio.to_thread.run_sync(read)
-            if last < number:  # it was deleted, and has begun anew
-                yield ServerSentEvent(event="anew", data={}, id="0")
-                number = 0
-                continue
-            for event in found:
-                number = event["n"]
-                yield ServerSentEvent(data={"n": number, "words": story.said([event])[0][1]}, id=str(number))
-            await asyncio.sleep(_LOOK_SECONDS)
+        async for each in _stream(app, functools.partial(shared.runs.events_after, name), after, last_event_id):
+            yield each
+
+    if shared.searches is not None:
+        add_search_pages(
+            app, shared, shared.searches, asked=_asked, values=_shown, stream=functools.partial(_stream, app)
+        )
 
     @app.get("/logs/{file}")
     def log(file: str) -> Response:
@@ -291,6 +308,27 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
         except OSError as error:
             raise ConfigError("There is no such log.") from error
         return PlainTextResponse(text[-200_000:])
+
+
+async def _stream(
+    app: FastAPI,
+    read: Callable[[int], tuple[list[dict[str, Any]], int]],
+    after: int,
+    last_event_id: str | None,
+    pause: float = _LOOK_SECONDS,
+) -> AsyncIterator[ServerSentEvent]:
+    """Send what `read` gives after a number, with the number of the last one that there is, until the app ends."""
+    number = int(last_event_id) if last_event_id and re.fullmatch(r"\d{1,15}", last_event_id) else max(0, after)
+    while not app.state.closing.is_set():
+        found, last = await anyio.to_thread.run_sync(read, number)
+        if last < number:  # it was deleted, and has begun anew
+            yield ServerSentEvent(event="anew", data={}, id="0")
+            number = 0
+            continue
+        for event in found:
+            number = event["n"]
+            yield ServerSentEvent(data={"n": number, "words": story.said([event])[0][1]}, id=str(number))
+        await asyncio.sleep(pause)
 
 
 def _asked(sort: str, order: str, status: str, search: str, words: str, page: int) -> story.Asked:

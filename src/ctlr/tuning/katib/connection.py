@@ -32,6 +32,8 @@ __all__ = [
 Object = dict[str, Any]
 
 GROUP, VERSION = "kubeflow.org", "v1beta1"
+EXPERIMENT = "katib.kubeflow.org/experiment"
+"""Label of a Trial that names its Experiment."""
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
 _SECONDS_OF_A_PAGE = (3, 7)
 """The same where somebody waits for a page."""
@@ -208,12 +210,16 @@ class Connection:
         self._ask(self._custom.delete_namespaced_custom_object, *self._kind("experiments"), name,
                   propagation_policy="Background")  # fmt: skip
 
-    def trials(self, experiment: str) -> list[Object]:
-        """Trials of an Experiment."""
-        selector = f"katib.kubeflow.org/experiment={experiment}"
-        found = self._ask(
-            self._custom.list_namespaced_custom_object, *self._kind("trials"), label_selector=selector
-        )  # fmt: skip
+    def experiments(self) -> list[Object]:
+        """All Experiments."""
+        return self._items("experiments")
+
+    def trials(self, experiment: str | None = None) -> list[Object]:
+        """Trials of an Experiment; of all where none is named."""
+        return self._items("trials", **({"label_selector": f"{EXPERIMENT}={experiment}"} if experiment else {}))
+
+    def _items(self, plural: str, **options: Any) -> list[Object]:
+        found = self._ask(self._custom.list_namespaced_custom_object, *self._kind(plural), **options)
         with self.understood():
             return list(found.get("items") or ())
 

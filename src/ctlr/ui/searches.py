@@ -1,0 +1,130 @@
+"""Searches on a cluster as runs: Katib's Experiments and Trials of a namespace, folded as a workspace's events are.
+
+What Kubernetes says is put into the events that it tells of, in the order of their times, so that the same pages show
+it. Experiments of a submitted benchmark are one run; any other is one by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctlr.specs import Trial
+from ctlr.ui.runs import Life, Run
+
+if TYPE_CHECKING:  # which an app without a cluster need not load
+    from ctlr.tuning.katib import Listed
+
+__all__ = ["Found", "Searches", "events_of"]
+
+_SECONDS = 2.0
+"""For which a look at the cluster is not repeated."""
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run on the cluster."""
+
+    run: Run
+    events: Sequence[Event]
+    listed: Sequence[Listed]
+
+    @property
+    def life(self) -> Life:
+        """How it is: it runs until all of its Experiments have ended."""
+        if self.run.end is None:
+            return "running"
+        return "finished" if self.run.end["kind"] == "run.ended" else "failed"
+
+
+class Searches:
+    """The searches of a namespace, looked at when somebody asks, and every few seconds at most; for several threads.
+
+    Args:
+        look: Gives the Experiments; raises ClusterError where the cluster does not answer.
+        namespace: Theirs.
+    """
+
+    def __init__(self, look: Callable[[], list[Listed]], namespace: str) -> None:
+        self.namespace = namespace
+        self._look = look
+        self._found: dict[str, Found] = {}
+        self._looked = -_SECONDS
+        self._lock = threading.Lock()
+
+    def all(self) -> dict[str, Found]:
+        """Runs by name, the latest first.
+
+        Raises:
+            ClusterError: The cluster does not answer, or refuses.
+        """
+        with self._lock:
+            if time.monotonic() - self._looked >= _SECONDS:
+                groups: dict[str, list[Listed]] = defaultdict(list)
+                for each in self._look():
+                    groups[each.submission or each.name].append(each)
+                found = {name: self._folded(name, group) for name, group in groups.items()}
+                self._found = dict(sorted(found.items(), key=lambda pair: -pair[1].run.time))
+                self._looked = time.monotonic()
+            return self._found
+
+    def _folded(self, name: str, listed: Sequence[Listed]) -> Found:
+        events, run = events_of(name, listed, self.namespace), Run(name)
+        for event in events:
+            run.take(event)
+        return Found(run, events, listed)
+
+
+def events_of(name: str, listed: Sequence[Listed], namespace: str) -> list[Event]:
+    """What happened in Experiments, as `ctlr.events` tells it of searches; numbered from 1 by their times."""
+    told = [event for each in listed for event in _of_search(each)]
+    began = min(each.started.timestamp() for each in listed)
+    first = {"kind": "run.began", "time": began, "benchmark": name, "identity": name, "host": namespace}
+    first["workers"] = sum(each.experiment.parallel for each in listed if each.experiment is not None)
+    ends = [each.completion for each in listed if each.completion is not None]
+    if len(ends) == len(listed):
+        ended = max((event["time"] for event in told), default=began)
+        well = any(end.succeeded for end in ends)
+        told.append(
+            {"time": ended, "seconds": ended - began}
+            | ({"kind": "run.ended"} if well else {"kind": "run.failed", "reason": ends[-1].message})
+        )
+    ordered = sorted(enumerate([first, *told]), key=lambda pair: (pair[1]["time"], pair[0]))
+    return [{"n": number} | event for number, (_, event) in enumerate(ordered, start=1)]
+
+
+def _of_search(each: Listed) -> Iterator[Event]:
+    began, step = each.started.timestamp(), {"step": each.name}
+    facts: Event = {"metric": "value", "direction": "max", "trials": None}
+    if (experiment := each.experiment) is not None:
+        objective = experiment.objective
+        facts = {"metric": objective.metric, "direction": objective.direction[:3], "trials": experiment.max_trials}
+    yield {"kind": "step.started", "time": began, "name": each.name, "of": "tune"} | step | facts
+    for trial in each.trials:
+        yield from _of_trial(trial, began, step)
+    if each.fault:
+        yield {"kind": "step.failed", "time": began, "reason": f"CTLR does not read it: {each.fault}"} | step
+    elif each.completion is not None:
+        end = each.completion
+        ended = max([end.time.timestamp(), *(began + trial.started + trial.seconds for trial in each.trials)])
+        state = {"kind": "step.finished", "text": end.message} if end.succeeded else {
+            "kind": "step.failed", "reason": end.message,
+        }  # fmt: skip
+        yield state | {"time": ended, "seconds": ended - began} | step
+
+
+def _of_trial(trial: Trial, began: float, step: Event) -> Iterator[Event]:
+    place = step | {"round": 1, "number": trial.number, "parameters": dict(trial.assignments)}
+    if trial.status != "Created":
+        yield {"kind": "trial.started", "time": began + trial.started} | place
+    if trial.ended:
+        yield {
+            "kind": "trial.ended", "time": began + trial.started + trial.seconds, "status": trial.status,
+            "value": trial.value, "seconds": trial.seconds, "reason": trial.reason,
+        } | place  # fmt: skip
