@@ -2,11 +2,15 @@
 
     KUBECONFIG=... pytest -m cluster tests/e2e/test_app_cluster.py
 
-Any cluster will do that its user administers; Kubeflow need not be there: its gateway's part, the header, is played.
+Any cluster will do that its user administers; Kubeflow need not be there: its gateway's part, the header, is played,
+and so are Katib's controllers where there are none (tests/support/katib_double.py). CTLR_TEST_TRIAL_IMAGE as of
+tests/e2e/test_katib_cluster.py.
 """
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -16,14 +20,18 @@ import pytest
 from browsing import form_of
 from fastapi.testclient import TestClient
 from katib_crds import katib_there
+from katib_lab import manifest
 from pod_policy import read
 from real_cluster import apply, kubectl, waited
 
+from ctlr.tuning.katib import run_on_katib
+from ctlr.tuning.manifest import parse_experiment
 from ctlr.ui.options import checked
 from ctlr.ui.server import create_app
 
 ROOT = Path(__file__).parents[2]
 UI = ROOT / "manifests" / "ui"
+IMAGE = os.environ.get("CTLR_TEST_TRIAL_IMAGE", "busybox:1.36.1")
 VIEWER, EDITOR, STRANGER = "ann@example.org", "bob@example.org", "cy@example.org"
 VERBS = {VIEWER: ["get", "list", "watch"], EDITOR: ["get", "list", "watch", "create", "delete"]}
 
@@ -45,6 +53,7 @@ def namespace() -> Iterator[str]:
     katib_there()
     name = f"ctlr-app-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, "katib.kubeflow.org/metrics-collector-injection=enabled")
     documents = read(UI / "account.yaml")
     for each in documents:
         each["metadata"]["namespace"] = name
@@ -121,3 +130,41 @@ def test_a_real_server_takes_the_manifests(namespace: str) -> None:
     done = kubectl("apply", "--dry-run=server", "--namespace", namespace, "-f", "-", stdin=items)
     assert "Warning" not in done.stderr
     assert done.stdout.count("(server dry run)") == len(documents)
+
+
+@pytest.fixture(scope="module")
+def searched(namespace: str) -> int:
+    """A search whose greater half of trials failed; how many."""
+    from katib_double import KatibDouble
+    from kubernetes import client
+
+    x = "${trialParameters.x}"
+    script = f"( case {x} in (0.[0-4]*) echo loss={x}; sleep 2;; (*) echo too large; sleep 2; exit 3;; esac )"
+    container = {
+        "image": IMAGE, "command": ["sh", "-c", script],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}},
+    }  # fmt: skip
+    document = manifest(container=container, maxTrialCount=4, maxFailedTrialCount=4, parallelTrialCount=2)
+    job = document["spec"]["trialTemplate"]["trialSpec"]["spec"]
+    job["backoffLimit"] = 0
+    job["template"]["metadata"] = {"annotations": {"sidecar.istio.io/inject": "false"}}
+    waited(lambda: kubectl("-n", namespace, "get", "serviceaccount", "default", check=False).returncode == 0)
+    with contextlib.nullcontext() if katib_there() else KatibDouble(client.ApiClient(), namespace, period=0.2):
+        outcome = run_on_katib(parse_experiment(document), namespace=namespace, timeout=180)
+    failed = sum(trial.status == "Failed" for trial in outcome.trials)
+    assert 0 < failed < len(outcome.trials)
+    return failed
+
+
+def test_a_search_is_shown_with_its_failures_by_the_apps_own_rights(
+    namespace: str, searched: int, account: str, tmp_path: Path
+) -> None:
+    asking = browser(VIEWER, namespace, tmp_path / "workspace")
+    assert 'href="/searches/square"' in asking.get("/").text
+    page = asking.get("/searches/square").text
+    assert 'class="badge finished" id="life"' in page
+    rows = re.search(r'<table class="trials">.*?</table>', page, re.DOTALL)
+    assert rows is not None
+    assert rows[0].count("exit code 3: too large") == searched
+    assert rows[0].count("<td>Succeeded</td>") == 4 - searched
+    assert f'href="/_/katib/experiment/{namespace}/square?ns={namespace}"' in page
