@@ -11,6 +11,7 @@ from katib_lab import SPACE, Lab, laboratory, manifest
 from kube_api import Node, Object
 from terminal import until
 
+from ctlr.errors import ClusterError
 from ctlr.tuning.katib import RUN, SUBMISSION, Listing, connect, run_on_katib
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.ui.links import run_links
@@ -181,6 +182,21 @@ def test_without_a_cluster_the_workspaces_runs_are_shown_and_why_its_searches_ar
     assert home.status_code == 200
     assert "does not answer" in home.text
     assert browser.get("/searches/square").status_code == 400
+
+
+def test_while_the_cluster_does_not_answer_it_is_not_asked_by_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctlr.ui.searches._SECONDS", 60.0)
+    asked: list[int] = []
+
+    def look() -> list[Any]:
+        asked.append(1)
+        raise ClusterError("it is away")
+
+    looking = Searches(look, SPACE)
+    for _ in range(3):
+        with pytest.raises(ClusterError, match="it is away"):
+            looking.all()
+    assert len(asked) == 1
 
 
 def test_an_app_without_a_namespace_has_no_such_pages(client: Client) -> None:

@@ -26,8 +26,9 @@ __all__ = ["ui"]
               "proxy can write it too.")  # fmt: skip
 @click.option("--user", "users", multiple=True, metavar="NAME", help="Who may use the app, by that header. Repeatable.")
 @click.option("--namespace", default="", metavar="NAME",
-              help="Namespace of a cluster (KUBECONFIG, or that of the pod). Whom the header names must have rights in "
-              "it: those who may list Experiments look, those who may create them change things.")  # fmt: skip
+              help="Namespace of a cluster (KUBECONFIG, or the pod's): its searches are shown, and whom the header "
+              "names must have rights in it. Who may list Experiments looks, who may create them changes things.",
+)  # fmt: skip
 @click.option("--data", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Folders below which pictures may be used where they lie; by default all for this machine's own "
               "users, `data` of the workspace for others. Repeatable.")  # fmt: skip

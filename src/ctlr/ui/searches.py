@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ctlr.errors import ClusterError
 from ctlr.specs import Trial
 from ctlr.ui.runs import Life, Run
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:  # which an app without a cluster need not load
 __all__ = ["Found", "Searches", "events_of"]
 
 _SECONDS = 2.0
-"""For which a look at the cluster is not repeated."""
+"""For which a look at the cluster is not repeated, at least."""
+_SHARE = 0.2
+"""Of the time, at most, that looks take: of 10,000 trials one takes a second and more."""
 
 Event = dict[str, Any]
 
@@ -44,7 +47,7 @@ class Found:
 
 
 class Searches:
-    """The searches of a namespace, looked at when somebody asks, and every few seconds at most; for several threads.
+    """The searches of a namespace, looked at when somebody asks, every few seconds at most; for several threads.
 
     Args:
         look: Gives the Experiments; raises ClusterError where the cluster does not answer.
@@ -55,7 +58,8 @@ class Searches:
         self.namespace = namespace
         self._look = look
         self._found: dict[str, Found] = {}
-        self._looked = -_SECONDS
+        self._fault: ClusterError | None = None
+        self._next = 0.0
         self._lock = threading.Lock()
 
     def all(self) -> dict[str, Found]:
@@ -64,15 +68,24 @@ class Searches:
         Raises:
             ClusterError: The cluster does not answer, or refuses.
         """
-        with self._lock:
-            if time.monotonic() - self._looked >= _SECONDS:
-                groups: dict[str, list[Listed]] = defaultdict(list)
-                for each in self._look():
-                    groups[each.submission or each.name].append(each)
-                found = {name: self._folded(name, group) for name, group in groups.items()}
-                self._found = dict(sorted(found.items(), key=lambda pair: -pair[1].run.time))
-                self._looked = time.monotonic()
+        with self._lock:  # those who come meanwhile are told the same, also where the cluster does not answer
+            if (began := time.monotonic()) >= self._next:
+                try:
+                    self._found, self._fault = self._fresh(), None
+                except ClusterError as error:
+                    self._fault = error
+                ended = time.monotonic()
+                self._next = ended + max(_SECONDS, (ended - began) / _SHARE)
+            if self._fault is not None:
+                raise ClusterError(str(self._fault)) from self._fault
             return self._found
+
+    def _fresh(self) -> dict[str, Found]:
+        groups: dict[str, list[Listed]] = defaultdict(list)
+        for each in self._look():
+            groups[each.submission or each.name].append(each)
+        found = {name: self._folded(name, group) for name, group in groups.items()}
+        return dict(sorted(found.items(), key=lambda pair: -pair[1].run.time))
 
     def _folded(self, name: str, listed: Sequence[Listed]) -> Found:
         events, run = events_of(name, listed, self.namespace), Run(name)

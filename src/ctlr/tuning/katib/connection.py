@@ -211,8 +211,8 @@ class Connection:
                   propagation_policy="Background")  # fmt: skip
 
     def experiments(self) -> list[Object]:
-        """All Experiments."""
-        return self._items("experiments")
+        """All Experiments, for a page that waits for them."""
+        return self._items("experiments", timeout=_SECONDS_OF_A_PAGE)
 
     def trials(self, experiment: str | None = None) -> list[Object]:
         """Trials of an Experiment; of all where none is named."""
