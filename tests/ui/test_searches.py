@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from kube_api import Node, Object
 from terminal import until
 
 from ctlr.errors import ClusterError
-from ctlr.tuning.katib import RUN, SUBMISSION, Listing, connect, run_on_katib
+from ctlr.specs import Trial
+from ctlr.tuning.katib import RUN, SUBMISSION, Listed, Listing, connect, run_on_katib
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.ui.links import run_links
 from ctlr.ui.options import checked
@@ -121,6 +123,23 @@ def test_a_search_that_goes_on_is_followed_and_nothing_comes_twice(lab: Lab) -> 
     assert searches().all()["square"].events == ended.events  # another server tells the same
 
 
+def test_what_is_seen_later_of_the_same_second_comes_after_what_was_told() -> None:
+    def trial(number: int, **more: Any) -> Trial:
+        values = {"status": "Running", "value": None, "metrics": {}, "seconds": 0.0, "started": 5.0} | more
+        return Trial(number=number, name=f"square-{number}", assignments={"x": "1"}, **values)
+
+    def listed(*trials: Trial) -> list[Listed]:
+        return [Listed("square", "", "", datetime(2026, 11, 28, tzinfo=UTC), None, None, "", trials)]
+
+    looks = iter([listed(trial(0), trial(1)), listed(trial(0, status="Succeeded", value=1.0), trial(1))])
+    looking = Searches(lambda: next(looks), SPACE)
+    first = looking.all()["square"].events
+    assert [event["kind"] for event in first] == ["run.began", "step.started", "trial.started", "trial.started"]
+    second = until(lambda: (told := looking.all()["square"].events) != first and told)
+    assert second[:4] == first
+    assert [(event["n"], event["kind"], event["number"]) for event in second[4:]] == [(5, "trial.ended", 0)]
+
+
 def test_an_experiment_that_ctlr_cannot_read_is_named_and_stops_no_other(client: Client, lab: Lab) -> None:
     run_on_katib(parse_experiment(manifest()), timeout=60)
     foreign = manifest(name="darts")
@@ -222,6 +241,13 @@ def test_mlflow_is_linked_where_the_benchmark_names_its_server_and_no_password_w
         ('"http://ann:secret@mlflow.ctlr:5000"', [("MLflow", "http://mlflow.ctlr:5000")]),
         ("null", []),
         ('"javascript:alert(1)"', []),
+        ('" javascript://mlflow.ctlr/%0aalert(1)"', []),
+        ('"data:text/html,http://mlflow.ctlr"', []),
+        ('"//evil.example"', []),
+        ('"http:evil.example"', []),
+        ('"http://[::1"', []),
+        ('"http://evil.example\\\\@mlflow.ctlr"', []),
+        ("7", []),
     ):
         (folder / "benchmark.json").write_text(f'{{"tracking": {{"uri": {uri}}}}}')
         assert run_links(checked(tmp_path), run) == links

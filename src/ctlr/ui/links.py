@@ -10,9 +10,9 @@ import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from ctlr.addresses import public_address
+from ctlr.addresses import fault_of_address, public_address
 from ctlr.errors import CtlrError
 from ctlr.outcome.remembered import last_run
 from ctlr.ui.options import Options
@@ -27,9 +27,9 @@ Link = tuple[str, str]
 def run_links(options: Options, run: Run) -> list[Link]:
     """Of a run of the workspace."""
     found = pipelines_link(options, str(run.began.get("run") or ""))
-    uri = _recorded_at(options.workspace, run)
-    if uri and urlsplit(uri).scheme in ("http", "https"):
-        found.append(("MLflow", public_address(uri)))
+    address = public_address(_recorded_at(options.workspace, run) or "")
+    if not fault_of_address(address):  # a local folder, or what no link may lead to
+        found.append(("MLflow", address))
     return found
 
 

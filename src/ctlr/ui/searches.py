@@ -88,14 +88,19 @@ class Searches:
         return dict(sorted(found.items(), key=lambda pair: -pair[1].run.time))
 
     def _folded(self, name: str, listed: Sequence[Listed]) -> Found:
-        events, run = events_of(name, listed, self.namespace), Run(name)
+        before = self._found[name].events if name in self._found else ()
+        events, run = events_of(name, listed, self.namespace, before), Run(name)
         for event in events:
             run.take(event)
         return Found(run, events, listed)
 
 
-def events_of(name: str, listed: Sequence[Listed], namespace: str) -> list[Event]:
-    """What happened in Experiments, as `ctlr.events` tells it of searches; numbered from 1 by their times."""
+def events_of(name: str, listed: Sequence[Listed], namespace: str, before: Sequence[Event] = ()) -> list[Event]:
+    """What happened in Experiments, as `ctlr.events` tells it of searches; numbered from 1 by their times.
+
+    Those that were told `before` keep their places: Kubernetes counts whole seconds, and what is seen later may be of the
+    same one.
+    """
     told = [event for each in listed for event in _of_search(each)]
     began = min(each.started.timestamp() for each in listed)
     first = {"kind": "run.began", "time": began, "benchmark": name, "identity": name, "host": namespace}
@@ -108,8 +113,13 @@ def events_of(name: str, listed: Sequence[Listed], namespace: str) -> list[Event
             {"time": ended, "seconds": ended - began}
             | ({"kind": "run.ended"} if well else {"kind": "run.failed", "reason": ends[-1].message})
         )
-    ordered = sorted(enumerate([first, *told]), key=lambda pair: (pair[1]["time"], pair[0]))
-    return [{"n": number} | event for number, (_, event) in enumerate(ordered, start=1)]
+    places = {_which(event): event["n"] for event in before}
+    ordered = sorted([first, *told], key=lambda event: (places.get(_which(event), len(before) + 1), event["time"]))
+    return [{"n": number} | event for number, event in enumerate(ordered, start=1)]
+
+
+def _which(event: Event) -> tuple[Any, ...]:
+    return event["kind"], event.get("step"), event.get("number")
 
 
 def _of_search(each: Listed) -> Iterator[Event]:
