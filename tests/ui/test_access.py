@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from kube_api import KubeApi, Served, serving
 
 from ctlr.errors import ClusterError, ConfigError
+from ctlr.events import EventLog, events_path
 from ctlr.ui.access import CHANGE, LOOK, Access
 from ctlr.ui.options import checked
 
@@ -128,6 +129,22 @@ def test_a_fault_is_no_answer_that_is_kept() -> None:
     access = Access(allows, "lab")
     assert (access.refusal(ANN, LOOK) or ())[0] == 503
     assert access.refusal(ANN, LOOK) is None
+
+
+def test_a_page_that_stays_open_is_told_no_more_soon_after_its_rights_have_gone(
+    client: Client, api: KubeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctlr.ui.server._STREAM_SECONDS", 0.1)
+    monkeypatch.setattr(Access, "_answer", lambda access, user, verb: access._allows(user, verb))
+    api.users = {(ANN, LOOK)}
+    browser = named(client, ANN)
+    log = EventLog(events_path(tmp_path / "workspace", "tiny"))
+    log.write("step.taken", step="preprocess")
+    log.close()
+    told = browser.get("/ctlr/lab/runs/tiny/events").text
+    assert (told.count("id: 1\n"), told.count("event: again")) == (1, 1)  # it ends, and the page asks anew
+    api.users = set()
+    assert browser.get("/ctlr/lab/runs/tiny/events?after=1").status_code == 403
 
 
 def test_a_second_name_in_the_header_is_the_browsers_own_and_none_counts(client: Client, api: KubeApi) -> None:

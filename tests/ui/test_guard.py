@@ -54,6 +54,22 @@ def test_a_node_that_asks_whether_the_app_is_well_needs_neither_name_nor_token(c
         assert asked.post("/healthz").status_code in (401, 405, 421)
 
 
+def test_whoever_brings_the_token_is_led_to_no_other_site(client: Client) -> None:
+    browser = client(token=TOKEN)
+    for path in ("//evil.example/", "/%2Fevil.example/", "/%5Cevil.example/", "/%09/evil.example/", "/%0D%0Aa:b/"):
+        to = browser.get(f"http://localhost:8080{path}?token={TOKEN}").headers["location"]
+        assert to.startswith("/")
+        assert to[1:2] not in ("/", "\\", "\t", "\r", "\n"), path
+
+
+def test_cookies_of_other_apps_at_the_same_address_hide_none_of_ours(client: Client) -> None:
+    browser = client(token=TOKEN)
+    ours = browser.get(f"/?token={TOKEN}").headers["set-cookie"].partition(";")[0]
+    for foreign in ('seen={"a": 1}', "_xsrf=2|1:0|x", "no value", "=", "a b=c", 'q="'):
+        for sent in (f"{foreign}; {ours}", f"{ours}; {foreign}"):
+            assert client(token=TOKEN, headers={"cookie": sent}).get("/").status_code == 200, sent
+
+
 def test_a_token_of_an_earlier_server_is_none_of_this_one(client: Client) -> None:
     browser = client(token=TOKEN)
     browser.get(f"/?token={TOKEN}")
@@ -126,6 +142,8 @@ def test_a_header_is_trusted_when_told_so_alone(client: Client) -> None:
     assert client(token=TOKEN, headers=named).get("/").status_code == 401  # nobody told that it is trusted
     with pytest.raises(ConfigError, match="give both"):
         checked(Path("w"), user_header="kubeflow-userid")
+    with pytest.raises(ConfigError, match="a token lets nobody in there"):  # it would be asked of nobody
+        checked(Path("w"), user_header="kubeflow-userid", users=("ann@example.org",), token=TOKEN)
 
 
 def test_pages_below_a_prefix_link_to_pages_below_it(client: Client) -> None:

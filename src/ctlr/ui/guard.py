@@ -20,12 +20,12 @@ import hmac
 import ipaddress
 import re
 import secrets
-from collections.abc import MutableMapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -86,7 +86,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope = self._below_prefix(scope)
-        headers, cookies = Headers(scope=scope), _cookies(scope)
+        headers = Headers(scope=scope)
+        cookies = cookie_parser("; ".join(headers.getlist("cookie")))
         value = cookies.get(f"ctlr-{FORM_FIELD}-{self._suffix}", "")
         fresh = "" if _FORM_VALUE.fullmatch(value) else secrets.token_urlsafe(32)
         scope.setdefault("state", {})["form"] = fresh or value
@@ -109,7 +110,7 @@ class Guard:
             path = prefix + path
         return {**scope, "path": path, "root_path": prefix}
 
-    async def _refusal(self, scope: Scope, headers: Headers, cookies: MutableMapping[str, str]) -> Response | None:
+    async def _refusal(self, scope: Scope, headers: Headers, cookies: Mapping[str, str]) -> Response | None:
         looks = scope["method"] in _LOOKING
         if looks and scope["path"] == self._options.prefix + HEALTH:
             return None
@@ -142,7 +143,7 @@ class Guard:
         refusal = await anyio.to_thread.run_sync(self._access.refusal, users[0], verb)
         return refusal and _refuse(*refusal)
 
-    def _unknown(self, scope: Scope, headers: Headers, cookies: MutableMapping[str, str]) -> Response | None:
+    def _unknown(self, scope: Scope, headers: Headers, cookies: Mapping[str, str]) -> Response | None:
         options = self._options
         if not options.token:
             return None
@@ -199,17 +200,6 @@ def same_value(one: str, other: str) -> bool:
 
 def _refuse(status: int, words: str) -> Response:
     return PlainTextResponse(words + "\n", status)
-
-
-def _cookies(scope: Scope) -> dict[str, str]:
-    jar: SimpleCookie = SimpleCookie()
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            try:
-                jar.load(value.decode("latin-1"))
-            except CookieError:
-                continue
-    return {name: morsel.value for name, morsel in jar.items()}
 
 
 def _name_of(host: str) -> str:

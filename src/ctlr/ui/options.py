@@ -96,6 +96,8 @@ def checked(
             "`--trust-header` says who asks, and `--user` or `--namespace` who may: give both. Without them, a token "
             "keeps others out."
         )
+    if user_header and token is not None:
+        raise ConfigError("Whom `--trust-header` names needs no `--token`, and a token lets nobody in there: give one.")
     if namespace and not _NAMESPACE.fullmatch(namespace):
         raise ConfigError(f"`--namespace` must be the name of a Kubernetes namespace such as alice; got {namespace!r}.")
     if token is None and not _is_loopback(host) and not user_header:

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +49,8 @@ __all__ = ["create_app"]
 _FORM_BYTES = 2**16
 _LOOK_SECONDS = 0.25
 """Between two looks at a file that may have grown."""
+_STREAM_SECONDS = 60.0
+"""For which a page is told events before it has to ask anew, as one whose rights have gone may not."""
 _KINDS = {".html": "text/html", ".csv": "text/csv", ".md": "text/markdown", ".tex": "text/plain",
           ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png"}  # fmt: skip
 """What of a report's folder is shown."""
@@ -317,9 +320,10 @@ async def _stream(
     last_event_id: str | None,
     pause: float = _LOOK_SECONDS,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Send what `read` gives after a number, with the number of the last one that there is, until the app ends."""
+    """Send what `read` gives after a number, with the number of the last one that there is, for a while."""
+    ends = time.monotonic() + _STREAM_SECONDS
     number = int(last_event_id) if last_event_id and re.fullmatch(r"\d{1,15}", last_event_id) else max(0, after)
-    while not app.state.closing.is_set():
+    while not app.state.closing.is_set() and time.monotonic() < ends:
         found, last = await anyio.to_thread.run_sync(read, number)
         if last < number:  # it was deleted, and has begun anew
             yield ServerSentEvent(event="anew", data={}, id="0")
@@ -329,6 +333,8 @@ async def _stream(
             number = event["n"]
             yield ServerSentEvent(data={"n": number, "words": story.said([event])[0][1]}, id=str(number))
         await asyncio.sleep(pause)
+    if not app.state.closing.is_set():
+        yield ServerSentEvent(event="again", data={})
 
 
 def _asked(sort: str, order: str, status: str, search: str, words: str, page: int) -> story.Asked:

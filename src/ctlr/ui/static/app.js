@@ -31,6 +31,7 @@
     source = new EventSource(page.dataset.events + "?after=" + last);
     source.onmessage = take;
     source.addEventListener("anew", () => location.reload());
+    source.addEventListener("again", open);
     source.onopen = () => { lost.hidden = true; };
     source.onerror = () => {
       lost.hidden = false;
