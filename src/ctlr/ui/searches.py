@@ -98,8 +98,8 @@ class Searches:
 def events_of(name: str, listed: Sequence[Listed], namespace: str, before: Sequence[Event] = ()) -> list[Event]:
     """What happened in Experiments, as `ctlr.events` tells it of searches; numbered from 1 by their times.
 
-    Those that were told `before` keep their places: Kubernetes counts whole seconds, and what is seen later may be of the
-    same one.
+    Those that were told `before` keep their places: Kubernetes counts whole seconds, and what is seen later may be of
+    the same one.
     """
     told = [event for each in listed for event in _of_search(each)]
     began = min(each.started.timestamp() for each in listed)
