@@ -5,13 +5,16 @@ The API server is a double (tests/support/kube_api.py), held against a real one 
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 from browsing import form_of
 from fastapi.testclient import TestClient
+from httpx2 import ASGITransport, AsyncClient
 from kube_api import KubeApi, Served, serving
 
 from ctlr.errors import ClusterError, ConfigError
@@ -86,6 +89,29 @@ def test_while_kubernetes_does_not_answer_nobody_comes_in(
     assert served.address not in answer.text
     assert served.address in caplog.text
     assert named(client, ANN).get("/healthz").status_code == 200  # a node would begin the app anew for nothing
+
+
+def test_the_app_is_well_while_many_wait_for_kubernetes(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node would end it, and its runs with it."""
+    answered = threading.Event()
+    monkeypatch.setattr(Access, "refusal", lambda *asked: answered.wait(60) and None)
+    app = ASGITransport(named(client, ANN).app)
+    headers = {"kubeflow-userid": ANN}
+
+    async def ask() -> int:
+        browser = AsyncClient(transport=app, base_url=str(KUBEFLOW["host"]), headers=headers)
+        async with browser, anyio.create_task_group() as waiting:
+            for _ in range(60):  # more than there are threads
+                waiting.start_soon(browser.get, "/")
+            await anyio.sleep(0.5)
+            with anyio.move_on_after(10):
+                answer = await browser.get("/healthz")
+                answered.set()
+                return answer.status_code
+            answered.set()
+        return 0
+
+    assert anyio.run(ask) == 200
 
 
 def test_where_the_account_may_not_ask_nobody_comes_in(client: Client, api: KubeApi) -> None:

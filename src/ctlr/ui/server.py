@@ -224,7 +224,7 @@ def _home(app: FastAPI, shared: _App) -> None:
         )  # fmt: skip
 
     @app.get(HEALTH)
-    def healthy() -> Response:
+    async def healthy() -> Response:  # on no thread, which all may wait for Kubernetes
         return PlainTextResponse("ok\n")
 
 
