@@ -1,6 +1,7 @@
 """Workers as components call them: what is refused, what becomes a value, what several of them share."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -17,8 +18,8 @@ from tiny_bench import TINY, Bench, search_of
 from ctlr.cluster.artefacts import confusion_counts, describe, log_numbers, log_studies
 from ctlr.cluster.reporting import report_benchmark
 from ctlr.cluster.request import request_of
-from ctlr.cluster.submission import packed, submission_name, submitted
-from ctlr.cluster.workers import evaluate_benchmark, preprocess_datasets, work
+from ctlr.cluster.submission import Submission, packed, submission_name, submitted
+from ctlr.cluster.workers import _logged, evaluate_benchmark, preprocess_datasets, work
 from ctlr.config import load
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.events import events_path, read_events
@@ -153,6 +154,19 @@ def by_label(results: list[StudyResult]) -> dict[str, list[StudyResult]]:
     for result in results:
         found.setdefault(result.study.method.label, []).append(result)
     return found
+
+
+def test_a_log_holds_what_was_turned_away_before_it_began(
+    volume: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Submission(Workspace(volume), planned(volume, sent(tmp_path, SHORT)))
+    caplog.set_level(logging.WARNING, logger="ctlr")
+    log = logging.getLogger("ctlr")
+    log.info("nobody hears this, and the logger remembers that nobody does")
+    with _logged(run, "train"):
+        log.info("this is heard")
+    (written,) = (run.folder / "logs").glob("train-*.log")
+    assert written.read_text().endswith("this is heard\n")
 
 
 def test_a_worker_goes_on_until_nothing_is_left_and_the_next_finds_nothing(volume: str, tmp_path: Path) -> None:

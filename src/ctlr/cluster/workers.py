@@ -317,14 +317,15 @@ def _task(run: Submission, name: str) -> Iterator[Facts]:
 def _logged(run: Submission, name: str) -> Iterator[None]:
     handler = logging.FileHandler(run.log_file(f"{name}-{secrets.token_hex(4)}"), delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    level, log.level = log.level, min(log.level or logging.INFO, logging.INFO)
+    level = log.level
+    log.setLevel(min(level or logging.INFO, logging.INFO))
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
         handler.close()
-        log.level = level
+        log.setLevel(level)
 
 
 @contextlib.contextmanager
