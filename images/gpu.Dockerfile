@@ -18,13 +18,13 @@ RUN /opt/ctlr/bin/python -c "import torch; raise SystemExit(\
 COPY images/requirements.py pyproject.toml ./
 # What CTLR needs, in a layer of its own: a change of the sources leaves it as it is.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
-    /opt/ctlr/bin/python requirements.py cluster tracking > requirements.txt \
+    /opt/ctlr/bin/python requirements.py cluster tracking ui > requirements.txt \
     && /opt/ctlr/bin/pip install --constraint constraints.txt --requirement requirements.txt
 COPY README.md LICENSE ./
 COPY src src
 COPY images/trim.sh ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
-    /opt/ctlr/bin/pip install --no-deps '.[cluster,tracking]' && /opt/ctlr/bin/pip check \
+    /opt/ctlr/bin/pip install --no-deps '.[cluster,tracking,ui]' && /opt/ctlr/bin/pip check \
     && sh trim.sh /opt/ctlr
 
 FROM ${BASE}

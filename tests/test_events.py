@@ -13,10 +13,11 @@ import pytest
 from tiny_bench import Bench, search_of
 
 from ctlr import events
+from ctlr.claims import claimed
 from ctlr.config import TuningSpec
 from ctlr.crew import Event, Job, TrialNews
 from ctlr.errors import DataError
-from ctlr.events import KINDS, EventLog, events_path, process_start, read_events, recorded
+from ctlr.events import KINDS, EventLog, SharedLog, events_path, process_start, read_events, recorded
 from ctlr.running import run_benchmark
 from ctlr.specs import Trial, TrialReport
 
@@ -241,3 +242,51 @@ def test_a_process_is_known_by_its_start(tmp_path: Path) -> None:
     assert process_start(os.getpid()) == process_start(os.getpid())
     assert process_start(os.getpid()) is not None
     assert process_start(2**22 + 1) is None
+
+
+def test_many_pods_number_their_events_without_gaps_and_lose_none(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from ctlr.events import SharedLog\n"
+        "log = SharedLog(pathlib.Path(sys.argv[1]), 'tiny')\n"
+        "for each in range(40): log.write('step.taken', step=sys.argv[2] + str(each))\n"
+    )
+    pods = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path), name]) for name in "abc"]
+    assert [pod.wait() for pod in pods] == [0, 0, 0]
+    found = list(read_events(events_path(tmp_path, "tiny")))
+    assert [event["n"] for event in found] == list(range(1, 121))
+    for name in "abc":
+        assert [e["step"] for e in found if e["step"].startswith(name)] == [f"{name}{each}" for each in range(40)]
+    assert not list((tmp_path / "claims").iterdir())
+
+
+def test_a_pod_that_died_while_it_wrote_leaves_no_line_that_is_cut(tmp_path: Path) -> None:
+    log = SharedLog(tmp_path, "tiny")
+    log.write("step.taken", step="a")
+    path = events_path(tmp_path, "tiny")
+    path.write_bytes(path.read_bytes() + b'{"n":2,"kind":"step.ta')
+    log.write("step.taken", step="b")
+    assert [(event["n"], event["step"]) for event in read_events(path)] == [(1, "a"), (2, "b")]
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_while_a_run_leads_in_the_workspace_it_alone_tells(tmp_path: Path) -> None:
+    log = SharedLog(tmp_path, "tiny")
+    with claimed(tmp_path, "runs", "lead"):
+        log.write("step.taken", step="a")
+    log.write("step.taken", step="b")
+    assert [event["step"] for event in read_events(events_path(tmp_path, "tiny"))] == ["b"]
+
+
+@pytest.mark.parametrize("padding", [10, 70_000, 300_000])
+def test_the_last_event_is_found_from_the_end_however_long_it_is(tmp_path: Path, padding: int) -> None:
+    path = tmp_path / "events.jsonl"
+    for number, words in ((1, "a"), (2, "b" * padding), (3, "c")):
+        log = EventLog(path)
+        log.write("step.failed", step=words)
+        log.close()
+        assert [event["n"] for event in read_events(path)][-1] == number
+    path.write_bytes(path.read_bytes() + b"x" * padding)
+    log = EventLog(path)
+    log.write("step.failed", step="d")
+    log.close()
+    assert [event["n"] for event in read_events(path)] == [1, 2, 3, 4]

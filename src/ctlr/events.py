@@ -1,9 +1,9 @@
 """What happened in the runs of a benchmark, as `runs/<benchmark>/events.jsonl` of the workspace tells it.
 
-The run that leads writes it, whoever watches. Each line is a JSON object with `n` (from 1, without gaps, on through
-every run of the benchmark), `time` (seconds since 1970), `kind` (one of `KINDS`) and what belongs to that kind. A line
-is in the file before the next thing happens, so that a run that is killed leaves at most one that is cut; the next run
-takes it away and counts on.
+The run that leads writes it, whoever watches; on a cluster each worker tells what it does itself. Each line is a JSON
+object with `n` (from 1, without gaps, on through every run of the benchmark), `time` (seconds since 1970), `kind` (one
+of `KINDS`) and what belongs to that kind. A line is in the file before the next thing happens, so that a run that is
+killed leaves at most one that is cut; the next run takes it away and counts on.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from ctlr.claims import exclusively, is_claimed
 from ctlr.crew import Event, Job
 from ctlr.errors import CtlrError, brief
 from ctlr.interrupts import held
-from ctlr.specs import PretrainSpec, Study, StudyResult
+from ctlr.specs import LeastErrorSpec, PretrainSpec, Study, StudyResult, TransferSpec
 from ctlr.wishes import clock, heeded
 
 __all__ = [
@@ -30,23 +31,26 @@ __all__ = [
     "MOST_BYTES",
     "EventLog",
     "Recorded",
+    "SharedLog",
+    "Teller",
     "Watcher",
     "events_path",
     "parsed",
     "process_start",
     "read_events",
+    "readable",
     "recorded",
 ]
 
 KINDS: Mapping[str, str] = {
     "run.began": "a run leads: `benchmark`, its `identity`, `studies`, `workers`, `pid`, `started` (when that process "
-    "did), `host`",
+    "did), `host`; on a cluster the `run` of Kubeflow Pipelines and its `submission`, in the place of a process",
     "run.planned": "what it has left to do: `steps`, without preprocessing and tuning",
     "run.paused": "somebody wants it to pause: its workers hold at their next epoch, and its clock stands",
     "run.continued": "it goes on after a pause",
-    "run.ended": "it is through, and its report is written: `seconds`",
+    "run.ended": "it is through, and its report is written: `seconds`, but for a cluster's",
     "run.interrupted": "Ctrl-C or SIGTERM ended it: `seconds`",
-    "run.failed": "an error ended it: `seconds`, `reason`",
+    "run.failed": "an error ended it: `seconds`, but for a cluster's, and `reason`",
     "step.started": "`step`, its `name`, `of` (preprocess, tune, pretrain, score, assess or study); of a study also "
     "`method`, `encoder`, `source`, `target`, `n_train`, `seed`, `metric` and `direction`; of a search `metric`, "
     "`direction`, `trials` and `budget_seconds`, null where there is none, or `race_seconds`, which the searches "
@@ -63,6 +67,8 @@ KINDS: Mapping[str, str] = {
 
 MOST_BYTES = 32 * 2**20
 """Length of the file from which on `step.progress` and `trial.reported` are left out."""
+_TAIL_BYTES = 2**16
+"""Of a file, at first, in which its last event is looked for."""
 _PAUSE_SECONDS = 0.5
 """Between two rows of one step, or two reports of one trial; the last of each is always told."""
 
@@ -130,17 +136,19 @@ class EventLog:
     def _restored(self) -> tuple[int, int]:
         """The last event's number, and where it ends; what stands behind it is taken away."""
         with open(self._place, "rb", closefd=False) as file:
-            data = file.read()
-        end = len(data)
-        while end:
-            start = data.rfind(b"\n", 0, end - 1) + 1
-            event = parsed(data[start:end])
-            if event is not None:
-                break
-            end = start
-        if end < len(data):
+            length = file.seek(0, os.SEEK_END)
+            start = end = length
+            while start:
+                start = max(0, start - max(_TAIL_BYTES, end - start))
+                file.seek(start)
+                if (found := _last_event(file.read(end - start), whole=start == 0)) is not None:
+                    number, end = found[0], start + found[1]
+                    break
+            else:
+                number, end = 0, 0
+        if end < length:
             os.ftruncate(self._place, end)
-        return (event["n"], end) if end and event is not None else (0, 0)
+        return number, end
 
     @property
     def chatty(self) -> bool:
@@ -164,6 +172,47 @@ class EventLog:
     def close(self) -> None:
         """Give the file back."""
         os.close(self._place)
+
+
+def _last_event(data: bytes, *, whole: bool) -> tuple[int, int] | None:
+    """Number and end of the last event in the end of a file; its first line may be cut unless it is the whole file."""
+    end = len(data)
+    while end:
+        start = data.rfind(b"\n", 0, end - 1) + 1
+        if start == 0 and not whole:
+            return None
+        if (event := parsed(data[start:end])) is not None:
+            return event["n"], end
+        end = start
+    return None
+
+
+class SharedLog:
+    """Appends to a benchmark's events from several pods: one event at a time among them, numbered after the last.
+
+    While a run leads in the workspace (`ctlr run`), that alone tells.
+
+    Args:
+        root: Of the workspace.
+        benchmark: Whose events they are.
+    """
+
+    chatty = True
+
+    def __init__(self, root: Path, benchmark: str) -> None:
+        self._root, self._benchmark = root, benchmark
+
+    def write(self, kind: str, **facts: Any) -> None:
+        """As of `EventLog`."""
+        if is_claimed(self._root, "runs", "lead"):
+            return
+        with contextlib.suppress(OSError), exclusively(self._root, "runs", f"tell-{self._benchmark}"):
+            log = EventLog(events_path(self._root, self._benchmark))
+            try:
+                log.write(kind, **facts)
+                self.chatty = log.chatty
+            finally:
+                log.close()
 
 
 def _finite(value: Any) -> Any:
@@ -214,12 +263,7 @@ class Recorded:
 
     def __init__(self, watcher: Watcher, log: EventLog, identity: str) -> None:
         self._watcher, self._log, self._identity = watcher, log, identity
-        self._names: Mapping[str, str] = {}
-        self._began: dict[str, float] = {}
-        self._told: dict[object, float] = {}
-        """When a row of a step, or a report of a trial, was last written."""
-        self._waiting: dict[object, Callable[[], None]] = {}
-        """The last one, where it came too soon."""
+        self._tell = Teller(log)
 
     def begin(self, benchmark: str, studies: int, workers: int, workspace: Path) -> None:
         """A run leads."""
@@ -237,13 +281,29 @@ class Recorded:
         self._watcher.__exit__(*error)
 
     def expect(self, names: Mapping[str, str]) -> None:
-        """Know the readable names of what is to come."""
-        self._names = names
+        """Know how much is to come."""
         self._log.write("run.planned", steps=len(names))
         self._watcher.expect(names)
 
     def __call__(self, event: Event) -> None:
         """Something happened to a step, or to a trial of a search."""
+        self._tell(event)
+        self._watcher(event)
+
+
+class Teller:
+    """Writes what happens to steps, and to trials of searches, into a log."""
+
+    def __init__(self, log: EventLog | SharedLog) -> None:
+        self._log = log
+        self._began: dict[str, float] = {}
+        self._told: dict[object, float] = {}
+        """When a row of a step, or a report of a trial, was last written."""
+        self._waiting: dict[object, Callable[[], None]] = {}
+        """The last one, where it came too soon."""
+
+    def __call__(self, event: Event) -> None:
+        """Something happened."""
         if event.trial is not None:
             self._trial(event)
         elif event.state == "progress":
@@ -252,23 +312,19 @@ class Recorded:
             )
         else:
             self._step(event)
-        self._watcher(event)
 
     def _step(self, event: Event) -> None:
         job, now = event.job, clock()
         if event.state == "started":
             self._began[job.id] = now
-            name = self._names.get(job.id, job.id)
-            self._log.write("step.started", step=job.id, name=name, of=job.kind, **_facts(job), **event.facts)
+            self._log.write("step.started", step=job.id, name=readable(job), of=job.kind, **_facts(job), **event.facts)
             return
         self._settle(job.id)
         if event.state == "taken":  # it ends elsewhere, or is begun again
             self._log.write("step.taken", step=job.id)
             return
         if job.id not in self._began:  # another run has done it
-            self._log.write(
-                "step.started", step=job.id, name=self._names.get(job.id, job.id), of=job.kind, **_facts(job)
-            )
+            self._log.write("step.started", step=job.id, name=readable(job), of=job.kind, **_facts(job))
         took = round(now - self._began.pop(job.id, now), 3)
         if event.state == "finished":
             self._log.write("step.finished", step=job.id, seconds=took, **_outcome(event))
@@ -310,6 +366,29 @@ class Recorded:
         self._told.pop(key, None)
         if (write := self._waiting.pop(key, None)) is not None and self._log.chatty:
             write()
+
+
+def readable(job: Job) -> str:
+    """Name of a job for people; its id where that is one."""
+    match job.kind:
+        case "study":
+            return Study.model_validate_json(job.payload).id
+        case "score":
+            return _scored(TransferSpec.model_validate_json(job.payload))
+        case "assess":
+            end = LeastErrorSpec.model_validate_json(job.payload).target
+            return f"assess {end.data.name}.{end.task.name}"
+        case "pretrain":
+            spec = PretrainSpec.model_validate_json(job.payload)
+            return f"pretrain {spec.method.method} {spec.encoder.name} s{spec.seed}"
+        case _:
+            return job.id
+
+
+def _scored(spec: TransferSpec) -> str:
+    source, target = (f"{end.data.name}.{end.task.name}" for end in (spec.source, spec.target))
+    made = f"{spec.pretraining.encoder.name} s{spec.seed}" if spec.pretraining else "distances"
+    return f"score {source} to {target} {made}"
 
 
 def _facts(job: Job) -> Facts:

@@ -27,7 +27,7 @@ from ctlr.engine import (
     run_jobs_left,
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
-from ctlr.events import Watcher, recorded
+from ctlr.events import Watcher, readable, recorded
 from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
@@ -36,7 +36,7 @@ from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
-from ctlr.specs import LeastErrorSpec, PretrainSpec, SearchResult, StoredArrays, Study, StudyResult, TransferSpec
+from ctlr.specs import SearchResult, StoredArrays, StudyResult
 from ctlr.wishes import clock, heeded
 from ctlr.workspace import Workspace
 
@@ -140,7 +140,7 @@ class _Run:
                 plan, run.searches = self._tuned(arrays, since, watcher)
                 jobs = jobs_left(plan, arrays, workspace)
                 counted.idle = not jobs and run.searches == known
-                watcher.expect({job.id: _readable(job) for job in jobs})
+                watcher.expect({job.id: readable(job) for job in jobs})
                 with recorder:
                     _record(collect(plan, arrays, workspace), recorder, "ok")
                     _record(collect_at_defaults(plan, arrays, workspace), recorder, "ok", AT_DEFAULTS)
@@ -166,7 +166,7 @@ class _Run:
             gate(self.plan, arrays, workspace)
             plan, _ = self._tuned(arrays, since, watcher)
             jobs = jobs_left(plan, arrays, workspace)
-            watcher.expect({job.id: _readable(job) for job in jobs})
+            watcher.expect({job.id: readable(job) for job in jobs})
             self._do(jobs, arrays, since, watcher)
         return workspace.is_led()
 
@@ -286,22 +286,3 @@ def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Re
             run.seconds, run.arrays, run.searches = last.seconds, last.arrays, last.searches
     run.write(workspace)
     return run
-
-
-def _readable(job: Job) -> str:
-    """Name of a job for people."""
-    if job.kind == "study":
-        return Study.model_validate_json(job.payload).id
-    if job.kind == "score":
-        return _scored(TransferSpec.model_validate_json(job.payload))
-    if job.kind == "assess":
-        end = LeastErrorSpec.model_validate_json(job.payload).target
-        return f"assess {end.data.name}.{end.task.name}"
-    spec = PretrainSpec.model_validate_json(job.payload)
-    return f"pretrain {spec.method.method} {spec.encoder.name} s{spec.seed}"
-
-
-def _scored(spec: TransferSpec) -> str:
-    source, target = (f"{end.data.name}.{end.task.name}" for end in (spec.source, spec.target))
-    made = f"{spec.pretraining.encoder.name} s{spec.seed}" if spec.pretraining else "distances"
-    return f"score {source} to {target} {made}"

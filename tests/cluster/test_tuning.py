@@ -26,8 +26,10 @@ from ctlr.errors import ConfigError
 from ctlr.plan import make_plan
 from ctlr.searches import run_searches, tuned_plan
 from ctlr.specs import PLUGINS, PlatformSpec, SearchResult
-from ctlr.tuning.katib import connect
+from ctlr.tuning.katib import RUN as RUN_OF_PIPELINES
+from ctlr.tuning.katib import SUBMISSION, connect
 from ctlr.tuning.manifest import parse_experiment
+from ctlr.ui.runs import Runs
 from ctlr.workspace import Workspace
 
 TUNING = """\
@@ -156,7 +158,14 @@ def test_katib_finds_what_the_laptop_finds_by_the_same_algorithm(
     for search in run.searches():
         for each in search.stages[-1].trials:
             assert (run.workspace.root / search.path / each.name / "validation.csv").exists()
+    shown = Runs(run.workspace.root).read("tiny")
+    values = {
+        search.step.name.split()[1]: [trial.value for trial in search.order] for search in shown.searches.values()
+    }
+    assert values == {method: found for method, (_, found) in laptop.items()}
     for made in lab.objects["experiments", SPACE].values():
+        assert made["metadata"]["labels"][SUBMISSION] == run.name
+        assert made["metadata"]["annotations"] == {RUN_OF_PIPELINES: RUN}
         document = json.loads(json.dumps(made))
         del document["status"]
         experiment = parse_experiment(document)

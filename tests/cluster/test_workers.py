@@ -1,6 +1,7 @@
 """Workers as components call them: what is refused, what becomes a value, what several of them share."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -17,12 +18,16 @@ from tiny_bench import TINY, Bench, search_of
 from ctlr.cluster.artefacts import confusion_counts, describe, log_numbers, log_studies
 from ctlr.cluster.reporting import report_benchmark
 from ctlr.cluster.request import request_of
-from ctlr.cluster.submission import packed, submission_name, submitted
-from ctlr.cluster.workers import evaluate_benchmark, preprocess_datasets, work
+from ctlr.cluster.submission import Submission, packed, submission_name, submitted
+from ctlr.cluster.workers import _logged, evaluate_benchmark, preprocess_datasets, work
 from ctlr.config import load
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
+from ctlr.events import events_path, read_events
 from ctlr.plan import make_plan
 from ctlr.specs import PlatformSpec, StudyResult
+from ctlr.ui.processes import stop
+from ctlr.ui.runs import Run, Runs
+from ctlr.ui.story import ranking
 from ctlr.workspace import Workspace
 
 PLATFORM = PlatformSpec(cpu="1", trials="local").model_dump_json()
@@ -151,6 +156,19 @@ def by_label(results: list[StudyResult]) -> dict[str, list[StudyResult]]:
     return found
 
 
+def test_a_log_holds_what_was_turned_away_before_it_began(
+    volume: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Submission(Workspace(volume), planned(volume, sent(tmp_path, SHORT)))
+    caplog.set_level(logging.WARNING, logger="ctlr")
+    log = logging.getLogger("ctlr")
+    log.info("nobody hears this, and the logger remembers that nobody does")
+    with _logged(run, "train"):
+        log.info("this is heard")
+    (written,) = (run.folder / "logs").glob("train-*.log")
+    assert written.read_text().endswith("this is heard\n")
+
+
 def test_a_worker_goes_on_until_nothing_is_left_and_the_next_finds_nothing(volume: str, tmp_path: Path) -> None:
     submission = planned(volume, sent(tmp_path, SHORT))
     did = work(volume, submission, RUN, "train")
@@ -186,6 +204,39 @@ def test_workers_share_what_is_to_do(volume: str, tmp_path: Path) -> None:
     assert sum(each.get("pretrain_finished", 0) for each in did) == 1
     assert sum(each.get("study_finished", 0) for each in did) == 8
     assert not list((Path(volume) / "claims").iterdir())
+    told = [(event["kind"], event["step"]) for event in events_of(volume) if event["kind"] == "step.finished"]
+    assert len(told) == len(set(told)) == 10  # the dataset, a pretraining, eight studies: by whoever did them
+
+
+def events_of(volume: str) -> list[dict[str, Any]]:
+    return list(read_events(events_path(Path(volume), "tiny")))
+
+
+def test_the_app_shows_a_run_from_its_first_image_to_its_report(volume: str, tmp_path: Path) -> None:
+    submission = planned(volume, sent(tmp_path, SHORT))
+    run = Runs(Path(volume)).read("tiny")
+    assert (run.life(Path(volume)), run.submission, run.began["run"]) == ("running", submission, RUN)
+    work(volume, submission, RUN, "train")
+    run = Runs(Path(volume)).read("tiny")
+    assert run.life(Path(volume)) == "running"  # between two pods
+    (metric,) = ranking(run)
+    assert [row.what for row in ranking(run)[metric]] == ["study of cohort.age"] * 6
+    assert {step.facts["method"] for step in run.failed} == {"doomed"}
+    assert all(step.text for step in run.failed)
+    report_benchmark(volume, submission, str(tmp_path / "page.html"))
+    events = events_of(volume)
+    assert [event["n"] for event in events] == list(range(1, len(events) + 1))
+    run = Runs(Path(volume)).read("tiny")
+    assert (run.life(Path(volume)), run.running) == ("finished", [])
+    assert run.seconds > 0
+    quiet = Run("tiny", began=run.began, time=time.time() - 90_000)
+    assert quiet.life(Path(volume)) == "killed"
+
+
+def test_the_app_leaves_a_clusters_run_to_the_cluster(volume: str, tmp_path: Path) -> None:
+    planned(volume, sent(tmp_path, SHORT))
+    with pytest.raises(WorkspaceError, match=f"ctlr cancel {RUN}"):
+        stop(Runs(Path(volume)).read("tiny"))
 
 
 def test_a_single_study_is_run_alone(volume: str, tmp_path: Path) -> None:

@@ -17,13 +17,17 @@ import numpy as np
 import pytest
 from browsing import zipped
 from chromium import CHROMIUM, Chromium, contrast, luminance
+from katib_lab import SPACE, laboratory, manifest
+from kube_api import Node, Object
 from long_run import write_long_run
 from PIL import Image
 from served import Client
 from sklearn.datasets import load_digits
+from terminal import until
 from trained_models import PICTURES, train
 
 from ctlr.events import EventLog, events_path, process_start, read_events
+from ctlr.tuning.katib import connect
 
 pytestmark = [
     pytest.mark.browser,
@@ -318,6 +322,48 @@ def test_pages_that_are_left_hold_no_connection(browser: Chromium, tmp_path: Pat
         log.close()
     finally:
         serving.kill()
+
+
+def test_a_search_on_a_cluster_is_followed_without_a_reload_and_nothing_comes_twice(
+    browser: Chromium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Object] = []
+
+    def play(node: Node, job: Object) -> None:
+        held.append(job)
+        if len(held) == 1:
+            node.fail(job, "no such column\n")
+        elif len(held) == 2:
+            node.succeed(job, "loss=0.75\n")
+
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    with laboratory(tmp_path) as lab:
+        lab.play(play)
+        cluster = connect(namespace=SPACE)
+        cluster.create_experiment(manifest(maxTrialCount=3, maxFailedTrialCount=3, parallelTrialCount=1))
+        until(lambda: len(held) == 3)
+        serving = Server(tmp_path / "workspace", "--namespace", SPACE)
+        try:
+            browser.open(f"{serving.address}/")
+            browser.follow("document.querySelector('a[href$=\"/searches/square\"]').click()")
+            browser.until("document.querySelector('#life')?.textContent === 'running'")
+            assert (
+                browser.ask("document.querySelector('table.trials').innerText").count("exit code 1: no such column")
+                == 1
+            )
+            before = browser.ask(NUMBERS)
+            browser.ask("window.kept = true")
+            serving.kill()
+            serving.begin()
+            Node(lab.api, lambda node, job: None).succeed(held[-1], "loss=0.25\n")
+            browser.until("document.querySelector('#life')?.textContent === 'finished'")
+            assert browser.ask("window.kept") is True
+            assert "best loss 0.25 by trial 2" in browser.ask("document.querySelector('#live').innerText")
+            browser.until(f"{NUMBERS}.length > {len(before)}")
+            numbers = browser.until(f"{NUMBERS}.length === Math.max(...{NUMBERS}) && {NUMBERS}")
+            assert sorted(numbers) == list(range(1, len(numbers) + 1))
+        finally:
+            serving.kill()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

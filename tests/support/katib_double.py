@@ -146,7 +146,7 @@ class KatibDouble:
             return
         reports = self._reports(run.experiment, name)
         run.end(trial, _ENDED[ended], reports, f"Trial has failed. Job message: {conditions[ended].get('message')}")
-        began = status.get("startTime") or _time()
+        began = (document.get("status") or {}).get("startTime") or status.get("startTime") or _time()  # it is set once
         self._patch_trial(name, run.trial_status(trial.number) | {"startTime": began})
 
     def _reports(self, experiment: Experiment, job: str) -> list[dict[str, float]]:

@@ -43,6 +43,7 @@ class KubeApi:
         forbidden: (verb, resource) that the Role of the kubeconfig's user lacks.
         requests: "verb resource" that this user asked for.
         broken: Answers still to be given with status 503.
+        users: (user, verb) that may be done to Experiments, for whoever asks by a LocalSubjectAccessReview.
         installed: Resources that are known.
         on_job: Told each Job that was created.
         on_watch: Told the resourceVersion of each watch that begins.
@@ -51,9 +52,18 @@ class KubeApi:
     objects: dict[Key, dict[str, Object]] = field(default_factory=dict)
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
     forbidden: set[tuple[str, str]] = field(default_factory=set)
+    users: set[tuple[str, str]] = field(default_factory=set)
     broken: int = 0
     installed: set[str] = field(
-        default_factory=lambda: {"experiments", "trials", "jobs", "pods", "events", "suggestions"}
+        default_factory=lambda: {
+            "experiments",
+            "trials",
+            "jobs",
+            "pods",
+            "events",
+            "suggestions",
+            "localsubjectaccessreviews",
+        }
     )
     on_job: Callable[[Object], None] | None = None
     on_watch: Callable[[int], None] | None = None
@@ -313,6 +323,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command == "GET" and not name:
                 kept = [each for each in place.values() if _selected(each, query)]
                 return {"kind": "List", "metadata": {"resourceVersion": str(api.version)}, "items": kept}
+            if plural == "localsubjectaccessreviews":
+                return self._review(namespace, body)
             if self.command == "POST":
                 return self._create(plural, namespace, body, place)
             if name not in place:
@@ -327,6 +339,15 @@ class _Handler(BaseHTTPRequestHandler):
                 changed = _merged(place[name], {"status": body["status"]} if found["part"] == "status" else body)
                 return api.put(plural, namespace, changed)
             return place[name]
+
+    def _review(self, namespace: str, body: Object) -> Object:
+        asked = body["spec"]["resourceAttributes"]
+        if not body["metadata"]["namespace"] == asked["namespace"] == namespace:
+            words = f'spec.resourceAttributes.namespace: must match metadata.namespace "{namespace}"'
+            raise _Refusal(422, "Invalid", words)
+        ours = (asked["group"], asked["resource"]) == ("kubeflow.org", "experiments")
+        allowed = ours and (body["spec"]["user"], asked["verb"]) in self.api.users
+        return {**body, "status": {"allowed": allowed}}
 
     def _create(self, plural: str, namespace: str, body: Object, place: dict[str, Object]) -> Object:
         name = body["metadata"]["name"]

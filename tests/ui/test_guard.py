@@ -36,7 +36,7 @@ def test_another_host_than_this_machine_needs_a_token_which_is_drawn() -> None:
 
 def test_without_the_token_nothing_is_shown_and_with_it_a_cookie_stands_for_it(client: Client) -> None:
     browser = client(token=TOKEN)
-    for path in ("/", "/healthz", "/static/app.js", "/?token=wrong-and-long-enough"):
+    for path in ("/", "/static/app.js", "/?token=wrong-and-long-enough"):
         assert browser.get(path).status_code == 401
     came = browser.get(f"/?sort=value&token={TOKEN}")
     assert (came.status_code, came.headers["location"]) == (303, "/?sort=value")
@@ -46,6 +46,28 @@ def test_without_the_token_nothing_is_shown_and_with_it_a_cookie_stands_for_it(c
     assert browser.get("/").status_code == 200
     assert client(token=TOKEN, headers={"authorization": f"Bearer {TOKEN}"}).get("/").status_code == 200
     assert client(token=TOKEN, headers={"authorization": "Bearer no"}).get("/").status_code == 401
+
+
+def test_a_node_that_asks_whether_the_app_is_well_needs_neither_name_nor_token(client: Client) -> None:
+    for asked in (client(token=TOKEN), client(host="http://10.0.0.7:8080", prefix="/ctlr"), client(prefix="/ctlr")):
+        assert asked.get("/healthz").text == "ok\n"
+        assert asked.post("/healthz").status_code in (401, 405, 421)
+
+
+def test_whoever_brings_the_token_is_led_to_no_other_site(client: Client) -> None:
+    browser = client(token=TOKEN)
+    for path in ("//evil.example/", "/%2Fevil.example/", "/%5Cevil.example/", "/%09/evil.example/", "/%0D%0Aa:b/"):
+        to = browser.get(f"http://localhost:8080{path}?token={TOKEN}").headers["location"]
+        assert to.startswith("/")
+        assert to[1:2] not in ("/", "\\", "\t", "\r", "\n"), path
+
+
+def test_cookies_of_other_apps_at_the_same_address_hide_none_of_ours(client: Client) -> None:
+    browser = client(token=TOKEN)
+    ours = browser.get(f"/?token={TOKEN}").headers["set-cookie"].partition(";")[0]
+    for foreign in ('seen={"a": 1}', "_xsrf=2|1:0|x", "no value", "=", "a b=c", 'q="'):
+        for sent in (f"{foreign}; {ours}", f"{ours}; {foreign}"):
+            assert client(token=TOKEN, headers={"cookie": sent}).get("/").status_code == 200, sent
 
 
 def test_a_token_of_an_earlier_server_is_none_of_this_one(client: Client) -> None:
@@ -120,6 +142,8 @@ def test_a_header_is_trusted_when_told_so_alone(client: Client) -> None:
     assert client(token=TOKEN, headers=named).get("/").status_code == 401  # nobody told that it is trusted
     with pytest.raises(ConfigError, match="give both"):
         checked(Path("w"), user_header="kubeflow-userid")
+    with pytest.raises(ConfigError, match="a token lets nobody in there"):  # it would be asked of nobody
+        checked(Path("w"), user_header="kubeflow-userid", users=("ann@example.org",), token=TOKEN)
 
 
 def test_pages_below_a_prefix_link_to_pages_below_it(client: Client) -> None:

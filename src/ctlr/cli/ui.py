@@ -25,6 +25,10 @@ __all__ = ["ui"]
               help="Header in which a proxy says who asks, e.g. `kubeflow-userid`. Whoever reaches the port past the "
               "proxy can write it too.")  # fmt: skip
 @click.option("--user", "users", multiple=True, metavar="NAME", help="Who may use the app, by that header. Repeatable.")
+@click.option("--namespace", default="", metavar="NAME",
+              help="Namespace of a cluster (KUBECONFIG, or the pod's): its searches are shown, and whom the header "
+              "names must have rights in it. Who may list Experiments looks, who may create them changes things.",
+)  # fmt: skip
 @click.option("--data", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Folders below which pictures may be used where they lie; by default all for this machine's own "
               "users, `data` of the workspace for others. Repeatable.")  # fmt: skip
@@ -41,6 +45,7 @@ def ui(
     hosts: tuple[str, ...],
     trust_header: str,
     users: tuple[str, ...],
+    namespace: str,
     data: tuple[Path, ...],
     monitor: Path | None,
     volumes: bool,
@@ -58,6 +63,6 @@ def ui(
 
     options = checked(
         workspace, host=host, port=port, prefix=root_path, token=token, hosts=hosts, user_header=trust_header,
-        users=users, data=data, monitor=monitor, volumes=volumes,
+        users=users, namespace=namespace, data=data, monitor=monitor, volumes=volumes,
     )  # fmt: skip
     serve(options, say=click.echo)

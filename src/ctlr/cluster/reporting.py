@@ -9,6 +9,7 @@ from typing import Any
 
 from ctlr.cluster.submission import Submission, shut_to_strangers
 from ctlr.errors import CtlrError
+from ctlr.events import SharedLog
 from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
@@ -36,17 +37,18 @@ def report_benchmark(workspace: str, submission: str, page: str) -> dict[str, An
         CtlrError: The tracking server cannot be reached; the report is written.
     """
     shut_to_strangers()
-    refused = None
+    refused = run = None
     try:
         run = Submission(Workspace(workspace), submission)
         refused = run.kept("faults", "preprocess")
         origin = environment(run.config, run.folder)
         finished = read_finished(run.config, run.workspace, run.arrays(), run.searches(), environment=origin)
+        if not finished.results:
+            raise CtlrError("No study is finished.")
     except CtlrError as error:  # an earlier task has failed for it
-        return _nothing(page, refused or error.reason)
-    if not finished.results:
-        return _nothing(page, refused or "No study is finished.")
+        return _nothing(page, refused or error.reason, run)
     report = write_report(finished)
+    SharedLog(run.workspace.root, run.config.name).write("run.ended")
     Path(page).write_bytes(report.read_bytes())
     _record(run, finished)
     results = finished.results
@@ -68,7 +70,9 @@ def _record(run: Submission, finished: Finished) -> None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; submit again to record what is missing.")
 
 
-def _nothing(page: str, reason: str) -> dict[str, Any]:
+def _nothing(page: str, reason: str, run: Submission | None) -> dict[str, Any]:
     log.error("%s", reason)
+    if run is not None:
+        SharedLog(run.workspace.root, run.config.name).write("run.failed", reason=reason)
     Path(page).write_text(f"<!doctype html><title>CTLR</title><p>There is nothing to report: {html.escape(reason)}</p>")
     return {"studies": 0, "failed": 0, "reason": reason}

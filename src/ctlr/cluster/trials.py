@@ -25,7 +25,7 @@ from ctlr.specs import (
     fingerprint,
 )
 from ctlr.tuning.engine import Limits, Outcome
-from ctlr.tuning.katib import run_on_katib
+from ctlr.tuning.katib import RUN, SUBMISSION, run_on_katib
 from ctlr.tuning.manifest import ALGORITHMS, broken_settings
 from ctlr.tuning.request import TrialJob
 
@@ -52,6 +52,7 @@ class KatibBench(Bench):
         submission: Whose searches are run; its trials find their jobs there.
         platform: Where the pods of trials run.
         arrays: Stored arrays by the dataset's name.
+        run: Of Kubeflow Pipelines, for whoever looks at the Experiments.
         on_event: Told what happens.
     """
 
@@ -60,11 +61,12 @@ class KatibBench(Bench):
         submission: Submission,
         platform: PlatformSpec,
         arrays: Mapping[str, StoredArrays],
+        run: str,
         on_event: Callable[[Event], None],
     ) -> None:
         assert submission.config.tuning is not None
         super().__init__(submission.config.tuning, arrays, submission.workspace, on_event=on_event)
-        self._submission, self._platform = submission, platform
+        self._submission, self._platform, self._run = submission, platform, run
 
     def run(
         self,
@@ -88,6 +90,7 @@ class KatibBench(Bench):
         words += [f"--name=${{trialParameters.{_PLACE_OF_NAME}}}"]
         words += [f"--set={option}={value}" for option, value in job.assignments.items()]
         document = katib_manifest(experiment, trial_job(self._platform, _CONTAINER, words))
+        document["metadata"] |= {"labels": {SUBMISSION: self._submission.name}, "annotations": {RUN: self._run}}
         ready = experiment.model_copy(update={"name": document["metadata"]["name"], "manifest": document})
         log.info("Experiment %s is Katib's", ready.name)
         return run_on_katib(ready, policy=self._platform.experiments, on_event=on_event, on_notice=log.warning)

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import secrets
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ from ctlr.engine import (
     run_pretrainings,
 )
 from ctlr.errors import ClusterError, ConfigError, CtlrError, WorkspaceError, nearest
+from ctlr.events import SharedLog, Teller
 from ctlr.plan import Plan
 from ctlr.pool import Event
 from ctlr.specs import DatasetSpec, PlatformSpec, StudyResult, kind_of_image
@@ -75,8 +77,14 @@ def preprocess_datasets(workspace: str, submission: str, run: str, sent: str) ->
         _check(run_of)
         plan = _narrowed(run_of.plan, study)
         run_of.place(run, place, study)
+        log_of = SharedLog(run_of.workspace.root, run_of.config.name)
+        log_of.write(
+            "run.began", benchmark=run_of.config.name, identity=run_of.config.identity(), workers=place.workers,
+            studies=len(plan.studies), run=run, submission=run_of.name, host=socket.gethostname(),
+        )  # fmt: skip
+        told = _Telling(Teller(log_of), _say)
         for data in run_of.plan.datasets:
-            facts[data.name] = _preprocessed(run_of, data, place.processes)
+            facts[data.name] = _preprocessed(run_of, data, place.processes, told)
         gate(plan, run_of.arrays(), run_of.workspace)
         run_of.begin(run)
         log.info("%s: %d studies, %d pretrainings", run_of.name, len(plan.studies), len(plan.pretrainings))
@@ -107,9 +115,9 @@ def _check(run: Submission) -> None:
         check_manifests(run.config, run.plan)
 
 
-def _preprocessed(run: Submission, data: DatasetSpec, processes: int) -> str:
+def _preprocessed(run: Submission, data: DatasetSpec, processes: int, on_event: Callable[[Event], None]) -> str:
     try:
-        stored = preprocess_all([data], run.workspace, workers=processes, on_event=_say)[data.name]
+        stored = preprocess_all([data], run.workspace, workers=processes, on_event=on_event)[data.name]
     except WorkspaceError:
         raise  # a full disk may have room again
     except CtlrError as error:
@@ -166,6 +174,7 @@ class _Work:
     """What a worker works on, and where."""
 
     submission: Submission
+    run: str
     platform: PlatformSpec
     study: str
     since: float
@@ -187,14 +196,15 @@ def _work_on(workspace: str, submission: str, run: str) -> _Work:
         raise WorkspaceError(
             f"The data of run {run!r} of {sent.name} have not been checked. Submit the benchmark again."
         )
-    return _Work(sent, *sent.placed(run), since)
+    return _Work(sent, run, *sent.placed(run), since)
 
 
 def _worked(on: _Work, stage: Stage) -> Facts:
     """Work on a stage; what no other attempt mends is among the facts, and kept."""
     with _task(on.submission, stage) as facts, on.submission.workspace.shared():
         try:
-            _STAGES[stage](on, _Counting(facts))
+            teller = Teller(SharedLog(on.submission.workspace.root, on.submission.config.name))
+            _STAGES[stage](on, _Telling(teller, _Counting(facts)))
         except (WorkspaceError, ClusterError):
             raise
         except CtlrError as error:
@@ -228,7 +238,7 @@ def _tune(on: _Work, on_event: Callable[[Event], None]) -> None:
         from ctlr.cluster.trials import KatibBench  # brings the Kubernetes client
 
         # This process watches; a GPU that it held could be the one that its trials wait for.
-        device, bench = "cpu", KatibBench(sent, on.platform, arrays, on_event)
+        device, bench = "cpu", KatibBench(sent, on.platform, arrays, on.run, on_event)
     else:
         check_device(device)
     found = run_searches(
@@ -307,14 +317,15 @@ def _task(run: Submission, name: str) -> Iterator[Facts]:
 def _logged(run: Submission, name: str) -> Iterator[None]:
     handler = logging.FileHandler(run.log_file(f"{name}-{secrets.token_hex(4)}"), delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    level, log.level = log.level, min(log.level or logging.INFO, logging.INFO)
+    level = log.level
+    log.setLevel(min(level or logging.INFO, logging.INFO))
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
         handler.close()
-        log.level = level
+        log.setLevel(level)
 
 
 @contextlib.contextmanager
@@ -332,6 +343,24 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _Telling:
+    """Writes events of the steps that this pod does, and passes all of them on; other pods tell of theirs."""
+
+    def __init__(self, teller: Teller, on_event: Callable[[Event], None]) -> None:
+        self._teller, self._on_event = teller, on_event
+        self._here: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        job = event.job.id
+        if event.state == "started":
+            self._here.add(job)
+        if job in self._here and event.state != "taken":
+            self._teller(event)
+        if event.state in ("taken", "finished", "failed"):
+            self._here.discard(job)
+        self._on_event(event)
 
 
 class _Counting:

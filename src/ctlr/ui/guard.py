@@ -5,10 +5,12 @@ Requests meet these rules in this order, before any route sees them:
 1. A host that is not known is refused: a foreign page whose name was bound to this address (DNS rebinding) reads
    nothing.
 2. Who asks must be known, by the header of a trusted proxy or by the token, once in the address and then as a cookie.
+   Whom the header names must be on the list, and have rights in the namespace, where these are given.
 3. A request that changes something must come from a page of ours: by its `Origin`, and by a value that the form holds
    and a cookie repeats (`Forms`), which no other site can read.
 
-Answers forbid scripts and styles that are not files of ours, frames of others and guesses of content types.
+Whether the app is well is told to all, since a node that asks has neither name nor token. Answers forbid scripts and
+styles that are not files of ours, frames of others and guesses of content types.
 """
 
 from __future__ import annotations
@@ -18,17 +20,22 @@ import hmac
 import ipaddress
 import re
 import secrets
-from collections.abc import MutableMapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ctlr.ui.access import CHANGE, LOOK, Access
 from ctlr.ui.options import Options
 
-__all__ = ["CSP", "FORM_FIELD", "REPORT_CSP", "Guard", "form_value", "same_value"]
+__all__ = ["CSP", "FORM_FIELD", "HEALTH", "REPORT_CSP", "Guard", "form_value", "same_value"]
+
+HEALTH = "/healthz"
+"""Path of the page that is open to all."""
 
 FORM_FIELD = "form"
 """Name of the field, and part of the cookie's name, that a form has to hold."""
@@ -50,15 +57,24 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+_LOOKING = ("GET", "HEAD")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FORM_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Guard:
-    """Lets those requests through to an app that keep the rules."""
+    """Lets those requests through to an app that keep the rules.
 
-    def __init__(self, app: ASGIApp, options: Options) -> None:
-        self._app, self._options = app, options
+    Args:
+        app: The app.
+        options: Say the rules.
+        access: Who may use the namespace; None where there is none.
+    """
+
+    def __init__(self, app: ASGIApp, options: Options, access: Access | None = None) -> None:
+        self._app, self._options, self._access = app, options, access
+        # Kubeflow's dashboard shows apps in a frame of the same origin.
+        self._csp = CSP.replace("frame-ancestors 'none'", "frame-ancestors 'self'") if options.user_header else CSP
         self._suffix = hashlib.sha256(f"{options.workspace} {options.port}".encode()).hexdigest()[:8]
         """Cookies do not know ports: two apps on one machine need names of their own."""
         self._pass = hmac.new(options.token.encode(), b"ctlr ui", "sha256").hexdigest()
@@ -70,11 +86,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope = self._below_prefix(scope)
-        headers, cookies = Headers(scope=scope), _cookies(scope)
+        headers = Headers(scope=scope)
+        cookies = cookie_parser("; ".join(headers.getlist("cookie")))
         value = cookies.get(f"ctlr-{FORM_FIELD}-{self._suffix}", "")
         fresh = "" if _FORM_VALUE.fullmatch(value) else secrets.token_urlsafe(32)
         scope.setdefault("state", {})["form"] = fresh or value
-        refusal = self._refusal(scope, headers, cookies)
+        refusal = await self._refusal(scope, headers, cookies)
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -93,12 +110,19 @@ class Guard:
             path = prefix + path
         return {**scope, "path": path, "root_path": prefix}
 
-    def _refusal(self, scope: Scope, headers: Headers, cookies: MutableMapping[str, str]) -> Response | None:
+    async def _refusal(self, scope: Scope, headers: Headers, cookies: Mapping[str, str]) -> Response | None:
+        looks = scope["method"] in _LOOKING
+        if looks and scope["path"] == self._options.prefix + HEALTH:
+            return None
         if not self._is_ours(headers.get("host", "")):
             return _refuse(421, "This name is not one of this server's. Give it with `ctlr ui --allow-host NAME`.")
-        if (refusal := self._unknown(scope, headers, cookies)) is not None:
+        if self._options.user_header:
+            refusal = await self._unwelcome(headers.getlist(self._options.user_header), LOOK if looks else CHANGE)
+        else:
+            refusal = self._unknown(scope, headers, cookies)
+        if refusal is not None:
             return refusal
-        if scope["method"] not in ("GET", "HEAD") and not self._comes_from_us(headers):
+        if not looks and not self._comes_from_us(headers):
             return _refuse(403, "This request comes from another site. Open the page anew and send the form again.")
         return None
 
@@ -109,13 +133,18 @@ class Guard:
         # An address is no name that somebody could bind to this one; who knows the token may use any.
         return not self._options.loopback and bool(self._options.token) and _is_address(name)
 
-    def _unknown(self, scope: Scope, headers: Headers, cookies: MutableMapping[str, str]) -> Response | None:
-        options = self._options
-        if options.user_header:
-            user = headers.get(options.user_header, "")
-            if user not in options.users:
-                return _refuse(403 if user else 401, "This app belongs to somebody else.")
+    async def _unwelcome(self, users: list[str], verb: str) -> Response | None:
+        if len(users) != 1 or not users[0]:  # the proxy names one; a second one is the browser's own
+            return _refuse(401, f"The header {self._options.user_header} has to name one user. Come through the proxy.")
+        if self._options.users and users[0] not in self._options.users:
+            return _refuse(403, "This app belongs to somebody else.")
+        if self._access is None:
             return None
+        refusal = await anyio.to_thread.run_sync(self._access.refusal, users[0], verb)
+        return refusal and _refuse(*refusal)
+
+    def _unknown(self, scope: Scope, headers: Headers, cookies: Mapping[str, str]) -> Response | None:
+        options = self._options
         if not options.token:
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -144,7 +173,7 @@ class Guard:
     def _seal(self, headers: MutableHeaders, scope: Scope, fresh: str) -> None:
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
-        headers.setdefault("content-security-policy", CSP)
+        headers.setdefault("content-security-policy", self._csp)
         headers.setdefault("cache-control", "no-store")
         if fresh and headers.get("content-type", "").startswith("text/html"):  # the one that holds forms
             self._bake(headers, scope, FORM_FIELD, fresh)
@@ -171,17 +200,6 @@ def same_value(one: str, other: str) -> bool:
 
 def _refuse(status: int, words: str) -> Response:
     return PlainTextResponse(words + "\n", status)
-
-
-def _cookies(scope: Scope) -> dict[str, str]:
-    jar: SimpleCookie = SimpleCookie()
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            try:
-                jar.load(value.decode("latin-1"))
-            except CookieError:
-                continue
-    return {name: morsel.value for name, morsel in jar.items()}
 
 
 def _name_of(host: str) -> str:

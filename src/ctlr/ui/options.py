@@ -13,6 +13,7 @@ from ctlr.errors import ConfigError
 __all__ = ["Limits", "Options", "checked"]
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LEAST_TOKEN = 16
 
 
@@ -46,7 +47,9 @@ class Options:
     user_header: str = ""
     """Header of a proxy that says who asks; trusted."""
     users: tuple[str, ...] = ()
-    """Who may use the app, as that header says them."""
+    """Who may use the app, as that header says them; empty for all whom the namespace lets in."""
+    namespace: str = ""
+    """Namespace of a cluster in which that header's users must have rights, and whose searches are shown."""
     data: tuple[Path, ...] = ()
     """Folders below which folders of pictures may be registered."""
     limits: Limits = field(default_factory=Limits)
@@ -71,6 +74,7 @@ def checked(
     hosts: tuple[str, ...] = (),
     user_header: str = "",
     users: tuple[str, ...] = (),
+    namespace: str = "",
     data: tuple[Path, ...] = (),
     monitor: Path | None = None,
     volumes: bool = False,
@@ -87,18 +91,23 @@ def checked(
         raise ConfigError(f"`--root-path` must be a path such as /ctlr; got {prefix!r}.")
     if token is not None and len(token) < _LEAST_TOKEN:
         raise ConfigError(f"`--token` must have at least {_LEAST_TOKEN} characters; it has {len(token)}. Leave it out.")
-    if bool(user_header) != bool(users):
+    if (user_header and not (users or namespace)) or (users and not user_header):
         raise ConfigError(
-            "`--trust-header` says who asks, and `--user` who may: give both. Without them, a token keeps others out."
+            "`--trust-header` says who asks, and `--user` or `--namespace` who may: give both. Without them, a token "
+            "keeps others out."
         )
+    if user_header and token is not None:
+        raise ConfigError("Whom `--trust-header` names needs no `--token`, and a token lets nobody in there: give one.")
+    if namespace and not _NAMESPACE.fullmatch(namespace):
+        raise ConfigError(f"`--namespace` must be the name of a Kubernetes namespace such as alice; got {namespace!r}.")
     if token is None and not _is_loopback(host) and not user_header:
         token = secrets.token_urlsafe(24)
     everywhere = _is_loopback(host) and not user_header and "*" not in hosts
     places = data or ((Path("/"),) if everywhere else (workspace / "data",))
     return Options(
         workspace=workspace.absolute(), host=host, port=port, prefix=prefix.rstrip("/"), token=token or "",
-        hosts=hosts, user_header=user_header.lower(), users=users, data=tuple(each.absolute() for each in places),
-        monitor=monitor and monitor.absolute(), volumes=volumes,
+        hosts=hosts, user_header=user_header.lower(), users=users, namespace=namespace,
+        data=tuple(each.absolute() for each in places), monitor=monitor and monitor.absolute(), volumes=volumes,
     )  # fmt: skip
 
 

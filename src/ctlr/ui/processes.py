@@ -186,6 +186,8 @@ def stop(run: Run) -> None:
     began = run.began
     if not began or run.end is not None:
         raise WorkspaceError(f"{run.name} does not run.")
+    if run.submission:
+        raise WorkspaceError(f"{run.name} runs on a cluster. End it there: `ctlr cancel {began.get('run')}`.")
     if began.get("host") != socket.gethostname():
         raise WorkspaceError(f"{run.name} runs on {began.get('host')}. Stop it there, with Ctrl-C or `kill -INT`.")
     try:

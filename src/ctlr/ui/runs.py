@@ -11,6 +11,7 @@ import math
 import os
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ Event = Mapping[str, Any]
 _CURVE = 400
 """Points that are kept of a curve; longer ones lose every second one."""
 _LATEST = 60
+_QUIET_SECONDS = 86400.0
+"""Without a word of a cluster's run, after which it is taken to be gone."""
 _ROWS = ("epoch", "seconds", "lr")
 """Numbers of a row that are no measure of how well it goes."""
 
@@ -191,7 +194,8 @@ class Run:
 
     def _run_ended(self, event: Event) -> None:
         self.end = event
-        self.seconds += event.get("seconds") or 0.0
+        began = self.began.get("time", event["time"])
+        self.seconds += event.get("seconds") or max(0.0, event["time"] - began)
         self._break()
 
     _run_interrupted = _run_failed = _run_ended
@@ -273,6 +277,11 @@ class Run:
         for search in self.searches.values():
             yield from search.trials.values()
 
+    @property
+    def submission(self) -> str:
+        """Of a run on a cluster, its submission; empty for others."""
+        return str(self.began.get("submission") or "")
+
     def lasted(self, since: float, now: float) -> float:
         """Seconds from one moment to another, without those of pauses."""
         paused = (min(end, now) - max(begin, since) for begin, end in self.pauses)
@@ -285,7 +294,9 @@ class Run:
         if self.end is not None:
             ends: Mapping[str, Life] = {"run.ended": "finished", "run.interrupted": "interrupted"}
             return ends.get(self.end["kind"], "failed")
-        if self.began.get("host") == socket.gethostname():
+        if self.submission:  # a pod comes after the other, and each may have to wait for a node
+            alive = time.time() - self.time < _QUIET_SECONDS
+        elif self.began.get("host") == socket.gethostname():
             alive = process_start(int(self.began["pid"])) == self.began.get("started")
         else:  # its claim says whether somebody leads, which can only be the last that began
             alive = is_claimed(root, "runs", "lead")

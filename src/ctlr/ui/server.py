@@ -10,10 +10,11 @@ import os
 import re
 import shlex
 import threading
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 import anyio.to_thread
@@ -26,24 +27,33 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ctlr import __version__
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.ui import processes, starting, story
+from ctlr.ui.access import Access
 from ctlr.ui.ending import add_end_pages
 from ctlr.ui.examining import Examined, Examining, thumbnail
 from ctlr.ui.folders import Folder, Folders
-from ctlr.ui.guard import FORM_FIELD, REPORT_CSP, Guard, form_value, same_value
+from ctlr.ui.guard import FORM_FIELD, HEALTH, REPORT_CSP, Guard, form_value, same_value
+from ctlr.ui.links import run_links
 from ctlr.ui.options import Options
 from ctlr.ui.points_pages import add_points
 from ctlr.ui.runs import NAME, Run, Runs
+from ctlr.ui.search_pages import add_search_pages, search_rows
+from ctlr.ui.searches import Searches
 from ctlr.ui.unpacking import check_room
 from ctlr.ui.uploading import receive
 from ctlr.ui.workspaces import PLACE, Workspaces
-from ctlr.wishes import read_wishes
+from ctlr.wishes import Wishes, read_wishes
 from ctlr.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ctlr.tuning.katib import Connection
 
 __all__ = ["create_app"]
 
 _FORM_BYTES = 2**16
 _LOOK_SECONDS = 0.25
 """Between two looks at a file that may have grown."""
+_STREAM_SECONDS = 60.0
+"""For which a page is told events before it has to ask anew, as one whose rights have gone may not."""
 _KINDS = {".html": "text/html", ".csv": "text/csv", ".md": "text/markdown", ".tex": "text/plain",
           ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png"}  # fmt: skip
 """What of a report's folder is shown."""
@@ -59,6 +69,8 @@ class _App:
     folders: Folders
     examining: Examining
     pages: Environment
+    searches: Searches | None
+    """On the cluster, where a namespace is given."""
     outer: str = ""
     """Page of the server's own workspace, where this is another one."""
 
@@ -114,15 +126,20 @@ def create_app(options: Options) -> FastAPI:
 
     Raises:
         WorkspaceError: The workspace cannot be used.
+        ClusterError, MissingExtraError: A namespace is given, and no cluster can be found.
     """
     closing = threading.Event()
-    app = _app_of(options, closing, Workspaces(options, lambda own: _app_of(own, closing, None)))
-    app.add_middleware(functools.partial(Guard, options=options))
+    cluster = _cluster_of(options)
+    app = _app_of(options, closing, Workspaces(options, lambda own: _app_of(own, closing, None)), cluster)
+    access = Access(cluster.allows, cluster.namespace) if cluster is not None else None
+    app.add_middleware(functools.partial(Guard, options=options, access=access))
     return app
 
 
-def _app_of(options: Options, closing: threading.Event, others: Workspaces | None) -> FastAPI:
-    """The app of a workspace; `others` are open beside it, where it is the server's own."""
+def _app_of(
+    options: Options, closing: threading.Event, others: Workspaces | None, cluster: Connection | None = None
+) -> FastAPI:
+    """The app of a workspace; `others` and a cluster are beside it, where it is the server's own."""
     Workspace(options.workspace)
     pages = Environment(
         loader=PackageLoader("ctlr.ui"),
@@ -133,8 +150,9 @@ def _app_of(options: Options, closing: threading.Event, others: Workspaces | Non
     )
     pages.filters |= {"ago": story.ago, "duration": story.duration}
     workers = max(1, len(os.sched_getaffinity(0)))
-    shared = _App(options, Runs(options.workspace), Folders(options), Examining(workers), pages,
-                  "" if others is not None else options.prefix.rpartition(PLACE)[0] + "/")  # fmt: skip
+    searches = _searches_of(cluster) if cluster is not None else None
+    outer = "" if others is not None else options.prefix.rpartition(PLACE)[0] + "/"
+    shared = _App(options, Runs(options.workspace), Folders(options), Examining(workers), pages, searches, outer)
     app = FastAPI(title="CTLR", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.closing = closing
     app.mount("/static", StaticFiles(packages=[("ctlr.ui", "static")]), name="static")
@@ -160,6 +178,20 @@ def _app_of(options: Options, closing: threading.Event, others: Workspaces | Non
         return shared.fault(request, CtlrError("There is no such page."), 404)
 
     return app
+
+
+def _cluster_of(options: Options) -> Connection | None:
+    if not options.namespace:
+        return None
+    from ctlr.tuning.katib import connect  # which an app without a cluster need not load
+
+    return connect(namespace=options.namespace)
+
+
+def _searches_of(cluster: Connection) -> Searches:
+    from ctlr.tuning.katib import Listing
+
+    return Searches(Listing(cluster).look, cluster.namespace)
 
 
 async def _fields(request: Request, most: int = _FORM_BYTES) -> dict[str, list[str]]:
@@ -203,14 +235,16 @@ def _home(app: FastAPI, shared: _App, others: Workspaces | None) -> None:
 
     @app.get("/")
     def home(request: Request) -> Response:
+        searches, fault = search_rows(shared.searches) if shared.searches is not None else ([], "")
         return shared.page(
             request, "home.html", runs=rows(), folders=list(shared.folders),
             others=None if others is None else others.known(), place=PLACE,
             data=[str(each) for each in shared.options.data],
+            searches=searches, fault=fault, namespace=shared.options.namespace if shared.searches is not None else "",
         )  # fmt: skip
 
-    @app.get("/healthz")
-    def healthy() -> Response:
+    @app.get(HEALTH)
+    async def healthy() -> Response:  # on no thread, which all may wait for Kubernetes
         return PlainTextResponse("ok\n")
 
 
@@ -241,23 +275,32 @@ def _life(run: Run, shared: _App) -> str:
 # ---------------------------------------------------------------- a run
 
 
+def _shown(run: Run, asked: story.Asked, *, place: str, life: str, here: bool) -> dict[str, Any]:
+    """What the page of a run shows, of the workspace (`here`) or of a cluster."""
+    return {
+        "run": run, "life": life, "live": story.live(run), "latest": story.said(run.latest)[:30], "asked": asked,
+        "table": story.table(run, asked), "trial_columns": list(story.COLUMNS), "report": False, "output": "",
+        "link": functools.partial(_link, asked), "log_of": _log_of, "race": False, "place": place, "here": here,
+        "wishes": Wishes(),
+    }  # fmt: skip
+
+
 def _run_pages(app: FastAPI, shared: _App) -> None:
     def values(run: Run, asked: story.Asked) -> dict[str, Any]:
         life = _life(run, shared)
         output = processes.output_of(shared.root, run.name)
-        return {
-            "run": run, "life": life, "live": story.live(run), "latest": story.said(run.latest)[:30],
-            "asked": asked, "table": story.table(run, asked), "trial_columns": list(story.COLUMNS),
+        return _shown(run, asked, place=f"/runs/{run.name}", life=life, here=True) | {
             "report": (shared.root / "reports" / run.name / "report.html").is_file(),
-            "output": output if life in ("failed", "waiting") else "", "link": functools.partial(_link, asked),
-            "log_of": _log_of, "wishes": read_wishes(shared.root, run.name),
+            "output": output if life in ("failed", "waiting") else "",
             "race": processes.race_seconds(shared.root, run.name) is not None,
-        }  # fmt: skip
+            "wishes": read_wishes(shared.root, run.name),
+        }
 
     def answer(request: Request, name: str, template: str, asked: story.Asked) -> Response:
         shared.run(name)
         with shared.runs.reading(name) as run:
-            return shared.page(request, template, **values(run, asked))
+            links = run_links(shared.options, run) if template == "run.html" else []
+            return shared.page(request, template, **values(run, asked), links=links)
 
     @app.get("/runs/{name}")
     def show(
@@ -288,18 +331,13 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
         name: str, after: int = 0, last_event_id: Annotated[str | None, Header()] = None
     ) -> AsyncIterator[ServerSentEvent]:
         """Events after a number, and those to come, each with its number as its id."""
-        number = int(last_event_id) if last_event_id and re.fullmatch(r"\d{1,15}", last_event_id) else max(0, after)
-        while not app.state.closing.is_set():
-            read = functools.partial(shared.runs.events_after, name, number)
-            found, last = await anyio.to_thread.run_sync(read)
-            if last < number:  # it was deleted, and has begun anew
-                yield ServerSentEvent(event="anew", data={}, id="0")
-                number = 0
-                continue
-            for event in found:
-                number = event["n"]
-                yield ServerSentEvent(data={"n": number, "words": story.said([event])[0][1]}, id=str(number))
-            await asyncio.sleep(_LOOK_SECONDS)
+        async for each in _stream(app, functools.partial(shared.runs.events_after, name), after, last_event_id):
+            yield each
+
+    if shared.searches is not None:
+        add_search_pages(
+            app, shared, shared.searches, asked=_asked, values=_shown, stream=functools.partial(_stream, app)
+        )
 
     @app.get("/logs/{file}")
     def log(file: str) -> Response:
@@ -310,6 +348,30 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
         except OSError as error:
             raise ConfigError("There is no such log.") from error
         return PlainTextResponse(text[-200_000:])
+
+
+async def _stream(
+    app: FastAPI,
+    read: Callable[[int], tuple[list[dict[str, Any]], int]],
+    after: int,
+    last_event_id: str | None,
+    pause: float = _LOOK_SECONDS,
+) -> AsyncIterator[ServerSentEvent]:
+    """Send what `read` gives after a number, with the number of the last one that there is, for a while."""
+    ends = time.monotonic() + _STREAM_SECONDS
+    number = int(last_event_id) if last_event_id and re.fullmatch(r"\d{1,15}", last_event_id) else max(0, after)
+    while not app.state.closing.is_set() and time.monotonic() < ends:
+        found, last = await anyio.to_thread.run_sync(read, number)
+        if last < number:  # it was deleted, and has begun anew
+            yield ServerSentEvent(event="anew", data={}, id="0")
+            number = 0
+            continue
+        for event in found:
+            number = event["n"]
+            yield ServerSentEvent(data={"n": number, "words": story.said([event])[0][1]}, id=str(number))
+        await asyncio.sleep(pause)
+    if not app.state.closing.is_set():
+        yield ServerSentEvent(event="again", data={})
 
 
 def _asked(sort: str, order: str, status: str, search: str, words: str, page: int) -> story.Asked:

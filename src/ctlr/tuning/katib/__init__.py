@@ -6,18 +6,25 @@ owner.py        whose end ends an Experiment
 faults.py       why a trial failed or does not start
 patience.py     waiting for a server that is away
 search.py       the engine: create or take up, watch, delete
+listing.py      all Experiments of a namespace
 running.py      a search from its manifest to its end
 """
 
 from ctlr.tuning.katib.connection import RIGHTS, Connection, Right, connect, kubeconfig_faults_named
 from ctlr.tuning.katib.faults import explain_pod
+from ctlr.tuning.katib.listing import Listed, Listing
+from ctlr.tuning.katib.objects import RUN, SUBMISSION
 from ctlr.tuning.katib.running import run_on_katib, submit_to_katib
 from ctlr.tuning.katib.search import KatibSearch
 
 __all__ = [
     "RIGHTS",
+    "RUN",
+    "SUBMISSION",
     "Connection",
     "KatibSearch",
+    "Listed",
+    "Listing",
     "Right",
     "connect",
     "explain_pod",

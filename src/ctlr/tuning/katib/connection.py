@@ -16,6 +16,7 @@ from ctlr.addresses import public_address
 from ctlr.errors import ClusterError, require
 
 __all__ = [
+    "APP_RIGHTS",
     "RIGHTS",
     "ConflictError",
     "Connection",
@@ -31,7 +32,11 @@ __all__ = [
 Object = dict[str, Any]
 
 GROUP, VERSION = "kubeflow.org", "v1beta1"
+EXPERIMENT = "katib.kubeflow.org/experiment"
+"""Label of a Trial that names its Experiment."""
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
+_SECONDS_OF_A_PAGE = (3, 7)
+"""The same where somebody waits for a page."""
 _PASSING = (429, 500, 502, 503, 504)
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -52,7 +57,16 @@ RIGHTS = (
     Right("", "pods/log", ("get",)),
     Right("", "events", ("list",)),
 )
-"""All that this package asks for; the namespace's Role holds it."""
+"""All that searches ask for; the namespace's Role holds it."""
+APP_RIGHTS = (
+    Right("authorization.k8s.io", "localsubjectaccessreviews", ("create",)),
+    Right(GROUP, "experiments", ("list",)),
+    Right(GROUP, "trials", ("list",)),
+    Right("", "pods", ("list",)),
+    Right("", "events", ("list",)),
+    Right("", "pods/log", ("get",)),
+)
+"""All that the app asks for, which shows searches to those who may see them; a Role of its own holds it."""
 
 
 class UnreachableError(ClusterError):
@@ -164,6 +178,7 @@ class Connection:
         self._watching = require("kubernetes.watch", extra="cluster")
         self._custom = self._client.CustomObjectsApi(api)
         self._core = self._client.CoreV1Api(api)
+        self._authorization = self._client.AuthorizationV1Api(api)
         self._kubectl = f"kubectl --context {context}" if context else "kubectl"
 
     def experiment(self, name: str) -> Object:
@@ -195,14 +210,34 @@ class Connection:
         self._ask(self._custom.delete_namespaced_custom_object, *self._kind("experiments"), name,
                   propagation_policy="Background")  # fmt: skip
 
-    def trials(self, experiment: str) -> list[Object]:
-        """Trials of an Experiment."""
-        selector = f"katib.kubeflow.org/experiment={experiment}"
-        found = self._ask(
-            self._custom.list_namespaced_custom_object, *self._kind("trials"), label_selector=selector
-        )  # fmt: skip
+    def experiments(self) -> list[Object]:
+        """All Experiments, for a page that waits for them."""
+        return self._items("experiments", timeout=_SECONDS_OF_A_PAGE)
+
+    def trials(self, experiment: str | None = None) -> list[Object]:
+        """Trials of an Experiment; of all where none is named."""
+        return self._items("trials", **({"label_selector": f"{EXPERIMENT}={experiment}"} if experiment else {}))
+
+    def _items(self, plural: str, **options: Any) -> list[Object]:
+        found = self._ask(self._custom.list_namespaced_custom_object, *self._kind(plural), **options)
         with self.understood():
             return list(found.get("items") or ())
+
+    def allows(self, user: str, verb: str) -> bool:
+        """Whether a user may do something to Experiments of the namespace, as Kubernetes knows it.
+
+        Raises:
+            ClusterError: It does not say.
+        """
+        asked = {"namespace": self.namespace, "group": GROUP, "resource": "experiments", "verb": verb}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "LocalSubjectAccessReview",
+            "metadata": {"namespace": self.namespace}, "spec": {"user": user, "resourceAttributes": asked},
+        }  # fmt: skip
+        call = self._authorization.create_namespaced_local_subject_access_review
+        answer = self._ask(call, self.namespace, review, timeout=_SECONDS_OF_A_PAGE)
+        with self.understood():
+            return answer["status"]["allowed"] is True
 
     def changes(self, name: str, since: str, seconds: int) -> Iterator[tuple[str, Object]]:
         """(kind, Experiment) of every change since a resourceVersion, for so many seconds.
@@ -256,10 +291,15 @@ class Connection:
     def _kind(self, plural: str) -> tuple[str, str, str, str]:
         return GROUP, VERSION, self.namespace, plural
 
-    def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Object:
+    def _ask(
+        self,
+        call: Callable[..., Any],
+        *arguments: Any,
+        timeout: tuple[int, int] = (_CONNECT_SECONDS, _ANSWER_SECONDS),
+        **options: Any,
+    ) -> Object:
         """Make a call; the answer as plain data."""
         with self._told():
-            timeout = (_CONNECT_SECONDS, _ANSWER_SECONDS)
             answer = call(*arguments, _preload_content=False, _request_timeout=timeout, **options)
         with self.understood():
             found: Object = json.loads(answer.data)

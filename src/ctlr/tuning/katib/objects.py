@@ -15,11 +15,15 @@ from ctlr.tuning.engine import Completion
 from ctlr.tuning.launchers import no_value
 from ctlr.tuning.service import LABEL, NUMBER
 
-__all__ = ["COUNTS", "FINGERPRINT", "Owner", "Roll", "completion_of", "content_fingerprint", "experiment_document",
-           "started_of"]  # fmt: skip
+__all__ = ["COUNTS", "FINGERPRINT", "RUN", "SUBMISSION", "Owner", "Roll", "belongs", "completion_of",
+           "content_fingerprint", "experiment_document", "started_of"]  # fmt: skip
 
 FINGERPRINT = "ctlr.dev/fingerprint"
 """Label that holds the fingerprint of an Experiment's content."""
+SUBMISSION = "ctlr.dev/submission"
+"""Label that names the submitted benchmark whose search an Experiment is."""
+RUN = "ctlr.dev/run"
+"""Annotation with the run of Kubeflow Pipelines that began it."""
 COUNTS = ("maxTrialCount", "parallelTrialCount", "maxFailedTrialCount")
 """What Katib lets one edit of an Experiment that is there; no part of its fingerprint."""
 
@@ -91,6 +95,12 @@ def completion_of(document: Mapping[str, Any]) -> Completion | None:
                 _moment(ended) if ended else datetime.now(UTC),
             )
     return None
+
+
+def belongs(trial: Mapping[str, Any], uid: str) -> bool:
+    """Whether a trial is of this Experiment, and not of one of its name that was deleted before."""
+    owners = trial["metadata"].get("ownerReferences") or ()
+    return not owners or any(each["uid"] == uid for each in owners)
 
 
 class Roll:

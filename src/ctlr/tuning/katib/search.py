@@ -25,6 +25,7 @@ from ctlr.tuning.katib.objects import (
     FINGERPRINT,
     Owner,
     Roll,
+    belongs,
     completion_of,
     content_fingerprint,
     experiment_document,
@@ -214,7 +215,7 @@ class KatibSearch:
         if completion is not None and completion.reason == MAX_TRIALS and _trials(document) <= self._past:
             completion = None
         trials = self._connection.trials(document["metadata"]["name"])
-        ours = [each for each in trials if _belongs(each, self._uid)]
+        ours = [each for each in trials if belongs(each, self._uid)]
         document["metadata"].pop("managedFields", None)
         return State(
             trials=roll.read(ours, started, over=completion is not None),
@@ -267,9 +268,3 @@ def _outgrown(existing: Object, change: Object) -> int:
     completion, trials = completion_of(existing), _trials(existing)
     more = (change.get("spec") or {}).get("maxTrialCount", 0) > trials
     return trials if completion is not None and completion.reason == MAX_TRIALS and more else -1
-
-
-def _belongs(trial: Object, uid: str) -> bool:
-    """Whether a trial is of this Experiment, and not of one of its name that was deleted before."""
-    owners = trial["metadata"].get("ownerReferences") or ()
-    return not owners or any(each["uid"] == uid for each in owners)

@@ -39,6 +39,7 @@ for (const chooser of document.querySelectorAll("select[data-chooses]")) {
     source = new EventSource(page.dataset.events + "?after=" + last);
     source.onmessage = take;
     source.addEventListener("anew", () => location.reload());
+    source.addEventListener("again", open);
     source.onopen = () => { lost.hidden = true; };
     source.onerror = () => {
       lost.hidden = false;
