@@ -242,9 +242,7 @@ class Wired:
         """
         return _yaml(self._document(data, n_train=n_train, task=task, split=split, name=name, seeds=seeds))
 
-    def manifest(
-        self, study: Study, benchmark: str, *, trials: int = _TRIALS, algorithm: str = ""
-    ) -> dict[str, Any]:
+    def manifest(self, study: Study, benchmark: str, *, trials: int = _TRIALS, algorithm: str = "") -> dict[str, Any]:
         """The Katib Experiment of the space, whose trials are `ctlr trial`.
 
         Args:
