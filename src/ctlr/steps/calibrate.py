@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +19,12 @@ from ctlr import shallow
 from ctlr.cost import Size, fitted_images, known_sizes, planned_images, rate_key, watched_images
 from ctlr.data.listing import Listing
 from ctlr.data.preprocess import preprocess_some
-from ctlr.data.table import ImageRecord, Table
 from ctlr.encoders import build_encoder, build_head, patch_decoder, projection_head
 from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective, Pool, Task, predict_outputs
 from ctlr.methods.losses import TaskLoss
 from ctlr.plan import Plan
-from ctlr.shallow.sample import Sample
+from ctlr.shallow.sample import in_memory
 from ctlr.specs import PretrainSpec, Study, finetune_stages
 from ctlr.training.finetune import prepare
 from ctlr.training.fit import fit
@@ -109,12 +107,12 @@ def _fit_seconds(study: Study, most: int, sizes: Mapping[str, Size]) -> Callable
     known = size.classes.get(task.name, 0) if size is not None else 0
     classes = (known or len(task.classes or ()) or 2) if task.kind == "classification" else 0
     timed = max(2 * max(classes, 2), min(most, FITTED, NUMBERS // math.prod(shape)))
-    store = _NoiseStore(shape, timed)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((timed, *shape), dtype=np.float32)
     values = np.arange(timed) % classes if classes else rng.standard_normal(timed)
 
     def seconds(count: int) -> float:
-        sample = Sample(store, np.arange(count), values[:count], classes, inputs=task.inputs)  # type: ignore[arg-type]
+        sample = in_memory(images[:count], values[:count], classes)
         began = time.perf_counter()
         with threadpool_limits(study.compute.threads):
             shallow.fit(study.method, sample)
@@ -125,20 +123,6 @@ def _fit_seconds(study: Study, most: int, sizes: Mapping[str, Size]) -> Callable
     few, many = seconds(half), seconds(timed)
     power = min(max(math.log(many / few, 2), 1.0), 3.0)
     return lambda count: many * (count / timed) ** (power if count > timed else 1.0)
-
-
-class _NoiseStore:
-    """Reads noise as stored images are read, one a subject."""
-
-    def __init__(self, shape: Sequence[int], count: int) -> None:
-        self._images = np.random.default_rng(0).standard_normal((count, *shape), dtype=np.float32)
-        self.arrays = SimpleNamespace(shape=tuple(shape), dtype="float32", scale=1.0, offset=0.0, fingerprint="")
-        records = [ImageRecord(subject=f"{number:06}", file="", sha256="") for number in range(count)]
-        self.table = Table.of(records)
-
-    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(n, C, *S)."""
-        return np.asarray(self._images[np.asarray(rows, np.int64)])
 
 
 def _rate(specs: Sequence[Study | PretrainSpec], timing: _Timing, sizes: Mapping[str, Size]) -> float:
