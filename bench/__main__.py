@@ -15,7 +15,8 @@ import sys
 from bench.jobs import rows_of
 
 BENCHES = ("commands", "preprocess", "views", "training", "tuning", "proposals", "tables", "distances", "pipelines",
-           "finetuning", "copies", "points", "signals", "tiling", "autotuners", "serving")  # fmt: skip
+           "finetuning", "copies", "points", "signals", "tiling", "autotuners", "serving", "pages",
+           "automl")  # fmt: skip
 
 WHY = {
     "64 x 64 x 64": "the second core adds 0.5 of the first to ours, as threads or processes, and 1.0 to the rivals",

@@ -5,7 +5,9 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +18,9 @@ from ctlr.crew import Event
 from ctlr.errors import ConfigError, TrainingError
 from ctlr.plan import Plan, make_plan
 from ctlr.searches import check_manifests, ended_searches, round_sizes, run_searches, tuned_plan
-from ctlr.specs import Checkpoint, PretrainSpec, SearchResult
+from ctlr.specs import Checkpoint, PretrainSpec, SearchResult, Trial
 from ctlr.steps.trial import run_trial
+from ctlr.tuning.engine import BUDGET, MAX_TRIALS, Limits, Outcome
 from ctlr.tuning.request import TrialJob
 from ctlr.workspace import Workspace
 
@@ -667,3 +670,32 @@ def test_a_search_that_has_tried_all_leaves_its_place_to_others(own_bench: Bench
     exhausted = [each for each in found if each.turns[0].over]
     assert exhausted
     assert [len(each.turns) for each in exhausted] == [1] * len(exhausted)
+
+
+def test_what_is_left_once_those_ahead_have_tried_all_goes_to_the_others(
+    own_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, plan = raced(own_bench, seconds=120.0, keep=0.5)
+    clock = [0.0]
+    left: dict[Path, float] = {}  # seconds of work by search: the first two have few, and are the best
+
+    def run(bench: object, experiment: object, place: Path, job: object, *, limits: Limits, **more: object) -> Outcome:
+        left.setdefault(place, 20.0 if len(left) < 2 else math.inf)
+        rank = list(left).index(place)
+        took = min(limits.max_seconds or 0.0, left[place])
+        clock[0] += took
+        left[place] -= took
+        trial = Trial(name="t", number=0, assignments={}, status="Succeeded", value=float(rank))
+        now, reason = datetime.now(UTC), BUDGET if left[place] else MAX_TRIALS
+        return Outcome(
+            (trial,), succeeded=True, reason=reason, message="", optimum=trial, seed=0, started=now, completed=now
+        )
+
+    monkeypatch.setattr("ctlr.searches._stage.LocalBench.run", run)
+    monkeypatch.setattr("ctlr.searches._race.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    found = search(own_bench, config, plan)
+    spent = [sum(turn.seconds for turn in each.turns) for each in found]
+    assert sorted(spent)[:2] == pytest.approx([20.0, 20.0])
+    assert sum(spent) == pytest.approx(120.0, rel=0.1)  # the other 80 are not left lying
+    rounds = sorted({turn.round for each in found for turn in each.turns})
+    assert rounds == list(range(1, 1 + len(rounds)))

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,12 +15,12 @@ import numpy as np
 import pytest
 from browsing import zipped
 from chromium import CHROMIUM, Chromium, contrast, luminance
+from long_run import write_long_run
 from PIL import Image
 from sklearn.datasets import load_digits
 from trained_models import PICTURES, train
 
 from ctlr.events import EventLog, events_path, process_start, read_events
-from ctlr.workspace import Workspace
 
 pytestmark = [
     pytest.mark.browser,
@@ -120,8 +119,8 @@ def test_from_an_upload_to_a_report_with_a_reload_a_killed_server_and_two_tabs(
 ) -> None:
     upload(browser, server, archive)
     assert "120 pictures of 3 classes" in browser.ask("document.body.innerText")
-    browser.ask("document.querySelector('.thumbs').scrollIntoView()")  # those out of sight are not loaded
-    browser.until("[...document.images].slice(0, 5).every(image => image.naturalWidth > 0)")
+    seen = "[...document.images].slice(0, 5).every(image => image.naturalWidth > 0)"  # out of sight they are not loaded
+    browser.until(f"(document.querySelector('.thumbs').scrollIntoView(), {seen})")  # where a page begins is set late
     start(browser, epochs=400)
     page = browser.ask("location.href")
     browser.until("document.querySelector('.card polyline') !== null")  # what runs now, with its curve
@@ -193,27 +192,6 @@ def test_all_of_it_works_without_scripts(browser: Chromium, server: Server, arch
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
-def synthetic(root: Path, trials: int) -> None:
-    """The events of a run that this process might be at, with a search of many trials."""
-    Workspace(root)
-    log, rng = EventLog(events_path(root, "many")), np.random.default_rng(0)
-    log.write("run.began", benchmark="many", identity="a", studies=1, workers=2, pid=os.getpid(),
-              started=process_start(os.getpid()), host=socket.gethostname())  # fmt: skip
-    log.write("run.planned", steps=3)
-    log.write("step.started", step="t", name="tune scratch to kind small_cnn n20 (finetune)", of="tune",
-              metric="val_balanced_accuracy", direction="max", trials=trials, budget_seconds=None)  # fmt: skip
-    for number in range(trials):
-        values = {"lr": f"{10 ** rng.uniform(-5, -1)}", "weight_decay": f"{rng.uniform()}", "epochs": "30"}
-        place: dict[str, Any] = {"step": "t", "round": 1, "number": number, "parameters": values}
-        log.write("trial.started", **place)
-        log.write("trial.reported", step="t", round=1, number=number, report=1, seconds=1.0,
-                  metrics={"val_balanced_accuracy": rng.uniform()})  # fmt: skip
-        failed = number % 50 == 7
-        log.write("trial.ended", **place, status="Failed" if failed else "Succeeded", seconds=rng.uniform(1, 9),
-                  value=None if failed else rng.uniform(), reason="the loss is NaN" if failed else "")  # fmt: skip
-    log.close()
-
-
 def paint(browser: Chromium, address: str) -> float:
     """Seconds from asking for a page until all of it is there to be shown."""
     browser.open("about:blank")
@@ -223,7 +201,7 @@ def paint(browser: Chromium, address: str) -> float:
 
 
 def test_ten_thousand_trials_are_shown_soon_filtered_and_sorted(browser: Chromium, tmp_path: Path) -> None:
-    synthetic(tmp_path / "w", 10_000)
+    write_long_run(tmp_path / "w", 10_000)
     serving = Server(tmp_path / "w")  # which has not read them yet
     try:
         assert paint(browser, f"{serving.address}/runs/many") < 20  # a second where nothing else runs
@@ -249,11 +227,30 @@ def test_ten_thousand_trials_are_shown_soon_filtered_and_sorted(browser: Chromiu
         serving.kill()
 
 
+def test_pages_that_are_left_hold_no_connection(browser: Chromium, tmp_path: Path) -> None:
+    write_long_run(tmp_path / "w", 10)
+    serving = Server(tmp_path / "w")
+    try:
+        for _ in range(8):  # a browser opens six connections to a server, and keeps pages that were left
+            browser.open("about:blank")
+            browser.open(f"{serving.address}/runs/many")
+        log = EventLog(events_path(tmp_path / "w", "many"))
+        log.write("step.taken", step="a first one")
+        browser.until("document.querySelector('#feed').innerText.includes('a first one')", 10)
+        browser.open(f"{serving.address}/new")
+        log.write("step.taken", step="one meanwhile")
+        browser.ask("history.back()")
+        browser.until("document.querySelector('#feed')?.innerText.includes('one meanwhile')", 10)
+        log.close()
+    finally:
+        serving.kill()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_a_phone_stand_out_and_complain_about_nothing(
     browser: Chromium, tmp_path: Path, archive: Path, scheme: str
 ) -> None:
-    synthetic(tmp_path / "w", 60)
+    write_long_run(tmp_path / "w", 60)
     serving = Server(tmp_path / "w", "--root-path", "/ctlr")
     try:
         browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -296,6 +293,7 @@ def drag(browser: Chromium, *places: tuple[float, float]) -> None:
 
 def test_two_classes_are_drawn_fitted_and_learned_by_a_network(browser: Chromium, server: Server) -> None:
     browser.resize(1200, 900)
+    browser.open("about:blank")  # a page before, whose server has ended, complains of that
     browser.open(f"{server.address}/points")
     browser.follow("document.querySelector('#draw').click()")
     drag(browser, *[(0.25, 0.3 + 0.01 * step) for step in range(30)])
@@ -305,7 +303,7 @@ def test_two_classes_are_drawn_fitted_and_learned_by_a_network(browser: Chromium
     assert browser.ask("document.querySelectorAll('#regions path').length") == 2
     cells = browser.ask("[...document.querySelectorAll('.errors .best td')].map(cell => cell.innerText)")
     assert all(cell.startswith("0.0% (0 of ") for cell in cells)
-    assert [event for event in browser.events if event["method"] in COMPLAINTS] == []
+    assert complaints(browser, server.address) == []
     drawn = "document.querySelector('#dots').innerHTML"
     before = browser.ask(drawn)
     browser.ask("document.querySelector('#plane').focus()")  # by keyboard: a few more, and back

@@ -90,9 +90,10 @@ class Chromium:
         return session
 
     def turn(self, session: str) -> str:
-        """Turn to another tab; returns the one that was turned to before."""
+        """Turn to another tab, which is seen from then on; returns the one that was turned to before."""
         before, self._session = self._session, session
         assert before is not None
+        self.call("Page.bringToFront")
         return before
 
     def until(self, expression: str, seconds: float = 60) -> Any:

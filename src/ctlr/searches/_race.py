@@ -31,6 +31,8 @@ _RACE = "race.json"
 _ROUND = "round-1"
 _LEAST = 0.5
 """Of an equal share of a round: what every search gets of it, whatever the others took."""
+_SCRAPS = 0.1
+"""Of a budget: as much as rounds leave by themselves."""
 _ROUNDING = 1e-6
 """Of sums of seconds."""
 
@@ -232,17 +234,28 @@ class _Race:
                 self._finish(arm)
 
     def _leg(self, leg: int, number: int, seconds: float) -> int:
-        """Spend one budget: the first among all, a further one among those that are ahead; the rounds so far."""
+        """Spend one budget: the first among all, a further one among those that are ahead; the rounds so far.
+
+        Where those that went on have tried all they had, the rest is spent among the others in the same way.
+        """
         self._left += seconds
-        count = len(self._arms) if leg == 1 else max(1, math.ceil(len(self._arms) * self._spec.keep))
-        going, sizes = self._arms, round_sizes(count, self._spec.keep)
+        ahead = max(1, math.ceil(len(self._arms) * self._spec.keep))
+        before, count = -1, len(self._arms) if leg == 1 else ahead
+        while number > before and not self._reached and self._left > _SCRAPS * seconds:
+            before, number = number, self._halve(leg, number, round_sizes(count, self._spec.keep))
+            count = ahead
+        return number
+
+    def _halve(self, leg: int, number: int, sizes: Sequence[int]) -> int:
+        """Give so many searches what is left in equal rounds, each of those that are ahead; the rounds so far."""
+        going: Sequence[_Arm] = self._arms
         for place, size in enumerate(sizes):
             if self._reached or self._left <= 0:
                 break
-            number += 1
-            going = self._ahead(going, size, number)
+            going = self._ahead(going, size, number + 1)
             if not going:  # nobody has anything left to try
                 break
+            number += 1
             self._round(leg, number, going, self._left / (len(sizes) - place))
         return number
 

@@ -22,16 +22,24 @@
     while (feed.children.length > 300) feed.lastChild.remove();
     refresh();
   };
+  // A browser opens six connections to a server and no more: pages that nobody sees hold none, or the seventh would hang.
+  let source = null;
+  const close = () => { source?.close(); source = null; };
   const open = () => {
-    const source = new EventSource(page.dataset.events + "?after=" + last);
+    close();
+    if (document.hidden) return;
+    source = new EventSource(page.dataset.events + "?after=" + last);
     source.onmessage = take;
     source.addEventListener("anew", () => location.reload());
     source.onopen = () => { lost.hidden = true; };
     source.onerror = () => {
       lost.hidden = false;
-      if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000);  // else the browser tries again itself
+      if (source?.readyState === EventSource.CLOSED) setTimeout(open, 2000);  // else the browser tries again itself
     };
   };
   open();
+  document.addEventListener("visibilitychange", open);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (shown) => { if (shown.persisted) open(); });
   setInterval(refresh, 10000);  // how long things take, and whether the run still lives
 })();
