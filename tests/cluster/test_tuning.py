@@ -52,14 +52,17 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkConfig:
 @pytest.fixture(scope="module")
 def laptop(config: BenchmarkConfig, bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Choices:
     """What the laptop finds, in a workspace of its own."""
-    workspace = Workspace(tmp_path_factory.mktemp("laptop") / "workspace")
+    return choices(on_a_laptop(config, bench, tmp_path_factory.mktemp("laptop")))
+
+
+def on_a_laptop(config: BenchmarkConfig, bench: Bench, folder: Path) -> list[SearchResult]:
+    workspace = Workspace(folder / "workspace")
     for kind in ("arrays", "cohorts"):
         (workspace.root / kind).symlink_to(bench.workspace.root / kind)
-    found = run_searches(
+    return run_searches(
         config, make_plan(config), bench.arrays, workspace, workers=1, device="cpu", since=0,
         on_event=lambda event: None,
     )  # fmt: skip
-    return choices(found)
 
 
 def planned(request: Request, workspace: Workspace, platform: PlatformSpec | None = None) -> str:
@@ -244,16 +247,16 @@ def test_a_race_runs_on_katib_whose_experiments_grow_as_long_as_there_is_time(
     assert "tune_finished" not in work(str(run.workspace.root), run.name, RUN, "tune")
 
 
-def test_a_race_with_few_trials_a_search_ends_when_all_have_had_theirs(
-    own_bench: Bench, raced: BenchmarkConfig, lab: KubeApi
+def test_a_race_with_few_trials_a_search_ends_when_all_have_had_theirs_which_are_the_laptops(
+    own_bench: Bench, raced: BenchmarkConfig, lab: KubeApi, tmp_path: Path
 ) -> None:
     assert raced.tuning is not None
     few = raced.tuning.model_copy(update={"trials": 3, "seconds": 300.0})
-    run = tuned(
-        request_of(raced.model_copy(update={"tuning": few})), own_bench.workspace, PlatformSpec(experiments="delete")
-    )
+    config = raced.model_copy(update={"tuning": few})
+    run = tuned(request_of(config), own_bench.workspace, PlatformSpec(experiments="delete"))
     for search in run.searches():
         assert [(turn.trials, turn.over) for turn in search.turns] == [(3, True)]
+    assert choices(run.searches()) == choices(on_a_laptop(config, own_bench, tmp_path / "laptop"))
     assert not lab.objects["experiments", SPACE]
 
 
