@@ -114,6 +114,7 @@ def spaces(folder: Path, tmp_path: Path, **guidance: Any) -> dict[str, dict[str,
 def test_features_that_are_named_are_those_that_searches_try(folder: Path, tmp_path: Path) -> None:
     some = spaces(folder, tmp_path, families=["svm", "boosting"], features=["lbp", "histogram"])
     assert {space["features.kind"] for space in some.values()} == {("lbp", "histogram")}
+    assert "&" not in (tmp_path / "w" / "automl" / "shapes.yaml").read_text()  # each family can be edited by itself
     one = spaces(folder, tmp_path, families=["svm"], features=["histogram"])["svm"]
     assert "features.kind" not in one
     assert "features.cell" not in one

@@ -257,11 +257,11 @@ def _encoders(families: Sequence[Family], guidance: Guidance) -> list[str]:
 def _methods(families: Sequence[Family], guidance: Guidance) -> dict[str, Any]:
     methods: dict[str, Any] = {}
     tried = guidance.features
-    seen = {"features": {"kind": tried[0], "tried": list(tried)}} if tried else {}
     for family in families:
         if family.method == "scratch":
             methods["scratch"] = {}
         elif not family.has_network:
+            seen = {"features": {"kind": tried[0], "tried": list(tried)}} if tried else {}
             frozen = _weights(guidance.weights[0], "network") if guidance.weights else {}
             methods[family.name] = {"method": family.method, "refit": True, **seen, **frozen}
     for family in families:
