@@ -12,7 +12,7 @@ from PIL import Image
 
 import ctlr
 from ctlr.cli.app import cli
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, DataError, LeakageError
 
 COUNTS = {"lying": 40, "upright": 40, "cross": 40}
 
@@ -95,6 +95,46 @@ def test_arrays_are_pictures_too(tmp_path: Path) -> None:
     (row,) = model.leaderboard().to_dict("records")
     assert row["test"] < np.abs(bright - bright.mean()).mean()
     assert model.predict(pixels[:3]).shape == (3,)
+
+
+def test_columns_of_a_table_are_read_beside_the_pictures(tmp_path: Path) -> None:
+    folder, rng = shapes(tmp_path / "shapes", {"lying": 40, "upright": 40}), np.random.default_rng(0)
+    files = sorted(folder.glob("*/*.png"))
+    dose, noise = rng.normal(size=80), rng.normal(scale=0.3, size=80)
+    upright = np.array([file.parent.name == "upright" for file in files])
+    lines = [
+        f"{file.relative_to(folder)},{value:.3f},{5 * value + 5 * stands + spread:.3f},{10 * value + 3:.3f}"
+        for file, value, stands, spread in zip(files, dose, upright, noise, strict=True)
+    ]
+    (folder / "list.csv").write_text("\n".join(["file,dose,effect,again", *lines]))
+    options = {"table": "list.csv", "target": "effect", "workspace": tmp_path / "w", "workers": 1, "trials": 8}
+    model = ctlr.ImageRegressor(minutes=0.15, families=["logistic"], inputs=["dose"], **options).fit(folder)
+    (row,) = model.leaderboard().to_dict("records")
+    results = model.benchmark.results.set_index("method")
+    assert row["test"] < results["test_mae"]["covariates"] < results["test_mae"]["mean"]
+    said = model.predict(files[:2], inputs={"dose": [0, 1]})
+    assert said.shape == (2,)
+    with pytest.raises(DataError, match="the model reads 'dose' beside the image; 'dose' is not given"):
+        model.predict(files[:2])
+    with pytest.raises(LeakageError, match="Input 'again' of dataset 'pictures' tells the target 'dose'"):
+        ctlr.ImageRegressor(inputs=["again"], **{**options, "target": "dose"}).fit(folder)
+
+
+def test_one_model_answers_a_class_and_a_number(tmp_path: Path) -> None:
+    folder = shapes(tmp_path / "shapes", {"lying": 40, "upright": 40})
+    files = sorted(folder.glob("*/*.png"))
+    bright = np.array([np.asarray(Image.open(file)).mean() for file in files])
+    lines = [f"{file.relative_to(folder)},{value:.3f}" for file, value in zip(files, bright, strict=True)]
+    (folder / "list.csv").write_text("\n".join(["file,bright", *lines]))
+    options = {"table": "list.csv", "also": ["bright"], "families": ["logistic", "small-cnn"], "trials": 4}
+    model = ctlr.ImageClassifier(minutes=0.3, workspace=tmp_path / "w", workers=2, **options).fit(folder)
+    found = model.predict_each(files)
+    assert found.keys() == {"class", "bright"}
+    np.testing.assert_array_equal(found["class"], model.predict(files))
+    assert set(found["class"]) <= {"lying", "upright"}
+    assert np.abs(found["bright"] - bright).mean() < np.abs(bright - bright.mean()).mean()
+    results = model.benchmark.results
+    assert {"test_balanced_accuracy", "test_also_bright_mae"} <= set(results.columns)
 
 
 @pytest.mark.parametrize(

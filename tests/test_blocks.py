@@ -12,6 +12,7 @@ from ctlr import blocks, space
 from ctlr.config import load
 from ctlr.errors import ConfigError
 from ctlr.plan import make_plan
+from ctlr.training.checkpoint import load_model
 from ctlr.tuning.manifest import read_experiment
 
 COHORT = {"kind": "cohort", "subjects": 60, "seed": 3, "preprocess": {"spacing": 6, "shape": [32, 32, 32]}}
@@ -120,5 +121,12 @@ def test_columns_beside_volumes_are_merged(tmp_path: Path) -> None:
         workspace=tmp_path / "w", workers=1,
     )  # fmt: skip
     assert "covariates" in set(found.results["method"])
+    shallow = blocks.wire(blocks.Extract("regions"), blocks.Family("logistic"), blocks.Merge(("sex", "site")))
+    found = shallow.search(
+        COHORT, name="shallow", n_train=10, task={"target": "age", "kind": "regression"}, split={"test": 12}, trials=2,
+        workspace=tmp_path / "w", workers=1,
+    )  # fmt: skip
+    card = load_model(found.best(method="wired").model).card
+    assert [column.name for column in card.inputs] == ["sex", "site"]
     with pytest.raises(ConfigError, match="`n_train` is needed of a dataset"):
         wired.search(COHORT, workspace=tmp_path / "w")

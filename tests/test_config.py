@@ -669,14 +669,17 @@ def test_a_method_that_finetunes_on_more_than_labels_learns_one_target(plain: Pa
     assert f"methods.{method}: {method} learns one target, and the task 'age' has `also`" in fault
 
 
-@pytest.mark.parametrize(
-    ("option", "word"), [("inputs=[sex]", "inputs"), ("also=[{target: sex, kind: classification}]", "also")]
-)
-def test_a_family_without_a_network_learns_one_target_from_images_alone(plain: Path, option: str, word: str) -> None:
+def test_a_method_of_classes_learns_no_number_beside_one(plain: Path) -> None:
+    also = "tasks.age={target: site, kind: classification, also: [{target: weight, kind: regression}]}"
+    (fault,) = faults_of(plain, also, "methods.naive_bayes={}")
+    assert "methods.naive_bayes: naive_bayes learns a classification, and the task 'age' has a regression" in fault
+
+
+@pytest.mark.parametrize("option", ["inputs=[sex]", "also=[{target: sex, kind: classification}]"])
+def test_a_family_without_a_network_learns_what_networks_learn(plain: Path, option: str) -> None:
     settings = [f"tasks.age.{option}", "methods={scratch: {}, forest: {method: forest}}"]
     settings.append("transfers=[{target: {data: cohort, task: age}}]")
-    (fault,) = faults_of(plain, *settings)
-    assert f"forest learns one target from images alone, and the task 'age' has `{word}`" in fault
+    assert load(plain, settings).methods["forest"].method == "forest"
 
 
 def test_inputs_are_a_list_of_columns_or_say_what_each_holds(plain: Path, tmp_path: Path) -> None:

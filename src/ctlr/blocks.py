@@ -164,11 +164,12 @@ class Network(_Named):
 
 @dataclass(frozen=True)
 class Merge(Block):
-    """Columns of the table beside the image, fused late; not searched."""
+    """Columns of the table beside the image, fused late, or behind the features of a family without a network; not
+    searched."""
 
     columns: tuple[str, ...]
     width: int = 16
-    """Hidden units that they become."""
+    """Hidden units that they become in a network."""
 
 
 def wire(*blocks: Block) -> Wired:
@@ -187,7 +188,7 @@ def wire(*blocks: Block) -> Wired:
     from ctlr.specs import METHODS
 
     if family is not None and not METHODS[family.name].trains_network:
-        beside = [kind for kind in kinds if kind in ("Network", "Augment", "Train", "Head", "Merge")]
+        beside = [kind for kind in kinds if kind in ("Network", "Augment", "Train", "Head")]
         if beside:
             raise ConfigError(f"{family.name} trains no network, which `{beside[0]}` is about. Leave it out.")
     elif "Extract" in kinds:

@@ -135,6 +135,14 @@ def test_a_column_of_numbers_is_a_regression_and_one_of_names_is_not(tmp_path: P
     assert (site.task.kind, site.summary.classes) == ("classification", {"a": 13, "b": 12})
     with pytest.raises(ConfigError, match=r"`target: sex`: no picture has it\. There are: age, "):
         looked(root, tmp_path, table="ages.csv", target="sex")
+    both = looked(root, tmp_path, table="ages.csv", target="site", also=["age"])
+    assert [(each.target, each.kind) for each in both.task.also] == [("age", "regression")]
+    with pytest.raises(ConfigError, match="`also: sex`: no picture has it"):
+        looked(root, tmp_path, table="ages.csv", target="site", also=["sex"])
+    with pytest.raises(ConfigError, match="must name different columns; 'age' is there twice"):
+        looked(root, tmp_path, table="ages.csv", target="site", also=["age"], inputs=["age"])
+    with pytest.raises(ConfigError, match="`also: age` are columns of a table"):
+        looked(root, tmp_path, also=["age"])
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:

@@ -186,12 +186,33 @@ def test_the_first_picture_of_a_camera_s_jpeg_is_read(tmp_path: Path) -> None:
     assert (digest, size) == (read_picture(tmp_path / "b.jpg", shape=(8, 8), channels=1)[1], (32, 32))
 
 
-def test_transparent_pixels_are_black(tmp_path: Path) -> None:
-    pixels = np.full((8, 8, 4), 255, np.uint8)
-    pixels[:4, :, 3] = 0
-    values, *_ = read_picture(_save(tmp_path / "a.png", pixels), shape=(8, 8), channels=1)
-    assert values[0, :4].max() == 0
-    assert values[0, 4:].min() == 1
+def drawn(colour: int, path: Path) -> Path:
+    """Lines on nothing, whose edges are half transparent; behind them are zeros, as programs that draw leave them."""
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[4:, :, :3] = colour
+    pixels[4, :, 3], pixels[5:, :, 3] = 128, 255
+    return _save(path, pixels)
+
+
+def test_transparent_pixels_are_white(tmp_path: Path) -> None:
+    for name in ("a.png", "a.webp", "a.tif"):
+        found = np.asarray(picture.read_picture(drawn(0, tmp_path / name)))
+        assert (found[:4] == 255).all(), name
+        assert (found[4] == 127).all(), name
+        assert (found[5:] == 0).all(), name
+
+
+def test_white_lines_on_nothing_lie_on_black(tmp_path: Path) -> None:
+    found = np.asarray(picture.read_picture(drawn(255, tmp_path / "a.png")))
+    assert [found[row].min() for row in (0, 4, 5)] == [0, 128, 255]
+    values, *_ = read_picture(tmp_path / "a.png", shape=(8, 8), channels=1)
+    assert (values[0].min(), values[0].max()) == (0, 1)
+
+
+def test_on_black_a_picture_is_what_it_was_in_earlier_versions(tmp_path: Path) -> None:
+    grey = np.asarray(picture.read_picture(drawn(100, tmp_path / "a.png"), ground="black"))
+    assert [grey[row].max() for row in (0, 4, 5)] == [0, 50, 100]
+    assert np.asarray(picture.read_picture(drawn(0, tmp_path / "b.png"), ground="black")).max() == 0
 
 
 def test_a_picture_that_is_transparent_all_over_shows_its_colours(tmp_path: Path) -> None:
@@ -200,10 +221,15 @@ def test_a_picture_that_is_transparent_all_over_shows_its_colours(tmp_path: Path
         np.testing.assert_array_equal(np.asarray(picture.read_picture(_save(tmp_path / name, pixels)))[..., 0], GREY)
 
 
-def test_the_grey_of_sixteen_bits_that_means_transparent_is_black(tmp_path: Path) -> None:
+def test_the_grey_of_sixteen_bits_that_means_transparent_is_white(tmp_path: Path) -> None:
     deep = GREY.astype(np.uint16) * 257
     path = _save(tmp_path / "a.png", deep, transparency=int(deep[0, 0]))
-    np.testing.assert_allclose(np.asarray(picture.read_picture(path)) * 255, np.where(GREY[0, 0] == GREY, 0, GREY))
+    for ground, grey in (("white", 255), ("black", 0)):
+        found = np.asarray(picture.read_picture(path, ground=ground)) * 255
+        np.testing.assert_allclose(found, np.where(GREY[0, 0] == GREY, grey, GREY), rtol=1e-6)
+    bright = np.where(deep == deep[0, 0], deep, 65535).astype(np.uint16)
+    found = np.asarray(picture.read_picture(_save(tmp_path / "b.png", bright, transparency=int(deep[0, 0]))))
+    assert (found.min(), found.max()) == (0, 1)
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "tif", "webp"])

@@ -1,5 +1,6 @@
 """The app in a real Chromium: from an upload to a report, whatever happens to the server and the page meanwhile."""
 
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from browsing import zipped
 from chromium import CHROMIUM, Chromium, contrast, luminance
 from long_run import write_long_run
 from PIL import Image
+from served import Client
 from sklearn.datasets import load_digits
 from trained_models import PICTURES, train
 
@@ -418,3 +420,48 @@ def test_pages_of_an_end_need_no_script_and_fit_a_phone(browser: Chromium, finis
         serving.kill()
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
         browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_drift_of_what_a_served_model_is_asked_appears_in_the_page(browser: Chromium, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(120):
+        name = ("bars", "dots")[number % 2]
+        pixels = rng.integers(0, 90, (30, 22))
+        pixels[:: 3 + number % 2 * 4] += 120
+        (tmp_path / "shapes" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "shapes" / name / f"{number}.png")
+    (tmp_path / "drift.yaml").write_text(PICTURES.replace("sample_sizes: [6]", "sample_sizes: [20]"))
+    trained = train(tmp_path / "drift.yaml")
+    usual = [(f"{number}.png", file.read_bytes()) for number, file in enumerate(sorted(trained.data.rglob("*.png")))]
+    file = tmp_path / "watch.json"
+    words = [sys.executable, "-m", "ctlr", "serve", str(trained.folder), "--port", "0", "--window", "20"]
+    app = Server(trained.workspace.root, "--monitor", str(file))
+    with subprocess.Popen([*words, "--monitor", str(file)], stderr=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stderr is not None
+            client = Client(serving.stderr.readline().split()[-1])
+            browser.open("about:blank")
+            browser.open(f"{app.address}/")
+            browser.follow("[...document.links].find(link => link.innerText == 'Monitoring').click()")
+            browser.until("document.querySelector('#verdict')?.innerText == 'too few'")
+            browser.ask("window.mine = 1")  # gone where the page is loaded anew
+            client.send(*(("file", name, data) for name, data in usual[:20]))
+            browser.until("document.querySelector('#verdict')?.innerText == 'no drift'")
+            assert browser.ask("document.querySelectorAll('td.bad').length") == 0
+            client.send(*(("file", name, turned(data)) for name, data in usual[20:40]))
+            browser.until("document.querySelector('#verdict')?.innerText == 'drift'")
+            assert browser.ask("window.mine") == 1
+            assert browser.ask("document.querySelector('#images').innerText") == "40"
+            bad = browser.ask("[...document.querySelectorAll('td.bad')].map(cell => cell.innerText)")
+            assert any("edges" in name for name in bad), bad
+            assert complaints(browser, app.address) == []
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            app.kill()
+
+
+def turned(data: bytes) -> bytes:
+    """A picture turned by 90 degrees."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(data)).rotate(90, expand=True).resize((22, 30)).save(out, "PNG")
+    return out.getvalue()

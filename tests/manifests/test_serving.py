@@ -1,7 +1,10 @@
 """The two ways in which a cluster serves a model: their flags are the command's, their paths the server's."""
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -57,6 +60,63 @@ def test_its_probes_are_paths_of_the_server(pod: Document) -> None:
         assert f'Route("{path}"' in routes or f'Route(f"{path}"' in routes
         assert probe["port"] in ("http", 8080)
     assert container["ports"][0]["containerPort"] == 8080
+
+
+def service() -> Document:
+    (found,) = read(SERVING / "kserve" / "inference-service.yaml")
+    return found
+
+
+def test_what_kserves_webhooks_ask_of_a_predictor_is_kept() -> None:
+    assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", service()["metadata"]["name"])
+    (container,) = predictor()["spec"]["containers"]
+    assert container["name"] == "kserve-container"  # else the model is fetched for nobody
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env["PROTOCOL"] == "v2"
+    assert re.fullmatch(r"pvc://ctlr-workspace/studies/STUDY", env["STORAGE_URI"])
+    assert f"--name={service()['metadata']['name']}" in container["args"]  # KServe's URLs have the service's name
+    assert not [each for each in container["volumeMounts"] if each["mountPath"].startswith("/mnt")]  # KServe's own
+
+
+KSERVE = os.environ.get("CTLR_TEST_KSERVE_CRD", "")
+
+
+@pytest.mark.skipif(not KSERVE, reason="needs CTLR_TEST_KSERVE_CRD: config/crd/full/…_inferenceservices.yaml of KServe")
+def test_kserves_own_schema_knows_every_field() -> None:
+    versions = YAML(typ="safe").load(Path(KSERVE).read_text())["spec"]["versions"]
+    (schema,) = [each["schema"]["openAPIV3Schema"] for each in versions if each["name"] == "v1beta1"]
+    asked = {key: value for key, value in service().items() if key != "metadata"}
+    assert list(unknown(asked, schema, "")) == []
+    asked["spec"]["predictor"]["minReplica"] = 1
+    asked["spec"]["predictor"]["containers"][0]["args"] = "serve"
+    assert sorted(unknown(asked, schema, "")) == [
+        ".spec.predictor.containers[0].args: no array", ".spec.predictor.minReplica: unknown",
+    ]  # fmt: skip
+
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool
+}  # fmt: skip
+
+
+def unknown(value: Any, schema: Document, place: str) -> Iterator[str]:
+    """Fields that an API server would prune, and values of another type than it takes."""
+    kind = schema.get("type")
+    if schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-int-or-string"):
+        return
+    if kind is not None and not isinstance(value, TYPES[kind]):
+        yield f"{place}: no {kind}"
+    elif kind == "object":
+        fields, others = schema.get("properties", {}), schema.get("additionalProperties")
+        for name, each in value.items():
+            if name in fields or isinstance(others, dict):
+                yield from unknown(each, fields.get(name, others), f"{place}.{name}")
+            else:
+                yield f"{place}.{name}: unknown"
+        yield from (f"{place}.{name}: lacking" for name in schema.get("required", ()) if name not in value)
+    elif kind == "array":
+        for number, each in enumerate(value):
+            yield from unknown(each, schema["items"], f"{place}[{number}]")
 
 
 def test_the_service_finds_its_pods_and_the_rules_name_them() -> None:

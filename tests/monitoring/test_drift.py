@@ -99,6 +99,31 @@ def test_other_predictions_are_drift_too() -> None:
     assert row.p == pytest.approx(2 / 137846528820)  # 2 of (40 over 20) orders
 
 
+def test_columns_beside_the_images_are_features_too() -> None:
+    columns = ({"name": "age", "kind": "number"}, {"name": "site", "kind": "category", "categories": ("n", "s")})
+    card = ModelCard.model_validate(CARD.model_dump() | {"inputs": columns})
+
+    def read(ages: list[str], sites: str) -> Seen:
+        found = Seen(card)
+        for age, place in zip(ages, sites, strict=True):
+            found.add_columns({"age": age, "site": place})
+        found.images = len(ages)
+        return found
+
+    years = [str(number) for number in range(20, 39)]
+    known = read([*years, ""], "n" * 10 + "s" * 10).reference()
+    assert known.features["column age"] == tuple(range(20, 39))
+    assert {name: sum(values) for name, values in known.features.items() if name != "column age"} == {
+        "column age unknown": 1, "column site = n": 10, "column site = s": 10, "column site unknown": 0,
+    }  # fmt: skip
+    assert drift_between(known, read([*years, ""], "ns" * 10)).told == "no drift in 20 images."
+    rows = {row.feature: row for row in drift_between(known, read([*years, "n/a"], "e" * 20)).rows}
+    assert (rows["column age"].distance, rows["column site unknown"].distance) == (0, 1)
+    older = drift_between(known, read([str(number) for number in range(60, 80)], "ns" * 10))
+    assert older.told == "20 images differ from the model's in column age."
+    assert "column age" not in {row.feature for row in drift_between(known, read([""] * 20, "ns" * 10)).rows}
+
+
 def test_too_few_images_are_no_verdict() -> None:
     few = drift_between(REFERENCE, seen(pictures(9, 1)))
     assert (few.verdict, few.rows) == ("too few", ())

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -41,9 +42,19 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.fixture(scope="session")
 def lesions(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Grey pictures with a table beside them, whose columns a task reads too; the age of some is not known."""
-    folder = tmp_path_factory.mktemp("lesions")
+    return _with_table(tmp_path_factory.mktemp("lesions"), "inputs: [age, place]", "scratch: {}")
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The same, of which three questions are asked."""
+    also = "inputs: [age], also: [{target: size, kind: regression}, {target: place, kind: classification}]"
+    return _with_table(tmp_path_factory.mktemp("several"), also, "scratch: {}, forest: {method: forest, trees: 5}")
+
+
+def _with_table(folder: Path, task: str, methods: str) -> Trained:
     rng = np.random.default_rng(0)
-    lines = ["file,age,place"]
+    lines = ["file,age,place,size"]
     (folder / "shapes").mkdir()
     for number in range(40):
         name = ("bars", "dots")[number % 2]
@@ -51,12 +62,12 @@ def lesions(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         pixels[:: 3 + number % 2 * 4] += 120
         (folder / "shapes" / name).mkdir(exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{number}.png")
-        lines.append(f"{name}/{number}.png,{'' if number % 7 == 0 else 30 + number},{('arm', 'leg')[number // 2 % 2]}")
+        age, place = "" if number % 7 == 0 else 30 + number, ("arm", "leg")[number // 2 % 2]
+        lines.append(f"{name}/{number}.png,{age},{place},{number % 9}")
     (folder / "shapes" / "list.csv").write_text("\n".join(lines) + "\n")
-    text = PICTURES.replace("name: pictures", "name: lesions").replace("seeds: [0, 1]", "seeds: [0]")
-    text = text.replace("root: shapes,", "root: shapes, table: list.csv,").replace(
-        "sample_sizes: [6]", "sample_sizes: [12]"
-    )
-    text = text.replace("kind: classification}", "kind: classification, inputs: [age, place]}")
+    text = PICTURES.replace("name: pictures", f"name: {folder.name.rstrip('0')}").replace("seeds: [0, 1]", "seeds: [0]")
+    text = text.replace("root: shapes,", "root: shapes, table: list.csv,").replace("scratch: {}", methods)
+    text = text.replace("sample_sizes: [6]", "sample_sizes: [12]")
+    text = text.replace("kind: classification}", f"kind: classification, {task}}}")
     (folder / "lesions.yaml").write_text(text)
     return train(folder / "lesions.yaml")

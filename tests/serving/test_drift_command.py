@@ -51,10 +51,22 @@ def test_its_own_images_are_no_drift_and_darker_ones_are(pictures: Trained, tmp_
     assert found["rows"][0]["drifted"]
 
 
-def test_a_model_that_reads_columns_is_held_against_images_alone(lesions: Trained) -> None:
+def test_a_model_that_reads_columns_is_held_against_images_alone_unless_a_table_gives_them(
+    lesions: Trained, tmp_path: Path
+) -> None:
+    predicted = {"confidence", "predicted class"}
     found = json.loads(drift(lesions.folder, lesions.data, "-o", "json"))
     assert found["verdict"] == "no drift"
-    assert {"confidence", "predicted class"}.isdisjoint(row["feature"] for row in found["rows"])
+    assert predicted.isdisjoint(row["feature"] for row in found["rows"])
+    names = (lesions.data / "list.csv").read_text().replace("bars/", "").replace("dots/", "")
+    (tmp_path / "list.csv").write_text(names)
+    found = json.loads(drift(lesions.folder, lesions.data, "--table", tmp_path / "list.csv", "-o", "json"))
+    assert found["verdict"] == "no drift"
+    columns = {f"column {name}" for name in ("age", "age unknown", "place = arm", "place = leg", "place unknown")}
+    assert predicted | columns <= {row["feature"] for row in found["rows"]}
+    (tmp_path / "list.csv").write_text(names.replace(",arm,", ",wing,").replace(",leg,", ",wing,"))
+    found = json.loads(drift(lesions.folder, lesions.data, "--table", tmp_path / "list.csv", "-o", "json", code=3))
+    assert "column place unknown" in {row["feature"] for row in found["rows"] if row["drifted"]}
 
 
 def test_a_model_without_a_network_has_the_same_door(tmp_path: Path, pictures: Trained) -> None:

@@ -1,6 +1,7 @@
 """From files to predictions: what a model says of a file is what its study said of it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 from clinic import AFFINE, CLINIC, volume_file, write_clinic
+from PIL import Image
 from trained_models import Trained
 
 import ctlr
@@ -85,7 +87,27 @@ def test_a_model_says_what_stands_between_a_file_and_its_network(clinic: Trained
     other = load_model(pictures.folder).card.preparation
     assert other is not None
     assert (other.kind, other.orientation, other.channels, other.masks) == ("picture", "upright", "RGB", "none")
-    assert (other.low, other.high, other.units) == (0, 1, "")
+    assert (other.low, other.high, other.units, other.ground) == (0, 1, "", "white")
+
+
+def test_transparent_pixels_lie_on_what_the_model_was_trained_with(pictures: Trained, tmp_path: Path) -> None:
+    layer = Image.new("RGBA", (22, 30), (0, 0, 0, 0))
+    layer.paste((90, 90, 90, 255), (0, 0, 22, 7))
+    layer.paste((200, 200, 200, 160), (0, 14, 22, 20))
+    layer.save(tmp_path / "clear.png")
+    for ground in ("white", "black"):
+        Image.alpha_composite(Image.new("RGBA", layer.size, ground), layer).convert("RGB").save(
+            tmp_path / f"{ground}.png"
+        )
+    said = {name: predict_files(pictures.folder, [tmp_path / f"{name}.png"]) for name in ("clear", "white", "black")}
+    np.testing.assert_array_equal(said["clear"], said["white"])
+    assert np.abs(said["white"] - said["black"]).max() > 1e-4
+    card = json.loads((pictures.folder / "model.json").read_text())
+    assert card["preparation"].pop("ground") == "white"  # as earlier versions, which said nothing of it
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "model.json").write_text(json.dumps(card))
+    shutil.copy(pictures.folder / "model.safetensors", tmp_path / "earlier")
+    np.testing.assert_array_equal(predict_files(tmp_path / "earlier", [tmp_path / "clear.png"]), said["black"])
 
 
 def test_the_model_card_tells_how_images_are_prepared(clinic: Trained, pictures: Trained) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -116,7 +117,7 @@ def test_a_tensor_that_does_not_fit_is_refused_with_rule_value_and_remedy(clinic
         ([], r"`inputs` must be a list of one tensor"),
         ({"inputs": []}, r"`inputs` must be a list of one tensor"),
         ({"inputs": [1]}, r"`inputs` must be a list of one tensor"),
-        (spoilt(image, name="x"), r"`name` must be 'images'; got 'x'"),
+        (spoilt(image, name="x"), r"a list of one tensor, 'images'; got \['x'\]. Send each once"),
         (spoilt(image, datatype="INT8"), r"`datatype` of images must be FP32; got 'INT8'"),
         (spoilt(image, shape=[1, 1, 18, 18, 19]), r"`shape` of images must be \[N, 1, 18, 18, 20\]; got"),
         (spoilt(image, shape=[True, 1, 18, 18, 20]), r"`shape` of images must be"),
@@ -129,7 +130,7 @@ def test_a_tensor_that_does_not_fit_is_refused_with_rule_value_and_remedy(clinic
         (spoilt(image, data=None), r"`data` of images must be a list of numbers"),
         (spoilt(image, data=[float("nan")] * 6480), r"every value must be finite"),
         (spoilt(image, data=(image * 100).ravel().tolist()), r"image 0: `normalise: zscore` kept as uint8"),
-        (spoilt(image, parameters={"binary_data_size": 4}), r"`binary_data_size` of images must be the bytes"),
+        (spoilt(image, parameters={"binary_data_size": 4}), r"images must have `data` or `binary_data_size`; it has"),
         (asked(image, outputs=[{"name": "x"}]), r"`outputs` may name 'prediction' alone"),
     ):  # fmt: skip
         assert re.search(told, volumes.error(volumes.infer(bad))), (told, volumes.infer(bad))
@@ -199,6 +200,126 @@ def test_a_body_beyond_the_limit_is_refused(volumes: Client) -> None:
     assert volumes("/v2/health/ready").code == 200
 
 
+# ---------------------------------------------------------------- columns, and several targets
+
+
+@pytest.fixture(scope="module")
+def beside(lesions: Trained) -> Iterator[Client]:
+    with running(create_app(load_model(lesions.folder))) as client:
+        yield client
+
+
+def with_columns(images: np.ndarray[Any, Any], age: list[Any], place: list[Any]) -> dict[str, Any]:
+    tensors = [{"name": "place", "datatype": "BYTES", "shape": [len(place)], "data": place},
+               {"name": "age", "datatype": "FP64", "shape": [len(age)], "data": age}]  # fmt: skip
+    whole = asked(images)
+    return {"inputs": [*tensors, *whole["inputs"]]}
+
+
+def test_each_column_is_a_tensor_that_the_metadata_tell_of(lesions: Trained, beside: Client) -> None:
+    told = beside("/v2/models/model").json
+    assert told["inputs"][1:] == [
+        {"name": "age", "datatype": "FP64", "shape": [-1]}, {"name": "place", "datatype": "BYTES", "shape": [-1]},
+    ]  # fmt: skip
+    assert told["parameters"]["columns"] == {
+        "age": {"kind": "number", "missing": "NaN, or null in JSON"},
+        "place": {"kind": "category", "categories": ["arm", "leg"], "missing": "an empty text"},
+    }
+    files = sorted(lesions.data.rglob("*.png"))[:4]
+    images, age, place = prepared(lesions, files), [31, 40.5, None, 60], ["leg", "arm", "", "élbow"]
+    expected = predict_files(lesions.folder, files, inputs={"age": age, "place": place})
+    answer = beside.infer(with_columns(images, age, place))
+    np.testing.assert_allclose(np.reshape(answer.json["outputs"][0]["data"], (4, 2)), expected, rtol=1e-6)
+    texts = b"".join(len(each.encode()).to_bytes(4, "little") + each.encode() for each in place)
+    numbers = np.array([math.nan if each is None else each for each in age]).tobytes()
+    tensors = {"age": ("FP64", [4], numbers), "images": ("FP32", list(images.shape), images.tobytes()),
+               "place": ("BYTES", [4], texts)}  # fmt: skip
+    inputs = [
+        {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": len(data)}}
+        for name, (datatype, shape, data) in tensors.items()
+    ]
+    head = json.dumps({"inputs": inputs}).encode()
+    body = b"".join([head, *(data for _, _, data in tensors.values())])
+    found = beside("/v2/models/model/infer", body, Inference_Header_Content_Length=str(len(head)))
+    assert found.json["outputs"] == answer.json["outputs"]
+    told = beside.error(beside("/v2/models/model/infer", body + b"x", Inference_Header_Content_Length=str(len(head))))
+    assert "1 more follow" in told
+    cut = body[:-1].replace(b'"binary_data_size": %d}' % len(texts), b'"binary_data_size": %d}' % (len(texts) - 1))
+    assert "the last one is cut off" in beside.error(
+        beside("/v2/models/model/infer", cut, Inference_Header_Content_Length=str(len(head)))
+    )
+
+
+def test_columns_that_do_not_fit_are_refused_with_rule_value_and_remedy(lesions: Trained, beside: Client) -> None:
+    images = prepared(lesions, sorted(lesions.data.rglob("*.png"))[:2])
+
+    def changed(place: int, **change: Any) -> dict[str, Any]:
+        whole = with_columns(images, [31, 32], ["arm", "leg"])
+        whole["inputs"][place] |= change
+        return whole
+
+    for bad, told in (
+        (asked(images), r"`inputs` must be tensors 'images', 'age', 'place'; got \['images'\]. Send each once"),
+        (changed(0, name="size"), r"got \['size', 'age', 'images'\]"),
+        (changed(0, name="age"), r"got \['age', 'age', 'images'\]"),
+        (changed(0, datatype="INT64"), r"`datatype` of place must be BYTES; got 'INT64'. Convert"),
+        (changed(1, datatype="FP32"), r"`datatype` of age must be FP64; got 'FP32'"),
+        (changed(1, shape=[2, 1]), r"`shape` of age must be \[N\]; got \[2, 1\]. Flatten it"),
+        (changed(1, shape=[1], data=[31]), r"`shape` of age must be \[2\], a value an image; got \[1\]"),
+        (changed(0, data=["arm"]), r"`data` of place must have the 2 texts of its `shape`; it has 1"),
+        (changed(0, data=["arm", 3]), r"`data` of place must be a list of texts; it has 3"),
+        (changed(1, data=["31", "32"]), r"`data` of age must be a list of numbers"),
+        (changed(1, data=[31, 1e999]), r"'age' must be a number or None, as in training; got 'inf'"),
+        (changed(1, parameters={"binary_data_size": 8}), r"age must have `data` or `binary_data_size`; it has both"),
+    ):
+        assert re.search(told, beside.error(beside.infer(bad))), (told, beside.infer(bad).json)
+
+
+def test_fields_after_a_file_are_its_columns(lesions: Trained, beside: Client) -> None:
+    one, other = (file.read_bytes() for file in sorted(lesions.data.rglob("*.png"))[:2])
+    files = sorted(lesions.data.rglob("*.png"))[:2]
+    answer = beside.send(("file", "a.png", one), ("age", "", b"31"), ("place", "", b"leg"),
+                         ("file", "b.png", other), ("place", "", b""), ("age", "", b""))  # fmt: skip
+    expected = predict_files(lesions.folder, files, inputs={"age": [31, None], "place": ["leg", None]})
+    said = [row["probabilities"]["bars"] for row in answer.json["predictions"]]
+    np.testing.assert_allclose(said, expected[:, 0], rtol=1e-6)
+    told = beside.error(beside.send(("file", "a.png", one), ("age", "", b"31")))
+    assert "a.png: the model reads 'age', 'place' beside the image; 'place' is not given. Send it as a field" in told
+    whole = [("file", "a.png", one), ("place", "", b"leg"), ("age", "", b"old")]
+    assert "'age' must be a number or None, as in training; got 'old'" in beside.error(beside.send(*whole))
+    assert "the field 'age' must follow the `file` that it belongs to" in beside.error(
+        beside.send(("age", "", b"31"), *whole)
+    )
+    assert "and fields 'age', 'place'; got 'size'" in beside.error(beside.send(*whole, ("size", "", b"3")))
+
+
+@pytest.mark.parametrize("method", ["scratch", "forest"])
+def test_each_target_is_a_tensor_that_goes_out(several: Trained, method: str) -> None:
+    folder, file = several.of(method), min(several.data.rglob("*.png"))
+    images = np.repeat(prepared(several, [file]), 3, axis=0)
+    expected = load_model(folder).predict_each(images, inputs={"age": [31, 50, None]})
+    with running(create_app(load_model(folder))) as client:
+        told = client("/v2/models/model").json
+        assert told["outputs"] == [
+            {"name": "probabilities", "datatype": "FP64", "shape": [-1, 2]},
+            {"name": "also_size_prediction", "datatype": "FP64", "shape": [-1]},
+            {"name": "also_place_probabilities", "datatype": "FP64", "shape": [-1, 2]},
+        ]
+        assert told["parameters"]["also"]["also_place_probabilities"] == {"target": "place", "classes": ["arm", "leg"]}
+        whole = asked(images)
+        whole["inputs"].append({"name": "age", "datatype": "FP64", "shape": [3], "data": [31, 50, None]})
+        answer = client.infer(whole).json["outputs"]
+        for output, known in zip(answer, expected.values(), strict=True):
+            np.testing.assert_allclose(np.reshape(output["data"], known.shape), known, rtol=1e-5, atol=1e-7)
+        (single,) = client.infer(whole | {"outputs": [{"name": "also_size_prediction"}]}).json["outputs"]
+        assert single == answer[1]
+        wrong = client.error(client.infer(whole | {"outputs": [{"name": "size"}]}))
+        assert "`outputs` may name 'probabilities', 'also_size_prediction', 'also_place_probabilities'" in wrong
+        (row,) = client.send(("file", "a.png", file.read_bytes()), ("age", "", b"31")).json["predictions"]
+        assert row["also"]["size"]["prediction"] == pytest.approx(expected["size"][0], rel=1e-5)
+        assert set(row["also"]["place"]["probabilities"]) == {"arm", "leg"}
+
+
 # ---------------------------------------------------------------- many at once
 
 
@@ -219,28 +340,30 @@ def test_requests_that_come_together_are_predicted_together(clinic: Trained) -> 
 
 
 def test_a_batch_that_fails_fails_its_own_requests_and_more_than_may_wait_are_refused() -> None:
-    def predict(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def predict(images: np.ndarray[Any, Any], cells: Any) -> dict[str, np.ndarray[Any, Any]]:
         time.sleep(0.05)
         if images.min() < 0:
             raise ValueError("negative")
-        return images.sum((1, 2, 3), dtype=np.float64)
+        return {"x": images.sum((1, 2, 3), dtype=np.float64)}
 
     async def asking() -> None:
         batcher = Batcher(predict, Limits(batch=2, wait=0, queue=4), lambda images, seconds: None)
         batcher.start()
         one = np.ones((1, 1, 2, 2), np.float32)
         with pytest.raises(ValueError, match="negative"):
-            await batcher.predict(-one)
-        assert await batcher.predict(one) == [4]
-        waiting = [asyncio.create_task(batcher.predict(number * one)) for number in range(5)]
+            await batcher.predict(-one, {})
+        assert await batcher.predict(one, {}) == {"x": [4]}
+        waiting = [asyncio.create_task(batcher.predict(number * one, {})) for number in range(5)]
         results = await asyncio.gather(*waiting, return_exceptions=True)
-        assert results[:4] == [[0], [4], [8], [12]]
+        assert results[:4] == [{"x": [total]} for total in (0, 4, 8, 12)]
         assert isinstance(results[4], Busy)
-        big = asyncio.create_task(batcher.predict(np.ones((9, 1, 2, 2), np.float32)))  # more than may wait, but alone
-        gone = asyncio.create_task(batcher.predict(one))
+        big = asyncio.create_task(
+            batcher.predict(np.ones((9, 1, 2, 2), np.float32), {})
+        )  # more than may wait, but alone
+        gone = asyncio.create_task(batcher.predict(one, {}))
         await asyncio.sleep(0)
         gone.cancel()
-        assert len(await big) == 9
+        assert len((await big)["x"]) == 9
         await batcher.stop()
 
     asyncio.run(asking())
@@ -266,6 +389,16 @@ def test_drift_is_judged_window_by_window_and_told_everywhere(pictures: Trained,
     kept = json.loads(file.read_text())
     assert (kept["last"], kept["filling"]) == (state["last"], 4)
     assert "png" not in file.read_text()
+
+
+def test_columns_that_come_in_drift_too(lesions: Trained) -> None:
+    files = sorted(lesions.data.rglob("*.png"))[:10]
+    app = create_app(load_model(lesions.folder), reference=read_reference(lesions.folder), window=10)
+    with running(app) as client:
+        assert client.infer(with_columns(prepared(lesions, files), [200] * 10, ["arm", "leg"] * 5)).code == 200
+        rows = {row["feature"]: row for row in settled(client, 1)["last"]["rows"]}
+        assert (rows["column age"]["median"], rows["column age"]["drifted"]) == (200, True)
+        assert not rows["column place unknown"]["drifted"]
 
 
 def settled(client: Client, windows: int) -> Any:

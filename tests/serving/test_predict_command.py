@@ -119,7 +119,23 @@ def test_columns_beside_the_images_come_from_a_table(lesions: Trained, tmp_path:
     assert f"there must be a line for {files[0]}" in str(told)
 
 
-@pytest.mark.parametrize("command", [["export", "MODEL", "--onnx", "x.onnx"], ["serve", "MODEL"]])
-def test_what_goes_out_alone_reads_no_columns(lesions: Trained, command: list[str]) -> None:
-    words = [str(lesions.folder) if word == "MODEL" else word for word in command]
-    assert "the model reads 'age', 'place' beside the image" in str(CliRunner().invoke(cli, words).exception)
+@pytest.mark.parametrize("method", ["scratch", "forest"])
+def test_every_target_has_its_columns_with_the_studys_digits(several: Trained, method: str) -> None:
+    folder = several.of(method)
+    with (folder / "predictions.csv").open() as file:
+        expected = {row["subject"]: row for row in csv.DictReader(file) if row["split"] == "test"}
+    pseudonym = several.workspace.pseudonym
+    files = [file for file in several.data.glob("*/*.png") if pseudonym(file.stem) in expected]
+    files.sort(key=lambda file: list(expected).index(pseudonym(file.stem)))  # in the groups of the study
+    table = several.data / "list.csv"
+    (several.data.parent / "names.csv").write_text(table.read_text().replace("bars/", "").replace("dots/", ""))
+    words = [folder, *files, "--table", several.data.parent / "names.csv", "--threads", 1]
+    found = rows_of(predict(*words, "-o", "csv"))
+    columns = ["y_pred", "p_bars", "also_size_y_pred", "also_place_y_pred", "also_place_p_arm", "also_place_p_leg"]
+    assert len(found) == len(expected) == 8
+    for row, known in zip(found, expected.values(), strict=True):
+        assert [row[name] for name in columns] == [known[name] for name in columns]
+    (told, *_) = json.loads(predict(*words, "-o", "json"))
+    assert list(told["also"]) == ["size", "place"]
+    assert f"{told['also']['size']['prediction']:.6g}" == found[0]["also_size_y_pred"]
+    assert told["also"]["place"]["prediction"] == found[0]["also_place_y_pred"]

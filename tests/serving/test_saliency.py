@@ -41,7 +41,7 @@ def network() -> TrainedModel:
 
 def shallow(said: Any, classes: tuple[str, ...] = ()) -> Any:
     """A model without a network."""
-    return SimpleNamespace(card=card(classes), predict=lambda images, trusted: said(images))
+    return SimpleNamespace(card=card(classes), predict=lambda images, inputs, trusted: said(images))
 
 
 IMAGE = np.linspace(0.5, 1, 144, dtype=np.float32).reshape(1, 12, 12)

@@ -8,10 +8,10 @@ from tiny_bench import Bench
 
 from ctlr.config import load
 from ctlr.data.gate import Gate
-from ctlr.data.inputs import input_columns
-from ctlr.data.store import read_table, write_table
+from ctlr.data.inputs import cells_of, input_columns
+from ctlr.data.store import ArrayStore, read_table, write_table
 from ctlr.data.table import ImageRecord
-from ctlr.errors import LeakageError
+from ctlr.errors import DataError, LeakageError
 from ctlr.plan import make_plan
 from ctlr.specs import PretrainSpec, Study, StudyResult
 from ctlr.steps.assembly import development_of
@@ -118,9 +118,48 @@ def test_what_the_columns_alone_predict_stands_beside(weights: Bench) -> None:
     assert result.parameters == 0
 
 
+def test_a_linear_model_of_image_and_columns_is_better_than_one_of_either(own_bench: Bench) -> None:
+    settings = [*SETTINGS[:-1], "baselines=[covariates, linear, linear_covariates]"]
+    bench = with_weights(own_bench, settings)
+    error = {
+        label: evaluate(bench.study(label, 10), bench.arrays, bench.workspace).scores["test"]["mae"]
+        for label in ("linear", "linear_covariates")
+    }
+    assert error["linear_covariates"] < 0.8 * error["linear"]
+
+
+@pytest.mark.parametrize("label", ["ridge", "forest", "svm", "knn", "decision_tree"])
+def test_families_without_a_network_read_the_columns(own_bench: Bench, label: str) -> None:
+    families = "scratch: {}, ridge: {method: logistic}, forest: {}, svm: {}, knn: {}, decision_tree: {}"
+    bench = with_weights(own_bench, [SETTINGS[0], f"methods={{{families}}}", *SETTINGS[2:]])
+    found, blind = (
+        evaluate(study, bench.arrays, bench.workspace)
+        for study in (bench.study(label, 10), alone(bench.study(label, 10)))
+    )
+    assert found.scores["test"]["mae"] < blind.scores["test"]["mae"]
+    model = load_model(bench.workspace.root / found.path)
+    assert [column.name for column in model.card.inputs] == ["sex", "weight"]
+    store = ArrayStore(bench.arrays["cohort"], bench.workspace)
+    rows = np.arange(4)
+    cells = {name: cells_of(store.table, name, rows) for name in ("sex", "weight")}
+    images = store.read(rows)
+    said = model.predict(images, inputs=cells, trusted=True)
+    assert np.array_equal(said, np.concatenate([
+        model.predict(images[i : i + 1], inputs={name: [each[i]] for name, each in cells.items()}, trusted=True)
+        for i in range(4)
+    ]))  # fmt: skip
+    with pytest.raises(DataError, match="the model reads 'sex', 'weight' beside the image"):
+        model.predict(images, trusted=True)
+
+
+def alone(study: Study) -> Study:
+    """The same, asked of images alone."""
+    return study.model_copy(update={"target": study.target.alone()})
+
+
 def test_without_inputs_there_is_no_such_baseline(own_bench: Bench) -> None:
     plan = make_plan(load(own_bench.file, ["baselines=null"]))
-    assert "covariates" not in {study.method.label for study in plan.studies}
+    assert not {"covariates", "linear_covariates"} & {study.method.label for study in plan.studies}
 
 
 def test_kept_from_the_network_the_columns_serve_the_baseline_alone(own_bench: Bench) -> None:

@@ -28,7 +28,7 @@ SETTINGS = [
     "tasks.age={target: age, kind: regression, also: [{target: site, kind: classification}, "
     "{target: weight, kind: regression, weight: 0.5}]}",
     "methods={scratch: {}, supervised: {finetune: {strategy: linear_probe}}, simclr: {}, "
-    "refitted: {method: scratch, finetune: {refit: true}}}",
+    "refitted: {method: scratch, finetune: {refit: true}}, near: {method: knn, refit: true}}",
     "baselines=[linear]",
 ]
 NAN = float("nan")
@@ -104,7 +104,7 @@ def test_a_learned_noise_comes_to_what_is_lost_of_each_target() -> None:
 # ---------------------------------------------------------------- from images to scores
 
 
-@pytest.mark.parametrize("label", ["scratch", "supervised", "simclr", "refitted"])
+@pytest.mark.parametrize("label", ["scratch", "supervised", "simclr", "refitted", "near"])
 def test_every_target_is_learned_scored_and_written(label: str, several: Bench) -> None:
     result = whole(several.study(label, 10), several)
     scores = result.scores["test"]
@@ -200,6 +200,8 @@ def test_a_target_that_no_training_subject_has_is_refused(several: Bench) -> Non
     ])  # fmt: skip
     with pytest.raises(DataError, match="Target 'weight' of `also` must be known for some training subjects"):
         finetune(study, several.arrays, several.workspace)
+    with pytest.raises(DataError, match="Target 'weight' of `also` must be known for some training subjects"):
+        evaluate(several.study("near", 6), several.arrays, several.workspace)
 
 
 def test_a_model_of_one_target_is_written_as_before(own_bench: Bench) -> None:

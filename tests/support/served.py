@@ -49,11 +49,12 @@ class Client:
         return self(path, json.dumps(value).encode(), content_type="application/json")
 
     def send(self, *parts: tuple[str, str, bytes]) -> Answer:
-        """Parts (field, file name, content) as a browser sends them."""
+        """Parts (field, file name, content) as a browser sends them; without a file's name a field, unless a `file`."""
         bound = uuid.uuid4().hex
         body = b"".join(
-            f'--{bound}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
-            + content + b"\r\n"
+            f'--{bound}\r\nContent-Disposition: form-data; name="{field}"'.encode()
+            + (f'; filename="{name}"'.encode() if name or field == "file" else b"")
+            + b"\r\n\r\n" + content + b"\r\n"
             for field, name, content in parts
         )  # fmt: skip
         return self("/v1/predict", body + f"--{bound}--\r\n".encode(),

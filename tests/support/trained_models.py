@@ -40,7 +40,11 @@ class Trained:
 
     @property
     def folder(self) -> Path:
-        return best_model(self.workspace.root, self.name)
+        return self.of()
+
+    def of(self, method: str = "") -> Path:
+        """That of one of several methods; by default the best."""
+        return best_model(self.workspace.root, self.name, method=method)
 
     def predicted(self) -> dict[str, list[float]]:
         """Subject -> predictions as the study's predictions.csv has them."""

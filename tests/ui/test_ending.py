@@ -20,7 +20,7 @@ from PIL import Image
 from trained_models import PICTURES, train
 
 from ctlr.events import EventLog, events_path, process_start
-from ctlr.serving import predict_files
+from ctlr.serving import predict_each_file, predict_files
 from ctlr.ui import asking, ending, processes
 from ctlr.ui.models import Models, Said, Trained
 from ctlr.ui.options import checked
@@ -33,17 +33,20 @@ HTML = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the workspace of three runs on the same pictures: a network, a model without one, and ages."""
-    folder, rng, lines = tmp_path_factory.mktemp("ended"), np.random.default_rng(0), ["file,age"]
+    folder, rng, lines = tmp_path_factory.mktemp("ended"), np.random.default_rng(0), ["file,age,place"]
     for number in range(32):
         name = ("bars", "dots<b>")[number % 2]
         pixels = rng.integers(0, 90, (30, 22))
         pixels[:: 3 + number % 2 * 4] += 120
         (folder / "shapes" / name).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{number}.png")
-        lines.append(f"{name}/{number}.png,{30 + number}")
+        lines.append(f"{name}/{number}.png,{30 + number},{('arm', 'leg')[number // 2 % 2]}")
     (folder / "shapes" / "list.csv").write_text("\n".join(lines) + "\n")
     ages = PICTURES.replace("root: shapes,", "root: shapes, table: list.csv,")
-    ages = ages.replace("{target: class, kind: classification}", "{target: age, kind: regression}")
+    ages = ages.replace(
+        "{target: class, kind: classification}",
+        "{target: age, kind: regression, inputs: [place], also: [{target: class, kind: classification}]}",
+    )
     ages = ages.replace("seeds: [0, 1]", "seeds: [0]")
     texts = {
         "pictures": PICTURES,
@@ -316,6 +319,21 @@ def test_an_image_is_answered_as_predict_does_and_not_kept(browser: TestClient, 
     assert "outside of all that the model was trained on" in text  # noise in colour, not bars
     assert "<script>alert" not in text
     assert set((tmp_path / "workspace").rglob("*")) == before
+
+
+def test_a_model_with_columns_and_several_targets_is_tried_in_the_page(browser: TestClient, tmp_path: Path) -> None:
+    model, _ = read(tmp_path, "ages")
+    own = model_of(browser, "ages")
+    assert "place (arm, leg); empty where it is not known" in browser.get(own).text
+    (tmp_path / "one.png").write_bytes(noise())
+    for place in ("arm", ""):
+        said = predict_each_file(model.folder, [tmp_path / "one.png"], inputs={"place": [place or None]})
+        text = tried(browser, own, "one.png", noise(), **{"input-0": place})
+        assert f'<span id="said">{said["age"][0]:.4g}' in text
+        shares = said["class"][0]
+        told = ("bars", "dots&lt;b&gt;")[shares.argmax()]
+        assert ("<td>column place unknown</td>" in text) == (not place)
+        assert f"<dt>class</dt><dd>{told}, with a probability of {shares.max():.4f}</dd>" in text
 
 
 def test_a_file_that_does_not_fit_is_refused_with_its_reason(

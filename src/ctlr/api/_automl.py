@@ -58,7 +58,8 @@ class _ImageModel:
             workers: Trials at once; None for one a core or GPU.
             device: cpu, cuda or cuda:N.
             seed: Another seed, other sides and other draws.
-            **guidance: Fields of `ctlr.automl.Guidance`, e.g. `trials`, `most_megabytes`, `side`, `test`.
+            **guidance: Fields of `ctlr.automl.Guidance`, e.g. `trials`, `most_megabytes`, `side`, `test`, and of
+                columns of `table` `inputs`, which a model reads beside the picture, and `also`, which it answers too.
         """
         chosen = {"minutes": minutes, "goal": goal, "metric": metric, "families": list(families), "seed": seed}
         self._guidance: dict[str, Any] = chosen | guidance
@@ -122,35 +123,46 @@ class _ImageModel:
             raise TrainingError(f"No search found a model that could be tested: {(reasons or ['no trial ended'])[0]}.")
         return self.benchmark.finished.root / winner.path
 
-    def predict(self, files: Sequence[Path | str] | npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Say what new pictures show, prepared as the model's training pictures were.
+    def predict(
+        self, files: Sequence[Path | str] | npt.NDArray[Any], *, inputs: Mapping[str, Sequence[Any]] | None = None
+    ) -> npt.NDArray[Any]:
+        """Say what new pictures show, prepared as the model's training pictures were; of several targets the first.
 
         Args:
             files: Pictures, or an array like that of `fit`.
+            inputs: What the model reads beside them, by the column's name: a value a picture, None where unknown.
 
         Returns:
             (N,) names of classes, or values in the target's unit.
         """
+        return next(iter(self.predict_each(files, inputs=inputs).values()))
+
+    def predict_each(
+        self, files: Sequence[Path | str] | npt.NDArray[Any], *, inputs: Mapping[str, Sequence[Any]] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """As `predict`, by target: the first, then those of `also`."""
         import numpy as np
 
-        found = self._outputs(files)
-        if self._regression:
-            return found
         from ctlr.training.checkpoint import load_model
 
-        classes: npt.NDArray[Any] = np.array(load_model(self.model).card.classes)
-        return np.asarray(classes[found.argmax(axis=1)])
+        found = self._outputs(files, inputs)
+        for answer in load_model(self.model).card.answers:
+            if answer.classes:
+                found[answer.target] = np.array(answer.classes)[found[answer.target].argmax(axis=1)]
+        return found
 
-    def _outputs(self, files: Sequence[Path | str] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """(N,) values or (N, K) probabilities."""
+    def _outputs(
+        self, files: Sequence[Path | str] | npt.NDArray[Any], inputs: Mapping[str, Sequence[Any]] | None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """(N,) values or (N, K) probabilities by target."""
         import tempfile
 
-        from ctlr.serving import predict_files
+        from ctlr.serving import predict_each_file
 
         if isinstance(files, Sequence):
-            return predict_files(self.model, files)
+            return predict_each_file(self.model, files, inputs=inputs)
         with tempfile.TemporaryDirectory(prefix="ctlr-") as place:
-            return predict_files(self.model, _write_pictures(files, Path(place)))
+            return predict_each_file(self.model, _write_pictures(files, Path(place)), inputs=inputs)
 
     @property
     def _heat(self) -> Heat:
@@ -281,9 +293,11 @@ class ImageClassifier(_ImageModel):
 
     _regression = False
 
-    def predict_proba(self, files: Sequence[Path | str] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def predict_proba(
+        self, files: Sequence[Path | str] | npt.NDArray[Any], *, inputs: Mapping[str, Sequence[Any]] | None = None
+    ) -> npt.NDArray[np.float64]:
         """(N, K) probabilities in the order of `classes`; arguments as of `predict`."""
-        return self._outputs(files)
+        return next(iter(self._outputs(files, inputs).values()))
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -41,6 +41,10 @@ class Guidance(Value):
     """Of `table`: the picture."""
     group_column: str | None = None
     """Of `table`: who it belongs to."""
+    inputs: tuple[str, ...] = ()
+    """Columns of `table` that the answer is computed from beside the picture."""
+    also: tuple[str, ...] = ()
+    """More columns of `table`, or `class`, that the same model answers; `target` alone decides who wins."""
     regression: bool | None = None
     """Whether the target is a number; None: as its values look."""
     metric: str | None = None
@@ -81,6 +85,14 @@ class Guidance(Value):
             raise ValueError(f"`metric` must be one of {', '.join(METRICS)}; got {self.metric!r}")
         if self.table is None and self.target != "class":
             raise ValueError(f"`target: {self.target}` is a column of a table; name it in `table`")
+        for name, columns in (("inputs", self.inputs), ("also", self.also)):
+            if self.table is None and columns:
+                raise ValueError(f"`{name}: {', '.join(columns)}` are columns of a table; name it in `table`")
+        roles = (self.target, *self.also, *self.inputs)
+        if twice := sorted({column for column in roles if roles.count(column) > 1}):
+            raise ValueError(
+                f"`target`, `also` and `inputs` must name different columns; {twice[0]!r} is there twice. Leave one out"
+            )
         if self.name and dns_name(self.name, 40) != self.name:
             raise ValueError(f"`name` must be a-z, 0-9 and '-'; got {self.name!r}. Write {dns_name(self.name, 40)!r}")
         return self

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ctlr.automl.guidance import Guidance
+from ctlr.data.inputs import check_inputs
 from ctlr.data.kinds.image_cases import index_cases
 from ctlr.data.kinds.images import index
 from ctlr.data.listing import IndexedImage, Listing
@@ -81,7 +82,7 @@ def look(
     Raises:
         ConfigError: The target or the metric does not fit.
         DataError: The folder cannot be used.
-        LeakageError: A subject stands on two of the given sides.
+        LeakageError: A subject stands on two of the given sides, or a column of `inputs` tells the target.
     """
     name = "pictures"
     told: dict[str, object] = {}
@@ -107,7 +108,9 @@ def look(
     if guidance.metric is None and task.kind == "classification" and _unequal(summary):
         task = task.model_copy(update={"metric": "balanced_accuracy"})
     sides = given_sides(table, name)
-    known = read_targets(table, task, name).known
+    targets = read_targets(table, task, name)
+    check_inputs(table, task, targets)
+    known = targets.known
     subjects = table.subject.codes
     given = [len(np.unique(subjects[known & (sides == each)])) for each in ("test", "val")]
     total = len(np.unique(subjects[known]))
@@ -152,18 +155,30 @@ def _sample(listing: Listing) -> tuple[tuple[int, int], bool]:
 
 
 def _task(images: Sequence[IndexedImage], guidance: Guidance) -> TaskSpec:
-    cells = [image.columns.get(guidance.target) for image in images]
+    looks = _looks_a_number(images, "target", guidance.target)
+    regression = looks if guidance.regression is None else guidance.regression
+    return TaskSpec.model_validate(
+        {
+            "name": "target", "target": guidance.target, "kind": _kind(regression),
+            "metric": guidance.metric or ("mae" if regression else "accuracy"), "inputs": list(guidance.inputs),
+            "also": tuple(
+                {"target": name, "kind": _kind(_looks_a_number(images, "also", name))} for name in guidance.also
+            ),
+        }
+    )  # fmt: skip
+
+
+def _kind(regression: bool) -> str:
+    return "regression" if regression else "classification"
+
+
+def _looks_a_number(images: Sequence[IndexedImage], option: str, column: str) -> bool:
+    cells = [image.columns.get(column) for image in images]
     known = [str(cell) for cell in cells if cell is not None and not is_missing(str(cell))]
     if not known:
         columns = sorted({name for image in images[:1000] for name in image.columns})
-        raise ConfigError(
-            f"`target: {guidance.target}`: no picture has it. There are: {', '.join(columns) or 'no columns'}."
-        )
-    looks = len(set(known)) >= _NUMBERS and all(map(_is_number, known))
-    regression = looks if guidance.regression is None else guidance.regression
-    kind = "regression" if regression else "classification"
-    metric = guidance.metric or ("mae" if regression else "accuracy")
-    return TaskSpec.model_validate({"name": "target", "target": guidance.target, "kind": kind, "metric": metric})
+        raise ConfigError(f"`{option}: {column}`: no picture has it. There are: {', '.join(columns) or 'no columns'}.")
+    return len(set(known)) >= _NUMBERS and all(map(_is_number, known))
 
 
 def _is_number(cell: str) -> bool:

@@ -148,18 +148,18 @@ def _families(
     from ctlr.searches import round_sizes  # brings the samplers, which are slow to load
 
     side = min(looked.stored.shape[1:])
+    kinds = looked.task.kinds
     fitting = [
         each
         for each in known.values()
-        if looked.task.kind in METHODS[each.method].task_kinds
-        and (not each.encoder or ENCODERS[each.encoder].least <= side)
+        if kinds <= {*METHODS[each.method].task_kinds} and (not each.encoder or ENCODERS[each.encoder].least <= side)
     ]
     if guidance.families:
         lacking = [name for name in guidance.families if name not in {each.name for each in fitting}]
         if lacking:
             raise ConfigError(
-                f"`families`: {lacking[0]} does not fit: pictures of {side} pixels a side and a {looked.task.kind}. "
-                "Raise `side`, or name others."
+                f"`families`: {lacking[0]} does not fit: pictures of {side} pixels a side and a "
+                f"{' and a '.join(sorted(kinds))}. Raise `side`, or name others."
             )
         return [each for each in fitting if each.name in guidance.families], {}
     turn = seconds / len(round_sizes(len(fitting), _KEEP)) / len(fitting)
@@ -226,7 +226,13 @@ def _document(
         tuning["algorithm"] = guidance.algorithm
     if guidance.warm_start is not None:
         tuning["warm_start"] = str(Path(guidance.warm_start).resolve())
-    task = {"target": looked.task.target, "kind": looked.task.kind, "metric": looked.task.headline}
+    task: dict[str, Any] = {
+        "target": looked.task.target, "kind": looked.task.kind, "metric": looked.task.headline,
+    }  # fmt: skip
+    if guidance.inputs:
+        task["inputs"] = list(guidance.inputs)
+    if looked.task.also:
+        task["also"] = [{"target": each.target, "kind": each.kind} for each in looked.task.also]
     name = dns_name(looked.task.target, 40)
     return {
         "name": guidance.called(looked.folder),
@@ -236,7 +242,7 @@ def _document(
         "transfers": [{"target": {"data": "pictures", "task": name}}],
         "encoders": {name: {} for name in _encoders(families, guidance)},
         "methods": _methods(families, guidance),
-        "baselines": [],
+        "baselines": ["covariates"] if guidance.inputs else [],
         "sample_sizes": [n_train],
         "seeds": [guidance.seed],
         "split": split,

@@ -25,6 +25,8 @@ __all__ = ["automl"]
 @click.option("--table", help="CSV or TSV below the folder, a line a picture.")
 @click.option("--file-column", default="file", help="Of the table: the picture.")
 @click.option("--group-column", help="Of the table: whose picture it is; all of one's pictures stand on one side.")
+@click.option("--inputs", help="Of the table: columns that a model reads beside the picture, with commas.")
+@click.option("--also", help="Of the table: columns that the same model answers beside the target, with commas.")
 @click.option("--regression/--classification", default=None, help="By default as the target's values look.")
 @click.option("--families", help="Searches that compete, with commas; by default all that there is time for.")
 @click.option("--features", help="What models without a network see, with commas; by default their search decides.")
@@ -82,7 +84,7 @@ def _guidance(told: Mapping[str, Any]) -> Guidance:
     from ctlr.automl import Guidance
 
     given = {name: value for name, value in told.items() if value is not None}
-    for name in ("families", "features"):
+    for name in ("families", "features", "inputs", "also"):
         given[name] = [each.strip() for each in str(given.get(name, "")).split(",") if each.strip()]
     given["weights"] = [_weights(text) for text in told["weights"]]
     return Guidance.of(given, spelled=lambda name: f"--{name.replace('_', '-')}")

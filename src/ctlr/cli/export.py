@@ -20,8 +20,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def export(model: Path, onnx: Path | None, torchscript: Path | None) -> None:
     """Write MODEL as ONNX or TorchScript, and check that it predicts the same.
 
-    It takes prepared images (N, C, height, width[, depth]) of any N and gives what `ctlr predict` gives; the model's
-    card is in its metadata.
+    It takes prepared images (N, C, height, width[, depth]) of any N, and (N,) cells of each column that the model reads
+    beside them, and gives what `ctlr predict` gives; the model's card is in its metadata.
     """
     from ctlr.errors import ConfigError
     from ctlr.serving import export_onnx, export_torchscript

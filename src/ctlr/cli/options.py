@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-__all__ = ["model_options", "output_option", "study_options", "workspace_option"]
+if TYPE_CHECKING:
+    from ctlr.specs import ModelCard
+
+__all__ = [
+    "cells_in",
+    "model_options",
+    "output_option",
+    "study_options",
+    "table_options",
+    "workspace_option",
+]
 
 Command = Callable[..., Any]
 
@@ -53,6 +63,36 @@ def model_options(command: Command) -> Command:
     for option in reversed(options):
         told = option(told)
     return told
+
+
+def table_options(command: Command) -> Command:
+    """`--table` and `--file-column`: what a model reads beside the files; `cells_in` reads it."""
+    told = click.option("--file-column", default="file", show_default=True, help="Of the table: a file's path or name.")
+    words = "CSV or TSV with the columns that the model reads beside the image, a line a file."
+    return click.option("--table", type=click.Path(path_type=Path), help=words)(told(command))
+
+
+def cells_in(table: Path, file_column: str, files: Sequence[Path], card: ModelCard) -> dict[str, list[str | None]]:
+    """Cells of the columns that the model reads, by file: named by its path, or by its name alone.
+
+    Raises:
+        DataError: A column or a file's line is not there.
+    """
+    from ctlr.data.tsv import is_missing, read_table
+    from ctlr.errors import DataError, nearest
+
+    delimiter = "\t" if table.suffix == ".tsv" else ","
+    by_file = read_table(table, name=table.name, key=file_column, delimiter=delimiter, once="Keep one of the lines.")
+    wanted = [column.name for column in card.inputs]
+    known = next(iter(by_file.values()), {})
+    if missing := [name for name in wanted if name not in known]:
+        raise DataError(f"a column {missing[0]!r} is needed. {nearest(missing[0], known)}", place=table.name)
+    lines = [by_file.get(str(file)) or by_file.get(file.name) or by_file.get(file.stem) for file in files]
+    if lacking := [file for file, line in zip(files, lines, strict=True) if line is None]:
+        raise DataError(f"there must be a line for {lacking[0]}; {len(lacking)} files have none.", place=str(table))
+    return {
+        name: [None if is_missing(line[name]) else line[name] for line in lines if line is not None] for name in wanted
+    }
 
 
 def study_options(example: str) -> Callable[[Command], Command]:

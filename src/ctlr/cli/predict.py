@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from ctlr.cli.options import model_options
+from ctlr.cli.options import cells_in, model_options, table_options
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ctlr.serving import FilePrediction
-    from ctlr.specs import ModelCard
+    from ctlr.specs import Answer, ModelCard
 
 __all__ = ["predict"]
 
@@ -29,9 +32,7 @@ SOME_FAILED = 3
               help="Form of the predictions.")  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path),
               help="File that they are written to, instead of stdout.")  # fmt: skip
-@click.option("--table", type=click.Path(path_type=Path),
-              help="CSV or TSV with the columns that the model reads beside the image, a line a file.")  # fmt: skip
-@click.option("--file-column", default="file", show_default=True, help="Of the table: a file's path or name.")
+@table_options
 @click.option("--strict", is_flag=True, help="Predict nothing where a file does not fit the model.")
 @click.option("--device", default="cpu", show_default=True, help="`cpu` or `cuda`.")
 @click.option("--threads", type=click.IntRange(1), help="Of the processor; by default one a core.")
@@ -59,7 +60,7 @@ def predict(
         torch.set_num_threads(threads)
     loaded = load_model(model, device)
     named = files_in(files, preparation_for(loaded, model.name))
-    columns = None if table is None else _columns(table, file_column, named, loaded.card)
+    columns = None if table is None else cells_in(table, file_column, named, loaded.card)
     found = []
     with counting("files") as progress:
         for prediction in predict_each(loaded, named, inputs=columns):
@@ -80,45 +81,29 @@ def predict(
     return 0
 
 
-def _columns(table: Path, file_column: str, files: Sequence[Path], card: ModelCard) -> dict[str, list[str | None]]:
-    """Cells of the columns that the model reads, by file: named by its path, or by its name alone.
-
-    Raises:
-        DataError: A column or a file's line is not there.
-    """
-    from ctlr.data.tsv import is_missing, read_table
-    from ctlr.errors import DataError, nearest
-
-    delimiter = "\t" if table.suffix == ".tsv" else ","
-    by_file = read_table(table, name=table.name, key=file_column, delimiter=delimiter, once="Keep one of the lines.")
-    wanted = [column.name for column in card.inputs]
-    known = next(iter(by_file.values()), {})
-    if missing := [name for name in wanted if name not in known]:
-        raise DataError(f"a column {missing[0]!r} is needed. {nearest(missing[0], known)}", place=table.name)
-    lines = [by_file.get(str(file)) or by_file.get(file.name) or by_file.get(file.stem) for file in files]
-    if lacking := [file for file, line in zip(files, lines, strict=True) if line is None]:
-        raise DataError(f"there must be a line for {lacking[0]}; {len(lacking)} files have none.", place=str(table))
-    return {
-        name: [None if is_missing(line[name]) else line[name] for line in lines if line is not None] for name in wanted
-    }
-
-
 def _row(found: FilePrediction, card: ModelCard) -> dict[str, str]:
-    """As in a study's predictions.csv: its columns, its digits."""
+    """As in a study's predictions.csv: its columns, its digits; those of other targets begin with `also_`."""
     from ctlr.cells import guarded
+    from ctlr.specs import also_name
 
-    values = ["" if found.values is None else f"{float(value):.6g}" for value in _values(found, card)]
-    row = {"file": guarded(str(found.file))}
-    if card.classes:
-        best = "" if found.values is None else guarded(card.classes[int(found.values.argmax())])
-        row |= {"y_pred": best} | {f"p_{name}": value for name, value in zip(card.classes, values, strict=True)}
-    else:
-        row |= {"y_pred": values[0], "unit": card.preparation.units if card.preparation else ""}
+    first, *others = card.answers
+    row = {"file": guarded(str(found.file))} | _cells(found.values, first)
+    if not first.classes:
+        row["unit"] = card.preparation.units if card.preparation else ""
+    for each in others:
+        cells = _cells(found.also.get(each.target), each)
+        row |= {f"{also_name(each.target)}_{name}": cell for name, cell in cells.items()}
     return row | {"reason": guarded(found.reason)}
 
 
-def _values(found: FilePrediction, card: ModelCard) -> Sequence[float]:
-    return [0.0] * card.outputs if found.values is None else found.values.tolist()
+def _cells(values: npt.NDArray[np.float64] | None, answer: Answer) -> dict[str, str]:
+    from ctlr.cells import guarded
+
+    told = [""] * answer.width if values is None else [f"{float(value):.6g}" for value in values]
+    if not answer.classes:
+        return {"y_pred": told[0]}
+    best = "" if values is None else guarded(answer.classes[int(values.argmax())])
+    return {"y_pred": best} | {f"p_{name}": value for name, value in zip(answer.classes, told, strict=True)}
 
 
 def _text(found: Sequence[FilePrediction], card: ModelCard, output: str) -> str:
@@ -126,7 +111,7 @@ def _text(found: Sequence[FilePrediction], card: ModelCard, output: str) -> str:
 
     if output == "json":
         told = [
-            {"file": str(each.file)} | ({"reason": each.reason} if each.values is None else worded(each.values, card))
+            {"file": str(each.file)} | ({"reason": each.reason} if each.values is None else worded(each, card))
             for each in found
         ]
         return json.dumps(told, indent=2) + "\n"

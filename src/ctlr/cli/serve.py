@@ -44,7 +44,7 @@ def serve(
     import torch
 
     from ctlr.monitoring import FILE, read_reference
-    from ctlr.serving._export import refuse_columns
+    from ctlr.serving._export import check_names
     from ctlr.serving.http import Limits, create_app
     from ctlr.serving.http import serve as run
     from ctlr.training.checkpoint import load_model
@@ -56,7 +56,7 @@ def serve(
         raise ConfigError(f"`--name` must be of letters, digits, `.`, `-` and `_`; got {name!r}. Name another.")
     limits = Limits(batch=batch, wait=wait / 1000, body=largest * 2**20, threads=n_threads)
     loaded = load_model(model, device)
-    refuse_columns(loaded)
+    check_names(loaded)
     app = create_app(loaded, name, limits=limits, reference=reference, window=window, monitor=monitor)
     if reference is None:
         click.echo(f"{model.name} has no {FILE}: drift is not watched.", err=True)

@@ -11,7 +11,6 @@ from ctlr.config._parts import SECTIONS, Parts
 from ctlr.config._transfers import (
     baselines_have_a_shared_task,
     baselines_have_their_inputs,
-    columns_are_read_by_networks,
     methods_have_their_source,
     methods_learn_their_task,
     several_targets_are_learned_alone,
@@ -367,7 +366,6 @@ _RULES: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _baselines_are_known,
     baselines_have_a_shared_task,
     baselines_have_their_inputs,
-    columns_are_read_by_networks,
     transfers_name_what_exists,
     transfers_name_their_methods,
     transfers_differ,

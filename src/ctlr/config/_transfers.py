@@ -15,7 +15,6 @@ from ctlr.specs import METHODS, DatasetSpec, DataTask, layer_role, shares_task
 __all__ = [
     "baselines_have_a_shared_task",
     "baselines_have_their_inputs",
-    "columns_are_read_by_networks",
     "methods_have_their_source",
     "methods_learn_their_task",
     "several_targets_are_learned_alone",
@@ -120,22 +119,11 @@ def methods_learn_their_task(parts: Parts) -> Iterator[Fault]:
     for transfer in parts.transfers.values():
         task = parts.tasks.get(transfer.target.task)
         for label, method in parts.running(transfer) if task else ():
-            if task is not None and task.kind not in method.task_kinds:
-                kinds = " or ".join(method.task_kinds)
-                told = f"{method.method} learns a {kinds}, and the task {transfer.target.task!r} is a {task.kind}"
-                yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
-
-
-def columns_are_read_by_networks(parts: Parts) -> Iterator[Fault]:
-    """A family without a network learns one target, from images alone."""
-    for transfer in parts.transfers.values():
-        task = parts.tasks.get(transfer.target.task)
-        for label, method in parts.running(transfer) if task and (task.fused or task.also) else ():
-            if method.role == "method" and not method.trains_network and task is not None:
+            if task is not None and (others := task.kinds - {*method.task_kinds}):
+                kinds, whole = " or ".join(method.task_kinds), "has" if task.also else "is"
                 told = (
-                    f"{method.method} learns one target from images alone, and the task {transfer.target.task!r} has "
+                    f"{method.method} learns a {kinds}, and the task {transfer.target.task!r} {whole} a {min(others)}"
                 )
-                told += "`inputs`" if task.fused else "`also`"
                 yield ("methods", label), f"{told}. Name other `methods` in that transfer, or remove it."
 
 

@@ -10,7 +10,7 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,11 @@ from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
 
-__all__ = ["LARGEST", "faults_named", "fitted", "look_at_picture", "picture_digest", "read_picture"]
+__all__ = ["LARGEST", "Ground", "faults_named", "fitted", "look_at_picture", "picture_digest", "read_picture"]
 
+Ground = Literal["white", "black"]
+_GROUNDS: Mapping[Ground, tuple[Ground, ...]] = {"white": ("white", "black"), "black": ("black",)}
+"""What transparent pictures lie on, until something is seen of them."""
 LARGEST = 2**26
 """Pixels above which a picture is refused; each takes some 10 bytes while it is read."""
 
@@ -82,12 +85,17 @@ def fitted(image: Image.Image, *, shape: Sequence[int], channels: int) -> NDArra
     return np.ascontiguousarray(np.broadcast_to(values, (channels, height, width)))
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_picture(path: Path, *, ground: Ground = "white") -> Image.Image:
     """Read a picture: turned as its EXIF tag says, in mode RGB, or F with 16 bits brought to 0-1.
 
-    Transparent pixels are black; signed numbers and those of 32 bits stay as they are. Of the pictures that a camera
-    puts into one JPEG file (MPO) the first is read, as the others are its previews and depth maps, and so is that of a
-    TIFF file whose others are smaller versions of it.
+    Signed numbers and those of 32 bits stay as they are. Of the pictures that a camera puts into one JPEG file (MPO)
+    the first is read, as the others are its previews and depth maps, and so is that of a TIFF file whose others are
+    smaller versions of it.
+
+    Args:
+        path: Of the file.
+        ground: What lies behind transparent pixels. On white, a drawing of which then nothing is seen (white lines)
+            lies on black; what is transparent all over shows its colours.
 
     Raises:
         DataError: The file cannot be used; says the rule, the value and the remedy. The caller names the file.
@@ -104,7 +112,7 @@ def read_picture(path: Path) -> Image.Image:
         if isinstance(image, TiffImageFile):
             _unpack_rightly(image)
         ImageOps.exif_transpose(image, in_place=True)
-        return _plain(image, tags)
+        return _plain(image, tags, ground)
 
 
 def _check(image: Image.Image) -> None:
@@ -182,21 +190,25 @@ def _unpack_rightly(image: TiffImageFile) -> None:
         image.use_load_libtiff = True
 
 
-def _plain(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
+def _plain(image: Image.Image, tags: Mapping[int, Any], ground: Ground) -> Image.Image:
     """In mode RGB, or in mode F if numbers have a sign or more than 8 bits; the tags are those of a TIFF file."""
     if image.mode in _DEEP or tags.get(_SIGN) == (_SIGNED,):
-        return Image.fromarray(_numbers(image, tags))
+        return Image.fromarray(_numbers(image, tags, ground))
     if image.mode == "LAB":
         raise DataError("colours must be grey, RGB or CMYK; these are CIELAB. Convert it to RGB.")
     if image.has_transparency_data:
         layer = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
         if layer.getchannel("A").getextrema() == (0, 0):  # nothing would be seen: the writer did not mean it
             return layer.convert("RGB")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "black"), layer).convert("RGB")
+        for colour in _GROUNDS[ground]:
+            whole = Image.alpha_composite(Image.new("RGBA", image.size, colour), layer).convert("RGB")
+            if whole.getcolors(1) is None:  # more than one
+                break
+        return whole
     return image.convert("RGB")
 
 
-def _numbers(image: Image.Image, tags: Mapping[int, Any]) -> NDArray[np.float32]:
+def _numbers(image: Image.Image, tags: Mapping[int, Any], ground: Ground) -> NDArray[np.float32]:
     """Unsigned numbers of up to 16 bits are brought to 0-1, others stay as they are.
 
     Pillow turns pictures whose 0 is white about in up to 8 bits alone, and takes 8 bits for unsigned, 32 for signed.
@@ -212,5 +224,10 @@ def _numbers(image: Image.Image, tags: Mapping[int, Any]) -> NDArray[np.float32]
             raise DataError("which number is white cannot be told of 32 bits with WhiteIsZero. Convert it to 16 bits.")
         return pixels.astype(np.float32)
     values = pixels.astype(np.float32) / np.float32(2 ** max(tags.get(_BITS, (16,))) - 1)
-    values[pixels == image.info.get("transparency")] = 0
-    return 1 - values if inverted else values
+    values = 1 - values if inverted else values
+    clear = pixels == image.info.get("transparency")
+    for colour in _GROUNDS[ground]:
+        values[clear] = float(colour == "white")
+        if values.min() < values.max():
+            break
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from ctlr.data.kinds.image_names import ENDINGS
 from ctlr.data.kinds.scans import mask_beside
 from ctlr.data.listing import IndexedImage
 from ctlr.data.normalise import decode, value_range
+from ctlr.data.picture import read_picture
 from ctlr.data.rows import picture_row, volume_row
 from ctlr.data.store import ArrayStore
 from ctlr.errors import DataError
@@ -50,7 +52,8 @@ def preparation_of(end: DataTask, store: ArrayStore, rows: npt.NDArray[np.int64]
         ctlr=__version__, rules=RULES, kind="volume" if volumes else "picture", preprocess=options,
         orientation="RAS" if volumes else "upright", channels="grey" if arrays.shape[0] == 1 else "RGB",
         masks="none" if not arrays.masked else "all" if arrays.masked == arrays.rows else "some",
-        low=low, high=high, coverage=arrays.coverage, units=arrays.units.get(end.task.target, ""),
+        low=low, high=high, ground="black" if volumes else "white", coverage=arrays.coverage,
+        units=arrays.units.get(end.task.target, ""),
     )  # fmt: skip
 
 
@@ -165,9 +168,12 @@ def _prepare(file: Path, mask: Path | None, preparation: Preparation) -> npt.NDA
         )
     if mask is not None and preparation.masks == "none":
         raise DataError(f"the model was trained without masks; got {mask.name}. Leave `masks` out.")
-    make_row = volume_row if preparation.kind == "volume" else picture_row
     image = IndexedImage(subject="", file=str(file), mask=None if mask is None else str(mask))
-    row = make_row(image, Path(), preparation.preprocess)
+    if preparation.kind == "volume":
+        row = volume_row(image, Path(), preparation.preprocess)
+    else:
+        read = functools.partial(read_picture, ground=preparation.ground)
+        row = picture_row(image, Path(), preparation.preprocess, read)
     if row.coverage is not None and preparation.coverage is not None:
         _check_coverage(row.coverage, preparation.coverage, preparation)
     return decode(row.values, preparation.preprocess)

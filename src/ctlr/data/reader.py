@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
 
 __all__ = ["FileReader", "Images", "Progress", "Reader", "reader_of"]
 
-_READING = "2"
-"""Version of how headers, tables and pictures are understood; another one makes arrays of files anew."""
+_READING, _PICTURES = "2", "3"
+"""Version of how headers and tables are understood, and that of pictures; another one makes arrays of files anew."""
 Progress = Callable[[int, int], None]
 """Told (done, in all)."""
 
@@ -171,7 +171,8 @@ class FileReader:
             for image in listing.images
         ]  # fmt: skip
         others = [[str(fault) for fault in listing.faults], listing.units]
-        return self.spec.model_dump_json(exclude={"name", "root"}), json.dumps(images), json.dumps(others), _READING
+        version = _PICTURES if self.spec.ndim == 2 else _READING
+        return self.spec.model_dump_json(exclude={"name", "root"}), json.dumps(images), json.dumps(others), version
 
     def open(self, workspace: Workspace, *, workers: int = 1, progress: Progress | None = None) -> Images:
         """Files need no more than their listing."""

@@ -75,7 +75,7 @@ def drift_between(reference: Reference, seen: Seen) -> Drift:
             told=f"too few to tell: {few} images {whose}, and {FEWEST} are needed.",
         )  # fmt: skip
     rows = [_compared(name, values, seen.features[name]) for name, values in reference.features.items()
-            if len(seen.features.get(name, ())) >= FEWEST]  # fmt: skip
+            if min(len(values), len(seen.features.get(name, ()))) >= FEWEST]  # fmt: skip
     if min(len(reference.predictions), len(seen.predictions)) >= FEWEST:
         name = "confidence" if seen.card.classes else "prediction"
         rows.append(_compared(name, reference.predictions, seen.predictions))

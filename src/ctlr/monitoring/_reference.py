@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctlr import __version__
+from ctlr.data.tsv import is_missing, number
 from ctlr.errors import DataError, WorkspaceError
 from ctlr.monitoring._features import image_features
 from ctlr.specs import ModelCard
@@ -57,6 +58,25 @@ class Seen:
         self.images += 1
         for name, value in image_features(image).items():
             self.features.setdefault(name, []).append(value)
+
+    def add_columns(self, cells: Mapping[str, str]) -> None:
+        """Note what a model reads beside one image.
+
+        Args:
+            cells: By the column's name. A number is a feature `column age`; each category is one too, of which
+                `column site = north` is 1 where the cell is it. `column age unknown` is 1 where the cell is missing, or
+                a category that training had not.
+        """
+        for column in self.card.inputs:
+            name, cell = f"column {column.name}", cells[column.name]
+            unknown = is_missing(cell)
+            if column.kind == "category":
+                unknown = cell not in column.categories
+                for category in column.categories:
+                    self.features.setdefault(f"{name} = {category}", []).append(float(cell == category))
+            elif not unknown:
+                self.features.setdefault(name, []).append(number(cell))
+            self.features.setdefault(f"{name} unknown", []).append(float(unknown))
 
     def add_prediction(self, values: npt.NDArray[np.float64]) -> None:
         """Note what was predicted: (1,) or (K,)."""

@@ -17,7 +17,7 @@ from ctlr.serving._export import export_onnx, export_torchscript
 from ctlr.serving._files import FilePrediction, files_in, predict_each, predict_each_file, predict_files
 from ctlr.serving._model import Model
 from ctlr.serving._saliency import gradient_map, occlusion_map
-from ctlr.training.checkpoint import TrainedModel, load_model
+from ctlr.training.checkpoint import load_model
 
 __all__ = [
     "FilePrediction",
@@ -38,7 +38,7 @@ __all__ = [
 class _WithColumns:
     """A model that reads columns beside the image, as MLflow hands them over."""
 
-    def __init__(self, model: TrainedModel) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
 
     def predict(self, data: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
@@ -50,4 +50,4 @@ class _WithColumns:
 def _load_pyfunc(path: str) -> Model | _WithColumns:
     """The model whose `predict` takes (N, C, *S) float32 images, or these with columns; the name is MLflow's."""
     model = load_model(Path(path))
-    return _WithColumns(model) if isinstance(model, TrainedModel) and model.card.inputs else model
+    return _WithColumns(model) if model.card.inputs else model

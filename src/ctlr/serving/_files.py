@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from ctlr.data.kinds.image_names import is_picture, visible
 from ctlr.data.preparation import prepare_files
 from ctlr.errors import DataError
 from ctlr.serving._model import Model
-from ctlr.specs import ModelCard, Preparation, images_of
-from ctlr.training.checkpoint import TrainedModel, load_model
+from ctlr.specs import Answer, ModelCard, Preparation, images_of
+from ctlr.training.checkpoint import load_model
 
 __all__ = [
     "FilePrediction",
@@ -24,6 +24,7 @@ __all__ = [
     "predict_each",
     "predict_each_file",
     "predict_files",
+    "predicted",
     "preparation_for",
     "prepared_file",
     "worded",
@@ -88,21 +89,13 @@ def predict_each_file(
     beside = None if masks is None else [None if mask is None else Path(mask) for mask in masks]
     columns = given_cells(loaded.card.inputs, inputs, len(paths))  # before files are read, which takes long
     found = [
-        _each(
-            loaded, prepare_files(paths[part], preparation, beside and beside[part]),
-            {name: cells[part] for name, cells in columns.items()},
+        loaded.predict_each(
+            prepare_files(paths[part], preparation, beside and beside[part]),
+            inputs={name: cells[part] for name, cells in columns.items()}, trusted=True,
         )
         for part in (slice(i, i + AT_ONCE) for i in range(0, max(1, len(paths)), AT_ONCE))
     ]  # fmt: skip
     return {target: np.concatenate([each[target] for each in found]) for target in found[0]}
-
-
-def _each(
-    model: Model, images: npt.NDArray[np.float32], inputs: Mapping[str, Sequence[Any]]
-) -> dict[str, npt.NDArray[np.float64]]:
-    if isinstance(model, TrainedModel):
-        return model.predict_each(images, inputs=inputs, trusted=True)
-    return {model.card.target: model.predict(images, trusted=True)}
 
 
 def preparation_for(model: Model, name: str = "") -> Preparation:
@@ -170,32 +163,51 @@ class FilePrediction:
         values: (1,) in the target's units, or (K,) probabilities; None where the file does not fit.
         image: (C, *S) as the model saw it; None likewise.
         reason: Why it does not fit: the rule, the value and the remedy.
+        also: Of the model's other targets, by their names.
     """
 
     file: Path
     values: npt.NDArray[np.float64] | None
     image: npt.NDArray[np.float32] | None
     reason: str = ""
+    also: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
 
-def worded(values: npt.NDArray[np.float64], card: ModelCard) -> dict[str, Any]:
+def worded(found: FilePrediction, card: ModelCard) -> dict[str, Any]:
     """A prediction for programs, with every digit: `prediction` with `unit`, or the class with `probabilities`.
 
+    Those of other targets stand under `also`.
+
     Args:
-        values: (1,) or (K,).
+        found: With values.
         card: Of the model.
     """
-    if card.classes:
-        shares = dict(zip(card.classes, values.tolist(), strict=True))
-        return {"prediction": card.classes[int(values.argmax())], "probabilities": shares}
-    units = card.preparation.units if card.preparation else ""
-    return {"prediction": float(values[0])} | ({"unit": units} if units else {})
+    first, *others = card.answers
+    assert found.values is not None
+    told = _worded(found.values, first)
+    if first.classes == () and card.preparation is not None and card.preparation.units:
+        told["unit"] = card.preparation.units
+    return told | ({"also": {each.target: _worded(found.also[each.target], each) for each in others}} if others else {})
+
+
+def _worded(values: npt.NDArray[np.float64], answer: Answer) -> dict[str, Any]:
+    if not answer.classes:
+        return {"prediction": float(values[0])}
+    shares = dict(zip(answer.classes, values.tolist(), strict=True))
+    return {"prediction": answer.classes[int(values.argmax())], "probabilities": shares}
+
+
+def predicted(found: FilePrediction, values: Mapping[str, npt.NDArray[np.float64]]) -> FilePrediction:
+    """The same file with what a model says of it: a value or shares of each target, the first one's first."""
+    first, *others = values
+    also = {target: np.atleast_1d(values[target]) for target in others}
+    return replace(found, values=np.atleast_1d(values[first]), also=also)
 
 
 def predict_each(
     model: Model, files: Sequence[Path], *, inputs: Mapping[str, Sequence[Any]] | None = None
 ) -> Iterator[FilePrediction]:
-    """Predict files one by one, in their order, the first target: one that does not fit costs no other.
+    """Predict files one by one, in their order: one that does not fit costs no other.
 
     Args:
         model: Of volumes or pictures.
@@ -209,12 +221,13 @@ def predict_each(
     for start in range(0, len(files), AT_ONCE):
         group = [prepared_file(file, preparation) for file in files[start : start + AT_ONCE]]
         fitting = [place for place, each in enumerate(group) if each.image is not None]
-        cells = {name: [values[start + place] for place in fitting] for name, values in columns.items()}
-        images = [each.image for each in group if each.image is not None]
-        found = _each(model, np.stack(images), cells)[model.card.target].reshape(len(images), -1) if images else ()
-        values = iter(found)
-        for each in group:
-            yield each if each.image is None else FilePrediction(each.file, next(values), each.image)
+        if fitting:
+            cells = {name: [values[start + place] for place in fitting] for name, values in columns.items()}
+            images = np.stack([each.image for each in group if each.image is not None])
+            found = model.predict_each(images, inputs=cells, trusted=True)
+            for row, place in enumerate(fitting):
+                group[place] = predicted(group[place], {target: values[row] for target, values in found.items()})
+        yield from group
 
 
 def prepared_file(file: Path, preparation: Preparation) -> FilePrediction:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,9 @@ __all__ = ["Model"]
 class Model(Protocol):
     """What `load_model` gives.
 
-    Contract: `predict` takes (N, C, *S) float32 of any N and gives (N,) values in the target's units, or (N, K)
-    probabilities in the order of `card.classes`; `trusted` images come from the model's own preparation.
+    Contract: `predict_each` takes (N, C, *S) float32 of any N, and N cells of each of `card.inputs`; it gives for each
+    of `card.answers`, by its target, (N,) values in the target's units, or (N, K) probabilities in the order of its
+    classes. `predict` gives the first. `trusted` images come from the model's own preparation.
     """
 
     @property
@@ -25,7 +27,15 @@ class Model(Protocol):
         ...
 
     def predict(
-        self, images: npt.NDArray[np.float32], batch_size: int = ..., *, trusted: bool = ...
-    ) -> npt.NDArray[np.float64]:
-        """Predict."""
+        self, images: npt.NDArray[np.float32], batch_size: int = ..., *,
+        inputs: Mapping[str, Sequence[Any]] | None = ..., trusted: bool = ...,
+    ) -> npt.NDArray[np.float64]:  # fmt: skip
+        """Predict the first target."""
+        ...
+
+    def predict_each(
+        self, images: npt.NDArray[np.float32], batch_size: int = ..., *,
+        inputs: Mapping[str, Sequence[Any]] | None = ..., trusted: bool = ...,
+    ) -> dict[str, npt.NDArray[np.float64]]:  # fmt: skip
+        """Predict every target."""
         ...

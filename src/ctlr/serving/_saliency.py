@@ -112,11 +112,8 @@ def _starts(side: int, ndim: int) -> list[slice]:
 
 def _answers(model: Model, images: npt.NDArray[np.float32], inputs: Inputs | None) -> npt.NDArray[np.float64]:
     """(N, K) of the first target."""
-    if isinstance(model, TrainedModel):
-        beside = {name: list(values) * len(images) for name, values in (inputs or {}).items()}
-        found = model.predict_each(images, inputs=beside, trusted=True)[model.card.target]
-    else:
-        found = model.predict(images, trusted=True)
+    beside = {name: list(values) * len(images) for name, values in (inputs or {}).items()}
+    found = model.predict(images, inputs=beside, trusted=True)
     return np.asarray(found).reshape(len(images), -1)
 
 

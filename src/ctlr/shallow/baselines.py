@@ -17,6 +17,7 @@ from ctlr.specs import MethodSpec
 __all__ = [
     "CovariatesSpec",
     "GradientBoostingSpec",
+    "LinearCovariatesSpec",
     "LinearSpec",
     "NearestSpec",
     "RandomForestSpec",
@@ -108,6 +109,14 @@ class CovariatesSpec(_BaselineSpec):
 
     method: Literal["covariates"] = "covariates"
     shallow: ClassVar[str] = "ctlr.shallow.covariates:fit_covariates"
+    needs_inputs: ClassVar[bool] = True
+
+
+class LinearCovariatesSpec(_RidgeSpec):
+    """The linear model of voxels and of the task's `inputs` together, on training and validation labels: no network."""
+
+    method: Literal["linear_covariates"] = "linear_covariates"
+    shallow: ClassVar[str] = "ctlr.shallow.covariates:fit_linear_covariates"
     needs_inputs: ClassVar[bool] = True
 
 

@@ -81,7 +81,7 @@ class TaskSpec(Value):
     auto: a number where every cell is one."""
     fusion: Annotated[Literal["late", "none"], Field(exclude_if=lambda fusion: fusion == "late")] = "late"
     """How `inputs` meet the image: late puts them beside the encoder's features, before the head; none keeps them from
-    the network, so that only the baseline `covariates` reads them."""
+    the network, so that only the baselines `covariates` and `linear_covariates` read them."""
     fusion_width: Annotated[int, Field(ge=1, le=1024, exclude_if=lambda width: width == 16)] = 16
     """Hidden units that `inputs` become before they stand beside the encoder's features."""
     also: Annotated[tuple[AlsoSpec, ...], Field(exclude_if=lambda also: not also)] = ()
@@ -130,6 +130,11 @@ class TaskSpec(Value):
         """The first target, asked of images alone: what a task is to a pretraining, and as a source."""
         beside = {"inputs": {}, "fusion": "late", "fusion_width": 16, "also": (), "balance": "fixed"}
         return self.model_copy(update=beside) if self.inputs or self.also else self
+
+    @property
+    def kinds(self) -> set[str]:
+        """Of all its targets."""
+        return {self.kind, *(other.kind for other in self.also)}
 
     @property
     def headline(self) -> str:

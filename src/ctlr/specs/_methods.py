@@ -198,7 +198,7 @@ class MethodSpec(Value):
     needs_shared_task: ClassVar[bool] = False
     """Whether it runs only where another dataset is the source and asks the same of its images as the target."""
     needs_inputs: ClassVar[bool] = False
-    """Whether it runs only where the target's task has `inputs`, and looks at nothing else."""
+    """Whether it runs only where the target's task has `inputs`, and reads them also where `fusion` is none."""
     untuned: ClassVar[str] = ""
     """Why there is nothing to search in it; empty where there is."""
     control: ClassVar[str] = ""
@@ -461,6 +461,7 @@ METHODS: Table[type[MethodSpec]] = Table(
         "nearest": "ctlr.shallow.baselines:NearestSpec",
         "random_forest": "ctlr.shallow.baselines:RandomForestSpec",
         "covariates": "ctlr.shallow.baselines:CovariatesSpec",
+        "linear_covariates": "ctlr.shallow.baselines:LinearCovariatesSpec",
         "unchanged": "ctlr.methods.unchanged:UnchangedSpec",
         "unchanged_linear": "ctlr.shallow.baselines:UnchangedLinearSpec",
     },
@@ -471,7 +472,9 @@ METHODS: Table[type[MethodSpec]] = Table(
 """Every method, each in a file of its own."""
 FLOOR = "mean"
 """That which every table shows, whether it is listed or not."""
-BASELINES = ("linear", "gradient_boosting", "nearest", "covariates", "unchanged", "unchanged_linear")
+BASELINES = (
+    "linear", "gradient_boosting", "nearest", "covariates", "linear_covariates", "unchanged", "unchanged_linear"
+)  # fmt: skip
 """Those that stand in every table, whether they are listed or not."""
 MORE_BASELINES = ("random_forest",)
 """Those that stand in a table where `baselines` or `methods` names them."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from ctlr.specs._datasets.base import PreprocessSpec
 from ctlr.specs._value import Value
@@ -60,6 +62,9 @@ class Preparation(Value):
     smallest that was trained on."""
     high: float
     """Largest one."""
+    ground: Annotated[Literal["white", "black"], Field(exclude_if=lambda ground: ground == "black")] = "black"
+    """What transparent pixels of a picture lie on: black where earlier versions prepared it; on white, a picture of
+    which then nothing is seen lies on black."""
     coverage: Coverage | None = None
     """Of all of the dataset's images."""
     units: str = ""

@@ -61,6 +61,7 @@ __all__ = [
     "drop_checkpoints",
     "finetuning_source",
     "first_encoder",
+    "known_of",
     "labelled_rows",
     "pool_parts",
     "scores_of",
@@ -171,18 +172,25 @@ def several(
     """
     if not also:
         return first
-    found = []
-    for targets in also:
-        known = train[targets.known[train]]
-        if not len(known):
-            raise DataError(
-                f"Target {targets.column!r} of `also` must be known for some training subjects of dataset "
-                f"{targets.dataset!r}; it is for none of {len(train)}. Raise `sample_sizes`, or leave it out."
-            )
-        found.append(task_loss(targets, known, class_weights, placement))
+    found = [task_loss(targets, known_of(targets, train), class_weights, placement) for targets in also]
     weighed = [(loss, other.weight) for (loss, _), other in zip(found, task.also, strict=True)]
     loss = SeveralLoss(first[0], weighed, balanced=task.balance == "uncertainty")
     return loss, SeveralScaling(first[1], [scaling for _, scaling in found])
+
+
+def known_of(targets: Targets, train: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Those of the training rows that have one of a task's other targets.
+
+    Raises:
+        DataError: None has.
+    """
+    known = train[targets.known[train]]
+    if not len(known):
+        raise DataError(
+            f"Target {targets.column!r} of `also` must be known for some training subjects of dataset "
+            f"{targets.dataset!r}; it is for none of {len(train)}. Raise `sample_sizes`, or leave it out."
+        )
+    return known
 
 
 def also_scores(

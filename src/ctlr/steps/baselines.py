@@ -20,7 +20,7 @@ from ctlr.shallow.linear import Linear
 from ctlr.shallow.model import FamilyModel, SavedFamily
 from ctlr.shallow.sample import Predict, Sample
 from ctlr.specs import ModelCard, PretrainSpec, Study, fingerprint
-from ctlr.steps.assembly import Scaling, development_of, scores_of, source_of
+from ctlr.steps.assembly import Scaling, development_of, known_of, scores_of, source_of
 from ctlr.steps.keys import RECIPE, Arrays
 from ctlr.steps.pretrain import source_model
 from ctlr.training.checkpoint import TrainedModel
@@ -130,10 +130,14 @@ def _validation_scores(known: Development, predict: Predict) -> dict[str, float]
 
 
 def _asked_for(development: Development, also: int) -> Development:
-    """The same subjects with another target, as far as they have it."""
-    targets = development.also[also]
-    train, validation = (rows[targets.known[rows]] for rows in (development.train, development.validation))
-    return replace(development, targets=targets, train=train, validation=validation)
+    """The same subjects with another target, as far as they have it.
+
+    Raises:
+        DataError: No training subject has.
+    """
+    targets, validation = development.also[also], development.validation
+    train = known_of(targets, development.train)
+    return replace(development, targets=targets, train=train, validation=validation[targets.known[validation]])
 
 
 def fit_development(
@@ -153,7 +157,8 @@ def fit_development(
     validates = study.method.validates(study.target.data.ndim) and not refit
     with threadpool_limits(study.compute.threads):
         sample = _sample(known, validates=validates, workspace=workspace)
-        sample = replace(sample, inputs=study.target.task.inputs)
+        task = study.target.task
+        sample = replace(sample, inputs=task.inputs if study.method.needs_inputs else task.fused)
         if study.method.reads_frozen_encoder:
             sample = replace(sample, embedding=Frozen.of(study))
         fitted: Predict = shallow.fit(study.method, sample)
@@ -167,7 +172,7 @@ def _card(study: Study, development: Development, model: FamilyModel) -> ModelCa
         method=study.without_folders().method.model_copy(update={"label": ""}),
         channels=shape[0], ndim=len(shape) - 1, shape=shape, task=study.target.task.kind,
         target=study.target.task.target, classes=development.targets.classes, mean=model.mean, std=model.std,
-        preparation=preparation_of(study.target, development.store, development.train),
+        preparation=preparation_of(study.target, development.store, development.train), inputs=model.inputs,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ctlr.data.targets import Targets, read_targets
 from ctlr.errors import TrainingError
 from ctlr.shallow.model import SavedFamily, save_family
 from ctlr.shallow.sample import Predict
-from ctlr.specs import Checkpoint, PretrainSpec, Study, StudyResult
+from ctlr.specs import Answer, Checkpoint, PretrainSpec, Study, StudyResult
 from ctlr.steps.assembly import (
     Scaling,
     also_scores,
@@ -81,7 +81,13 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
         predictions["test"] = predict(store, rows["test"])
         seconds_per_image = (time.perf_counter() - predicting) / max(1, len(rows["test"]))
         _check_predictions(study, predictions)
-        others = _also(study, store, rows, arrays, workspace, model, device)
+        asked = [read_targets(store.table, other.task, study.target.data.name) for other in study.target.others]
+        beside = [
+            baseline_of(study, store, other, arrays, workspace, device=device, also=place)
+            for place, other in enumerate(asked)
+            if baseline is not None and not study.method.reads_source  # which says nothing of them
+        ]
+        others = _also(study, store, rows, asked, beside, model, device)
         # What has learned from the validation subjects is not judged by them.
         judged = [side for side in rows if side != "validation" or baseline is None or baseline.validated]
         scores = {side: _scores(targets, rows["train"], rows[side], predictions[side]) for side in judged}
@@ -97,7 +103,7 @@ def evaluate(study: Study, arrays: Arrays, workspace: Workspace, *, device: str 
                 for name in ("model.safetensors", "model.json", "history.csv"):
                     _share(model / name, partial / name)
             elif isinstance(left := baseline.model if baseline is not None else None, SavedFamily):
-                save_family(partial, left)
+                save_family(partial, _together(left, asked, beside))
             elif left is not None:
                 save_model(partial, left)
             if (partial / "model.json").exists() and len(stored.shape) > 2:
@@ -160,13 +166,12 @@ def _also(
     study: Study,
     store: ArrayStore,
     rows: Mapping[str, npt.NDArray[np.int64]],
-    arrays: Arrays,
-    workspace: Workspace,
+    every: Sequence[Targets],
+    beside: Sequence[Baseline],
     folder: Path | None,
     device: str,
 ) -> list[tuple[Targets, dict[str, npt.NDArray[np.float64]]]]:
-    """What is said of the task's other targets; what learns the source's task says nothing of them."""
-    every = [read_targets(store.table, other.task, study.target.data.name) for other in study.target.others]
+    """What is said of the task's other targets, by the network or by what was fitted to them."""
     if not every:
         return []
     if study.method.role == "floor":
@@ -174,18 +179,22 @@ def _also(
         return [(targets, {side: np.repeat(floor, len(chosen), axis=0) for side, chosen in rows.items()})
                 for targets, floor in floors]  # fmt: skip
     if folder is None:
-        if study.method.reads_source:
-            return []
-        found = [
-            (targets, baseline_of(study, store, targets, arrays, workspace, device=device, also=place))
-            for place, targets in enumerate(every)
-        ]
         return [(targets, {side: baseline.predict(store, chosen) for side, chosen in rows.items()})
-                for targets, baseline in found]  # fmt: skip
+                for targets, baseline in zip(every if beside else (), beside, strict=True)]  # fmt: skip
     model = load_model(folder, device)
     assert isinstance(model, TrainedModel)
     said = {side: _each(model, store, chosen) for side, chosen in rows.items()}
     return [(targets, {side: found[targets.column] for side, found in said.items()}) for targets in every]
+
+
+def _together(first: SavedFamily, every: Sequence[Targets], beside: Sequence[Baseline]) -> SavedFamily:
+    """A family's models of all targets as one."""
+    others = tuple(each.model.model for each in beside if isinstance(each.model, SavedFamily))
+    answers = tuple(
+        Answer(target=targets.column, classes=targets.classes, mean=model.mean, std=model.std)
+        for targets, model in zip(every, others, strict=True)
+    )
+    return SavedFamily(first.card.model_copy(update={"also": answers}), first.model, others)
 
 
 def _known(targets: Targets, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ctlr.data.inputs import cells_of
 from ctlr.data.store import ArrayStore
 from ctlr.monitoring import FILE, Seen
 from ctlr.specs import ModelCard
@@ -41,6 +42,7 @@ def write_reference(
     own = np.concatenate([rows[side] for side in ("train", "validation") if side in rows])
     for row in _spread(own[np.unique(codes[own], return_index=True)[1]]):
         seen.add_image(store.read([row])[0])
+        seen.add_columns({each.name: cells_of(store.table, each.name, np.array([row]))[0] for each in card.inputs})
     if "validation" in predictions:
         for place in _spread(np.unique(codes[rows["validation"]], return_index=True)[1]):
             seen.add_prediction(np.atleast_1d(predictions["validation"][place]))

@@ -41,6 +41,8 @@ class Answer:
     """How the image is beside those that the model was trained on; empty where that is not known."""
     strange: list[tuple[str, float, float, float]]
     """Features beyond all of those images: name, value, and the least and largest of theirs."""
+    also: list[tuple[str, str]]
+    """Its other targets, and what it says of them."""
 
 
 class Asking:
@@ -123,20 +125,17 @@ class Asking:
     def _asked(self, model: Trained, name: str, content: BinaryIO, inputs: Mapping[str, str]) -> Answer:
         from ctlr.serving._files import preparation_for
         from ctlr.serving.http.uploads import Upload, prepared
-        from ctlr.training.checkpoint import TrainedModel
 
         loaded = self._load(model.folder)
         columns = loaded.card.inputs
         beside = {each.name: [inputs.get(each.name) or None] for each in columns}
-        given_cells(columns, beside, 1)
+        cells = {column: cell for column, (cell,) in given_cells(columns, beside, 1).items()}
         (found,) = prepared([Upload(name, content)], preparation_for(loaded))
         if found.image is None:
             raise DataError(found.reason)
-        if isinstance(loaded, TrainedModel):
-            values = loaded.predict_each(found.image[None], inputs=beside, trusted=True)[loaded.card.target][0]
-        else:
-            values = loaded.predict(found.image[None], trusted=True)[0]
-        return _answer(loaded.card, model.folder, found.image, np.atleast_1d(values))
+        said = loaded.predict_each(found.image[None], inputs=beside, trusted=True)
+        every = {target: np.atleast_1d(values[0]) for target, values in said.items()}
+        return _answer(loaded.card, model.folder, found.image, cells, every)
 
 
 def _loaded(folder: Path) -> Any:
@@ -151,9 +150,10 @@ def _done(data: bytes) -> Future[bytes]:
     return found
 
 
-def _answer(card: Any, folder: Path, image: Any, values: Any) -> Answer:
-    from ctlr.monitoring import FILE, Seen, drift_between, image_features, read_reference
+def _answer(card: Any, folder: Path, image: Any, cells: Mapping[str, str], every: Mapping[str, Any]) -> Answer:
+    from ctlr.monitoring import FILE, Seen, drift_between, read_reference
 
+    values = every[card.target]
     shares = sorted(zip(card.classes, values.tolist(), strict=True), key=lambda pair: -pair[1]) if card.classes else []
     units = card.preparation.units if card.preparation else ""
     said = shares[0][0] if shares else f"{float(values[0]):.4g}{f' {units}' if units else ''}"
@@ -161,10 +161,19 @@ def _answer(card: Any, folder: Path, image: Any, values: Any) -> Answer:
     if (folder / FILE).is_file():
         reference, seen = read_reference(folder), Seen(card)
         seen.add_image(image)
+        seen.add_columns(cells)
         seen.add_prediction(values)
         drift = drift_between(reference, seen).told
-        for name, value in image_features(image).items():
+        for name, (value,) in seen.features.items():
             known = reference.features.get(name, ())
             if known and not known[0] <= float(f"{value:.6g}") <= known[-1]:
                 strange.append((name, value, known[0], known[-1]))
-    return Answer(said, shares, drift, strange)
+    also = [(each.target, _worded(each, every[each.target])) for each in card.also]
+    return Answer(said, shares, drift, strange, also)
+
+
+def _worded(answer: Any, values: Any) -> str:
+    """What is said of another target."""
+    if not answer.classes:
+        return f"{float(values[0]):.4g}"
+    return f"{answer.classes[int(values.argmax())]}, with a probability of {float(values.max()):.4f}"

@@ -107,7 +107,7 @@ class Contest:
     @property
     def covariates(self) -> str | None:
         """Label of what reads the task's columns alone."""
-        return next((r.study.method.label for r in self.results if r.study.method.needs_inputs), None)
+        return self._first("covariates")
 
     def _first(self, method: str) -> str | None:
         labels = dict.fromkeys(r.study.method.label for r in self.results if r.study.method.method == method)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from threadpoolctl import threadpool_limits
 
 from ctlr import __version__
+from ctlr.data.inputs import given_cells
 from ctlr.data.preparation import check_images
 from ctlr.errors import CtlrError, DataError
 from ctlr.monitoring import Reference
-from ctlr.serving._files import FilePrediction, preparation_for, worded
+from ctlr.serving._files import FilePrediction, predicted, preparation_for, worded
 from ctlr.serving._model import Model
 from ctlr.serving.http.batching import Batcher, Busy
 from ctlr.serving.http.limits import Limits
@@ -33,6 +35,7 @@ from ctlr.serving.http.metrics import Metrics
 from ctlr.serving.http.protocol import HEADER_LENGTH, answered, metadata, parsed
 from ctlr.serving.http.uploads import Upload, prepared
 from ctlr.serving.http.watching import Watch
+from ctlr.specs import ModelCard
 
 __all__ = ["create_app"]
 
@@ -112,26 +115,29 @@ class _Server:
         The thread's own time is compared, which other work on the machine hardly changes. The passes also choose and
         compile what the first request would wait for.
         """
-        seconds = []
+        seconds, card = [], self.model.card
         for n in (1, 1, 2, 2):
+            unknown = {column.name: [None] * n for column in card.inputs}
             began = time.thread_time()
-            self.model.predict(np.zeros((n, *self.model.card.shape), np.float32), trusted=True)
+            self.model.predict(np.zeros((n, *card.shape), np.float32), inputs=unknown, trusted=True)
             seconds.append(time.thread_time() - began)
             if seconds[0] > _SLOW:
                 return False
         return seconds[3] < seconds[1]
 
-    def _predict(self, images: Any) -> Any:
+    def _predict(self, images: Any, cells: Any) -> Any:
         if self.paired and len(images) == 1:
-            return self.model.predict(np.concatenate([images, images]), trusted=True)[:1]
-        return self.model.predict(images, trusted=True)
+            twice = {name: [cell, cell] for name, (cell,) in cells.items()}
+            found = self.model.predict_each(np.concatenate([images, images]), inputs=twice, trusted=True)
+            return {target: values[:1] for target, values in found.items()}
+        return self.model.predict_each(images, inputs=cells, trusted=True)
 
-    async def _predicted(self, images: Any) -> Any:
+    async def _predicted(self, images: Any, cells: Any) -> Any:
         if self.batcher is None:
             raise HTTPException(503, "the server is stopping. Ask another one.")
-        values = await self.batcher.predict(images)
+        values = await self.batcher.predict(images, cells)
         if self.watch is not None:
-            self.watch.note(images, values)
+            self.watch.note(images, cells, values[self.model.card.target])
         return values
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -162,10 +168,10 @@ class _Server:
         return JSONResponse({"name": self.name, "ready": self.batcher is not None}, 200 if self.batcher else 503)
 
     async def infer(self, request: Request) -> Response:
-        """Predict prepared images."""
+        """Predict prepared images, with the columns beside them."""
         self._named(request)
         asked = await self._in_thread(self._asked, await request.body(), request.headers.get(HEADER_LENGTH))
-        values = await self._predicted(asked.images)
+        values = await self._predicted(asked.images, asked.cells)
         body, headers = answered(values, asked, self.model.card, self.name)
         return Response(body, headers=headers)
 
@@ -185,27 +191,34 @@ class _Server:
     # ------------------------------------------------------------ files
 
     async def predict(self, request: Request) -> Response:
-        """Predict files: parts `file`, and `mask` after the file that it belongs to."""
-        preparation = preparation_for(self.model)
+        """Predict files: parts `file`, and `mask` and fields of columns after the file that they belong to."""
+        card, preparation = self.model.card, preparation_for(self.model)
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise HTTPException(
                 415, "files must come as multipart/form-data in parts called `file`. E.g. curl -F file=@IMAGE."
             )
-        async with request.form(max_files=2 * self.limits.files, max_fields=8) as form:
-            uploads = _uploads(form.multi_items())
-            if len(uploads) > self.limits.files:
-                raise DataError(f"at most {self.limits.files} files a request; got {len(uploads)}. Send several.")
+        most = self.limits.files
+        async with request.form(max_files=2 * most, max_fields=8 + most * len(card.inputs)) as form:
+            uploads = _uploads(form.multi_items(), [column.name for column in card.inputs])
+            if len(uploads) > most:
+                raise DataError(f"at most {most} files a request; got {len(uploads)}. Send several.")
+            for upload in uploads:
+                _check_cells(upload, card)
             found: list[FilePrediction] = await self._in_thread(prepared, uploads, preparation)
-        images = [each.image for each in found if each.image is not None]
-        values = iter(await self._predicted(np.stack(images)) if images else ())
-        self.metrics.refused.inc(len(found) - len(images))
+        fitting = [place for place, each in enumerate(found) if each.image is not None]
+        if fitting:
+            cells = {each.name: [uploads[place].cells[each.name] for place in fitting] for each in card.inputs}
+            cells = given_cells(card.inputs, cells, len(fitting))
+            images = np.stack([each.image for each in found if each.image is not None])
+            values = await self._predicted(images, cells)
+            for row, place in enumerate(fitting):
+                found[place] = predicted(found[place], {target: each[row] for target, each in values.items()})
+        self.metrics.refused.inc(len(found) - len(fitting))
         rows = [
-            {"file": each.file.name, "reason": each.reason} if each.image is None else
-            {"file": each.file.name} | worded(np.atleast_1d(next(values)), self.model.card)
+            {"file": each.file.name} | ({"reason": each.reason} if each.image is None else worded(each, card))
             for each in found
-        ]  # fmt: skip
-        return JSONResponse({"model": self.name, "target": self.model.card.target, "predictions": rows},
-                            200 if images else 400)  # fmt: skip
+        ]
+        return JSONResponse({"model": self.name, "target": card.target, "predictions": rows}, 200 if fitting else 400)
 
     # ------------------------------------------------------------ what it is like
 
@@ -220,21 +233,43 @@ class _Server:
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _uploads(parts: list[tuple[str, UploadFile | str]]) -> list[Upload]:
+def _uploads(parts: list[tuple[str, UploadFile | str]], columns: Sequence[str]) -> list[Upload]:
     found: list[Upload] = []
     for part, value in parts:
-        if part not in ("file", "mask") or isinstance(value, str):
-            raise DataError(f"parts must be files called `file` or `mask`; got {part!r:.80}. Rename or remove it.")
+        if isinstance(value, str):
+            if part not in columns:
+                told = f", and fields {', '.join(map(repr, columns))}" if columns else ""
+                raise DataError(
+                    f"parts must be files called `file` or `mask`{told}; got {part!r:.80}. Rename or remove it."
+                )
+            if not found or part in found[-1].cells:
+                raise DataError(
+                    f"the field {part!r} must follow the `file` that it belongs to, once. Send the file first."
+                )
+            found[-1].cells[part] = value
+            continue
         name = Path((value.filename or "").replace("\\", "/")).name[:200]
         if part == "file":
             found.append(Upload(name, value.file))
+        elif part != "mask":
+            raise DataError(f"parts must be files called `file` or `mask`; got {part!r:.80}. Rename or remove it.")
         elif not found or found[-1].mask is not None:
             raise DataError("a `mask` must follow the `file` that it belongs to. Send the file first.")
         else:
-            found[-1] = Upload(found[-1].name, found[-1].content, (name, value.file))
+            found[-1] = replace(found[-1], mask=(name, value.file))
     if not found:
         raise DataError("a request must have a part called `file`; it has none. E.g. curl -F file=@IMAGE.")
     return found
+
+
+def _check_cells(upload: Upload, card: ModelCard) -> None:
+    wanted = [column.name for column in card.inputs]
+    if lacking := [name for name in wanted if name not in upload.cells]:
+        raise DataError(
+            f"{upload.name}: the model reads {', '.join(map(repr, wanted))} beside the image; {lacking[0]!r} is not "
+            "given. Send it as a field after its `file`, empty where it is unknown."
+        )
+    given_cells(card.inputs, {name: [cell] for name, cell in upload.cells.items()}, 1)
 
 
 # ---------------------------------------------------------------- what goes wrong

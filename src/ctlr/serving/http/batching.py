@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,7 +15,10 @@ from ctlr.serving.http.limits import Limits
 __all__ = ["Batcher", "Busy"]
 
 Images = npt.NDArray[np.float32]
-Values = npt.NDArray[np.float64]
+Cells = Mapping[str, Sequence[str]]
+"""Of the columns beside N images, by name, N each; of the model's columns all or none."""
+Values = Mapping[str, npt.NDArray[np.float64]]
+"""Of each target, N each."""
 
 
 class Busy(Exception):
@@ -25,6 +28,7 @@ class Busy(Exception):
 @dataclass(frozen=True)
 class _Asked:
     images: Images
+    cells: Cells
     answer: asyncio.Future[Values]
 
 
@@ -32,12 +36,15 @@ class Batcher:
     """Predicts in one thread what came in while it was busy, and what comes within a moment.
 
     Args:
-        predict: (N, C, *S) -> (N, ...), any N; called in a thread of its own, never twice at once.
+        predict: (N, C, *S) and cells -> (N, ...) of each target, any N; called in a thread of its own, never twice at
+            once.
         limits: How many at once, how long to wait for others, how many may wait.
         told: Called with the images of each batch, and its seconds.
     """
 
-    def __init__(self, predict: Callable[[Images], Values], limits: Limits, told: Callable[[int, float], None]) -> None:
+    def __init__(
+        self, predict: Callable[[Images, Cells], Values], limits: Limits, told: Callable[[int, float], None]
+    ) -> None:
         self._predict, self._limits, self._told = predict, limits, told
         self._queue: asyncio.Queue[_Asked] = asyncio.Queue()
         self._waiting = 0
@@ -55,8 +62,8 @@ class Batcher:
             await asyncio.wait([self._task])
         self._thread.shutdown()
 
-    async def predict(self, images: Images) -> Values:
-        """Predict images, together with those of others.
+    async def predict(self, images: Images, cells: Cells) -> Values:
+        """Predict images with the columns beside them, together with those of others.
 
         Raises:
             Busy: Too many wait.
@@ -65,7 +72,7 @@ class Batcher:
             raise Busy
         answer: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
         self._waiting += len(images)
-        self._queue.put_nowait(_Asked(images, answer))
+        self._queue.put_nowait(_Asked(images, cells, answer))
         return await answer
 
     async def _work(self) -> None:
@@ -77,8 +84,9 @@ class Batcher:
             if not asked:
                 continue
             images = asked[0].images if len(asked) == 1 else np.concatenate([each.images for each in asked])
+            cells = {name: [cell for each in asked for cell in each.cells[name]] for name in asked[0].cells}
             began = loop.time()
-            done = loop.run_in_executor(self._thread, self._predict, images)
+            done = loop.run_in_executor(self._thread, self._predict, images, cells)
             await asyncio.wait([done])
             error = done.exception()
             if error is None:
@@ -90,7 +98,8 @@ class Batcher:
                 elif error is not None:
                     each.answer.set_exception(error)
                 else:
-                    each.answer.set_result(done.result()[start : start + len(each.images)])
+                    own = slice(start, start + len(each.images))
+                    each.answer.set_result({target: values[own] for target, values in done.result().items()})
                 start += len(each.images)
 
     async def _group(self) -> list[_Asked]:

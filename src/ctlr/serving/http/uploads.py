@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,11 +28,13 @@ class Upload:
         name: The client's, for messages; never a path of ours.
         content: From its beginning.
         mask: Of the brain, with its name.
+        cells: Of the columns beside it, as they were sent.
     """
 
     name: str
     content: BinaryIO
     mask: tuple[str, BinaryIO] | None = None
+    cells: dict[str, str] = field(default_factory=dict)
 
 
 def prepared(uploads: Sequence[Upload], preparation: Preparation) -> list[FilePrediction]:

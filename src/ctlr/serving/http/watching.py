@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,19 @@ class Watch:
             raise ConfigError(f"{file.parent} is no folder. Make it first, or name a file elsewhere.")
         self._write()  # a place that cannot be written to is told before anything is served
 
-    def note(self, images: npt.NDArray[np.float32], values: npt.NDArray[np.float64]) -> None:
-        """Look at images, later and in another thread."""
-        self._thread.submit(self._note, images, values).add_done_callback(_lament)
+    def note(
+        self, images: npt.NDArray[np.float32], cells: Mapping[str, Sequence[str]], values: npt.NDArray[np.float64]
+    ) -> None:
+        """Look at images, and at what the model reads beside them, later and in another thread."""
+        self._thread.submit(self._note, images, cells, values).add_done_callback(_lament)
 
-    def _note(self, images: npt.NDArray[np.float32], values: npt.NDArray[np.float64]) -> None:
-        for image, value in zip(images, values, strict=True):
+    def _note(
+        self, images: npt.NDArray[np.float32], cells: Mapping[str, Sequence[str]], values: npt.NDArray[np.float64]
+    ) -> None:
+        for place, (image, value) in enumerate(zip(images, values, strict=True)):
             with self._lock:
                 self._seen.add_image(image)
+                self._seen.add_columns({name: column[place] for name, column in cells.items()})
                 self._seen.add_prediction(np.atleast_1d(value))
                 self._images += 1
             if self._seen.images >= self._size:
