@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ctlr import blocks, space
 from ctlr.config import load
 from ctlr.errors import ConfigError
+from ctlr.plan import make_plan
 from ctlr.training.checkpoint import load_model
 from ctlr.tuning.manifest import read_experiment
 
@@ -89,6 +90,25 @@ def test_a_folder_is_searched_by_what_was_wired(tmp_path: Path) -> None:
     manifest = read_experiment(tmp_path / "w" / "wired" / "bars-search.yaml")
     assert {each.name for each in manifest.parameters} == wired.space.keys()
     assert manifest.trial.command[:3] == ("ctlr", "trial", "bars.yaml")
+
+
+@pytest.mark.parametrize(
+    ("network", "asked", "algorithm"),
+    [
+        (blocks.Network("small_cnn"), "", "tpe"),
+        (blocks.Network("cell_cnn"), "", "regularizedevolution"),
+        (blocks.Network("cell_cnn"), "random", "random"),
+    ],
+)
+def test_a_network_that_states_an_algorithm_is_searched_by_it_unless_another_is_named(
+    network: blocks.Network, asked: str, algorithm: str, tmp_path: Path
+) -> None:
+    wired = blocks.wire(network, blocks.Train(epochs=1))
+    file = tmp_path / "cells.yaml"
+    file.write_text(wired.benchmark(COHORT, n_train=10, task={"target": "age", "kind": "regression"}))
+    (study, *_) = (each for each in make_plan(load(file)).studies if each.method.trains_network)
+    found = wired.manifest(study, "cells.yaml", algorithm=asked)
+    assert found["spec"]["algorithm"]["algorithmName"] == algorithm
 
 
 def test_columns_beside_volumes_are_merged(tmp_path: Path) -> None:

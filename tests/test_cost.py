@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from ctlr.api._preview import _total, _trained_rows
 from ctlr.config import TuningSpec, load
 from ctlr.cost import Cost, Size, costs, rate_key, watched_images
 from ctlr.errors import ConfigError
@@ -161,3 +162,30 @@ def test_a_refit_counts_its_epochs_over_both_sides_and_trials_do_not(plain: Path
 def test_pooled_learning_counts_its_source_images(plain: Path) -> None:
     rows = costs(make_plan(load(plain, ["methods.pooled={source_batch_size: 8}"])), {}, {})
     assert cost_of(rows, "finetune", "pooled").images == 3 * 10 * (20 + 50 + 8 * (2 + 4))
+
+
+RACE = ["tuning={seconds: 600, race: {finalists: 1}, share: false, parallel: 2}", "sample_sizes=[20]", "seeds=[0]",
+        "methods={scratch: {}, vat: {}, svm: {}, knn: {}}", "baselines=[]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_seconds_of_a_race_are_on_the_clock_however_many_workers_there_are(plain: Path, workers: int) -> None:
+    rows = costs(make_plan(load(plain, RACE)), {}, {}, workers=workers)
+    tuned = [row.seconds for row in rows if row.stage == "tune"]
+    assert len(tuned) == 4
+    assert sum(tuned) / workers == pytest.approx(600)  # type: ignore[arg-type]
+
+
+def test_of_what_a_race_trains_in_the_end_the_dearest_finalists_count(plain: Path) -> None:
+    plan = make_plan(load(plain, RACE))
+    images = {row.method: row.images for row in costs(plan, {}, {}) if row.stage in ("fit", "finetune")}
+    rates = {
+        rate_key("finetune" if study.method.trains_network else "fit", study.target.data, study.method,
+                 study.encoder if study.method.trains_network else None): seconds
+        / images[study.method.label]
+        for study, seconds in ((s, {"scratch": 20, "vat": 100, "svm": 8, "knn": 5}[s.method.label])
+                               for s in plan.studies if s.method.role == "method")
+    }  # fmt: skip
+    rows = costs(plan, {}, rates | {rate_key("preprocess", plan.datasets[0]): 0.0}, workers=2)
+    # Of one finalist and the best model without a network, the other two are not trained.
+    assert _total(_trained_rows(plan, rows), 2, 0.0) == pytest.approx(600 + (100 + 8) / 2)

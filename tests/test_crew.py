@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -130,6 +131,32 @@ def test_wishes_that_are_damaged_are_none(tmp_path: Path, text: str) -> None:
     write_wishes(tmp_path, "r", Wishes())
     (tmp_path / "runs" / "r" / "wishes.json").write_text(text)
     assert read_wishes(tmp_path, "r") == Wishes()
+
+
+@pytest.mark.parametrize("want", ["memory", "torch memory", "lacking", "unmapped"])
+def test_a_worker_that_lacked_memory_leaves_and_the_next_job_has_another(crew: Crew, want: str) -> None:
+    crew.give(Job("a", "pid", ""))
+    first = until(crew, "finished")[-1].text
+    crew.give(Job("b", want, ""))
+    assert until(crew, "failed")[-1].text.startswith("out of memory")
+    assert crew.has_room
+    crew.give(Job("c", "pid", ""))
+    assert until(crew, "finished")[-1].text != first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses by these figures")
+def test_for_want_of_memory_linux_ends_a_worker_before_what_all_are_forked_from(crew: Crew) -> None:
+    crew.give(Job("a", "expendable", ""))
+    worker, loader = map(int, until(crew, "finished")[-1].text.split())
+    assert worker == min(1000, loader + 500)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
+def test_the_end_of_what_workers_are_forked_from_is_told_and_the_next_job_runs(crew: Crew) -> None:
+    crew.give(Job("a", "orphan", ""))
+    assert "was killed" in until(crew, "failed")[-1].text
+    crew.give(Job("b", "echo", "1"))
+    assert until(crew, "finished")[-1].text == "1"
 
 
 def test_listening_has_an_end(crew: Crew) -> None:

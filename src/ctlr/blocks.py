@@ -243,16 +243,14 @@ class Wired:
         """
         return _yaml(self._document(data, n_train=n_train, task=task, split=split, name=name, seeds=seeds))
 
-    def manifest(
-        self, study: Study, benchmark: str, *, trials: int = _TRIALS, algorithm: str = "tpe"
-    ) -> dict[str, Any]:
+    def manifest(self, study: Study, benchmark: str, *, trials: int = _TRIALS, algorithm: str = "") -> dict[str, Any]:
         """The Katib Experiment of the space, whose trials are `ctlr trial`.
 
         Args:
             study: That is searched.
             benchmark: File that trials name.
             trials: At most.
-            algorithm: By Katib's name.
+            algorithm: By Katib's name; empty: `tpe`, or what the network states where its options are searched.
         """
         from ctlr.tuning.manifest import study_experiment
 
@@ -270,7 +268,7 @@ class Wired:
         name: str = "wired",
         seeds: Sequence[int] = (0,),
         trials: int = _TRIALS,
-        algorithm: str = "tpe",
+        algorithm: str = "",
         workspace: Path | str = "workspace",
         workers: int | None = None,
         device: str = "cpu",

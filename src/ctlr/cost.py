@@ -51,6 +51,8 @@ class Size(Value):
     """More than subjects where some have several scans."""
     pools: dict[str, int] = Field(default_factory=dict)
     """By target task: images that are neither tested nor set aside for validation, where that was drawn."""
+    classes: dict[str, int] = Field(default_factory=dict)
+    """By target task, where that was read."""
 
 
 Sizes = Mapping[str, Size]
@@ -110,7 +112,12 @@ def rate_key(
 
 
 def costs(
-    plan: Plan, sizes: Sizes, seconds_per_image: Mapping[str, float], left: Container[str] | None = None
+    plan: Plan,
+    sizes: Sizes,
+    seconds_per_image: Mapping[str, float],
+    left: Container[str] | None = None,
+    *,
+    workers: int = 1,
 ) -> list[Cost]:
     """Cost by stage, dataset, method and encoder.
 
@@ -119,13 +126,14 @@ def costs(
         sizes: By dataset; those whose specs say them are known without.
         seconds_per_image: By `rate_key`: seconds / images of earlier steps. Where a rate is missing, so are seconds.
         left: Identities of the specs that are not finished; None for all.
+        workers: Processes, all of which a race keeps busy, whose seconds are on the clock.
 
     Raises:
         ConfigError: A dataset is smaller than what is asked of it; names the numbers and the remedy.
     """
     sizes = known_sizes(plan) | dict(sizes)
     groups: dict[tuple[str, str, str, str], list[_Step]] = {}
-    for step in _steps(plan, sizes):
+    for step in _steps(plan, sizes, workers):
         groups.setdefault((step.stage, step.data.name, step.method_name, step.encoder_name), []).append(step)
     return [_cost(steps, seconds_per_image, left) for steps in groups.values()]
 
@@ -160,7 +168,7 @@ def _cost(planned: list[_Step], seconds_per_image: Mapping[str, float], left: Co
     )
 
 
-def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
+def _steps(plan: Plan, sizes: Sizes, workers: int) -> Iterator[_Step]:
     for data in plan.datasets:
         images = sizes[data.name].images if data.name in sizes else None
         yield _Step(stage="preprocess", data=data, images=images, identity=data.identity())
@@ -173,7 +181,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[_Step]:
             identity=search_identity(study),
             method=study.method,
             encoder=study.encoder if study.method.has_encoder else None,
-            seconds=_search_seconds(study, plan),
+            seconds=_search_seconds(study, plan, workers),
         )
     for spec in plan.pretrainings * (2 if plan.pretrains_anew else 1):
         images = _pretrain_images(spec, sizes)
@@ -237,14 +245,14 @@ def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:
     return round(split.source_validation * images), 0
 
 
-def _search_seconds(study: Study, plan: Plan) -> float | None:
+def _search_seconds(study: Study, plan: Plan, workers: int) -> float | None:
     """Device seconds of a search, where time is the budget; in a race an equal share, though it will not be."""
     assert plan.tuning is not None
     seconds, race = plan.tuning.seconds, plan.tuning.race
     if seconds is None or race is None:
         return seconds
     heat = [each for each in plan.searches if (each.target, each.n_train) == (study.target, study.n_train)]
-    return seconds * plan.tuning.parallel / len(heat)
+    return seconds * workers / len(heat)
 
 
 def _search_images(study: Study, tuning: TuningSpec, sizes: Sizes) -> int | None:

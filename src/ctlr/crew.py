@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import json
 import multiprocessing
@@ -101,6 +102,10 @@ Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], 
 _LEAVE_SECONDS = 5.0
 """Workers that are asked to leave and have not after so long are killed."""
 _FORKS = sys.platform == "linux"
+_PARENTLESS = 255
+"""Exit code of a worker whose end nobody could tell: what it was forked from was killed, and took it along."""
+_EXPENDABLE = 500
+"""Thousandths of all memory that Linux adds to what a worker uses when it looks for what to kill for want of memory."""
 _starting = threading.Lock()
 """One process starts at a time: for that moment the main module is another one."""
 _OUT_OF_MEMORY = "out of memory; lower `batch_size` or --workers"
@@ -239,7 +244,7 @@ class Crew:
             daemon=True,
         )
         with _starting, _deaf_to_interrupts(), _without_main():
-            process.start()
+            _start(process)
             theirs.close()
             self._workers.append(_Worker(number, process, ours))
         return self._workers[-1]
@@ -248,14 +253,34 @@ class Crew:
         """A worker's next message, or its death; the dead leave the crew."""
         try:
             if worker.connection.poll():
-                return _event(json.loads(worker.connection.recv_bytes()), worker)
+                event = _event(json.loads(worker.connection.recv_bytes()), worker)
+                if event is not None and event.text == _OUT_OF_MEMORY:  # what it still holds, the next job would lack
+                    worker.process.kill()
+                    self._bury(worker)
+                return event
         except (EOFError, OSError):
             worker.process.join(5)
         if worker.process.is_alive():
             return None
+        self._bury(worker)
+        return _ended(worker, "failed", _death(worker.process.exitcode))
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.process.join(5)
         self._workers.remove(worker)
         worker.connection.close()
-        return _ended(worker, "failed", _death(worker.process.exitcode))
+
+
+def _start(process: multiprocessing.process.BaseProcess) -> None:
+    """Start a process; what it is forked from may have been killed, and is then still leaving."""
+    until = time.monotonic() + _LEAVE_SECONDS
+    while True:
+        try:
+            return process.start()
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def prepare() -> None:
@@ -331,7 +356,7 @@ def _without_main() -> Iterator[None]:
 
 
 def _death(code: int | None) -> str:
-    if code == -signal.SIGKILL:
+    if code == -signal.SIGKILL or (_FORKS and code == _PARENTLESS):
         return "the worker was killed (signal 9), most likely for want of memory; lower `batch_size` or --workers"
     if code is not None and code < 0:
         return f"the worker ended by signal {-code} ({signal.Signals(-code).name})"
@@ -355,6 +380,7 @@ def _work(
 ) -> None:
     """A worker's life."""
     _die_with_parent()
+    _die_first()
     os.environ.clear()
     os.environ.update(environment)  # what it was forked from began with an older one
     signal.signal(signal.SIGTERM, _leave)
@@ -404,10 +430,18 @@ def _attempt(perform: Callable[[], Perform], kind: str, payload: str, progress: 
         return ["fault", str(error)]
     except CtlrError as error:
         return ["failed", error.reason, str(error)]
-    except MemoryError:
-        return ["failed", _OUT_OF_MEMORY, ""]
     except Exception as error:  # noqa: BLE001 (a study's failure is a value, whatever raised it)
+        if _lacks_memory(error):
+            return ["failed", _OUT_OF_MEMORY, ""]
         return _unexpected(error, log / f"{kind}-{_name_here()}.log")
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it is want of memory, of the device or for a library, that an error tells."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    told = str(error).lower()
+    return any(sign in told for sign in ("out of memory", "allocate memory", "bad_alloc", "failed to map segment"))
 
 
 @functools.cache
@@ -421,8 +455,6 @@ def _unexpected(error: Exception, log: Path) -> list[str]:
 
     What a library says may name a file or a person: it is told, and no part of the reason.
     """
-    if "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return ["failed", _OUT_OF_MEMORY, ""]
     try:
         with disk_faults_named(log.parent):
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -433,6 +465,16 @@ def _unexpected(error: Exception, log: Path) -> list[str]:
     first = next(iter(str(error).strip().splitlines()), "no message")
     where = f"(traceback in logs/{log.name})"
     return ["failed", f"{type(error).__name__} {where}", f"{type(error).__name__}: {first} {where}"]
+
+
+def _die_first() -> None:
+    """Have Linux kill a worker, the largest one, where memory runs out, before what all workers depend on.
+
+    The process that they are forked from has loaded as much as most of them, and its end would be the end of all.
+    """
+    own = Path("/proc/self/oom_score_adj")
+    with contextlib.suppress(OSError, ValueError):  # not Linux, or /proc is hidden
+        own.write_text(str(min(int(own.read_text()) + _EXPENDABLE, 1000)))
 
 
 def _die_with_parent() -> None:

@@ -74,11 +74,14 @@ def sizes(plan: Plan, found: Mapping[str, Listing]) -> dict[str, Size]:
     """
     known = {name: Size(subjects=listing.subjects, images=len(listing.images)) for name, listing in found.items()}
     pools: dict[str, dict[str, int]] = {name: {} for name in known}
+    classes: dict[str, dict[str, int]] = {name: {} for name in known}
     for study in reversed(plan.studies):  # the largest first, so that a refusal names the size that does not fit
         name, task = study.target.data.name, study.target.task.name
         if name in known and task not in pools[name]:
-            pools[name][task] = _pool(study, found[name])
-    return {name: size.model_copy(update={"pools": pools[name]}) for name, size in known.items()}
+            pools[name][task], classes[name][task] = _pool(study, found[name])
+    return {
+        name: size.model_copy(update={"pools": pools[name], "classes": classes[name]}) for name, size in known.items()
+    }
 
 
 def summaries(plan: Plan, found: Mapping[str, Listing]) -> list[TargetSummary]:
@@ -102,15 +105,15 @@ def _table(listing: Listing) -> Table:
     return Table.of(listing.images)
 
 
-def _pool(study: Study, listing: Listing) -> int:
-    """Images that a study leaves to pretraining."""
+def _pool(study: Study, listing: Listing) -> tuple[int, int]:
+    """Images that a study leaves to pretraining, and classes of its target."""
     from ctlr.data.splits import draw_split, rows_of  # numpy is slow to load
     from ctlr.data.targets import read_targets
 
     table = _table(listing)
     targets = read_targets(table, study.target.task, study.target.data.name)
     split = draw_split(table, targets, study.split, n_train=study.n_train, n_reserved=study.n_reserved, seed=study.seed)
-    return len(rows_of(table, {*split.train, *split.unlabelled}))
+    return len(rows_of(table, {*split.train, *split.unlabelled})), len(targets.classes)
 
 
 def stored_arrays(plan: Plan, found: Mapping[str, Listing], root: Path) -> dict[str, StoredArrays]:

@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from clothes import shapes
 from PIL import Image
 
 from ctlr.automl import Guidance, Looked, look
+from ctlr.cli.app import cli
 from ctlr.errors import ConfigError, DataError
 from ctlr.workspace import Workspace
 
@@ -43,6 +45,65 @@ def test_what_is_wrong_is_found_first(tmp_path: Path) -> None:
     assert "1 pictures are copies of others" in told
     assert "Fewer than 10 pictures of a class: cross 7." in told
     assert "lying has 61 pictures and cross 7: balanced accuracy" in told
+
+
+def test_pictures_that_are_nearly_copies_stand_on_one_side(tmp_path: Path) -> None:
+    root = shapes(tmp_path / "p", {"lying": 14, "upright": 14}, side=64)
+    first = Image.open(root / "lying" / "lying-001.png")
+    first.save(root / "lying" / "again.jpg", quality=60)
+    Image.open(root / "lying" / "lying-002.png").resize((48, 48)).save(root / "lying" / "smaller.png")
+    Image.open(root / "upright" / "upright-003.png").point(lambda level: level * 0.8 + 20).save(
+        root / "upright" / "brighter.png"
+    )
+    found = looked(root, tmp_path)
+    assert found.stored.joined == 3
+    assert found.counts[0] == 28
+    assert "3 pictures are copies of others, or show a part of them" in "\n".join(found.warnings)
+
+
+def test_a_near_copy_on_two_given_sides_is_a_leak(tmp_path: Path) -> None:
+    for number, side in enumerate(("train", "test")):
+        shapes(tmp_path / "p" / side, {"lying": 12, "upright": 12}, seed=number, side=64)
+        for file in (tmp_path / "p" / side).glob("*/*.png"):
+            file.rename(file.with_name(f"{side}-{file.name}"))
+    Image.open(tmp_path / "p/train/lying/train-lying-003.png").save(tmp_path / "p/test/lying/other.jpg", quality=70)
+    found = looked(tmp_path / "p", tmp_path)
+    assert found.stored.moved == 1
+    assert "A leak between the given sides: 1 pictures are copies" in "\n".join(found.warnings)
+
+
+def test_every_kind_of_damaged_file_is_left_out_and_counted(tmp_path: Path) -> None:
+    root = shapes(tmp_path / "p", {"lying": 14, "upright": 14})
+    whole = (root / "lying" / "lying-000.png").read_bytes()
+    (root / "lying" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (root / "lying" / "empty.png").write_bytes(b"")
+    (root / "upright" / "text.png").write_text("no picture at all")
+    broken = bytearray(whole)
+    broken[len(whole) // 2] ^= 0xFF
+    (root / "upright" / "flipped.png").write_bytes(broken)
+    found = looked(root, tmp_path)
+    assert found.counts[0] == 28
+    assert len(found.stored.excluded) == 4
+    assert sum(int(line.split()[0]) for line in found.warnings if " left out: " in line) == 4
+
+
+def test_what_is_wrong_is_shown_and_stands_in_the_file(tmp_path: Path) -> None:
+    root = shapes(tmp_path / "p", {"lying": 60, "upright": 9})
+    (root / "lying" / "damaged.png").write_bytes(b"no picture")
+    shutil.copy(root / "lying" / "lying-001.png", root / "lying" / "again.png")
+    words = ["automl", str(root), "-w", str(tmp_path / "w"), "--dry-run", "--families", "knn"]
+    shown = CliRunner().invoke(cli, words)
+    assert shown.exit_code == 0, shown.output
+    written = " ".join((tmp_path / "w" / "automl" / "p.yaml").read_text().split())
+    output = " ".join(shown.output.split())
+    for said in (
+        "1 left out: ",
+        "1 pictures are copies of others",
+        "Fewer than 10 pictures of a class: upright 9.",
+        "lying has 61 pictures and upright 9: balanced accuracy",
+    ):
+        assert said in output
+        assert said in written
 
 
 def test_sides_that_the_folder_gives_are_counted(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from typing import ClassVar, Literal
 from ctlr.methods.base import Objective
 from ctlr.methods.contrast import UnlabelledPretraining
 from ctlr.methods.lazily import torch
+from ctlr.shallow.families import FamilySpec
+from ctlr.space import loguniform
 from ctlr.specs import DatasetSpec, EncoderPart, FitSpec
 
 '''
@@ -54,6 +56,39 @@ def build(*, channels, ndim, width):
 ENCODERS = {"own": EncoderPart(about="of one's own", build=build, blocks=4, dimensions=(2,), scaled_in=(2,))}
 """
 
+FAMILY = '''
+class Centroids(FamilySpec):
+    """The nearest class's mean, on features: no network."""
+
+    method: Literal["centroids"] = "centroids"
+    sharpness: float = 5.0
+    """How fast shares fall with the squared distance."""
+    task_kinds: ClassVar[tuple[str, ...]] = ("classification",)
+    learner: ClassVar[str] = __name__
+
+    def _own_space(self):
+        return {"sharpness": loguniform(0.1, 100)}
+
+
+def learn(spec, features, target, n_classes):
+    import numpy as np
+
+    return {"places": np.stack([features[target == each].mean(axis=0) for each in range(n_classes)])}
+
+
+def predict(spec, arrays, features, n_classes):
+    import numpy as np
+
+    squares = ((features[:, None].astype(np.float64) - arrays["places"]) ** 2).sum(axis=2)
+    shares = np.exp(-spec.sharpness * (squares - squares.min(axis=1, keepdims=True)))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def check(arrays, width, n_classes):
+    if arrays["places"].shape != (n_classes, width):
+        raise ValueError("the means are not those of its classes")
+'''
+
 DATA = '''
 class Own(DatasetSpec):
     """Of one's own."""
@@ -77,7 +112,7 @@ def checked(text: str, folder: Path) -> tuple[int, list[str]]:
     return done.code, done.out.splitlines()
 
 
-@pytest.mark.parametrize("text", [METHOD, ENCODER], ids=["method", "encoder"])
+@pytest.mark.parametrize("text", [METHOD, ENCODER, FAMILY], ids=["method", "encoder", "family"])
 def test_a_sound_part_holds(text: str, tmp_path: Path) -> None:
     code, lines = checked(text, tmp_path)
     assert code == 0, lines
@@ -88,26 +123,40 @@ def test_a_sound_part_holds(text: str, tmp_path: Path) -> None:
 BROKEN = {
     "no words": (
         METHOD.replace('    """Of it."""\n', ""),
-        "own.py, line 11: its option `rate` has no words. Write a docstring below it, with the unit.",
+        "own.py, line 13: its option `rate` has no words. Write a docstring below it, with the unit.",
     ),
     "torch": ("import torch as loaded\n" + METHOD, "for which `ctlr check` and `ctlr plan` would wait."),
     "own numbers": (
         METHOD.replace(".square()", ".square() * torch.rand(1)"),
-        "own.py, line 11: it draws from torch's own random state",
+        "own.py, line 13: it draws from torch's own random state",
     ),
     "no scalar": (METHOD.replace(".mean()", ""), "the loss of its pretraining must be a scalar; its shape is (6, 32)."),
     "nothing learned": (
         METHOD.replace("self.encoder(", "self.encoder.requires_grad_(False)("),
         "the loss of its pretraining depends on no weight",
     ),
-    "an error": (METHOD.replace(".square()", ".squared()"), "own.py, line 32: AttributeError: 'Tensor' object has no"),
+    "an error": (METHOD.replace(".square()", ".squared()"), "own.py, line 34: AttributeError: 'Tensor' object has no"),
     "other batches": (METHOD.replace('("pool",)', '("pool", "source")'), "must be what a call reads: ['pool']"),
-    "blocks": (ENCODER.replace("blocks=4", "blocks=3"), "own.py, line 11: it says 3 blocks and has 4."),
+    "blocks": (ENCODER.replace("blocks=4", "blocks=3"), "own.py, line 13: it says 3 blocks and has 4."),
     "norms": (
         ENCODER.replace("blocks=4", "blocks=4, has_norms=False"),
         "it says `has_norms=False` and has batch norms",
     ),
-    "no example": (DATA, "own.py, line 11: it lies in a folder and has no example to try it on. Add `@classmethod def"),
+    "no shares": (
+        FAMILY.replace(" / shares.sum(axis=1, keepdims=True)", ""),
+        "the shares of an image must add up to 1.",
+    ),
+    "own numbers of a family": (
+        FAMILY.replace("features[target == each]", "np.random.permutation(features[target == each])[:5]"),
+        "it draws from NumPy's own random state",
+    ),
+    "company": (
+        FAMILY.replace("squares.min(axis=1, keepdims=True)", "squares.mean()"),
+        "an image alone gets other digits than among others.",
+    ),
+    "nothing checked": (FAMILY.replace("!= (n_classes, width)", "is None"), "`check` lets a shortened `model.places`"),
+    "a space of what is no option": (FAMILY.replace('{"sharpness"', '{"bluntness"'), "bluntness"),
+    "no example": (DATA, "own.py, line 13: it lies in a folder and has no example to try it on. Add `@classmethod def"),
 }
 
 

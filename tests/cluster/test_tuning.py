@@ -22,7 +22,7 @@ from ctlr.cluster.submission import Submission, packed
 from ctlr.cluster.workers import preprocess_datasets, work
 from ctlr.config import BenchmarkConfig, load
 from ctlr.engine import jobs_left
-from ctlr.errors import ConfigError
+from ctlr.errors import ConfigError, TrainingError
 from ctlr.plan import make_plan
 from ctlr.searches import run_searches, tuned_plan
 from ctlr.specs import PLUGINS, PlatformSpec, SearchResult
@@ -54,14 +54,17 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkConfig:
 @pytest.fixture(scope="module")
 def laptop(config: BenchmarkConfig, bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Choices:
     """What the laptop finds, in a workspace of its own."""
-    workspace = Workspace(tmp_path_factory.mktemp("laptop") / "workspace")
+    return choices(on_a_laptop(config, bench, tmp_path_factory.mktemp("laptop")))
+
+
+def on_a_laptop(config: BenchmarkConfig, bench: Bench, folder: Path) -> list[SearchResult]:
+    workspace = Workspace(folder / "workspace")
     for kind in ("arrays", "cohorts"):
         (workspace.root / kind).symlink_to(bench.workspace.root / kind)
-    found = run_searches(
+    return run_searches(
         config, make_plan(config), bench.arrays, workspace, workers=1, device="cpu", since=0,
         on_event=lambda event: None,
     )  # fmt: skip
-    return choices(found)
 
 
 def planned(request: Request, workspace: Workspace, platform: PlatformSpec | None = None) -> str:
@@ -202,6 +205,98 @@ def test_katib_tunes_a_method_of_ones_own(tmp_path: Path, monkeypatch: pytest.Mo
     chosen = choices(run.searches())["align"]
     assert 0.5 <= float(chosen[0]["weight"]) <= 2
     assert len(chosen[1]) == 2
+
+
+# ---------------------------------------------------------------- a race
+
+RACED = """\
+tuning:
+  experiments: {scratch: rate.yaml, supervised: rate.yaml}
+  seconds: 12
+  race: {keep: 0.5, finalists: 1}
+  parallel: 2
+  share: false
+"""
+
+
+@pytest.fixture
+def raced(config: BenchmarkConfig, tmp_path: Path) -> BenchmarkConfig:
+    text = TINY.replace("simclr: {}, vat: {}}", "}").replace("n_frozen: 1}}, }", "n_frozen: 1}}}")
+    (tmp_path / "tiny.yaml").write_text(text.replace("sample_sizes: [6, 10]", "sample_sizes: [6]") + RACED)
+    (tmp_path / "rate.yaml").write_text(search_of("lr"))
+    return load(tmp_path / "tiny.yaml")
+
+
+def test_a_race_runs_on_katib_whose_experiments_grow_as_long_as_there_is_time(
+    own_bench: Bench, raced: BenchmarkConfig, lab: KubeApi
+) -> None:
+    run = tuned(request_of(raced), own_bench.workspace, PlatformSpec())
+    made = lab.objects["experiments", SPACE]
+    assert len(made) == 2
+    searches = run.searches()
+    assert sorted(len(search.turns) for search in searches) == [1, 2]
+    for search in searches:
+        (stage,) = search.stages
+        assert search.turns[-1].trials == len(stage.trials) >= 2
+        assert len({trial.name for trial in stage.trials}) == len(stage.trials)
+        assert search.turns[-1].best == min(trial.value for trial in stage.trials if trial.value is not None)
+        (document,) = [each for each in made.values() if each["metadata"]["name"] in stage.trials[0].name]
+        assert document["spec"]["resumePolicy"] == "LongRunning"
+        assert document["spec"]["maxTrialCount"] == len(stage.trials)
+        assert "maxFailedTrialCount" not in document["spec"]
+        assert parse_experiment({key: value for key, value in document.items() if key != "status"})
+    ahead, behind = sorted(searches, key=lambda search: -len(search.turns))
+    assert ahead.turns[0].best is not None
+    assert behind.turns[0].best is not None
+    assert ahead.turns[0].best <= behind.turns[0].best
+    assert ahead.turns[1].trials > ahead.turns[0].trials
+    assert [turn.reason for turn in ahead.turns] == ["ExperimentBudgetSpent"] * 2
+    assert 10 < sum(turn.seconds for search in searches for turn in search.turns) < 40
+    assert not ahead.dropped
+    assert "tune_finished" not in work(str(run.workspace.root), run.name, RUN, "tune")
+
+
+def test_a_race_with_few_trials_a_search_ends_when_all_have_had_theirs_which_are_the_laptops(
+    own_bench: Bench, raced: BenchmarkConfig, lab: KubeApi, tmp_path: Path
+) -> None:
+    assert raced.tuning is not None
+    few = raced.tuning.model_copy(update={"trials": 3, "seconds": 300.0})
+    config = raced.model_copy(update={"tuning": few})
+    run = tuned(request_of(config), own_bench.workspace, PlatformSpec(experiments="delete"))
+    for search in run.searches():
+        assert [(turn.trials, turn.over) for turn in search.turns] == [(3, True)]
+    assert choices(run.searches()) == choices(on_a_laptop(config, own_bench, tmp_path / "laptop"))
+    assert not lab.objects["experiments", SPACE]
+
+
+def test_a_goal_ends_a_race_on_katib(own_bench: Bench, raced: BenchmarkConfig, lab: KubeApi) -> None:
+    assert raced.tuning is not None
+    assert raced.tuning.race is not None
+    race = raced.tuning.race.model_copy(update={"goal": 1000.0})
+    tuning = raced.tuning.model_copy(update={"race": race, "seconds": 300.0})
+    submission = planned(request_of(raced.model_copy(update={"tuning": tuning})), own_bench.workspace)
+    did = work(str(own_bench.workspace.root), submission, RUN, "tune")
+    assert (did["tune_finished"], did["tune_failed"]) == (1, 1)  # the other one never had a turn
+    run = Submission(own_bench.workspace, submission)
+    assert sorted(len(search.turns) for search in run.searches()) == [0, 1]
+    (first,) = [search for search in run.searches() if search.turns]
+    assert first.turns[0].reason == "ExperimentGoalReached"
+    assert all(trial.metrics["val_mae"] <= 1000 for trial in first.stages[0].trials if trial.value is not None)
+
+
+def test_trials_in_pods_heed_the_time_of_their_turn_and_the_goal() -> None:
+    watch = trial._Watch("val_mae", "min", seconds=0.0, goal=None)
+    with pytest.raises(TrainingError, match="were over before it had a value"):
+        watch.see({"epoch": 1, "train_loss": 2})
+    with pytest.raises(trial._Over):
+        watch.see({"epoch": 2, "val_mae": 2})
+    watch.see({"val_mae": 2, "best_epoch": 2})  # it has ended by itself
+    reached = trial._Watch("val_accuracy", "max", goal=0.9)
+    reached.see({"epoch": 1, "val_accuracy": 0.8})
+    with pytest.raises(trial._Over):
+        reached.see({"epoch": 2, "val_accuracy": 0.9})
+    folds = trial._Watch("val_mae", "min", seconds=60.0, goal=10.0, whole=True)
+    folds.see({"epoch": 1, "val_mae": 2})  # one fold of several says nothing
 
 
 def test_a_budget_in_seconds_is_none_of_katib(config: BenchmarkConfig) -> None:

@@ -1,5 +1,6 @@
 """What the workers of tests/test_pool.py perform; a module of its own, so that spawned processes can import it."""
 
+import errno
 import os
 import signal
 import time
@@ -34,6 +35,15 @@ def start(number: int) -> Perform:
                 raise MemoryError
             case "torch memory":
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
+            case "lacking":
+                raise OSError(errno.ENOMEM, "Cannot allocate memory")
+            case "unmapped":
+                raise ImportError("_svm.so: failed to map segment from shared object")
+            case "expendable":
+                return "".join(Path(f"/proc/{pid}/oom_score_adj").read_text() for pid in (os.getpid(), os.getppid()))
+            case "orphan":
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(60)
             case "full":
                 raise WorkspaceError("The disk is full.")
             case "taken once":

@@ -171,10 +171,10 @@ def preview(config: BenchmarkConfig, root: Path, *, workers: int | None, device:
     crew = workers or default_workers(device, config.compute.threads)
     if measured:
         rates = measure_together(plan, known, found, workers=crew, device=device) | rates
-    rows = costs(plan, known, rates, left)
+    rows = costs(plan, known, rates, left, workers=crew)
     return Preview(
         config=config, plan=plan, steps=tuple(rows), workers=crew,
-        estimated_seconds=_total(rows, crew, rates.get(RUN, 0.0)),
+        estimated_seconds=_total(_trained_rows(plan, rows), crew, rates.get(RUN, 0.0)),
         subjects={name: size.subjects for name, size in (known_sizes(plan) | known).items()},
         targets=tuple(summaries(plan, found)),
         faults=_counted({name: listing.faults for name, listing in found.items()}),
@@ -199,6 +199,21 @@ def _searches(config: BenchmarkConfig, root: Path) -> list[SearchResult]:
     except (ConfigError, WorkspaceError):
         return []
     return last.searches if last.config.identity() == config.identity() else []
+
+
+def _trained_rows(plan: Plan, rows: Sequence[Cost]) -> list[Cost]:
+    """Kinds of steps whose time counts: of what is trained after a race the dearest, as many as there are finalists."""
+    race = plan.tuning.race if plan.tuning is not None else None
+    searched = {
+        (study.method.label, study.encoder.label if study.method.has_encoder else "") for study in plan.searches
+    }
+    racing = [row for row in rows if row.stage in ("fit", "finetune") and (row.method, row.encoder) in searched]
+    if race is None or any(row.seconds is None and row.stage not in _BRIEF for row in racing):
+        return list(rows)
+    dearest = sorted(racing, key=lambda row: -(row.seconds or 0.0))
+    kept = dearest[: race.finalists]
+    kept += [row for row in dearest if row.stage == "fit" and row not in kept][:1]  # the best one without a network
+    return [row for row in rows if row not in racing or row in kept]
 
 
 def _total(rows: Sequence[Cost], workers: int, outside: float) -> float | None:

@@ -17,6 +17,7 @@ from ctlr.automl.guidance import Guidance, Weights
 from ctlr.automl.looking import Looked, look
 from ctlr.data.reader import Progress
 from ctlr.errors import ConfigError, nearest
+from ctlr.shallow.families import KINDS
 from ctlr.specs import ENCODERS, METHODS, dns_name
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
@@ -143,6 +144,7 @@ def _families(
     unknown = [name for name in guidance.families if name not in known]
     if unknown:
         raise ConfigError(f"`families`: unknown family {unknown[0]!r}. {nearest(unknown[0], known)}")
+    _check_features(guidance, [known[name] for name in guidance.families or known])
     from ctlr.searches import round_sizes  # brings the samplers, which are slow to load
 
     side = min(looked.stored.shape[1:])
@@ -169,6 +171,20 @@ def _families(
         if each.encoder and epochs[each.encoder] > 2 * turn
     }
     return [each for each in fitting if each.name not in left_out], left_out
+
+
+def _check_features(guidance: Guidance, families: Sequence[Family]) -> None:
+    """Refuse features that do not exist, that nobody sees, or that need weights.
+
+    Raises:
+        ConfigError: One of these.
+    """
+    if unknown := [kind for kind in guidance.features if kind not in KINDS]:
+        raise ConfigError(f"`features`: unknown features {unknown[0]!r}. {nearest(unknown[0], KINDS)}")
+    if guidance.features and all(family.has_network for family in families):
+        raise ConfigError("`features` are for models without a network, and none competes. Name one in `families`.")
+    if "network" in guidance.features and not guidance.weights:
+        raise ConfigError("`features`: those of a `network` need its `weights`. Name them, or other features.")
 
 
 # ---------------------------------------------------------------- the file
@@ -246,12 +262,14 @@ def _encoders(families: Sequence[Family], guidance: Guidance) -> list[str]:
 
 def _methods(families: Sequence[Family], guidance: Guidance) -> dict[str, Any]:
     methods: dict[str, Any] = {}
+    tried = guidance.features
     for family in families:
         if family.method == "scratch":
             methods["scratch"] = {}
         elif not family.has_network:
+            seen = {"features": {"kind": tried[0], "tried": list(tried)}} if tried else {}
             frozen = _weights(guidance.weights[0], "network") if guidance.weights else {}
-            methods[family.name] = {"method": family.method, "refit": True, **frozen}
+            methods[family.name] = {"method": family.method, "refit": True, **seen, **frozen}
     for family in families:
         if family.method == "pretrained":
             weights = next(each for each in guidance.weights if each.encoder == family.encoder)

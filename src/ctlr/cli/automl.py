@@ -30,7 +30,7 @@ __all__ = ["automl"]
 @click.option("--regression/--classification", default=None, help="By default as the target's values look.")
 @click.option("--families", help="Searches that compete, with commas; by default all that there is time for.")
 @click.option("--features", help="What models without a network see, with commas; by default their search decides.")
-@click.option("--algorithm", help="That searches, by Katib's name; by default `tpe`.")
+@click.option("--algorithm", help="That searches, by Katib's name; by default `tpe`, or what a network states.")
 @click.option("--trials", type=click.IntRange(1), default=100, help="The most that any search may have.")
 @click.option("--weights", multiple=True, metavar="FILE:ENCODER",
               help="Pretrained weights to begin from, e.g. `resnet18.pth:resnet18`. Repeatable.")  # fmt: skip
@@ -40,6 +40,7 @@ __all__ = ["automl"]
 @click.option("--most-milliseconds", type=float, help="Longest time for one picture on this machine.")
 @click.option("--side", type=click.IntRange(8, 1024), help="Pixels that pictures are brought to; by default 32 to 64.")
 @click.option("--test", type=float, default=0.2, help="Share that nobody looks at before the end.")
+@click.option("--validation", type=float, default=0.2, help="Share of the others by which trials are judged.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, other sides and other draws.")
 @click.option("--name", help="Of the benchmark; by default the folder's.")
 @workspace_option("Folder that holds what steps made.")

@@ -126,7 +126,8 @@ def _with_records(config: BenchmarkConfig) -> tuple[BenchmarkConfig, tuple[str, 
 
 
 def _check_tuning(config: BenchmarkConfig) -> None:
-    if config.tuning is not None and config.tuning.seconds is not None and config.platform.trials == "katib":
+    counted = config.tuning is not None and config.tuning.seconds is not None and config.tuning.race is None
+    if counted and config.platform.trials == "katib":
         raise ConfigError(
             "tuning.seconds: Katib counts trials, not device seconds. Set `tuning.trials` instead, or run trials in "
             "the task's own pod with `--set platform.trials=local`."

@@ -3,7 +3,7 @@
 The tests run all of them over whatever the tables hold; `ctlr plugins check` runs them on a user's own parts.
 """
 
-from ctlr.contracts import data, encoders, methods
+from ctlr.contracts import data, encoders, families, methods
 from ctlr.contracts._given import GivenParts, parts_to_try
 from ctlr.contracts._suite import Finding, check_part, has_words, loads_quickly, promised
 
@@ -13,6 +13,7 @@ __all__ = [
     "check_part",
     "data",
     "encoders",
+    "families",
     "has_words",
     "loads_quickly",
     "methods",

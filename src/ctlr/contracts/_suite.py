@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ctlr.config import json_schema, options_of, parts, schema_parts
-from ctlr.contracts import data, encoders, methods
+from ctlr.contracts import data, encoders, families, methods
 from ctlr.specs import PART_TABLES, EncoderPart, place_of
 
 __all__ = ["Finding", "check_part", "has_words", "loads_quickly", "promised"]
@@ -58,10 +58,8 @@ def check_part(what: str, name: str, folder: Path) -> Iterator[Finding]:
     home = inspect.getsourcefile(made) or ""
     for first in (has_words, loads_quickly):
         yield _tried(promised(first), partial(first, what, name), place, home)
-    suite = {"method": methods, "encoder": encoders, "kind of data": data}[what]
-    cases = list(suite.cases_of(name, folder))
-    for promise in suite.PROMISES:
-        for case in cases[:1] if promise in methods.ONCE else cases:
+    for promise, cases in _promises(what, name, folder):
+        for case in cases:
             found = _tried(promised(promise), partial(promise, case), place, home)
             if found.fault:
                 break
@@ -70,6 +68,18 @@ def check_part(what: str, name: str, folder: Path) -> Iterator[Finding]:
         yield found
         if found.fault and promise is data.there_is_an_example:
             return  # all others need it
+
+
+def _promises(what: str, name: str, folder: Path) -> Iterator[tuple[Promise, list[Any]]]:
+    """What a part promises, and the cases on which each is tried."""
+    suite = {"method": methods, "encoder": encoders, "kind of data": data}[what]
+    cases = list(suite.cases_of(name, folder))
+    yield from ((promise, cases[:1] if promise in methods.ONCE else cases) for promise in suite.PROMISES)
+    if what == "method" and families.is_family(name):
+        found = list(families.cases_of(name, folder))
+        pictures = [case for case in found if case.ndim == 2]
+        for promise in families.PROMISES:
+            yield promise, pictures if promise in families.ON_PICTURES else found
 
 
 def _tried(words: str, attempt: Callable[[], None], place: str, home: str) -> Finding:

@@ -21,7 +21,7 @@ from ctlr.durable import read_file
 from ctlr.errors import WorkspaceError
 from ctlr.searches._stage import Bench, StageSearch, best_of, read_rounds
 from ctlr.specs import ENCODERS, Experiment, SearchStage, StoredArrays, Trial, Turn, Value, fingerprint
-from ctlr.tuning.engine import BUDGET, GOAL, Limits, best_trial, reached, read_journal
+from ctlr.tuning.engine import BUDGET, GOAL, Limits, best_trial, reached
 from ctlr.wishes import clock
 from ctlr.workspace import Workspace, write_aside
 
@@ -336,9 +336,7 @@ class _Race:
 
     def _finish(self, arm: _Arm) -> None:
         """Write what a search found."""
-        history = read_journal(arm.folder / _ROUND)
-        experiment = arm.experiment()
-        trials = () if history is None else tuple(history.trials)
+        experiment, trials = arm.experiment(), self._bench.found(arm.folder / _ROUND)
         best = best_trial(experiment.objective, trials)
         reason = arm.course.turns[-1].reason if arm.course.turns else ""
         stage = arm.stage.stage_of(experiment, 1, trials, None if best is None else best.number, reason)

@@ -38,7 +38,7 @@ from ctlr.specs import (
 )
 from ctlr.steps.keys import RECIPE
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.engine import BUDGET, GOAL, Limits, Outcome, narrowed, run_experiment, within
+from ctlr.tuning.engine import BUDGET, GOAL, Limits, Outcome, narrowed, read_journal, run_experiment, within
 from ctlr.tuning.options import Stage, objective_of
 from ctlr.tuning.request import TrialJob
 from ctlr.tuning.samplers import elsewhere
@@ -90,6 +90,10 @@ class Bench(ABC):
             earlier: Trials of the same space to start from.
             on_event: Told each trial that starts, has reported or has ended.
         """
+
+    @abstractmethod
+    def found(self, place: Path) -> tuple[Trial, ...]:
+        """Trials of the experiment whose folder it is, those of earlier runs among them; none before the first run."""
 
     def close(self) -> None:  # noqa: B027 (a bench may hold nothing)
         """Give back what it holds."""
@@ -148,6 +152,11 @@ class LocalBench(Bench):
         )  # fmt: skip
         shutil.rmtree(place / "trials", ignore_errors=True)  # weights: what is chosen is trained anew
         return outcome
+
+    def found(self, place: Path) -> tuple[Trial, ...]:
+        """As its journal has them."""
+        history = read_journal(place)
+        return () if history is None else tuple(history.trials)
 
     def close(self) -> None:
         """End the workers."""

@@ -34,7 +34,9 @@ __all__ = [
     "SVMSpec",
 ]
 
-KINDS: Mapping[str, tuple[int, ...]] = {
+Kind = Literal["pixels", "regions", "histogram", "hog", "lbp", "network"]
+
+KINDS: Mapping[Kind, tuple[int, ...]] = {
     "pixels": (0, 1, 2, 3), "regions": (1, 2, 3), "histogram": (2, 3), "hog": (2,), "lbp": (2,),
     "network": (0, 1, 2, 3),
 }  # fmt: skip
@@ -45,10 +47,12 @@ _OF_CELLS = ("hog", "lbp")
 class FeaturesSpec(Value):
     """What a model without a network is shown of an image. Options that do not matter to its `kind` are not read."""
 
-    kind: Literal["pixels", "regions", "histogram", "hog", "lbp", "network"] = "pixels"
+    kind: Kind = "pixels"
     """Every pixel, voxel, sample or column; means of coarse regions; how often each intensity occurs; histograms of
     oriented gradients and local binary patterns, of pictures; what the encoder makes of it with the weights of the
     method's `network`."""
+    tried: Annotated[tuple[Kind, ...], Field(exclude_if=lambda kinds: not kinds)] = ()
+    """Kinds that a search tries, `kind` among them; none: all that there are of such images."""
     scale: Literal["together", "each"] = "together"
     """Divide all features by one number, so that what varies more counts more; or each by its own deviation."""
     components: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -65,13 +69,20 @@ class FeaturesSpec(Value):
     radius: Annotated[int, Field(ge=1, le=32)] = 1
     """Of `lbp`: how far they are, in pixels."""
 
+    @model_validator(mode="after")
+    def _is_tried(self) -> Self:
+        if self.tried and self.kind not in self.tried:
+            raise ValueError(f"`kind` must be one of those that are `tried`; got {self.kind}. Name it, or add it there")
+        return self
+
     def misfit(self, shape: tuple[int, ...]) -> tuple[str, str] | None:
         """Option and rule where features of images of this shape, (C, *S), cannot be computed; None where they can."""
         sides = shape[1:]
-        if len(sides) not in KINDS[self.kind]:
-            what = {0: "points", 1: "signals", 2: "pictures", 3: "volumes"}[len(sides)]
-            known = ", ".join(_kinds_of(len(sides)))
-            return "features.kind", f"{self.kind} is not computed of {what}. Known for them: {known}."
+        for option, kind in (("kind", self.kind), *(("tried", kind) for kind in self.tried)):
+            if len(sides) not in KINDS[kind]:
+                what = {0: "points", 1: "signals", 2: "pictures", 3: "volumes"}[len(sides)]
+                known = ", ".join(_kinds_of(len(sides)))
+                return f"features.{option}", f"{kind} is not computed of {what}. Known for them: {known}."
         if self.kind in _OF_CELLS and self.cell > min(sides):
             told = f"the pictures have {' x '.join(map(str, sides))} pixels, and a cell has {self.cell} a side"
             return "features.cell", f"{told}. Lower it to {min(sides)} or less."
@@ -84,7 +95,7 @@ class FeaturesSpec(Value):
             ndim: Spatial axes of the images.
             network: Whether there is a pretrained one.
         """
-        kinds = tuple(kind for kind in _kinds_of(ndim) if network or kind != "network")
+        kinds = tuple(kind for kind in self.tried or _kinds_of(ndim) if network or kind != "network")
         found: dict[str, Range | Choice] = {"features.kind": Choice(kinds)} if len(kinds) > 1 else {}
         if ndim:
             found["features.scale"] = Choice(("together", "each"))
@@ -94,7 +105,7 @@ class FeaturesSpec(Value):
         return found
 
 
-def _kinds_of(ndim: int) -> tuple[str, ...]:
+def _kinds_of(ndim: int) -> tuple[Kind, ...]:
     return tuple(kind for kind, sides in KINDS.items() if ndim in sides)
 
 
@@ -128,7 +139,7 @@ class FamilySpec(MethodSpec):
     @model_validator(mode="after")
     def _network_is_told(self) -> Self:
         told = {"sha256": self.sha256, "licence": self.licence, "trained_on": self.trained_on}
-        if self.network is None and self.features.kind == "network":
+        if self.network is None and "network" in (self.features.kind, *self.features.tried):
             raise ValueError("`features: {kind: network}` needs the file of its weights. Name it as `network`")
         if self.network is not None and (missing := [name for name, value in told.items() if not value]):
             raise ValueError(f"`network` names weights of others: say their {', '.join(missing)} too")

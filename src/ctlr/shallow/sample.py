@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.data.store import ArrayStore
+from ctlr.data.table import ImageRecord, Table
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:
     from ctlr.shallow.features import Embedding
 
-__all__ = ["Floats", "Predict", "Rows", "Sample", "constant", "in_blocks", "pictures"]
+__all__ = ["Floats", "Predict", "Rows", "Sample", "constant", "in_blocks", "in_memory", "pictures"]
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -81,6 +83,34 @@ class Sample:
         out = np.zeros((len(shares), self.n_classes))
         out[:, classes] = shares
         return out
+
+
+class _Memory:
+    """Reads images that are there as a store does, each of a subject of its own."""
+
+    def __init__(self, images: NDArray[np.float32]) -> None:
+        self._images = images
+        self.arrays = SimpleNamespace(
+            shape=images.shape[1:], dtype="float32", scale=1.0, offset=0.0, rows=len(images), fingerprint=""
+        )
+        names = [f"{number:06}" for number in range(len(images))]
+        self.table = Table.of([ImageRecord(subject=name, file="", sha256="") for name in names])
+
+    def read(self, rows: Rows) -> NDArray[np.float32]:
+        """(n, C, *S)."""
+        return self._images[np.asarray(rows, np.int64)]
+
+
+def in_memory(images: NDArray[np.float32], values: NDArray[Any], n_classes: int = 0) -> Sample:
+    """A sample of images that are stored nowhere: for timing a model, or trying one.
+
+    Args:
+        images: (N, C, *S).
+        values: (N,) targets, or class codes below `n_classes`.
+        n_classes: 0 for a regression.
+    """
+    store: Any = _Memory(images)
+    return Sample(store, np.arange(len(images)), values, n_classes)
 
 
 def pictures(store: ArrayStore, rows: Rows, *, mirror: bool | str) -> Floats:

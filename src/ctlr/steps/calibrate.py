@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
-from ctlr.cost import Size, known_sizes, planned_images, rate_key, watched_images
+from ctlr import shallow
+from ctlr.cost import Size, fitted_images, known_sizes, planned_images, rate_key, watched_images
 from ctlr.data.listing import Listing
 from ctlr.data.preprocess import preprocess_some
 from ctlr.encoders import build_encoder, build_head, patch_decoder, projection_head
@@ -21,6 +24,7 @@ from ctlr.encoders.base import Encoder
 from ctlr.methods.base import Objective, Pool, Task, predict_outputs
 from ctlr.methods.losses import TaskLoss
 from ctlr.plan import Plan
+from ctlr.shallow.sample import in_memory
 from ctlr.specs import PretrainSpec, Study, finetune_stages
 from ctlr.training.finetune import prepare
 from ctlr.training.fit import fit
@@ -33,6 +37,10 @@ STEPS = 3
 """Timed steps of a stage. There are as many before, which warm caches up."""
 IMAGES = 6
 """Timed images of a dataset, after one."""
+FITTED = 200
+"""Images to which a model without a network is fitted at the most; what more of them take is told from half as many."""
+NUMBERS = 2**24
+"""Pixels or voxels of all images that it is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,49 @@ def measure(plan: Plan, sizes: Mapping[str, Size], device: str = "cpu") -> dict[
             groups.setdefault(key, []).append(spec)
     for specs in list(groups.values())[:1]:
         _time(specs[0], device)  # loads kernels and tests them, once a process
-    return {key: _rate(specs, _time(specs[0], device), sizes) for key, specs in groups.items()}
+    rates = {key: _rate(specs, _time(specs[0], device), sizes) for key, specs in groups.items()}
+    return rates | _fit_rates(plan.studies, sizes)
+
+
+def _fit_rates(studies: Sequence[Study], sizes: Mapping[str, Size]) -> dict[str, float]:
+    """Seconds an image of models without a network, by `rate_key`; none of those that read more than images."""
+    groups: dict[str, list[Study]] = {}
+    for study in studies:
+        method = study.method
+        if method.shallow and not (method.needs_inputs or method.reads_source or method.reads_frozen_encoder):
+            groups.setdefault(rate_key("fit", study.target.data, method), []).append(study)
+    rates = {}
+    for key, group in groups.items():
+        counts = [count for study in group if (count := fitted_images(study, sizes))]
+        if counts:
+            seconds_of = _fit_seconds(group[0], max(counts), sizes)
+            twice = 2 if group[0].method.refits else 1
+            rates[key] = twice * sum(map(seconds_of, counts)) / sum(counts)
+    return rates
+
+
+def _fit_seconds(study: Study, most: int, sizes: Mapping[str, Size]) -> Callable[[int], float]:
+    """Seconds of fitting a model to so many images: timed on noise, and beyond what was timed as its power goes on."""
+    shape, task, size = study.target.data.stored_shape, study.target.task, sizes.get(study.target.data.name)
+    known = size.classes.get(task.name, 0) if size is not None else 0
+    classes = (known or len(task.classes or ()) or 2) if task.kind == "classification" else 0
+    timed = max(2 * max(classes, 2), min(most, FITTED, NUMBERS // math.prod(shape)))
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((timed, *shape), dtype=np.float32)
+    values = np.arange(timed) % classes if classes else rng.standard_normal(timed)
+
+    def seconds(count: int) -> float:
+        sample = in_memory(images[:count], values[:count], classes)
+        began = time.perf_counter()
+        with threadpool_limits(study.compute.threads):
+            shallow.fit(study.method, sample)
+        return time.perf_counter() - began
+
+    half = timed // 2
+    seconds(half)  # loads what is needed
+    few, many = seconds(half), seconds(timed)
+    power = min(max(math.log(many / few, 2), 1.0), 3.0)
+    return lambda count: many * (count / timed) ** (power if count > timed else 1.0)
 
 
 def _rate(specs: Sequence[Study | PretrainSpec], timing: _Timing, sizes: Mapping[str, Size]) -> float:

@@ -28,6 +28,7 @@ def learn(spec: SVMSpec, features: Singles, target: Any, n_classes: int) -> dict
         "C": spec.slack, "kernel": spec.kernel, "gamma": spec.gamma, "degree": 3, "coef0": 1.0, "max_iter": _STEPS,
     }  # fmt: skip
     model = SVC(**options) if n_classes else SVR(**options, epsilon=spec.epsilon)
+    model.random_state = 0  # the solver draws nothing, but fit seeds it, otherwise from everybody's random state
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features.astype(np.float64), target)

@@ -17,8 +17,9 @@ from ctlr.tuning.engine.ending import BUDGET, GOAL, MAX_TRIALS
 from ctlr.tuning.engine.journal import Completion, read_journal
 from ctlr.tuning.engine.limits import Limits
 from ctlr.tuning.engine.local import Outcome, run_experiment
+from ctlr.tuning.engine.loop import SILENT
 from ctlr.tuning.engine.narrow import narrowed, within
-from ctlr.tuning.engine.remote import Fault, Policy, RemoteOutcome, SearchBackend, State, run_remotely
+from ctlr.tuning.engine.remote import Fault, Pace, Policy, RemoteOutcome, SearchBackend, State, run_remotely
 from ctlr.tuning.engine.status import best_trial, status_document
 from ctlr.tuning.engine.stopping import better, reached
 
@@ -26,10 +27,12 @@ __all__ = [
     "BUDGET",
     "GOAL",
     "MAX_TRIALS",
+    "SILENT",
     "Completion",
     "Fault",
     "Limits",
     "Outcome",
+    "Pace",
     "Policy",
     "RemoteOutcome",
     "SearchBackend",

@@ -18,13 +18,12 @@ from ctlr.tuning.engine.stopping import better, make_stopping_rule, reached
 from ctlr.tuning.launchers import Ended, Launcher, Reported, Tally, no_value
 from ctlr.tuning.samplers import PARENT, make_sampler
 
-__all__ = ["MOST_REPORTS", "Run"]
+__all__ = ["MOST_REPORTS", "SILENT", "Run"]
 
 MOST_REPORTS = 10_000
 """Reports of a trial that are kept; later ones count for its value alone."""
 
-
-_SILENT = 4
+SILENT = 4
 """Times that a trial may take longer than its own time before it has reported a first value."""
 _TOO_LATE = "the experiment ended before it"
 
@@ -132,7 +131,7 @@ class Run:
         most = self._limits.trial_seconds
         if most is None or running.stopping is not None:
             return None
-        most = most if running.step else _SILENT * most
+        most = most if running.step else SILENT * most
         return most - self._launcher.seconds(running.trial.number)
 
     def _stop_the_slow(self) -> None:

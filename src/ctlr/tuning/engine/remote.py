@@ -18,19 +18,21 @@ from typing import Any, Literal, Protocol
 from ctlr.errors import ClusterError
 from ctlr.interrupts import held
 from ctlr.specs import Experiment, Trial, TrialReport
-from ctlr.tuning.engine.ending import Verdict
+from ctlr.tuning.engine.ending import EXHAUSTED, MAX_TRIALS, Verdict, completed
 from ctlr.tuning.engine.journal import Completion
 from ctlr.tuning.engine.local import Outcome
 from ctlr.tuning.engine.status import best_trial
 from ctlr.tuning.samplers import seed_of
 
-__all__ = ["Fault", "Policy", "RemoteOutcome", "SearchBackend", "State", "run_remotely"]
+__all__ = ["Fault", "Pace", "Policy", "RemoteOutcome", "SearchBackend", "State", "run_remotely"]
 
 Policy = Literal["keep", "delete"]
 """Whether an experiment that has ended stays on the cluster, with what its trials left there."""
 
 STUCK_SECONDS = 15.0
 """Between looks at trials that do not start."""
+IDLE_SECONDS = 30.0
+"""Without a trial under way, after the time of an experiment that grows, until it is left as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,39 @@ class RemoteOutcome(Outcome):
     place: str
 
 
+@dataclass
+class Pace:
+    """An experiment whose budget is seconds on the clock: it may have as many trials as there is time to begin.
+
+    Katib counts trials. So its count grows by one with each trial that ends, as long as there is time.
+
+    Attributes:
+        seconds: In which trials may begin, from now on.
+        parallel: Trials at once.
+        most: Trials at most; None for any number.
+    """
+
+    seconds: float
+    parallel: int
+    most: int | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def over(self) -> bool:
+        """Whether no further trial may begin."""
+        return time.monotonic() - self.began >= self.seconds
+
+    @property
+    def first(self) -> int:
+        """Trials to begin with."""
+        return min(self.parallel, self.most or self.parallel)
+
+    def wanted(self, trials: Sequence[Trial]) -> int:
+        """Trials that there may be in all, by now."""
+        wanted = sum(trial.ended for trial in trials) + (0 if self.over else self.parallel)
+        return wanted if self.most is None else min(wanted, self.most)
+
+
 class SearchBackend(Protocol):
     """An engine that runs experiments elsewhere.
 
@@ -104,6 +139,9 @@ class SearchBackend(Protocol):
         Raises:
             ClusterError: It was deleted, or the engine stays away.
         """
+
+    def grow(self, experiment: Experiment, trials: int) -> None:
+        """Let an experiment have so many trials, more than it may have now; one that had all of them goes on."""
 
     def explain(self, trials: Sequence[Trial]) -> Mapping[str, Fault]:
         """Why trials failed or do not start, by name; those of which nothing amiss is known are left out."""
@@ -135,6 +173,7 @@ def run_remotely(
     *,
     policy: Policy = "keep",
     timeout: float | None = None,
+    pace: Pace | None = None,
     on_event: Callable[[Trial, TrialReport | None], None] = _silent,
     on_notice: Callable[[str], None] = _mute,
 ) -> RemoteOutcome:
@@ -145,6 +184,7 @@ def run_remotely(
         backend: Runs it.
         policy: `delete` removes it once it has ended, well or not; what is known of it is in the outcome.
         timeout: Seconds after which to give up waiting; the experiment goes on.
+        pace: By which it grows, and for how long; None where the manifest says how many trials it has.
         on_event: Told each trial when it appears and when it has ended.
         on_notice: Told in a line what keeps trials from starting, once each.
 
@@ -153,7 +193,7 @@ def run_remotely(
         ClusterError: The engine cannot be reached or refuses, the experiment was deleted, or the time is over.
         KeyboardInterrupt: Passed on; what becomes of the experiment is the backend's to decide.
     """
-    follower = _Follower(experiment, backend, on_event, on_notice)
+    follower = _Follower(experiment, backend, on_event, on_notice, pace)
     ours = False
     try:
         with held():  # an Experiment that was created is known to be ours
@@ -179,6 +219,7 @@ class _Follower:
     backend: SearchBackend
     on_event: Callable[[Trial, TrialReport | None], None]
     on_notice: Callable[[str], None]
+    pace: Pace | None = None
     faults: dict[str, Fault] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
@@ -189,7 +230,7 @@ class _Follower:
     def follow(self, seconds: float) -> State:
         """The last state."""
         began = looked = time.monotonic()
-        for state in self.backend.states(self.experiment):
+        for state in self._states():
             self._tell(state)
             if state.completion is not None:
                 return state
@@ -200,6 +241,34 @@ class _Follower:
             if now - began >= seconds:
                 raise ClusterError(self._late(state, seconds))
         raise AssertionError("states end with the experiment")
+
+    def _states(self) -> Iterator[State]:
+        """Those of the experiment, until it has ended and may not grow any more."""
+        pace, busy = self.pace, time.monotonic()
+        while True:
+            for state in self.backend.states(self.experiment):
+                if pace is None:
+                    yield state
+                    continue
+                now = time.monotonic()
+                busy = now if not pace.over or any(not trial.ended for trial in state.trials) else busy
+                if self._grows(state, pace):
+                    state = dataclasses.replace(state, completion=None)
+                elif state.completion is None and now - busy > IDLE_SECONDS:  # its algorithm proposes nothing more
+                    state = dataclasses.replace(state, completion=completed(EXHAUSTED, "nothing more is proposed"))
+                yield state
+                if state.completion is not None:
+                    return
+
+    def _grows(self, state: State, pace: Pace) -> bool:
+        """Let the experiment have more trials where there is time for them; whether it goes on."""
+        ended = state.completion
+        if ended is not None and ended.reason != MAX_TRIALS:
+            return False
+        wanted, now = pace.wanted(state.trials), state.document["spec"].get("maxTrialCount", 0)
+        if wanted > now:
+            self.backend.grow(self.experiment, wanted)
+        return ended is not None and wanted > now
 
     def _tell(self, state: State) -> None:
         failed = [trial for trial in state.trials if trial.status == "Failed" and trial.name not in self.faults]

@@ -13,8 +13,8 @@ running.py      a search from its manifest to its end
 from ctlr.tuning.katib.connection import RIGHTS, Connection, Right, connect, kubeconfig_faults_named
 from ctlr.tuning.katib.faults import explain_pod
 from ctlr.tuning.katib.listing import Listed, Listing
-from ctlr.tuning.katib.objects import RUN, SUBMISSION
-from ctlr.tuning.katib.running import run_on_katib, submit_to_katib
+from ctlr.tuning.katib.objects import RUN, SUBMISSION, completion_of
+from ctlr.tuning.katib.running import remove_from_katib, run_on_katib, submit_to_katib
 from ctlr.tuning.katib.search import KatibSearch
 
 __all__ = [
@@ -26,9 +26,11 @@ __all__ = [
     "Listed",
     "Listing",
     "Right",
+    "completion_of",
     "connect",
     "explain_pod",
     "kubeconfig_faults_named",
+    "remove_from_katib",
     "run_on_katib",
     "submit_to_katib",
 ]

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from ctlr.specs import Experiment, Trial, TrialReport
-from ctlr.tuning.engine import Policy, RemoteOutcome, run_remotely
+from ctlr.tuning.engine import Pace, Policy, RemoteOutcome, run_remotely
 from ctlr.tuning.katib.connection import Connection, connect
 from ctlr.tuning.katib.search import WATCH_SECONDS, KatibSearch
 
-__all__ = ["run_on_katib", "submit_to_katib"]
+__all__ = ["remove_from_katib", "run_on_katib", "submit_to_katib"]
 
 
 def _nothing(trial: Trial, report: TrialReport | None) -> None:
@@ -33,6 +33,7 @@ def run_on_katib(
     connection: Connection | None = None,
     policy: Policy = "keep",
     timeout: float | None = None,
+    pace: Pace | None = None,
     on_event: Callable[[Trial, TrialReport | None], None] = _nothing,
     on_notice: Callable[[str], None] = _mute,
 ) -> RemoteOutcome:
@@ -47,6 +48,7 @@ def run_on_katib(
         connection: In place of both.
         policy: `delete` removes the Experiment once it has ended, well or not.
         timeout: Seconds after which to give up waiting; the Experiment goes on.
+        pace: By which it grows; its `resumePolicy` must then be LongRunning.
         on_event: Told each trial when it appears and when it has ended, in this thread.
         on_notice: Told in a line what keeps trials from starting (no node with a GPU, no image, the quota), once each.
 
@@ -62,7 +64,14 @@ def run_on_katib(
     seconds = WATCH_SECONDS if timeout is None else min(WATCH_SECONDS, max(math.ceil(timeout), 1))
     backend = KatibSearch(connection, watch_seconds=seconds)
     with _cancellable():
-        return run_remotely(experiment, backend, policy=policy, timeout=timeout, on_event=on_event, on_notice=on_notice)
+        return run_remotely(
+            experiment, backend, policy=policy, timeout=timeout, pace=pace, on_event=on_event, on_notice=on_notice
+        )
+
+
+def remove_from_katib(experiment: Experiment, *, connection: Connection | None = None) -> None:
+    """Delete an Experiment and all that belongs to it; one that is gone is none the worse."""
+    KatibSearch(connection or connect(namespace=experiment.namespace or None)).remove(experiment)
 
 
 @contextlib.contextmanager

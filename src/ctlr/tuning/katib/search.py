@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -145,6 +146,8 @@ class KatibSearch:
         spec = existing["spec"]
         wanted = {key: experiment.manifest["spec"][key] for key in COUNTS if key in experiment.manifest["spec"]}
         differing = {key: value for key, value in wanted.items() if spec.get(key) != value}
+        if differing.get("maxTrialCount", math.inf) <= _trials(existing):  # which has grown, and Katib shrinks none
+            del differing["maxTrialCount"]
         if differing and (completion_of(existing) is None or spec.get("resumePolicy", "Never") != "Never"):
             change["spec"] = differing
         owners = existing["metadata"].get("ownerReferences") or []
@@ -223,6 +226,17 @@ class KatibSearch:
             completion=completion,
             document=document,
         )
+
+    def grow(self, experiment: Experiment, trials: int) -> None:
+        """Raise `maxTrialCount`; an Experiment that has ended goes on where its `resumePolicy` is LongRunning."""
+        change: Object = {"spec": {"maxTrialCount": trials}}
+
+        def raise_it() -> None:
+            self._past = _outgrown(self._connection.experiment(experiment.name), change)
+            self._connection.patch_experiment(experiment.name, change)
+
+        with self._connection.understood():
+            patiently(raise_it, self._patience)
 
     def explain(self, trials: Sequence[Trial]) -> Mapping[str, Fault]:
         """Why trials failed or do not start, by name."""
