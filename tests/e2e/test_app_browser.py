@@ -366,6 +366,28 @@ def test_a_search_on_a_cluster_is_followed_without_a_reload_and_nothing_comes_tw
             serving.kill()
 
 
+def test_a_connection_that_is_lost_without_a_word_is_made_anew_and_nothing_is_missed(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    write_long_run(tmp_path / "w", 10)
+    serving = Server(tmp_path / "w")
+    log = EventLog(events_path(tmp_path / "w", "many"))
+    try:
+        browser.open(f"{serving.address}/runs/many")
+        log.write("step.taken", step="one before")
+        browser.until("document.querySelector('#feed').innerText.includes('one before')", 10)
+        os.kill(serving.process.pid, signal.SIGSTOP)  # as behind a cable that was pulled: no byte, and no end
+        log.write("step.taken", step="one meanwhile")
+        browser.until("!document.querySelector('#lost').hidden", 40)
+        os.kill(serving.process.pid, signal.SIGCONT)
+        browser.until("document.querySelector('#lost').hidden", 40)
+        browser.until("document.querySelector('#feed').innerText.includes('one meanwhile')", 10)
+        assert_whole(browser)
+    finally:
+        log.close()
+        serving.kill()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_a_phone_stand_out_and_complain_about_nothing(
     browser: Chromium, tmp_path: Path, archive: Path, scheme: str
@@ -478,6 +500,31 @@ def test_points_go_out_as_a_table_and_come_in_as_they_were_and_are_drawn_anew(
     browser.follow("document.querySelector('#anew').click()")
     assert browser.ask(drawn) != before
     assert browser.ask("document.querySelector('[name=\"pinwheel.classes\"]').value") == "5"
+
+
+def test_points_are_drawn_fitted_and_learned_by_the_keyboard_alone(browser: Chromium, server: Server) -> None:
+    browser.open(f"{server.address}/points")
+    reach(browser, "draw")
+    browser.press("Enter", 13)
+    browser.until("document.querySelector('#plane') !== null")
+    for way, code, go in (("ArrowLeft", 37, -1), ("ArrowRight", 39, 1)):
+        reach(browser, "plane")
+        for _ in range(15 * (1 + (go > 0))):
+            browser.press(way, code)
+        for _ in range(20):
+            browser.press("Enter", 13)
+            browser.press("ArrowDown" if go < 0 else "ArrowUp", 40 if go < 0 else 38)
+        if go < 0:
+            reach(browser, "class")
+            browser.press("ArrowDown", 40)
+    browser.until("document.querySelector('.errors .best') !== null")
+    assert browser.ask("document.querySelectorAll('#regions path').length") == 2
+    table = (server.workspace / "points" / "drawing" / "points.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[2] for line in table} == {"a", "b"}
+    reach(browser, "start")
+    browser.press("Enter", 13)
+    life(browser, "finished", 240)
+    assert "Curve up to epoch 100: train" in browser.ask("document.querySelector('.chart').getAttribute('aria-label')")
 
 
 def test_interrupts_that_are_meant_for_the_server_do_not_reach_its_runs(

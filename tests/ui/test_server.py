@@ -422,3 +422,11 @@ def test_events_are_replayed_after_the_last_one_that_a_browser_saw(
     assert [event["n"] for event in stream("after=2", count=5)] == [3, 4, 5, 6, 7]
     assert [event["n"] for event in stream("after=2", {"last-event-id": "5"}, count=2)] == [6, 7]
     assert stream("after=99", count=1)[0]["event"] == "anew"
+
+
+def test_a_page_is_told_that_nothing_happens_so_that_silence_means_a_lost_connection(
+    stream: Callable[..., list[dict[str, object]]], workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived(workspace).close()
+    monkeypatch.setattr(server, "_BEAT_SECONDS", 0.05)
+    assert stream("after=1", count=2) == 2 * [{"id": None, "event": "beat"}]  # and nothing that a page would number

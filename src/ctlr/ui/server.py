@@ -54,6 +54,8 @@ _LOOK_SECONDS = 0.25
 """Between two looks at a file that may have grown."""
 _STREAM_SECONDS = 60.0
 """For which a page is told events before it has to ask anew, as one whose rights have gone may not."""
+_BEAT_SECONDS = 5.0
+"""After which a page is told that there is nothing to tell: app.js takes a longer silence for a lost connection."""
 _KINDS = {".html": "text/html", ".csv": "text/csv", ".md": "text/markdown", ".tex": "text/plain",
           ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png"}  # fmt: skip
 """What of a report's folder is shown."""
@@ -355,10 +357,10 @@ async def _stream(
     read: Callable[[int], tuple[list[dict[str, Any]], int]],
     after: int,
     last_event_id: str | None,
-    pause: float = _LOOK_SECONDS,
+    pause: float | None = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Send what `read` gives after a number, with the number of the last one that there is, for a while."""
-    ends = time.monotonic() + _STREAM_SECONDS
+    ends, beat = time.monotonic() + _STREAM_SECONDS, time.monotonic() + _BEAT_SECONDS
     number = int(last_event_id) if last_event_id and re.fullmatch(r"\d{1,15}", last_event_id) else max(0, after)
     while not app.state.closing.is_set() and time.monotonic() < ends:
         found, last = await anyio.to_thread.run_sync(read, number)
@@ -369,7 +371,11 @@ async def _stream(
         for event in found:
             number = event["n"]
             yield ServerSentEvent(data={"n": number, "words": story.said([event])[0][1]}, id=str(number))
-        await asyncio.sleep(pause)
+        if time.monotonic() > beat:
+            yield ServerSentEvent(event="beat", data={})
+        if found or time.monotonic() > beat:
+            beat = time.monotonic() + _BEAT_SECONDS
+        await asyncio.sleep(_LOOK_SECONDS if pause is None else pause)
     if not app.state.closing.is_set():
         yield ServerSentEvent(event="again", data={})
 

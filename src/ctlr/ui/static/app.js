@@ -31,16 +31,19 @@ for (const chooser of document.querySelectorAll("select[data-chooses]")) {
     refresh();
   };
   // A browser opens six connections to a server and no more: pages that nobody sees hold none, or the seventh would hang.
-  let source = null;
+  let source = null, heard = 0;
+  const hear = () => { heard = Date.now(); lost.hidden = true; };
   const close = () => { source?.close(); source = null; };
   const open = () => {
     close();
     if (document.hidden) return;
+    heard = Date.now();
     source = new EventSource(page.dataset.events + "?after=" + last);
-    source.onmessage = take;
+    source.onmessage = (message) => { hear(); take(message); };
     source.addEventListener("anew", () => location.reload());
     source.addEventListener("again", open);
-    source.onopen = () => { lost.hidden = true; };
+    source.addEventListener("beat", hear);
+    source.onopen = hear;
     source.onerror = () => {
       lost.hidden = false;
       if (source?.readyState === EventSource.CLOSED) setTimeout(open, 2000);  // else the browser tries again itself
@@ -50,5 +53,10 @@ for (const chooser of document.querySelectorAll("select[data-chooses]")) {
   document.addEventListener("visibilitychange", open);
   addEventListener("pagehide", close);
   addEventListener("pageshow", (shown) => { if (shown.persisted) open(); });
+  setInterval(() => {  // a network may be lost without a word; a server beats every five seconds
+    if (source === null || Date.now() - heard < 15000) return;
+    lost.hidden = false;
+    open();
+  }, 2000);
   setInterval(refresh, 10000);  // how long things take, and whether the run still lives
 })();
