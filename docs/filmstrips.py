@@ -59,7 +59,8 @@ def main() -> None:
                 browser.ask(f"document.querySelector('#path').value = {str(pictures)!r}")
                 browser.follow("document.querySelector('#path').form.querySelector('button').click()")
                 browser.until("document.querySelector('#weights') !== null")
-                browser.ask(f"document.querySelector('#weights').value = '{weights}:efficientnet_lite0'")
+                browser.ask(f"document.querySelector('#weights').value = '{weights}'")
+                browser.ask("document.querySelector('#weights_of').value = 'efficientnet_lite0'")
                 record(browser, folder / "frames-2", DOCS / "film-clipart.png", minutes=6)
 
 

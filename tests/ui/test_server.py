@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from ctlr.config import load
+from ctlr.errors import ConfigError
 from ctlr.events import EventLog, events_path, process_start
 from ctlr.ui import processes, server, starting
 from ctlr.ui.folders import Folders
@@ -239,9 +240,18 @@ def test_a_form_asks_for_a_model_as_the_command_line_does(client: Client, worksp
     (root,) = workspace.glob("uploads/pets/pictures/pets")
     assert started == [("pets", ["automl", str(root), "--name", "pets", "--minutes", "0.5", "--goal", "0.9"])]
     more = {"metric": "roc_auc", "algorithm": "random", "trials": "7", "families": "svm, small-cnn", "features": "hog"}
-    _, words = starting.automl_words(Folders(checked(workspace)).get("pets"), asked | more)
+    file, earlier = workspace.parent / "resnet18.pth", workspace.parent / "earlier"
+    file.write_bytes(b"")
+    earlier.mkdir()
+    more |= {"weights": str(file), "weights_of": "resnet18", "warm_start": str(earlier)}
+    pets, here = Folders(checked(workspace)).get("pets"), [workspace.parent]
+    _, words = starting.automl_words(pets, asked | more, here)
     assert words[6:] == ["--goal", "0.9", "--trials", "7", "--metric", "roc_auc", "--algorithm", "random", "--families",
-                         "svm,small-cnn", "--features", "hog"]  # fmt: skip
+                         "svm,small-cnn", "--features", "hog", "--weights", f"{file}:resnet18", "--warm-start",
+                         str(earlier)]  # fmt: skip
+    for name, value in (("weights", "/etc/passwd"), ("weights", str(earlier)), ("warm_start", str(file))):
+        with pytest.raises(ConfigError, match="a file must lie below|is no file|is no folder"):
+            starting.automl_words(pets, asked | more | {name: value}, here)
 
 
 def test_a_search_for_a_model_is_estimated_and_nothing_begins(client: Client, workspace: Path) -> None:

@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from ctlr.ui.unpacking import Taken, settled, unpack
 from ctlr.ui.uploading import Form
 from ctlr.workspace import write_aside
 
-__all__ = ["Folder", "Folders", "allowed_folder"]
+__all__ = ["Folder", "Folders", "allowed_file", "allowed_folder"]
 
 _INCOMING = ".incoming"
 _FORSAKEN_SECONDS = 86400.0
@@ -60,14 +60,23 @@ def allowed_folder(path: str, below: Sequence[Path]) -> Path:
     Raises:
         ConfigError: It is none, or lies elsewhere.
     """
+    return _allowed(path, below, "folder", Path.is_dir)
+
+
+def allowed_file(path: str, below: Sequence[Path]) -> Path:
+    """A file of this machine, as `allowed_folder` says of folders."""
+    return _allowed(path, below, "file", Path.is_file)
+
+
+def _allowed(path: str, below: Sequence[Path], kind: str, fits: Callable[[Path], bool]) -> Path:
     if not path or "\0" in path or not Path(path).is_absolute():
-        raise ConfigError(f"a folder must be an absolute path; got {path!r}.")
+        raise ConfigError(f"a {kind} must be an absolute path; got {path!r}.")
     root = Path(os.path.realpath(path))
     if not any(root.is_relative_to(os.path.realpath(each)) for each in below):
         allowed = ", ".join(str(each) for each in below)
-        raise ConfigError(f"a folder must lie below {allowed}; `ctlr ui --data DIR` allows others.")
-    if not root.is_dir():
-        raise ConfigError(f"{path!r} is no folder, or cannot be read.")
+        raise ConfigError(f"a {kind} must lie below {allowed}; `ctlr ui --data DIR` allows others.")
+    if not fits(root):
+        raise ConfigError(f"{path!r} is no {kind}, or cannot be read.")
     return root
 
 

@@ -589,7 +589,7 @@ def _starts(app: FastAPI, shared: _App) -> None:
         fields = await _fields(request)
         folder = shared.folders.get(name)
         plain = {field: values[0] for field, values in fields.items()}
-        run, words = await anyio.to_thread.run_sync(starting.automl_words, folder, plain)
+        run, words = await anyio.to_thread.run_sync(starting.automl_words, folder, plain, shared.options.data)
         refuse_taken(run)
         await anyio.to_thread.run_sync(processes.start, shared.root, run, words)
         return shared.go(f"/runs/{run}")
@@ -601,7 +601,7 @@ def _starts(app: FastAPI, shared: _App) -> None:
         plain = {field: values[0] for field, values in fields.items()}
 
         def look() -> dict[str, Any]:
-            run, words = starting.automl_words(folder, plain)
+            run, words = starting.automl_words(folder, plain, shared.options.data)
             told = processes.look(shared.root, [*words, "--dry-run"])
             minutes, workers = float(plain["minutes"]), int(plain.get("workers") or 0) or len(os.sched_getaffinity(0))
             return {

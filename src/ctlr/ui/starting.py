@@ -15,7 +15,7 @@ from ctlr.errors import ConfigError
 from ctlr.specs import ENCODERS as KNOWN
 from ctlr.specs import METRICS, REGRESSION_METRICS, dns_name
 from ctlr.ui.examining import Examined
-from ctlr.ui.folders import Folder
+from ctlr.ui.folders import Folder, allowed_file, allowed_folder
 from ctlr.ui.processes import benchmark_file
 from ctlr.workspace import write_aside
 
@@ -112,11 +112,17 @@ def guidance_choices() -> dict[str, list[str]]:
     return {
         "metrics": [name for name in METRICS if name not in REGRESSION_METRICS], "algorithms": list(SAMPLERS),
         "families": list(FAMILIES), "features": [kind for kind, sides in KINDS.items() if 2 in sides],
+        "weights": [name for name in ENCODERS if KNOWN[name].published],
     }  # fmt: skip
 
 
-def automl_words(folder: Folder, form: Mapping[str, str]) -> tuple[str, list[str]]:
+def automl_words(folder: Folder, form: Mapping[str, str], below: Sequence[Path]) -> tuple[str, list[str]]:
     """The name of a run, and the words of the `ctlr automl` that a form asks for.
+
+    Args:
+        folder: Of pictures.
+        form: Its fields.
+        below: Folders in one of which weights, and the workspace to begin from, must lie.
 
     Raises:
         ConfigError: A value is not what it may be; names it.
@@ -136,6 +142,10 @@ def automl_words(folder: Folder, form: Mapping[str, str]) -> tuple[str, list[str
         if option in told:
             value = getattr(guidance, option)
             words += [f"--{option.replace('_', '-')}", ",".join(value) if option in _LISTS else str(value)]
+    if weights := form.get("weights", "").strip():
+        words += ["--weights", f"{allowed_file(weights, below)}:{form.get('weights_of', '')}"]
+    if earlier := form.get("warm_start", "").strip():
+        words += ["--warm-start", str(allowed_folder(earlier, below))]
     if workers := _whole(form, "workers", 0, 1024):
         words += ["--workers", str(workers)]
     return name, words
