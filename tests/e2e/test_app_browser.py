@@ -242,6 +242,8 @@ def test_a_search_pauses_goes_on_stops_at_a_score_and_gets_more_time(browser: Ch
     life(browser, "paused")
     browser.follow("document.querySelector('#resume').click()")
     life(browser, "running")
+    browser.ask("document.querySelector('a[href=\"#goal\"]').click()")
+    browser.until("document.querySelector('#goal').checkVisibility()")  # it was folded
     browser.ask("document.querySelector('#goal').value = '0.5'")
     browser.follow("document.querySelector('#ask-goal').click()")
     life(browser, "finished", 240)
