@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -695,14 +694,14 @@ def test_what_is_left_once_those_ahead_have_tried_all_goes_to_the_others(
     own_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, plan = raced(own_bench, seconds=120.0, keep=0.5)
-    clock = [0.0]
+    seconds = [0.0]
     left: dict[Path, float] = {}  # seconds of work by search: the first two have few, and are the best
 
     def run(bench: object, experiment: object, place: Path, job: object, *, limits: Limits, **more: object) -> Outcome:
         left.setdefault(place, 20.0 if len(left) < 2 else math.inf)
         rank = list(left).index(place)
         took = min(limits.max_seconds or 0.0, left[place])
-        clock[0] += took
+        seconds[0] += took
         left[place] -= took
         trial = Trial(name="t", number=0, assignments={}, status="Succeeded", value=float(rank))
         now, reason = datetime.now(UTC), BUDGET if left[place] else MAX_TRIALS
@@ -711,7 +710,7 @@ def test_what_is_left_once_those_ahead_have_tried_all_goes_to_the_others(
         )
 
     monkeypatch.setattr("ctlr.searches._stage.LocalBench.run", run)
-    monkeypatch.setattr("ctlr.searches._race.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("ctlr.searches._race.clock", lambda: seconds[0])
     found = search(own_bench, config, plan)
     spent = [sum(turn.seconds for turn in each.turns) for each in found]
     assert sorted(spent)[:2] == pytest.approx([20.0, 20.0])
