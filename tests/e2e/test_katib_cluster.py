@@ -35,7 +35,7 @@ from terminal import until
 
 from ctlr.errors import ClusterError
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.engine import Limits, RemoteOutcome, run_experiment, run_remotely
+from ctlr.tuning.engine import Limits, Pace, RemoteOutcome, run_experiment, run_remotely
 from ctlr.tuning.katib import RIGHTS, Connection, KatibSearch, connect, run_on_katib
 from ctlr.tuning.launchers import FunctionLauncher
 from ctlr.tuning.manifest import parse_experiment
@@ -375,6 +375,60 @@ def test_hyperband_promotes_the_best_of_each_rung(space: str) -> None:
     first = sorted((trial.assignments["x"] for trial in outcome.trials[:4]), key=float)
     assert ["2" in depths[x] for x in first] == [True, True, False, False]
     assert ["4" in depths[x] for x in first[1:]] == [False] * 3
+
+
+# ---------------------------------------------------------------- Experiments that grow, as those of a race
+
+
+def growing(script: str = PRINT, **changes: Any) -> Experiment:
+    """A search that may have more trials after its end, and that no failures end."""
+    document = search(script, resumePolicy="LongRunning", parallelTrialCount=2, **changes).manifest
+    del document["spec"]["maxFailedTrialCount"]
+    return parse_experiment(document)
+
+
+def test_an_experiment_grows_as_long_as_there_is_time_and_goes_on_in_its_next_turn(space: str) -> None:
+    first = run(growing(), space, pace=Pace(20, 2))
+    assert (first.succeeded, first.reason) == (True, "ExperimentMaxTrialsReached")
+    assert len(first.trials) == first.document["spec"]["maxTrialCount"] > 2
+    next_turn = run(growing(), space, pace=Pace(10, 2))
+    assert next_turn.trials[: len(first.trials)] == first.trials
+    assert len(next_turn.trials) > len(first.trials)
+    assert {trial.status for trial in next_turn.trials} == {"Succeeded"}
+
+
+def test_trials_that_fail_or_print_no_number_end_no_experiment_that_grows(space: str) -> None:
+    script = "X=${trialParameters.x}; sleep 2; [ $X = ${X#0.[0-2]} ] || exit 0; [ $X = ${X#0.[3-4]} ] && echo loss=$X"
+    outcome = run(growing(script), space, pace=Pace(30, 2))
+    assert (outcome.succeeded, outcome.reason) == (True, "ExperimentMaxTrialsReached")
+    assert {trial.status for trial in outcome.trials} >= {"Failed", "Succeeded"}
+
+
+def test_an_experiment_whose_service_is_away_is_left_and_goes_on_once_it_is_back(
+    clients: Any, katib: bool, space: str
+) -> None:
+    if not katib:
+        pytest.skip("the double has no suggestion service")
+
+    def scale(replicas: int) -> None:
+        clients.AppsV1Api().patch_namespaced_deployment_scale(
+            "square-random", space, {"spec": {"replicas": replicas}}, _preload_content=False
+        )
+        until(lambda: _available(clients, space) == replicas)
+
+    first = run(growing(), space, pace=Pace(1, 2))
+    scale(0)
+    away = run(growing(), space, pace=Pace(5, 2))
+    assert (away.trials, away.reason) == (first.trials, "ExperimentBudgetSpent")
+    scale(1)
+    back = run(growing(), space, pace=Pace(5, 2))
+    assert len(back.trials) > len(first.trials)
+
+
+def _available(clients: Any, space: str) -> int:
+    """Pods of the suggestion service that are ready."""
+    found = clients.AppsV1Api().read_namespaced_deployment("square-random", space, _preload_content=False)
+    return int(json.loads(found.data)["status"].get("availableReplicas", 0))
 
 
 # ---------------------------------------------------------------- an API server that restarts

@@ -1,9 +1,12 @@
 """Katib's part, played: Experiments become Trials, Trials become Jobs, and what those print becomes a status.
 
 It talks to any API server through the `kubernetes` client, so the same double drives real Jobs on a real cluster.
-The algorithms are CTLR's own. When an Experiment ends, and goes on again, was held against Katib 0.19's source
-(experiment_controller.go, status_util.go); tests/e2e/test_katib_cluster.py, which runs with this double where there is
-no Katib, ran with Katib 0.19.0 to the same results on 27 November 2026. Left out: the suggestion services, the
+The algorithms are CTLR's own, asked as its suggestion service is. When an Experiment ends, and goes on again, was held
+against Katib 0.19's source (experiment_controller.go, status_util.go); tests/e2e/test_katib_cluster.py, which runs with
+this double where there is no Katib, ran with Katib 0.19.0 to the same results on 27 November 2026, and on the 28th what
+it has of Experiments that grow: a trial without metrics is not among those that are over when others are begun, so that
+there may be more than `maxTrialCount`, of which some go on after the Experiment's end; a count that is not above theirs
+is refused (`refusal`); and no space is ever exhausted. Left out: the suggestion services, the other rules of the
 webhooks, the sidecar that collects metrics (their place is taken by the log of the trial's container), early stopping.
 """
 
@@ -21,15 +24,33 @@ from ctlr.tuning.engine import MAX_TRIALS, Completion, status_document
 from ctlr.tuning.engine.ending import Verdict, completed
 from ctlr.tuning.launchers import MetricsReader, Tally, metric_names
 from ctlr.tuning.manifest import parse_experiment, rendered_spec
-from ctlr.tuning.samplers import Sampler, make_sampler, seed_of
 from ctlr.tuning.service import NUMBER
+from ctlr.tuning.service.server import suggest
 
-__all__ = ["KatibDouble"]
+__all__ = ["KatibDouble", "refusal"]
 
 Object = dict[str, Any]
 
 KATIB = ("kubeflow.org", "v1beta1")
 _ENDED = {"Complete": "Succeeded", "Failed": "Failed"}
+_NO_METRICS = "MetricsUnavailable"
+
+
+def refusal(plural: str, before: Object | None, after: Object) -> str:
+    """Why Katib's webhook refuses an Experiment for its counts; empty where it does not."""
+    if plural != "experiments" or (before is not None and before["spec"] == after["spec"]):
+        return ""
+    most, parallel = after["spec"].get("maxTrialCount"), after["spec"].get("parallelTrialCount", 1)
+    if most is None:
+        return ""
+    had = ((before or {}).get("status") or {}).get("trials", 0)
+    if parallel > most:
+        fault = f"parallelTrialCount: Invalid value: {parallel}: should be less than or equal to spec.maxTrialCount"
+    elif before is not None and most <= had:
+        fault = f"maxTrialCount: Invalid value: {most}: must be greater than status.trials count"
+    else:
+        return ""
+    return f'admission webhook "validator.experiment.katib.kubeflow.org" denied the request: spec.{fault}'
 
 
 class KatibDouble:
@@ -81,18 +102,17 @@ class KatibDouble:
             return
         run = self._runs.setdefault(uid, _Run(document))
         run.restart(document)
-        if run.completion is not None:
+        if run.completion is not None and all(trial.ended for trial in run.trials):
             return
         trials = self._list("trials", f"katib.kubeflow.org/experiment={run.experiment.name}")
         for each in trials:
             if each["metadata"]["name"] in run.numbers:
                 self._advance(run, each)
-        verdict = run.verdict()
-        if verdict is None:
+        if run.completion is None and (verdict := run.verdict()) is None:
             for trial in run.proposed():
                 self._create_trial(run, trial, uid)
             verdict = run.verdict()
-        run.completion = verdict
+        run.completion = run.completion or verdict
         status = run.status()
         if status != run.shown:
             stale = dict.fromkeys(run.shown.keys() - status.keys())  # a merge patch removes what is null
@@ -179,7 +199,6 @@ class _Run:
     def __init__(self, document: Object) -> None:
         manifest = {key: document[key] for key in ("apiVersion", "kind", "metadata", "spec")}
         self.experiment = parse_experiment(manifest)
-        self.sampler: Sampler = make_sampler(self.experiment, seed=seed_of(self.experiment))
         self.started = datetime.now(UTC)
         self.trials: list[Trial] = []
         self.numbers: dict[str, int] = {}
@@ -197,10 +216,11 @@ class _Run:
     def proposed(self) -> list[Trial]:
         """Trials to start now: as many as may run at once and are still wanted."""
         active = sum(not trial.ended for trial in self.trials)
-        wanted = (self.experiment.max_trials or 10**9) - (len(self.trials) - active)
+        counted = sum(trial.ended and trial.reason != _NO_METRICS for trial in self.trials)
+        wanted = (self.experiment.max_trials or 10**9) - counted
         count = min(self.experiment.parallel, wanted) - active
         made = []
-        for proposal in self.sampler.propose(self.trials, count) if count > 0 else ():
+        for proposal in suggest(self.experiment, self.trials, count) if count > 0 else ():
             number = len(self.trials)
             name = f"{self.experiment.name}-{number:04x}trial"
             trial = Trial(number=number, name=name, assignments=proposal.assignments, labels=proposal.labels)
@@ -221,14 +241,14 @@ class _Run:
                 "status": "Failed" if failed else "Succeeded",
                 "reports": tuple(TrialReport(step=n + 1, metrics=each, seconds=0.0) for n, each in enumerate(reports)),
                 "metrics": tally.metrics(), "value": None if failed else value,
-                "reason": (message if status == "Failed" else "MetricsUnavailable") if failed else "",
+                "reason": (message if status == "Failed" else _NO_METRICS) if failed else "",
             }
         )  # fmt: skip
 
     def trial_status(self, number: int) -> Object:
         """The status of a Trial that has ended."""
         trial = self.trials[number]
-        kind = "MetricsUnavailable" if trial.reason == "MetricsUnavailable" else trial.status
+        kind = _NO_METRICS if trial.reason == _NO_METRICS else trial.status
         metrics = []
         for name in metric_names(self.experiment):
             values = [report.metrics[name] for report in trial.reports if name in report.metrics]
@@ -247,11 +267,8 @@ class _Run:
                 verdict.count(trial)
         if verdict.completion is not None:
             return verdict.completion
-        if any(not trial.ended for trial in self.trials) or not self.trials:
-            return None
-        exhausted = self.sampler.exhausted(self.trials)
-        if exhausted or len(self.trials) >= (self.experiment.max_trials or 10**9):
-            end = verdict.out_of_trials(exhausted=exhausted)
+        if sum(trial.ended for trial in self.trials) >= (self.experiment.max_trials or 10**9):
+            end = verdict.out_of_trials(exhausted=False)
             # Katib asks for no value.
             return end if end.succeeded else completed(MAX_TRIALS, "Experiment has succeeded")
         return None

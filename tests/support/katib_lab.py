@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from katib_double import KatibDouble
+from katib_double import KatibDouble, refusal
 from kube_api import KubeApi, Node, Object, Served, serving
 from kubernetes import client
 
@@ -64,7 +64,7 @@ class Lab:
 @contextlib.contextmanager
 def laboratory(folder: Path) -> Iterator[Lab]:
     """Every trial ends well, until a test has it otherwise; the folder holds the kubeconfig."""
-    api = KubeApi()
+    api = KubeApi(webhook=refusal)
     with serving(api, folder, namespace=SPACE) as served:
         Node(api, by_the_book)
         settings = client.Configuration(host=served.address)

@@ -47,6 +47,7 @@ class KubeApi:
         installed: Resources that are known.
         on_job: Told each Job that was created.
         on_watch: Told the resourceVersion of each watch that begins.
+        webhook: Says why an object is refused, by its plural, what it was and what it is to be; empty where it is not.
     """
 
     objects: dict[Key, dict[str, Object]] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class KubeApi:
     )
     on_job: Callable[[Object], None] | None = None
     on_watch: Callable[[int], None] | None = None
+    webhook: Callable[[str, Object | None, Object], str] | None = None
     requests: list[str] = field(default_factory=list)
     version: int = 1
     oldest: int = 0
@@ -337,8 +339,14 @@ class _Handler(BaseHTTPRequestHandler):
                 if wanted and wanted != place[name]["metadata"]["resourceVersion"]:
                     raise _Refusal(409, "Conflict", "the object has been modified", name)
                 changed = _merged(place[name], {"status": body["status"]} if found["part"] == "status" else body)
+                if found["part"] != "status":
+                    self._admit(plural, place[name], changed)
                 return api.put(plural, namespace, changed)
             return place[name]
+
+    def _admit(self, plural: str, before: Object | None, after: Object) -> None:
+        if self.api.webhook is not None and (reason := self.api.webhook(plural, before, after)):
+            raise _Refusal(400, "BadRequest", reason)
 
     def _review(self, namespace: str, body: Object) -> Object:
         asked = body["spec"]["resourceAttributes"]
@@ -353,6 +361,7 @@ class _Handler(BaseHTTPRequestHandler):
         name = body["metadata"]["name"]
         if name in place:
             raise _Refusal(409, "AlreadyExists", f'{plural} "{name}" already exists', name)
+        self._admit(plural, None, body)
         made = self.api.put(plural, namespace, body)
         if plural == "jobs" and self.api.on_job is not None:
             self.api.on_job(made)

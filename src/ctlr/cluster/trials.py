@@ -32,6 +32,7 @@ from ctlr.tuning.engine import BUDGET, MAX_TRIALS, Limits, Outcome, Pace
 from ctlr.tuning.katib import RUN, SUBMISSION, completion_of, remove_from_katib, run_on_katib
 from ctlr.tuning.manifest import ALGORITHMS, broken_settings
 from ctlr.tuning.request import TrialJob
+from ctlr.tuning.samplers import Space
 from ctlr.workspace import write_aside
 
 __all__ = ["TRIALS", "TURNS", "KatibBench", "katib_manifest", "race_manifest"]
@@ -124,7 +125,7 @@ class KatibBench(Bench):
         """Run an experiment for the seconds of a turn, or what time there is for a trial that has begun."""
         assert limits.max_seconds is not None
         self._submission.keep(TURNS, name, {"seconds": limits.trial_seconds, "goal": limits.goal})
-        most, known = experiment.max_trials, {trial.name for trial in self.found(place)}
+        most, known = _most(experiment), {trial.name for trial in self.found(place)}
         pace = Pace(limits.max_seconds, experiment.parallel, most)
         ready = self._ready(experiment, race_manifest(experiment, pod, goal=limits.goal, trials=pace.first))
         if ready.name not in self._raced:
@@ -168,13 +169,19 @@ def race_manifest(experiment: Experiment, job: Mapping[str, Any], *, goal: float
     Args:
         experiment, job: As of `katib_manifest`.
         goal: At which it ends.
-        trials: To begin with.
+        trials: To begin with; not more of them are run at once.
     """
     document = katib_manifest(experiment, job, resumes=True, goal=goal)
     spec = document["spec"]
-    spec["maxTrialCount"] = trials
+    spec |= {"maxTrialCount": trials, "parallelTrialCount": min(experiment.parallel, trials)}
     del spec["maxFailedTrialCount"]
     return document
+
+
+def _most(experiment: Experiment) -> int | None:
+    """Trials at most: Katib never sees that a space is exhausted, and would try its places again for the whole turn."""
+    bounds = [bound for bound in (experiment.max_trials, Space(experiment.parameters).size) if bound is not None]
+    return min(bounds, default=None)
 
 
 def katib_manifest(

@@ -4,6 +4,7 @@ The server is a double (tests/support/kube_api.py), and so is Katib; the `kubern
 CTLR are real. A real API server is used in tests/e2e/test_katib_cluster.py.
 """
 
+import copy
 import functools
 import os
 import re
@@ -24,9 +25,17 @@ from terminal import until
 
 from ctlr.errors import ClusterError, ConfigError
 from ctlr.specs import Experiment, Trial
-from ctlr.tuning.engine import Fault, RemoteOutcome, State, run_experiment, run_remotely
+from ctlr.tuning.engine import Fault, Pace, RemoteOutcome, State, run_experiment, run_remotely
 from ctlr.tuning.engine.remote import _Follower
-from ctlr.tuning.katib import RIGHTS, Connection, KatibSearch, connect, run_on_katib, submit_to_katib
+from ctlr.tuning.katib import (
+    RIGHTS,
+    Connection,
+    KatibSearch,
+    completion_of,
+    connect,
+    run_on_katib,
+    submit_to_katib,
+)
 from ctlr.tuning.katib import connection as connecting
 from ctlr.tuning.katib.objects import Roll, experiment_document
 from ctlr.tuning.launchers import FunctionLauncher
@@ -594,6 +603,107 @@ def test_an_experiment_that_may_have_more_trials_goes_on_before_it_is_told(lab: 
     assert len(run(experiment(resumePolicy="LongRunning", maxTrialCount=3)).trials) == 3
     more = run(experiment(resumePolicy="LongRunning", maxTrialCount=5))
     assert (len(more.trials), more.succeeded) == (5, True)
+
+
+# ---------------------------------------------------------------- experiments that grow
+
+
+def growing(**changes: Any) -> Experiment:
+    """One that may have more trials after its end, and that no failures end."""
+    document = manifest(**({"resumePolicy": "LongRunning", "maxTrialCount": 2} | changes))
+    del document["spec"]["maxFailedTrialCount"]
+    return parse_experiment(document)
+
+
+@pytest.mark.parametrize("pace", [Pace(60, 2, most=4), Pace(0, 2)], ids=["in its time", "after it"])
+def test_a_trial_without_a_number_makes_room_for_one_more_and_ends_no_experiment_that_grows(
+    lab: Lab, pace: Pace
+) -> None:
+    """Katib does not count it among those that are over when it begins others, and has then more than it may have."""
+    waiting: list[Object] = []
+
+    def play(node: Node, job: Object) -> None:
+        made = len(lab.api.objects["jobs", SPACE])
+        if made == 1:
+            node.succeed(job, "nothing\n")
+        elif made == 2:
+            waiting.append(job)
+        else:
+            for each in (*waiting, job):
+                node.succeed(each, node.printed(each))
+            waiting.clear()
+
+    lab.play(play)
+    outcome = run(growing(), pace=pace)
+    assert (outcome.succeeded, outcome.reason) == (True, "ExperimentMaxTrialsReached")
+    assert len(outcome.trials) > outcome.document["spec"]["maxTrialCount"]
+    assert outcome.trials[0].status == "Failed"
+    assert outcome.optimum is not None
+
+
+def test_an_experiment_whose_service_proposes_nothing_in_its_time_is_left_for_another_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its space is not exhausted: the service may have had to wait for its image."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    monkeypatch.setattr("ctlr.tuning.engine.remote.IDLE_SECONDS", 0.2)
+    with serving(KubeApi(), tmp_path, namespace=SPACE):
+        search = KatibSearch(connect(), watch_seconds=1)
+        outcome = run_remotely(growing(), search, pace=Pace(0, 2))
+    assert (outcome.trials, outcome.reason) == ((), "ExperimentBudgetSpent")
+
+
+def test_an_end_that_katib_notes_while_the_experiment_is_given_more_is_no_end(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen with Katib 0.19: the end comes late, and the trials that have begun since were said to be killed."""
+    waiting: list[Object] = []
+    ends: list[Object] = []
+    lab.play(lambda node, job: waiting.append(job))
+    search = KatibSearch(connect())
+    search.start(growing())
+    until(lambda: len(waiting) == 2)
+    read = Connection.experiment
+
+    def experiment(self: Connection, name: str) -> Object:
+        found = read(self, name)
+        while waiting and not ends:
+            by_the_book(Node(lab.api, by_the_book), waiting.pop())
+        if not ends:
+            until(lambda: completion_of(lab.experiments[name]) is not None)
+            ends.append(copy.deepcopy(lab.experiments[name]))
+            lab.play(lambda node, job: waiting.append(job))
+        return found
+
+    monkeypatch.setattr(Connection, "experiment", experiment)
+    search.grow(growing(), 4)
+    until(lambda: len(waiting) == 2)
+    state = search._state(Roll(growing()), ends[0])
+    assert state.completion is None
+    assert [trial.ended for trial in state.trials] == [True, True, False, False]
+    assert lab.experiments["square"]["spec"]["maxTrialCount"] == 4
+
+
+def test_a_search_is_taken_up_though_katib_writes_it_meanwhile(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.play(lambda node, job: None)
+    KatibSearch(connect()).start(growing())
+    until(lambda: len(lab.api.objects.get(("jobs", SPACE), {})) == 2)
+    read, late = Connection.experiment, [True]
+
+    def experiment(self: Connection, name: str) -> Object:
+        found = read(self, name)
+        if late:
+            late.pop()
+            lab.api.put("experiments", SPACE, dict(lab.experiments[name]))
+        return found
+
+    monkeypatch.setattr(Connection, "experiment", experiment)
+    assert KatibSearch(connect()).start(growing(maxTrialCount=5))
+    assert not late
+    assert lab.experiments["square"]["spec"]["maxTrialCount"] == 5
+
+
+# ---------------------------------------------------------------- what trials bring
 
 
 def test_a_trial_that_printed_no_number_has_failed_though_katib_says_that_it_succeeded() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 from ctlr.errors import ClusterError
 from ctlr.interrupts import held
 from ctlr.specs import Experiment, Trial, TrialReport
-from ctlr.tuning.engine.ending import EXHAUSTED, MAX_TRIALS, Verdict, completed
+from ctlr.tuning.engine.ending import BUDGET, MAX_TRIALS, Verdict, completed
 from ctlr.tuning.engine.journal import Completion
 from ctlr.tuning.engine.local import Outcome
 from ctlr.tuning.engine.status import best_trial
@@ -199,7 +199,7 @@ def run_remotely(
         with held():  # an Experiment that was created is known to be ours
             known = backend.start(experiment)
             ours = True
-        if known:
+        if known and pace is None:  # else it was begun by an earlier turn
             on_notice(f"{experiment.name} is there already with the same content and is followed: {backend.place}.")
         state = follower.follow(math.inf if timeout is None else timeout)
     except KeyboardInterrupt:
@@ -254,8 +254,9 @@ class _Follower:
                 busy = now if not pace.over or any(not trial.ended for trial in state.trials) else busy
                 if self._grows(state, pace):
                     state = dataclasses.replace(state, completion=None)
-                elif state.completion is None and now - busy > IDLE_SECONDS:  # its algorithm proposes nothing more
-                    state = dataclasses.replace(state, completion=completed(EXHAUSTED, "nothing more is proposed"))
+                elif state.completion is None and now - busy > IDLE_SECONDS:  # its algorithm's service is away
+                    told = f"nothing has been proposed for {IDLE_SECONDS:g} s after its time"
+                    state = dataclasses.replace(state, completion=completed(BUDGET, told, final=False))
                 yield state
                 if state.completion is not None:
                     return
@@ -265,7 +266,9 @@ class _Follower:
         ended = state.completion
         if ended is not None and ended.reason != MAX_TRIALS:
             return False
-        wanted, now = pace.wanted(state.trials), state.document["spec"].get("maxTrialCount", 0)
+        # Katib begins one more for each trial whose metrics it does not find, and takes no count that it has passed.
+        now = max(state.document["spec"].get("maxTrialCount", 0), len(state.trials))
+        wanted = pace.wanted(state.trials)
         if wanted > now:
             self.backend.grow(self.experiment, wanted)
         return ended is not None and wanted > now

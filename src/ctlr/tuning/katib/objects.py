@@ -16,7 +16,7 @@ from ctlr.tuning.launchers import no_value
 from ctlr.tuning.service import LABEL, NUMBER
 
 __all__ = ["COUNTS", "FINGERPRINT", "RUN", "SUBMISSION", "Owner", "Roll", "belongs", "completion_of",
-           "content_fingerprint", "experiment_document", "started_of"]  # fmt: skip
+           "content_fingerprint", "experiment_document", "started_of", "under_way"]  # fmt: skip
 
 FINGERPRINT = "ctlr.dev/fingerprint"
 """Label that holds the fingerprint of an Experiment's content."""
@@ -101,6 +101,12 @@ def belongs(trial: Mapping[str, Any], uid: str) -> bool:
     """Whether a trial is of this Experiment, and not of one of its name that was deleted before."""
     owners = trial["metadata"].get("ownerReferences") or ()
     return not owners or any(each["uid"] == uid for each in owners)
+
+
+def under_way(trial: Mapping[str, Any]) -> bool:
+    """Whether a trial has not ended."""
+    word, _ = _condition(trial.get("status") or {})
+    return word in ("Created", "Running")
 
 
 class Roll:

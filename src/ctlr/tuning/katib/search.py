@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ from ctlr.tuning.katib.objects import (
     content_fingerprint,
     experiment_document,
     started_of,
+    under_way,
 )
 from ctlr.tuning.katib.owner import own_pod, owner_of
 from ctlr.tuning.katib.patience import Pauses, patiently
@@ -66,8 +67,8 @@ class KatibSearch:
         self._container = ""
         self._owner: Owner | None = None
         self._uid = ""
-        self._past = -1
-        """With how many trials the Experiment had ended before its counts were raised; it goes on after that end."""
+        self._most = 0
+        """Trials that the Experiment may have by now: an end with fewer is one that it goes on after."""
 
     @property
     def place(self) -> str:
@@ -134,11 +135,19 @@ class KatibSearch:
                 f"{self._connection.namespace}"
             )
         self._uid = metadata["uid"]
-        change = self._change(experiment, existing)
-        self._past = _outgrown(existing, change)
-        if change:
-            change.setdefault("metadata", {})["resourceVersion"] = metadata["resourceVersion"]
-            self._connection.patch_experiment(experiment.name, change)
+        self._revise(existing, lambda found: self._change(experiment, found))
+
+    def _revise(self, existing: Object, change_of: Callable[[Object], Object]) -> None:
+        """Change an Experiment by what it is now, which Katib's controller changes too; nothing where that is empty."""
+        name = existing["metadata"]["name"]
+        while change := change_of(existing):
+            change.setdefault("metadata", {})["resourceVersion"] = existing["metadata"]["resourceVersion"]
+            try:
+                existing = self._connection.patch_experiment(name, change)
+                break
+            except ConflictError:
+                existing = self._connection.experiment(name)
+        self._most = existing["spec"].get("maxTrialCount", 0)
 
     def _change(self, experiment: Experiment, existing: Object) -> Object:
         """What taking an Experiment up changes of it: the counts of one that can go on, and whose end ends it."""
@@ -215,10 +224,12 @@ class KatibSearch:
 
     def _state(self, roll: Roll, document: Object) -> State:
         completion, started = completion_of(document), started_of(document)
-        if completion is not None and completion.reason == MAX_TRIALS and _trials(document) <= self._past:
-            completion = None
         trials = self._connection.trials(document["metadata"]["name"])
         ours = [each for each in trials if belongs(each, self._uid)]
+        # It has been given more since, or Katib had begun one more than it may have, which ends all the same.
+        goes_on = _trials(document) < self._most or any(map(under_way, ours))
+        if completion is not None and completion.reason == MAX_TRIALS and goes_on:
+            completion = None
         document["metadata"].pop("managedFields", None)
         return State(
             trials=roll.read(ours, started, over=completion is not None),
@@ -229,14 +240,16 @@ class KatibSearch:
 
     def grow(self, experiment: Experiment, trials: int) -> None:
         """Raise `maxTrialCount`; an Experiment that has ended goes on where its `resumePolicy` is LongRunning."""
-        change: Object = {"spec": {"maxTrialCount": trials}}
 
-        def raise_it() -> None:
-            self._past = _outgrown(self._connection.experiment(experiment.name), change)
-            self._connection.patch_experiment(experiment.name, change)
+        def raised(found: Object) -> Object:
+            enough = max(found["spec"].get("maxTrialCount", 0), _trials(found)) >= trials
+            return {} if enough else {"spec": {"maxTrialCount": trials}}
+
+        def revise() -> None:
+            self._revise(self._connection.experiment(experiment.name), raised)
 
         with self._connection.understood():
-            patiently(raise_it, self._patience)
+            patiently(revise, self._patience)
 
     def explain(self, trials: Sequence[Trial]) -> Mapping[str, Fault]:
         """Why trials failed or do not start, by name."""
@@ -275,10 +288,3 @@ class KatibSearch:
 def _trials(document: Object) -> int:
     """How many trials an Experiment has, as its status says."""
     return int((document.get("status") or {}).get("trials", 0))
-
-
-def _outgrown(existing: Object, change: Object) -> int:
-    """With how many trials an Experiment had ended that Katib starts again for this change; -1 where it does not."""
-    completion, trials = completion_of(existing), _trials(existing)
-    more = (change.get("spec") or {}).get("maxTrialCount", 0) > trials
-    return trials if completion is not None and completion.reason == MAX_TRIALS and more else -1

@@ -19,9 +19,10 @@ from ctlr.tuning.samplers.evolving import (
 )
 from ctlr.tuning.samplers.exploring import GridSampler, RandomSampler, SobolSampler
 from ctlr.tuning.samplers.hyperband import HyperbandSampler
+from ctlr.tuning.samplers.space import Space
 from ctlr.tuning.samplers.tpe import TreeParzenSampler
 
-__all__ = ["GENERATION", "MEMBER", "PARENT", "SAMPLERS", "Sampler", "elsewhere", "make_sampler", "seed_of"]
+__all__ = ["GENERATION", "MEMBER", "PARENT", "SAMPLERS", "Sampler", "Space", "elsewhere", "make_sampler", "seed_of"]
 
 SAMPLERS: Mapping[str, type[Sampler]] = {
     "grid": GridSampler,
