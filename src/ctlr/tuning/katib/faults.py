@@ -224,6 +224,8 @@ def _from_events(name: str, events: Sequence[Object]) -> str:
         if not (about == name or about.startswith(f"{name}-")):
             continue
         message = event.get("message") or ""
+        if event.get("reason") == "ReconcileError" and message.endswith("already exists"):
+            continue  # the controller had not seen yet what it had made itself
         if "exceeded quota" in message:
             remedy = "Raise the ResourceQuota, or lower parallelTrialCount or resources"
             return f"the namespace's quota is used up: {message}. {remedy}"
