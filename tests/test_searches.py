@@ -637,7 +637,7 @@ def test_a_goal_ends_a_race_within_an_epoch(own_bench: Bench) -> None:
 
 
 def test_a_goal_that_is_asked_for_ends_a_race_and_added_seconds_go_on_when_it_is_taken_back(own_bench: Bench) -> None:
-    config, plan = raced(own_bench, seconds=60.0)
+    config, plan = raced(own_bench, seconds=20.0)
     root = own_bench.workspace.root
 
     def ask(event: Event) -> None:
@@ -648,7 +648,7 @@ def test_a_goal_that_is_asked_for_ends_a_race_and_added_seconds_go_on_when_it_is
         found = search(own_bench, config, plan, on_event=ask)
         assert sum(len(each.turns) for each in found) == 1
         assert search(own_bench, config, plan) == found
-        more, longer = raced(own_bench, seconds=63.0)
+        more, longer = raced(own_bench, seconds=22.0)
         write_wishes(root, config.name, Wishes())
         after = search(own_bench, more, longer)
     assert sum(len(each.turns) for each in after) > 1
