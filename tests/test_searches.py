@@ -637,7 +637,7 @@ def test_a_goal_ends_a_race_within_an_epoch(own_bench: Bench) -> None:
 
 
 def test_a_goal_that_is_asked_for_ends_a_race_and_added_seconds_go_on_when_it_is_taken_back(own_bench: Bench) -> None:
-    config, plan = raced(own_bench, seconds=60.0)
+    config, plan = raced(own_bench, seconds=20.0)
     root = own_bench.workspace.root
 
     def ask(event: Event) -> None:
@@ -648,7 +648,7 @@ def test_a_goal_that_is_asked_for_ends_a_race_and_added_seconds_go_on_when_it_is
         found = search(own_bench, config, plan, on_event=ask)
         assert sum(len(each.turns) for each in found) == 1
         assert search(own_bench, config, plan) == found
-        more, longer = raced(own_bench, seconds=63.0)
+        more, longer = raced(own_bench, seconds=22.0)
         write_wishes(root, config.name, Wishes())
         after = search(own_bench, more, longer)
     assert sum(len(each.turns) for each in after) > 1
@@ -688,6 +688,39 @@ def test_a_search_that_has_tried_all_leaves_its_place_to_others(own_bench: Bench
     exhausted = [each for each in found if each.turns[0].over]
     assert exhausted
     assert [len(each.turns) for each in exhausted] == [1] * len(exhausted)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "failed"),
+    [("EarlyStopped", "its 0.4 s were over", 0), ("Killed", "the experiment ended before it", 0),
+     ("Failed", "exit code 1: its 2 s were over before it had a value", 0), ("Failed", "the loss is NaN", 1)],
+)  # fmt: skip
+def test_a_search_that_was_too_slow_for_a_race_has_not_failed(
+    own_bench: Bench, monkeypatch: pytest.MonkeyPatch, status: Any, reason: str, failed: int
+) -> None:
+    config, plan = raced(own_bench, seconds=60.0)
+    known: dict[Path, tuple[Trial, ...]] = {}
+
+    def run(bench: object, experiment: object, place: Path, job: object, **more: object) -> Outcome:
+        slow = bool(known) and place == [*{**known, place: ()}][1]  # the second one
+        trial = Trial(name="t", number=0, assignments={}, status="Succeeded", value=0.5)
+        trial = trial.model_copy(update={"status": status, "value": None, "reason": reason}) if slow else trial
+        known[place] = (trial,)
+        now, optimum = datetime.now(UTC), None if slow else trial
+        return Outcome(
+            (trial,), succeeded=True, reason=MAX_TRIALS, message="", optimum=optimum, seed=0, started=now, completed=now
+        )
+
+    monkeypatch.setattr("ctlr.searches._stage.LocalBench.run", run)
+    monkeypatch.setattr("ctlr.searches._stage.LocalBench.found", lambda bench, place: known.get(place, ()))
+    events: list[Event] = []
+    found = search(own_bench, config, plan, on_event=events.append)
+    slow = "none of its trials had a value within its share of the time"
+    assert [each.dropped for each in found if each.reason] == ["" if failed else slow]
+    after, lost = tuned_plan(plan, found)
+    assert len(lost) == failed
+    assert len(after.studies) == len(plan.studies) - 1
+    assert [event.state for event in events].count("failed") == failed
 
 
 def test_what_is_left_once_those_ahead_have_tried_all_goes_to_the_others(

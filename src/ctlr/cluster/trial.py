@@ -19,7 +19,7 @@ from pathlib import Path
 from ctlr.cluster.submission import Submission
 from ctlr.engine import check_device
 from ctlr.errors import CtlrError, TrainingError, WorkspaceError
-from ctlr.tuning.engine import SILENT
+from ctlr.tuning.engine import OUT_OF_TIME, SILENT
 from ctlr.tuning.options import objective_of
 from ctlr.tuning.request import TrialJob, metric_line
 from ctlr.workspace import Workspace
@@ -116,7 +116,7 @@ class _Watch:
         if self.valued and taken > self.seconds:
             raise _Over
         if taken > SILENT * self.seconds:
-            raise TrainingError(f"its {SILENT * self.seconds:.3g} s were over before it had a value")
+            raise TrainingError(f"its {SILENT * self.seconds:.3g} {OUT_OF_TIME} before it had a value")
 
     def _reached(self, value: float) -> bool:
         if self.goal is None:

@@ -19,9 +19,9 @@ from ctlr.config import RaceSpec, TuningSpec
 from ctlr.crew import Job
 from ctlr.durable import read_file
 from ctlr.errors import WorkspaceError
-from ctlr.searches._stage import Bench, StageSearch, best_of, read_rounds
+from ctlr.searches._stage import Bench, StageSearch, best_of, read_rounds, why_none
 from ctlr.specs import ENCODERS, Experiment, SearchStage, StoredArrays, Trial, Turn, Value, fingerprint
-from ctlr.tuning.engine import BUDGET, GOAL, Limits, best_trial, reached
+from ctlr.tuning.engine import BUDGET, GOAL, OUT_OF_TIME, Limits, best_trial, reached
 from ctlr.wishes import clock
 from ctlr.workspace import Workspace, write_aside
 
@@ -32,6 +32,7 @@ _RACE = "race.json"
 _ROUND = "round-1"
 _LEAST = 0.5
 """Of an equal share of a round: what every search gets of it, whatever the others took."""
+_TOO_SLOW = "none of its trials had a value within its share of the time"
 _SCRAPS = 0.1
 """Of a budget: as much as rounds leave by themselves."""
 _ROUNDING = 1e-6
@@ -55,7 +56,8 @@ class Raced:
         stages: The search's one experiment.
         path: Its folder below the workspace.
         turns: Its share of the race.
-        dropped: Why its best is not trained once more and asked the test set; empty for a finalist.
+        dropped: Why its best is not trained once more and asked the test set; empty for a finalist, and for one whose
+            trials failed.
     """
 
     stages: list[SearchStage]
@@ -341,7 +343,9 @@ class _Race:
         reason = arm.course.turns[-1].reason if arm.course.turns else ""
         stage = arm.stage.stage_of(experiment, 1, trials, None if best is None else best.number, reason)
         arm.stage.write(arm.folder, [stage], arm.arrays)
-        arm.stage.tell_end(self._bench, arm.job, [stage], arm.earlier)
+        valued = any(turn.best is not None for each in self._arms for turn in each.course.turns)
+        why = _only_slow([stage]) if best is None and valued else ""
+        arm.stage.tell_end(self._bench, arm.job, [stage], arm.earlier, why=why)
 
 
 def _course_in(folder: Path) -> _Course:
@@ -361,7 +365,18 @@ def _dropped(best: Sequence[Trial | None], arms: Sequence[_Arm]) -> list[str]:
     finalists = ranked[: spec.finalists]
     plain = [place for place in ranked if not arms[place].stage.study.method.trains_network]
     finalists += [place for place in plain[:1] if place not in finalists]
-    told = "its best trial is not among the best"
-    return [
-        "" if place in finalists or trial is None else f"{told}: {trial.value:.4g}" for place, trial in enumerate(best)
-    ]
+
+    def why(place: int, trial: Trial | None) -> str:
+        if trial is not None:
+            return "" if place in finalists else f"its best trial is not among the best: {trial.value:.4g}"
+        return _only_slow(arms[place].found) if valued else ""
+
+    return [why(place, trial) for place, trial in enumerate(best)]
+
+
+def _only_slow(stages: Sequence[SearchStage]) -> str:
+    """That time alone kept a search from a value; empty where a trial failed of anything else."""
+    trials = [trial for stage in stages for trial in stage.trials]
+    if any(trial.status == "Failed" and OUT_OF_TIME not in trial.reason for trial in trials):
+        return ""
+    return _TOO_SLOW if trials else why_none(stages)

@@ -69,7 +69,7 @@ class _Search:
             study=self.before.without_folders(), stages=tuple(self.stages), reason=self.reason,
             path=next(reversed(self.paths), ""), assignments={} if self.reason else self.assignments,
             pretrain_seconds=self.pretrain_seconds, pretrain_shared_by=self.pretrain_shared_by, turns=self.turns,
-            dropped="" if self.reason else self.dropped,
+            dropped=self.dropped,
         )  # fmt: skip
 
 

@@ -275,13 +275,15 @@ class StageSearch:
         facts = {"metric": metric, "direction": best, "trials": self.trials, budget: seconds}
         bench.on_event(Event(job, "started", facts=facts))
 
-    def tell_end(self, bench: Bench, job: Job, stages: Sequence[SearchStage], earlier: Sequence[Trial]) -> None:
-        """Tell the bench what came of it."""
+    def tell_end(
+        self, bench: Bench, job: Job, stages: Sequence[SearchStage], earlier: Sequence[Trial], *, why: str = ""
+    ) -> None:
+        """Tell the bench what came of it; `why` there is nothing, where that is no failure."""
         found = best_of(stages)
-        told = why_none(stages) if found is None else f"{stages[0].objective.metric} {found[1].value:.4g}"
+        told = f"{stages[0].objective.metric} {found[1].value:.4g}" if found else why or why_none(stages)
         if self.tuning.warm_start is not None and not earlier:
             told += f"; no warm start: {self.tuning.warm_start} holds no finished search of this method and space"
-        bench.on_event(Event(job, "failed" if found is None else "finished", text=told))
+        bench.on_event(Event(job, "finished" if found or why else "failed", text=told))
 
     def ended(self, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> tuple[list[SearchStage], str] | None:
         """As `find`, where all rounds are finished; None where one is not, or where they found nothing."""

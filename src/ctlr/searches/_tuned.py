@@ -28,10 +28,10 @@ def tuned_plan(plan: Plan, searches: Sequence[SearchResult]) -> tuple[Plan, list
         search = found.get(_cell(study))
         if search is None:
             studies.append(study)
-        elif search.reason:
-            lost.append(StudyResult(study=study, status="failed", reason=search.reason))
         elif search.dropped:
             continue
+        elif search.reason:
+            lost.append(StudyResult(study=study, status="failed", reason=search.reason))
         else:
             studies.append(with_options(study, search.assignments))
             if (spec := PretrainSpec.of(study)) is not None:

@@ -250,7 +250,7 @@ class SearchResult(Value):
     turns: tuple[Turn, ...] = Field(default=(), exclude_if=lambda turns: not turns)
     """In the race that the search was in."""
     dropped: str = Field(default="", exclude_if=lambda why: not why)
-    """Why its best was not retrained after the race; empty otherwise."""
+    """Why nothing of it was retrained after the race; empty otherwise."""
     path: str = ""
     """Folder below the workspace; `<path>/<trial>/validation.csv` of the last stage's trials hold their predictions."""
 

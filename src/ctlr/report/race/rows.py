@@ -160,6 +160,6 @@ def _row(
         encoder=encoder, network=study.method.trains_network, rounds=len(search.turns), trials=len(trials),
         failed=sum(trial.status == "Failed" for trial in trials), seconds=sum(turn.seconds for turn in search.turns),
         validation=best, test=score, behind=behind, parameters=first.parameters if first is not None else 0,
-        options=search.assignments, refits=study.method.refits, reason=search.reason or search.dropped,
+        options=search.assignments, refits=study.method.refits, reason=search.dropped or search.reason,
         legs=max((turn.leg for turn in search.turns), default=1), path=first.path if first is not None else "",
     )  # fmt: skip

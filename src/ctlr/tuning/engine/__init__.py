@@ -17,7 +17,7 @@ from ctlr.tuning.engine.ending import BUDGET, GOAL, MAX_TRIALS
 from ctlr.tuning.engine.journal import Completion, read_journal
 from ctlr.tuning.engine.limits import Limits
 from ctlr.tuning.engine.local import Outcome, run_experiment
-from ctlr.tuning.engine.loop import SILENT
+from ctlr.tuning.engine.loop import OUT_OF_TIME, SILENT
 from ctlr.tuning.engine.narrow import narrowed, within
 from ctlr.tuning.engine.remote import Fault, Pace, Policy, RemoteOutcome, SearchBackend, State, run_remotely
 from ctlr.tuning.engine.status import best_trial, status_document
@@ -27,6 +27,7 @@ __all__ = [
     "BUDGET",
     "GOAL",
     "MAX_TRIALS",
+    "OUT_OF_TIME",
     "SILENT",
     "Completion",
     "Fault",

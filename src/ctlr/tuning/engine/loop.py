@@ -18,13 +18,15 @@ from ctlr.tuning.engine.stopping import better, make_stopping_rule, reached
 from ctlr.tuning.launchers import Ended, Launcher, Reported, Tally, no_value
 from ctlr.tuning.samplers import PARENT, make_sampler
 
-__all__ = ["MOST_REPORTS", "SILENT", "Run"]
+__all__ = ["MOST_REPORTS", "OUT_OF_TIME", "SILENT", "Run"]
 
 MOST_REPORTS = 10_000
 """Reports of a trial that are kept; later ones count for its value alone."""
 
 SILENT = 4
 """Times that a trial may take longer than its own time before it has reported a first value."""
+OUT_OF_TIME = "s were over"
+"""In the reason of a trial that was too slow, here and on a cluster, after its seconds."""
 _TOO_LATE = "the experiment ended before it"
 
 
@@ -139,7 +141,7 @@ class Run:
         for running in self._running.values():
             left = self._own_time(running)
             if left is not None and left <= 0:
-                self._stop(running, "EarlyStopped", f"its {self._limits.trial_seconds:.3g} s were over")
+                self._stop(running, "EarlyStopped", f"its {self._limits.trial_seconds:.3g} {OUT_OF_TIME}")
 
     def _completion(self) -> Completion | None:
         """Start what can be started; the experiment's end, once it is there."""
