@@ -24,7 +24,7 @@ from PIL import Image
 from served import Client
 from sklearn.datasets import load_digits
 from terminal import until
-from trained_models import PICTURES, train
+from trained_models import PICTURES, train, write_shapes
 
 from ctlr.events import EventLog, events_path, process_start, read_events
 from ctlr.tuning.katib import connect
@@ -553,13 +553,8 @@ def test_interrupts_that_are_meant_for_the_server_do_not_reach_its_runs(
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workspace of two runs that have ended, on pictures of bars and dots that lie beside it."""
-    folder, rng = tmp_path_factory.mktemp("finished"), np.random.default_rng(0)
-    for number in range(32):
-        name = ("bars", "dots")[number % 2]
-        pixels = rng.integers(0, 90, (30, 22))
-        pixels[:: 3 + number % 2 * 4] += 120
-        (folder / "shapes" / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{number}.png")
+    folder = tmp_path_factory.mktemp("finished")
+    write_shapes(folder / "shapes")
     for name in ("pictures", "again"):
         text = PICTURES.replace("name: pictures", f"name: {name}").replace("seeds: [0, 1]", "seeds: [0]")
         (folder / f"{name}.yaml").write_text(text if name == "pictures" else text.replace("epochs: 2", "epochs: 3"))
@@ -622,13 +617,7 @@ def test_pages_of_an_end_need_no_script_and_fit_a_phone(browser: Chromium, finis
 
 
 def test_drift_of_what_a_served_model_is_asked_appears_in_the_page(browser: Chromium, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for number in range(120):
-        name = ("bars", "dots")[number % 2]
-        pixels = rng.integers(0, 90, (30, 22))
-        pixels[:: 3 + number % 2 * 4] += 120
-        (tmp_path / "shapes" / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "shapes" / name / f"{number}.png")
+    write_shapes(tmp_path / "shapes", 120)
     (tmp_path / "drift.yaml").write_text(PICTURES.replace("sample_sizes: [6]", "sample_sizes: [20]"))
     trained = train(tmp_path / "drift.yaml")
     usual = [(f"{number}.png", file.read_bytes()) for number, file in enumerate(sorted(trained.data.rglob("*.png")))]

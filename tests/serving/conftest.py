@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clinic import AFFINE, CLINIC, write_clinic
 from PIL import Image
-from trained_models import PICTURES, Trained, train
+from trained_models import PICTURES, Trained, train, write_shapes
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +28,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Grey pictures in three channels."""
     folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for number in range(32):
-        name = ("bars", "dots")[number % 2]
-        pixels = rng.integers(0, 90, (30, 22))
-        pixels[:: 3 + number % 2 * 4] += 120
-        (folder / "shapes" / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{name}{number}.png")
+    write_shapes(folder / "shapes", stem="{name}{number}")
     (folder / "pictures.yaml").write_text(PICTURES)
     return train(folder / "pictures.yaml")
 

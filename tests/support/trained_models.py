@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ctlr.cli.session import run_and_print
 from ctlr.config import load
@@ -28,6 +29,21 @@ split: {test: 8}
 training: {finetune: {epochs: 2, batch_size: 6}}
 report: {bootstrap: 100}
 """
+
+
+def write_shapes(
+    folder: Path, count: int = 32, names: tuple[str, str] = ("bars", "dots"), stem: str = "{number}"
+) -> list[str]:
+    """Write grey pictures of two classes; their paths below the folder, in the order of their numbers."""
+    rng, files = np.random.default_rng(0), []
+    for number in range(count):
+        pixels = rng.integers(0, 90, (30, 22))
+        pixels[:: 3 + number % 2 * 4] += 120
+        name = names[number % 2]
+        files.append(f"{name}/{stem.format(name=name, number=number)}.png")
+        (folder / files[-1]).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / files[-1])
+    return files
 
 
 @dataclass(frozen=True)

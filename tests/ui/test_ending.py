@@ -17,7 +17,7 @@ import pytest
 from browsing import form_of, picture
 from fastapi.testclient import TestClient
 from PIL import Image
-from trained_models import PICTURES, train
+from trained_models import PICTURES, train, write_shapes
 
 from ctlr.events import EventLog, events_path, process_start
 from ctlr.serving import predict_each_file, predict_files
@@ -33,14 +33,10 @@ HTML = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the workspace of three runs on the same pictures: a network, a model without one, and ages."""
-    folder, rng, lines = tmp_path_factory.mktemp("ended"), np.random.default_rng(0), ["file,age,place"]
-    for number in range(32):
-        name = ("bars", "dots<b>")[number % 2]
-        pixels = rng.integers(0, 90, (30, 22))
-        pixels[:: 3 + number % 2 * 4] += 120
-        (folder / "shapes" / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / "shapes" / name / f"{number}.png")
-        lines.append(f"{name}/{number}.png,{30 + number},{('arm', 'leg')[number // 2 % 2]}")
+    folder = tmp_path_factory.mktemp("ended")
+    files = write_shapes(folder / "shapes", names=("bars", "dots<b>"))
+    lines = ["file,age,place"]
+    lines += [f"{file},{30 + number},{('arm', 'leg')[number // 2 % 2]}" for number, file in enumerate(files)]
     (folder / "shapes" / "list.csv").write_text("\n".join(lines) + "\n")
     ages = PICTURES.replace("root: shapes,", "root: shapes, table: list.csv,")
     ages = ages.replace(

@@ -57,7 +57,6 @@ def add_search_pages(
     shared: Shared,
     searches: Searches,
     *,
-    asked: Callable[..., story.Asked],
     values: Callable[..., dict[str, Any]],
     stream: Callable[..., AsyncIterator[ServerSentEvent]],
 ) -> None:
@@ -67,7 +66,6 @@ def add_search_pages(
         app: The app.
         shared: What its pages share.
         searches: Of the namespace.
-        asked: Reads which part of the table is wanted.
         values: What the page of a run shows.
         stream: Sends the events that a function gives after a number.
     """
@@ -86,24 +84,18 @@ def add_search_pages(
             there.insert(0, (f"its run {benchmark}", f"{shared.options.prefix}/runs/{benchmark}"))
         return there + katib_links(shared.options, [each.name for each in found.listed])
 
-    def answer(request: Request, name: str, template: str, which: story.Asked) -> Response:
+    def answer(request: Request, name: str, template: str, asked: story.Asked) -> Response:
         found = find(name)
-        shown = values(found.run, which, place=f"/searches/{name}", life=found.life, here=False)
+        shown = values(found.run, asked, place=f"/searches/{name}", life=found.life, here=False)
         return shared.page(request, template, **shown, links=links(name, found) if template == "run.html" else [])
 
     @app.get("/searches/{name}")
-    def show(
-        request: Request, name: str, sort: str = "ended", order: str = "down", status: str = "", search: str = "",
-        words: str = "", page: int = 1,
-    ) -> Response:  # fmt: skip
-        return answer(request, name, "run.html", asked(sort, order, status, search, words, page))
+    def show(request: Request, name: str, asked: Annotated[story.Asked, Depends(story.asked_for)]) -> Response:
+        return answer(request, name, "run.html", asked)
 
     @app.get("/searches/{name}/live")
-    def live(
-        request: Request, name: str, sort: str = "ended", order: str = "down", status: str = "", search: str = "",
-        words: str = "", page: int = 1,
-    ) -> Response:  # fmt: skip
-        return answer(request, name, "live.html", asked(sort, order, status, search, words, page))
+    def live(request: Request, name: str, asked: Annotated[story.Asked, Depends(story.asked_for)]) -> Response:
+        return answer(request, name, "live.html", asked)
 
     def known(name: str) -> None:
         find(name)

@@ -305,19 +305,12 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
             return shared.page(request, template, **values(run, asked), links=links)
 
     @app.get("/runs/{name}")
-    def show(
-        request: Request, name: str, sort: str = "ended", order: str = "down", status: str = "", search: str = "",
-        words: str = "", page: int = 1,
-    ) -> Response:  # fmt: skip
-        asked = _asked(sort, order, status, search, words, page)
+    def show(request: Request, name: str, asked: Annotated[story.Asked, Depends(story.asked_for)]) -> Response:
         return answer(request, name, "run.html", asked)
 
     @app.get("/runs/{name}/live")
-    def live(
-        request: Request, name: str, sort: str = "ended", order: str = "down", status: str = "", search: str = "",
-        words: str = "", page: int = 1,
-    ) -> Response:  # fmt: skip
-        return answer(request, name, "live.html", _asked(sort, order, status, search, words, page))
+    def live(request: Request, name: str, asked: Annotated[story.Asked, Depends(story.asked_for)]) -> Response:
+        return answer(request, name, "live.html", asked)
 
     @app.get("/runs/{name}/studies")
     def studies(request: Request, name: str) -> Response:
@@ -337,9 +330,7 @@ def _run_pages(app: FastAPI, shared: _App) -> None:
             yield each
 
     if shared.searches is not None:
-        add_search_pages(
-            app, shared, shared.searches, asked=_asked, values=_shown, stream=functools.partial(_stream, app)
-        )
+        add_search_pages(app, shared, shared.searches, values=_shown, stream=functools.partial(_stream, app))
 
     @app.get("/logs/{file}")
     def log(file: str) -> Response:
@@ -371,20 +362,14 @@ async def _stream(
         for event in found:
             number = event["n"]
             yield ServerSentEvent(data={"n": number, "words": story.said([event])[0][1]}, id=str(number))
-        if time.monotonic() > beat:
+        silent = not found and time.monotonic() > beat
+        if silent:
             yield ServerSentEvent(event="beat", data={})
-        if found or time.monotonic() > beat:
+        if found or silent:
             beat = time.monotonic() + _BEAT_SECONDS
         await asyncio.sleep(_LOOK_SECONDS if pause is None else pause)
     if not app.state.closing.is_set():
         yield ServerSentEvent(event="again", data={})
-
-
-def _asked(sort: str, order: str, status: str, search: str, words: str, page: int) -> story.Asked:
-    return story.Asked(
-        sort=sort if sort in story.COLUMNS else "ended", descending=order != "up", status=status[:40],
-        search=search[:300], words=words[:100], page=max(1, min(page, 10**6)),
-    )  # fmt: skip
 
 
 def _link(asked: story.Asked, **changed: Any) -> str:

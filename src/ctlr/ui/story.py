@@ -14,7 +14,8 @@ from markupsafe import Markup
 from ctlr.ui.drawing import curve, history
 from ctlr.ui.runs import Run, Search, Step, Trial
 
-__all__ = ["COLUMNS", "PAGE", "Asked", "ago", "duration", "headline", "live", "ranking", "said", "table"]
+__all__ = ["COLUMNS", "PAGE", "Asked", "ago", "asked_for", "duration", "headline", "live", "ranking", "said",
+           "table"]  # fmt: skip
 
 PAGE = 50
 """Rows of the trial table at once."""
@@ -235,6 +236,16 @@ class Asked:
     words: str = ""
     """That occur in a parameter, its value or a reason."""
     page: int = 1
+
+
+def asked_for(
+    sort: str = "ended", order: str = "down", status: str = "", search: str = "", words: str = "", page: int = 1
+) -> Asked:
+    """What the query of an address asks for; what is no such thing is left as it is by default."""
+    return Asked(
+        sort=sort if sort in COLUMNS else "ended", descending=order != "up", status=status[:40],
+        search=search[:300], words=words[:100], page=max(1, min(page, 10**6)),
+    )  # fmt: skip
 
 
 def table(run: Run, asked: Asked) -> dict[str, Any]:
