@@ -18,6 +18,7 @@ import rich_click as click
 
 from ctlr import __version__
 from ctlr.cli.automl import automl
+from ctlr.cli.check import check
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
 from ctlr.cli.drift import drift
@@ -205,45 +206,6 @@ def cli() -> None:
 
 @cli.command()
 @_benchmark
-@click.option("--no-data", is_flag=True, help="Check the file alone: neither tables nor images are looked at.")
-@_output
-def check(file: Path, overrides: tuple[str, ...], no_data: bool, output: str) -> None:
-    """Check a benchmark file with its data, or an Experiment manifest: every fault at once, with its line.
-
-    Of the data, tables are read and headers of images; every split is drawn. Nothing is stored.
-    """
-    from ctlr.api import load
-    from ctlr.cli.data_check import check_benchmark
-    from ctlr.cli.kinds import is_experiment
-    from ctlr.cli.show import show
-    from ctlr.config import plugins_of, public_dump
-
-    if is_experiment(file):
-        _check_manifest(file, overrides, output)
-        return
-    config = load(file, overrides=overrides).config
-    check_benchmark(file, overrides, config, data=not no_data)
-    if output != "table":
-        show(public_dump(config), output)
-        return
-    for plugin, parts in plugins_of(config).items():
-        click.echo(f"plug-in {plugin.name} (sha256 {plugin.sha256}): {', '.join(parts) or 'nothing of it is used'}")
-    click.echo(f"{file}: ok")
-
-
-def _check_manifest(file: Path, overrides: tuple[str, ...], output: str) -> None:
-    from ctlr.cli.manifests import check_manifest
-    from ctlr.cli.show import show
-    from ctlr.errors import ConfigError
-
-    if overrides:
-        raise ConfigError("`--set` changes benchmark files; a manifest is changed in its file. Remove it.")
-    found = check_manifest(file)
-    show(found if output != "table" else f"{file}: ok", output)
-
-
-@cli.command()
-@_benchmark
 @_workspace
 @_running
 @click.option(
@@ -423,6 +385,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
-                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, check, distance, doctor, drift, explain, export, logs, lr_find, plugins, points,
+                predict, serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

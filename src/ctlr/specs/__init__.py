@@ -33,7 +33,7 @@ from ctlr.specs._datasets.series import SeriesPreprocess, SeriesSpec
 from ctlr.specs._datasets.signals import SignalsPreprocess, SignalsSpec
 from ctlr.specs._datasets.tissue import ARCHITECTURES, TissueSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
-from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind, encoder_spec
+from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, Extent, encoder_kind, encoder_spec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -130,6 +130,7 @@ __all__ = [
     "ErrorEstimate",
     "Exclusion",
     "Experiment",
+    "Extent",
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
