@@ -22,12 +22,14 @@ from ctlr.engine import (
     default_workers,
     gate,
     jobs_left,
+    known_rates,
     note_rates,
     preprocess_all,
     run_jobs_left,
+    works,
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
-from ctlr.events import Watcher, readable, recorded
+from ctlr.events import Recorded, Watcher, readable, recorded
 from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
@@ -37,7 +39,7 @@ from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
 from ctlr.specs import SearchResult, StoredArrays, StudyResult
-from ctlr.wishes import clock, heeded
+from ctlr.wishes import clock
 from ctlr.workspace import Workspace
 
 __all__ = ["Ran", "Watcher", "read_benchmark", "run_benchmark"]
@@ -125,7 +127,7 @@ class _Run:
         with recorded(watcher, self.workspace.root, self.config.name, self.config.identity()) as told:
             return self._lead(told)
 
-    def _lead(self, watcher: Watcher) -> Ran:
+    def _lead(self, watcher: Recorded) -> Ran:
         config, workspace, began = self.config, self.workspace, clock()
         run, since = _remember(config, self.folder, workspace), workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
@@ -140,7 +142,7 @@ class _Run:
                 plan, run.searches = self._tuned(arrays, since, watcher)
                 jobs = jobs_left(plan, arrays, workspace)
                 counted.idle = not jobs and run.searches == known
-                watcher.expect({job.id: readable(job) for job in jobs})
+                self._expect(plan, jobs, arrays, watcher)
                 with recorder:
                     _record(collect(plan, arrays, workspace), recorder, "ok")
                     _record(collect_at_defaults(plan, arrays, workspace), recorder, "ok", AT_DEFAULTS)
@@ -157,18 +159,28 @@ class _Run:
 
     def help(self, watcher: Watcher) -> bool:
         """Do what nobody else is at, until nothing is left; says whether the run that leads is there to report it."""
+        _check_joins(self.config, self.workspace)
+        with recorded(watcher, self.workspace.root, self.config.name, self.config.identity(), leads=False) as told:
+            return self._help(told)
+
+    def _help(self, watcher: Recorded) -> bool:
         config, workspace = self.config, self.workspace
-        _check_joins(config, workspace)
         since = workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
-        with watcher, heeded(workspace.root, config.name):
+        with watcher:
             arrays = self._stored(watcher)
             gate(self.plan, arrays, workspace)
             plan, _ = self._tuned(arrays, since, watcher)
             jobs = jobs_left(plan, arrays, workspace)
-            watcher.expect({job.id: readable(job) for job in jobs})
+            self._expect(plan, jobs, arrays, watcher)
             self._do(jobs, arrays, since, watcher)
         return workspace.is_led()
+
+    def _expect(self, plan: Plan, jobs: Sequence[Job], arrays: Mapping[str, StoredArrays], watcher: Recorded) -> None:
+        """Tell what is to come, and what each step of it costs."""
+        own = {study.identity() for study in plan.studies}
+        work = works(jobs, arrays, known_rates(self.workspace.root), own=own)
+        watcher.expect({job.id: readable(job) for job in jobs}, work)
 
     def _stored(self, watcher: Watcher) -> dict[str, StoredArrays]:
         return preprocess_all(self.plan.datasets, self.workspace, workers=self.workers, on_event=watcher)

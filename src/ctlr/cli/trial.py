@@ -159,16 +159,14 @@ def prepare(studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec) -> 
     Raises:
         DataError, ConfigError, LeakageError: The data cannot be used so.
     """
-    from ctlr.display import Display
+    from ctlr.display import Display, following
     from ctlr.engine import default_workers, gate, preprocess_all
     from ctlr.plan import Plan
 
     ends = [end for study in studies for end in (study.target, study.source) if end is not None]
     datasets = {end.data.name: end.data for end in ends}
-    with Display() as display:
-        arrays = preprocess_all(
-            tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=display
-        )
+    with following(Display()) as told:
+        arrays = preprocess_all(tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=told)
     plan = Plan(datasets=tuple(datasets.values()), pretrainings=(), studies=tuple(studies), leaks=leaks)
     gate(plan, arrays, workspace)
     return arrays
