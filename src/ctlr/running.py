@@ -30,7 +30,6 @@ from ctlr.engine import (
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.events import Recorded, Watcher, readable, recorded
-from ctlr.outcome.finished import read_finished
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.remembered import Remembered, last_run
@@ -264,6 +263,8 @@ def _record(
 
 
 def _finished(run: Remembered, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> Finished:
+    from ctlr.outcome.finished import read_finished  # numpy is slow to load, and the first line is to come at once
+
     return read_finished(
         run.config,
         workspace,
