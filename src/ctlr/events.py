@@ -51,7 +51,7 @@ KINDS: Mapping[str, str] = {
     "run.began": "a run leads: `benchmark`, its `identity`, `studies`, `workers`, `pid`, `started` (when that process "
     "did), `host`; on a cluster the `run` of Kubeflow Pipelines and its `submission`, in the place of a process",
     "run.planned": "what it has left to do: `steps`, without preprocessing and tuning, and by step its `work`: at most "
-    "so many `images` through the loss, `seconds` by the rate of an earlier run, or null, `like`, which is equal where an "
+    "so many `images` through the loss, `seconds` by the rate of an earlier run, or null, `like`, equal where an "
     "image costs about the same, and whether it is a `study` of the benchmark",
     "run.paused": "somebody wants it to pause: its workers hold at their next epoch, and its clock stands",
     "run.continued": "it goes on after a pause",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ctlr.config import BenchmarkConfig
 from ctlr.crew import prepare
@@ -31,7 +31,6 @@ from ctlr.engine import (
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.events import Recorded, Watcher, readable, recorded
 from ctlr.outcome.provenance import environment
-from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.remembered import Remembered, last_run
 from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
@@ -40,6 +39,9 @@ from ctlr.report.finished import Finished
 from ctlr.specs import SearchResult, StoredArrays, StudyResult
 from ctlr.wishes import clock
 from ctlr.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ctlr.outcome.recording import Recorder
 
 __all__ = ["Ran", "Watcher", "read_benchmark", "run_benchmark"]
 
@@ -130,6 +132,9 @@ class _Run:
         config, workspace, began = self.config, self.workspace, clock()
         run, since = _remember(config, self.folder, workspace), workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
+
+        from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker  # slow to load: the first line is out
+
         recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, self.folder))
         with watcher:
             arrays = self._stored(watcher)
@@ -243,6 +248,8 @@ class _Clock:
 
 def _follower(watcher: Watcher, recorder: Recorder, plan: Plan) -> Callable[[Event], None]:
     """Tells what happens, and records each study as it is finished."""
+    from ctlr.outcome.recording import AT_DEFAULTS
+
     asked = {study.identity() for study in plan.studies}
 
     def follow(event: Event) -> None:
@@ -263,7 +270,7 @@ def _record(
 
 
 def _finished(run: Remembered, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> Finished:
-    from ctlr.outcome.finished import read_finished  # numpy is slow to load, and the first line is to come at once
+    from ctlr.outcome.finished import read_finished  # as above
 
     return read_finished(
         run.config,
