@@ -75,7 +75,9 @@ KINDS: Mapping[str, str] = {
 """Every kind of event, and what it says."""
 
 SAID: Mapping[str, str] = {
-    "note": "a `text` for the person who started the command, such as how to go on after Ctrl-C",
+    "note": "a `text` for the person who started the command",
+    "kept": "after Ctrl-C: how many `steps`, `of` how many, and `trials` are done, the epochs of the steps' "
+    "`checkpoints`, and the `command` that goes on",
     "error": "the command ends by an error: `reason` and `exit_code`",
 }
 """What a command with `-o json` says on stderr besides these events; its lines have `time` and `kind`, and no `n`."""
@@ -267,7 +269,7 @@ class UnkeptLog:
 
 
 def _made(kind: str, facts: Facts) -> Facts:
-    return {"time": round(time.time(), 3), "kind": kind} | _finite(facts)
+    return {"time": round(time.time(), 3), "kind": kind, **_finite(facts)}
 
 
 def _finite(value: Any) -> Any:

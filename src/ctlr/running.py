@@ -186,11 +186,11 @@ class _Run:
         work = works(jobs, arrays, known_rates(self.workspace.root), own=own)
         watcher.expect({job.id: readable(job) for job in jobs}, work)
 
-    def _stored(self, watcher: Watcher) -> dict[str, StoredArrays]:
+    def _stored(self, watcher: Recorded) -> dict[str, StoredArrays]:
         return preprocess_all(self.plan.datasets, self.workspace, workers=self.workers, on_event=watcher)
 
     def _tuned(
-        self, arrays: Mapping[str, StoredArrays], since: float, watcher: Watcher
+        self, arrays: Mapping[str, StoredArrays], since: float, watcher: Recorded
     ) -> tuple[Plan, list[SearchResult]]:
         if self.config.tuning is None:
             return self.plan, []
@@ -246,7 +246,7 @@ class _Clock:
             self._run.write(self._workspace)
 
 
-def _follower(watcher: Watcher, recorder: Recorder, plan: Plan) -> Callable[[Event], None]:
+def _follower(watcher: Recorded, recorder: Recorder, plan: Plan) -> Callable[[Event], None]:
     """Tells what happens, and records each study as it is finished."""
     from ctlr.outcome.recording import AT_DEFAULTS
 

@@ -108,7 +108,7 @@ def _count(run: Run) -> str:
     if run.planned is not None:
         return f"{run.settled}/{run.planned}"
     if searches := run.under_way:
-        trials = [search.step.facts.get("trials") for search in searches]
+        trials = [int(search.step.facts.get("trials") or 0) for search in searches]
         ended = sum(len(search.order) for search in searches)
         return f"{ended}/{sum(trials)} trials" if all(trials) else f"{ended} trials"
     storing = [step for step in run.running if step.of == "preprocess" and step.total]

@@ -16,7 +16,7 @@ from ctlr import interrupts
 from ctlr.display._board import Sight, board, status
 from ctlr.display._memory import Memory
 from ctlr.display._screen import Screen
-from ctlr.events import Recorded, Silent, UnkeptLog
+from ctlr.events import Recorded, Silent, UnkeptLog, Watcher
 from ctlr.pool import Event
 from ctlr.runs import Run, Step, images_seen, outlook
 
@@ -137,6 +137,6 @@ class JsonLines(Silent):
         print(json.dumps(event, separators=(",", ":")), file=sys.stderr, flush=True)
 
 
-def following(display: Display) -> Recorded:
+def following(watcher: Watcher) -> Recorded:
     """A watcher for steps that are part of no run: shown, and recorded nowhere."""
-    return Recorded(display, UnkeptLog(display.told))
+    return Recorded(watcher, UnkeptLog(watcher.told))
