@@ -79,6 +79,7 @@ def run_search(
     workspace = Workspace(root)
     folder = workspace.root / "experiments" / experiment.name
     earlier = _ended(folder)
+    told = watching(output, quiet=quiet)
     watcher = follower(experiment, output, quiet=quiet, max_trials=limits.max_trials, earlier=earlier)
 
     def note(words: str) -> None:
@@ -88,10 +89,7 @@ def run_search(
     try:
         with (
             _workspace_known(root.absolute()),
-            _launched(experiment, folder, warm, workspace, limits, device, note, watching(output, quiet=quiet)) as (
-                launcher,
-                record,
-            ),
+            _launched(experiment, folder, warm, workspace, limits, device, note, told) as (launcher, record),
             watcher as display,
         ):
 
