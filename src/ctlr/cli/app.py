@@ -24,12 +24,14 @@ from ctlr.cli.drift import drift
 from ctlr.cli.explain import explain
 from ctlr.cli.export import export
 from ctlr.cli.lr_find import lr_find
+from ctlr.cli.ls import ls
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
 from ctlr.cli.points import points
 from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.serve import serve
+from ctlr.cli.show_run import show_run
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
@@ -427,6 +429,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
-                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, ls, plugins, points, predict,
+                serve, show_run, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)
