@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def _grid(found: Listed) -> dict[str, list[Any]]:
 
 def _tell_run(found: Listed) -> None:
     from ctlr.cli.show import show_rows
-    from ctlr.runs import ago, duration
+    from ctlr.runs import ago, duration, kept, outlook
 
     run, grid = found.run, _grid(found)
     began = f", began {ago(run.began['time'])}" if run.began else ""
@@ -103,6 +104,11 @@ def _tell_run(found: Listed) -> None:
     if run.began:
         failed = f", {len(run.failed)} steps failed" if run.failed else ""
         lines.append(f"Studies: {run.studies_done} of {run.began.get('studies')} done{failed}")
+    if found.life == "running":
+        ahead = outlook(run, time.time())
+        left = "" if ahead.left is None else f", about {duration(ahead.left)} left"
+        names = ", ".join(step.name for step in run.running)
+        lines.append(f"Work: {100 * ahead.share:.0f} % done{left}; under way: {names or 'nothing'}")
     lines += [f"{name.replace('_', ' ')}: {', '.join(map(str, values))}" for name, values in grid.items() if values]
     lines += [f"Best of {best.target}, on the test set: {best.words}" for best in found.best]
     click.echo("\n".join(lines))
@@ -113,7 +119,7 @@ def _tell_run(found: Listed) -> None:
     click.echo(f"Events: {_events(found)}")
     click.echo(f"Report: {found.report}" if found.report else "No report yet.")
     if found.life in ("interrupted", "killed", "failed"):
-        click.echo(f"Go on with: ctlr resume --workspace {found.workspace}")
+        click.echo(f"{kept(run, found.workspace).words}\nGo on with: ctlr resume --workspace {found.workspace}")
 
 
 def _tell_failures(failures: Iterable[tuple[str, str]]) -> None:

@@ -55,13 +55,13 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def kept(run: Run, root: Path) -> Kept:
-    """What stands of a run that was interrupted.
+    """What stands of a run that was interrupted, or killed.
 
     Args:
         run: As its events tell it, to their end.
         root: Of its workspace.
     """
-    broken = [step for step in run.steps.values() if step.state == "interrupted" and step.of in _STAGES]
+    broken = [step for step in run.steps.values() if step.state in ("interrupted", "running") and step.of in _STAGES]
     found = {step.name: (epoch, step.total) for step in broken if (epoch := _checkpoint(step, root))}
     trials = sum(len(search.order) for search in run.searches.values()) if run.planned is None else 0
     anew = tuple(step.name for step in broken if step.name not in found)
