@@ -68,7 +68,7 @@ class Screen:
         """A line that stays, however long: a log is read by programs too."""
         text = Text(line) if isinstance(line, str) else line
         with self._lock:
-            shown = _rendered(text, None) if self._stream.isatty() else text.plain
+            shown = _rendered(text, None) if self.is_live else text.plain
             if self._widths:
                 shown = f"{self._to_the_top()}\x1b[J{shown}"
                 self._widths, self._frame = [], ()
