@@ -323,6 +323,8 @@ class Run:
     @property
     def studies_done(self) -> int:
         """Of the benchmark's studies, how many are done: those that were before its last run, too."""
+        if self.planned == 0:
+            return int(self.began.get("studies") or 0)
         if not self.work:
             return sum(step.state == "finished" for step in self.studies)
         left = sum(work.study and not self._is_done(name) for name, work in self.work.items())
