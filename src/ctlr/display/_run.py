@@ -80,14 +80,13 @@ class Display(Silent):
             self._here.discard(event.job.id)
 
     def told(self, event: Mapping[str, Any]) -> None:
-        """Take an event in, and show it."""
-        self._run.take(event)
+        """Take an event in, and show it; what only moves is drawn at the next look."""
+        with self._screen.lock:
+            self._run.take(event)
         if event["kind"] in ("step.finished", "step.failed"):
             self._say(self._ended(self._run.steps[event["step"]]))
         elif event["kind"] in ("run.paused", "run.continued"):
             self._say("Paused." if event["kind"] == "run.paused" else "Going on.")
-        else:
-            self._screen.refresh()
 
     def _ended(self, step: Step) -> Text:
         run = self._run

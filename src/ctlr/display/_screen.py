@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Self, TextIO
 
@@ -17,6 +18,8 @@ __all__ = ["Screen"]
 
 _TICK_SECONDS = 0.25
 """Between two looks at what is to be drawn; what has not changed is not drawn again."""
+_SHARE = 0.05
+"""Of a processor that drawing may take."""
 _DUMB = ("", "dumb", "unknown")
 
 Draw = Callable[[int, int], Sequence[Text]]
@@ -40,7 +43,9 @@ class Screen:
         self.is_live = _is_live(self._stream)
         self._frame: tuple[str, ...] = ()
         self._widths: list[int] = []
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        """Held while lines are made: whoever changes what they are made from holds it too."""
+        self._pause = _TICK_SECONDS
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._run, name="display", daemon=True)
         self._open = False
@@ -55,7 +60,7 @@ class Screen:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._ticker.join()
-        with self._lock:
+        with self.lock:
             self._open = False
             if isinstance(sys.stderr, _Above):
                 sys.stderr.flush()
@@ -67,8 +72,8 @@ class Screen:
     def say(self, line: str | Text) -> None:
         """A line that stays, however long: a log is read by programs too."""
         text = Text(line) if isinstance(line, str) else line
-        with self._lock:
-            shown = _rendered(text, None) if self.is_live else text.plain
+        with self.lock:
+            shown = _rendered([text], 10_000)[0] if self.is_live else text.plain
             if self._widths:
                 shown = f"{self._to_the_top()}\x1b[J{shown}"
                 self._widths, self._frame = [], ()
@@ -79,14 +84,15 @@ class Screen:
         """Draw what has changed."""
         if not self.is_live or not self._open or self._over.is_set():
             return
-        with self._lock:
+        with self.lock:
             size = _size(self._stream)
             lines = [line[: size.columns - 1] for line in self._draw(size.columns - 1, size.lines - 1)]
-            frame = tuple(_rendered(line, size.columns) for line in lines[: size.lines - 1])
+            lines = lines[: size.lines - 1]
+            frame = tuple(_rendered(lines, size.columns))
             if frame == self._frame:
                 return
             above = self._to_the_top() if self._widths else ""
-            self._frame, self._widths = frame, [line.cell_len for line in lines[: size.lines - 1]]
+            self._frame, self._widths = frame, [line.cell_len for line in lines]
             body = "\n".join(f"{line}\x1b[K" for line in frame)
             self._write(f"\x1b[?2026h{above}{body}\x1b[J\x1b[?2026l")
 
@@ -97,10 +103,12 @@ class Screen:
         return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")
 
     def _run(self) -> None:
-        while not self._over.wait(_TICK_SECONDS):
-            with self._lock:
+        while not self._over.wait(self._pause):
+            began = time.thread_time()
+            with self.lock:
                 self._tick()
                 self.refresh()
+            self._pause = max(_TICK_SECONDS, (time.thread_time() - began) / _SHARE)
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody hears any more
@@ -122,12 +130,13 @@ def _size(stream: TextIO) -> os.terminal_size:
     return os.terminal_size((size.columns or 80, size.lines or 24))
 
 
-def _rendered(text: Text, columns: int | None) -> str:
-    """With colours as the terminal has them (`NO_COLOR`, `TERM`); cut to a width, where there is one."""
+def _rendered(lines: Sequence[Text], columns: int) -> list[str]:
+    """With colours as the terminal has them (`NO_COLOR`, `TERM`)."""
     buffer = io.StringIO()
-    console = Console(file=buffer, force_terminal=True, width=columns or 10_000, highlight=False, legacy_windows=False)
-    console.print(text, markup=False, no_wrap=True, overflow="ignore", crop=False, end="")
-    return buffer.getvalue()
+    console = Console(file=buffer, force_terminal=True, width=columns, highlight=False, legacy_windows=False)
+    for line in lines:
+        console.print(line, markup=False, no_wrap=True, overflow="ignore", crop=False)
+    return buffer.getvalue().split("\n")[: len(lines)]
 
 
 class _Above(io.TextIOBase):

@@ -98,12 +98,11 @@ class SearchDisplay:
 
     def __call__(self, trial: Trial, report: TrialReport | None) -> None:
         """Take in that a trial was proposed, has reported, or has ended."""
-        self._told(trial, report)
+        with self._screen.lock:
+            self._told(trial, report)
         if trial.ended:
             self._last = time.monotonic()
             self._screen.say(self._ended(trial))
-        else:
-            self._screen.refresh()
 
     def _ended(self, trial: Trial) -> Text:
         ended, failed = len(self._search.order), trial.status == "Failed"
