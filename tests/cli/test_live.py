@@ -56,7 +56,7 @@ def test_a_study_that_fails_is_told_at_once_with_its_reason(place: Path) -> None
     code, glass, _ = at_terminal("run", "tiny.yaml", *FEW, *FAILING, folder=place, columns=100, watch=watch)
     assert code == 3
     assert glass.coloured
-    assert re.search(r"\[\d/\d\] exploding-age-n6-s0-\w+ FAILED: the loss became nan", "\n".join(seen))
+    assert re.search(r"\[\d/\d\] exploding-age-n6-s0-\w+ FAILED: the (validation )?loss became nan", "\n".join(seen))
 
 
 def test_no_colour_where_nobody_wants_it(place: Path) -> None:
@@ -103,7 +103,10 @@ def test_a_terminal_of_another_size_is_filled_anew(place: Path) -> None:
         if sizes and any(BAR.search(line) for line in glass.shown):
             resize(terminal, sizes.pop(), 12)
 
-    code, glass, frames = at_terminal("run", "tiny.yaml", *FEW, folder=place, columns=120, watch=watch)
+    cuts_lines = {"XTERM_VERSION": "XTerm(379)"}
+    code, glass, frames = at_terminal(
+        "run", "tiny.yaml", *FEW, folder=place, columns=120, environment=cuts_lines, watch=watch
+    )
     assert (code, sizes) == (0, [])
     assert len([line for frame in frames for line in frame if BAR.search(line)][-1]) < 40
     assert sum(line.startswith("Report: ") for line in glass.everything) == 1
@@ -153,7 +156,7 @@ def test_quietly_only_the_result_is_told(place: Path) -> None:
     bad = ctlr("run", "tiny.yaml", *FEW, *FAILING, "-q", folder=place)
     assert bad.code == 3
     (line,) = bad.err.splitlines()
-    assert re.match(r"exploding-age-n6-s0-\w+ failed: the loss became nan", line)
+    assert re.match(r"exploding-age-n6-s0-\w+ failed: the (validation )?loss became nan", line)
 
 
 def test_results_as_json_have_their_events_on_stderr(place: Path) -> None:
@@ -202,13 +205,8 @@ def test_a_run_whose_lines_nobody_reads_to_the_end_goes_on(place: Path) -> None:
 def test_runs_and_studies_are_listed_and_shown(place: Path) -> None:
     assert ctlr("run", "tiny.yaml", *FEW, *FAILING, "-q", folder=place).code == 3
     (row,) = json.loads(call("ls", "-o", "json", folder=place).out)
-    assert (row["run"], row["state"], row["studies_done"], row["studies"], row["failed"]) == (
-        "tiny",
-        "finished",
-        1,
-        2,
-        1,
-    )
+    assert (row["run"], row["state"], row["failed"]) == ("tiny", "finished", 1)
+    assert (row["studies_done"], row["studies"]) == (2, 3)
     assert row["best"][0]["method"] == "scratch"
     assert re.search(r"tiny │ finished │ .* │ 2/3 +│ scratch mae", call("ls", folder=place).out)
 
@@ -224,7 +222,7 @@ def test_runs_and_studies_are_listed_and_shown(place: Path) -> None:
     assert (place / study["folder"]).is_dir()
     failed = call("show", "exploding", folder=place).out
     assert ": failed, a study of tiny" in failed
-    assert "FAILED: the loss became nan" in failed
+    assert re.search("FAILED: the (validation )?loss became nan", failed)
 
 
 def test_a_run_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:

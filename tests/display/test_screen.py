@@ -100,10 +100,20 @@ def test_a_terminal_that_becomes_narrower_keeps_what_stands_above(terminal: Term
         again = Glass(20, 10)  # a terminal that breaks lines anew
         for line in terminal.glass.shown:
             again.feed(line + "\r\n")
-        again.row, again.lines = again.row - 1, again.lines[:-1]
-        again.column = len(again.lines[-1])
+        again.lines.pop()
+        again.row = len(again.lines) - 2  # the cursor stays with its cell, where the last line begins
         terminal.glass, terminal.lines = again, ["bar", "worker"]
         assert terminal.until(lambda glass: "bar" in glass.shown).shown == ["above", "bar", "worker"]
+
+
+def test_what_the_keyboard_echoes_shifts_nothing(terminal: Terminal) -> None:
+    terminal.lines = ["bar", "w" * 39]
+    with terminal.screen() as screen:
+        terminal.until(lambda glass: "bar" in glass.shown)
+        terminal.glass.feed("^C")
+        screen.say("ending")
+        terminal.lines = ["bar", "worker"]
+        assert terminal.until(lambda glass: "worker" in glass.shown).shown == ["ending", "bar", "worker"]
 
 
 def test_what_others_print_to_stderr_stands_above_too(terminal: Terminal) -> None:

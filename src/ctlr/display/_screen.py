@@ -29,7 +29,7 @@ class Screen:
     """Keeps lines at a terminal's bottom, over which all that is said scrolls by; a context.
 
     A frame is one write, which overwrites the last one in place and is marked as one update, so that nothing flickers.
-    A terminal that becomes narrower breaks the lines of the last frame anew; they are found again by their widths.
+    Most terminals that become narrower break the lines of the last frame anew; they are found again by their widths.
     What others print to stderr meanwhile stands above the lines too.
 
     Args:
@@ -94,13 +94,14 @@ class Screen:
             above = self._to_the_top() if self._widths else ""
             self._frame, self._widths = frame, [line.cell_len for line in lines]
             body = "\n".join(f"{line}\x1b[K" for line in frame)
-            self._write(f"\x1b[?2026h{above}{body}\x1b[J\x1b[?2026l")
+            # The cursor waits where the last line begins: what the keyboard echoes (^C) breaks no line.
+            self._write(f"\x1b[?2026h{above}{body}\x1b[J\r\x1b[?2026l")
 
     def _to_the_top(self) -> str:
         """What brings the cursor to the first cell of the last frame."""
-        columns = max(1, _size(self._stream).columns)
-        rows = sum(max(1, -(-width // columns)) for width in self._widths)
-        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")
+        columns, above = _size(self._stream).columns, self._widths[:-1]
+        rows = sum(max(1, -(-width // columns)) for width in above) if _breaks_lines_anew() else len(above)
+        return "\r" + (f"\x1b[{rows}A" if rows else "")
 
     def _run(self) -> None:
         while not self._over.wait(self._pause):
@@ -120,6 +121,11 @@ def _is_live(stream: TextIO) -> bool:
     with contextlib.suppress(OSError, ValueError):
         return stream.isatty() and os.environ.get("TERM", "") not in _DUMB
     return False
+
+
+def _breaks_lines_anew() -> bool:
+    """Whether a terminal that becomes narrower does; those that cut lines off say who they are."""
+    return not (os.environ.get("XTERM_VERSION") or os.environ.get("STY") or os.environ.get("TERM") == "linux")
 
 
 def _size(stream: TextIO) -> os.terminal_size:
