@@ -25,21 +25,22 @@ from ctlr.cli.drift import drift
 from ctlr.cli.explain import explain
 from ctlr.cli.export import export
 from ctlr.cli.lr_find import lr_find
+from ctlr.cli.ls import ls
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
 from ctlr.cli.points import points
 from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.serve import serve
+from ctlr.cli.show_run import show_run
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
 from ctlr.cli.ui import ui
+from ctlr.cli.voice import INTERRUPTED, quiet_option, spoken
 from ctlr.errors import CtlrError, brief
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 _LIMITS = {
     errno.EMFILE: "Raise `ulimit -n`, and run again.",
@@ -239,6 +240,7 @@ def plan(
 @_running
 @_join
 @click.option("--dry-run", is_flag=True, help="Show what would be done and time a few steps of it.")
+@quiet_option
 @_output
 def run(
     file: Path,
@@ -248,34 +250,38 @@ def run(
     device: str,
     join: bool,
     dry_run: bool,
+    quiet: bool,
     output: str,
 ) -> int:
     """Run a benchmark and write its report. What is finished already is not done again."""
     from ctlr.api import load
 
-    benchmark = load(file, overrides=overrides)
-    if dry_run:
-        from ctlr.cli.preview import show_preview
+    with spoken(output):
+        benchmark = load(file, overrides=overrides)
+        if dry_run:
+            from ctlr.cli.preview import show_preview
 
-        show_preview(benchmark.plan(workspace, workers=workers, device=device, measured=True), workspace, output)
-        return 0
-    from ctlr.cli.session import run_config
+            show_preview(benchmark.plan(workspace, workers=workers, device=device, measured=True), workspace, output)
+            return 0
+        from ctlr.cli.session import run_config
 
-    return run_config(benchmark.config, file.parent, workspace, workers, device, output, join=join)
+        return run_config(benchmark.config, file.parent, workspace, workers, device, output, join=join, quiet=quiet)
 
 
 @cli.command()
 @_workspace
 @_running
 @_join
+@quiet_option
 @_output
-def resume(workspace: Path, workers: int | None, device: str, join: bool, output: str) -> int:
+def resume(workspace: Path, workers: int | None, device: str, join: bool, quiet: bool, output: str) -> int:
     """Go on with the benchmark that was run last in a workspace."""
     from ctlr.cli.session import run_config
     from ctlr.outcome.remembered import last_run
 
-    last = last_run(workspace)
-    return run_config(last.config, last.folder, workspace, workers, device, output, join=join)
+    with spoken(output):
+        last = last_run(workspace)
+        return run_config(last.config, last.folder, workspace, workers, device, output, join=join, quiet=quiet)
 
 
 @cli.command()
@@ -385,6 +391,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (automl, cancel, check, distance, doctor, drift, explain, export, logs, lr_find, plugins, points,
-                predict, serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, check, distance, doctor, drift, explain, export, logs, lr_find, ls, plugins, points,
+                predict, serve, show_run, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)
