@@ -3,7 +3,7 @@
 from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, TrainingSpec
 from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
-from ctlr.config._load import load
+from ctlr.config._load import bound, load
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
@@ -23,6 +23,7 @@ __all__ = [
     "TrainingSpec",
     "Transfer",
     "TuningSpec",
+    "bound",
     "dotted",
     "json_schema",
     "load",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ from ctlr.specs import (
     use_files,
 )
 
-__all__ = ["load"]
+__all__ = ["bound", "load"]
 
 _V = TypeVar("_V", bound=Value)
 
@@ -49,6 +50,19 @@ def load(path: Path, overrides: Sequence[str] = ()) -> BenchmarkConfig:
     for setting in overrides:
         document.override(setting, SECTIONS)
     return _Binder(document, path.parent).bind()
+
+
+def bound(data: Mapping[str, Any], folder: Path) -> BenchmarkConfig:
+    """Check what a benchmark file would hold, as `load` does.
+
+    Args:
+        data: Plain values, by section.
+        folder: Where the file would lie.
+
+    Raises:
+        ConfigError: It breaks rules; one line a fault.
+    """
+    return _Binder(Document("", copy.deepcopy(dict(data)), {}), folder).bind()
 
 
 class _Binder:

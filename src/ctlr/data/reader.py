@@ -166,6 +166,23 @@ class FileReader:
 
         return measure_volume(path)
 
+    def intensities(self, image: IndexedImage) -> tuple[float, float, float]:
+        """The 1st, 50th and 99th percentile of an image as it is stored in its file.
+
+        Raises:
+            DataError: It cannot be read. The caller names the file.
+        """
+        import numpy as np
+
+        path = self.listing().root / image.file
+        if self.spec.ndim == 2:
+            values = np.asarray(self.picture(path), np.float32)
+        else:
+            volume = self.volume(path)
+            values = volume.voxels[::2, ::2, ::2].astype(np.float32) * volume.slope + volume.inter
+        low, middle, high = (float(value) for value in np.percentile(values, [1, 50, 99]))
+        return low, middle, high
+
     def listing(self) -> Listing:
         """As it was given, or indexed."""
         if self._listing is None:
