@@ -16,6 +16,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 __all__ = ["LAYOUTS", "adni", "cat12", "fmriprep", "kaggle_classes", "kaggle_named", "kaggle_nested", "kaggle_split",
            "kaggle_table", "medmnist", "oasis", "openneuro"]  # fmt: skip
@@ -34,14 +35,17 @@ Volume = NDArray[np.float32]
 
 
 def _head(rng: Rng, *, age: float, sex: str, ill: bool = False) -> Volume:
-    """A ball with a dark middle that grows with age and illness; men's is larger."""
+    """A ball with a dark middle that grows with age and illness; men's is larger.
+
+    Folds of its own keep it from being taken for a copy of another head.
+    """
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
     radius = np.sqrt(sum(axis**2 for axis in axes))
     outer = 0.86 if sex == "M" else 0.72
     middle = 0.12 + 0.4 * (age - 18) / 80 + 0.12 * ill
-    voxels = 90.0 * (radius < outer) - 60.0 * (radius < middle)
-    voxels = voxels + rng.normal(0, 2, SHAPE) * (radius < outer)
-    return np.maximum(voxels, 0).astype(np.float32)
+    folds = 60 * ndimage.gaussian_filter(rng.normal(size=SHAPE), 0.8)
+    voxels = (90 + folds) * (radius < outer) - 60.0 * (radius < middle)
+    return np.maximum(voxels + rng.normal(0, 2, SHAPE) * (radius < outer), 0).astype(np.float32)
 
 
 def _save(path: Path, voxels: NDArray[np.generic]) -> None:
@@ -62,13 +66,13 @@ def _picture(path: Path, rng: Rng, code: int, *, colour: bool = False) -> None:
 
 
 def _bars(rng: Rng, code: int, *, side: int) -> NDArray[np.uint8]:
-    """(side, side): bars upright, lying or crossed by class, on noise."""
-    image = 60 + rng.normal(0, 8, (side, side))
+    """(side, side): bars upright, lying or crossed by class, on clouds that no two pictures share."""
+    image = 70 + 240 * ndimage.gaussian_filter(rng.normal(size=(side, side)), 1.5)
     at, width = int(rng.integers(4, side - 12)), int(rng.integers(5, 8))
     if code in (0, 2):
-        image[:, at : at + width] += 130
+        image[:, at : at + width] += 120
     if code in (1, 2):
-        image[at : at + width] += 130
+        image[at : at + width] += 120
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
@@ -113,7 +117,7 @@ def openneuro(root: Path, seed: int = 0) -> Path:
     Held against the BIDS specification 1.9 and trees of OpenNeuroDatasets, e.g. ds000114 (two sessions, test and
     retest). Odd: one age `n/a`, one `89+`, a line of participants.tsv without any image, and files that macOS left.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])
     people = _people(rng, 24)
     _raw(root, people, suffixes=("T1w", "T2w"), sessions=True, rng=rng)
     rows = [["participant_id", "age", "sex", "handedness", "group", "site"]]
@@ -176,7 +180,7 @@ def fmriprep(root: Path, seed: int = 0) -> Path:
     a subject as HTML, `desc-preproc_T1w` and `desc-brain_mask` in the subject's space and in MNI152NLin2009cAsym at
     2 mm, tissue maps, transforms, figures, logs. Odd: ages of two are missing, once as `n/a` and once empty.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 2])
     people = _people(rng, 24)
     _raw(root, people, suffixes=("T1w",), sessions=False, rng=rng)
     rows: list[list[object]] = [["participant_id", "age", "sex"]]
@@ -218,7 +222,7 @@ def cat12(root: Path, seed: int = 0) -> Path:
     bias-corrected image) and its script for BIDS folders, which puts them below `derivatives/CAT12.8.1`. Only the raw
     dataset has participants.tsv. Odd: it begins with a byte-order mark, and sex stands as 1 and 2.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 3])
     people = _people(rng, 24)
     _raw(root, people, suffixes=("T1w",), sessions=False, rng=rng)
     rows: list[list[object]] = [[f"{MARK}participant_id", "age", "gender", "TIV"]]
@@ -252,7 +256,7 @@ def oasis(root: Path, seed: int = 0, *, ending: str = ".nii.gz") -> Path:
     are published as .hdr/.img pairs (`ending=".img"`) and handed on as .nii.gz as a rule. Odd: numbers are left out,
     CDR and MMSE are empty for the young, SES for some of the old, Delay is N/A but for a second visit.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 4])
     header = ["ID", "M/F", "Hand", "Age", "Educ", "SES", "MMSE", "CDR", "eTIV", "nWBV", "ASF", "Delay"]
     rows: list[Sequence[object]] = []
     again: list[Sequence[object]] = []
@@ -288,7 +292,7 @@ def adni(root: Path, seed: int = 0) -> Path:
     `Downloaded`, all cells quoted; the name of a file ends in the id of its image. Odd: a byte-order mark, one image
     of the table was not downloaded, one age is empty, a series of another name, an XML file beside each.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 5])
     header = ["Image Data ID", "Subject", "Group", "Sex", "Age", "Visit", "Modality", "Description", "Type", "Acq Date",
               "Format", "Downloaded"]  # fmt: skip
     rows: list[Sequence[object]] = []
@@ -325,7 +329,7 @@ def kaggle_classes(root: Path, seed: int = 0) -> Path:
     Held against "Flowers Recognition" (flowers/daisy/*.jpg ...). Odd: endings in mixed case, .DS_Store and Thumbs.db,
     a README, a text file among the pictures.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 6])
     for code, (name, count) in enumerate({"daisy": 18, "rose": 12, "sunflower": 10}.items()):
         for number in range(count):
             ending = (".jpg", ".JPG", ".jpeg", ".png")[number % 4]
@@ -342,7 +346,7 @@ def kaggle_split(root: Path, seed: int = 0) -> Path:
     Held against "Chest X-Ray Images (Pneumonia)": train 24, val 4, test 12, grey JPEG files, several of one person
     (person7_bacteria_24.jpeg). Odd: classes in capitals, .DS_Store everywhere, `val` has two of each class.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 7])
     person = 0
     for side, count in {"train": 12, "val": 2, "test": 6}.items():
         for code, name in enumerate(("NORMAL", "PNEUMONIA")):
@@ -362,7 +366,7 @@ def kaggle_table(root: Path, seed: int = 0) -> Path:
     without ending, test.csv with names alone, sample_submission.csv. Odd: a byte-order mark, classes as numbers, one
     line of which the picture is missing.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 8])
     labelled, unlabelled = [["id_code", "diagnosis"]], [["id_code"]]
     for number in range(40):
         name, code = f"{int(rng.integers(16**8)):08x}{number:04x}", number % 2
@@ -385,7 +389,7 @@ def kaggle_named(root: Path, seed: int = 0) -> Path:
 
     Held against "Dogs vs. Cats": 25,000 pictures in train, numbered within each class, and numbers alone in test1.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 9])
     for number in range(16):
         for code, name in enumerate(("cat", "dog")):
             _picture(root / "train" / f"{name}.{number}.jpg", rng, code, colour=True)
@@ -401,7 +405,7 @@ def kaggle_nested(root: Path, seed: int = 0) -> Path:
     Held against "Chest X-Ray Images" and "Intel Image Classification", whose archives hold a folder that holds the
     folder of classes again. Odd: `__MACOSX` with a shadow of every file, a README at the top.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 10])
     top = root / "archive/blood_cells"
     for code, name in enumerate(("EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL")):
         for number in range(12):
@@ -417,7 +421,7 @@ def medmnist(root: Path, seed: int = 0) -> Path:
     Held against MedMNIST v2 (breastmnist.npz): arrays train_images, val_images and test_images, uint8 (N, 28, 28), and
     *_labels, uint8 (N, 1). Returns the folder that holds it.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 11])
     arrays: dict[str, NDArray[np.uint8]] = {}
     for side, count in {"train": 28, "val": 4, "test": 8}.items():
         labels = rng.permutation(np.arange(count) % 2).astype(np.uint8)
