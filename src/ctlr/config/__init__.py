@@ -7,11 +7,13 @@ from ctlr.config._load import bound, load
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
+from ctlr.config._shipped import TEMPLATES, shipped
 from ctlr.config._templates import template
 from ctlr.config._tuning import RaceSpec, TuningSpec
 
 __all__ = [
     "SECTIONS",
+    "TEMPLATES",
     "BenchmarkConfig",
     "Document",
     "End",
@@ -34,5 +36,6 @@ __all__ = [
     "read_document",
     "resolved_yaml",
     "schema_parts",
+    "shipped",
     "template",
 ]

@@ -19,17 +19,16 @@ _TAKEN = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "i
 """Words that a YAML reader may take for something else."""
 
 
-def text_of(fitted: Fitted, file: Path, *, folder: Path, first_line: str, minutes: float) -> str:
+def text_of(fitted: Fitted, file: Path, *, folder: Path, minutes: float) -> str:
     """A benchmark file.
 
     Args:
         fitted: What it holds.
         file: Where it will lie.
         folder: That was looked at, as the user named it.
-        first_line: Comment that names the schema.
         minutes: That the run may take.
     """
-    return "\n".join((first_line, *_lines(fitted, file, folder, minutes))) + "\n"
+    return "\n".join(_lines(fitted, file, folder, minutes)) + "\n"
 
 
 def _lines(fitted: Fitted, file: Path, folder: Path, minutes: float) -> Iterator[str]:
