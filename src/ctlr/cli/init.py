@@ -20,15 +20,29 @@ _SCHEMA = "ctlr.schema.json"
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--data", "folder", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Look at a folder of your own (BIDS, pictures, volumes with a table, …) and propose what fits.")
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Look at a folder of your own (BIDS, pictures, volumes with a table, …) and propose what fits.",
+)
 @click.option("--target", help="With `--data`: the column to predict; by default the likeliest one.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True),
-              help=f"With `--data`: that the whole run may take on this machine; by default {_MINUTES:g}.")
-@click.option("--kind", help="Without `--data`, what it has: `bids` (by default), `images`, `volumes`, `signals`, "
-              "`series`, `points`, `cohort`, or a kind of yours.")
-@click.option("--template", help="A benchmark that comes with CTLR: `demo`, `tuned` (every method searched first), "
-              "`katib` (with its searches, for this machine and a cluster).")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help=f"With `--data`: that the whole run may take on this machine; by default {_MINUTES:g}.",
+)
+@click.option(
+    "--kind",
+    help="Without `--data`, what it has: `bids` (by default), `images`, `volumes`, `signals`, "
+    "`series`, `points`, `cohort`, or a kind of yours.",
+)
+@click.option(
+    "--template",
+    help="A benchmark that comes with CTLR: `demo`, `tuned` (every method searched first), "
+    "`katib` (with its searches, for this machine and a cluster).",
+)
 @workspace_option("With `--data`: the run's, where it is kept what an image costs here.")
 @click.option("--workers", type=click.IntRange(1), help="With `--data`: processes of the run; by default one a core.")
 @click.option("--device", default="cpu", show_default=True, help="With `--data`: `cpu` or `cuda`.")

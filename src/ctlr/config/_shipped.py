@@ -41,7 +41,9 @@ def shipped(template: str, file: Path) -> dict[Path, str]:
     text = benchmark.read_text(encoding="utf-8")
     searches = {each.name: each for each in (folder / "katib").iterdir() if each.name.endswith(".yaml")}
     if template == "katib":
-        wanted = {each for each in searches if f"- benchmarks/{name}.yaml" in searches[each].read_text(encoding="utf-8")}
+        wanted = {
+            each for each in searches if f"- benchmarks/{name}.yaml" in searches[each].read_text(encoding="utf-8")
+        }
     else:
         wanted = set(_MANIFEST.findall(text)) & searches.keys()
     text = re.sub(r"^name: .*$", f"name: {dns_name(file.stem, 40)}", text, count=1, flags=re.MULTILINE)

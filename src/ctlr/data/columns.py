@@ -21,8 +21,12 @@ __all__ = ["Column", "columns_of"]
 _NUMBERS = 10
 """Different whole numbers from which a column measures something; fewer are codes of classes."""
 _MOST_CLASSES = 50
-_SITE = re.compile(r"(site|scanner|cent(er|re)|hospital|institut\w*|station|manufacturer\w*|model|location)(_?(id|name))?", re.I)
-_IDENTIFIER = re.compile(r"(.*[ _-])?(id|ids|uid|guid|index|name|file|filename|path|code|ptid|rid|date|time|visit)|.*(date|time|path)", re.I)
+_SITE = re.compile(
+    r"(site|scanner|cent(er|re)|hospital|institut\w*|station|manufacturer\w*|model|location)(_?(id|name))?", re.I
+)
+_IDENTIFIER = re.compile(
+    r"(.*[ _-])?(id|ids|uid|guid|index|name|file|filename|path|code|ptid|rid|date|time|visit)|.*(date|time|path)", re.I
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +90,7 @@ def columns_of(images: Sequence[IndexedImage], units: dict[str, str]) -> list[Co
     """
     table = Table.of(images)
     owners = table.subject.codes
-    return [
-        _column(name, table.cells(name), owners, units.get(name, "")) for name in table.columns if name != "split"
-    ]
+    return [_column(name, table.cells(name), owners, units.get(name, "")) for name in table.columns if name != "split"]
 
 
 def _column(name: str, cells: Sequence[str], owners: np.ndarray, unit: str) -> Column:

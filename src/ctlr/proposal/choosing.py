@@ -106,8 +106,8 @@ def choose(looked: Looked, target: str | None) -> Choice:
         if not usable:
             told = "; ".join(f"{column.name} ({column.words})" for column in data.columns) or "there is no column"
             raise ConfigError(
-                f"nothing in {data.name} can be a target: a column of numbers, or of classes with {_LEAST} subjects each, "
-                f"known for {_KNOWN:.0%} of the images. {told}. Add one, or name it with `--target`."
+                f"nothing in {data.name} can be a target: a column of numbers, or of classes with {_LEAST} subjects "
+                f"each, known for {_KNOWN:.0%} of the images. {told}. Add one, or name it with `--target`."
             )
         column = usable[0]
     else:
@@ -116,7 +116,9 @@ def choose(looked: Looked, target: str | None) -> Choice:
             raise ConfigError(f"`--target`: there is no column {target!r}. {nearest(target, named)}")
         column = named[target]
         if column.holds in ("constant", "text"):
-            raise ConfigError(f"`--target {target}`: the column holds {column.words}; it cannot be predicted. Name another.")
+            raise ConfigError(
+                f"`--target {target}`: the column holds {column.words}; it cannot be predicted. Name another."
+            )
     task = _task(column)
     why = {"target": _why_target(column, guessed=target is None)}
     total = _subjects(data, task)
@@ -183,7 +185,7 @@ def _task(column: Column) -> Task:
 
 
 def _source(looked: Looked, data: SeenDataset, target: Task) -> tuple[tuple[SeenDataset, Task] | None, str]:
-    """What may teach the target: the same column of a larger dataset, else another column that is known for everyone."""
+    """What may teach the target: the same column of another dataset, else a column that is known for everyone."""
     for other in sorted(looked.datasets, key=lambda each: -each.listing.subjects):
         same = next((each for each in other.columns if each.name == target.column.name and _can(each)), None)
         if other is not data and same is not None and same.holds == target.column.holds:
@@ -263,6 +265,7 @@ def _stratify(data: SeenDataset, target: Task, smallest: int) -> tuple[str, ...]
     return tuple(
         column.name
         for column in data.columns
-        if column != target.column and column.holds == "classes" and (_SEX.fullmatch(column.name) or column.role == "site")
+        if column != target.column and column.holds == "classes"
+        and (_SEX.fullmatch(column.name) or column.role == "site")
         and column.fewest >= _FEW and len(column.classes) <= smallest
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class Effort:
     steps: int
     """Batches of an epoch of pretraining at the most."""
     finetune: int
-    """Epochs of 8 batches."""
+    """Epochs."""
 
 
 EFFORTS = (
@@ -30,8 +31,8 @@ EFFORTS = (
     Effort(pretrain=15, steps=30, finetune=16), Effort(pretrain=30, steps=60, finetune=30),
 )  # fmt: skip
 _BATCH = 16
-_STEPS = 8
-"""Batches of an epoch of finetuning: as many at each sample size."""
+_STEPS = (8, 32)
+"""Batches of an epoch of finetuning, as many at each sample size: what the largest has, within these."""
 _MIRRORED = {"rotate": 0, "translate": 0, "scale": 0, "warp": 0, "flip": 0.5}
 _HEADS = {"rotate": 8, "translate": 0.04, "scale": 0.06, "warp": 0.01, "flip": 0.5}
 _PICTURES = {"rotate": 10, "translate": 0.05, "scale": 0.1, "warp": 0, "crop": 0.7, "brightness": 0.2, "contrast": 0.2}
@@ -85,14 +86,15 @@ class Draft:
     def methods(self) -> dict[str, dict[str, Any]]:
         """Scratch, what learns the source's labels, what needs none, and a probe of the better founded one."""
         probe = {"strategy": "linear_probe", "lr": 1e-2, "views": None}
-        own = {"epochs": max(2, EFFORTS[self.effort].pretrain // 2), "views": self._strong}
+        own = {"epochs": max(2, 2 * EFFORTS[self.effort].pretrain // 3), "views": self._strong}
+        gently = {"finetune": {"lr": 1e-3}} if self.choice.data.spec.ndim == 3 else {}
         methods: dict[str, dict[str, Any]] = {"scratch": {}}
         if self.choice.source is not None:
-            methods["supervised"] = {"finetune": {"lr": 1e-3}}
+            methods["supervised"] = gently
             methods["linear_probe"] = {"method": "supervised", "finetune": probe}
-            methods["simclr"] = {"pretrain": own, "finetune": {"lr": 1e-3}}
+            methods["simclr"] = {"pretrain": own, **gently}
         else:
-            methods["simclr"] = {"pretrain": own, "finetune": {"lr": 1e-3}}
+            methods["simclr"] = {"pretrain": own, **gently}
             methods["simclr_probe"] = {"method": "simclr", "pretrain": own, "finetune": probe}
         return methods
 
@@ -106,11 +108,12 @@ class Draft:
         """The same for every method; volumes of heads are mirrored now and then, as heads are."""
         effort = EFFORTS[self.effort]
         views = {"views": dict(_MIRRORED)} if self.choice.data.spec.ndim == 3 else {}
+        steps = min(max(_STEPS[0], math.ceil(max(self.sizes) / _BATCH)), _STEPS[1])
         pool = max(each.listing.subjects for each in self.datasets)
         capped = {"steps_per_epoch": effort.steps} if pool > effort.steps * _BATCH else {}
         return {
             "pretrain": {"epochs": effort.pretrain, "lr": 3e-3, **capped, **views},
-            "finetune": {"epochs": effort.finetune, "steps_per_epoch": _STEPS, "lr": 3e-3, **views},
+            "finetune": {"epochs": effort.finetune, "steps_per_epoch": steps, "lr": 3e-3, **views},
         }
 
     @property

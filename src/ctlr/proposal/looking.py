@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import pkgutil
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def look(folder: Path) -> Looked:
         try:
             datasets.append(_looked_at(folder, sighting, [each.name for each in datasets]))
         except DataError as error:
-            faults.append(_lacking(sighting, str(error)))
+            faults.append(replace(sighting, lacking=str(error)))
     if not datasets:
         raise ConfigError(refusal(folder, seen, [*faults, *(each for each in found if each.lacking)]))
     kept = [each.sighting for each in datasets]
@@ -126,12 +127,6 @@ def _within(sighting: Sighting, datasets: Sequence[SeenDataset]) -> bool:
 
 def _holds(place: str, other: str) -> bool:
     return not place or other == place or other.startswith(f"{place}/")
-
-
-def _lacking(sighting: Sighting, reason: str) -> Sighting:
-    from dataclasses import replace
-
-    return replace(sighting, lacking=reason)
 
 
 def _looked_at(folder: Path, sighting: Sighting, taken: Sequence[str]) -> SeenDataset:
@@ -163,22 +158,16 @@ def _first_fault(listing: Listing) -> str:
 
 def _measured(reader: Any, images: Sequence[IndexedImage]) -> Iterator[Measured]:
     """What the headers say that can be read; a run names those that cannot."""
-    measure = getattr(reader, "measure", None)
-    for image in images if measure is not None else ():
-        try:
-            yield measure(image)
-        except DataError:
-            continue
+    for image in images if hasattr(reader, "measure") else ():
+        with contextlib.suppress(DataError):
+            yield reader.measure(image)
 
 
 def _intensities(reader: Any, images: Sequence[IndexedImage]) -> tuple[float, float, float] | None:
     values = []
-    read = getattr(reader, "intensities", None)
-    for image in images if read is not None else ():
-        try:
-            values.append(read(image))
-        except DataError:
-            continue
+    for image in images if hasattr(reader, "intensities") else ():
+        with contextlib.suppress(DataError):
+            values.append(reader.intensities(image))
     if not values:
         return None
     low, middle, high = (statistics.median(each) for each in zip(*values, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def fit(
     """
     shapes = type(choice.data.spec).preprocessings(choice.data.measured)
     draft = Draft(name=name, choice=choice, preprocess=shapes[0], sizes=_first(choice.sizes), seeds=1, effort=0)
-    clock = _Clock(folder, {each.name: each.listing for each in draft.datasets}, workers, device, known_rates(workspace))
+    clock = _Clock(
+        folder, {each.name: each.listing for each in draft.datasets}, workers, device, known_rates(workspace)
+    )
     draft = replace(draft, choice=replace(choice, sizes=clock.drawn(replace(draft, sizes=choice.sizes))))
     draft = replace(draft, sizes=_first(draft.choice.sizes))
     budget = _SHARE * 60 * minutes
@@ -78,9 +81,7 @@ def fit(
         clock.measure(best)  # what was told from coarser images before
         best, cut = _grown(draft, shapes, clock, budget)
         clock.measure(best)
-    return Fitted(
-        draft=best, config=clock.config(best), seconds=clock.seconds(best), rates=clock.rates, cut=tuple(cut)
-    )
+    return Fitted(draft=best, config=clock.config(best), seconds=clock.seconds(best), rates=clock.rates, cut=tuple(cut))
 
 
 def _grown(draft: Draft, shapes: Sequence[dict[str, Any]], clock: _Clock, budget: float) -> tuple[Draft, list[str]]:
@@ -104,10 +105,14 @@ def _wishes(choice: Choice, shapes: Sequence[dict[str, Any]]) -> Iterator[tuple[
     yield "a second sample size", lambda draft: replace(draft, sizes=choice_sizes(draft.choice.sizes, 2))
     yield "longer training", lambda draft: replace(draft, effort=max(draft.effort, 2))
     yield "five seeds, which support verdicts", lambda draft: replace(draft, seeds=max(draft.seeds, 5))
+    yield "much longer training", lambda draft: replace(draft, effort=len(EFFORTS) - 1)
     yield "a third sample size", lambda draft: replace(draft, sizes=choice_sizes(draft.choice.sizes, 3))
     for shape in shapes[1:]:
-        yield f"images of {_words(shape)}", lambda draft, shape=shape: replace(draft, preprocess=shape)
-    yield "much longer training", lambda draft: replace(draft, effort=len(EFFORTS) - 1)
+        yield f"images of {_words(shape)}", partial(_with_images, shape=shape)
+
+
+def _with_images(draft: Draft, shape: dict[str, Any]) -> Draft:
+    return replace(draft, preprocess=shape)
 
 
 def _words(shape: Mapping[str, Any]) -> str:
@@ -136,9 +141,7 @@ class _Clock:
         rates: Known seconds an image.
     """
 
-    def __init__(
-        self, folder: Path, listings: Mapping[str, Listing], workers: int, device: str, rates: Rates
-    ) -> None:
+    def __init__(self, folder: Path, listings: Mapping[str, Listing], workers: int, device: str, rates: Rates) -> None:
         self._folder, self._listings, self._workers, self._device = folder, listings, workers, device
         self.rates: dict[str, float] = dict(rates)
         self._sizes: dict[str, Size] = {}
@@ -170,13 +173,14 @@ class _Clock:
         if RUN in self.rates and self._known(plan):
             return
         found = measure_together(plan, self._sizes, self._listings, workers=self._workers, device=self._device)
+        found[RUN] += _REPORT
         self.rates = {**found, **self.rates}
 
     def seconds(self, draft: Draft) -> float:
         """Of the whole run, at most."""
         plan = make_plan(self.config(draft))
         rows = costs(plan, self._sizes, self._rates(plan), workers=self._workers)
-        return _REPORT + self.rates.get(RUN, 0.0) + sum(row.seconds or 0.0 for row in rows) / self._workers
+        return self.rates.get(RUN, 0.0) + sum(row.seconds or 0.0 for row in rows) / self._workers
 
     def _known(self, plan: Plan) -> bool:
         return all(
@@ -186,7 +190,7 @@ class _Clock:
         )
 
     def _rates(self, plan: Plan) -> dict[str, float]:
-        """Rates of a plan's images; those that were not measured are told from the nearest by their number of voxels."""
+        """Rates of a plan's images; those that were not measured are told from the nearest by the voxels."""
         wanted = _shape(plan)
         others = {shape for key in self.rates if len(shape := _of_key(key)) == len(wanted) and shape != wanted}
         found = dict(self.rates)

@@ -89,7 +89,7 @@ def proposed(fitted: Fitted, minutes: float) -> Iterator[str]:
         yield f"  sides balanced over: {', '.join(choice.stratify)}"
     over = fitted.seconds > 60 * minutes
     yield f"  time: at most some {_time(fitted.seconds)} on this machine, report included" + (
-        f"; {minutes:g} min are too few for less" if over else f", of {minutes:g} min"
+        f", more than {minutes:g} min: a smaller one would say nothing" if over else f", of {minutes:g} min"
     )
     if fitted.cut and not over:
         yield f"  cut for the time: {'; '.join(dict.fromkeys(fitted.cut))}"

@@ -37,7 +37,7 @@ def _lines(fitted: Fitted, file: Path, folder: Path, minutes: float) -> Iterator
     yield f"# ctlr run {file.name}"
     yield "#"
     yield f"# Proposed by `ctlr init --data {folder}`, from what lies there."
-    yield f"# At most some {max(1, round(fitted.seconds))} s on the machine that it was written on; {minutes:g} min were allowed."
+    yield f"# At most some {fitted.seconds:.0f} s on the machine that it was written on; {minutes:g} min were allowed."
     if fitted.cut:
         yield f"# What there was no time for: {'; '.join(dict.fromkeys(fitted.cut))}."
     yield f"name: {flow(document['name'])}"
@@ -89,7 +89,11 @@ def _dataset(data: SeenDataset, options: dict[str, Any]) -> Iterator[str]:
     for why in data.sighting.why:
         yield f"    # {why}"
     for key, value in options.items():
-        note = " # unusable images are listed in the report and left out; stop: they end the run" if key == "preprocess" else ""
+        note = (
+            " # unusable images are listed in the report and left out; stop: they end the run"
+            if key == "preprocess"
+            else ""
+        )
         yield f"    {key}: {flow(value)}{note}"
 
 
@@ -109,7 +113,9 @@ def flow(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) and value.lower() not in _TAKEN else json.dumps(value, ensure_ascii=False)
+        return (
+            value if _PLAIN.fullmatch(value) and value.lower() not in _TAKEN else json.dumps(value, ensure_ascii=False)
+        )
     if isinstance(value, float):
         return f"{value:g}" if value != int(value) or value >= 1e6 else f"{int(value)}"
     return json.dumps(value)

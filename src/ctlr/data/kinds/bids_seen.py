@@ -72,9 +72,6 @@ def _sighted(seen: Glance, top: str) -> Iterator[Sighting]:
     if not found.files:
         return
     version, why = _chosen(found)
-    prefix, entities = version
-    filters = _filters(found, version)
-    count = found.files[version]
     people = len(found.subjects[version])
     lacking = ""
     try:
@@ -92,7 +89,7 @@ def _sighted(seen: Glance, top: str) -> Iterator[Sighting]:
         sessions = ", ".join(f"{name or 'none'} ({number})" for name, number in found.sessions.most_common(6))
         told += f", sessions {sessions}"
     yield Sighting(
-        kind="bids", place=top, what=told, files=count, options=filters, why=tuple(why), lacking=lacking
+        kind="bids", place=top, what=told, files=found.files[version], options=_filters(found, version), why=tuple(why), lacking=lacking
     )  # fmt: skip
 
 

@@ -59,7 +59,9 @@ def _by_folders(place: str, pictures: list[str], seen: Glance) -> Sighting:
     where = place or "the folder"
     paths = [PurePosixPath(file).parts for file in pictures]
     inner = [parts[1:] if len(parts) > 1 and parts[0].lower() in SIDES else parts for parts in paths]
-    sides = list(dict.fromkeys(SIDES[parts[0].lower()] for parts in paths if len(parts) > 1 and parts[0].lower() in SIDES))
+    sides = list(
+        dict.fromkeys(SIDES[parts[0].lower()] for parts in paths if len(parts) > 1 and parts[0].lower() in SIDES)
+    )
     told = f"pictures in {where}" + (f", with sides {', '.join(sides)}" if sides else "")
     deep = Counter(len(parts) - 1 for parts in inner)
     usual, count = deep.most_common(1)[0]

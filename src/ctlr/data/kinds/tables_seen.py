@@ -67,9 +67,7 @@ def labels_of(root: Path, tables: Sequence[str], images: Sequence[str], *, folde
             if not telling - {column}:
                 continue
             named = [known.get(PurePosixPath(row[column]).as_posix(), []) if row[column] else [] for row in rows]
-            found = Labels(
-                table=table, file_column=column, group_column=_group(rows, column), rows=rows, named=named
-            )
+            found = Labels(table=table, file_column=column, group_column=_group(rows, column), rows=rows, named=named)
             covered = len({file for files in named for file in files})
             unique = len({row[column] for row in rows}) == len(rows)
             if unique and found.share >= _LEAST and (covered, found.share) > most:

@@ -29,7 +29,7 @@ def sightings(seen: Glance) -> Iterator[Sighting]:
             ending, count = others.most_common(1)[0]
             yield Sighting(
                 kind="volumes", what=f"{count} volumes ending in {ending}", files=count,
-                lacking=f"files ending in {ending} are not read. Convert them to .nii.gz, e.g. with nibabel or dcm2niix.",
+                lacking=f"files ending in {ending} are not read. Convert them to .nii.gz, with nibabel or dcm2niix.",
             )  # fmt: skip
         return
     labels = labels_of(seen.root, tables, volumes, folders=True)
@@ -59,8 +59,9 @@ def _described(labels: Labels, volumes: Sequence[str]) -> Sighting:
         people = "what stands before the number of the visit"
     if people:
         why.append(f"All scans of one person stay on one side: {people} says whose they are.")
-    told = f"volumes with a table, {labels.table}: {len(lines)} of {len(labels.rows)} lines name one by {labels.file_column!r}"
-    return Sighting(kind="volumes", what=told, files=len(lines), options=options, why=tuple(why))
+    named = f"{len(lines)} of {len(labels.rows)} lines name one by {labels.file_column!r}"
+    what = f"volumes with a table, {labels.table}: {named}"
+    return Sighting(kind="volumes", what=what, files=len(lines), options=options, why=tuple(why))
 
 
 def _pattern(lines: dict[str, list[str]]) -> tuple[str, list[str]]:

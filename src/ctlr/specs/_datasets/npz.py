@@ -22,7 +22,7 @@ def npz_sets(folder: Path) -> list[str]:
 
 
 class NpzSpec(DatasetSpec):
-    """Pictures of a NumPy archive, as MedMNIST has them: `train_images` and `train_labels`, also of `val` and `test`."""
+    """Pictures of a NumPy archive, as MedMNIST has them: `train_images`, `train_labels`, also of `val` and `test`."""
 
     kind: Literal["npz"] = "npz"
     root: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar, Self, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from ctlr.specs._datasets.base import DatasetSpec
 
@@ -65,9 +65,7 @@ class VolumesSpec(DatasetSpec):
     starter: ClassVar[str] = _STARTER
     recogniser: ClassVar[str] = "ctlr.data.kinds.volumes_seen:sightings"
     layout: ClassVar[str] = _LAYOUT
-    meant_for: ClassVar[str] = (
-        "research on images preprocessed the same way, of people like those it was trained on"
-    )
+    meant_for: ClassVar[str] = "research on images preprocessed the same way, of people like those it was trained on"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
