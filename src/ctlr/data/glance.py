@@ -79,6 +79,7 @@ class Sighting:
         preprocess: Likewise, where the kind has to look into the files for it.
         why: What was chosen among several, a sentence each.
         lacking: Why it cannot be read as it is, with the remedy; empty where it can.
+        near: Of one that lacks something, how much of its layout is there, from 0 to 1.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class Sighting:
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     why: tuple[str, ...] = ()
     lacking: str = ""
+    near: float = 0.5
 
 
 def glance(root: Path) -> Glance:

@@ -105,9 +105,11 @@ def look(folder: Path) -> Looked:
         except DataError as error:
             faults.append(replace(sighting, lacking=str(error)))
     if not datasets:
-        raise ConfigError(refusal(folder, seen, [*faults, *(each for each in found if each.lacking)]))
+        lacking = sorted((each for each in found if each.lacking), key=lambda each: -each.near)
+        raise ConfigError(refusal(folder, seen, [*faults, *lacking]))
     kept = [each.sighting for each in datasets]
-    return Looked(folder=folder, datasets=tuple(datasets), passed=tuple(each for each in found if each not in kept))
+    passed = [each for each in found if each not in kept and not each.lacking and not _within(each, datasets)]
+    return Looked(folder=folder, datasets=tuple(datasets), passed=tuple(passed))
 
 
 def _sightings(seen: Glance) -> Iterator[Sighting]:

@@ -25,6 +25,10 @@ _REPORT = 10.0
 """Seconds that writing a report takes, and collecting its tables."""
 _SHARE = 0.85
 """Of the time, what is planned: other work slows a machine."""
+_ROUNDS = 4
+"""Of measuring."""
+_DOUBTED = 2.5
+"""Times the time up to which what was told from coarser images is measured: it grows slower than their voxels."""
 _SHRINK = 0.9
 _TRIES = 12
 
@@ -76,26 +80,42 @@ def fit(
     draft = replace(draft, sizes=_first(draft.choice.sizes))
     budget = _SHARE * 60 * minutes
     clock.measure(draft)
-    best, cut = _grown(draft, shapes, clock, budget)
-    if best.preprocess != draft.preprocess:
-        clock.measure(best)  # what was told from coarser images before
-        best, cut = _grown(draft, shapes, clock, budget)
-        clock.measure(best)
+    for _ in range(_ROUNDS):
+        best, cut, doubted = _grown(draft, shapes, clock, budget)
+        if not clock.knows(best):
+            clock.measure(best)  # what was told from coarser images before
+        elif doubted is not None:
+            clock.measure(doubted)
+        else:
+            break
+    best, cut, _ = _grown(draft, [shape for shape in shapes if clock.knows(replace(draft, preprocess=shape))], clock,
+                          budget)  # fmt: skip
     return Fitted(draft=best, config=clock.config(best), seconds=clock.seconds(best), rates=clock.rates, cut=tuple(cut))
 
 
-def _grown(draft: Draft, shapes: Sequence[dict[str, Any]], clock: _Clock, budget: float) -> tuple[Draft, list[str]]:
-    """Add one thing after the other as long as the time lasts; what it did not last for."""
+def _grown(
+    draft: Draft, shapes: Sequence[dict[str, Any]], clock: _Clock, budget: float
+) -> tuple[Draft, list[str], Draft | None]:
+    """Add one thing after the other as long as the time lasts.
+
+    Returns:
+        What comes out, what the time did not last for, and the first of the latter of which that was only told from
+        coarser images, and may be wrong.
+    """
     cut: list[str] = []
+    doubted: Draft | None = None
     for told, grow in _wishes(draft.choice, shapes):
         larger = grow(draft)
         if larger == draft:
             continue
-        if clock.seconds(larger) <= budget:
+        seconds = clock.seconds(larger)
+        if seconds <= budget:
             draft = larger
-        else:
-            cut.append(told)
-    return draft, cut
+            continue
+        cut.append(told)
+        if doubted is None and seconds <= _DOUBTED * budget and not clock.knows(larger):
+            doubted = larger
+    return draft, cut, doubted
 
 
 def _wishes(choice: Choice, shapes: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Callable[[Draft], Draft]]]:
@@ -169,9 +189,9 @@ class _Clock:
 
     def measure(self, draft: Draft) -> None:
         """Time a few steps of a draft, unless they are known."""
-        plan = make_plan(self.config(draft))
-        if RUN in self.rates and self._known(plan):
+        if self.knows(draft):
             return
+        plan = make_plan(self.config(draft))
         found = measure_together(plan, self._sizes, self._listings, workers=self._workers, device=self._device)
         found[RUN] += _REPORT
         self.rates = {**found, **self.rates}
@@ -182,12 +202,11 @@ class _Clock:
         rows = costs(plan, self._sizes, self._rates(plan), workers=self._workers)
         return self.rates.get(RUN, 0.0) + sum(row.seconds or 0.0 for row in rows) / self._workers
 
-    def _known(self, plan: Plan) -> bool:
-        return all(
-            row.seconds is not None
-            for row in costs(plan, self._sizes, self.rates, workers=self._workers)
-            if row.stage in ("pretrain", "finetune", "preprocess")
-        )
+    def knows(self, draft: Draft) -> bool:
+        """Whether what its images cost was measured, or shown by earlier runs."""
+        rows = costs(make_plan(self.config(draft)), self._sizes, self.rates, workers=self._workers)
+        trained = [row for row in rows if row.stage in ("pretrain", "finetune", "preprocess")]
+        return RUN in self.rates and all(row.seconds is not None for row in trained)
 
     def _rates(self, plan: Plan) -> dict[str, float]:
         """Rates of a plan's images; those that were not measured are told from the nearest by the voxels."""

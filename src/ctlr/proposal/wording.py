@@ -20,9 +20,7 @@ def seen(looked: Looked) -> Iterator[str]:
     """What lies in the folder, a line each."""
     for data in looked.datasets:
         yield from _dataset(data)
-    for other in looked.passed[:3]:
-        if not other.lacking:
-            yield f"Not taken: {other.what}."
+    yield from (f"Not taken: {other.what}." for other in looked.passed[:3])
 
 
 def _dataset(data: SeenDataset) -> Iterator[str]:

@@ -47,13 +47,15 @@ def _lines(fitted: Fitted, file: Path, folder: Path, minutes: float) -> Iterator
     for data in draft.datasets:
         yield from _dataset(data, document["datasets"][data.name])
     yield ""
-    yield f"tasks: # target: {choice.why['target']}"
+    yield f"# Target: {choice.why['target']}."
+    yield "tasks:"
     for key, task in document["tasks"].items():
         yield f"  {key}: {flow(task)}"
     if choice.others:
         yield f"  # Other columns that could be asked for: {', '.join(choice.others)}."
     yield ""
-    yield f"transfers: # source: {choice.why['source']}"
+    yield f"# Source: {choice.why['source']}."
+    yield "transfers:"
     yield f"  - {flow(document['transfers'][0])}"
     yield ""
     yield "encoders:"
@@ -62,9 +64,11 @@ def _lines(fitted: Fitted, file: Path, folder: Path, minutes: float) -> Iterator
     yield ""
     yield "methods: # baselines without a network stand beside them in every table"
     for key, method in document["methods"].items():
-        yield f"  {key}: {flow(method)} # {_ABOUT[key]}"
+        yield f"  {key}: {'' if method else '{} '}# {_ABOUT[key]}"
+        yield from (f"    {option}: {flow(value)}" for option, value in method.items())
     yield ""
-    yield f"sample_sizes: {flow(document['sample_sizes'])} # labelled training subjects; {choice.why['sizes']}"
+    yield f"# Labelled training subjects: {choice.why['sizes']}."
+    yield f"sample_sizes: {flow(document['sample_sizes'])}"
     yield f"seeds: {flow(document['seeds'])}{_seeds(draft.seeds)}"
     yield f"split: {flow(document['split'])}{_group(choice)}"
     yield ""
@@ -88,13 +92,9 @@ def _dataset(data: SeenDataset, options: dict[str, Any]) -> Iterator[str]:
     yield f"  {data.name}: # {data.sighting.what}"
     for why in data.sighting.why:
         yield f"    # {why}"
+    yield "    # on_bad_subject: unusable images are listed in the report and left out; stop: they end the run"
     for key, value in options.items():
-        note = (
-            " # unusable images are listed in the report and left out; stop: they end the run"
-            if key == "preprocess"
-            else ""
-        )
-        yield f"    {key}: {flow(value)}{note}"
+        yield f"    {key}: {flow(value)}"
 
 
 def _seeds(count: int) -> str:

@@ -37,7 +37,6 @@ class _Found:
 
     subjects: dict[Version, set[str]]
     files: Counter[Version]
-    sessions: Counter[str]
 
 
 def sightings(seen: Glance) -> Iterator[Sighting]:
@@ -85,17 +84,15 @@ def _sighted(seen: Glance, top: str) -> Iterator[Sighting]:
     except DataError as error:
         lacking = f"{error} It has participant_id and a column a target."
     told = f"{what} in {named}: {people} subjects with T1-weighted images"
-    if len(found.sessions) > 1:
-        sessions = ", ".join(f"{name or 'none'} ({number})" for name, number in found.sessions.most_common(6))
-        told += f", sessions {sessions}"
     yield Sighting(
-        kind="bids", place=top, what=told, files=found.files[version], options=_filters(found, version), why=tuple(why), lacking=lacking
+        kind="bids", place=top, what=told, files=found.files[version], options=_filters(found, version),
+        why=tuple(why), lacking=lacking, near=0.9,
     )  # fmt: skip
 
 
 def _images(below: Glance) -> _Found:
     """T1-weighted images at their places, by version."""
-    found = _Found(defaultdict(set), Counter(), Counter())
+    found = _Found(defaultdict(set), Counter())
     for file in below.files:
         path = PurePosixPath(file)
         folders = path.parts[:-1]
@@ -110,8 +107,6 @@ def _images(below: Glance) -> _Found:
         version = (match["prefix"], entities)
         found.subjects[version].add(folders[0])
         found.files[version] += 1
-        if version == next(iter(found.files)):
-            found.sessions[folders[1].removeprefix("ses-") if in_session else ""] += 1
     return found
 
 

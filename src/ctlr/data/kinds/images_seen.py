@@ -75,9 +75,10 @@ def _by_folders(place: str, pictures: list[str], seen: Glance) -> Sighting:
         return _nested(place, inner, told)
     if usual == 1 and count > _USUAL * len(inner):
         return _classes(place, inner, told, {})
+    alone = f"all of them lie in one folder, {place}; " if place else ""
     lacking = (
-        "pictures need a folder a class, or a CSV or TSV file with a column that holds their names and a column with "
-        "what they show. Sort them into folders, or write such a table beside them."
+        f"{alone}pictures need a folder a class, or a CSV or TSV file with a column that holds their names and a "
+        "column with what they show. Sort them into folders, or write such a table beside them."
     )
     if seen.endings.get(".csv") or seen.endings.get(".tsv"):
         lacking += " None of the tables there names half of its lines after a picture."
@@ -117,10 +118,10 @@ def _nested(place: str, inner: Sequence[tuple[str, ...]], what: str) -> Sighting
     first = {parts[0] for parts in inner}
     shared = [name for name, several in above.items() if len(several) > 1]
     if len(shared) == len(above) <= 20 and len(first) > 1:
-        options = {"group": r"((?P<folder>[^/]+)/(?P<class>[^/]+)/[^/]+)\.\w+$"}
+        options = {"group": r"((?P<site>[^/]+)/(?P<class>[^/]+)/[^/]+)\.\w+$"}
         swapped = [parts[1:] for parts in inner]
         found = _classes(place, swapped, f"{what}, a folder a class below {len(first)} folders", options)
-        why = ("The same classes lie in each folder above; which one it is becomes the column `folder`.",)
+        why = ("The same classes lie in each folder above; which one it is becomes the column `site`.",)
     else:
         options = {"group": r"(?P<class>[^/]+)/(?P<case>[^/]+)/[^/]+$"}
         found = _classes(place, inner, f"{what}, a folder a class with a folder a case below", options)
