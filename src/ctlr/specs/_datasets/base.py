@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -180,7 +181,7 @@ class DatasetSpec(Value):
         """
         if not cls.in_folder() or not seen:
             return [{}]
-        return _volumes(seen) if len(seen[0].shape) == 3 else _pictures(seen)
+        return _volumes(seen, _HEAD if cls.brains else math.inf) if len(seen[0].shape) == 3 else _pictures(seen)
 
     def to_time(self, count: int) -> Self | None:
         """What is preprocessed to time some of its images; None where it is read as a whole, too long for a trial."""
@@ -191,13 +192,16 @@ _SPACINGS = (12.0, 8.0, 6.0, 4.0, 3.0, 2.0)
 """mm a voxel that a proposal tries, the coarsest first."""
 _SIDES = (32, 48, 64, 96, 128)
 """Pixels a side that a proposal tries."""
+_HEAD = 192.0
+"""mm a side that hold an adult's brain."""
 _LEAST_SIDE = 16
 """Voxels a side that every encoder of volumes which is proposed takes."""
 
 
-def _volumes(seen: Sequence[Measured]) -> list[dict[str, Any]]:
-    """Cubes that hold the middle field of view; no finer than what was scanned."""
-    extent = statistics.median(max(n * mm for n, mm in zip(each.shape, each.spacing, strict=True)) for each in seen)
+def _volumes(seen: Sequence[Measured], most: float) -> list[dict[str, Any]]:
+    """Cubes that hold the middle field of view, or `most` mm of it; no finer than what was scanned."""
+    whole = statistics.median(max(n * mm for n, mm in zip(each.shape, each.spacing, strict=True)) for each in seen)
+    extent = min(whole, most)
     finest = statistics.median(min(each.spacing) for each in seen)
     found = []
     for spacing in _SPACINGS:
