@@ -24,6 +24,7 @@ from ctlr.cli.doctor import doctor
 from ctlr.cli.drift import drift
 from ctlr.cli.explain import explain
 from ctlr.cli.export import export
+from ctlr.cli.init import init
 from ctlr.cli.lr_find import lr_find
 from ctlr.cli.ls import ls
 from ctlr.cli.options import output_option, workspace_option
@@ -352,25 +353,6 @@ def cohort(
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--kind", default="bids", show_default=True,
-              help="What it has: `bids`, `images`, `signals`, `series`, `cohort`, or a kind of yours.")  # fmt: skip
-def init(file: Path, kind: str) -> None:
-    """Write a commented benchmark file to start from."""
-    from ctlr.config import template
-    from ctlr.errors import ConfigError
-    from ctlr.specs import dns_name
-    from ctlr.workspace import write_aside
-
-    if file.exists():
-        raise ConfigError(f"{file} exists already and is left as it is. Name another file.")
-    if not file.parent.is_dir():
-        raise ConfigError(f"{file.parent} is no folder. Make it first, or name a file elsewhere.")
-    write_aside(file, template(kind, dns_name(file.stem, 40)).encode())
-    click.echo(f"{file} written. Edit it, then: ctlr check {file} && ctlr run {file}", err=True)
-
-
-@cli.command()
 def schema() -> None:
     """Print the JSON schema of benchmark files, for editors."""
     import json
@@ -391,6 +373,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (automl, cancel, check, distance, doctor, drift, explain, export, logs, lr_find, ls, plugins, points,
-                predict, serve, show_run, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, check, distance, doctor, drift, explain, export, init, logs, lr_find, ls, plugins,
+                points, predict, serve, show_run, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

@@ -3,15 +3,17 @@
 from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, TrainingSpec
 from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
-from ctlr.config._load import Draft, load, load_draft
+from ctlr.config._load import Draft, bound, load, load_draft
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
+from ctlr.config._shipped import TEMPLATES, shipped
 from ctlr.config._templates import template
 from ctlr.config._tuning import RaceSpec, TuningSpec
 
 __all__ = [
     "SECTIONS",
+    "TEMPLATES",
     "BenchmarkConfig",
     "Document",
     "Draft",
@@ -24,6 +26,7 @@ __all__ = [
     "TrainingSpec",
     "Transfer",
     "TuningSpec",
+    "bound",
     "dotted",
     "json_schema",
     "load",
@@ -35,5 +38,6 @@ __all__ = [
     "read_document",
     "resolved_yaml",
     "schema_parts",
+    "shipped",
     "template",
 ]

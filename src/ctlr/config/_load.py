@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from ctlr.specs import (
     use_files,
 )
 
-__all__ = ["Draft", "load", "load_draft"]
+__all__ = ["Draft", "bound", "load", "load_draft"]
 
 _V = TypeVar("_V", bound=Value)
 
@@ -79,6 +80,19 @@ def load_draft(path: Path, overrides: Sequence[str] = ()) -> Draft:
     for setting in overrides:
         document.override(setting, SECTIONS)
     return _Binder(document, path.parent).bind()
+
+
+def bound(data: Mapping[str, Any], folder: Path) -> BenchmarkConfig:
+    """Check what a benchmark file would hold, as `load` does.
+
+    Args:
+        data: Plain values, by section.
+        folder: Where the file would lie.
+
+    Raises:
+        ConfigError: It breaks rules; one line a fault.
+    """
+    return _Binder(Document("", copy.deepcopy(dict(data)), {}), folder).bind()
 
 
 class _Binder:
