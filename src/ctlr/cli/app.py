@@ -17,7 +17,9 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from ctlr import __version__
+from ctlr.cli import candidates
 from ctlr.cli.automl import automl
+from ctlr.cli.completion import completion
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
 from ctlr.cli.drift import drift
@@ -159,8 +161,9 @@ Command = Callable[..., Any]
 def _benchmark(command: Command) -> Command:
     for option in reversed(
         (
-            click.argument("file", type=click.Path(path_type=Path)),
+            click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.yaml_files),
             click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                         shell_complete=candidates.benchmark_settings,
                          help="Override one value of the file, e.g. `--set seeds=[0,1]`. Repeatable."),
         )
     ):  # fmt: skip
@@ -385,7 +388,7 @@ def cohort(
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--kind", default="bids", show_default=True,
+@click.option("--kind", default="bids", show_default=True, shell_complete=candidates.kinds_of_data,
               help="What it has: `bids`, `images`, `signals`, `series`, `cohort`, or a kind of yours.")  # fmt: skip
 def init(file: Path, kind: str) -> None:
     """Write a commented benchmark file to start from."""
@@ -412,17 +415,6 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-@cli.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print a shell's completion script, e.g. `ctlr completion bash >> ~/.bashrc`."""
-    from click.shell_completion import get_completion_class
-
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
-
-
-for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
+for command in (automl, cancel, completion, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
                 serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from ctlr.cli import candidates
 from ctlr.cli.options import study_options
 from ctlr.errors import ConfigError
 
@@ -40,6 +41,7 @@ __all__ = ["option_values", "prepare", "read_request", "trial"]
     "--workspace",
     "-w",
     type=click.Path(path_type=Path),
+    shell_complete=candidates.workspaces,
     help="Folder that holds what steps made; by default CTLR_WORKSPACE or ./workspace.",
 )
 @click.option("--device", default="auto", help="`auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.")

@@ -4,6 +4,7 @@ from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, Tr
 from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._load import load
+from ctlr.config._offers import Key, keys_at, keys_of, values_at, values_of
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
@@ -15,6 +16,7 @@ __all__ = [
     "BenchmarkConfig",
     "Document",
     "End",
+    "Key",
     "KeyPath",
     "Option",
     "RaceSpec",
@@ -25,6 +27,8 @@ __all__ = [
     "TuningSpec",
     "dotted",
     "json_schema",
+    "keys_at",
+    "keys_of",
     "load",
     "options_of",
     "parts",
@@ -34,4 +38,6 @@ __all__ = [
     "resolved_yaml",
     "schema_parts",
     "template",
+    "values_at",
+    "values_of",
 ]
