@@ -263,19 +263,6 @@ def test_completion_is_a_script_for_ctlr(shell: str, place: Path) -> None:
     assert "_CTLR_COMPLETE" in finished.out
 
 
-def test_bash_takes_the_completion_script_and_gets_commands(place: Path) -> None:
-    (place / "completion.sh").write_text(call("completion", "bash", folder=place).out)
-    entry = Path(sys.executable).parent
-    program = (
-        'source completion.sh && COMP_WORDS=(ctlr re) COMP_CWORD=1 && _ctlr_completion ctlr && echo "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(
-        ["bash", "-c", program], cwd=place, capture_output=True, text=True, check=True,
-        env={"PATH": f"{entry}:/usr/bin:/bin"},
-    )  # fmt: skip
-    assert done.stdout.split() == ["report", "resume"]
-
-
 @pytest.mark.parametrize("kind", ["cohort", "bids", "images", "signals", "series"])
 def test_a_new_file_passes_the_check_once_its_data_are_there(kind: str, place: Path) -> None:
     finished = call("init", "my-study.yaml", "--kind", kind, folder=place)

@@ -415,6 +415,6 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-for command in (automl, cancel, completion, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
-                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, completion, distance, doctor, drift, explain, export, logs, lr_find, plugins, points,
+                predict, serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

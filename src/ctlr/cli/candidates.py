@@ -284,7 +284,7 @@ def study_settings(context: click.Context, incomplete: str) -> Iterator[Item]:
     from ctlr.tuning.options import known_options
     from ctlr.tuning.request import TrialRequest, pick_study
 
-    asked = {key: context.params.get(key) for key in ("n_train", "encoder", "seed", "transfer")}
+    asked: dict[str, Any] = {key: context.params.get(key) for key in ("n_train", "encoder", "seed", "transfer")}
     request = TrialRequest(benchmark=str(_file(context)), study=str(context.params.get("study")), **asked)
     study = pick_study(request, _config(context))
     known = known_options(study)

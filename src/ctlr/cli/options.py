@@ -62,9 +62,10 @@ def model_options(command: Command) -> Command:
         _of_model("--encoder", "KEY", "Likewise, of its encoders."),
         _of_model("--method", "LABEL", "Take the best model of this method."),
     )
+    asked: Command = told
     for option in reversed(options):
-        told = option(told)
-    return told
+        asked = option(asked)
+    return asked
 
 
 def _of_model(name: str, metavar: str, words: str) -> Callable[[Command], Command]:
