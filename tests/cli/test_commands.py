@@ -20,7 +20,7 @@ from ctlr.cli.app import cli
 COMMANDS = (
     "automl", "cancel", "check", "cohort", "completion", "distance", "doctor", "drift", "explain", "export", "init",
     "logs", "lr-find", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema", "serve", "status",
-    "submit", "suggest", "tile", "trial", "tune", "ui",
+    "submit", "suggest", "tensorboard", "tile", "trial", "tune", "ui",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}

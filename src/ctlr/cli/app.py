@@ -32,6 +32,7 @@ from ctlr.cli.points import points
 from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.serve import serve
+from ctlr.cli.tensorboard import tensorboard
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
@@ -416,5 +417,5 @@ def schema() -> None:
 
 
 for command in (automl, cancel, completion, distance, doctor, drift, explain, export, logs, lr_find, plugins, points,
-                predict, serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+                predict, serve, status, submit, suggest, tensorboard, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)
