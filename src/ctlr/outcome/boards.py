@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ctlr.report.finished import Finished
-from ctlr.specs import SearchResult, StudyResult, Trial
+from ctlr.specs import SearchResult, Study, StudyResult, Trial
 from ctlr.tracking import Board, BoardRun, Params, Point, epoch_points, final_points, study_params
 from ctlr.tuning.engine import read_journal
+from ctlr.tuning.options import known_options
 
 __all__ = ["write_searches", "write_studies"]
 
@@ -35,8 +36,12 @@ def write_studies(finished: Finished, board: Board) -> tuple[int, int]:
     """
     name = finished.config.name
     runs = [
-        *_with_differing(_studies(finished.results, finished.root, f"{name}/studies")),
-        *_with_differing(_studies(finished.at_defaults, finished.root, f"{name}/at-defaults")),
+        *_with_differing(
+            [
+                *_studies(finished.results, finished.root, f"{name}/studies"),
+                *_studies(finished.at_defaults, finished.root, f"{name}/at-defaults"),
+            ]
+        ),
         *_pretrainings((*finished.results, *finished.at_defaults), finished.root, f"{name}/pretraining"),
         *(run for search in finished.searches for run in _trials(search, finished.root, f"{name}/trials")),
     ]
@@ -79,18 +84,25 @@ def _studies(results: Iterable[StudyResult], root: Path, place: str) -> Iterator
         folder = root / result.path
         yield BoardRun(
             name=f"{place}/{result.study.id}", curves=list(_curves(folder)), finals=list(final_points(result)),
-            params=study_params(result.study), ended=_time_of(folder / "result.json") if result.path else 0.0,
+            params=_options(result.study), ended=_time_of(folder / "result.json") if result.path else 0.0,
             failed=result.status == "failed",
         )  # fmt: skip
 
 
-def _with_differing(runs: Iterable[BoardRun]) -> list[BoardRun]:
-    """The runs with the factors and those options that are not alike in all of them: a table of two hundred columns."""
-    found = list(runs)
-    names = dict.fromkeys(name for run in found for name in run.params)
-    differing = {name for name in names if len({run.params.get(name) for run in found}) > 1}
-    shown = [name for name in names if name in differing or name in _FACTORS]
-    return [replace(run, params={name: run.params[name] for name in shown if name in run.params}) for run in found]
+def _options(study: Study) -> Params:
+    """What a study was trained with; a method without a network has options of a finetuning that mean nothing."""
+    without = ("method.method",) if study.method.trains_network else ("method.method", "method.finetune.")
+    return {name: value for name, value in study_params(study).items() if not name.startswith(without)}
+
+
+def _with_differing(runs: Sequence[BoardRun]) -> list[BoardRun]:
+    """The runs with the factors and those options that are not alike wherever there are such: not two hundred."""
+    values: dict[str, set[str | float]] = {}
+    for run in runs:
+        for name, value in run.params.items():
+            values.setdefault(name, set()).add(value)
+    shown = [name for name, found in values.items() if len(found) > 1 or name in _FACTORS]
+    return [replace(run, params={name: run.params[name] for name in shown if name in run.params}) for run in runs]
 
 
 def _pretrainings(results: Iterable[StudyResult], root: Path, place: str) -> Iterator[BoardRun]:
@@ -107,14 +119,22 @@ def _pretrainings(results: Iterable[StudyResult], root: Path, place: str) -> Ite
 
 
 def _trials(search: SearchResult, root: Path, place: str) -> Iterator[BoardRun]:
-    study = search.study
+    study, known = search.study, known_options(search.study)
     about: Params = {"method": study.method.label, "encoder": study.encoder.label, "n_train": study.n_train}
     for stage in search.stages:
         for trial in stage.trials:
             if trial.ended:
-                named = {stage.options.get(name, name): text for name, text in trial.assignments.items()}
+                named = {
+                    _in_study(stage.options.get(name, name), known): text for name, text in trial.assignments.items()
+                }
                 ended = _time_of(root / search.path / trial.name, root / search.path / "search.json")
                 yield _trial(trial, f"{place}/{trial.name}", stage.objective.metric, named, ended, about)
+
+
+def _in_study(option: str, known: Mapping[str, Sequence[str]]) -> str:
+    """An option as `study_params` calls it."""
+    addresses = (option, f"method.{option}", f"finetune.{option}")
+    return next((".".join(known[address]) for address in addresses if address in known), option)
 
 
 def _trial(
