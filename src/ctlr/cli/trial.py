@@ -137,7 +137,7 @@ def run_request(request: TrialRequest) -> None:
         check_device(request.device)
     workspace = Workspace(request.workspace)
     arrays = prepare([job.study], workspace, config.leaks)
-    records = TrialRecords(config, workspace)
+    records = TrialRecords(config, workspace, arrays)
     with records.following(job, request.name) as record:
 
         def report(metrics: Mapping[str, float]) -> None:

@@ -168,13 +168,15 @@ class MlflowTracker:
         self._found = replace(self._found, outcome=made_from)
 
     def _take_place(self, session: _Session) -> None:
-        """Mark the runs of other files with the same name, and take the mark from ours."""
+        """Mark the runs of other files with the same name, by a tag and in their names, and take the mark from ours."""
         ours = self._found.run_id
         if SUPERSEDED in session.client.get_run(ours).data.tags:
             session.client.delete_tag(ours, SUPERSEDED)
-        for run in _runs(session, f"attributes.run_name = '{self._benchmark}'"):
+            session.client.update_run(ours, name=self._benchmark)
+        for run in [*_runs(session, f"attributes.run_name = '{self._benchmark}'")]:
             if "ctlr.benchmark" in run.data.tags and run.info.run_id != ours:
                 session.client.set_tag(run.info.run_id, SUPERSEDED, ours)
+                session.client.update_run(run.info.run_id, name=f"{self._benchmark} (superseded)")
 
     def _log_data(self, run_id: str, data: Sequence[TrackedData]) -> None:
         with self._opened() as session:
