@@ -17,8 +17,10 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from ctlr import __version__
+from ctlr.cli import candidates
 from ctlr.cli.automl import automl
 from ctlr.cli.check import check
+from ctlr.cli.completion import completion
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
 from ctlr.cli.drift import drift
@@ -34,6 +36,7 @@ from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.serve import serve
 from ctlr.cli.show_run import show_run
+from ctlr.cli.tensorboard import tensorboard
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
@@ -162,8 +165,9 @@ Command = Callable[..., Any]
 def _benchmark(command: Command) -> Command:
     for option in reversed(
         (
-            click.argument("file", type=click.Path(path_type=Path)),
+            click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.yaml_files),
             click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                         shell_complete=candidates.benchmark_settings,
                          help="Override one value of the file, e.g. `--set seeds=[0,1]`. Repeatable."),
         )
     ):  # fmt: skip
@@ -362,17 +366,7 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-@cli.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print a shell's completion script, e.g. `ctlr completion bash >> ~/.bashrc`."""
-    from click.shell_completion import get_completion_class
-
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
-
-
-for command in (automl, cancel, check, distance, doctor, drift, explain, export, init, logs, lr_find, ls, plugins,
-                points, predict, serve, show_run, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, check, completion, distance, doctor, drift, explain, export, init, logs, lr_find, ls,
+                plugins, points, predict, serve, show_run, status, submit, suggest, tensorboard, tile, trial, tune,
+                ui):  # fmt: skip
     cli.add_command(command)
