@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ctlr.report.finished import Finished
+from ctlr.report.images import Stock, stocks
 from ctlr.report.numbers.contests import Contest, Done, contests, load
 from ctlr.report.numbers.rows import Rows, compute
 from ctlr.report.numbers.sweeps import Sweep, sweeps
@@ -88,6 +89,15 @@ class Findings:
     """One a contest."""
     styles: Mapping[str, Style]
     """One look a method throughout the report."""
+    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    """Stored images by dataset, as far as they are there."""
+
+    @property
+    def ends(self) -> list[DataTask]:
+        """What was learned, targets before sources, each once."""
+        studies = [result.study for result in self.results]
+        ends = [study.target for study in studies] + [study.source for study in studies if study.source is not None]
+        return list({(end.data.name, end.task.name): end for end in ends}.values())
 
     @property
     def contests(self) -> list[Contest]:
@@ -109,7 +119,9 @@ def findings(finished: Finished) -> Findings:
     loaded = load(finished.results, finished.root)
     found = contests(loaded)
     several = len({contest.encoder for contest in found}) > 1
+    ends = [end for item in finished.results for end in (item.study.target, item.study.source) if end is not None]
     return Findings(
+        stocks=stocks(finished, {end.data.name: end.data for end in ends}),
         finished=finished,
         results=tuple(item.result if isinstance(item, Done) else item for item in loaded),
         views=tuple(view(contest, level=finished.level, name_encoder=several) for contest in found),

@@ -23,6 +23,7 @@ from ctlr.report.race.section import race
 from ctlr.report.reading.section import reading
 from ctlr.report.scores.section import scores
 from ctlr.report.section import Part, Saying
+from ctlr.report.seen.section import seen
 from ctlr.report.surfaces.section import surfaces
 from ctlr.report.sweeps.section import sweeps
 from ctlr.report.training.section import training
@@ -47,6 +48,7 @@ SECTIONS: tuple[Saying, ...] = (
     answer,
     race,
     compared,
+    seen,
     transfers(OF_A_TRANSFER),
     sweeps,
     pairs,

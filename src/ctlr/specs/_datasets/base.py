@@ -123,6 +123,11 @@ class DatasetSpec(Value):
         return shown[self.ndim]
 
     @property
+    def voxel(self) -> float | None:
+        """Edge of a stored volume's voxel in mm; None where nobody says it."""
+        return self.preprocess.spacing if self.ndim == 3 and isinstance(self.preprocess, PreprocessSpec) else None
+
+    @property
     def joins_copies(self) -> bool:
         """Whether subjects whose images look like copies count as one."""
         return False
