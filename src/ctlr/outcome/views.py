@@ -96,7 +96,9 @@ def _made(stock: Stock, spec: ViewsSpec) -> tuple[NDArray[np.float16], NDArray[n
         return None
     whole = [_coarser(image) if image.ndim == 3 and stock.data.ndim == 3 else image for image in shown]
     levels = [level_of(image) if stock.data.ndim == 3 else 0 for image in whole]
-    batch = torch.from_numpy(np.stack([_filled(image, stock.data.ndim) for image in whole])).repeat_interleave(_VIEWS, 0)
+    batch = torch.from_numpy(np.stack([_filled(image, stock.data.ndim) for image in whole])).repeat_interleave(
+        _VIEWS, 0
+    )
     made = random_views(batch, spec, torch.Generator().manual_seed(0)).numpy()
     if stock.data.ndim < 3:
         return np.stack(whole).astype(np.float16), made.reshape(len(whole), _VIEWS, *made.shape[1:]).astype(np.float16)

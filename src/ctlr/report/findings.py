@@ -12,7 +12,7 @@ from ctlr.report.numbers.rows import Rows, compute
 from ctlr.report.numbers.sweeps import Sweep, sweeps
 from ctlr.report.theme.styles import Style, styles
 from ctlr.report.wording import percent
-from ctlr.specs import DataTask, StudyResult
+from ctlr.specs import METRICS, DataTask, StudyResult
 
 __all__ = ["Findings", "View", "findings", "method_styles", "view"]
 
@@ -50,6 +50,17 @@ class View:
     def detail(self) -> str:
         """`detail_size` in words."""
         return self.contest.labelled(self.detail_size) if self.detail_size else ""
+
+    @property
+    def best(self) -> str | None:
+        """Label of the trained method with the best validation score at the largest size."""
+        apart = (self.contest.floor, *self.contest.references)
+        rows = [row for row in self.rows.splits if row.n_train == self.detail_size and row.method not in apart]
+        scored = {row.method: row.validation for row in rows if row.validation is not None}
+        if not scored:
+            return rows[0].method if rows else None
+        pick = min if METRICS[self.contest.task.headline] == "min" else max
+        return pick(scored, key=scored.__getitem__)
 
     @property
     def undrawn(self) -> frozenset[str]:

@@ -105,4 +105,3 @@ def region(volume: Floats) -> NDArray[np.bool_]:
 def level_of(volume: Floats) -> int:
     """The axial slice that shows most."""
     return int(region(volume).sum(axis=(0, 1)).argmax())
-

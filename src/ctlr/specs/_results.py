@@ -13,7 +13,16 @@ from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
-__all__ = ["Answer", "Checkpoint", "DrawnViews", "Exclusion", "ModelCard", "StoredArrays", "StudyResult", "TargetSummary"]
+__all__ = [
+    "Answer",
+    "Checkpoint",
+    "DrawnViews",
+    "Exclusion",
+    "ModelCard",
+    "StoredArrays",
+    "StudyResult",
+    "TargetSummary",
+]
 
 
 class Exclusion(Value):
@@ -67,8 +76,8 @@ class StoredArrays(Value):
 class DrawnViews(Value):
     """What random views made of a few images of a dataset.
 
-    `views.npz` below `path` (relative to the workspace) holds `images` (n, C, ...) and `views` (n, V, C, ...): pictures,
-    slices of volumes, or signals.
+    `views.npz` below `path` (relative to the workspace) holds `images` (n, C, ...) and `views` (n, V, C, ...) of
+    pictures, slices of volumes, or signals.
     """
 
     data: str

@@ -121,7 +121,9 @@ def _volumes(stock: Stock, groups: Groups | None) -> Look:
             "the networks looked."
         )
     if hidden:
-        notes.append(f"Of {_images(hidden)} nothing is shown: the top of the head was not found, so a face may be left.")
+        notes.append(
+            f"Of {_images(hidden)} nothing is shown: the top of the head was not found, so a face may be left."
+        )
     return Look(lines=tuple(lines), notes=tuple(notes))
 
 

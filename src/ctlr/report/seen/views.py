@@ -44,15 +44,16 @@ def read_views(drawn: DrawnViews, root: Path, *, name: str) -> Views | None:
         with np.load(file, allow_pickle=False) as found:
             images, views = found["images"].astype(np.float32), found["views"].astype(np.float32)
     except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{drawn.path}/views.npz is damaged: {error}. Delete that folder; it is drawn again.") from error
-    said = Views(words=drawn.words, seen_by=", ".join(drawn.seen_by))
+        raise DataError(f"{drawn.path}/views.npz is damaged: {error}. Delete that folder: it is drawn anew.") from error
+    seen_by = ", ".join(drawn.seen_by)
     if images.ndim == 3:
-        panels = [_curves(image[0], own[:_CURVES, 0], f"{name}-{n}") for n, (image, own) in enumerate(zip(images, views))]
-        return Views(words=said.words, seen_by=said.seen_by, panels=tuple(panels))
+        pairs = enumerate(zip(images[:, 0], views[:, :_CURVES, 0], strict=True))
+        panels = [_curves(signal, own, f"{name}-{number}") for number, (signal, own) in pairs]
+        return Views(words=drawn.words, seen_by=seen_by, panels=tuple(panels))
     limits = window(images)
     alt = f"An image as it is stored, then {views.shape[1]} views of it: {drawn.words}."
     lines = [Line("", strip([image, *own], limits, alt)) for image, own in zip(images, views, strict=True)]
-    return Views(words=said.words, seen_by=said.seen_by, lines=tuple(lines))
+    return Views(words=drawn.words, seen_by=seen_by, lines=tuple(lines))
 
 
 def _curves(signal: Floats, views: Floats, name: str) -> Panel:
