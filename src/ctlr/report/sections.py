@@ -13,6 +13,7 @@ from ctlr.report.by_hand.section import by_hand
 from ctlr.report.compared.section import compared
 from ctlr.report.cost.section import cost
 from ctlr.report.gains.section import gains
+from ctlr.report.groups.section import groups
 from ctlr.report.layers.section import layers
 from ctlr.report.missing.section import excluded, failed
 from ctlr.report.model_card.section import model_card
@@ -41,6 +42,7 @@ OF_A_TRANSFER: tuple[Part, ...] = (
     baselines,
     layers,
     predictions,
+    groups,
     training,
 )
 

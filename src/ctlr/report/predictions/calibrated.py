@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ctlr.report.findings import View
 from ctlr.report.numbers.contests import Done
 from ctlr.report.numbers.rows import outcomes_of
-from ctlr.report.statistics.estimates import Estimate, mean_score
+from ctlr.report.statistics.estimates import Estimate, mean_score, scores_together
 from ctlr.report.theme.formats import Cell, Table, decimals, number
 from ctlr.report.wording import factors, interval, interval_words, table_name
 
@@ -42,14 +42,22 @@ def calibration_of(view: View) -> list[CalibrationRow]:
     """Of each method that is drawn, at the largest size; what is undefined is left out."""
     regression = view.contest.task.kind == "regression"
     statistics = ("bias", "calibration_slope") if regression else ("ece", "accuracy")
-    found = []
-    for method, cell in view.drawn.items():
-        outcomes = outcomes_of(cell)
-        known = {name: mean_score(outcomes, name, level=view.rows.level) for name in statistics}
-        values = {name: estimate for name, estimate in known.items() if estimate is not None}
-        if values:
-            found.append(CalibrationRow(method=method, values=values, confidence=_confidence(cell)))
-    return found
+    values: dict[str, dict[str, Estimate]] = {method: {} for method in view.drawn}
+    for name in statistics:
+        known = {
+            method: estimate
+            for method, cell in view.drawn.items()
+            if (estimate := mean_score(outcomes_of(cell), name, level=view.rows.level)) is not None
+        }
+        for method, estimate in zip(
+            known, scores_together([*known.values()], name, level=view.rows.level), strict=True
+        ):
+            values[method][name] = estimate
+    return [
+        CalibrationRow(method=method, values=values[method], confidence=_confidence(cell))
+        for method, cell in view.drawn.items()
+        if values[method]
+    ]
 
 
 def _confidence(cell: Sequence[Done]) -> float | None:
