@@ -19,6 +19,7 @@ def groups(found: Findings, view: View) -> Section | None:
     table = groups_table(view, known)
     return Section(
         anchor=f"{view.slug}-groups", heading="Error by group", template="groups/groups.html.j2",
+        hint=", ".join(dict.fromkeys(row.column for row in known.rows)),
         shows={"view": view, "groups": known, "table": table, "words": groups_words(view, known)}, tables=(table,),
     )  # fmt: skip
 

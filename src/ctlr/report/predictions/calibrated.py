@@ -72,11 +72,12 @@ def calibration_table(view: View, rows: Sequence[CalibrationRow]) -> Table:
     unit = f" ({contest.unit})" if contest.unit else ""
     told = [estimate for row in rows for estimate in row.values.values()]
     names = ("bias", "calibration_slope") if regression else ("ece", "confidence", "accuracy")
-    digits = {"bias": decimals(row.values["bias"].mean for row in rows if "bias" in row.values)} if regression else {}
+    ends = [end for row in rows if "bias" in row.values for end in (row.values["bias"].low, row.values["bias"].high)]
+    digits = {"bias": max(0, decimals(map(abs, ends)) - 1)}
     honest = (
-        f"Bias is the mean of predicted minus true{unit}, 0 where predictions are right on average; of a slope of 1 a "
-        "difference between two predictions is on average the difference between the two people, of less it promises "
-        "too much"
+        f"Bias is the mean of predicted minus true{unit}: 0 where predictions are right on average. The slope says by "
+        "how much people differ whose predictions differ by 1: below 1 predictions are spread too widely, above 1 too "
+        "little"
         if regression
         else "ECE is the mean distance of confidence from the share that is right (0 is honest; few images alone make "
         "some of it); more confidence than accuracy is overconfidence"

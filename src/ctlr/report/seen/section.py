@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ctlr.errors import CtlrError
@@ -38,9 +38,18 @@ def seen(found: Findings) -> Iterator[Section]:
     if shown:
         strict = found.finished.config.report.privacy == "strict" and not all(stock.data.public for _, stock in known)
         yield Section(
-            anchor="seen", heading="What the networks saw", template="seen/seen.html.j2",
+            anchor="seen", heading="What the networks saw", template="seen/seen.html.j2", hint=_hint(shown),
             shows={"datasets": shown, "strict": strict, "more": [name for name, _ in known[_MOST:]]},
         )  # fmt: skip
+
+
+def _hint(shown: Sequence[_Dataset]) -> str:
+    """What a reader would open it for."""
+    there = {
+        "mean images": any(each.look.lines for each in shown), "signals": any(each.panels for each in shown),
+        "random views": any(each.views for each in shown),
+    }  # fmt: skip
+    return ", ".join(what for what, known in there.items() if known)
 
 
 def _shown(found: Findings, name: str, stock: Stock, number: int) -> _Dataset | None:
