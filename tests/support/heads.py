@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["brain", "face", "head"]
+__all__ = ["brain", "face", "head", "write_heads"]
 
 Volume = NDArray[np.float32]
 _FIELD = 240.0
@@ -74,3 +77,17 @@ def _nose(grid: tuple[NDArray[np.float64], ...], wide: float) -> NDArray[np.bool
 
 def _eyes(grid: tuple[NDArray[np.float64], ...], apart: float) -> NDArray[np.bool_]:
     return _ellipsoid(grid, (apart, 72, -38), (13, 13, 13)) | _ellipsoid(grid, (-apart, 72, -38), (13, 13, 13))
+
+
+def write_heads(folder: Path, count: int, spacing: float = 4.0, **parts: float) -> None:
+    """A BIDS folder of heads with different brains: age, sex and site in participants.tsv, sites apart by a sign."""
+    rows = ["participant_id\tage\tsex\tsite"]
+    for index in range(count):
+        name = f"sub-{index + 1:02d}"
+        file = folder / name / "anat" / f"{name}_T1w.nii"
+        file.parent.mkdir(parents=True)
+        image = nib.Nifti1Image(head(spacing, seed=index, **parts), np.diag([spacing, spacing, spacing, 1.0]))
+        image.header.set_xyzt_units("mm")
+        file.write_bytes(image.to_bytes())
+        rows.append(f"{name}\t{20 + 2 * index}\t{'FM'[index % 2]}\t{'north' if index < count // 2 else 'south'}")
+    (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
