@@ -83,7 +83,7 @@ def _averaged(volume: NDArray[np.float32], step: int) -> NDArray[np.float32]:
         return volume
     padded = np.pad(volume, [(0, -side % step) for side in volume.shape], mode="edge")
     i, j, k = (side // step for side in padded.shape)
-    return padded.reshape(i, step, j, step, k, step).mean(axis=(1, 3, 5), dtype=np.float32)
+    return np.asarray(padded.reshape(i, step, j, step, k, step).mean(axis=(1, 3, 5), dtype=np.float32))
 
 
 def _head(volume: NDArray[np.float32], edge: float) -> Mask | None:

@@ -51,7 +51,7 @@ class Stock:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        image = self.store.read([row])[0]
+        image = np.asarray(self.store.read([row])[0])
         if self.data.ndim < 3:
             return image
         volume = image.mean(axis=0)

@@ -38,7 +38,9 @@ def groups_words(view: View, found: Groups) -> str:
             "show that they are equal: see the intervals."
         )
     few = [f"{row.column} {row.group} ({row.n})" for row in found.rows if row.n < FEW]
-    if few:
+    if len(few) == len(found.rows):
+        told += f" No group has {FEW} test subjects: little is known of any."
+    elif few:
         told += f" Little is known of groups with fewer than {FEW} test subjects: {', '.join(few)}."
     if found.left_out:
         told += f" {found.left_out} subjects stand in groups too small to be listed."

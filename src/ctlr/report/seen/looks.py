@@ -140,7 +140,7 @@ def _planes(volume: Floats) -> list[Floats]:
 
 def _spread(seen: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
     others = tuple(other for other in range(3) if other != axis)
-    return seen.sum(axis=others) + 1e-9
+    return np.asarray(seen.sum(axis=others) + 1e-9)
 
 
 def _bytes_of(stock: Stock) -> int:

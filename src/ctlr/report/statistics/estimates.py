@@ -227,8 +227,8 @@ def errors_of(outcome: Outcome) -> Floats:
     """(N,) absolute errors of a regression; of classes 1 where the most probable one is wrong, else 0."""
     truth, predicted = np.asarray(outcome.truth), np.asarray(outcome.predicted, np.float64)
     if predicted.ndim == 1:
-        return np.abs(predicted - truth)
-    return (predicted.argmax(axis=1) != truth).astype(np.float64)
+        return np.asarray(np.abs(predicted - truth))
+    return np.asarray(predicted.argmax(axis=1) != truth, np.float64)
 
 
 def scores_together(scores: Sequence[Estimate], metric: str, *, level: float) -> list[Estimate]:
