@@ -73,8 +73,8 @@ def test_what_is_sure_is_named_and_what_is_not_is_not(by_site: Findings) -> None
     assert section is not None
     words = section.shows["words"]  # type: ignore[index]
     assert words == (
-        "Errors are larger than others' for age 44 to 54, age 56 to 66 and site south, with all 6 looks taken together. "
-        "No group has 20 test subjects: little is known of any."
+        "Errors are larger than others' for age 44 to 54, age 56 to 66 and site south, with all 6 looks taken "
+        "together. No group has 20 test subjects: little is known of any."
     )
 
 

@@ -328,16 +328,8 @@ def test_several_classes_have_a_curve_each_unless_absent() -> None:
 
 
 def test_a_group_is_held_against_all_others_by_its_mean_error() -> None:
-    truth, members = np.zeros(6), np.array([True, True, True, False, False, False])
-    outcomes = [
-        Outcome(
-            seed=seed,
-            subjects=list("abcdef"),
-            truth=truth,
-            predicted=np.array([-5.0, 4.0, 6.0, 1.0, -2.0, 0.0]) + shift,
-        )
-        for seed, shift in ((0, 0.0), (1, 0.0))
-    ]
+    members, predicted = np.array([True, True, True, False, False, False]), np.array([-5.0, 4.0, 6.0, 1.0, -2.0, 0.0])
+    outcomes = [Outcome(seed=seed, subjects=list("abcdef"), truth=np.zeros(6), predicted=predicted) for seed in (0, 1)]
     found = group_difference(outcomes, [members, members])
     assert found is not None
     assert found.mean == pytest.approx(4.0)  # 5 - 1
