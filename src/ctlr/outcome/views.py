@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ctlr.errors import CtlrError
 from ctlr.report.finished import Finished
-from ctlr.report.images import Stock, axial, level_of, stocks
+from ctlr.report.images import Stock, axial, stocks
 from ctlr.specs import DatasetSpec, DrawnViews, StudyResult, ViewsSpec, fingerprint
 from ctlr.workspace import write_aside
 
@@ -70,7 +70,7 @@ def _of(result: StudyResult) -> Iterator[tuple[DatasetSpec, ViewsSpec, str]]:
 
 def _drawn(stock: Stock, views: ViewsSpec) -> str:
     """Where they lie; empty where no image may be shown."""
-    identity = fingerprint(_RULES, stock.arrays.fingerprint, views.identity())
+    identity = fingerprint(_RULES, str(stock.data.faces), stock.arrays.fingerprint, views.identity())
     if not stock.workspace.has("views", identity):
         try:
             made = _made(stock, views)
@@ -95,7 +95,7 @@ def _made(stock: Stock, spec: ViewsSpec) -> tuple[NDArray[np.float16], NDArray[n
     if not shown:
         return None
     whole = [_coarser(image) if image.ndim == 3 and stock.data.ndim == 3 else image for image in shown]
-    levels = [level_of(image) if stock.data.ndim == 3 else 0 for image in whole]
+    levels = [stock.level(image) if stock.data.ndim == 3 else 0 for image in whole]
     batch = torch.from_numpy(np.stack([_filled(image, stock.data.ndim) for image in whole])).repeat_interleave(
         _VIEWS, 0
     )

@@ -16,10 +16,12 @@ from ctlr.report.finished import Finished
 from ctlr.specs import DatasetSpec, StoredArrays
 from ctlr.workspace import Workspace
 
-__all__ = ["FEWEST", "Stock", "axial", "level_of", "region", "stocks"]
+__all__ = ["FEWEST", "Stock", "axial", "region", "stocks"]
 
 Floats = NDArray[np.float32]
 
+_RISE = 0.3
+"""Of the way from there to the top."""
 FEWEST = 20
 """Subjects behind a mean, at least, where no single one may be shown."""
 
@@ -64,7 +66,13 @@ class Stock:
         if self.data.shown_as not in ("slices", "pictures"):
             return None
         image = self.image(row)
-        return image if image is None or self.data.ndim == 2 else axial(image, level_of(image))
+        return image if image is None or self.data.ndim == 2 else axial(image, self.level(image))
+
+    def level(self, volume: Floats) -> int:
+        """The axial slice that shows most; of a head a little above, away from the plane where it was cut."""
+        seen = np.flatnonzero(region(volume).any(axis=(0, 1)))
+        level = _largest(volume)
+        return level + round(_RISE * (int(seen[-1]) - level)) if self.data.faces and len(seen) else level
 
     def enough(self, rows: Sequence[int] | NDArray[np.int64]) -> bool:
         """Whether a mean over those rows may be shown."""
@@ -102,6 +110,5 @@ def region(volume: Floats) -> NDArray[np.bool_]:
     return known & above_background(np.where(known, volume, lowest))
 
 
-def level_of(volume: Floats) -> int:
-    """The axial slice that shows most."""
+def _largest(volume: Floats) -> int:
     return int(region(volume).sum(axis=(0, 1)).argmax())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctlr.report.images import Stock, axial, level_of, region
+from ctlr.report.images import Stock, axial, region
 from ctlr.report.seen.groups import Groups
 from ctlr.report.theme.raster import Strip, strip, window
 
@@ -100,11 +100,12 @@ def _volumes(stock: Stock, groups: Groups | None) -> Look:
         if held is not None and (code := int(held.codes[row])) >= 0:
             parts[code].add(row, volume)
         if row in singles:
-            gallery.append(axial(volume, level_of(volume)))
+            gallery.append(axial(volume, stock.level(volume)))
     lines, notes = list[Line](), list[str]()
     if whole.rows and stock.enough(whole.rows):
         mean = whole.volume()
-        level, planes = level_of(mean), _planes(mean)
+        level = stock.level(mean)
+        planes = _planes(mean, level)
         limits = window(planes)
         lines.append(_line(planes, limits, f"Mean of {_images(len(whole.rows))}: axial, coronal, sagittal"))
         means = [part for part in parts if part.rows and stock.enough(part.rows)]
@@ -114,7 +115,7 @@ def _volumes(stock: Stock, groups: Groups | None) -> Look:
     else:
         notes.append(_too_few(stock))
     if gallery:
-        lines.append(_line(gallery, window(gallery), f"{_images(len(gallery))}, the axial slice that shows most"))
+        lines.append(_line(gallery, window(gallery), f"{_images(len(gallery))}, an axial slice of each"))
     if stock.data.faces and len(whole.rows):
         notes.append(
             "What lies outside the skull or below the brows is blank: nobody is known by their face. It was there when "
@@ -127,12 +128,12 @@ def _volumes(stock: Stock, groups: Groups | None) -> Look:
     return Look(lines=tuple(lines), notes=tuple(notes))
 
 
-def _planes(volume: Floats) -> list[Floats]:
-    """Axial, coronal and sagittal slices through the middle of what is seen; right is right, the front is right."""
+def _planes(volume: Floats, level: int) -> list[Floats]:
+    """Axial, coronal and sagittal slices, the latter two through the middle: the right is on the right, and the front."""
     seen = region(volume)
     middle = [int(np.average(np.arange(side), weights=_spread(seen, axis))) for axis, side in enumerate(seen.shape)]
     return [
-        axial(volume, level_of(volume)),
+        axial(volume, level),
         np.rot90(volume[:, middle[1], :]),
         np.rot90(volume[middle[0], :, :]),
     ]

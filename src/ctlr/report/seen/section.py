@@ -39,7 +39,10 @@ def seen(found: Findings) -> Iterator[Section]:
         strict = found.finished.config.report.privacy == "strict" and not all(stock.data.public for _, stock in known)
         yield Section(
             anchor="seen", heading="What the networks saw", template="seen/seen.html.j2", hint=_hint(shown),
-            shows={"datasets": shown, "strict": strict, "more": [name for name, _ in known[_MOST:]]},
+            shows={
+                "datasets": shown, "heads": any(stock.data.shown_as == "slices" for _, stock in known),
+                "strict": strict, "more": [name for name, _ in known[_MOST:]],
+            },
         )  # fmt: skip
 
 
@@ -70,7 +73,8 @@ def _shown(found: Findings, name: str, stock: Stock, number: int) -> _Dataset | 
     sides = " × ".join(map(str, stock.arrays.shape[1:]))
     voxels = {"slices": "voxels", "pictures": "pixels"}.get(stock.data.shown_as, "samples")
     spacing = f" of {stock.data.voxel:g} mm" if stock.data.voxel else ""
-    words = f"{stock.arrays.rows:,} images of {stock.arrays.subjects:,} subjects, {sides} {voxels}{spacing}."
+    what = "signals" if stock.data.shown_as == "traces" else "images"
+    words = f"{stock.arrays.rows:,} {what} of {stock.arrays.subjects:,} subjects, {sides} {voxels}{spacing}."
     return _Dataset(name=name, words=words, look=pictures, panels=tuple(curves), views=tuple(views))
 
 

@@ -17,7 +17,7 @@ from ctlr.specs import DrawnViews
 __all__ = ["Views", "read_views"]
 
 Floats = NDArray[np.float32]
-_CURVES = 2
+_CURVES = 1
 _POINTS = 160
 
 
@@ -63,4 +63,4 @@ def _curves(signal: Floats, views: Floats, name: str) -> Panel:
         for number, view in enumerate(views):
             axes.plot(np.arange(0, len(signal), step), view[::step], color=SERIES[1 + number], linewidth=1.1)
         axes.set_xlabel("Sample (channel 1)")
-        return panel(axes, name=name, alt=f"A signal as it is stored (grey), and {len(views)} views of it.")
+        return panel(axes, name=name, alt="A signal as it is stored (grey), and a view of it (in colour).")
