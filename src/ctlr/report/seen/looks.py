@@ -129,7 +129,7 @@ def _volumes(stock: Stock, groups: Groups | None) -> Look:
 
 
 def _planes(volume: Floats, level: int) -> list[Floats]:
-    """Axial, coronal and sagittal slices, the latter two through the middle: the right is on the right, and the front."""
+    """Axial, coronal and sagittal slices, the latter two through the middle; right, and front, are on the right."""
     seen = region(volume)
     middle = [int(np.average(np.arange(side), weights=_spread(seen, axis))) for axis, side in enumerate(seen.shape)]
     return [

@@ -41,7 +41,8 @@ def seen(found: Findings) -> Iterator[Section]:
             anchor="seen", heading="What the networks saw", template="seen/seen.html.j2", hint=_hint(shown),
             shows={
                 "datasets": shown, "heads": any(stock.data.shown_as == "slices" for _, stock in known),
-                "strict": strict, "more": [name for name, _ in known[_MOST:]],
+                "strict": strict, "travels": not strict and not all(stock.data.public for _, stock in known),
+                "more": [name for name, _ in known[_MOST:]],
             },
         )  # fmt: skip
 
