@@ -17,8 +17,9 @@ def failed(found: Findings) -> Iterator[Section]:
     """Always there: that none failed is worth a word."""
     table = failed_table([result for result in found.results if result.status == "failed"])
     yield Section(
-        anchor="failed", heading="Failed studies", template="missing/failed.html.j2", shows=table, tables=(table,)
-    )
+        anchor="failed", heading="Failed studies", template="missing/failed.html.j2", shows=table, tables=(table,),
+        hint=str(len(table.rows) or "none"),
+    )  # fmt: skip
 
 
 def excluded(found: Findings) -> Iterator[Section]:
