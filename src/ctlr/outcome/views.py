@@ -59,9 +59,8 @@ def _asked(results: Sequence[StudyResult]) -> Mapping[tuple[str, str], tuple[Dat
 def _of(result: StudyResult) -> Iterator[tuple[DatasetSpec, ViewsSpec, str]]:
     study = result.study
     for place, views in study.method.views_by_place.items():
-        learned = study.method.pretraining if place[0] == "pretrain" else None
-        from_source = learned is not None and learned.images != "target" and study.source is not None
-        data = study.source.data if from_source and study.source is not None else study.target.data
+        of_source = study.source is not None and place[0] == "pretrain" and study.method.reads_source
+        data = study.source.data if of_source and study.source is not None else study.target.data
         when = {"pretrain": "pretraining", "finetune": "finetuning"}.get(place[0], place[0])
         acting = views.at(data.ndim)
         if acting.words != "none":

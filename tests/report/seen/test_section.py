@@ -106,6 +106,19 @@ def test_views_are_those_of_training_with_a_fixed_seed_and_are_drawn_once(tmp_pa
     assert (tmp_path / drawn.path / "views.npz").stat().st_mtime_ns == before
 
 
+def test_views_of_a_pretraining_are_of_the_images_that_it_learns_from(tmp_path: Path) -> None:
+    found = stored_bench(DIGITS, CLASS, tmp_path)
+    other = DIGITS.model_copy(update={"name": "others", "seed": 1})
+    source = DataTask(data=other, task=CLASS)
+    results = [
+        result.model_copy(update={"study": result.study.model_copy(update={"source": source})})
+        for result in found.results
+    ]
+    arrays = {**found.arrays, "others": preprocess(other, Workspace(tmp_path))}
+    learned = drawn_views(replace(found, results=tuple(results), arrays=arrays))
+    assert [(drawn.data, drawn.seen_by) for drawn in learned] == [("others", ("‘simclr’ (pretraining)",))]
+
+
 def test_views_stand_side_by_side_with_who_sees_them(tmp_path: Path) -> None:
     found = stored_bench(DIGITS, CLASS, tmp_path / "ws")
     text = build_report(replace(found, views=drawn_views(found)), tmp_path / "out").read_text()
