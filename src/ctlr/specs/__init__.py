@@ -72,7 +72,16 @@ from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
 from ctlr.specs._preparation import Coverage, Preparation
-from ctlr.specs._results import Answer, Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult, TargetSummary
+from ctlr.specs._results import (
+    Answer,
+    Checkpoint,
+    DrawnViews,
+    Exclusion,
+    ModelCard,
+    StoredArrays,
+    StudyResult,
+    TargetSummary,
+)
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._tables import Table
@@ -127,6 +136,7 @@ __all__ = [
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
+    "DrawnViews",
     "EncoderPart",
     "EncoderSpec",
     "ErrorEstimate",
