@@ -137,7 +137,11 @@ class _Run:
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
             run.write(workspace)
             gate(self.plan, arrays, workspace)
-            from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker  # slow to load: the first line is out
+            from ctlr.outcome.recording import (
+                AT_DEFAULTS,
+                Recorder,
+                make_tracker,
+            )  # slow to load: the first line is out
 
             origin = environment(config, self.folder)
             recorder = Recorder(make_tracker(config, workspace), config, workspace, origin, arrays)

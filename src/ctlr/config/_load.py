@@ -48,10 +48,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> BenchmarkConfig:
     Raises:
         ConfigError: The file cannot be read or breaks rules; one line a fault, in the order of the file.
     """
-    draft = load_draft(path, overrides)
-    draft.document.raise_faults()
-    assert draft.config is not None
-    return draft.config
+    return _faultless(load_draft(path, overrides))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +89,13 @@ def bound(data: Mapping[str, Any], folder: Path) -> BenchmarkConfig:
     Raises:
         ConfigError: It breaks rules; one line a fault.
     """
-    return _Binder(Document("", copy.deepcopy(dict(data)), {}), folder).bind()
+    return _faultless(_Binder(Document("", copy.deepcopy(dict(data)), {}), folder).bind())
+
+
+def _faultless(draft: Draft) -> BenchmarkConfig:
+    draft.document.raise_faults()
+    assert draft.config is not None
+    return draft.config
 
 
 class _Binder:
