@@ -33,6 +33,8 @@ from ctlr.specs import METRICS
 
 __all__ = ["Lead", "lead"]
 
+NBSP = "\u00a0"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
@@ -156,7 +158,7 @@ def _beside(view: View, row: GainRow) -> str:
 def _check(view: View, row: GainRow) -> str:
     if row.check is None:
         return ""
-    return f"Probability that this claim is false: {chance(row.check.false)}."
+    return f"Probability that this claim is false: {chance(row.check.false).replace(' ', NBSP)}."
 
 
 def _no_claim(found: Findings, views: Sequence[View], pairs: Sequence[PairGain]) -> Lead:
