@@ -86,6 +86,8 @@ class DrawnViews(Value):
     """What the views change, and how strongly: `rotate 8, flip 0.5`."""
     seen_by: tuple[str, ...]
     """Which methods see such views, and when: `simclr (pretraining)`."""
+    more: int = 0
+    """Kinds of views of the dataset that come after it and are not drawn."""
 
 
 class TargetSummary(Value):

@@ -106,6 +106,19 @@ def test_views_are_those_of_training_with_a_fixed_seed_and_are_drawn_once(tmp_pa
     assert (tmp_path / drawn.path / "views.npz").stat().st_mtime_ns == before
 
 
+def test_of_many_kinds_of_views_four_are_drawn_and_the_others_counted(tmp_path: Path) -> None:
+    found = stored_bench(DIGITS, CLASS, tmp_path)
+    one = found.results[-1]
+    several = []
+    for degrees in range(6):
+        method = one.study.method
+        fit = method.stage("pretrain").model_copy(update={"views": ViewsSpec(rotate=10.0 + degrees)})
+        study = one.study.model_copy(update={"method": method.model_copy(update={"pretrain": fit})})
+        several.append(one.model_copy(update={"study": study}))
+    drawn = drawn_views(replace(found, results=tuple(several)))
+    assert [each.more for each in drawn] == [0, 0, 0, 2]
+
+
 def test_views_of_a_pretraining_are_of_the_images_that_it_learns_from(tmp_path: Path) -> None:
     found = stored_bench(DIGITS, CLASS, tmp_path)
     other = DIGITS.model_copy(update={"name": "others", "seed": 1})
