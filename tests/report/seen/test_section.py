@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_kinds import EXAMPLES
+from heads import write_heads
 from stored_bench import stored_bench
 
 from ctlr.data.augment import random_views
@@ -20,7 +21,7 @@ from ctlr.report.seen.groups import grouped
 from ctlr.report.seen.looks import look
 from ctlr.report.seen.section import seen
 from ctlr.report.theme.raster import strip, window
-from ctlr.specs import DATASETS, DataTask, DigitsSpec, PreprocessSpec, TaskSpec, ViewsSpec
+from ctlr.specs import DATASETS, BidsSpec, DataTask, DigitsSpec, PreprocessSpec, TaskSpec, ViewsSpec
 from ctlr.workspace import Workspace
 
 SMALL = PreprocessSpec(shape=(16, 16), channels=1, normalise="percentile", dtype="uint8")
@@ -70,6 +71,15 @@ def test_classes_of_two_tasks_on_one_column_are_shown_together(tmp_path: Path) -
     assert found is not None
     assert found.names == ("5", "7", "1", "3")
     assert [len(found.rows(code)) for code in range(4)] == [6, 6, 6, 6]
+
+
+def test_of_heads_whose_top_was_not_found_nothing_is_shown_and_their_number_is_said(tmp_path: Path) -> None:
+    write_heads(tmp_path / "data", 3, spacing=6.0)
+    shape = PreprocessSpec(shape=(40, 40, 24), spacing=6.0, normalise="none")  # the box ends below the brows
+    data = BidsSpec(name="people", root=str(tmp_path / "data"), preprocess=shape)
+    found = look(stock_of(data, tmp_path / "ws"), None)
+    assert found.lines == ()
+    assert found.notes == ("Of 3 images nothing is shown: the top of the head was not found, so a face may be left.",)
 
 
 def test_published_pictures_are_shown_under_strict_privacy_too(tmp_path: Path) -> None:
