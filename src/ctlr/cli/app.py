@@ -18,6 +18,7 @@ import rich_click as click
 
 from ctlr import __version__
 from ctlr.cli.automl import automl
+from ctlr.cli.compare import compare
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
 from ctlr.cli.drift import drift
@@ -403,11 +404,18 @@ def init(file: Path, kind: str) -> None:
 
 
 @cli.command()
-def schema() -> None:
-    """Print the JSON schema of benchmark files, for editors."""
+@click.option("--report", "of", flag_value="report", help="Of what `report -o json` and `run -o json` print.")
+@click.option("--compare", "of", flag_value="compare", help="Of what `compare -o json` prints.")
+def schema(of: str | None) -> None:
+    """Print the JSON schema of benchmark files, for editors; or of what commands print, for programs."""
     import json
 
-    from ctlr.config import json_schema
+    if of == "report":
+        from ctlr.report.document import json_schema
+    elif of == "compare":
+        from ctlr.report.comparison.document import json_schema
+    else:
+        from ctlr.config import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
 
@@ -423,6 +431,6 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
 
 
-for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
-                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, compare, distance, doctor, drift, explain, export, logs, lr_find, plugins, points,
+                predict, serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
     cli.add_command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from ctlr.cli.show import show, show_rows
 from ctlr.config import BenchmarkConfig
 from ctlr.display import Display
 from ctlr.errors import CtlrError
+from ctlr.outcome.provenance import typed_command
+from ctlr.report.document import read_document
 from ctlr.report.finished import Finished
 from ctlr.running import run_benchmark
 
@@ -70,7 +73,10 @@ def run_and_print(
     Raises:
         CtlrError: As `run_benchmark`; or the tracker did not record everything.
     """
-    ran = run_benchmark(config, folder, root, workers=workers, device=device, watcher=Display(), join=join)
+    ran = run_benchmark(
+        config, folder, root, workers=workers, device=device, watcher=Display(), join=join,
+        command=typed_command(sys.argv[1:]),
+    )  # fmt: skip
     if ran is None:
         click.echo(f"Nothing is left to do here; the run that leads {root} writes the report.", err=True)
         return 0
@@ -85,13 +91,7 @@ def show_finished(finished: Finished, page: Path, output: str) -> int:
     name, trained = finished.config.name, (*finished.results, *finished.at_defaults)
     failed = [result for result in trained if result.status == "failed"]
     if output != "table":
-        summary: dict[str, Any] = {
-            "benchmark": name,
-            "report": str(page),
-            "failed": len(failed),
-            "results": [result.record() for result in finished.results],
-        }
-        show(summary, output)
+        show(read_document(page).model_dump(mode="json", by_alias=True), output)
         return len(failed)
     ranked = sorted((page.parent / "tables").glob("race-*.csv"))
     for path in ranked:

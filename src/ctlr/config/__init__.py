@@ -9,6 +9,7 @@ from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
 from ctlr.config._templates import template
 from ctlr.config._tuning import RaceSpec, TuningSpec
+from ctlr.config._written import as_written, homeless
 
 __all__ = [
     "SECTIONS",
@@ -23,7 +24,9 @@ __all__ = [
     "TrainingSpec",
     "Transfer",
     "TuningSpec",
+    "as_written",
     "dotted",
+    "homeless",
     "json_schema",
     "load",
     "options_of",

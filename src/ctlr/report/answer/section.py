@@ -13,18 +13,18 @@ from ctlr.report.theme.formats import duration, listed
 from ctlr.report.training.advice import training_notes, training_rows
 from ctlr.report.wording import Answer
 
-__all__ = ["answer", "answer_of"]
+__all__ = ["answer", "answer_of", "answers"]
 
 
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
     yield Section(
         anchor="answer", heading="Answer", template="answer/answer.html.j2",
-        shows={"answers": list(_answers(found)), "facts": _facts(found)},
+        shows={"answers": list(answers(found)), "facts": _facts(found)},
     )  # fmt: skip
 
 
-def _answers(found: Findings) -> Iterator[tuple[str, Answer]]:
+def answers(found: Findings) -> Iterator[tuple[str, Answer]]:
     """Each with its heading: of races, which ask what is best, or else of transfers, which ask what they gain."""
     races = heats(found)
     for heat in races:
