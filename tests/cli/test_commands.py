@@ -18,8 +18,8 @@ from ctlr import __version__
 from ctlr.cli.app import cli
 
 COMMANDS = (
-    "automl", "cancel", "check", "cohort", "completion", "distance", "doctor", "drift", "explain", "export", "init",
-    "logs", "lr-find", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema", "serve", "status",
+    "automl", "cancel", "check", "cohort", "compare", "completion", "distance", "doctor", "drift", "explain", "export",
+    "init", "logs", "lr-find", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema", "serve", "status",
     "submit", "suggest", "tile", "trial", "tune", "ui",
 )  # fmt: skip
 

@@ -141,6 +141,13 @@ class Transfer(_Part):
     """Over the best of the baselines at each size, a family of comparisons of its own."""
 
 
+class LeftOut(_Part):
+    """Images that were left out for one reason."""
+
+    reason: str
+    images: int
+
+
 class Dataset(_Part):
     """What is stored of a dataset."""
 
@@ -152,8 +159,7 @@ class Dataset(_Part):
     shape: tuple[int, ...]
     """(C, *spatial) of an image."""
     dtype: str
-    excluded: dict[str, int]
-    """Why images were left out -> how many."""
+    excluded: tuple[LeftOut, ...]
 
 
 class Made(_Part):
@@ -310,7 +316,11 @@ def _end(end: DataTask | None) -> str:
 def _dataset(name: str, stored: StoredArrays) -> Dataset:
     return Dataset(
         name=name, fingerprint=stored.fingerprint, images=stored.rows, subjects=stored.subjects, shape=stored.shape,
-        dtype=stored.dtype, excluded=dict(Counter(each.reason for each in stored.excluded).most_common()),
+        dtype=stored.dtype,
+        excluded=tuple(
+            LeftOut(reason=reason, images=images)
+            for reason, images in Counter(each.reason for each in stored.excluded).most_common()
+        ),
     )  # fmt: skip
 
 

@@ -64,7 +64,8 @@ def data_facts(side: Side) -> dict[str, str]:
     """What went in: images, subjects, targets, splits."""
     report, found = side.report, dict[str, str]()
     for each in report.data:
-        left_out = "; ".join(f"{reason} ({count})" for reason, count in sorted(each.excluded.items()))
+        left = sorted((one.reason, one.images) for one in each.excluded)
+        left_out = "; ".join(f"{reason} ({count})" for reason, count in left)
         found |= {
             f"{each.name}: images": str(each.images), f"{each.name}: subjects": str(each.subjects),
             f"{each.name}: shape": " x ".join(map(str, each.shape)), f"{each.name}: stored as": each.dtype,
