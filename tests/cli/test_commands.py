@@ -19,8 +19,8 @@ from ctlr.cli.app import cli
 
 COMMANDS = (
     "automl", "cancel", "check", "cohort", "compare", "completion", "distance", "doctor", "drift", "explain", "export",
-    "init", "logs", "lr-find", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema", "serve", "status",
-    "submit", "suggest", "tile", "trial", "tune", "ui",
+    "init", "logs", "lr-find", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema", "serve",
+    "status", "submit", "suggest", "tile", "trial", "tune", "ui",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}

@@ -81,7 +81,7 @@ def _looks(found: Compared) -> dict[str, Style]:
 def _sections(found: Compared) -> Iterator[Section]:
     names = [side.name for side in found.sides]
     yield Section(
-        anchor="answer", heading="Answer", template="comparison/answer.html.j2",
+        anchor="answer", heading="Answer", template="comparison/answer.html.j2", folded=False,
         shows={"answer": found.answer, "runs": _runs_table(found)},
     )  # fmt: skip
     looks = _looks(found)
@@ -97,6 +97,7 @@ def _sections(found: Compared) -> Iterator[Section]:
         table = _differences_table(anchor, f"{what[0].upper()}{what[1:]} that are not the same.", names, differing)
         yield Section(
             anchor=anchor, heading=heading, template="comparison/differences.html.j2",
+            folded=not table.rows, hint=str(len(table.rows) or "the same"),
             shows={"table": table, "what": what}, tables=(table,) if table.rows else (),
         )  # fmt: skip
 
@@ -127,7 +128,7 @@ def _held_section(found: Compared, name: str, held: Held, looks: dict[str, Style
             name=f"{anchor}-forest", labelled=labels.__getitem__,
         )  # fmt: skip
     return Section(
-        anchor=anchor, heading=f"{held.title}: {name}", template="comparison/held.html.j2",
+        anchor=anchor, heading=f"{held.title}: {name}", template="comparison/held.html.j2", folded=False,
         shows={"held": held, "table": table, "forest": drawing, "name": name, "reference": reference.name},
         tables=(table,) if table.rows else (),
     )  # fmt: skip
