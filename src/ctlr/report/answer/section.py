@@ -19,13 +19,8 @@ __all__ = ["answer", "answer_of", "answers"]
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
     yield Section(
-<<<<<<< HEAD
-        anchor="answer", heading="Answer", template="answer/answer.html.j2",
-        shows={"answers": list(answers(found)), "facts": _facts(found)},
-=======
         anchor="answer", heading="Answer", template="answer/answer.html.j2", folded=False,
-        shows={"answers": list(_answers(found)), "facts": _facts(found)},
->>>>>>> page
+        shows={"answers": list(answers(found)), "facts": _facts(found)},
     )  # fmt: skip
 
 
