@@ -65,20 +65,39 @@ def hold(reference: Side, other: Side) -> list[Held]:
 
     Comparisons of a transfer are a family: Holm's correction counts all of its cells.
     """
-    ours, theirs = reference.transfers, other.transfers
-    return [_held(reference, other, key) for key in dict.fromkeys((*ours, *theirs))]
+    return [_held(reference, other, *keys) for keys in _partners(list(reference.transfers), list(other.transfers))]
 
 
-def _held(reference: Side, other: Side, key: Key) -> Held:
-    first = reference.transfers.get(key) or other.transfers[key]
-    ours, theirs = (_scores(side, key) for side in (reference, other))
+def _partners(ours: Sequence[Key], theirs: Sequence[Key]) -> list[tuple[Key | None, Key | None]]:
+    """Transfers of the same names; where one run has methods without a source alone, the first of its target's."""
+
+    def alike(one: Key, other: Key) -> bool:
+        return (one[0], one[2]) == (other[0], other[2]) and "" in (one[1], other[1])
+
+    found: list[tuple[Key | None, Key | None]] = []
+    left = [key for key in theirs if key not in ours]
+    for key in ours:
+        partner = key if key in theirs else next((each for each in left if alike(key, each)), None)
+        if partner in left:
+            left.remove(partner)
+        found.append((key, partner))
+    return [*found, *((None, key) for key in left)]
+
+
+def _held(reference: Side, other: Side, our_key: Key | None, their_key: Key | None) -> Held:
+    first = reference.transfers[our_key] if our_key else other.transfers[their_key] if their_key else None
+    assert first is not None
+    ours, theirs = _scores(reference, our_key), _scores(other, their_key)
     labels = {(score.method, score.n_train): score.labelled for score in (*theirs.values(), *ours.values())}
     both = [cell for cell in ours if cell in theirs]
     found = [
-        _cell(reference, other, key, cell, (ours[cell], theirs[cell])) for cell in both
-    ]  # fmt: skip
+        _cell((reference, our_key), (other, their_key), cell, (ours[cell], theirs[cell]))
+        for cell in both
+        if our_key and their_key
+    ]
     return Held(
-        key=key, title=first.title, metric=first.metric, unit=first.unit, better=first.better,
+        key=(first.target, first.source, first.encoder), title=first.title, metric=first.metric, unit=first.unit,
+        better=first.better,
         cells=tuple(_judged(found, first.metric, reference.report.confidence)),
         only=(
             tuple(f"{method} at {labels[method, size]}" for method, size in ours if (method, size) not in theirs),
@@ -87,8 +106,8 @@ def _held(reference: Side, other: Side, key: Key) -> Held:
     )  # fmt: skip
 
 
-def _scores(side: Side, key: Key) -> dict[tuple[str, int], Score]:
-    transfer = side.transfers.get(key)
+def _scores(side: Side, key: Key | None) -> dict[tuple[str, int], Score]:
+    transfer = side.transfers[key] if key else None
     return {(score.method, score.n_train): score for score in transfer.scores} if transfer else {}
 
 
@@ -104,8 +123,9 @@ def _judged(found: Sequence[tuple[PairedCell, Gain | None]], metric: str, level:
 
 
 def _cell(
-    reference: Side, other: Side, key: Key, cell: tuple[str, int], scores: tuple[Score, Score]
+    ours_of: tuple[Side, Key], theirs_of: tuple[Side, Key], cell: tuple[str, int], scores: tuple[Score, Score]
 ) -> tuple[PairedCell, Gain | None]:
+    (reference, our_key), (other, their_key) = ours_of, theirs_of
     labelled = " / ".join(dict.fromkeys(score.labelled for score in scores))
     blank = PairedCell(
         method=cell[0], n_train=cell[1], labelled=labelled, scores=scores, row=None, same=False, seeds=(), words=""
@@ -113,7 +133,7 @@ def _cell(
     for side in (reference, other):
         if side.found is None:
             return replace(blank, words=f"of {side.name} the report alone is there, without predictions"), None
-    ours, theirs = reference.contests[key], other.contests[key]
+    ours, theirs = reference.contests[our_key], other.contests[their_key]
     trained = ours.cells.get(cell, ()), theirs.cells.get(cell, ())
     shared = sorted(set(_seeds(trained[0])) & set(_seeds(trained[1])))
     if not shared:
