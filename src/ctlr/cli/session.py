@@ -16,7 +16,6 @@ from ctlr.config import BenchmarkConfig
 from ctlr.display import Display
 from ctlr.errors import CtlrError
 from ctlr.outcome.provenance import typed_command
-from ctlr.report.document import read_document
 from ctlr.report.finished import Finished
 from ctlr.running import run_benchmark
 
@@ -91,6 +90,8 @@ def show_finished(finished: Finished, page: Path, output: str) -> int:
     name, trained = finished.config.name, (*finished.results, *finished.at_defaults)
     failed = [result for result in trained if result.status == "failed"]
     if output != "table":
+        from ctlr.report.document import read_document  # slow to load
+
         show(read_document(page).model_dump(mode="json", by_alias=True), output)
         return len(failed)
     ranked = sorted((page.parent / "tables").glob("race-*.csv"))

@@ -46,7 +46,7 @@ def read_finished(
     """
     found = Finished(
         config=config, root=workspace.root, results=(), searches=tuple(searches), environment=environment,
-        seconds=seconds, folder=folder, typed=typed, stored=dict(arrays),
+        seconds=seconds, arrays=dict(arrays), folder=folder, typed=typed,
         excluded=tuple(f"{name}: {each.reason}" for name, stored in arrays.items() for each in stored.excluded),
     )  # fmt: skip
     plan, lost = make_plan(config), list[StudyResult]()

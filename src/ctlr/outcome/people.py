@@ -15,7 +15,7 @@ __all__ = ["people_of"]
 def people_of(finished: Finished) -> dict[str, str]:
     """Pseudonym -> subject id, as far as the tables of stored images are there."""
     workspace, found = Workspace(finished.root), dict[str, str]()
-    for stored in finished.stored.values():
+    for stored in finished.arrays.values():
         with contextlib.suppress(WorkspaceError):
             subjects = sorted(set(read_table(stored, workspace).subject.values))
             found |= dict(zip(workspace.pseudonyms(subjects), subjects, strict=True))

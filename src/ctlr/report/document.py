@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from ctlr import __version__
 from ctlr.config import public_dump
 from ctlr.errors import WorkspaceError
-from ctlr.report.answer.section import answer_of, answers
+from ctlr.report.answer.section import answer_of, lead_of
 from ctlr.report.findings import Findings, View
 from ctlr.report.finished import Finished
 from ctlr.report.numbers.rows import GainRow, ScoreRow
@@ -193,7 +193,7 @@ class Report(_Part):
     ctlr: str
     """Version that wrote it."""
     answer: str
-    """The page's first sentences; a line a transfer where there are several."""
+    """The page's first words: the claim that a reader takes away, with its interval, and how likely it is false."""
     confidence: float
     """Of every interval."""
     studies: int
@@ -216,17 +216,17 @@ class Report(_Part):
 def document(found: Findings) -> Report:
     """The report of a benchmark, `report` being the page's name."""
     finished, results = found.finished, found.results
-    said = list(answers(found))
+    said = lead_of(found)
     trained = (*results, *finished.at_defaults)
     return Report(
         benchmark=finished.config.name, description=finished.config.description, report="report.html",
         ctlr=__version__,
-        answer="\n".join(f"{heading}: {each.text}" if len(said) > 1 else each.text for heading, each in said),
+        answer=f"{said.text} {said.check}".strip(),
         confidence=finished.level, studies=len(results), finished=sum(r.status == "ok" for r in results),
         failed=sum(result.status == "failed" for result in trained), seconds=float(round(finished.seconds)),
         warnings=tuple(_warnings(finished, trained)),
         transfers=tuple(_transfer(view) for view in found.views),
-        data=tuple(_dataset(name, stored) for name, stored in finished.stored.items()), targets=finished.targets,
+        data=tuple(_dataset(name, stored) for name, stored in finished.arrays.items()), targets=finished.targets,
         provenance=_made(finished, results), results=tuple(result.record() for result in results),
     )  # fmt: skip
 

@@ -44,12 +44,12 @@ class Finished:
     """Estimates of the targets' Bayes errors, where the benchmark asks for them."""
     targets: tuple[TargetSummary, ...] = ()
     """What the datasets hold of each target, those of sources too."""
+    arrays: Mapping[str, StoredArrays] = field(default_factory=dict)
+    """What is stored of each dataset, by its name; the images lie below `root` as long as nobody removes them."""
     excluded: tuple[str, ...] = ()
     """Why each image that was left out is bad."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Package versions, git commit, platform."""
-    stored: Mapping[str, StoredArrays] = field(default_factory=dict)
-    """The images of each dataset, by its name."""
     folder: Path | None = None
     """Of the benchmark's file; None where nobody knows it."""
     typed: str = ""

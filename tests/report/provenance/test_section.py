@@ -37,7 +37,7 @@ def ran(new_benchmark: Callable[..., Any], tmp_path: Path) -> Finished:
     benchmark.results = results
     return finished(
         benchmark, environment={"ctlr": "0.1.0", "ctlr_code": "sha256 00ff", "cores": "2"}, typed=TYPED,
-        folder=tmp_path, stored={"cohort": stored},
+        folder=tmp_path, arrays={"cohort": stored},
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def precision_table(finished: Finished, results: Sequence[StudyResult]) -> Table
     pretrained = {result.pretraining: result for result in trained if result.pretraining and result.pretrain_device}
     rows: list[tuple[str, str, str, int]] = [
         ("images as they are stored", f"‘{name}’", stored.dtype, stored.rows)
-        for name, stored in finished.stored.items()
+        for name, stored in finished.arrays.items()
     ]
     for stage, runs in (
         ("pretraining", [(result.study.encoder.label, result.pretrain_device) for result in pretrained.values()]),
