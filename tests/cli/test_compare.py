@@ -139,7 +139,7 @@ def test_other_data_are_told_and_paired_by_those_who_are_in_both_test_sets(runs:
 
 def test_another_version_is_named(runs: Runs, tmp_path: Path) -> None:
     shutil.copytree(runs.folder / "again", tmp_path / "doctored", symlinks=True)
-    for file in (tmp_path / "doctored" / "last.json", *(tmp_path / "doctored" / "ran").glob("*/*.json")):
+    for file in (tmp_path / "doctored" / "last.json", *(tmp_path / "doctored" / "ran").glob("*.json")):
         values = json.loads(file.read_text())
         values["environment"] |= {"scipy": "0.0.1", "processor": "Abacus"}
         file.write_text(json.dumps(values))

@@ -85,3 +85,14 @@ def test_the_machine_is_described_without_its_name(tiny_file: Path) -> None:
     assert "kernel" in found["system"]
     name = subprocess.run(["uname", "-n"], capture_output=True, text=True, check=True).stdout.strip()
     assert name not in " ".join(found.values())
+
+
+def test_gpus_are_named_with_their_driver(tiny_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nprintf 'NVIDIA H100 80GB HBM3, 570.86.15\\nNVIDIA H100 80GB HBM3, 570.86.15\\n'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = environment(load(tiny_file), tiny_file.parent)
+    assert (found["gpu"], found["gpu_driver"]) == ("2 x NVIDIA H100 80GB HBM3", "570.86.15")
+    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed' >&2; exit 9\n")
+    assert "gpu" not in environment(load(tiny_file), tiny_file.parent)

@@ -1,4 +1,4 @@
-"""The runs that a workspace remembers: `last.json`, and one file a benchmark in `ran/<name>/`."""
+"""The runs that a workspace remembers: `last.json`, and in `ran/` the last of each benchmark with each set of options."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def run_before(root: Path, name: str = "", back: int = 0) -> Remembered:
     """
     if not name and not back:
         return last_run(root)
-    files = sorted((root / "ran").glob(f"{name or '*'}/*.json"), key=lambda file: -file.stat().st_mtime_ns)
+    files = sorted((root / "ran").glob(f"{name or '*'}.*.json"), key=lambda file: -file.stat().st_mtime_ns)
     if back < len(files):
         return _read(files[back], root)
     last = last_run(root)  # of a workspace that an earlier version has filled
@@ -118,11 +118,11 @@ def run_before(root: Path, name: str = "", back: int = 0) -> Remembered:
 
 def names_of_runs(root: Path) -> list[str]:
     """The benchmarks that were run in a workspace."""
-    return sorted({file.parent.name for file in (root / "ran").glob("*/*.json")})
+    return sorted({file.name.partition(".")[0] for file in (root / "ran").glob("*.*.json")})
 
 
 def _file(root: Path, config: BenchmarkConfig) -> Path:
-    return root / "ran" / config.name / f"{config.identity()}.json"
+    return root / "ran" / f"{config.name}.{config.identity()}.json"
 
 
 def _read(path: Path, root: Path) -> Remembered:

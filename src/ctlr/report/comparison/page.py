@@ -120,6 +120,7 @@ def _runs_table(found: Compared) -> Table:
 def _held_section(found: Compared, name: str, held: Held, looks: dict[str, Style], anchor: str) -> Section:
     reference = found.reference
     table = cells_table(held, reference.name, name, reference.report.confidence, anchor)
+    same = bool(held.cells) and all(cell.same for cell in held.cells) and not any(held.only)
     drawing = None
     if held.rows:
         labels = {cell.n_train: cell.labelled for cell in held.cells}
@@ -128,7 +129,8 @@ def _held_section(found: Compared, name: str, held: Held, looks: dict[str, Style
             name=f"{anchor}-forest", labelled=labels.__getitem__,
         )  # fmt: skip
     return Section(
-        anchor=anchor, heading=f"{held.title}: {name}", template="comparison/held.html.j2", folded=False,
+        anchor=anchor, heading=f"{held.title}: {name}", template="comparison/held.html.j2",
+        folded=same, hint="the same predictions" if same else "",
         shows={"held": held, "table": table, "forest": drawing, "name": name, "reference": reference.name},
         tables=(table,) if table.rows else (),
     )  # fmt: skip
