@@ -1,4 +1,4 @@
-"""The runs that a workspace remembers: `last.json`, and in `ran/` the last of each benchmark with each set of options."""
+"""The runs that a workspace remembers: `last.json`; in `ran/` the last of each benchmark with each set of options."""
 
 from __future__ import annotations
 
