@@ -42,14 +42,16 @@ def test_the_page_opens_with_the_answer(read: Callable[[Path], Any], both: Path)
         "accuracy by 0.200 (95 % interval 0.134 to 0.266) at 20 + 20 labelled subjects."
     ) in text
     assert (
-        "Age, transfer from sex At 20 + 20 labelled subjects (training + validation), ‘supervised’ lowers MAE by 2.8 years"
+        "Age, transfer from sex At 20 + 20 labelled subjects (training + validation), ‘supervised’ lowers MAE by 2.8 "
+        "years"
     ) in text
 
 
 def test_every_part_is_there_in_its_order(both: Path) -> None:
     text = both.read_text()
     parts = ["Answer", "Which transfers gain", "Learning curves", "Age, transfer from sex", "Scores",
-             "Gain over training from scratch", "Predictions and brain-age gap", "Train, validation and test", "High, transfer from low",
+             "Gain over training from scratch", "Predictions and brain-age gap", "Train, validation and test",
+             "High, transfer from low",
              "ROC, calibration and confusion", "What was compared", "Time and cost", "Failed studies",
              "Excluded images", "How to read this", "Provenance"]  # fmt: skip
     places = []

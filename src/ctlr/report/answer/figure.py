@@ -48,7 +48,7 @@ def lead_figure(view: View, size: int, style: Mapping[str, Style]) -> Panel | No
         places[row.method] = (places[rows[index - 1].method] + (1.5 if first else 1)) if index else 0.0
     bottom = max(places.values()) + 0.7
     height = round(LINE * (bottom + 0.6))
-    with canvas(WIDTH, height + 64, left=132, right=52, top=4, bottom=60) as axes:
+    with canvas(WIDTH, height + 64, left=132, right=62, top=4, bottom=60) as axes:
         axes.axvline(0, color=MUTED, linewidth=1.2)
         for row in rows:
             look = style[row.method]

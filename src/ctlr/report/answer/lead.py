@@ -6,6 +6,7 @@ is false, and whether something that trains no network is as good.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,10 +87,7 @@ def _surest_pair(views: Sequence[View], pairs: Sequence[PairGain]) -> tuple[View
     if not standing:
         return None
     least = min(each.row.n_train for each in standing)
-    best = max(
-        (each for each in standing if each.row.n_train == least),
-        key=lambda each: each.row.gain.mean / (each.row.gain.high - each.row.gain.low or 1e-12),
-    )
+    best = max((each for each in standing if each.row.n_train == least), key=_certainty)
     view = next(view for view in views if view.contest is best.contest)
     same = next(
         row for row in view.rows.gains if (row.method, row.n_train) == (best.row.method, best.row.n_train)
@@ -121,7 +119,7 @@ def _way(view: View, pairs: Sequence[PairGain]) -> str:
     return f"From {ends[0]} to {ends[1]}" + (f" on {view.contest.encoder.label}" if len(encoders) > 1 else "")
 
 
-def _claim(view: View, row: GainRow, *, against: str) -> str:
+def _claim(view: View, row: GainRow, *, against: str, beside: bool = True) -> str:
     contest, rows, digits = view.contest, view.rows, gain_digits(view.rows)
     falls = METRICS[contest.task.headline] == "min"
     unit = f" {measure(contest)}" if measure(contest) else ""
@@ -131,7 +129,7 @@ def _claim(view: View, row: GainRow, *, against: str) -> str:
         f"‘{row.method}’ {'lowers' if falls else 'raises'} {METRIC_WORDS[contest.task.headline]} by "
         f"{number(abs(row.gain.mean), digits)}{unit} ({percent(rows.level)} interval {number(low, digits)} to "
         f"{number(high, digits)}){over} at {contest.labelled(row.n_train)} labelled subjects"
-        f"{_beside(view, row)}."
+        f"{_beside(view, row) if beside else ''}."
     )
 
 
@@ -165,17 +163,10 @@ def _check(view: View, row: GainRow) -> str:
 def _no_claim(found: Findings, views: Sequence[View], pairs: Sequence[PairGain]) -> Lead:
     """Nothing gains, or nothing can be told: what is said of the first transfer, or of all in one sentence."""
     view = views[0]
+    size = max((row.n_train for row in view.rows.scores), default=None)
     text = headline.answer(view.contest, view.rows).text
     if pairs:
-        tested = [each for each in pairs if each.row.gain.tested]
-        lost = [each for each in tested if each.row.stands and each.row.direction == "negative"]
-        text = (
-            f"Of {len({each.pair for each in pairs})} transfers none gains measurably over training from scratch"
-            + (f"; {len(lost)} of {len(tested)} comparisons are negative transfer." if lost else ".")
-            if tested
-            else "One seed supports no verdict, so no transfer is said to gain."
-        )
-    size = max((row.n_train for row in view.rows.scores), default=None)
+        view, size, text = _nearest(views, pairs)
     if size is None:
         return Lead(text=text)
     digits, unit = gain_digits(view.rows), f" {measure(view.contest)}" if measure(view.contest) else ""
@@ -184,6 +175,30 @@ def _no_claim(found: Findings, views: Sequence[View], pairs: Sequence[PairGain])
         text=text, check="" if pairs else " ".join(check[-1:]), against=_against(view, size),
         drawn=_drawn(found, view, size),
     )  # fmt: skip
+
+
+def _nearest(views: Sequence[View], pairs: Sequence[PairGain]) -> tuple[View, int, str]:
+    """Of transfers none of which gains: which comes nearest, at which size, and what is to be said."""
+    ends = len({(each.pair, each.contest.encoder.label) for each in pairs})
+    tested = [each for each in pairs if each.row.gain.tested]
+    best = max(tested or pairs, key=_certainty)
+    view = next(view for view in views if view.contest is best.contest)
+    if not tested:
+        return view, best.row.n_train, f"One seed supports no verdict: of {ends} transfers none is said to gain."
+    lost = sum(each.row.stands and each.row.direction == "negative" for each in tested)
+    text = f"None of {ends} transfers gains measurably over training from scratch, all taken together"
+    text += f"; {lost} of {len(tested)} comparisons are negative transfer." if lost else "."
+    if best.row.gain.mean > 0:
+        limit = "taken alone, it would count" if best.row.gain.shown else "which chance alone explains"
+        words = _claim(view, best.row, against="", beside=False).removesuffix(".")
+        text += f" Nearest to it: {_way(view, pairs)[0].lower()}{_way(view, pairs)[1:]}, {words}; {limit}."
+    return view, best.row.n_train, text
+
+
+def _certainty(each: PairGain) -> float:
+    """How large a gain is beside its interval."""
+    width = each.row.gain.high - each.row.gain.low
+    return each.row.gain.mean / width if width > 0 else -math.inf
 
 
 # ---------------------------------------------------------------- what it is held against

@@ -18,12 +18,14 @@ def transfers(parts: Sequence[Part]) -> Saying:
 
     def say(found: Findings) -> Iterator[Section]:
         shown = [view for view in found.views if view.rows.scores]
+        encoders = len({view.contest.encoder.label for view in found.views}) > 1
         if len(shown) > 1:
             yield _curves(found, shown)
         for view in found.views:
             said = [part for ask in parts if (part := ask(found, view)) is not None]
             yield Section(
-                anchor=view.slug, heading=view.heading,
+                anchor=view.slug, title=view.heading,
+                heading=transfer_words(view, encoder=encoders) if len(shown) > 1 else view.heading,
                 template="transfer/transfer.html.j2" if view.rows.scores else "", shows=said,
                 folded=len(shown) > 1, hint=_hint(view),
                 contents=tuple((part.anchor, part.heading) for part in said if part.template),
