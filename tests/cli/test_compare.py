@@ -223,6 +223,34 @@ def test_a_run_is_made_again_from_its_report_alone(runs: Runs, warm: Path, tmp_p
     assert weights[0] == weights[1] == weights[2]
 
 
+def test_a_home_folder_is_in_no_report_and_yet_the_run_can_be_made_again(warm: Path, tmp_path: Path) -> None:
+    home = tmp_path / "homes" / "drjekyll"
+    write_clinic(home / "data" / "clinic", people=PEOPLE)
+    file = CLINIC.replace("root: clinic", f"root: {home}/data/clinic").replace("supervised: {}", "")
+    (home / "studies").mkdir()
+    (home / "studies" / "clinic.yaml").write_text(file.replace("seeds: [0, 1]", "seeds: [0]"))
+    environment = {"HOME": str(home), "USER": "drjekyll", "LOGNAME": "drjekyll"}
+
+    def run_at_home(*arguments: str) -> None:
+        done = ctlr(*arguments, folder=tmp_path, environment=environment, warm=warm)
+        assert done.code == 0, done.err
+
+    run_at_home("run", f"{home}/studies/clinic.yaml", "--workers", "1", "--workspace", f"{home}/w")
+    report = home / "w" / "reports" / "clinic"
+    for written in (file for file in report.rglob("*") if file.is_file()):
+        assert "jekyll" not in written.read_text(), written.name
+    made = json.loads((report / "report.json").read_text())["provenance"]
+    assert made["typed"] == 'ctlr run "$HOME"/studies/clinic.yaml --workers 1 --workspace "$HOME"/w'
+    assert made["file"]["datasets"]["clinic"]["root"] == "~/data/clinic"
+    page = (report / "report.html").read_text()
+    again = html.unescape(re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)[-1])
+    (tmp_path / "clinic.yaml").write_text(again)
+    run_at_home("run", "clinic.yaml", "--workers", "1")
+    done = ctlr("compare", f"{home}/w", "workspace", folder=tmp_path, environment=environment, warm=warm)
+    assert "Every prediction is the same in both." in " ".join(done.out.split())
+    assert "jekyll" not in "".join(file.read_text() for file in (home / "w" / "compare").rglob("*.*") if file.is_file())
+
+
 def test_to_run_it_once_more_leaves_every_byte_of_the_report(runs: Runs, warm: Path) -> None:
     report = runs.folder / "again" / "reports" / "clinic"
     before = {file: file.read_bytes() for file in report.rglob("*") if file.is_file()}

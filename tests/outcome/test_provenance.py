@@ -72,6 +72,10 @@ def test_a_root_in_the_home_folder_is_read_back_to_the_same_place(jane: Path) ->
     assert Path(written).expanduser() == jane / "data"
 
 
+def test_a_file_above_the_home_folder_does_not_say_whose_that_is(jane: Path) -> None:
+    assert as_written(f"{jane}/data", jane.parents[1]) == "~/data"
+
+
 def test_a_text_without_paths_stays_as_it_is(jane: Path) -> None:
     text = "jane's data and/or homes: 3/4 at 10:30"
     assert homeless(text) == text

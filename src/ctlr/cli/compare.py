@@ -64,15 +64,17 @@ def _compared(runs: tuple[str, ...]) -> tuple[Compared, Path]:
 def _side(run: str) -> tuple[Side, Path]:
     """A run, and where pages about it go."""
     from ctlr.config import homeless
+    from ctlr.outcome.remembered import names_of_runs
     from ctlr.report.comparison.sides import Side
     from ctlr.report.document import FILE, document, read_document
 
     folder = Path(run)
     folder = folder.parent if folder.name == "report.html" else folder
     above = folder.parent.parent
-    if (folder / FILE).is_file() and not (folder.parent.name == "reports" and (above / "workspace.json").is_file()):
+    here = folder.parent.name == "reports" and (above / "workspace.json").is_file()
+    if (folder / FILE).is_file() and not (here and folder.name in names_of_runs(above)):
         side = Side(name=homeless(run), report=read_document(folder / "report.html"))
-        return side, Path("compare")
+        return side, above / "compare" if here else Path("compare")
     root, name, back = (above, folder.name, 0) if (folder / "report.html").is_file() else _place(run)
     from ctlr.outcome.people import people_of
     from ctlr.report.findings import findings

@@ -20,10 +20,12 @@ def as_written(path: str, folder: Path) -> str:
         path: As it was read: absolute, or of a volume elsewhere.
         folder: Of the file. A path that starts there is given from there on, another one as `homeless` gives it.
     """
-    start = str(folder.absolute())
+    start, home = str(folder.absolute()), _own_home()
     if path == start:
         return "."
-    return path.removeprefix(f"{start}/") if path.startswith(f"{start}/") else homeless(path)
+    if not path.startswith(f"{start}/") or (home.startswith(f"{start}/") and path.startswith(home)):
+        return homeless(path)
+    return path.removeprefix(f"{start}/")
 
 
 def homeless(text: str, *, home: str = "~") -> str:

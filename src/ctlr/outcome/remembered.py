@@ -102,23 +102,27 @@ def run_before(root: Path, name: str = "", back: int = 0) -> Remembered:
     """
     if not name and not back:
         return last_run(root)
+    known = names_of_runs(root)
+    if name and name not in known:
+        raise ConfigError(f"{root} holds no run of {name!r}. {nearest(name, known)}")
     files = sorted((root / "ran").glob(f"{name or '*'}.*.json"), key=lambda file: -file.stat().st_mtime_ns)
     if back < len(files):
         return _read(files[back], root)
-    last = last_run(root)  # of a workspace that an earlier version has filled
-    if name in ("", last.config.name) and back == 0:
-        return last
-    if name and not files:
-        raise ConfigError(f"{root} holds no run of {name!r}. {nearest(name, names_of_runs(root))}")
+    if not back:
+        return last_run(root)  # of a workspace that an earlier version has filled
+    most = f"Take `~{len(files) - 1}` at most." if len(files) > 1 else "Leave it out."
     raise ConfigError(
-        f"{root} remembers {len(files)} runs{f' of {name}' if name else ''} with different options; "
-        f"`~{back}` asks for one before them. Take `~{len(files) - 1}` at most."
+        f"{root} remembers {max(1, len(files))} runs{f' of {name}' if name else ''} with different options; "
+        f"`~{back}` asks for one before them. {most}"
     )
 
 
 def names_of_runs(root: Path) -> list[str]:
-    """The benchmarks that were run in a workspace."""
-    return sorted({file.name.partition(".")[0] for file in (root / "ran").glob("*.*.json")})
+    """The benchmarks that were run in a workspace, as far as it remembers."""
+    found = {file.name.partition(".")[0] for file in (root / "ran").glob("*.*.json")}
+    with contextlib.suppress(ConfigError, WorkspaceError):
+        found.add(last_run(root).config.name)
+    return sorted(found)
 
 
 def _file(root: Path, config: BenchmarkConfig) -> Path:
