@@ -44,7 +44,7 @@ def public_dump(config: BenchmarkConfig, folder: Path | None = None) -> dict[str
             dataset["root"] = place(dataset["root"], name)
     for name, method in data["methods"].items():
         for option in config.methods[name].files:
-            if method[option] is not None:
+            if method.get(option) is not None:
                 method[option] = place(method[option], Path(method[option]).name)
     data["leaks"]["accept"] = [
         [name if name in data["datasets"] else "a subject" for name in pair] for pair in data["leaks"]["accept"]
