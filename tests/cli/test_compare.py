@@ -97,6 +97,11 @@ def test_what_a_run_prints_for_programs_keeps_to_its_schema(runs: Runs) -> None:
     assert [gain["method"] for gain in shown["transfers"][0]["gains"]] == ["supervised"]
 
 
+def test_the_schemas_are_printed_for_programs(tmp_path: Path) -> None:
+    assert json.loads(call("schema", "--report", folder=tmp_path).out) == json_schema()
+    assert json.loads(call("schema", "--compare", folder=tmp_path).out) == comparison_schema()
+
+
 def test_the_run_before_the_last_one_differs_in_its_option(runs: Runs) -> None:
     found = runs.compare("work~1", "work")
     assert differing(found, "file") == {
@@ -188,6 +193,24 @@ def test_a_mailed_report_is_held_against_a_workspace_without_differences_of_pred
     assert all(cell["gain"] is None and "the report alone is there" in cell["paired"]
                for cell in found["comparisons"][0]["cells"])  # fmt: skip
     assert "no difference is claimed" in found["answer"]
+
+
+def test_a_report_that_has_nothing_for_programs_is_refused_with_what_to_name(runs: Runs, tmp_path: Path) -> None:
+    shutil.copytree(runs.folder / "work" / "reports" / "clinic", tmp_path / "old")
+    (tmp_path / "old" / "report.json").unlink()
+    done = call("compare", "work", str(tmp_path / "old"), folder=runs.folder)
+    assert done.code == 2
+    assert "is a report without report.json, which an earlier CTLR has written." in " ".join(done.err.split())
+
+
+def test_long_names_of_runs_make_short_names_of_folders_that_stay_apart(runs: Runs, tmp_path: Path) -> None:
+    pages = list[str]()
+    for name in ("one", "two"):
+        place = tmp_path / ("a" * 60) / name
+        shutil.copytree(runs.folder / "work" / "reports" / "clinic", place)
+        pages.append(runs.compare("again", str(place))["page"])
+    assert len(set(pages)) == 2
+    assert all(len(Path(page).parent.name) < 80 for page in pages)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
+_LONGEST = 60
+"""Letters of a folder's name before it is cut."""
 _RUN = re.compile(r"(?P<workspace>.*?)(?::(?P<name>[a-z][a-z0-9-]*))?(?:~(?P<back>\d+))?")
 
 
@@ -42,10 +44,8 @@ def compare(runs: tuple[str, ...], out: Path | None, output: str) -> None:
     found, place = _compared(runs)
     from ctlr.report.comparison.document import to_document
     from ctlr.report.comparison.page import build_comparison
-    from ctlr.specs import dns_name
 
-    folder = out or place / dns_name("-".join(side.name for side in found.sides))
-    page = build_comparison(found, folder)
+    page = build_comparison(found, out or place / _folder_name("-".join(side.name for side in found.sides)))
     if output != "table":
         show(to_document(found).model_copy(update={"page": str(page)}).model_dump(mode="json", by_alias=True), output)
         return
@@ -53,12 +53,27 @@ def compare(runs: tuple[str, ...], out: Path | None, output: str) -> None:
     click.echo(f"Comparison: {page}")
 
 
+def _folder_name(names: str) -> str:
+    """Short, and another one for other names."""
+    from ctlr.specs import dns_name, fingerprint
+
+    plain = dns_name(names, 1000)
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST].rstrip('-')}-{fingerprint(names)[:8]}"
+
+
 def _compared(runs: tuple[str, ...]) -> tuple[Compared, Path]:
     """What came of the comparison, and the folder that its pages lie in."""
+    from dataclasses import replace
+
     from ctlr.report.comparison.document import compare as compared
 
     sides, places = zip(*(_side(run) for run in runs), strict=True)
-    return compared(sides), places[0]
+    names = [side.name for side in sides]  # two home folders may be hidden by the same words
+    told = [
+        replace(side, name=f"{side.name} ({index + 1})") if names.count(side.name) > 1 else side
+        for index, side in enumerate(sides)
+    ]
+    return compared(told), places[0]
 
 
 def _side(run: str) -> tuple[Side, Path]:
@@ -75,7 +90,12 @@ def _side(run: str) -> tuple[Side, Path]:
     if (folder / FILE).is_file() and not (here and folder.name in names_of_runs(above)):
         side = Side(name=homeless(run), report=read_document(folder / "report.html"))
         return side, above / "compare" if here else Path("compare")
-    root, name, back = (above, folder.name, 0) if (folder / "report.html").is_file() else _place(run)
+    if (folder / "report.html").is_file() and not here:
+        raise ConfigError(
+            f"{run!r} is a report without {FILE}, which an earlier CTLR has written. Name its workspace, or write it "
+            "anew there with `ctlr report`."
+        )
+    root, name, back = (above, folder.name, 0) if here else _place(run)
     from ctlr.outcome.people import people_of
     from ctlr.report.findings import findings
     from ctlr.running import read_benchmark

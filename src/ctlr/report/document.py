@@ -35,6 +35,7 @@ __all__ = [
     "Gain",
     "Interval",
     "Made",
+    "Part",
     "Report",
     "Score",
     "Transfer",
@@ -43,6 +44,7 @@ __all__ = [
     "interval_of",
     "json_schema",
     "read_document",
+    "schema_of",
 ]
 
 SCHEMA: Literal["ctlr.report/1"] = "ctlr.report/1"
@@ -52,13 +54,13 @@ FILE = "report.json"
 Verdict = Literal["gain", "none", "negative transfer", "not tested"]
 
 
-class _Part(Value):
+class Part(Value):
     """A part of the document; keys that a later CTLR has added are passed over."""
 
     model_config = ConfigDict(extra="ignore")
 
 
-class Interval(_Part):
+class Interval(Part):
     """A mean over seeds and how far it may be trusted."""
 
     mean: float
@@ -102,7 +104,7 @@ class Gain(Interval):
     """The gain that would have been seen with a chance of 80 %; null where nothing was tested."""
 
 
-class Counts(_Part):
+class Counts(Part):
     """Who was there at one size."""
 
     n_train: int
@@ -113,7 +115,7 @@ class Counts(_Part):
     failed: int
 
 
-class Transfer(_Part):
+class Transfer(Part):
     """One target, from one source or none, on one encoder."""
 
     title: str
@@ -141,14 +143,14 @@ class Transfer(_Part):
     """Over the best of the baselines at each size, a family of comparisons of its own."""
 
 
-class LeftOut(_Part):
+class LeftOut(Part):
     """Images that were left out for one reason."""
 
     reason: str
     images: int
 
 
-class Dataset(_Part):
+class Dataset(Part):
     """What is stored of a dataset."""
 
     name: str
@@ -162,7 +164,7 @@ class Dataset(_Part):
     excluded: tuple[LeftOut, ...]
 
 
-class Made(_Part):
+class Made(Part):
     """What it takes to make the results again."""
 
     command: str
@@ -181,7 +183,7 @@ class Made(_Part):
     """Study -> SHA-256 of its model."""
 
 
-class Report(_Part):
+class Report(Part):
     """A benchmark as far as it has been run."""
 
     schema_: Literal["ctlr.report/1"] = Field(SCHEMA, alias="schema")
@@ -248,8 +250,13 @@ def read_document(page: Path) -> Report:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the document."""
-    found = Report.model_json_schema(by_alias=True, mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | found | {"title": f"CTLR report, {SCHEMA}"}
+    return schema_of(Report, f"CTLR report, {SCHEMA}")
+
+
+def schema_of(document: type[Part], title: str) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a document that is printed."""
+    found = document.model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | found | {"title": title}
 
 
 def gain_of(row: GainRow, against: str, labelled: str) -> Gain:

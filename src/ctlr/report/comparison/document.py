@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ctlr.report.comparison.pairing import Held, PairedCell, hold
 from ctlr.report.comparison.sides import (
@@ -19,8 +19,7 @@ from ctlr.report.comparison.sides import (
     version_facts,
 )
 from ctlr.report.comparison.words import answer_words
-from ctlr.report.document import Gain, Score, gain_of
-from ctlr.specs import Value
+from ctlr.report.document import Gain, Part, Score, gain_of, schema_of
 
 __all__ = ["SCHEMA", "Compared", "Comparison", "compare", "json_schema", "to_document"]
 
@@ -69,11 +68,7 @@ def compare(sides: Sequence[Side]) -> Compared:
 # ---------------------------------------------------------------- the document
 
 
-class _Part(Value):
-    model_config = ConfigDict(extra="ignore")
-
-
-class Run(_Part):
+class Run(Part):
     """A run that is compared."""
 
     name: str
@@ -85,7 +80,7 @@ class Run(_Part):
     """Whether its predictions are there; false of a report without its workspace."""
 
 
-class Differs(_Part):
+class Differs(Part):
     """Something that runs do not have alike."""
 
     key: str
@@ -93,7 +88,7 @@ class Differs(_Part):
     """One a run, in the order of `runs`; empty where a run has nothing of it."""
 
 
-class Cell(_Part):
+class Cell(Part):
     """A method at one size in both runs."""
 
     method: str
@@ -110,7 +105,7 @@ class Cell(_Part):
     """By whom, or why not."""
 
 
-class Pair(_Part):
+class Pair(Part):
     """One transfer in the reference and in another run."""
 
     run: str
@@ -127,7 +122,7 @@ class Pair(_Part):
     only_other: tuple[str, ...]
 
 
-class Comparison(_Part):
+class Comparison(Part):
     """Runs, the first of which is the reference."""
 
     schema_: Literal["ctlr.compare/1"] = Field(SCHEMA, alias="schema")
@@ -185,5 +180,4 @@ def _pair(run: str, reference: str, held: Held) -> Pair:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the document."""
-    found = Comparison.model_json_schema(by_alias=True, mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | found | {"title": f"CTLR comparison, {SCHEMA}"}
+    return schema_of(Comparison, f"CTLR comparison, {SCHEMA}")
