@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from terminal import Finished, call, ctlr
 
 from ctlr.report.comparison.document import json_schema as comparison_schema
-from ctlr.report.document import json_schema
+from ctlr.report.document.values import json_schema
 
 PEOPLE = 40
 CLINIC = """\

@@ -411,7 +411,7 @@ def schema(of: str | None) -> None:
     import json
 
     if of == "report":
-        from ctlr.report.document import json_schema
+        from ctlr.report.document.values import json_schema
     elif of == "compare":
         from ctlr.report.comparison.document import json_schema
     else:

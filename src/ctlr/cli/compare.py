@@ -81,7 +81,8 @@ def _side(run: str) -> tuple[Side, Path]:
     from ctlr.config import homeless
     from ctlr.outcome.remembered import names_of_runs
     from ctlr.report.comparison.sides import Side
-    from ctlr.report.document import FILE, document, read_document
+    from ctlr.report.document.making import document
+    from ctlr.report.document.values import FILE, read_document
 
     folder = Path(run)
     folder = folder.parent if folder.name == "report.html" else folder

@@ -90,7 +90,7 @@ def show_finished(finished: Finished, page: Path, output: str) -> int:
     name, trained = finished.config.name, (*finished.results, *finished.at_defaults)
     failed = [result for result in trained if result.status == "failed"]
     if output != "table":
-        from ctlr.report.document import read_document  # slow to load
+        from ctlr.report.document.values import read_document
 
         show(read_document(page).model_dump(mode="json", by_alias=True), output)
         return len(failed)

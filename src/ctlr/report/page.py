@@ -30,7 +30,8 @@ def build_report(finished: Finished, out: Path) -> Path:
         WorkspaceError: The folder cannot be written.
     """
     # scikit-learn and matplotlib are slow to load: whoever imports this module and builds no report does without.
-    from ctlr.report.document import FILE, document
+    from ctlr.report.document.making import document
+    from ctlr.report.document.values import FILE
     from ctlr.report.findings import findings
     from ctlr.report.sections import SECTIONS
     from ctlr.report.theme.formats import to_csv, to_latex, to_markdown

@@ -14,7 +14,7 @@ from finished_bench import finished
 from ctlr.report.comparison.document import compare
 from ctlr.report.comparison.pairing import Held, PairedCell, hold
 from ctlr.report.comparison.sides import Side, differences
-from ctlr.report.document import document
+from ctlr.report.document.making import document
 from ctlr.report.findings import findings
 
 METHODS = ("mean", "scratch", "supervised")

@@ -19,7 +19,8 @@ from ctlr.report.comparison.sides import (
     version_facts,
 )
 from ctlr.report.comparison.words import answer_words
-from ctlr.report.document import Gain, Part, Score, gain_of, schema_of
+from ctlr.report.document.making import gain_of
+from ctlr.report.document.values import Gain, Part, Score, schema_of
 
 __all__ = ["SCHEMA", "Compared", "Comparison", "compare", "json_schema", "to_document"]
 

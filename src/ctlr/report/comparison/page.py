@@ -9,7 +9,7 @@ from ctlr.report.comparison.document import Compared, to_document
 from ctlr.report.comparison.pairing import Held, PairedCell
 from ctlr.report.comparison.sides import Difference
 from ctlr.report.comparison.words import digits_of
-from ctlr.report.document import Score
+from ctlr.report.document.values import Score
 from ctlr.report.findings import method_styles
 from ctlr.report.gains.forest import forest
 from ctlr.report.numbers.rows import Direction, GainRow

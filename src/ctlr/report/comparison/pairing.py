@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctlr.report.comparison.sides import Key, Side
-from ctlr.report.document import Score
+from ctlr.report.document.values import Score
 from ctlr.report.numbers.contests import Contest, Done
 from ctlr.report.numbers.rows import GainRow, bin_edges, outcomes_of, verdicts
 from ctlr.report.statistics.estimates import Gain, Outcome, gains_together, paired_gain

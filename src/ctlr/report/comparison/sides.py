@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ctlr.report.document import Report, Transfer
+from ctlr.report.document.values import Report, Transfer
 from ctlr.report.findings import Findings
 from ctlr.report.numbers.contests import Contest
 

@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator
 
 from ctlr.errors import WorkspaceError
 from ctlr.report.comparison.document import json_schema as comparison_schema
-from ctlr.report.document import SCHEMA, json_schema, read_document
+from ctlr.report.document.values import SCHEMA, json_schema, read_document
 from ctlr.report.page import build_report
 
-DOCS = Path(__file__).parents[2] / "docs" / "reference"
+DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 
 @pytest.fixture(scope="module")
