@@ -87,6 +87,9 @@ class ReportSpec(Value):
     paths: Literal["written", "names"] = "written"
     """written: the report repeats the command as it was typed and folders as this file has them, home folders and
     users' names hidden, so that it can be run again. names: a dataset's name stands for its folder, and no command."""
+    privacy: Annotated[Literal["standard", "strict"], Field(exclude_if=lambda kept: kept == "standard")] = "standard"
+    """What the page shows of single subjects: standard draws a few images, volumes of heads without a face; strict none
+    of data that are not public: no gallery, no views, no best and worst images, and means of 20 subjects or more."""
     time_to: float | None = None
     """Say after how many epochs and seconds each method's validation score first reaches this value of the headline
     metric."""

@@ -11,6 +11,7 @@ from typing import Literal
 from ctlr import __version__
 from ctlr.config import BenchmarkConfig, resolved_yaml
 from ctlr.specs import (
+    DrawnViews,
     LeastErrors,
     SearchResult,
     StoredArrays,
@@ -46,6 +47,8 @@ class Finished:
     """What the datasets hold of each target, those of sources too."""
     arrays: Mapping[str, StoredArrays] = field(default_factory=dict)
     """What is stored of each dataset, by its name; the images lie below `root` as long as nobody removes them."""
+    views: tuple[DrawnViews, ...] = ()
+    """What the random views of training make of a few images, drawn below `root`."""
     excluded: tuple[str, ...] = ()
     """Why each image that was left out is bad."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -95,5 +98,6 @@ class Finished:
     def identity(self) -> str:
         """The same for equal reports."""
         values = (*self.results, *self.searches, *self.transfers, *self.at_defaults, *self.targets, *self.least_errors)
+        values = (*values, *self.views, *self.arrays.values())
         about = (self.said, json.dumps(dict(self.environment)), str(round(self.seconds)))
         return fingerprint(__version__, self.yaml, *about, *(value.model_dump_json() for value in values))
