@@ -11,6 +11,7 @@ from ctlr.config._reference import Option, options_of, parts, schema_parts
 from ctlr.config._shipped import TEMPLATES, shipped
 from ctlr.config._templates import template
 from ctlr.config._tuning import RaceSpec, TuningSpec
+from ctlr.config._written import as_written, homeless
 
 __all__ = [
     "SECTIONS",
@@ -28,8 +29,10 @@ __all__ = [
     "TrainingSpec",
     "Transfer",
     "TuningSpec",
+    "as_written",
     "bound",
     "dotted",
+    "homeless",
     "json_schema",
     "keys_at",
     "keys_of",

@@ -14,19 +14,22 @@ from ctlr.report.theme.formats import duration, listed
 from ctlr.report.training.advice import training_notes, training_rows
 from ctlr.report.wording import Answer
 
-__all__ = ["answer", "answer_of"]
+__all__ = ["answer", "answer_of", "lead_of"]
 
 
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
-    answers = list(_answers(found))
+    answers, first = list(_answers(found)), lead_of(found)
     yield Section(
         anchor="answer", heading="Answer", template="answer/answer.html.j2", folded=False,
-        shows={"lead": _lead(found), "answers": answers, "more": _more(answers), "facts": _facts(found)},
+        shows={
+            "lead": first, "answers": answers, "more": _more(answers), "facts": _facts(found),
+            "beyond": any(answer.text != first.text or answer.notes for _, answer in answers),
+        },
     )  # fmt: skip
 
 
-def _lead(found: Findings) -> Lead:
+def lead_of(found: Findings) -> Lead:
     """Of a race, who won it; else of transfers, what they gain."""
     races = heats(found)
     if races:
