@@ -16,6 +16,7 @@ from ctlr.cli.options import study_options
 from ctlr.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ctlr.events import Watcher
     from ctlr.specs import LeakSpec, StoredArrays, Study
     from ctlr.tuning.request import TrialJob, TrialRequest
     from ctlr.workspace import Workspace
@@ -155,22 +156,24 @@ def _train(job: TrialJob, arrays: Mapping[str, StoredArrays], workspace: Workspa
     return run_trial(job, arrays, workspace, report=report, device=device)
 
 
-def prepare(studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec) -> dict[str, StoredArrays]:
+def prepare(
+    studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec, watcher: Watcher | None = None
+) -> dict[str, StoredArrays]:
     """Preprocess what studies need and is not stored yet, and refuse splits that leak; other processes wait meanwhile.
+
+    Who watches is shown it: by default a person.
 
     Raises:
         DataError, ConfigError, LeakageError: The data cannot be used so.
     """
-    from ctlr.display import Display
+    from ctlr.display import Display, following
     from ctlr.engine import default_workers, gate, preprocess_all
     from ctlr.plan import Plan
 
     ends = [end for study in studies for end in (study.target, study.source) if end is not None]
     datasets = {end.data.name: end.data for end in ends}
-    with Display() as display:
-        arrays = preprocess_all(
-            tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=display
-        )
+    with following(watcher or Display()) as told:
+        arrays = preprocess_all(tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=told)
     plan = Plan(datasets=tuple(datasets.values()), pretrainings=(), studies=tuple(studies), leaks=leaks)
     gate(plan, arrays, workspace)
     return arrays
