@@ -79,6 +79,7 @@ LINES = {
     "ctlr explain simclr.temp": "ctlr explain simclr.temperature ",
     "ctlr explain split.te": "ctlr explain split.test ",
     "ctlr init own.yaml --kind coh": "ctlr init own.yaml --kind cohort ",
+    "ctlr init own.yaml --template tu": "ctlr init own.yaml --template tuned ",
     "ctlr completion z": "ctlr completion zsh ",
 }  # fmt: skip
 
