@@ -209,7 +209,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(place: Path) -> None:
         finished = run.finish()
         assert run.left() == []
     assert finished.code == 130
-    assert "Go on with: ctlr tune study.yaml --resume --workspace workspace" in finished.err
+    assert "trials that have ended. Go on with: ctlr tune study.yaml --resume --workspace workspace" in finished.err
     resumed = call(*arguments, "--resume", "--max-seconds", "1", "-o", "json", folder=place)
     status = json.loads(resumed.out)["status"]
     assert status["trials"] == status["trialsKilled"] == 1

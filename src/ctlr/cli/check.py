@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import rich_click as click
 
+from ctlr.cli import candidates
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.errors import ConfigError, CtlrError, DataError, Fault
 
@@ -28,8 +29,8 @@ FORMAT = 1
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.yaml_files)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=candidates.benchmark_settings,
               help="Override one value of the file, e.g. `--set seeds=[0,1]`. Repeatable.")  # fmt: skip
 @click.option("--no-data", is_flag=True, help="Check the file alone: neither tables nor images are looked at.")
 @workspace_option("Folder that a run would use: room is needed on its disk, for what it does not hold yet.")

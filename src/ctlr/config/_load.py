@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ from ctlr.specs import (
     use_files,
 )
 
-__all__ = ["load", "load_draft"]
+__all__ = ["bound", "load", "load_draft"]
 
 _V = TypeVar("_V", bound=Value)
 
@@ -46,10 +47,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> BenchmarkConfig:
     Raises:
         ConfigError: The file cannot be read or breaks rules; one line a fault, in the order of the file.
     """
-    draft = load_draft(path, overrides)
-    draft.document.raise_faults()
-    assert draft.config is not None
-    return draft.config
+    return _faultless(load_draft(path, overrides))
 
 
 def load_draft(path: Path, overrides: Sequence[str] = ()) -> Draft:
@@ -62,6 +60,25 @@ def load_draft(path: Path, overrides: Sequence[str] = ()) -> Draft:
     for setting in overrides:
         document.override(setting, SECTIONS)
     return _Binder(document, path.parent).bind()
+
+
+def bound(data: Mapping[str, Any], folder: Path) -> BenchmarkConfig:
+    """Check what a benchmark file would hold, as `load` does.
+
+    Args:
+        data: Plain values, by section.
+        folder: Where the file would lie.
+
+    Raises:
+        ConfigError: It breaks rules; one line a fault.
+    """
+    return _faultless(_Binder(Document("", copy.deepcopy(dict(data)), {}), folder).bind())
+
+
+def _faultless(draft: Draft) -> BenchmarkConfig:
+    draft.document.raise_faults()
+    assert draft.config is not None
+    return draft.config
 
 
 class _Binder:
