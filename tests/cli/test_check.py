@@ -146,6 +146,8 @@ def test_leaks_are_looked_for_where_another_dataset_is_damaged(place: Path) -> N
     told = call("check", "clinic.yaml", folder=place)
     assert "datasets.flowers: rose/1.jpg: the file is empty" in told.err
     assert "Column 'months' of dataset 'clinic' repeats the target 'age'" in told.err
+    shown = json.loads(call("check", "clinic.yaml", "-o", "json", folder=place).out)
+    assert [fault["kind"] for fault in shown["faults"]] == ["data", "leak"]
 
 
 def test_a_set_in_a_damaged_file_is_told(tmp_path: Path) -> None:
