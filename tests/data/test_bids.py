@@ -293,6 +293,15 @@ def test_files_of_macos_are_passed_over_and_other_formats_counted(bids: Write) -
     )
 
 
+def test_every_wrong_line_of_a_subjects_sessions_is_a_fault_of_its_own(bids: Write) -> None:
+    root = bids("participant_id\n01\n", ["sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"])
+    (root / "sub-01/sub-01_sessions.tsv").write_text("session_id\tage\n1\n2\t3\n2\t4\n")
+    faults = index(BidsSpec(root=str(root))).faults
+    assert [fault.place for fault in faults] == [
+        "sub-01/sub-01_sessions.tsv, line 2", "sub-01/sub-01_sessions.tsv, line 4",
+    ]  # fmt: skip
+
+
 def test_a_label_with_an_underscore_is_named_once(bids: Write) -> None:
     files = [f"sub-MCI_1/anat/sub-MCI_1_{name}.nii.gz" for name in ("T1w", "run-2_T1w", "mask")]
     root = bids("participant_id\nMCI_1\n02\nMCI_3\n", [*files, "sub-02/ses-v_1/anat/sub-02_ses-v_1_T1w.nii.gz"])

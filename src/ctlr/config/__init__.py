@@ -2,8 +2,9 @@
 
 from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, TrainingSpec
 from ctlr.config._document import Document, KeyPath, dotted, read_document
+from ctlr.config._draft import Draft
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
-from ctlr.config._load import Draft, bound, load, load_draft
+from ctlr.config._load import bound, load, load_draft
 from ctlr.config._offers import Key, keys_at, keys_of, values_at, values_of
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
