@@ -30,6 +30,26 @@ def place(own_bench: Bench) -> Path:
     return folder
 
 
+def test_the_first_line_waits_for_nothing_that_is_slow_to_load(place: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+import ctlr.events
+
+def begin(*_):
+    slow = {"torch", "numpy", "scipy", "matplotlib", "mlflow", "sklearn"}
+    print(*slow & sys.modules.keys(), "begun", file=sys.stderr)
+    raise SystemExit
+
+ctlr.events.Recorded.begin = begin
+sys.argv = ["ctlr", "run", "tiny.yaml"]
+from ctlr.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True, text=True, check=True)
+    assert done.stderr == "begun\n"
+
+
 @pytest.mark.parametrize("columns", [120, 60, 40])
 def test_a_terminal_shows_one_bar_and_the_metric_and_keeps_a_line_a_step(columns: int, place: Path) -> None:
     code, glass, frames = at_terminal("run", "tiny.yaml", *FEW, folder=place, columns=columns)
@@ -171,6 +191,10 @@ def test_results_as_json_have_their_events_on_stderr(place: Path) -> None:
 
 
 def test_errors_are_a_line_of_json_where_results_are(place: Path) -> None:
+    wrong = call("run", "tiny.yaml", "--workers", "0", "--output=json", folder=place)
+    told = json.loads(wrong.err)
+    assert (wrong.code, told["kind"], told["exit_code"]) == (2, "error", 2)
+    assert "--workers" in told["reason"]
     done = ctlr("run", "none.yaml", "-o", "json", folder=place)
     (line,) = done.err.splitlines()
     told = json.loads(line)

@@ -162,7 +162,7 @@ def _under_way(run: Run, now: float) -> Iterable[tuple[str, str, float, str]]:
             if trial.status == "Running":
                 name = f"{search.step.name}, trial {trial.number}" if len(run.searches) > 1 else f"trial {trial.number}"
                 options = " ".join(f"{key}={_short(value)}" for key, value in trial.parameters.items())
-                place = f"report {trial.reports}" if trial.reports else ""
+                place = f"report {trial.reports}" if trial.reports else "no report yet"
                 yield name, place, run.lasted(trial.began, now), " ".join((_numbers(trial.last), options)).strip()
 
 
