@@ -86,6 +86,12 @@ def test_a_long_line_is_whole(terminal: Terminal) -> None:
     assert "".join(line.ljust(40) for line in terminal.read().everything).startswith(reason)
 
 
+def test_a_reason_of_several_lines_is_whole(terminal: Terminal) -> None:
+    with terminal.screen() as screen:
+        screen.say(Text("FAILED: two faults\n- one\n- two", style="red"))
+        terminal.until(lambda glass: glass.shown == ["FAILED: two faults", "- one", "- two", "bar", "worker"])
+
+
 def test_lines_that_have_not_changed_are_not_drawn_again(terminal: Terminal) -> None:
     with terminal.screen():
         terminal.until(lambda glass: "worker" in glass.shown)
