@@ -18,6 +18,8 @@ _NAME = (14, 48)
 """Fewest and most columns of a step's name."""
 _METRICS = 3
 """Lines of the best so far, at the most."""
+_NARROW = 50
+"""Columns below which a place is its numbers alone."""
 _HIDDEN = ("epoch", "seconds", "lr")
 
 
@@ -179,22 +181,32 @@ def _work_lines(run: Run, now: float, width: int) -> list[Text]:
     if waiting and not any(step.done for step in run.steps.values() if step.of not in ("preprocess", "tune")):
         since = duration(float(int(now - min(step.began for step in waiting))))
         return [Text(_cut(f"  starting workers: PyTorch is loading, {since}", width), style="cyan")]
-    rows = list(_under_way(run, now))
-    names = max((len(name) for name, *_ in rows), default=0)
-    places = max((len(place) for _, place, *_ in rows), default=0)
+    rows = [(name, place, _clock(seconds), numbers) for name, place, seconds, numbers in _under_way(run, now)]
+    if width < _NARROW:
+        rows = [(name, place.removeprefix("epoch "), clock, numbers) for name, place, clock, numbers in rows]
+    names, places, clocks = (max((len(row[column]) for row in rows), default=0) for column in range(3))
     # The name gives way to the place and the seconds.
-    columns = max(_NAME[0], min(_NAME[1], names, width - places - 13))
+    columns = max(_NAME[0], min(_NAME[1], names, width - places - clocks - 6))
     lines = []
-    for name, place, seconds, numbers in rows:
+    for name, place, clock, numbers in rows:
         line = Text(f"  {_cut(name, columns):<{columns}}  ")
-        line.append(f"{place:<{places}}  ", style="cyan")
-        line.append(f"{duration(float(int(seconds))).replace('.0 s', ' s'):>9}", style="dim")
+        line.append(f"{place:<{places}}", style="cyan")
+        if width >= line.cell_len + 2 + clocks:
+            line.append(f"  {clock:>{clocks}}", style="dim")
         if width - line.cell_len > 12 and numbers:
             line.append(f"  {_cut(numbers, width - line.cell_len - 2)}", style="dim")
         line.truncate(width, overflow="crop")
         line.rstrip()
         lines.append(line)
     return lines
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def _numbers(row: Mapping[str, float]) -> str:
