@@ -41,6 +41,7 @@ __all__ = [
     "default_workers",
     "gate",
     "jobs_left",
+    "keep_rates",
     "known_rates",
     "note_rates",
     "preprocess_all",
@@ -393,6 +394,12 @@ def known_rates(root: Path) -> dict[str, float]:
         raise
     except (OSError, ValueError):  # what is damaged is measured again
         return {}
+
+
+def keep_rates(workspace: Workspace, rates: Mapping[str, float]) -> None:
+    """Keep what was measured for the estimates of later runs; what a run has shown stays."""
+    write_aside(workspace.root / "rates.json", json.dumps({**rates, **known_rates(workspace.root)}, indent=1,
+                                                          sort_keys=True).encode())  # fmt: skip
 
 
 def note_rates(

@@ -132,15 +132,19 @@ class _Run:
         config, workspace, began = self.config, self.workspace, clock()
         run, since = _remember(config, self.folder, workspace), workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
-
-        from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker  # slow to load: the first line is out
-
-        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, self.folder))
         with watcher:
             arrays = self._stored(watcher)
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
             run.write(workspace)
             gate(self.plan, arrays, workspace)
+            from ctlr.outcome.recording import (
+                AT_DEFAULTS,
+                Recorder,
+                make_tracker,
+            )  # slow to load: the first line is out
+
+            origin = environment(config, self.folder)
+            recorder = Recorder(make_tracker(config, workspace), config, workspace, origin, arrays)
             with _Clock(run, workspace, began) as counted:
                 known = run.searches
                 plan, run.searches = self._tuned(arrays, since, watcher)
@@ -156,6 +160,7 @@ class _Run:
                     _record(finished.at_defaults, recorder, "failed", AT_DEFAULTS)
         finished = replace(finished, seconds=run.seconds)
         page = write_report(finished)
+        recorder.conclude(finished, page)
         if jobs:
             took = clock() - began if run.searches == known else 0.0
             note_rates(plan, arrays, workspace, workers=self.workers, since=since, seconds=took)

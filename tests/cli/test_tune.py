@@ -222,7 +222,7 @@ def test_a_manifest_that_is_right_is_ok(place: Path) -> None:
     for name in ("square.yaml", "study.yaml"):
         assert call("check", name, folder=place).out == f"{name}: ok\n"
     shown = json.loads(call("check", "square.yaml", "-o", "json", folder=place).out)
-    assert shown["parameters"][0]["low"] == "-1"
+    assert shown["experiment"]["parameters"][0]["low"] == "-1"
 
 
 def test_a_manifests_faults_are_told_with_their_lines(place: Path) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import rich_click as click
 
+from ctlr.cli import candidates
 from ctlr.cli.options import output_option
 
 __all__ = ["ls"]
 
 
 @click.command()
-@click.argument("workspaces", nargs=-1, type=click.Path(path_type=Path), metavar="[WORKSPACE]...")
+@click.argument("workspaces", nargs=-1, type=click.Path(path_type=Path), metavar="[WORKSPACE]...",
+                shell_complete=candidates.workspaces)  # fmt: skip
 @output_option()
 def ls(workspaces: tuple[Path, ...], output: str) -> None:
     """List the runs of workspaces: how each one is, since when, and the best of it.

@@ -171,7 +171,7 @@ def _launched(
     launcher = WarmLauncher(
         warm.job_of, arrays, workspace, workers=workers, device=device, folder=folder, metrics=metric_names(experiment)
     )
-    with TrialRecords(warm.config, workspace) as records, held(), contextlib.closing(launcher):
+    with TrialRecords(warm.config, workspace, arrays) as records, held(), contextlib.closing(launcher):
 
         def record(trial: Trial, report: TrialReport | None) -> None:
             done = launcher.done.get(trial.number)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from ctlr.cli import candidates
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.errors import ConfigError, nearest
 
@@ -23,7 +24,7 @@ _SHOWN = 20
 
 
 @click.command("show")
-@click.argument("run")
+@click.argument("run", shell_complete=candidates.runs_and_studies)
 @workspace_option("Folder that holds the run.")
 @output_option()
 def show_run(run: str, workspace: Path, output: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from ctlr.cli import candidates
 from ctlr.cli.options import study_options
 from ctlr.errors import ConfigError
 
@@ -41,6 +42,7 @@ __all__ = ["option_values", "prepare", "read_request", "trial"]
     "--workspace",
     "-w",
     type=click.Path(path_type=Path),
+    shell_complete=candidates.workspaces,
     help="Folder that holds what steps made; by default CTLR_WORKSPACE or ./workspace.",
 )
 @click.option("--device", default="auto", help="`auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.")
@@ -136,7 +138,7 @@ def run_request(request: TrialRequest) -> None:
         check_device(request.device)
     workspace = Workspace(request.workspace)
     arrays = prepare([job.study], workspace, config.leaks)
-    records = TrialRecords(config, workspace)
+    records = TrialRecords(config, workspace, arrays)
     with records.following(job, request.name) as record:
 
         def report(metrics: Mapping[str, float]) -> None:

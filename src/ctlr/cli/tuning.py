@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 from click.core import ParameterSource
 
+from ctlr.cli import candidates
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.voice import quiet_option, spoken
 from ctlr.errors import ConfigError
@@ -38,7 +39,7 @@ def _refuse_strangers(invocation: click.Context, place: str, device: str) -> Non
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.manifest_files)
 @click.option(
     "--on",
     "place",

@@ -3,18 +3,23 @@
 from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, TrainingSpec
 from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
-from ctlr.config._load import load
+from ctlr.config._load import Draft, bound, load, load_draft
+from ctlr.config._offers import Key, keys_at, keys_of, values_at, values_of
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
+from ctlr.config._shipped import TEMPLATES, shipped
 from ctlr.config._templates import template
 from ctlr.config._tuning import RaceSpec, TuningSpec
 
 __all__ = [
     "SECTIONS",
+    "TEMPLATES",
     "BenchmarkConfig",
     "Document",
+    "Draft",
     "End",
+    "Key",
     "KeyPath",
     "Option",
     "RaceSpec",
@@ -23,9 +28,13 @@ __all__ = [
     "TrainingSpec",
     "Transfer",
     "TuningSpec",
+    "bound",
     "dotted",
     "json_schema",
+    "keys_at",
+    "keys_of",
     "load",
+    "load_draft",
     "options_of",
     "parts",
     "plugins_of",
@@ -33,5 +42,8 @@ __all__ = [
     "read_document",
     "resolved_yaml",
     "schema_parts",
+    "shipped",
     "template",
+    "values_at",
+    "values_of",
 ]
