@@ -76,7 +76,7 @@ class Screen:
         """A line that stays, however long: a log is read by programs too."""
         text = Text(line) if isinstance(line, str) else line
         with self.lock:
-            shown = "\n".join(_rendered(text.split("\n"), 10_000)) if self.is_live else text.plain
+            shown = "\n".join(_rendered(list(text.split("\n")), 10_000)) if self.is_live else text.plain
             if self._widths:
                 shown = f"{self._to_the_top()}\x1b[J{shown}"
                 self._widths, self._frame = [], ()
