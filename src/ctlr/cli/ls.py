@@ -8,7 +8,6 @@ from pathlib import Path
 import rich_click as click
 
 from ctlr.cli import candidates
-from ctlr.cli import candidates
 from ctlr.cli.options import output_option
 
 __all__ = ["ls"]
