@@ -97,6 +97,14 @@ def test_a_late_worker_starts_beside_others_that_work() -> None:
     assert "worker starts" in lines(run, 80)[2]
 
 
+def test_at_the_end_the_report_is_written() -> None:
+    run = Run("brain-age")
+    first = {"kind": "run.began", "studies": 1, "workers": 1}, {"kind": "run.planned", "steps": 1}
+    for number, event in enumerate((*first, study("a"), done("a", 9.0)), 1):
+        run.take({"n": number, "time": T} | event)
+    assert lines(run, 80)[1] == "  writing the report"
+
+
 def test_what_failed_is_counted_below() -> None:
     run = fold(study("a"), {"kind": "step.failed", "step": "a", "seconds": 1.0, "reason": "nan"})
     assert lines(run, 80)[-1] == "1 failed, for the reasons above"

@@ -181,6 +181,8 @@ def _work_lines(run: Run, now: float, width: int) -> list[Text]:
     if waiting and not any(step.done for step in run.steps.values() if step.of not in ("preprocess", "tune")):
         since = duration(float(int(now - min(step.began for step in waiting))))
         return [Text(_cut(f"  starting workers: PyTorch is loading, {since}", width), style="cyan")]
+    if run.planned is not None and run.settled == run.planned and not run.running and run.planned:
+        return [Text(_cut("  writing the report", width), style="cyan")]
     rows = [(name, place, _clock(seconds), numbers) for name, place, seconds, numbers in _under_way(run, now)]
     if width < _NARROW:
         rows = [(name, place.removeprefix("epoch "), clock, numbers) for name, place, clock, numbers in rows]

@@ -89,11 +89,12 @@ class _Rates:
 
 
 def _measured(run: Run, name: str, step: Step, work: Work, now: float) -> tuple[float, float]:
-    """(seconds, images) of a step so far."""
+    """(seconds, images) of a step so far; of one under way without those up to the first epoch that it told."""
     if name in run.ended:
         return (step.worked or 0.0, work.images * _part(step)) if step.state == "finished" else (0.0, 0.0)
-    if step.state == "running" and step.done and step.total:
-        return run.lasted(step.at_work, step.told_at), work.images * _part(step)
+    since, before = step.first
+    if step.state == "running" and step.total and step.done > before > 0:
+        return run.lasted(since, step.told_at), work.images * (step.done - before) / step.total
     return 0.0, 0.0
 
 
