@@ -105,6 +105,16 @@ def test_at_the_end_the_report_is_written() -> None:
     assert lines(run, 80)[1] == "  writing the report"
 
 
+def test_the_time_of_images_is_not_taken_for_that_of_the_run() -> None:
+    run, storing = Run("x"), {"kind": "step.started", "step": "p", "name": "preprocess p", "of": "preprocess"}
+    progress = {"kind": "step.progress", "step": "p", "done": 30, "total": 120, "row": {}}
+    for number, event in enumerate(({"kind": "run.began", "workers": 1}, storing, progress), 1):
+        run.take({"n": number, "time": T} | event)
+    bar = lines(run, 100, sight=Sight(now=T + 5, outlook=Outlook(0.25, 15.0)))[0]
+    assert bar.startswith("x  30/120 images ━")
+    assert bar.endswith("25 %  5 s  about 15 s for the images")
+
+
 def test_what_failed_is_counted_below() -> None:
     run = fold(study("a"), {"kind": "step.failed", "step": "a", "seconds": 1.0, "reason": "nan"})
     assert lines(run, 80)[-1] == "1 failed, for the reasons above"

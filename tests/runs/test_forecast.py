@@ -101,9 +101,13 @@ def test_steps_of_an_earlier_run_do_not_count_as_this_ones() -> None:
 
 def test_while_images_are_stored_the_bar_counts_images() -> None:
     storing = {"kind": "step.started", "step": "p", "name": "p", "of": "preprocess"}
-    progress = {"kind": "step.progress", "step": "p", "done": 30, "total": 120, "row": {}, "time": T + 10}
-    ahead = outlook(fold(storing, progress), T + 10)
-    assert (ahead.share, ahead.left) == (0.25, 30.0)
+    progress = [
+        {"kind": "step.progress", "step": "p", "done": done, "total": 121, "row": {}, "time": T + at}
+        for done, at in ((1, 60), (31, 70))  # the first one comes after the folders were looked through
+    ]
+    assert outlook(fold(storing, progress[0]), T + 60).left is None
+    ahead = outlook(fold(storing, *progress), T + 70)
+    assert (ahead.share, ahead.left) == (pytest.approx(31 / 121), 30.0)
 
 
 def test_a_race_is_through_when_its_seconds_are() -> None:

@@ -125,10 +125,11 @@ def _before_the_plan(run: Run, now: float) -> Outlook:
         return _searching(run, run.under_way, now)
     storing = [step for step in run.running if step.of == "preprocess" and step.total]
     done, total = sum(step.done for step in storing), sum(step.total for step in storing)
-    if not done:
-        return Outlook(0.0, None)
-    took = run.lasted(min(step.began for step in storing), now)
-    return Outlook(done / total, took * (total - done) / done)
+    since = [step.first for step in storing if step.first[1]]
+    fresh = done - sum(before for _, before in since)
+    if not fresh:
+        return Outlook(done / total if total else 0.0, None)
+    return Outlook(done / total, run.lasted(min(each for each, _ in since), now) * (total - done) / fresh)
 
 
 def _searching(run: Run, searches: list[Search], now: float) -> Outlook:
