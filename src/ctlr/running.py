@@ -32,7 +32,6 @@ from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.events import Recorded, Watcher, readable, recorded
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.remembered import Remembered, last_run
-from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
@@ -139,6 +138,7 @@ class _Run:
             gate(self.plan, arrays, workspace)
             # Slow to load: the first line is out.
             from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
+            from ctlr.outcome.reporting import write_report
 
             origin = environment(config, self.folder)
             recorder = Recorder(make_tracker(config, workspace), config, workspace, origin, arrays)
