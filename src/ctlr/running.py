@@ -32,7 +32,6 @@ from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.events import Recorded, Watcher, readable, recorded
 from ctlr.outcome.provenance import environment
 from ctlr.outcome.remembered import Remembered, last_run, like_run, run_before
-from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
@@ -141,11 +140,9 @@ class _Run:
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
             run.write(workspace)
             gate(self.plan, arrays, workspace)
-            from ctlr.outcome.recording import (
-                AT_DEFAULTS,
-                Recorder,
-                make_tracker,
-            )  # slow to load: the first line is out
+            # Slow to load: the first line is out.
+            from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
+            from ctlr.outcome.reporting import write_report
 
             origin = environment(config, self.folder)
             recorder = Recorder(make_tracker(config, workspace), config, workspace, origin, arrays)
@@ -164,8 +161,8 @@ class _Run:
                     finished = _finished(run, arrays, workspace)
                     _record(finished.results, recorder, "failed")
                     _record(finished.at_defaults, recorder, "failed", AT_DEFAULTS)
-        finished = replace(finished, seconds=run.seconds)
-        page = write_report(finished)
+            finished = replace(finished, seconds=run.seconds)
+            page = write_report(finished)
         recorder.conclude(finished, page)
         if jobs:
             took = clock() - began if run.searches == known else 0.0

@@ -42,7 +42,7 @@ from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
 from ctlr.cli.ui import ui
-from ctlr.cli.voice import INTERRUPTED, quiet_option, spoken
+from ctlr.cli.voice import INTERRUPTED, quiet_option, speaks_json, spoken, tell
 from ctlr.errors import CtlrError, brief
 
 __all__ = ["main"]
@@ -79,7 +79,10 @@ def _run_command() -> int:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.message = brief(error.message)  # type: ignore[misc]  # final, for a message as click made it
-        error.show()
+        if speaks_json(sys.argv[1:]):
+            tell("error", reason=error.format_message(), exit_code=error.exit_code)
+        else:
+            error.show()
         code = error.exit_code
     except CtlrError as error:
         click.echo(f"Error: {error}", err=True)
