@@ -151,6 +151,15 @@ def test_a_small_benchmark_is_a_correct_page(
     assert answer in read(build(new_benchmark(**factors), tmp_path / "out")).text
 
 
+def test_an_answer_that_is_short_is_said_once(
+    read: Callable[[Path], Any], new_benchmark: Callable[..., Any], tmp_path: Path
+) -> None:
+    text = read(build(new_benchmark(methods=("scratch", "simclr"), sizes=(100,)), tmp_path / "out")).text
+    assert text.count("Nothing wins") == 1
+    assert text.count("a gain would have been seen with a chance of 80 %") == 1
+    assert "The whole answer, in words" not in text
+
+
 def test_one_seed_has_no_verdict_anywhere(
     read: Callable[[Path], Any], new_benchmark: Callable[..., Any], tmp_path: Path
 ) -> None:

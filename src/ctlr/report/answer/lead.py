@@ -43,6 +43,8 @@ class Lead:
     text: str
     check: str = ""
     """How likely the claim is false; or, where nothing is claimed, what would have been seen."""
+    notes: tuple[str, ...] = ()
+    """What weakens it, where there is nothing else to unfold."""
     against: tuple[tuple[str, str], ...] = ()
     """(what, score) that the claim is held against, and how many labels there were."""
     drawn: tuple[Panel, str] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ctlr.report.answer import headline
 from ctlr.report.answer.lead import Lead, lead
@@ -20,6 +21,10 @@ __all__ = ["answer", "answer_of", "lead_of"]
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
     answers, first = list(_answers(found)), lead_of(found)
+    if [answer.text for _, answer in answers] == [first.text]:
+        # One answer, all of it said in one breath.
+        notes = tuple(note for note in answers[0][1].notes if note != first.check)
+        first, answers = replace(first, notes=notes), []
     yield Section(
         anchor="answer", heading="Answer", template="answer/answer.html.j2", folded=False,
         shows={
