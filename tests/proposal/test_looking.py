@@ -9,7 +9,6 @@ from ctlr.errors import ConfigError
 from ctlr.proposal import choose, look
 from ctlr.specs import PLUGINS, use_files
 
-
 OWN = '''"""A kind of a stranger: a folder of arrays, which it knows by their ending."""
 from ctlr.data.glance import Sighting
 from ctlr.data.reader import FileReader

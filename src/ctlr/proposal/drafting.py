@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctlr.config import STARTING
 from ctlr.proposal.choosing import Choice
 from ctlr.proposal.looking import SeenDataset
 
@@ -101,7 +102,7 @@ class Draft:
     @property
     def _strong(self) -> dict[str, Any]:
         """Views of what is learned without labels."""
-        return dict(_PICTURES if self.choice.data.spec.ndim == 2 else _HEADS)
+        return dict({2: _PICTURES, 3: _HEADS}.get(self.choice.data.spec.ndim, {}))
 
     @property
     def training(self) -> dict[str, dict[str, Any]]:
@@ -144,7 +145,7 @@ class Draft:
             "datasets": {data.name: self.data_options(data, folder) for data in self.datasets},
             "tasks": self.tasks,
             "transfers": [self.transfer],
-            "encoders": {"small_cnn": {"width": 0.5}},
+            "encoders": {STARTING[self.choice.data.spec.ndim]: {"width": 0.5}},
             "methods": self.methods,
             "sample_sizes": list(self.sizes),
             "seeds": list(range(self.seeds)),
