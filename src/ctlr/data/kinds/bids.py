@@ -158,8 +158,8 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
         anat += "/anat"
     for entry in folder.entries(anat, _is_scan):
         prefix = spec.prefix or ""
-        name = entry.name.removeprefix(prefix)
-        scan = scan_of(name, f"{anat}/{entry.name}", session)
+        bare = entry.name.removeprefix(prefix)
+        scan = scan_of(bare, f"{anat}/{entry.name}", session)
         if not entry.name.startswith(f"{prefix}sub-") and prefix:
             folder.leave_out(scan.file, f"the filters leave it out ({filters(spec)}).")
         elif not entry.name.lower().endswith(ENDINGS):
@@ -168,8 +168,8 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
             folder.leave_out(scan.file, "the name must end in _T1w.nii or _T1w.nii.gz. Rename it.")
         elif "_" in subject or "_" in session:
             folder.fault(subject if "_" in subject else f"{subject}/{name}", _LABEL)
-        elif composed(name).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
-            folder.fault(scan.file, _PREFIX if composed(subject) in composed(name) else _BEGINS)
+        elif composed(bare).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
+            folder.fault(scan.file, _PREFIX if composed(subject) in composed(bare) else _BEGINS)
         else:
             yield scan
 
