@@ -6,12 +6,12 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from ctlr.cost import RUN, Size, fitted_images, rate_key
+from ctlr.cost import RUN, Size, Work, fitted_images, rate_key, work_of
 from ctlr.durable import read_file
 from ctlr.errors import ConfigError, TakenOver
 from ctlr.plan import Plan
@@ -47,6 +47,7 @@ __all__ = [
     "preprocess_all",
     "run_jobs_left",
     "run_pretrainings",
+    "works",
 ]
 
 Arrays = Mapping[str, StoredArrays]
@@ -265,6 +266,31 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
         if not workspace.has("least_errors", key):
             jobs[key] = Job(f"assess {key}", "assess", asked.model_dump_json(), makes=("least_errors", key))
     return list(jobs.values())
+
+
+def works(
+    jobs: Iterable[Job], arrays: Arrays, seconds_per_image: Mapping[str, float], *, own: Container[str]
+) -> dict[str, Work]:
+    """What each job costs, by id.
+
+    Args:
+        jobs: What `jobs_left` found.
+        arrays: Stored arrays by the dataset's name.
+        seconds_per_image: What `known_rates` found.
+        own: Identities of the benchmark's own studies.
+    """
+    held = {name: Size(subjects=stored.subjects, images=stored.rows) for name, stored in arrays.items()}
+    found = {}
+    for job in jobs:
+        if job.kind == "study":
+            study = Study.model_validate_json(job.payload)
+            found[job.id] = work_of(study, held, seconds_per_image, own=study.identity() in own)
+        elif job.kind == "pretrain":
+            spec = PretrainSpec.model_validate_json(job.payload)
+            found[job.id] = work_of(spec, held, seconds_per_image, own=False)
+        else:
+            found[job.id] = Work(like=job.kind, images=1, seconds=None, study=False)
+    return found
 
 
 def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:

@@ -8,6 +8,7 @@ from typing import Any
 
 import rich_click as click
 
+from ctlr.cli import candidates
 from ctlr.cli.options import workspace_option
 from ctlr.errors import ConfigError
 
@@ -35,6 +36,7 @@ _SCHEMA = "ctlr.schema.json"
 )
 @click.option(
     "--kind",
+    shell_complete=candidates.kinds_of_data,
     help="Without `--data`, what it has: `bids` (by default), `images`, `volumes`, `signals`, "
     "`series`, `points`, `cohort`, or a kind of yours.",
 )

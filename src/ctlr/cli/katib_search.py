@@ -6,12 +6,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from ctlr.cli.manifests import check_manifest
-from ctlr.cli.search_end import show_search
+from ctlr.cli.search_end import follower, show_search
 from ctlr.cli.show import show
-from ctlr.display import SearchDisplay
+from ctlr.cli.voice import say
 from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment
 from ctlr.tuning.engine import RemoteOutcome
@@ -38,7 +36,7 @@ class Cluster:
     """Ask for those that the manifest asks for."""
 
 
-def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str) -> int:
+def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, quiet: bool = False) -> int:
     """Create a manifest's Experiment, or take it up, and print its optimum.
 
     Args:
@@ -46,6 +44,7 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str) ->
         root: Workspace; the report goes to `experiments/NAME` there.
         cluster: Where it runs.
         output: table, json or yaml.
+        quiet: Say nothing but errors and the optimum.
 
     Returns:
         0 where the experiment succeeded or is not waited for, else 1.
@@ -61,17 +60,18 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str) ->
     if not cluster.wait:
         return _submit(experiment, cluster, output)
     try:
-        with SearchDisplay(experiment) as display:
+        with follower(experiment, output, quiet=quiet) as display:
             outcome = run_on_katib(
                 experiment, namespace=cluster.namespace, context=cluster.context,
-                policy="keep" if cluster.keep else "delete", on_event=display, on_notice=_tell,
+                policy="keep" if cluster.keep else "delete", on_event=display,
+                on_notice=lambda message: None if quiet else say(message, output),
             )  # fmt: skip
     except KeyboardInterrupt:
-        _say_how_to_go_on(file, cluster)
+        _say_how_to_go_on(file, cluster, output)
         raise
     folder = Workspace(root).root / "experiments" / experiment.name
     page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
-    _show_tails(outcome)
+    _show_tails(outcome, output)
     show_search(experiment, outcome, outcome.document, page, output)
     return 0 if outcome.succeeded else 1
 
@@ -84,22 +84,18 @@ def _submit(experiment: Experiment, cluster: Cluster, output: str) -> int:
     return 0
 
 
-def _show_tails(outcome: RemoteOutcome) -> None:
+def _show_tails(outcome: RemoteOutcome, output: str) -> None:
     """What failed trials printed last, where a search failed for them."""
     if outcome.succeeded:
         return
     for trial in outcome.trials:
         if trial.status == "Failed" and trial.tail:
-            click.echo(f"--- the last lines of {trial.name}\n{trial.tail}", err=True)
+            say(f"--- the last lines of {trial.name}\n{trial.tail}", output)
 
 
-def _say_how_to_go_on(file: Path, cluster: Cluster) -> None:
+def _say_how_to_go_on(file: Path, cluster: Cluster, output: str) -> None:
     words = ["ctlr", "tune", str(file), "--on", "katib"]
     for option in ("namespace", "context"):
         value = getattr(cluster, option)
         words += [f"--{option}", value] if value else []
-    click.echo(f"The Experiment goes on, on its cluster. Follow it again with: {shlex.join(words)}", err=True)
-
-
-def _tell(message: str) -> None:
-    click.echo(message, err=True)
+    say(f"The Experiment goes on, on its cluster. Follow it again with: {shlex.join(words)}", output)

@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import StudyTrials, trial_arguments
-from ctlr.cli.search_end import show_search
+from ctlr.cli.search_end import follower, show_search
 from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
-from ctlr.display import SearchDisplay
+from ctlr.cli.voice import say, tell, watching
 from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
+from ctlr.events import Watcher
 from ctlr.interrupts import held
 from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
@@ -32,7 +33,9 @@ __all__ = ["run_search"]
 Follow = Callable[[Trial, TrialReport | None], None]
 
 
-def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: str, output: str) -> int:
+def run_search(
+    file: Path, root: Path, *, limits: Limits, resume: bool, device: str, output: str, quiet: bool = False
+) -> int:
     """Run a manifest's search, or go on with it, and print its optimum.
 
     Args:
@@ -42,6 +45,7 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         resume: Whether a journal that is there is continued.
         device: auto, cpu, cuda or cuda:N.
         output: table, json or yaml.
+        quiet: Say nothing but errors and the optimum.
 
     Returns:
         0 where the experiment succeeded, else 1.
@@ -74,11 +78,19 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
     limits = dataclasses.replace(limits, workers=limits.workers or _room(device, warm))
     workspace = Workspace(root)
     folder = workspace.root / "experiments" / experiment.name
+    earlier = _ended(folder)
+    told = watching(output, quiet=quiet)
+    watcher = follower(experiment, output, quiet=quiet, max_trials=limits.max_trials, earlier=earlier)
+
+    def note(words: str) -> None:
+        if not quiet:
+            say(words, output)
+
     try:
         with (
             _workspace_known(root.absolute()),
-            _launched(experiment, folder, warm, workspace, limits, device) as (launcher, record),
-            SearchDisplay(experiment, limits.max_trials, earlier=_ended(folder)) as display,
+            _launched(experiment, folder, warm, workspace, limits, device, note, told) as (launcher, record),
+            watcher as display,
         ):
 
             def follow(trial: Trial, report: TrialReport | None) -> None:
@@ -88,7 +100,11 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
             outcome = run_experiment(experiment, folder, launcher, limits=limits, resume=resume, on_event=follow)
     except KeyboardInterrupt:
         again = shlex.join(["ctlr", "tune", str(file), "--resume", "--workspace", str(root)])
-        click.echo(f"Trials that have ended are safe. Go on with: {again}", err=True)
+        ended = len(_ended(folder))
+        if output == "json":
+            tell("kept", steps=0, of=None, trials=ended, checkpoints={}, command=again)
+        else:
+            click.echo(f"Kept: {ended} trials that have ended. Go on with: {again}", err=True)
         raise
     page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
     document = status_document(experiment, outcome.trials, started=outcome.started, completion=outcome.completion)
@@ -130,26 +146,32 @@ def _room(device: str, warm: StudyTrials | None) -> int:
 
 @contextlib.contextmanager
 def _launched(
-    experiment: Experiment, folder: Path, warm: StudyTrials | None, workspace: Workspace, limits: Limits, device: str
+    experiment: Experiment,
+    folder: Path,
+    warm: StudyTrials | None,
+    workspace: Workspace,
+    limits: Limits,
+    device: str,
+    note: Callable[[str], object],
+    watcher: Watcher,
 ) -> Iterator[tuple[Launcher, Follow]]:
     """What runs the trials, and what records each that has ended."""
     if warm is None:
-        click.echo(
+        note(
             f"The image {experiment.trial.image} is not used here: trials run `{experiment.trial.command[0]}` of this "
-            "machine.",
-            err=True,
+            "machine."
         )
         if left_out := passed_over(experiment):
-            click.echo(f"Passed over here, and not on a cluster: {'; '.join(left_out)}.", err=True)
+            note(f"Passed over here, and not on a cluster: {'; '.join(left_out)}.")
         with held(), contextlib.closing(ProcessLauncher(experiment, folder)) as programs:
             yield programs, lambda trial, report: None
         return
-    arrays = prepare([warm.first_study], workspace, warm.config.leaks)
+    arrays = prepare([warm.first_study], workspace, warm.config.leaks, watcher)
     workers = min(limits.workers or 1, experiment.parallel)
     launcher = WarmLauncher(
         warm.job_of, arrays, workspace, workers=workers, device=device, folder=folder, metrics=metric_names(experiment)
     )
-    with TrialRecords(warm.config, workspace) as records, held(), contextlib.closing(launcher):
+    with TrialRecords(warm.config, workspace, arrays) as records, held(), contextlib.closing(launcher):
 
         def record(trial: Trial, report: TrialReport | None) -> None:
             done = launcher.done.get(trial.number)
@@ -159,4 +181,4 @@ def _launched(
 
         yield launcher, record
     if records.error is not None:
-        click.echo(f"Not recorded: {records.error}", err=True)
+        note(f"Not recorded: {records.error}")

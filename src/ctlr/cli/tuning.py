@@ -7,7 +7,9 @@ from pathlib import Path
 import rich_click as click
 from click.core import ParameterSource
 
+from ctlr.cli import candidates
 from ctlr.cli.options import output_option, workspace_option
+from ctlr.cli.voice import quiet_option, spoken
 from ctlr.errors import ConfigError
 
 __all__ = ["suggest", "tune"]
@@ -37,7 +39,7 @@ def _refuse_strangers(invocation: click.Context, place: str, device: str) -> Non
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.manifest_files)
 @click.option(
     "--on",
     "place",
@@ -69,6 +71,7 @@ def _refuse_strangers(invocation: click.Context, place: str, device: str) -> Non
     "--wait/--no-wait", default=True, help="On a cluster: follow the Experiment to its end, or create it only."
 )
 @click.option("--keep/--delete", default=True, help="On a cluster: what becomes of an Experiment that has ended.")
+@quiet_option
 @output_option("Form of what goes to stdout; json and yaml are the Experiment with its status, as Katib has it.")
 @click.pass_context
 def tune(
@@ -86,6 +89,7 @@ def tune(
     context: str | None,
     wait: bool,
     keep: bool,
+    quiet: bool,
     output: str,
 ) -> int:
     """Run a search: a Katib Experiment manifest, on this machine or on a cluster.
@@ -98,12 +102,14 @@ def tune(
         from ctlr.cli.katib_search import Cluster, search_on_katib
 
         cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep, gpus=device != "cpu")
-        return search_on_katib(file, workspace, cluster, output=output)
+        with spoken(output):
+            return search_on_katib(file, workspace, cluster, output=output, quiet=quiet)
     from ctlr.cli.search import run_search
     from ctlr.tuning.engine import Limits
 
     limits = Limits(workers=workers, max_trials=max_trials, goal=goal, max_seconds=max_seconds)
-    return run_search(file, workspace, limits=limits, resume=resume, device=device, output=output)
+    with spoken(output):
+        return run_search(file, workspace, limits=limits, resume=resume, device=device, output=output, quiet=quiet)
 
 
 @click.command()

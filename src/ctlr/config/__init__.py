@@ -3,7 +3,8 @@
 from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, TrainingSpec
 from ctlr.config._document import Document, KeyPath, dotted, read_document
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
-from ctlr.config._load import bound, load
+from ctlr.config._load import Draft, bound, load, load_draft
+from ctlr.config._offers import Key, keys_at, keys_of, values_at, values_of
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
@@ -17,7 +18,9 @@ __all__ = [
     "TEMPLATES",
     "BenchmarkConfig",
     "Document",
+    "Draft",
     "End",
+    "Key",
     "KeyPath",
     "Option",
     "RaceSpec",
@@ -29,7 +32,10 @@ __all__ = [
     "bound",
     "dotted",
     "json_schema",
+    "keys_at",
+    "keys_of",
     "load",
+    "load_draft",
     "options_of",
     "parts",
     "plugins_of",
@@ -39,4 +45,6 @@ __all__ = [
     "schema_parts",
     "shipped",
     "template",
+    "values_at",
+    "values_of",
 ]

@@ -35,7 +35,7 @@ from ctlr.specs._datasets.signals import SignalsPreprocess, SignalsSpec
 from ctlr.specs._datasets.tissue import ARCHITECTURES, TissueSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
 from ctlr.specs._datasets.volumes import VolumesSpec
-from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind, encoder_spec
+from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, Extent, encoder_kind, encoder_spec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -72,7 +72,16 @@ from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
 from ctlr.specs._preparation import Coverage, Preparation
-from ctlr.specs._results import Answer, Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult, TargetSummary
+from ctlr.specs._results import (
+    Answer,
+    Checkpoint,
+    DrawnViews,
+    Exclusion,
+    ModelCard,
+    StoredArrays,
+    StudyResult,
+    TargetSummary,
+)
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._tables import Table
@@ -127,11 +136,13 @@ __all__ = [
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
+    "DrawnViews",
     "EncoderPart",
     "EncoderSpec",
     "ErrorEstimate",
     "Exclusion",
     "Experiment",
+    "Extent",
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",

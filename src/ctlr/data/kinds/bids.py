@@ -96,7 +96,8 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
     try:
         visits = read_sessions(Path(folder.root), subject)
     except DataError as error:
-        folder.fault(error.place or sessions_name(subject), error.reason)
+        for each in (error, *error.others):
+            folder.fault(each.place or sessions_name(subject), getattr(each, "reason", ""))
         return
     if clash := _spelled_otherwise(visits, cells):
         folder.fault(sessions_name(subject), clash)

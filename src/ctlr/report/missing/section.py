@@ -17,16 +17,22 @@ def failed(found: Findings) -> Iterator[Section]:
     """Always there: that none failed is worth a word."""
     table = failed_table([result for result in found.results if result.status == "failed"])
     yield Section(
-        anchor="failed", heading="Failed studies", template="missing/failed.html.j2", shows=table, tables=(table,)
-    )
+        anchor="failed", heading="Failed studies", template="missing/failed.html.j2", shows=table, tables=(table,),
+        hint=str(len(table.rows) or "none"),
+    )  # fmt: skip
 
 
 def excluded(found: Findings) -> Iterator[Section]:
     """Always there: that none was left out is worth a word."""
-    table = excluded_table(found.finished.excluded)
+    finished = found.finished
+    table, kept = excluded_table(finished.excluded), sum(stored.rows for stored in finished.arrays.values())
+    out = len(finished.excluded)
+    words = f"{out:,} of {kept + out:,} images" if kept else f"{out:,} {'image' if out == 1 else 'images'}"
+    reasons = f"{len(table.rows)} {'reason' if len(table.rows) == 1 else 'reasons'}"
     yield Section(
-        anchor="excluded", heading="Excluded images", template="missing/excluded.html.j2", shows=table, tables=(table,)
-    )
+        anchor="excluded", heading="Excluded images", template="missing/excluded.html.j2",
+        hint=f"{words}, {reasons}" if out else "none", shows=table, tables=(table,),
+    )  # fmt: skip
 
 
 def failed_table(failed: Sequence[StudyResult]) -> Table:

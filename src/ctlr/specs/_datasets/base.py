@@ -99,6 +99,9 @@ class DatasetSpec(Value):
     """Whether its images show brains: what is predicted above the true age is then called so."""
     public: ClassVar[bool] = False
     """Whether a report may show what its images have in common: they are published, or show nobody."""
+    faces: ClassVar[bool] = True
+    """Whether a volume may show a face: a report then draws nothing of it but what lies inside the skull and above the
+    brows (`ctlr.data.faces`)."""
     meant_for: ClassVar[str] = "images like those it was trained on"
     """What a model that was trained on it is for, as its card says."""
 
@@ -130,6 +133,17 @@ class DatasetSpec(Value):
         """(C, *S) of a stored image: channels or features, then its `ndim` sides."""
         assert isinstance(self.preprocess, PreprocessSpec), "a kind with preprocessing of its own says its shape"
         return (self.preprocess.channels if self.ndim == 2 else 1, *self.preprocess.shape)
+
+    @property
+    def shown_as(self) -> Literal["slices", "pictures", "traces", ""]:
+        """How its images are drawn for people: a volume in slices, a picture, a signal as curves; empty: not at all."""
+        shown: tuple[Literal["slices", "pictures", "traces", ""], ...] = ("", "traces", "pictures", "slices")
+        return shown[self.ndim]
+
+    @property
+    def voxel(self) -> float | None:
+        """Edge of a stored volume's voxel in mm; None where nobody says it."""
+        return self.preprocess.spacing if self.ndim == 3 and isinstance(self.preprocess, PreprocessSpec) else None
 
     @property
     def joins_copies(self) -> bool:
