@@ -10,12 +10,13 @@ from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
 from ctlr.config._shipped import TEMPLATES, shipped
-from ctlr.config._templates import template
+from ctlr.config._templates import STARTING, template
 from ctlr.config._tuning import RaceSpec, TuningSpec
 from ctlr.config._written import as_written, homeless
 
 __all__ = [
     "SECTIONS",
+    "STARTING",
     "TEMPLATES",
     "BenchmarkConfig",
     "Document",
