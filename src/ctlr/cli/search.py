@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import StudyTrials, trial_arguments
+from ctlr.cli.search_apply import Application
 from ctlr.cli.search_end import show_search
 from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
@@ -19,10 +20,9 @@ from ctlr.display import SearchDisplay
 from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
 from ctlr.interrupts import held
-from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.engine import Limits, read_journal, run_experiment, status_document
+from ctlr.tuning.engine import Limits, Outcome, ended_experiment, read_journal, run_experiment, status_document
 from ctlr.tuning.launchers import Launcher, ProcessLauncher, metric_names, passed_over
 from ctlr.tuning.manifest import filled_elsewhere, read_experiment
 from ctlr.workspace import Workspace
@@ -32,7 +32,9 @@ __all__ = ["run_search"]
 Follow = Callable[[Trial, TrialReport | None], None]
 
 
-def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: str, output: str) -> int:
+def run_search(
+    file: Path, root: Path, *, limits: Limits, resume: bool, device: str, output: str, apply: Path | None = None
+) -> int:
     """Run a manifest's search, or go on with it, and print its optimum.
 
     Args:
@@ -42,14 +44,21 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         resume: Whether a journal that is there is continued.
         device: auto, cpu, cuda or cuda:N.
         output: table, json or yaml.
+        apply: Benchmark file that gets the optimum. A search that has ended is not run again for that.
 
     Returns:
         0 where the experiment succeeded, else 1.
 
     Raises:
-        ConfigError: The manifest breaks a rule, or its trials name options that are not there.
+        ConfigError: The manifest breaks a rule, its trials name options that are not there, or the file to apply the
+            optimum to does not take them.
     """
     experiment = read_experiment(file)
+    application = Application(apply, experiment, file) if apply is not None else None
+    if application is not None and not resume and limits == Limits(workers=limits.workers):
+        place = root / "experiments" / experiment.name
+        if (ended := ended_experiment(experiment, place)) is not None:
+            return _show(experiment, ended, place, output, asked=None, application=application)
     if found := experiment.manifest["spec"]["trialTemplate"].get("configMap"):
         place = f"{found['configMapNamespace']}/{found['configMapName']}"
         raise ConfigError(
@@ -90,9 +99,17 @@ def run_search(file: Path, root: Path, *, limits: Limits, resume: bool, device: 
         again = shlex.join(["ctlr", "tune", str(file), "--resume", "--workspace", str(root)])
         click.echo(f"Trials that have ended are safe. Go on with: {again}", err=True)
         raise
-    page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
+    return _show(experiment, outcome, folder, output, asked=limits.max_trials, application=application)
+
+
+def _show(
+    experiment: Experiment, outcome: Outcome, folder: Path, output: str, *, asked: int | None,
+    application: Application | None,
+) -> int:  # fmt: skip
     document = status_document(experiment, outcome.trials, started=outcome.started, completion=outcome.completion)
-    show_search(experiment, outcome, document, page, output)
+    show_search(experiment, outcome, document, folder, output, asked=asked)
+    if application is not None:
+        application.write(outcome, output)
     return 0 if outcome.succeeded else 1
 
 

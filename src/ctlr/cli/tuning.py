@@ -69,6 +69,13 @@ def _refuse_strangers(invocation: click.Context, place: str, device: str) -> Non
     "--wait/--no-wait", default=True, help="On a cluster: follow the Experiment to its end, or create it only."
 )
 @click.option("--keep/--delete", default=True, help="On a cluster: what becomes of an Experiment that has ended.")
+@click.option(
+    "--apply",
+    "apply_to",
+    type=click.Path(path_type=Path),
+    metavar="BENCHMARK",
+    help="Write the optimum into this benchmark file and show what changed; a search that has ended is not run again.",
+)
 @output_option("Form of what goes to stdout; json and yaml are the Experiment with its status, as Katib has it.")
 @click.pass_context
 def tune(
@@ -86,6 +93,7 @@ def tune(
     context: str | None,
     wait: bool,
     keep: bool,
+    apply_to: Path | None,
     output: str,
 ) -> int:
     """Run a search: a Katib Experiment manifest, on this machine or on a cluster.
@@ -98,12 +106,12 @@ def tune(
         from ctlr.cli.katib_search import Cluster, search_on_katib
 
         cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep, gpus=device != "cpu")
-        return search_on_katib(file, workspace, cluster, output=output)
+        return search_on_katib(file, workspace, cluster, output=output, apply=apply_to)
     from ctlr.cli.search import run_search
     from ctlr.tuning.engine import Limits
 
     limits = Limits(workers=workers, max_trials=max_trials, goal=goal, max_seconds=max_seconds)
-    return run_search(file, workspace, limits=limits, resume=resume, device=device, output=output)
+    return run_search(file, workspace, limits=limits, resume=resume, device=device, output=output, apply=apply_to)
 
 
 @click.command()

@@ -35,17 +35,18 @@ __all__ = ["load"]
 _V = TypeVar("_V", bound=Value)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> BenchmarkConfig:
+def load(path: Path, overrides: Sequence[str] = (), *, text: str | None = None) -> BenchmarkConfig:
     """Read and check a benchmark file.
 
     Args:
         path: YAML 1.2. Folders in it that are not absolute start at its own folder.
         overrides: `a.b=value`, as after `--set`; they count as if they stood in the file.
+        text: What the file shall hold, in place of what it holds.
 
     Raises:
         ConfigError: The file cannot be read or breaks rules; one line a fault, in the order of the file.
     """
-    document = read_document(path)
+    document = read_document(path, text=text)
     for setting in overrides:
         document.override(setting, SECTIONS)
     return _Binder(document, path.parent).bind()
