@@ -120,7 +120,8 @@ def test_labels_are_text_whatever_they_hold(
     benchmark.results[-1] = last.model_copy(update={"study": study})
     report = build(benchmark, tmp_path, name=label)
     assert label in read(report).text
-    assert "<script" not in report.read_text()
+    assert "<script>alert" not in report.read_text()
+    assert report.read_text().count("<script") == 1  # the page's own
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,16 @@ class Section:
 
     anchor: str = ""
     heading: str = ""
-    """In the list of contents."""
+    """In the list of contents, and above the section."""
+    title: str = ""
+    """Above the section, where that says more than the list of contents has room for."""
     template: str = ""
-    """By its place below `ctlr.report`; empty where nothing stands on the page."""
+    """By its place below `ctlr.report`; empty where nothing stands on the page. It holds no heading of its own: the
+    page writes that, and folds what lies below it."""
+    folded: bool = True
+    """Whether the page shows its heading alone until a reader, a link, a search or a printer opens it."""
+    hint: str = ""
+    """A few words beside the heading of a folded section: what a reader would open it for."""
     shows: object = None
     """What the template fills in, as `section.shows`."""
     contents: tuple[tuple[str, str], ...] = ()

@@ -113,7 +113,7 @@ def test_the_page_draws_the_networks_in_their_own_section_alone(transfer: Any, t
     page = build_report(finished(transfer), tmp_path)
     text = page.read_text()
     (slug,) = [path.stem.removeprefix("layers-") for path in (tmp_path / "tables").glob("layers-*.csv")]
-    assert f'<h3 id="{slug}-layers">Layer transfer</h3>' in text
+    assert f'<h3>Layer transfer</h3></summary>\n<div id="{slug}-layers">' in text
     curves = text.split(f'id="{slug}-scores"')[1].split("<details>")[0]
     assert "A1B: 0." not in curves.split("</svg>")[0]
     assert text.count('<p class="method">') == 2  # predictions and history of scratch

@@ -19,7 +19,7 @@ __all__ = ["answer", "answer_of"]
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
     yield Section(
-        anchor="answer", heading="Answer", template="answer/answer.html.j2",
+        anchor="answer", heading="Answer", template="answer/answer.html.j2", folded=False,
         shows={"answers": list(_answers(found)), "facts": _facts(found)},
     )  # fmt: skip
 

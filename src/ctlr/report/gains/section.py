@@ -38,6 +38,7 @@ def gains(found: Findings, view: View) -> Section:
     ) if rows.gains else None  # fmt: skip
     return Section(
         anchor=f"{view.slug}-gains", heading="Gain over scratch" if contest.transfers else f"Gain over {contest.rival}",
+        title=f"Gain over {contest.rival}", folded=False,
         template="gains/gains.html.j2" if contest.baseline else "", shows={"forest": drawing, "view": view},
         tables=(gains_table(contest, rows),) if rows.gains else (),
     )  # fmt: skip

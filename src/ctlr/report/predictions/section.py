@@ -27,6 +27,7 @@ def predictions(found: Findings, view: View) -> Section:
     name = gap_name(view.contest)
     return Section(
         anchor=f"{view.slug}-predictions", heading=name if regression else "ROC and calibration",
+        title=f"Predictions and {name.lower()}" if regression else "ROC, calibration and confusion",
         template="predictions/predictions.html.j2" if view.drawn else "",
         shows={
             "view": view, "gap": name, "gaps": gaps, "methods": panels(view, found.styles) if view.drawn else (),

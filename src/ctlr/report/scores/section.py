@@ -24,7 +24,8 @@ def scores(found: Findings, view: View) -> Section | None:
         name=f"{view.slug}-curves", labelled=contest.labelled,
     )  # fmt: skip
     return Section(
-        anchor=f"{view.slug}-scores", heading="Scores", template="scores/scores.html.j2", tables=tables,
+        anchor=f"{view.slug}-scores", heading="Scores", template="scores/scores.html.j2", folded=False,
+        tables=tables,
         shows={
             "curves": curves, "view": view, "floor": "mean" if contest.task.kind == "regression" else "class shares",
         },

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from ctlr import __version__
 
@@ -14,10 +19,20 @@ __all__ = ["render"]
 def render(template: str, **context: Any) -> str:
     """Fill in a template, named by its place below `ctlr.report`.
 
-    Text is escaped, and a name that is missing is an error.
+    Text is escaped, and a name that is missing is an error. `script` is the page's own, and `policy` lets a browser
+    run that one and no other.
     """
+    return _environment().get_template(template).render(version=__version__, **context)
+
+
+@cache
+def _environment() -> Environment:
     templates = Environment(
         loader=PackageLoader("ctlr.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    return templates.get_template(template).render(version=__version__, **context)
+    script = (Path(__file__).parent / "page.js").read_text()
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{own}'"
+    templates.globals |= {"script": Markup(script), "policy": Markup(policy)}
+    return templates

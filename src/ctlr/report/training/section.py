@@ -32,7 +32,8 @@ def training(found: Findings, view: View) -> Section:
     target, root = found.finished.config.report.time_to, found.finished.root
     times = None if target is None else time_to_table(contest, time_to_rows(contest, root, target), target)
     return Section(
-        anchor=f"{view.slug}-splits", heading="Train, validation, test", template="training/training.html.j2",
+        anchor=f"{view.slug}-splits", heading="Train, validation, test",
+        title="Train, validation and test", template="training/training.html.j2",
         shows={"view": view, "splits": splits, "epochs": epochs, "times": times, "histories": _histories(found, view)},
         tables=tuple(table for table in (splits, epochs, times) if table is not None),
     )  # fmt: skip
