@@ -59,18 +59,18 @@ def nested(values: Mapping[KeyPath, str]) -> dict[str, Any]:
     return tree
 
 
-def yaml_block(tree: Tree, indent: int = 0) -> Iterator[str]:
-    """Lines of a mapping in block form; innermost mappings in braces where they are short."""
+def yaml_block(tree: Tree, indent: int = 0, *, wide: int = 0) -> Iterator[str]:
+    """Lines of a mapping, a key each; mappings inside stand in braces where the line stays that short."""
     pad = " " * indent
     for key, value in tree.items():
         name = scalar_text(key)
         if not isinstance(value, Mapping):
             yield f"{pad}{name}: {value}"
-        elif indent and len(line := f"{pad}{name}: {_braces(value)}") <= WIDE:
+        elif len(line := f"{pad}{name}: {_braces(value)}") <= wide:
             yield line
         else:
             yield f"{pad}{name}:"
-            yield from yaml_block(value, indent + 2)
+            yield from yaml_block(value, indent + 2, wide=wide)
 
 
 def edited(text: str, values: Mapping[KeyPath, str], *, name: str) -> str:
@@ -94,11 +94,18 @@ def edited(text: str, values: Mapping[KeyPath, str], *, name: str) -> str:
     edits = list(_Editor(text, name).edits(root, nested(values), ()))
     for edit in sorted(reversed(edits), key=lambda each: each.start, reverse=True):  # inner ones stand before outer ones
         text = text[: edit.start] + edit.text + text[edit.end :]
-    after = parse_text(text, name)
-    if after.faults or not _alike(after.data, expected):
+    if not _says(text, expected):
         block = "; ".join(f"{dotted(where)}: {written}" for where, written in values.items())
         raise ConfigError(f"{name}: its form leaves no safe place for these values. Write them by hand: {block}.")
     return text
+
+
+def _says(text: str, expected: Any) -> bool:
+    try:
+        after = parse_text(text, "")
+    except ConfigError:
+        return False
+    return not after.faults and _alike(after.data, expected)
 
 
 class _Editor:
@@ -124,7 +131,7 @@ class _Editor:
             elif isinstance(wanted, Mapping):
                 yield self._filled(node, key_node, value, wanted)
             elif self._differs(value, wanted):
-                yield self._replaced(value, wanted)
+                yield self._replaced(*self._span(key_node, value), wanted)
         if missing:
             yield self._inserted(node, missing)
 
@@ -141,46 +148,62 @@ class _Editor:
         now = self.text[value.start_mark.index : value.end_mark.index]
         return not _alike(parse_text(now, "").data, parse_text(wanted, "").data)
 
-    def _replaced(self, value: Node, text: str) -> _Edit:
-        start, end = value.start_mark.index, value.end_mark.index
+    def _span(self, key: Node, value: Node) -> tuple[int, int]:
+        """From where to where a value stands; one that is not there stands behind its colon."""
+        if isinstance(value, ScalarNode) and value.style is None and not value.value:
+            place = self.text.index(":", key.end_mark.index) + 1
+            return place, place
+        return value.start_mark.index, value.end_mark.index
+
+    def _replaced(self, start: int, end: int, text: str) -> _Edit:
         return _Edit(start, end, text if self.text[start - 1] in " [{,\n" else f" {text}")
 
     def _filled(self, parent: Node, key: Node, value: Node, tree: Tree) -> _Edit:
         """Keys below one that has none: `{}`, `null` or nothing stands there."""
-        start, end = value.start_mark.index, value.end_mark.index
+        start, end = self._span(key, value)
         ends = self._line_end(end)
         line = self.text[self.text.rfind("\n", 0, start) + 1 : ends]
         if parent.flow_style or len(line) - (end - start) + len(_braces(tree)) + 1 <= WIDE:
-            return self._replaced(value, _braces(tree))
-        lines = yaml_block(tree, key.start_mark.column + 2)
+            return self._replaced(start, end, _braces(tree))
+        lines = yaml_block(tree, key.start_mark.column + 2, wide=WIDE)
         rest = self.text[end:ends]  # a comment stays on the key's line
         head = self.text[start - 1 : start] if self.text[start - 1] == " " else ""
         return _Edit(start - len(head), ends, rest.rstrip() + "".join(f"{self.newline}{each}" for each in lines))
 
     def _inserted(self, node: MappingNode, tree: Tree) -> _Edit:
         """Keys behind the last one of a mapping."""
-        place = self._end(node)
+        place = self._last(node)
         column = node.value[0][0].start_mark.column
         if node.flow_style:
-            text = ", ".join(_pairs(tree))
-            long = self._line_end(place) - self.text.rfind("\n", 0, place) + len(text) > WIDE + 20
-            return _Edit(place, place, f",{self.newline}{' ' * column}{text}" if long else f", {text}")
-        lines = list(yaml_block(tree, column))
+            return _Edit(place, place, self._listed(tree, column, place))
+        lines = list(yaml_block(tree, column, wide=WIDE))
         if self.text[place - 1] == "\n":  # behind a block of text, which ends where the next line begins
             return _Edit(place, place, "".join(f"{each}{self.newline}" for each in lines))
         place = self._line_end(place)
         return _Edit(place, place, "".join(f"{self.newline}{each}" for each in lines))
 
+    def _listed(self, tree: Tree, column: int, place: int) -> str:
+        """Entries behind others in braces; a line that would become long is broken before an entry."""
+        text, at = "", place - self.text.rfind("\n", 0, place) - 1
+        for pair in _pairs(tree):
+            if at + len(pair) + 3 > WIDE:
+                text, at = f"{text},{self.newline}{' ' * column}{pair}", column + len(pair)
+            else:
+                text, at = f"{text}, {pair}", at + len(pair) + 2
+        return text
+
     def _end(self, node: Node) -> int:
         """Where the last character of a node stands; a block's own mark lies behind comments and blank lines."""
         if isinstance(node, ScalarNode) or node.flow_style or not node.value:
             return int(node.end_mark.index)
-        if isinstance(node, SequenceNode):
-            return self._end(node.value[-1])
+        return self._end(node.value[-1]) if isinstance(node, SequenceNode) else self._last(node)
+
+    def _last(self, node: MappingNode) -> int:
+        """Where the last entry of a mapping ends."""
         key, value = node.value[-1]
         if value.start_mark.index < key.end_mark.index:  # an alias: its node stands elsewhere
             return self._line_end(key.end_mark.index)
-        return max(int(key.end_mark.index), self._end(value))
+        return self._span(key, value)[1] if isinstance(value, ScalarNode) else self._end(value)
 
     def _line_end(self, place: int) -> int:
         found = self.text.find(self.newline, place)

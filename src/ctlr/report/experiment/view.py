@@ -53,7 +53,8 @@ def experiment_view(experiment: Experiment, trials: Sequence[Trial], *, asked: i
     return ExperimentView(
         title=experiment.name, finding=_finding(stage), searched=_searched(experiment, len(stage.tried), asked),
         facts=tuple(_facts(stage)), failed=experiment_failures(stage.tried), cost=_cost(stage, label),
-        figures=stage_figures(stage, heading="", colour=variable(SERIES[1]), label=label) if stage.tried else None,
+        figures=stage_figures(stage, heading="", colour=variable(SERIES[1]), label=label, name="search")
+        if stage.tried else None,
         timeline=timeline_plot(stage) if stage.tried else None,
         records=tuple(experiment_records(stage)),
     )  # fmt: skip

@@ -18,7 +18,7 @@ STATUS_WORDS: Mapping[TrialStatus, str] = {
     "Succeeded": "succeeded", "EarlyStopped": "stopped early", "Failed": "failed", "Killed": "cut off",
     "Running": "running", "Created": "waiting",
 }  # fmt: skip
-_WIDE, _WIDE_HEIGHT, _NAMES = 640, 320, 150
+_WIDE, _WIDE_HEIGHT, _NAMES = 540, 300, 132
 WIDTH, HEIGHT = 300, 220
 
 
@@ -45,7 +45,8 @@ def progress_plot(
         whole: Costs are counts.
     """
     end = max(points[-1][0] for points in curves.values()) or 1.0
-    low, high = window([value for points in curves.values() for _, value in points], better == "lower")
+    levels = {(method, value) for method, points in curves.items() for _, value in points}
+    low, high = window([value for _, value in sorted(levels)], better == "lower")
     height = max(_WIDE_HEIGHT, 18 * len(curves) + 84)
     frame = Frame(
         left=56, top=34, right=_WIDE - _NAMES, bottom=height - 46, x=Axis.of(0, 1.02 * end, whole=whole, count=6),
@@ -53,16 +54,18 @@ def progress_plot(
     )  # fmt: skip
     drawing = Drawing(_WIDE, height, name="progress")
     drawing.frame(frame, across=across, up=f"Best {label} so far, {better} is better")
+    tips = dict(zip(curves, _reached_words(curves), strict=True))
     for method, points in curves.items():
         places = [frame.at(*point) for point in points]
-        drawing.path(steps(places), "course", colour=style[method].key, title=method)
-        _mark(drawing, places[-1], style[method])
+        with drawing.mark(tips[method], of=method):
+            drawing.path(steps(places), "course", colour=style[method].key)
+            _end(drawing, places[-1], style[method])
     _name_ends(drawing, frame, curves, style)
     return drawing.panel(_progress_in_words(curves, label, across))
 
 
-def _mark(drawing: Drawing, place: tuple[float, float], style: Style) -> None:
-    drawing.path(marks([place], style.marker or "o"), "hollow" if style.hollow else "mark", colour=style.key)
+def _end(drawing: Drawing, place: tuple[float, float], style: Style) -> None:
+    drawing.path(marks([place], style.marker or "o"), "hollow" if style.hollow else "point", colour=style.key)
 
 
 def _name_ends(
@@ -72,18 +75,23 @@ def _name_ends(
     ends = sorted((frame.at(*points[-1])[1], method) for method, points in curves.items())
     inside = frame.bottom - frame.top
     for (_, method), y in zip(ends, spread([y - frame.top for y, _ in ends], inside), strict=True):
-        _mark(drawing, (frame.right + 16, frame.top + y), style[method])
-        drawing.text(frame.right + 26, frame.top + y + 4, short(method, 18), kind="ink")
+        with drawing.mark("", of=method):
+            _end(drawing, (frame.right + 16, frame.top + y), style[method])
+            drawing.text(frame.right + 26, frame.top + y + 4, short(method, 16), kind="ink")
 
 
 def _progress_in_words(curves: Mapping[str, Sequence[tuple[float, float]]], label: str, across: str) -> str:
+    return f"Best {label} so far by {across[0].lower()}{across[1:]}. {'; '.join(_reached_words(curves))}."
+
+
+def _reached_words(curves: Mapping[str, Sequence[tuple[float, float]]]) -> list[str]:
+    """`vat: 8.95, reached at 12 of 24`."""
     digits = decimals(points[-1][1] for points in curves.values())
-    found = [
+    return [
         f"{method}: {number(points[-1][1], digits)}, reached at {number(_reached(points), 0)} of "
         f"{number(points[-1][0], 0)}"
         for method, points in curves.items()
     ]
-    return f"Best {label} so far by {across[0].lower()}{across[1:]}. {'; '.join(found)}."
 
 
 def _reached(points: Sequence[tuple[float, float]]) -> float:

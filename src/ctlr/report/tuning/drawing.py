@@ -6,7 +6,8 @@ Colours are the page's variables, set by the classes of `tuning.css`; matplotlib
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
@@ -111,19 +112,17 @@ class Drawing:
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""
         self._parts.append(f'<text x="{px(x)}" y="{px(y)}"{end}{_class(kind)}>{escape(words, quote=False)}</text>')
 
-    def path(self, data: str, kind: str = "", *, colour: str = "", title: str = "") -> None:
+    def path(self, data: str, kind: str = "", *, colour: str = "") -> None:
         """A line or an outline; a CSS colour, where the class sets none, fills `currentColor`. Nothing where empty."""
         if data:
             style = f' style="color: {colour}"' if colour else ""
-            inside = f"><title>{escape(title, quote=False)}</title></path>" if title else "/>"
-            self._parts.append(f'<path{_class(kind)}{style} d="{data}"{inside}')
+            self._parts.append(f'<path{_class(kind)}{style} d="{data}"/>')
 
-    def group(self, kind: str) -> None:
-        """Begin a group; `end` closes it."""
-        self._parts.append(f"<g{_class(kind)}>")
-
-    def end(self) -> None:
-        """Close the last group."""
+    @contextmanager
+    def mark(self, tip: str, *, of: str) -> Iterator[None]:
+        """What is drawn meanwhile tells `tip` to a pointer on it, which brings all marks of one owner out."""
+        self._parts.append(f'<g class="mark" data-of="{escape(of)}">' + (f"<title>{escape(tip, False)}</title>" * bool(tip)))
+        yield
         self._parts.append("</g>")
 
     def frame(self, frame: Frame, *, across: str, up: str) -> None:

@@ -10,6 +10,7 @@ from ctlr.report.theme.svg import Panel
 from ctlr.report.tuning.drawing import Axis, Drawing, px
 from ctlr.report.tuning.scales import Scale
 from ctlr.report.tuning.stages import StageTrials, Tried, value_of, window
+from ctlr.report.tuning.tables import value_words
 
 __all__ = ["SHADES", "parallel_plot", "shade", "thinned"]
 
@@ -17,7 +18,9 @@ SHADES = 6
 """Steps of the colour scale, from the best value (0) on; `tuning.css` sets them, light on dark and dark on light."""
 MOST = 120
 """Lines that a reader can tell apart, and a page carry: of more trials the best half of them, and every k-th other."""
-_STEP, _LEFT, _RIGHT, _TOP, _BOTTOM = 112, 40, 74, 40, 250
+MANY = 60
+"""Trials up to which a line tells its options to a pointer, and not its value alone."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 74, 40, 280
 
 
 def parallel_plot(stage: StageTrials, *, label: str, importance: Sequence[tuple[str, float]] = ()) -> Panel:
@@ -38,16 +41,19 @@ def parallel_plot(stage: StageTrials, *, label: str, importance: Sequence[tuple[
         axes.append((scale, scale.axis()))
     limits = window([value_of(each) for each in ranked], stage.objective.direction == "minimize")
     values = Axis.of(*limits)
-    drawing = Drawing(_LEFT + _STEP * len(names) + _RIGHT, _BOTTOM + 30, name="parallel")
+    step = min(max(640 // max(len(names), 1), 104), 170)  # the fewer options, the more room for each
+    drawing = Drawing(_LEFT + step * len(names) + _RIGHT, _BOTTOM + 30, name="parallel")
     for rank, each in reversed(thinned(ranked)):
         heights = [axis.share(scale.place(each.trial.assignments[n])) for n, (scale, axis) in zip(names, axes, strict=True)]
         heights.append(values.share(value_of(each)))
-        line = "L".join(f"{px(_LEFT + _STEP * n)} {px(_y(height))}" for n, height in enumerate(heights))
+        line = "L".join(f"{px(_LEFT + step * n)} {px(_y(height))}" for n, height in enumerate(heights))
         kind = "best" if rank == 0 else f"v{shade(value_of(each), limits, stage.objective.direction)}"
-        drawing.path(f"M{line}", kind, title=_title(each, label))
+        kind += " stopped" * (each.trial.status == "EarlyStopped")
+        with drawing.mark(_title(stage, each, label, len(ranked) <= MANY), of=str(each.order)):
+            drawing.path(f"M{line}", kind)
     for place, (name, (scale, axis)) in enumerate(zip(names, axes, strict=True)):
-        _rail(drawing, place, axis, stage.names.get(name, name), "log" if scale.logarithmic else "")
-    _value_rail(drawing, len(names), values, label, stage.objective.direction)
+        _rail(drawing, _LEFT + step * place, axis, stage.names.get(name, name), "log" if scale.logarithmic else "")
+    _value_rail(drawing, _LEFT + step * len(names), values, label, stage.objective.direction)
     return drawing.panel(_in_words(stage, ranked, label))
 
 
@@ -70,8 +76,7 @@ def _y(height: float) -> float:
     return _BOTTOM - height * (_BOTTOM - _TOP)
 
 
-def _rail(drawing: Drawing, place: int, axis: Axis, name: str, note: str) -> None:
-    x = _LEFT + _STEP * place
+def _rail(drawing: Drawing, x: int, axis: Axis, name: str, note: str) -> None:
     drawing.path(f"M{x} {_TOP}V{_BOTTOM}", "rail")
     for value, words in axis.ticks:
         y = _y(axis.share(value))
@@ -82,9 +87,8 @@ def _rail(drawing: Drawing, place: int, axis: Axis, name: str, note: str) -> Non
         drawing.text(x, _BOTTOM + 20, words, anchor="middle")
 
 
-def _value_rail(drawing: Drawing, place: int, axis: Axis, label: str, direction: str) -> None:
+def _value_rail(drawing: Drawing, x: int, axis: Axis, label: str, direction: str) -> None:
     """The axis of values is the key of the colours too."""
-    x = _LEFT + _STEP * place
     for step in range(SHADES):
         share = step if direction == "minimize" else SHADES - 1 - step
         low, high = (_y(each / SHADES) for each in (share, share + 1))
@@ -95,9 +99,12 @@ def _value_rail(drawing: Drawing, place: int, axis: Axis, label: str, direction:
     drawing.text(x, _BOTTOM + 20, f"{'lower' if direction == 'minimize' else 'higher'} is better", anchor="middle")
 
 
-def _title(tried: Tried, label: str) -> str:
+def _title(stage: StageTrials, tried: Tried, label: str, options: bool) -> str:
     value = value_of(tried)
-    return f"Trial {tried.order}: {label} {number(value, decimals([value]))}"
+    told = f"Trial {tried.order}: {label} {number(value, decimals([value]))}"
+    if not options:
+        return told
+    return "\n".join([told, *(f"{stage.names.get(k, k)} {value_words(v)}" for k, v in tried.trial.assignments.items())])
 
 
 def _in_words(stage: StageTrials, ranked: Sequence[Tried], label: str) -> str:

@@ -108,11 +108,11 @@ def tuning_view(found: Findings) -> TuningView:
         flagged=any(row.exceeds(finished.budget) for row in spread),
         tables=_tables(found, labelled)
         | ({"spread": tables.spread_table(spread, labelled)} if spread else {})
-        | ({"share": share_table(share, level=finished.level)} if share else {}),
+        | ({"share": share_table(share, level=finished.level, labelled=labelled)} if share else {}),
         share=share_words(share) if share else "",
         failures=(*failures(searches), *failures_at_defaults(at_defaults)),
         progress=tuple(_progress(found, looks)), yaml=tuple(_yaml(searches)), detail=detail,
-        methods=tuple(_method(search, found, looks) for search in drawn),
+        methods=tuple(_method(search, found, looks, number) for number, search in enumerate(drawn, start=1)),
     )  # fmt: skip
 
 
@@ -250,7 +250,7 @@ def _drawn(searches: Sequence[SearchResult]) -> Sequence[SearchResult]:
     return [search for _, search in best.values()]
 
 
-def _method(search: SearchResult, found: Findings, style: Mapping[str, Style]) -> MethodFigures:
+def _method(search: SearchResult, found: Findings, style: Mapping[str, Style], place: int) -> MethodFigures:
     study = search.study
     label = study.method.label
     return MethodFigures(
@@ -261,6 +261,7 @@ def _method(search: SearchResult, found: Findings, style: Mapping[str, Style]) -
                 label=objective_label(
                     stage.objective, found.unit((stage.stage == "pretrain" and study.source) or study.target)
                 ),
+                name=f"search-{place}-{stage.stage}",
             )
             for stage in join_rounds(search.stages)
             if stage.tried

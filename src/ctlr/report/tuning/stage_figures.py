@@ -38,7 +38,7 @@ class StageFigures:
     """Whether values lie beyond the edge of the drawings."""
 
 
-def stage_figures(stage: StageTrials, *, heading: str, colour: str, label: str) -> StageFigures:
+def stage_figures(stage: StageTrials, *, heading: str, colour: str, label: str, name: str) -> StageFigures:
     """Compute and draw a stage.
 
     Args:
@@ -46,6 +46,7 @@ def stage_figures(stage: StageTrials, *, heading: str, colour: str, label: str) 
         heading: Above it.
         colour: Of the method, as a CSS value.
         label: Of the objective, with its unit.
+        name: Tells its tables from others of the page.
     """
     found = importance(stage)
     scored = bool(stage.scored)
@@ -53,8 +54,8 @@ def stage_figures(stage: StageTrials, *, heading: str, colour: str, label: str) 
     order = [name for name, _ in found.shares]
     parameters = sorted(stage.parameters, key=lambda p: order.index(p.name) if p.name in order else len(order))
     return StageFigures(
-        heading=heading, counts=course_plots.counted(stage), options=options_table(stage, found),
-        importance=found.note or f"No importance: {found.reason}.", table=trials_table(stage, label=label),
+        heading=heading, counts=course_plots.counted(stage), options=options_table(stage, found, name=name),
+        importance=found.note or f"No importance: {found.reason}.", table=trials_table(stage, label=label, name=name),
         trials=course_plots.trials_plot(stage, colour=colour, label=label),
         parallel=parallel_plot(stage, label=label, importance=found.shares) if scored else None,
         slices=tuple(slice_plot(stage, parameter, colour=colour, label=label) for parameter in parameters)

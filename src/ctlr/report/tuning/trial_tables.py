@@ -16,7 +16,7 @@ SHOWN = 50
 """Trials that a table on a page holds; of more the best."""
 
 
-def options_table(stage: StageTrials, importance: Importance) -> Table:
+def options_table(stage: StageTrials, importance: Importance, *, name: str) -> Table:
     """What was searched, how much of the values' variance each option explains, and what the best trial had."""
     shares = dict(importance.shares)
     best = stage.best.trial.assignments if stage.best is not None else {}
@@ -24,15 +24,15 @@ def options_table(stage: StageTrials, importance: Importance) -> Table:
 
     def line(place: int) -> Iterator[Cell]:
         parameter = parameters[place]
-        name, share = parameter.name, shares.get(parameter.name)
-        yield Cell(stage.names.get(name, name))
+        key, share = parameter.name, shares.get(parameter.name)
+        yield Cell(stage.names.get(key, key))
         yield Cell(range_words(parameter))
-        yield Cell(value_words(best[name]), at_edge(best[name], parameter)) if name in best else Cell("–", tone="muted")
+        yield Cell(value_words(best[key]), at_edge(best[key], parameter)) if key in best else Cell("–", tone="muted")
         if shares:
             yield Cell("–", tone="muted") if share is None else Cell(f"{100 * share:.0f}\u00a0%", share=share)
 
     return Table(
-        name="space", caption="What was searched, and the value of the best trial"
+        name=f"{name}-options", caption="What was searched, and the value of the best trial"
         + (", with the share of the variance of trials’ values that each option explains." if shares else "."),
         columns=("Option", "Searched", "Best trial", *(["Importance"] if shares else [])), headers=2,
         rows=tuple(tuple(line(place)) for place in range(len(parameters))),
@@ -44,7 +44,7 @@ def options_table(stage: StageTrials, importance: Importance) -> Table:
     )  # fmt: skip
 
 
-def trials_table(stage: StageTrials, *, label: str) -> Table:
+def trials_table(stage: StageTrials, *, label: str, name: str) -> Table:
     """Trials from best to worst, then those without a value; of many the best, the others are in `trials.csv`."""
     names = [parameter.name for parameter in stage.parameters]
     ranked = stage.ranked
@@ -63,8 +63,8 @@ def trials_table(stage: StageTrials, *, label: str) -> Table:
 
     told = f"The best {SHOWN} of {len(ordered)} trials" if len(shown) < len(ordered) else f"All {len(ordered)} trials"
     return Table(
-        name="trials", caption=f"{told}, from best to worst.",
-        columns=("Trial", label, *(["Ended"] if mixed else []), "Time", *_heads([stage.names.get(n, n) for n in names])),
+        name=f"{name}-trials", caption=f"{told}, from best to worst.",
+        columns=("Trial", label, *(["Status"] if mixed else []), "Time", *_heads([stage.names.get(n, n) for n in names])),
         rows=tuple(map(line, shown)),
         records=tuple({"trial": each.order, "value": each.trial.value} | each.trial.assignments for each in shown),
     )  # fmt: skip
