@@ -41,17 +41,20 @@ def places(study: Study, assignments: Mapping[str, str]) -> dict[KeyPath, str]:
 
     Args:
         study: Whose options they are.
-        assignments: Value by option's name, as a trial had them.
+        assignments: Value by option's name, as a trial had them. Full names need not be known to the study: records
+            outlive options.
 
     Raises:
-        ConfigError: The study has no such option.
+        ConfigError: The study has no option of a bare name.
     """
-    known = known_options(study)
     found: dict[KeyPath, str] = {}
     for name, text in assignments.items():
-        part, *rest = known[address_of(name, known, study)]
-        top = ("methods", study.method.label) if part == "method" else ("encoders", study.encoder.label)
-        found[*top, *rest] = scalar_text(scalar_of(name, text), text)
+        part, *rest = (name if "." in name else address_of(name, known_options(study), study)).split(".")
+        if part == "encoder":
+            where: KeyPath = ("encoders", study.encoder.label, *rest)
+        else:
+            where = ("methods", study.method.label, *(rest if part == "method" else (part, *rest)))
+        found[where] = scalar_text(scalar_of(name, text), text)
     return found
 
 
