@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +107,8 @@ def _fitted(
     study = studies[0]
     if searched.method.has_encoder:
         study = next((each for each in studies if each.encoder.label == encoder), study)
-        for where, told in _of_another_encoder(config, searched, set(places(searched, assignments))):
+        chosen = {name.split(".")[1] for name in assignments if name.startswith("encoder.")}
+        for where, told in _of_another_encoder(config, searched, chosen):
             document.fault(where, told)
     kind, there = searched.method.method, study.method.method
     if kind != there:
@@ -131,9 +132,9 @@ def _no_method(label: str, config: BenchmarkConfig, document: Document) -> str:
 
 
 def _of_another_encoder(
-    config: BenchmarkConfig, searched: Study, chosen: set[KeyPath]
+    config: BenchmarkConfig, searched: Study, chosen: Collection[str]
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Where a benchmark's encoder is not the one with which options were chosen."""
+    """Where a benchmark's encoder is not the one with which options were chosen, but for those of its own that were."""
     label = searched.encoder.label
     if label not in config.encoders:
         yield ("encoders",), f"has no {label!r}, with which the options were chosen. {nearest(label, config.encoders)}"
@@ -144,7 +145,7 @@ def _of_another_encoder(
         yield ("encoders", label), told
         return
     for key, value in then.items():
-        if key not in ("label", "plugin") and here.get(key) != value and ("encoders", label, key) not in chosen:
+        if key not in ("label", "plugin", *chosen) and here.get(key) != value:
             told = f"is {here.get(key)} here, and was {value} in the search. Make it {value}, or search with this file."
             yield ("encoders", label, key), told
 
