@@ -76,13 +76,14 @@ def test_what_stands_there_may_be_written_otherwise(file: Path, tmp_path: Path) 
         ),
         (
             [("vat: {}", "mine: {method: pooled}")], "mine", {"lr": "0.1"},
-            "other.yaml:10: methods.mine: is a pooled here, and the search tuned a vat. Apply it to a file that has one.",
+            "other.yaml:10: methods.mine: is a pooled here, and the search tuned a vat. Apply it to a file that has "
+            "one.",
         ),
         (
             [("supervised: {finetune: {n_frozen: 1}}", "supervised: {sweep: {finetune: {n_frozen: [0, 1]}}}")],
             "supervised-n_frozen0", {"lr": "0.1"},
-            "other.yaml:10: methods: 'supervised-n_frozen0' comes of a sweep or a layer transfer, and has no options of "
-            "its own. Give it a key here.",
+            "other.yaml:10: methods: 'supervised-n_frozen0' comes of a sweep or a layer transfer, and has no options "
+            "of its own. Give it a key here.",
         ),
         (
             [("{small_cnn: {}}", "{resnet18: {}}")], "vat", {"lr": "0.1"},
@@ -90,13 +91,13 @@ def test_what_stands_there_may_be_written_otherwise(file: Path, tmp_path: Path) 
         ),
         (
             [("{small_cnn: {}}", "{net: {name: resnet18}}")], "net", {"lr": "0.1"},
-            "other.yaml:9: encoders.net: is a resnet18 here, and was a small_cnn in the search. Search with this file, or "
-            "name another.",
+            "other.yaml:9: encoders.net: is a resnet18 here, and was a small_cnn in the search. Search with this file, "
+            "or name another.",
         ),
         (
             [("{small_cnn: {}}", "{small_cnn: {width: 0.5}}")], "vat", {"lr": "0.1"},
-            "other.yaml:9: encoders.small_cnn.width: is 0.5 here, and was 1.0 in the search. Make it 1.0, or search with "
-            "this file.",
+            "other.yaml:9: encoders.small_cnn.width: is 0.5 here, and was 1.0 in the search. Make it 1.0, or search "
+            "with this file.",
         ),
         ([], "vat", {"lrr": "0.1"}, "other.yaml:10: methods.vat: `lrr`: vat has no such option. Did you mean 'lr'?"),
         ([], "vat", {"lr": "-1"}, "other.yaml:10: methods.vat: `lr=-1`: must be greater than 0; got -1."),
@@ -107,7 +108,9 @@ def test_what_does_not_fit_is_refused_with_file_line_and_remedy(
 ) -> None:
     path = other(tmp_path, *changes)
     if label in ("mine", "net"):  # of the search's own file, by the user's own names
-        file.write_text(TINY.replace("vat: {}", "mine: {method: vat}").replace("{small_cnn: {}}", "{net: {name: small_cnn}}"))
+        file.write_text(
+            TINY.replace("vat: {}", "mine: {method: vat}").replace("{small_cnn: {}}", "{net: {name: small_cnn}}")
+        )
         if label == "mine":
             path.write_text(path.read_text().replace("{small_cnn: {}}", "{net: {name: small_cnn}}"))
         label = label if label == "mine" else "scratch"

@@ -91,8 +91,8 @@ class Preview:
     @property
     def options(self) -> dict[str, dict[str, Any]]:
         """Options of methods and encoders that are not their defaults, but for views: by place, then by name."""
-        parts = {"methods": self.config.methods, "encoders": self.config.encoders}
-        found = {f"{part}.{label}": _set(spec) for part, specs in parts.items() for label, spec in specs.items()}
+        found = {f"methods.{label}": _set(method) for label, method in self.config.methods.items()}
+        found |= {f"encoders.{label}": _set(encoder) for label, encoder in self.config.encoders.items()}
         return {place: options for place, options in found.items() if options}
 
     @property

@@ -64,7 +64,9 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, ap
     application = Application(apply, experiment, file) if apply is not None else None
     if not cluster.wait:
         if application is not None:
-            raise ConfigError("`--apply` needs the search's end. Remove `--no-wait`, or apply later by the same command.")
+            raise ConfigError(
+                "`--apply` needs the search's end. Remove `--no-wait`, or apply later by the same command."
+            )
         return _submit(experiment, cluster, output)
     try:
         with SearchDisplay(experiment) as display:

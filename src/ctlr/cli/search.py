@@ -59,22 +59,7 @@ def run_search(
         place = root / "experiments" / experiment.name
         if (ended := ended_experiment(experiment, place)) is not None:
             return _show(experiment, ended, place, output, asked=None, application=application)
-    if found := experiment.manifest["spec"]["trialTemplate"].get("configMap"):
-        place = f"{found['configMapNamespace']}/{found['configMapName']}"
-        raise ConfigError(
-            f"{file}: its trial template stands in the ConfigMap {place} of a cluster. Run it there with `--on katib`, "
-            "or write the template below `trialSpec`."
-        )
-    if not experiment.trial.command:
-        raise ConfigError(
-            f"{file}: only the image {experiment.trial.image} knows what a trial runs, and images are not used here. "
-            "Write the container's `command`."
-        )
-    if place := filled_elsewhere(experiment):
-        raise ConfigError(
-            f"{file}: its trials run {place}, which only a workflow engine fills in. Run it on a cluster with `--on "
-            "katib`, or write a value in its place."
-        )
+    _refuse_strangers(file, experiment)
     if device != "auto":
         check_device(device)
     warm = StudyTrials(experiment, root.absolute()) if _runs_ctlr_trial(experiment) else None
@@ -100,6 +85,26 @@ def run_search(
         click.echo(f"Trials that have ended are safe. Go on with: {again}", err=True)
         raise
     return _show(experiment, outcome, folder, output, asked=limits.max_trials, application=application)
+
+
+def _refuse_strangers(file: Path, experiment: Experiment) -> None:
+    """Refuse trials that only a cluster can run."""
+    if found := experiment.manifest["spec"]["trialTemplate"].get("configMap"):
+        place = f"{found['configMapNamespace']}/{found['configMapName']}"
+        raise ConfigError(
+            f"{file}: its trial template stands in the ConfigMap {place} of a cluster. Run it there with `--on katib`, "
+            "or write the template below `trialSpec`."
+        )
+    if not experiment.trial.command:
+        raise ConfigError(
+            f"{file}: only the image {experiment.trial.image} knows what a trial runs, and images are not used here. "
+            "Write the container's `command`."
+        )
+    if place := filled_elsewhere(experiment):
+        raise ConfigError(
+            f"{file}: its trials run {place}, which only a workflow engine fills in. Run it on a cluster with `--on "
+            "katib`, or write a value in its place."
+        )
 
 
 def _show(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
 from ctlr.config._document import KeyPath, assign, dotted, parse_text
 from ctlr.errors import ConfigError
@@ -92,7 +92,8 @@ def edited(text: str, values: Mapping[KeyPath, str], *, name: str) -> str:
             raise ConfigError(f"{name}:{before.line(where)}: {fault}")
     root = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     edits = list(_Editor(text, name).edits(root, nested(values), ()))
-    for edit in sorted(reversed(edits), key=lambda each: each.start, reverse=True):  # inner ones stand before outer ones
+    # From the end on, so that places stay right; of one place the outer first, since the inner stands before it.
+    for _, edit in sorted(enumerate(edits), key=lambda each: (each[1].start, each[0]), reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
     if not _says(text, expected):
         block = "; ".join(f"{dotted(where)}: {written}" for where, written in values.items())
@@ -158,7 +159,7 @@ class _Editor:
     def _replaced(self, start: int, end: int, text: str) -> _Edit:
         return _Edit(start, end, text if self.text[start - 1] in " [{,\n" else f" {text}")
 
-    def _filled(self, parent: Node, key: Node, value: Node, tree: Tree) -> _Edit:
+    def _filled(self, parent: MappingNode, key: Node, value: Node, tree: Tree) -> _Edit:
         """Keys below one that has none: `{}`, `null` or nothing stands there."""
         start, end = self._span(key, value)
         ends = self._line_end(end)
@@ -194,9 +195,9 @@ class _Editor:
 
     def _end(self, node: Node) -> int:
         """Where the last character of a node stands; a block's own mark lies behind comments and blank lines."""
-        if isinstance(node, ScalarNode) or node.flow_style or not node.value:
-            return int(node.end_mark.index)
-        return self._end(node.value[-1]) if isinstance(node, SequenceNode) else self._last(node)
+        if isinstance(node, CollectionNode) and node.value and not node.flow_style:
+            return self._last(node) if isinstance(node, MappingNode) else self._end(node.value[-1])
+        return int(node.end_mark.index)
 
     def _last(self, node: MappingNode) -> int:
         """Where the last entry of a mapping ends."""

@@ -91,9 +91,7 @@ def applied(file: Path, searched: Study, assignments: Mapping[str, str]) -> Appl
     return Applied(file, before, after, tuple(_notes(file, config, study, values)))
 
 
-def _fitted(
-    file: Path, text: str, searched: Study, assignments: Mapping[str, str]
-) -> tuple[BenchmarkConfig, Study]:
+def _fitted(file: Path, text: str, searched: Study, assignments: Mapping[str, str]) -> tuple[BenchmarkConfig, Study]:
     """The benchmark, and the study of it whose method takes the options."""
     config, document = load(file, text=text), read_document(file, text=text)
     label, encoder = searched.method.label, searched.encoder.label
@@ -102,7 +100,9 @@ def _fitted(
         document.raise_faults()
     studies = [study for study in make_plan(config).studies if study.method.label == label]
     if not studies:
-        document.fault(("methods", label), "takes part in no transfer, so that it has no options to set. Name it there.")
+        document.fault(
+            ("methods", label), "takes part in no transfer, so that it has no options to set. Name it there."
+        )
         document.raise_faults()
     study = studies[0]
     if searched.method.has_encoder:
@@ -128,7 +128,8 @@ def _fitted(
 def _no_method(label: str, config: BenchmarkConfig, document: Document) -> str:
     if label in config.methods:
         return f"{label!r} comes of a sweep or a layer transfer, and has no options of its own. Give it a key here."
-    return f"has no {label!r}, which the search tuned. {nearest(label, document.data['methods'])} Add it, or name its file."
+    known = nearest(label, document.data["methods"])
+    return f"has no {label!r}, which the search tuned. {known} Add it, or name its file."
 
 
 def _of_another_encoder(
@@ -141,7 +142,9 @@ def _of_another_encoder(
         return
     here, then = (each.model_dump(mode="json") for each in (config.encoders[label], searched.encoder))
     if here["name"] != then["name"]:
-        told = f"is a {here['name']} here, and was a {then['name']} in the search. Search with this file, or name another."
+        told = (
+            f"is a {here['name']} here, and was a {then['name']} in the search. Search with this file, or name another."
+        )
         yield ("encoders", label), told
         return
     for key, value in then.items():

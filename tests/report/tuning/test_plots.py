@@ -86,7 +86,10 @@ def test_a_rate_has_a_logarithmic_axis(stage: StageTrials) -> None:
 
 
 def test_a_categorical_axis_bears_its_values(stage: StageTrials) -> None:
-    for svg in (slice_plot(stage, stage.parameters[2], colour=BLUE, label="MAE").svg, parallel_plot(stage, label="M").svg):
+    for svg in (
+        slice_plot(stage, stage.parameters[2], colour=BLUE, label="MAE").svg,
+        parallel_plot(stage, label="M").svg,
+    ):
         assert {"adam", "sgd"} <= set(re.findall(r">([^<>]+)</text>", svg))
 
 
@@ -161,7 +164,13 @@ def test_the_colour_scale_begins_with_the_best(direction: str, best: float, wors
 
 def test_ticks_are_round_and_inside() -> None:
     assert [text for _, text in Axis.of(0, 24, whole=True, count=6).ticks] == ["0", "5", "10", "15", "20"]
-    assert [text for _, text in Axis.of(1e-5, 0.1, logarithmic=True).ticks] == ["1e−5", "0.0001", "0.001", "0.01", "0.1"]
+    assert [text for _, text in Axis.of(1e-5, 0.1, logarithmic=True).ticks] == [
+        "1e−5",
+        "0.0001",
+        "0.001",
+        "0.01",
+        "0.1",
+    ]
 
 
 def test_what_lies_beyond_an_axis_stands_at_its_end() -> None:

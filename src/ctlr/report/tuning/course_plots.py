@@ -188,6 +188,4 @@ def timeline_plot(stage: StageTrials) -> Panel:
             drawing.path(f"M{px(place)} 7h9v9h-9z", f"bar {status}")
             drawing.text(place + 13, 16, words)
             place += 22 + 6.4 * len(words)
-    return drawing.panel(
-        f"When {count} trials ran, one bar each: {counted(stage)}; the last ended after {end:.0f} s."
-    )
+    return drawing.panel(f"When {count} trials ran, one bar each: {counted(stage)}; the last ended after {end:.0f} s.")

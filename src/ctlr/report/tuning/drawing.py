@@ -58,9 +58,9 @@ class Axis:
         """With round ticks, about `count` of them, all inside."""
         if logarithmic:
             wide = high / low >= 100
-            found: Iterable[float] = LogLocator(10, subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=count + 1).tick_values(
-                low, high
-            )
+            found: Iterable[float] = LogLocator(
+                10, subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=count + 1
+            ).tick_values(low, high)
         else:
             found = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
         room = 1e-9 * (high - low)
@@ -86,9 +86,8 @@ class Frame:
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Pixels of a value; the larger, the higher."""
-        return (
-            self.left + self.x.share(x) * (self.right - self.left), self.bottom - self.y.share(y) * (self.bottom - self.top)
-        )  # fmt: skip
+        wide, high = self.right - self.left, self.bottom - self.top
+        return self.left + self.x.share(x) * wide, self.bottom - self.y.share(y) * high
 
 
 Anchor = Literal["start", "middle", "end"]
@@ -121,12 +120,14 @@ class Drawing:
     @contextmanager
     def mark(self, tip: str, *, of: str) -> Iterator[None]:
         """What is drawn meanwhile tells `tip` to a pointer on it, which brings all marks of one owner out."""
-        self._parts.append(f'<g class="mark" data-of="{escape(of)}">' + (f"<title>{escape(tip, False)}</title>" * bool(tip)))
+        self._parts.append(
+            f'<g class="mark" data-of="{escape(of)}">' + (f"<title>{escape(tip, False)}</title>" * bool(tip))
+        )
         yield
         self._parts.append("</g>")
 
     def frame(self, frame: Frame, *, across: str, up: str) -> None:
-        """Grid lines, ticks, and what the axes are; the vertical one's words stand on top, to be read without a turn."""
+        """Grid lines, ticks, and what the axes are; the vertical one's words stand on top, to be read upright."""
         grid = ""
         for value, words in frame.y.ticks:
             _, y = frame.at(frame.x.low, value)

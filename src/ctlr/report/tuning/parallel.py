@@ -44,7 +44,9 @@ def parallel_plot(stage: StageTrials, *, label: str, importance: Sequence[tuple[
     step = min(max(640 // max(len(names), 1), 104), 170)  # the fewer options, the more room for each
     drawing = Drawing(_LEFT + step * len(names) + _RIGHT, _BOTTOM + 30, name="parallel")
     for rank, each in reversed(thinned(ranked)):
-        heights = [axis.share(scale.place(each.trial.assignments[n])) for n, (scale, axis) in zip(names, axes, strict=True)]
+        heights = [
+            axis.share(scale.place(each.trial.assignments[n])) for n, (scale, axis) in zip(names, axes, strict=True)
+        ]
         heights.append(values.share(value_of(each)))
         line = "L".join(f"{px(_LEFT + step * n)} {px(_y(height))}" for n, height in enumerate(heights))
         kind = "best" if rank == 0 else f"v{shade(value_of(each), limits, stage.objective.direction)}"

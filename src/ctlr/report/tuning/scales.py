@@ -1,4 +1,4 @@
-"""Where the values of a searched parameter stand on an axis: log where it was searched on one, listed where it has none."""
+"""Where the values of a searched parameter stand on an axis: a log one, a plain one, or one after another."""
 
 from __future__ import annotations
 

@@ -99,9 +99,7 @@ def _gains(
     return [next(found) if own and other else None for own, other, _ in pairs]
 
 
-def share_table(
-    rows: Sequence[ShareRow], *, level: float, labelled: Mapping[int, str] = MappingProxyType({})
-) -> Table:
+def share_table(rows: Sequence[ShareRow], *, level: float, labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """The gain of tuning with its verdict, beside the gain over scratch with and without tuning."""
     naming = Naming([row.line for row in rows])
     digits = decimals(

@@ -157,7 +157,10 @@ def choices_table(rows: Sequence[ChoiceRow], labelled: Mapping[int, str] = Mappi
         return (
             *naming.cells(row.line), *([Cell(STAGE_WORDS[row.stage])] if staged else []), Cell(row.option),
             Cell(range_words(row.parameter)),
-            *(Cell("–", tone="muted") if v is None else Cell(value_words(v), at_edge(v, row.parameter)) for v in values),
+            *(
+                Cell("–", tone="muted") if value is None else Cell(value_words(value), at_edge(value, row.parameter))
+                for value in values
+            ),
         )  # fmt: skip
 
     return Table(

@@ -64,9 +64,11 @@ def trials_table(stage: StageTrials, *, label: str, name: str) -> Table:
     told = f"The best {SHOWN} of {len(ordered)} trials" if len(shown) < len(ordered) else f"All {len(ordered)} trials"
     return Table(
         name=f"{name}-trials", caption=f"{told}, from best to worst.",
-        columns=("Trial", label, *(["Status"] if mixed else []), "Time", *_heads([stage.names.get(n, n) for n in names])),
+        columns=(
+            "Trial", label, *(["Status"] if mixed else []), "Time", *_heads([stage.names.get(n, n) for n in names]),
+        ),
         rows=tuple(map(line, shown)),
-        records=tuple({"trial": each.order, "value": each.trial.value} | each.trial.assignments for each in shown),
+        records=tuple({"trial": each.order, "value": each.trial.value, **each.trial.assignments} for each in shown),
     )  # fmt: skip
 
 
