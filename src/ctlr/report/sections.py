@@ -46,11 +46,11 @@ OF_A_TRANSFER: tuple[Part, ...] = (
 SECTIONS: tuple[Saying, ...] = (
     answer,
     race,
-    compared,
+    pairs,
     transfers(OF_A_TRANSFER),
     sweeps,
-    pairs,
     tuning,
+    compared,
     cost,
     failed,
     excluded,

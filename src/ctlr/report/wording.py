@@ -34,6 +34,7 @@ __all__ = [
     "percent",
     "score_digits",
     "table_name",
+    "tip_words",
     "verdict_cell",
 ]
 
@@ -56,6 +57,23 @@ class Answer:
     text: str
     notes: tuple[str, ...]
     """What weakens or details it."""
+
+
+def tip_words(method: str, size: str, said: str, estimate: Estimate, level: float, digits: int) -> str:
+    """What a point tells of itself, in three lines: whose it is, its number with the interval, what that rests on.
+
+    Args:
+        method: Its label.
+        size: Labelled subjects in words, `20 + 20`.
+        said: What stands before the interval: `MAE (years) 9.9`, `Gain +4.4`.
+        estimate: The number.
+        level: Share of intervals that hold the true value.
+        digits: After the point of the interval.
+    """
+    seeds = f"{estimate.n_seeds} seed{'s' * (estimate.n_seeds != 1)}"
+    subjects = f"{estimate.n_subjects} test subject{'s' * (estimate.n_subjects != 1)}"
+    ends = interval(estimate, digits, sign=isinstance(estimate, Gain))
+    return f"{method}, n = {size}\n{said} ({percent(level)} interval {ends})\n{seeds}, {subjects}"
 
 
 def capital(text: str) -> str:

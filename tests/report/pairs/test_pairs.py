@@ -192,7 +192,7 @@ def test_a_drawing_names_its_pairs_in_words_too(four_pairs: Any, gains: list[Pai
 def test_the_report_holds_it_all_and_its_tables(read: Callable[[Path], Any], four_pairs: Any, tmp_path: Path) -> None:
     page = build_report(finished(four_pairs, transfers=tuple(transfers(four_pairs, RIGHT))), tmp_path)
     text = read(page).text
-    for words in ("Which transfers gain", "Did anything predict the gain?", "Distances between classes",
+    for words in ("Which transfers gain", "Did anything predict the gain?", "How far apart the images lie",
                   "Scores of a transfer", "Second (letters), transfer from first (things)"):  # fmt: skip
         assert words in text
     names = {file.stem for file in (tmp_path / "tables").iterdir()}

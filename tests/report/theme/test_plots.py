@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,10 +13,10 @@ import pytest
 from ctlr.report.gains.forest import forest
 from ctlr.report.numbers.contests import Contest, contests, load
 from ctlr.report.numbers.gaps import Gap
-from ctlr.report.numbers.rows import Rows, compute
+from ctlr.report.numbers.rows import Rows, ScoreRow, compute
 from ctlr.report.predictions import plots as behind
 from ctlr.report.predictions.diagnostics import calibration, confusion, roc
-from ctlr.report.scores.curves import learning_curves
+from ctlr.report.scores.curves import Curves, learning_curves
 from ctlr.report.theme.styles import LINE, short, spread, styles
 from ctlr.report.theme.svg import SERIES, SURFACE, Panel, variable
 from ctlr.report.training.histories import history_plot
@@ -41,7 +42,11 @@ def twice(n_train: int) -> str:
 
 
 def curves(rows: Rows, name: str = "curves") -> Panel:
-    return learning_curves(rows.scores, style=STYLE, label="MAE (years)", better="lower", name=name, labelled=twice)
+    return learning_curves(drawn(rows.scores, name))
+
+
+def drawn(rows: Sequence[ScoreRow], name: str) -> Curves:
+    return Curves(rows=rows, style=STYLE, label="MAE (years)", better="lower", name=name, labelled=twice)
 
 
 def forest_of(rows: Rows) -> Panel:
@@ -107,7 +112,7 @@ def test_the_learning_curves_name_every_method_and_number(rows: Rows) -> None:
 
 def test_a_single_size_can_be_drawn(rows: Rows) -> None:
     alone = [row for row in rows.scores if row.n_train == 20]
-    panel = learning_curves(alone, style=STYLE, label="MAE", better="lower", name="one", labelled=twice)
+    panel = learning_curves(drawn(alone, "one"))
     assert "log scale" not in panel.svg
     assert "scratch: 11.0 at 20 + 20" in panel.alt
 

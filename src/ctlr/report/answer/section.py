@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ctlr.report.answer import headline
+from ctlr.report.answer.lead import Lead, lead
 from ctlr.report.findings import Findings, View
 from ctlr.report.race.rows import heats
 from ctlr.report.race.section import race_answer
@@ -18,10 +19,30 @@ __all__ = ["answer", "answer_of"]
 
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
+    answers = list(_answers(found))
     yield Section(
         anchor="answer", heading="Answer", template="answer/answer.html.j2", folded=False,
-        shows={"answers": list(_answers(found)), "facts": _facts(found)},
+        shows={"lead": _lead(found), "answers": answers, "more": _more(answers), "facts": _facts(found)},
     )  # fmt: skip
+
+
+def _lead(found: Findings) -> Lead:
+    """Of a race, who won it; else of transfers, what they gain."""
+    races = heats(found)
+    if races:
+        return Lead(text=race_answer(races[0], found.finished.level).text)
+    first = lead(found)
+    if first is not None:
+        return first
+    text = found.views and answer_of(found.views[0]).text
+    return Lead(text=text or "There is no study, so there is nothing to compare.")
+
+
+def _more(answers: Sequence[tuple[str, Answer]]) -> str:
+    """What unfolds below the first words."""
+    cautions = sum(len(answer.notes) for _, answer in answers)
+    words = "The whole answer, in words"
+    return f"{words}, and {cautions} remark{'s' * (cautions != 1)} on it" if cautions else words
 
 
 def _answers(found: Findings) -> Iterator[tuple[str, Answer]]:
@@ -53,8 +74,8 @@ def _facts(found: Findings) -> list[tuple[str, str]]:
         facts += [
             ("Methods", str(len({study.method.label for study in studies}))),
             (
-                "Labelled subjects, training + validation",
-                ", ".join(sizes) if len(sizes) < 4 else f"{sizes[0]} to {sizes[-1]}",
+                "Labels, training + validation",
+                " and ".join(sizes) if len(sizes) < 3 else f"{sizes[0]} to {sizes[-1]}",
             ),
             ("Seeds", str(len({study.seed for study in studies}))),
         ]

@@ -21,6 +21,7 @@ def cost(found: Findings) -> Iterator[Section]:
     words = _time_words(steps, found.finished.seconds) + _tuning_words(found.finished.searches)
     yield Section(
         anchor="time", heading="Time and cost", template="cost/cost.html.j2",
+        hint=f"{duration(found.finished.seconds)} on the clock" if found.finished.seconds else "",
         shows={"words": words, "steps": by_step, "methods": by_method}, tables=(by_step, by_method),
     )  # fmt: skip
 

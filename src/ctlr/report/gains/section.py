@@ -34,7 +34,7 @@ def gains(found: Findings, view: View) -> Section:
     contest, rows = view.contest, view.rows
     drawing = forest(
         rows.gains, style=found.styles, label=metric_label(contest), baseline=contest.baseline or "",
-        name=f"{view.slug}-forest", labelled=contest.labelled,
+        name=f"{view.slug}-forest", labelled=contest.labelled, level=rows.level,
     ) if rows.gains else None  # fmt: skip
     return Section(
         anchor=f"{view.slug}-gains", heading="Gain over scratch" if contest.transfers else f"Gain over {contest.rival}",

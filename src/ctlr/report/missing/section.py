@@ -17,16 +17,18 @@ def failed(found: Findings) -> Iterator[Section]:
     """Always there: that none failed is worth a word."""
     table = failed_table([result for result in found.results if result.status == "failed"])
     yield Section(
-        anchor="failed", heading="Failed studies", template="missing/failed.html.j2", shows=table, tables=(table,)
-    )
+        anchor="failed", heading="Failed studies", template="missing/failed.html.j2", shows=table, tables=(table,),
+        hint=str(len(table.rows) or "none"),
+    )  # fmt: skip
 
 
 def excluded(found: Findings) -> Iterator[Section]:
     """Always there: that none was left out is worth a word."""
     table = excluded_table(found.finished.excluded)
     yield Section(
-        anchor="excluded", heading="Excluded images", template="missing/excluded.html.j2", shows=table, tables=(table,)
-    )
+        anchor="excluded", heading="Excluded images", template="missing/excluded.html.j2", shows=table,
+        tables=(table,), hint=str(len(found.finished.excluded) or "none"),
+    )  # fmt: skip
 
 
 def failed_table(failed: Sequence[StudyResult]) -> Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ctlr.report.findings import Findings
 from ctlr.report.pairs.foretelling import FEWEST_PAIRS, chance_of_perfection
+from ctlr.report.pairs.matrix import gain_matrix
 from ctlr.report.pairs.pictures import PairPictures, pair_pictures
 from ctlr.report.pairs.plots import score_plot
 from ctlr.report.pairs.rows import (
@@ -64,14 +65,16 @@ class PairView:
 
 
 def pairs(found: Findings) -> Iterator[Section]:
-    """Nothing unless gains of two pairs can be set side by side."""
+    """Nothing unless gains of two transfers can be set side by side."""
     finished = found.finished
     bootstrap = finished.config.report.bootstrap
     view = pair_view(found.views, finished.transfers, finished.root, bootstrap=bootstrap, level=finished.level)
-    if view is not None:
+    matrix = gain_matrix(found.views)
+    if view is not None or matrix is not None:
         yield Section(
-            anchor="pairs", heading="Which transfers gain", template="pairs/pairs.html.j2", shows=view,
-            summary=(view.verdict, *view.findings), tables=(*view.tables.values(), *view.distances),
+            anchor="pairs", heading="Which transfers gain", template="pairs/pairs.html.j2", folded=False,
+            shows={"pairs": view, "matrix": matrix},
+            tables=(*([matrix] if matrix else ()), *((*view.tables.values(), *view.distances) if view else ())),
         )  # fmt: skip
 
 

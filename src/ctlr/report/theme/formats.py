@@ -41,6 +41,12 @@ class Cell:
     """How it is to be read; the words alone say the same."""
     share: float | None = None
     """0-1: drawn as a bar behind the text."""
+    heat: float | None = None
+    """0-1: how strongly the place is coloured in its tone; the words alone say the same."""
+    link: str = ""
+    """Fragment of the page that tells more."""
+    tip: str = ""
+    """What a pointer on it tells, in lines."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,15 @@ const unfold = () => { if (contents) contents.open = wide.matches; };
 wide.addEventListener("change", unfold);
 unfold();
 
+// Drawings that stand side by side are scrolled on a phone, with keys too.
+const narrow = matchMedia("(max-width: 40rem)");
+const reach = () => all(".panels").forEach((each) => {
+  for (const [name, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", "Drawings side by side"]])
+    if (narrow.matches) each.setAttribute(name, value); else each.removeAttribute(name);
+});
+narrow.addEventListener("change", reach);
+reach();
+
 // ---- contents that follow the reading
 
 const links = all("nav a[href^='#']");
@@ -86,14 +95,14 @@ const enhance = (box) => {
     if (state.sort) sorted.sort((a, b) => Math.sign(state.sort) * order(text[a][column][0], text[b][column][0]));
     table.tBodies[0].append(...sorted.map((index) => rows[index]));
     rows.forEach((row, index) => {
-      row.hidden = Object.entries(state.filters).some(([at, wanted]) => text[index][at][0] !== wanted);
+      row.hidden = Object.entries(state.filters).some(([name, wanted]) => text[index][names.indexOf(name)]?.[0] !== wanted);
     });
     table.classList.toggle("sorted", Boolean(state.sort));
     heads.forEach((head, at) => {
       if (at === column) head.setAttribute("aria-sort", state.sort > 0 ? "ascending" : "descending");
       else head.removeAttribute("aria-sort");
     });
-    for (const [at, select] of Object.entries(selects)) select.value = state.filters[at] ?? "";
+    for (const [name, select] of Object.entries(selects)) select.value = state.filters[name] ?? "";
     const left = rows.filter((row) => !row.hidden).length;
     count.textContent = left < rows.length ? `${left} of ${rows.length} rows` : "";
   };
@@ -105,11 +114,11 @@ const enhance = (box) => {
     const select = make("select", {}, make("option", { value: "" }, "all"));
     select.append(...known.map((each) => make("option", { value: each }, each)));
     select.addEventListener("change", () => {
-      if (select.value) state.filters[at] = select.value; else delete state.filters[at];
+      if (select.value) state.filters[names[at]] = select.value; else delete state.filters[names[at]];
       show();
       remember(box.id);
     });
-    selects[at] = select;
+    selects[names[at]] = select;
     bar.append(make("label", {}, names[at], select));
   });
   if (rows.length > 2) heads.forEach((head, at) => {
@@ -220,7 +229,8 @@ const arrive = () => {
   const place = document.getElementById(decodeURIComponent(parts[0][0]));
   if (place) {
     reveal(place);
-    place.scrollIntoView();
+    place.scrollIntoView({ behavior: "instant" });
+    follow();
   }
 };
 addEventListener("hashchange", arrive);
@@ -230,6 +240,7 @@ if (location.hash) arrive();
 
 const tip = make("div", { id: "tip", role: "tooltip", hidden: "" });
 document.body.append(tip);
+let shown = null;
 const told = (element) => {
   const title = element.querySelector?.(":scope > title");
   if (title) {
@@ -252,8 +263,12 @@ const tell = (element) => {
   if (!text) return;
   tip.textContent = text;
   tip.hidden = false;
+  shown = element;
   element.setAttribute("aria-describedby", "tip");
-  const at = element.getBoundingClientRect();
+  settle();
+};
+const settle = () => {
+  const at = shown.getBoundingClientRect();
   const size = tip.getBoundingClientRect();
   const left = Math.min(Math.max(at.left + at.width / 2 - size.width / 2, 8), innerWidth - size.width - 8);
   const above = at.top - size.height - 8;
@@ -262,6 +277,7 @@ const tell = (element) => {
 };
 const hush = (element) => {
   tip.hidden = true;
+  shown = null;
   element?.removeAttribute("aria-describedby");
   element?.closest("svg")?.classList.remove("lit");
 };
@@ -269,7 +285,9 @@ const SAYS = ".mark, [title], [data-tip]";
 const said = (event) => event.target.closest?.("main") && event.target.closest(SAYS);
 for (const [name, act] of [["pointerover", tell], ["focusin", tell], ["pointerout", hush], ["focusout", hush]])
   addEventListener(name, (event) => { const element = said(event); if (element) act(element); });
-addEventListener("scroll", () => hush(), { passive: true });
+addEventListener("scroll", () => {
+  if (shown && shown === document.activeElement) settle(); else if (shown) hush(shown);
+}, { passive: true });
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") hush(document.activeElement);
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from ctlr.report.theme.svg import INK, MUTED, SERIES, SURFACE, Panel, variable
+from ctlr.report.theme.svg import INK, MUTED, SERIES, SURFACE, Panel, mark, variable
 
 __all__ = ["WIDE", "MethodPanels", "Style", "label_ends", "short", "styles"]
 
@@ -16,6 +16,9 @@ WIDE = 480
 LINE = 17
 """Pixels between two lines of labels."""
 _MARKERS = "sD^vP*Xo"
+_SHAPES = {"s": "square", "D": "diamond", "^": "up", "v": "down", "P": "plus", "*": "star", "X": "cross"}
+_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.4, 1.6), (6, 2, 1.4, 2))
+"""Of lines whose colours come again."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,23 @@ class Style:
     hollow: bool = False
     quiet: bool = False
     """Drawn thin and grey, without intervals, behind the others."""
+    dash: tuple[float, ...] = ()
+    """Lengths of dashes and gaps in line widths; empty for a line without gaps."""
 
     @property
     def key(self) -> str:
         """The colour as a CSS value."""
         return variable(self.colour)
+
+    @property
+    def shape(self) -> str:
+        """Of the mark, as a class of the style sheet; empty for a round one."""
+        return _SHAPES.get(self.marker, "")
+
+    @property
+    def line(self) -> tuple[float, tuple[float, ...]] | str:
+        """Style of the line that joins the marks, as matplotlib takes it."""
+        return (0, self.dash) if self.dash else "-"
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ class MethodPanels:
 def styles(
     contenders: Sequence[str], baselines: Sequence[str], floors: Sequence[str], references: Sequence[str] = ()
 ) -> dict[str, Style]:
-    """Colours and markers by order of appearance; after eight methods colours come again, with other markers."""
+    """Colours and marks by order of appearance; after eight methods colours come again, with other marks and dashes."""
     chosen = {label: Style(MUTED, "", dashed=True) for label in floors}
     chosen |= {
         label: Style(MUTED, _MARKERS[index % len(_MARKERS)], hollow=True, quiet=True)
@@ -56,7 +71,8 @@ def styles(
     colours = SERIES[1:]
     for index, label in enumerate(contenders):
         marker = _MARKERS[(index + index // len(colours)) % len(_MARKERS)]
-        chosen[label] = Style(colours[index % len(colours)], marker)
+        dash = _DASHES[index // len(colours) % len(_DASHES)]
+        chosen[label] = Style(colours[index % len(colours)], marker, dash=dash)
     return chosen
 
 
@@ -77,17 +93,19 @@ def label_ends(
     for (method, _), place in zip(ordered, places, strict=True):
         look, y = style[method], place / inside
         if look.dashed:
-            axes.plot(
+            (sign,) = axes.plot(
                 [1.015, 1.05], [y, y], color=look.colour, linestyle=(0, (2, 1.5)), linewidth=1.4,
                 transform=axes.transAxes, clip_on=False,
             )  # fmt: skip
         else:
-            axes.plot(
+            (sign,) = axes.plot(
                 [1.033], [y], look.marker, color=look.colour, markersize=7.5,
                 markerfacecolor=SURFACE if look.hollow else look.colour, markeredgewidth=1.8 if look.hollow else 0,
                 transform=axes.transAxes, clip_on=False,
             )  # fmt: skip
-        axes.text(1.07, y, short(method, limit), transform=axes.transAxes, va="center_baseline", color=INK)
+        word = axes.text(1.07, y, short(method, limit), transform=axes.transAxes, va="center_baseline", color=INK)
+        for part in (sign, word):
+            mark(part, of=method)
     axes.set_ylim(low, high)
 
 

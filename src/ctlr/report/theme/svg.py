@@ -137,31 +137,36 @@ def _marked(group: re.Match[str]) -> str:
 
 
 _ROUND = r'd="M0 ([\d.]+)C[^"LHVZ]*z"'
-_RUN = r'<defs><path id="(\S+)" (d="[^"]*")(?: style="[^"]*")?/></defs><g( [^>]*)?>((?:<use href="#\1"[^>]*/>)+)</g>'
+_SHAPE = r'<path id="([^"]+)" (d="[^"]*")(?: style="[^"]*")?/>'
+_RUN = r'<g( [^>]*)?>((?:<use href="#([^"]+)"[^>]*/>)(?:<use href="#\3"[^>]*/>)+)</g>'
 
 
 def _dotted(text: str) -> str:
     """Write what a scatter repeats once: the look of its points, and round ones as ends of strokes without length."""
     text = re.sub(r">\s+<", "><", text)
-    return re.sub(_RUN, _points, text)
+    shapes = dict(re.findall(_SHAPE, text))
+    text = re.sub(_RUN, lambda run: _points(run, shapes[run[3]]), text)
+    used = set(re.findall(r'href="#([^"]+)"', text))
+    return re.sub(_SHAPE, lambda shape: shape[0] if shape[1] in used else "", text)
 
 
-def _points(run: re.Match[str]) -> str:
-    whole, shape, clip, uses = run[0], run[2], run[3] or "", run[4]
+def _points(run: re.Match[str], shape: str) -> str:
+    group, uses = run[1] or "", run[2]
     looks = set(re.findall(r' style="([^"]*)"', uses))
     places = re.findall(r'x="([-\d.]+)" y="([-\d.]+)"', uses)
-    if len(places) < FEW or len(looks) != 1 or uses.count(" style=") != len(places):
-        return whole
+    if len(places) < FEW or len(looks) != 1 or uses.count(" style=") != len(places) or "style=" in group:
+        return run[0]
     look = looks.pop()
     round_ = re.fullmatch(_ROUND, shape)
     if round_ is None or "stroke" in look:
-        return whole.replace(f' style="{look}"', "").replace(f"<g{clip}>", f'<g{clip} style="{look}">')
+        bare = uses.replace(f' style="{look}"', "")
+        return f'<g{group} style="{look}">{bare}</g>'
     wide = f"stroke-width: {2 * float(round_[1]):g}; stroke-linecap: round; fill: none"
     stroke = f"{look.replace('fill', 'stroke')}; {wide}"
     dots = [f"M{float(x):.1f} {float(y):.1f}h0".replace(".0", "") for x, y in places]
     # Where points lie upon each other it is darker: what one path paints is painted once.
     paths = "".join(f'<path d="{"".join(dots[layer::LAYERS])}"/>' for layer in range(LAYERS))
-    return f'<g{clip} style="{stroke}">{paths}</g>'
+    return f'<g{group} style="{stroke}">{paths}</g>'
 
 
 def _compact(text: str) -> str:
