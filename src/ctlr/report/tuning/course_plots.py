@@ -20,6 +20,8 @@ STATUS_WORDS: Mapping[TrialStatus, str] = {
 }  # fmt: skip
 _WIDE, _WIDE_HEIGHT, _NAMES = 540, 300, 132
 WIDTH, HEIGHT = 300, 220
+_LINE = 2
+"""Pixels of a course, in which the lengths of its dashes are counted."""
 
 
 # ---------------------------------------------------------------- methods side by side
@@ -58,7 +60,8 @@ def progress_plot(
     for method, points in curves.items():
         places = [frame.at(*point) for point in points]
         with drawing.mark(tips[method], of=method):
-            drawing.path(steps(places), "course", colour=style[method].key)
+            look = style[method]
+            drawing.path(steps(places), "course", colour=look.key, dash=[_LINE * length for length in look.dash])
             _end(drawing, places[-1], style[method])
     _name_ends(drawing, frame, curves, style)
     return drawing.panel(_progress_in_words(curves, label, across))

@@ -111,10 +111,12 @@ class Drawing:
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""
         self._parts.append(f'<text x="{px(x)}" y="{px(y)}"{end}{_class(kind)}>{escape(words, quote=False)}</text>')
 
-    def path(self, data: str, kind: str = "", *, colour: str = "") -> None:
+    def path(self, data: str, kind: str = "", *, colour: str = "", dash: Sequence[float] = ()) -> None:
         """A line or an outline; a CSS colour, where the class sets none, fills `currentColor`. Nothing where empty."""
         if data:
-            style = f' style="color: {colour}"' if colour else ""
+            looks = [f"color: {colour}"] * bool(colour)
+            looks += [f"stroke-dasharray: {' '.join(f'{each:g}' for each in dash)}"] * bool(dash)
+            style = f' style="{"; ".join(looks)}"' if looks else ""
             self._parts.append(f'<path{_class(kind)}{style} d="{data}"/>')
 
     @contextmanager
