@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused_with_file_line_and_remedy(
         label = label if label == "mine" else "scratch"
     searched = study_of(path if label.endswith("frozen0") else file, label)
     with pytest.raises(ConfigError, match=re.escape(told)):
-        check_fit(path, searched, assignments)
+        check_fit(path, searched, [assignments])
     assert path.read_text() != ""
 
 

@@ -57,8 +57,7 @@ class Application:
         self._file = file
         self._trials = StudyTrials(experiment, Path("workspace"), benchmark=file)
         self._searched = self._trials.first_study
-        for trial in sample_trials(experiment):
-            check_fit(file, self._searched, self._assignments(trial))
+        check_fit(file, self._searched, map(self._assignments, sample_trials(experiment)))
 
     def _assignments(self, trial: Trial) -> dict[str, str]:
         """Every option that a trial set: those that were searched, and those that its command fixes."""

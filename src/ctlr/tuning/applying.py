@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,18 +63,18 @@ def options_yaml(chosen: Mapping[KeyPath, str]) -> str:
     return "".join(f"{line}\n" for line in yaml_block(nested(chosen)))
 
 
-def check_fit(file: Path, searched: Study, assignments: Mapping[str, str]) -> None:
+def check_fit(file: Path, searched: Study, samples: Iterable[Mapping[str, str]]) -> None:
     """Refuse options that a benchmark's method does not take, or that were chosen for another encoder.
 
     Args:
         file: The benchmark.
         searched: The study that the search tuned.
-        assignments: Value by option's name.
+        samples: Value by option's name, of trials that the search may make.
 
     Raises:
         ConfigError: Names every fault with file and line, and the remedy.
     """
-    _fitted(file, read_benchmark(file), searched, assignments)
+    _fitted(file, read_benchmark(file), searched, list(samples))
 
 
 def applied(file: Path, searched: Study, assignments: Mapping[str, str]) -> Applied:
@@ -84,14 +84,16 @@ def applied(file: Path, searched: Study, assignments: Mapping[str, str]) -> Appl
         ConfigError: They do not fit, as in `check_fit`, or the file would break a rule with them.
     """
     before = read_benchmark(file)
-    config, study = _fitted(file, before, searched, assignments)
+    config, study = _fitted(file, before, searched, [assignments])
     values = places(study, assignments)
     after = edited(before, values, name=str(file))
     load(file, text=after)
     return Applied(file, before, after, tuple(_notes(file, config, study, values)))
 
 
-def _fitted(file: Path, text: str, searched: Study, assignments: Mapping[str, str]) -> tuple[BenchmarkConfig, Study]:
+def _fitted(
+    file: Path, text: str, searched: Study, samples: Sequence[Mapping[str, str]]
+) -> tuple[BenchmarkConfig, Study]:
     """The benchmark, and the study of it whose method takes the options."""
     config, document = load(file, text=text), read_document(file, text=text)
     label, encoder = searched.method.label, searched.encoder.label
@@ -104,23 +106,22 @@ def _fitted(file: Path, text: str, searched: Study, assignments: Mapping[str, st
             ("methods", label), "takes part in no transfer, so that it has no options to set. Name it there."
         )
         document.raise_faults()
-    study = studies[0]
-    if searched.method.has_encoder:
-        study = next((each for each in studies if each.encoder.label == encoder), study)
-        chosen = {name.split(".")[1] for name in assignments if name.startswith("encoder.")}
-        for where, told in _of_another_encoder(config, searched, chosen):
-            document.fault(where, told)
+    study = next((each for each in studies if each.encoder.label == encoder), studies[0])
     kind, there = searched.method.method, study.method.method
     if kind != there:
-        document.fault(
-            ("methods", label), f"is a {there} here, and the search tuned a {kind}. Apply it to a file that has one."
-        )
+        told = f"is a {there} here, and the search tuned a {kind}. Apply it to a file that has one."
+        document.fault(("methods", label), told)
+    if searched.method.has_encoder:
+        chosen = {name.split(".")[1] for sample in samples for name in sample if name.startswith("encoder.")}
+        for where, told in _of_another_encoder(config, searched, chosen):
+            document.fault(where, told)
     document.raise_faults()
-    try:
-        with_options(study, assignments)
-    except ConfigError as error:
-        for told in str(error).splitlines():
-            document.fault(("methods", label), told)
+    for sample in samples:
+        try:
+            with_options(study, sample)
+        except ConfigError as error:
+            for told in str(error).splitlines():
+                document.fault(("methods", label), told)
     document.raise_faults()
     return config, study
 
