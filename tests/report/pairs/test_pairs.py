@@ -186,7 +186,8 @@ def test_a_drawing_names_its_pairs_in_words_too(four_pairs: Any, gains: list[Pai
     row = foretold(races(gains, transfers(four_pairs, RIGHT)), bootstrap=200, level=0.95)[0]
     drawn = score_plot(row, pair_names(PAIRS), label="Gain", name="p")
     assert "letters → letters: score −0.200, gain +0.258" in drawn.alt
-    assert drawn.svg.count("things → things") == 2  # in the drawing and in its words
+    assert drawn.svg.count(">things → things</text>") == 1
+    assert "<title>things → things\nLEEP " in drawn.svg
 
 
 def test_the_report_holds_it_all_and_its_tables(read: Callable[[Path], Any], four_pairs: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ctlr.report.answer import headline
 from ctlr.report.answer.claim_words import claim_words
-from ctlr.report.answer.figure import lead_figure
+from ctlr.report.answer.figure import lead_figure, lead_rows
 from ctlr.report.findings import Findings, View
 from ctlr.report.numbers.rows import GainRow
 from ctlr.report.pairs.matrix import transfer_words
@@ -241,8 +241,11 @@ def _drawn(found: Findings, view: View, size: int) -> tuple[Panel, str] | None:
         return None
     beside = ", grey: baselines, which train no network on the target" if view.contest.references else ""
     where = f", {transfer_words(view)}" if len(found.views) > 1 else ""
+    methods = sum(row.n_train == size for row in view.rows.gains)
+    drawn = sum(row.method in view.contest.contenders for row in lead_rows(view, size))
+    most = f" The {drawn} of {methods} methods that gain most." if drawn < methods else ""
     caption = (
         f"Gain over {view.contest.rival} at n = {view.contest.labelled(size)}{where}, with its {view.interval}. "
-        f"Filled: a verdict; hollow: none{beside}."
+        f"Filled: a verdict; hollow: none{beside}.{most}"
     )
     return drawing, caption

@@ -201,6 +201,7 @@ const copier = (read, kinds) => {
 };
 all("main .table[id]").forEach(enhance);
 all("main pre").forEach((pre) => {
+  pre.setAttribute("tabindex", "0");
   pre.before(make("div", { class: "tools" }, copier(() => pre.textContent, ["Text"])));
 });
 
