@@ -51,6 +51,7 @@ def test_the_section_stands_between_results_and_cost(read: Callable[[Path], Any]
     assert "shared by 3 searches" in page.text
     assert "Before them, the trials of tuning took 7 min 56 s of device time." in page.text
     assert "1 failed" in page.text
+    assert "4 searches, 80 trials" in page.text
     assert not re.search(r"url\(http|@import|https?://", text)
 
 

@@ -81,9 +81,15 @@ def tuning(found: Findings) -> Iterator[Section]:
         view = tuning_view(found)
         yield Section(
             anchor="tuning", heading="Tuning", template="tuning/tuning.html.j2", style="tuning/tuning.css", shows=view,
-            tables=tuple(view.tables.values()),
+            tables=tuple(view.tables.values()), hint=_hint(found.finished.searches),
             files={"trials.csv": records_csv(search_records(found.finished.searches))},
         )  # fmt: skip
+
+
+def _hint(searches: Sequence[SearchResult]) -> str:
+    """`8 searches, 192 trials`; what several searches share counts once."""
+    own = sum(len(stage.trials) / stage.shared_by for search in searches for stage in search.stages)
+    return f"{len(searches)} search{'es' if len(searches) != 1 else ''}, {round(own)} trials"
 
 
 def tuning_view(found: Findings) -> TuningView:
