@@ -2,13 +2,13 @@
 
 A page marks the place of a table with `<!-- table: NAME -->` and `<!-- /table -->`. NAME is a part of the schema that
 `ctlr schema` prints (`SplitSpec`; `FinetuneSpec beyond FitSpec` leaves out what both have alike), `encoders`,
-`what encoders are`, `generators of points`, or `events`.
+`what encoders are`, `generators of points`, `events`, or `what is said`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ import torch
 from ctlr.config import options_of, parts
 from ctlr.data.kinds.points.generating import bayes_error
 from ctlr.encoders import build_encoder
-from ctlr.events import KINDS
+from ctlr.events import KINDS, SAID
 from ctlr.specs import ENCODERS, GENERATORS, encoder_spec, images_of
 
 __all__ = ["parts", "refreshed", "tables_in"]
@@ -46,8 +46,8 @@ def refreshed(text: str) -> str:
 
 
 def _table(name: str) -> str:
-    others = {"encoders": _encoder_rows, "what encoders are": _encoder_words, "events": _event_rows,
-              "generators of points": _generator_rows}  # fmt: skip
+    others = {"encoders": _encoder_rows, "what encoders are": _encoder_words, "events": lambda: _event_rows(KINDS),
+              "what is said": lambda: _event_rows(SAID), "generators of points": _generator_rows}  # fmt: skip
     rows = others[name]() if name in others else _option_rows(*name.split(" beyond "))
     return "\n".join([f"<!-- table: {name} -->", *rows, "<!-- /table -->"])
 
@@ -116,10 +116,10 @@ def _generator_rows() -> Iterator[str]:
         yield f"| `{name}` | {about} | {'; '.join(told)} | {shown} |"
 
 
-def _event_rows() -> Iterator[str]:
+def _event_rows(kinds: Mapping[str, str]) -> Iterator[str]:
     yield "| `kind` | Meaning, and what it says besides |"
     yield "|---|---|"
-    for kind, words in KINDS.items():
+    for kind, words in kinds.items():
         yield f"| {kind} | {words} |"
 
 

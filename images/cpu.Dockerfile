@@ -21,6 +21,8 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
     /opt/ctlr/bin/python requirements.py cluster tracking ui > requirements.txt \
     && /opt/ctlr/bin/pip install --constraint constraints.txt --requirement requirements.txt
 COPY README.md LICENSE ./
+COPY benchmarks benchmarks
+COPY katib katib
 COPY src src
 COPY images/trim.sh ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \

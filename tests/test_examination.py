@@ -38,7 +38,8 @@ def place(tmp_path: Path) -> Path:
 def test_data_that_are_right_are_ok_and_nothing_is_stored(place: Path) -> None:
     before = sorted(place.rglob("*"))
     finished = call("check", "clinic.yaml", folder=place)
-    assert (finished.code, finished.out, finished.err) == (0, "clinic.yaml: ok\n", "")
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.out.endswith("clinic.yaml: ok\n")
     assert sorted(place.rglob("*")) == before
 
 
@@ -203,7 +204,8 @@ def test_images_that_would_be_left_out_are_named_and_do_not_count(place: Path) -
     assert finished.code == 2
     assert "dataset 'clinic' has 10 subjects with target 'age'" in finished.err
     finished = call("check", "clinic.yaml", *sets, "--set", "split.test=2", "--set", "sample_sizes=[4]", folder=place)
-    assert (finished.code, finished.out) == (0, "clinic.yaml: ok\n")
+    assert finished.code == 0
+    assert finished.out.endswith("clinic.yaml: ok\n")
 
 
 def test_data_of_a_cluster_are_not_looked_for(place: Path) -> None:
@@ -229,7 +231,7 @@ def test_cases_are_counted_and_those_in_two_classes_are_named(tmp_path: Path) ->
         "sample_sizes: [4]\nseeds: [0]\n"
     )
     config = load(tmp_path / "b.yaml")
-    assert examine(config, make_plan(config)).notes == [
+    assert examine(make_plan(config)).notes == [
         "slides, tumour: 20 subjects with 41 images; of each class a 11 (21), b 10 (20).",
         "slides, tumour: 1 of them have images of several classes: '1'. That may be right; if numbers begin anew in "
         "each class, two people pass for one.",
@@ -247,7 +249,7 @@ def test_a_patient_with_events_of_several_classes_is_nothing_to_ask_about(tmp_pa
         "sample_sizes: [2]\nseeds: [0]\n"
     )
     config = load(tmp_path / "b.yaml")
-    (note,) = examine(config, make_plan(config)).notes
+    (note,) = examine(make_plan(config)).notes
     assert note.startswith("ward, activity: 8 subjects with ")
 
 

@@ -300,4 +300,4 @@ def test_workers_that_a_signal_to_the_group_has_ended_have_not_failed(tmp_path: 
     with forked_workers(), pytest.raises(KeyboardInterrupt):
         run_jobs([Job("a", "endless", "")], start=pool_jobs.start, arguments=(), workers=1, log=tmp_path,
                  on_event=note)  # fmt: skip
-    assert {event.state for event in events} == {"started", "progress"}
+    assert {event.state for event in events} == {"started", "starting", "ready", "progress"}

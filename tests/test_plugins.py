@@ -116,7 +116,7 @@ def test_the_check_and_provenance_say_who_brings_what_in_which_version(file: Pat
     (plugin,) = plugins_of(config)
     assert plugin.name == "my_parts.py"
     parts = "method align, encoder half_cnn, kind of data grown"
-    assert checked.out == f"plug-in my_parts.py (sha256 {plugin.sha256}): {parts}\nown.yaml: ok\n"
+    assert checked.out.endswith(f"plug-in my_parts.py (sha256 {plugin.sha256}): {parts}\nown.yaml: ok\n")
     assert environment(config, file.parent)["plug-in my_parts.py"] == f"sha256 {plugin.sha256}"
 
 
@@ -347,7 +347,7 @@ def test_a_package_brings_parts_by_its_entry_points(package: Path, file: Path) -
     file.write_text(FILE.replace("plugins: [my_parts.py]\n", "").replace("half_cnn", "small_cnn"))
     checked = call("check", file.name, folder=file.parent)
     assert checked.code == 0, checked.err
-    assert re.fullmatch(
+    assert re.search(
         r"plug-in others 1\.2 \(sha256 [0-9a-f]{16}\): method align, kind of data grown\nown\.yaml: ok\n", checked.out
     )
     before = load(file).identity()

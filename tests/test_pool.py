@@ -126,4 +126,4 @@ def test_a_job_that_another_run_was_quicker_to_take_is_looked_at_again(tmp_path:
         on_event=events.append, taken=lambda job: False,
     )  # fmt: skip
     assert outcomes["a"].answer == "at last"
-    assert [event.state for event in events] == ["started", "taken", "started", "finished"]
+    assert [event.state for event in events] == ["started", "starting", "ready", "taken", "started", "finished"]

@@ -150,6 +150,7 @@ DATASET_EXAMPLES = {
     "points": {"table": "points.csv", "features": ["x"]},
     "generated_points": {"generator": "toroid"},
     "series": {"preprocess": {"shape": [2, 16]}},
+    "volumes": {"table": "table.csv"},
 }
 
 

@@ -26,7 +26,18 @@ from ctlr.encoders import build_encoder, build_head, fused_head
 from ctlr.errors import CtlrError, DataError
 from ctlr.plan import make_plan
 from ctlr.specs import InputColumn, ModelCard, Preparation, PreprocessSpec, Study, StudyResult
-from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, TrackedModel, Tracker, study_params
+from ctlr.tracking import (
+    BestModel,
+    MemoryTracker,
+    MlflowTracker,
+    NullTracker,
+    Outcome,
+    Point,
+    TrackedData,
+    TrackedModel,
+    Tracker,
+    study_params,
+)
 from ctlr.tracking._model import save_mlflow_model
 from ctlr.tracking._stores import ServerStore, mlflow_faults_named
 from ctlr.training.checkpoint import TrainedModel, load_model, save_model
@@ -100,14 +111,47 @@ def result_of(study: Study, **changes: Any) -> StudyResult:
     ).model_copy(update=changes)
 
 
-def begin(tracker: Tracker, config: BenchmarkConfig) -> str:
+def data_of(digest: str = "a" * 24) -> list[TrackedData]:
+    return [
+        TrackedData(name="scans", digest=digest, kind="bids", images=90, subjects=80, image_shape=SHAPE, evaluates=True)
+    ]
+
+
+def begin(tracker: Tracker, config: BenchmarkConfig, data: list[TrackedData] | None = None) -> str:
     return tracker.start(
         config.name,
         identity=config.identity(),
         params={"seeds": 2},
         tags={"ctlr.version": "0"},
         files={"benchmark.yaml": resolved_yaml(config, public=True)},
+        data=data_of() if data is None else data,
+        description="Does pretraining help?",
     )
+
+
+def conclude(
+    tracker: Tracker, report: Path, studies: list[Study], best: Study | None = None, made_from: str = "first",
+    name: str = "tracked",
+) -> list[Outcome]:  # fmt: skip
+    """Record an outcome; returns what was asked for."""
+    asked = []
+
+    def gather() -> Outcome:
+        points = [Point("gain/simclr", 1.5, 20), Point("gain_low/simclr", -0.5, 20), Point("gain/simclr", 2.5, 50)]
+        words = {} if best is None else {name: BestModel(study=best.id, words="mae 8 on validation")}
+        asked.append(
+            Outcome(
+                description="Does pretraining help?\n\nIt does.",
+                points=points,
+                report=report,
+                best=words,
+                studies=frozenset(study.id for study in studies),
+            )
+        )
+        return asked[-1]
+
+    tracker.log_outcome(made_from, gather)
+    return asked
 
 
 def log(tracker: Tracker, result: StudyResult, folder: Path, model: bool = False) -> str:
@@ -125,6 +169,12 @@ class Store:
         self.first = log(tracker, result_of(studies[0]), folder)
         self.second = log(tracker, result_of(studies[1]), folder, model=True)
         tracker.finish("finished")
+        self.report = root / "reports" / "tracked"
+        (self.report / "tables").mkdir(parents=True)
+        (self.report / "report.html").write_text("<title>tracked</title>")
+        (self.report / "identity").write_text("0")
+        (self.report / ".files.json").write_text("{}")
+        conclude(tracker, self.report, studies[:2], studies[1])
         import mlflow
 
         self.mlflow = mlflow
@@ -190,6 +240,52 @@ def test_what_came_of_other_data_takes_the_place_of_the_old_numbers(
 
 
 @pytest.mark.parametrize("name", ["memory", "mlflow"])
+def test_a_benchmark_of_other_data_takes_the_place_of_the_older_one(
+    name: str, config: BenchmarkConfig, studies: list[Study], folder: Path, store: Store, tmp_path: Path
+) -> None:
+    memory = MemoryTracker()
+    seen = []
+    for digest in ("a" * 24, "d" * 24, "d" * 24):
+        tracker = memory if name == "memory" else MlflowTracker(None, Workspace(tmp_path))
+        parent = begin(tracker, config, data_of(digest))
+        runs = {log(tracker, result_of(study, arrays=digest), folder, model=True) for study in studies[:2]}
+        tracker.finish("finished")
+        conclude(tracker, store.report, studies[:2], studies[0], made_from=digest)
+        seen.append({parent, *runs})
+    assert seen[0].isdisjoint(seen[1])
+    assert seen[1] == seen[2]
+    if name == "memory":
+        assert {memory.parent, *(kept.run_id for kept in memory.studies.values())} == seen[2]
+        assert set(memory.outcomes) == {memory.parent}
+        return
+    client = store.mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tracked").experiment_id
+    runs = {run.info.run_id: run for run in client.search_runs([experiment])}
+    assert set(runs) == seen[2]
+    assert {model.source_run_id for model in client.search_logged_models([experiment])} <= set(runs)
+    assert [each.dataset.digest for run in runs.values() for each in run.inputs.dataset_inputs] == ["d" * 24] * 2
+    (version,) = client.search_model_versions("name = 'tracked'")
+    assert version.run_id in runs
+    assert client.get_registered_model("tracked").aliases == {"best": version.version}
+
+
+@pytest.mark.parametrize("name", ["memory", "mlflow"])
+def test_an_outcome_is_asked_for_once(
+    trackers: dict[str, Callable[[], Tracker]], name: str, config: BenchmarkConfig, studies: list[Study], folder: Path,
+    store: Store,
+) -> None:  # fmt: skip
+    asked = []
+    for made_from in ("first", "first", "second"):
+        tracker = trackers[name]()
+        begin(tracker, config)
+        for study in studies[:2]:
+            log(tracker, result_of(study), folder)
+        tracker.finish("finished")
+        asked.append(len(conclude(tracker, store.report, studies[:2], studies[1], made_from)))
+    assert asked[1:] == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["memory", "mlflow"])
 def test_another_benchmark_of_the_same_name_is_recorded_apart(
     trackers: dict[str, Callable[[], Tracker]], name: str, config: BenchmarkConfig
 ) -> None:
@@ -217,6 +313,95 @@ def test_the_double_remembers_what_it_was_given(config: BenchmarkConfig, studies
     assert kept.model is not None
     assert tracker.files[parent].keys() == {"benchmark.yaml"}
     assert tracker.status == "interrupted"
+
+
+def test_mlflow_opens_an_experiment_on_its_training_runs(store: Store, config: BenchmarkConfig) -> None:
+    kind = "mlflow.experimentKind"
+    assert store.experiment.tags[kind] == "custom_model_development"
+    place = "mlflow-artifacts:/{}".format
+    chosen = store.client.create_experiment("chosen", place("chosen"), tags={kind: "genai_development"})
+    older = store.client.create_experiment("older", place("older"))
+    for name in ("chosen", "older"):  # an earlier version of CTLR has set no tag
+        begin(MlflowTracker(None, store.workspace), config.model_copy(update={"name": name, "seeds": (9,)}))
+    assert store.client.get_experiment(chosen).tags[kind] == "genai_development"
+    assert store.client.get_experiment(older).tags[kind] == "custom_model_development"
+
+
+def test_a_benchmark_says_what_it_learns_from(store: Store) -> None:
+    inputs = store.client.get_run(store.parent).inputs.dataset_inputs
+    found = {
+        each.tags[0].value: (each.dataset.name, each.dataset.digest, json.loads(each.dataset.profile))
+        for each in inputs
+    }  # fmt: skip
+    held = {"images": 90, "subjects": 80}
+    assert found == {
+        "training": ("scans", "a" * 24, held), "evaluation": ("scans (test subjects)", "a" * 24, held),
+    }  # fmt: skip
+    source = store.mlflow.data.get_source(inputs[0])
+    assert source.to_dict() == {"tags": {"mlflow.source.name": "scans", "mlflow.source.type": "bids"}}
+
+
+def test_a_benchmark_says_what_it_came_to(store: Store) -> None:
+    run = store.client.get_run(store.parent)
+    assert run.data.tags["mlflow.note.content"] == "Does pretraining help?\n\nIt does."
+    gains = store.client.get_metric_history(store.parent, "gain/simclr")
+    assert {(point.step, point.value) for point in gains} == {(20, 1.5), (50, 2.5)}
+    assert run.data.metrics["gain_low/simclr"] == -0.5
+    place = store.files(run.info.artifact_uri)
+    assert [path.name for path in (place / "report").iterdir()] == ["report.html"]
+    assert (place / "benchmark.yaml").exists()
+
+
+def test_the_best_model_has_the_benchmarks_name_and_an_alias(store: Store) -> None:
+    found = store.client.get_model_version_by_alias("tracked", "best")
+    assert (found.run_id, found.description) == (store.second, "mae 8 on validation")
+    (output,) = store.client.get_run(store.second).outputs.model_outputs
+    assert found.source == store.client.get_logged_model(output.model_id).artifact_location
+
+
+def test_of_two_files_with_one_name_the_last_one_is_the_benchmark(
+    config: BenchmarkConfig, studies: list[Study], folder: Path, store: Store, tmp_path: Path
+) -> None:
+    other = config.model_copy(update={"seeds": (7,)})
+    parents = {}
+    for key, found in (("ours", config), ("theirs", other), ("ours", config)):
+        tracker = MlflowTracker(None, Workspace(tmp_path))
+        parents[key] = begin(tracker, found)
+        best = studies[0 if key == "ours" else 1]
+        log(tracker, result_of(best), folder, model=True)
+        tracker.finish("finished")
+        asked = conclude(tracker, store.report, [best], best)
+        assert len(asked) == 1, "the second run of ours says so again"
+        client = store.mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+        marks = {name: client.get_run(run).data.tags.get("ctlr.superseded_by") for name, run in parents.items()}
+        assert marks == {name: None if name == key else parents[key] for name in parents}
+        names = {name: client.get_run(run).info.run_name for name, run in parents.items()}
+        assert names == {name: "tracked" if name == key else "tracked (superseded)" for name in parents}
+        version = client.get_model_version_by_alias("tracked", "best")
+        assert client.get_run(version.run_id).data.tags["mlflow.parentRunId"] == parents[key]
+    versions = {version.version: version.tags for version in client.search_model_versions("name = 'tracked'")}
+    assert {number: tags.get("ctlr.superseded_by") for number, tags in versions.items()} == {1: None, 2: "1"}
+
+
+def test_studies_that_are_no_part_any_more_go_and_so_does_the_alias_of_a_best_one_without_a_model(
+    config: BenchmarkConfig, studies: list[Study], folder: Path, store: Store, tmp_path: Path
+) -> None:
+    tracker = MlflowTracker(None, Workspace(tmp_path))
+    begin(tracker, config)
+    log(tracker, result_of(studies[0]), folder, model=True)
+    kept = log(tracker, result_of(studies[1]), folder)
+    conclude(tracker, store.report, studies[:2], studies[0])
+    client = store.mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert client.get_registered_model("tracked").aliases == {"best": 1}
+    (store.report / "report.html").write_text("<title>again</title>")
+    conclude(tracker, store.report, [studies[1]], studies[1], made_from="second")
+    experiment = client.get_experiment_by_name("tracked").experiment_id
+    below = client.search_runs([experiment], "tags.`ctlr.study` != ''")
+    assert [run.info.run_id for run in below] == [kept]
+    assert client.search_model_versions("name = 'tracked'") == []
+    assert client.get_registered_model("tracked").aliases == {}
+    (shown,) = tmp_path.glob("mlartifacts/tracked/*/artifacts/report/report.html")
+    assert shown.read_text() == "<title>again</title>"
 
 
 def test_studies_hang_below_their_benchmark(store: Store, studies: list[Study]) -> None:
@@ -453,24 +638,31 @@ def test_mlflow_ui_in_the_workspace_finds_runs_and_models(store: Store, server: 
     store.mlflow.set_tracking_uri(server)
     try:
         loaded = store.mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+        best = store.mlflow.pyfunc.load_model("models:/tracked@best")
     finally:
         store.mlflow.set_tracking_uri(before)
     images = np.random.default_rng(0).normal(size=(1, *SHAPE)).astype(np.float32)
     np.testing.assert_array_equal(loaded.predict(images), load_model(folder).predict(images))
+    np.testing.assert_array_equal(best.predict(images), load_model(folder).predict(images))
 
 
 def test_a_server_records_like_the_workspace(
-    server: str, tmp_path: Path, config: BenchmarkConfig, studies: list[Study], folder: Path
+    server: str, tmp_path: Path, config: BenchmarkConfig, studies: list[Study], folder: Path, store: Store
 ) -> None:
     def record() -> list[str]:
         tracker = MlflowTracker(server, Workspace(tmp_path))
         parent = begin(tracker, config.model_copy(update={"name": "remote", "seeds": (5,)}))
         run = log(tracker, result_of(studies[0]), folder, model=True)
         tracker.finish("finished")
+        conclude(tracker, store.report, studies[:1], studies[0], name="remote")
         return [parent, run]
 
-    assert record() == record()
+    assert record() == (recorded := record())
     assert {path.name for path in tmp_path.iterdir()} == {"workspace.json"}
+    client = store.mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+    assert client.get_model_version_by_alias("remote", "best").run_id == recorded[1]
+    assert [file.path for file in client.list_artifacts(recorded[0], "report")] == ["report/report.html"]
+    assert client.get_experiment_by_name("remote").tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_a_run_that_was_begun_for_us_is_the_one_above_ours(

@@ -27,6 +27,7 @@ __all__ = [
     "RUN",
     "Cost",
     "Size",
+    "Work",
     "costs",
     "fitted_images",
     "known_sizes",
@@ -35,6 +36,7 @@ __all__ = [
     "rate_key",
     "search_identity",
     "watched_images",
+    "work_of",
 ]
 
 Stage = Literal["preprocess", "tune", "pretrain", "score", "assess", "fit", "finetune", "defaults"]
@@ -76,6 +78,19 @@ class Cost(Value):
     """Through the loss, or through preprocessing; None where the number of images is not known yet."""
     seconds: float | None
     """Of one worker; None where no earlier step has shown a rate."""
+
+
+class Work(Value):
+    """What a step of a run costs."""
+
+    like: str = ""
+    """Equal among steps whose images cost about the same."""
+    images: int
+    """Through the loss; a step that trains nothing counts as one image of its kind. An upper bound, as of `Cost`."""
+    seconds: float | None
+    """Of one worker; None where no earlier run has shown a rate."""
+    study: bool
+    """Whether it is one of the benchmark's own studies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +242,28 @@ def _steps(plan: Plan, sizes: Sizes, workers: int) -> Iterator[_Step]:
 def planned_images(spec: Study | PretrainSpec, sizes: Sizes) -> int | None:
     """Images that a step passes through the loss; None where the number of subjects is not known."""
     return _study_images(spec, sizes) if isinstance(spec, Study) else _pretrain_images(spec, sizes)
+
+
+def work_of(spec: Study | PretrainSpec, sizes: Sizes, seconds_per_image: Mapping[str, float], *, own: bool) -> Work:
+    """What a study or a pretraining costs.
+
+    Args:
+        spec: Of the step.
+        sizes: By dataset.
+        seconds_per_image: By `rate_key`.
+        own: Whether it is one of the benchmark's own studies.
+    """
+    if isinstance(spec, PretrainSpec):
+        key, images = rate_key("pretrain", spec.target.data, spec.method, spec.encoder), _pretrain_images(spec, sizes)
+    elif spec.method.trains_network:
+        key = rate_key("finetune", spec.target.data, spec.method, spec.encoder)
+        images = _study_images(spec, sizes)
+    else:
+        key, images = rate_key("fit", spec.target.data, spec.method), fitted_images(spec, sizes)
+    rate = seconds_per_image.get(key)
+    return Work(
+        like=key, images=images or 1, seconds=None if rate is None or images is None else rate * images, study=own
+    )
 
 
 def watched_images(spec: Study | PretrainSpec, sizes: Sizes) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from typing import Any
 from ctlr import wishes
 from ctlr.claims import give_all_back
 from ctlr.errors import CtlrError, TakenOver, WorkspaceError
-from ctlr.interrupts import check, held, wakeup
+from ctlr.interrupts import came_again, check, held, wakeup
 from ctlr.specs import Trial, TrialReport
 from ctlr.workspace import disk_faults_named
 
@@ -71,6 +71,8 @@ class TrialNews:
 class Event:
     """What happens to a job: started, progress (done of total), finished, failed or stopped; taken: others are at it.
 
+    Between its start and its progress come starting and ready, where a new worker has to load what it needs first.
+
     A search tells of its trials besides: `trial` is the state of one that starts or has reported, and `progress` comes
     with one that has ended.
 
@@ -101,6 +103,8 @@ Perform = Callable[[str, str, Callable[[int, int, Mapping[str, float]], None]], 
 
 _LEAVE_SECONDS = 5.0
 """Workers that are asked to leave and have not after so long are killed."""
+_LOOK_SECONDS = 0.1
+"""Between two looks at whether Ctrl-C was pressed again while they leave."""
 _FORKS = sys.platform == "linux"
 _PARENTLESS = 255
 """Exit code of a worker whose end nobody could tell: what it was forked from was killed, and took it along."""
@@ -131,9 +135,18 @@ class Crew:
         arguments: Of `start`; plain values.
         workers: Processes at most.
         log: Folder for the tracebacks of unexpected failures.
+        on_ready: Told while it listens, of the job that a new worker begins with, that it has loaded what it needs.
     """
 
-    def __init__(self, start: Callable[..., Perform], arguments: tuple[Any, ...], workers: int, log: Path) -> None:
+    def __init__(
+        self,
+        start: Callable[..., Perform],
+        arguments: tuple[Any, ...],
+        workers: int,
+        log: Path,
+        on_ready: Callable[[Job], object] = bool,
+    ) -> None:
+        self._on_ready = on_ready
         self._start, self._arguments, self._limit, self._log = start, arguments, workers, log
         self._workers: list[_Worker] = []
         self._told: list[Event] = []
@@ -144,12 +157,15 @@ class Crew:
         """Whether a job could start at once."""
         return len(self._workers) < self._limit or any(worker.job is None for worker in self._workers)
 
-    def give(self, job: Job) -> None:
-        """Have a job done by an idle worker, or by a new one where there is room."""
-        with held(), contextlib.suppress(BrokenPipeError):  # a dead worker is noticed by its sentinel
-            worker = next((worker for worker in self._workers if worker.job is None), None) or self._hire()
+    def give(self, job: Job) -> bool:
+        """Have a job done by an idle worker, or by a new one where there is room; says whether it is new."""
+        with held():
+            idle = next((worker for worker in self._workers if worker.job is None), None)
+            worker = idle or self._hire()
             worker.job = job
-            worker.connection.send_bytes(json.dumps(["job", job.id, job.kind, job.payload]).encode())
+            with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed by its sentinel
+                worker.connection.send_bytes(json.dumps(["job", job.id, job.kind, job.payload]).encode())
+        return idle is None
 
     def stop(self, job_id: str) -> None:
         """End a job at its next progress; its worker stays. A job that is not under way is left alone."""
@@ -217,7 +233,10 @@ class Crew:
                         worker.connection.send_bytes(json.dumps(message).encode())
 
     def dismiss(self) -> None:
-        """End every worker: idle ones at their leave, busy ones by SIGTERM, deaf ones by SIGKILL."""
+        """End every worker: idle ones at their leave, busy ones by SIGTERM, deaf ones by SIGKILL.
+
+        A second Ctrl-C meanwhile kills those that are left at once.
+        """
         with held():
             for worker in self._workers:
                 if worker.job is None:
@@ -227,7 +246,8 @@ class Crew:
                     worker.process.terminate()
             until = time.monotonic() + _LEAVE_SECONDS
             for worker in self._workers:
-                worker.process.join(max(until - time.monotonic(), 0))
+                while worker.process.is_alive() and time.monotonic() < until and not came_again():
+                    worker.process.join(_LOOK_SECONDS)
                 if worker.process.is_alive():
                     worker.process.kill()
                     worker.process.join()
@@ -253,7 +273,10 @@ class Crew:
         """A worker's next message, or its death; the dead leave the crew."""
         try:
             if worker.connection.poll():
-                event = _event(json.loads(worker.connection.recv_bytes()), worker)
+                message = json.loads(worker.connection.recv_bytes())
+                if message == ["ready"] and worker.job is not None:
+                    self._on_ready(worker.job)
+                event = _event(message, worker)
                 if event is not None and event.text == _OUT_OF_MEMORY:  # what it still holds, the next job would lack
                     worker.process.kill()
                     self._bury(worker)
@@ -387,7 +410,9 @@ def _work(
 
     @functools.cache
     def perform() -> Perform:
-        return start(number, *arguments)
+        loaded = start(number, *arguments)
+        connection.send_bytes(b'["ready"]')
+        return loaded
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         while (message := json.loads(connection.recv_bytes())) is not None:

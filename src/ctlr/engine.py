@@ -6,12 +6,12 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from ctlr.cost import RUN, Size, fitted_images, rate_key
+from ctlr.cost import RUN, Size, Work, fitted_images, rate_key, work_of
 from ctlr.durable import read_file
 from ctlr.errors import ConfigError, TakenOver
 from ctlr.plan import Plan
@@ -41,11 +41,13 @@ __all__ = [
     "default_workers",
     "gate",
     "jobs_left",
+    "keep_rates",
     "known_rates",
     "note_rates",
     "preprocess_all",
     "run_jobs_left",
     "run_pretrainings",
+    "works",
 ]
 
 Arrays = Mapping[str, StoredArrays]
@@ -266,6 +268,31 @@ def jobs_left(plan: Plan, arrays: Arrays, workspace: Workspace) -> list[Job]:
     return list(jobs.values())
 
 
+def works(
+    jobs: Iterable[Job], arrays: Arrays, seconds_per_image: Mapping[str, float], *, own: Container[str]
+) -> dict[str, Work]:
+    """What each job costs, by id.
+
+    Args:
+        jobs: What `jobs_left` found.
+        arrays: Stored arrays by the dataset's name.
+        seconds_per_image: What `known_rates` found.
+        own: Identities of the benchmark's own studies.
+    """
+    held = {name: Size(subjects=stored.subjects, images=stored.rows) for name, stored in arrays.items()}
+    found = {}
+    for job in jobs:
+        if job.kind == "study":
+            study = Study.model_validate_json(job.payload)
+            found[job.id] = work_of(study, held, seconds_per_image, own=study.identity() in own)
+        elif job.kind == "pretrain":
+            spec = PretrainSpec.model_validate_json(job.payload)
+            found[job.id] = work_of(spec, held, seconds_per_image, own=False)
+        else:
+            found[job.id] = Work(like=job.kind, images=1, seconds=None, study=False)
+    return found
+
+
 def start_worker(number: int, root: str, arrays_json: Mapping[str, str], device: str) -> Perform:
     """Load torch once; return what performs this worker's jobs."""
     import ctlr.preloaded  # noqa: F401, I001 (first: it sets what OpenMP reads; a forked worker has it already)
@@ -367,6 +394,12 @@ def known_rates(root: Path) -> dict[str, float]:
         raise
     except (OSError, ValueError):  # what is damaged is measured again
         return {}
+
+
+def keep_rates(workspace: Workspace, rates: Mapping[str, float]) -> None:
+    """Keep what was measured for the estimates of later runs; what a run has shown stays."""
+    write_aside(workspace.root / "rates.json", json.dumps({**rates, **known_rates(workspace.root)}, indent=1,
+                                                          sort_keys=True).encode())  # fmt: skip
 
 
 def note_rates(

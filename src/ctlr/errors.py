@@ -19,7 +19,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigError",
     "CtlrError",
     "DataError",
+    "Fault",
     "LeakageError",
     "MissingExtraError",
     "TakenOver",
@@ -42,6 +44,27 @@ _LONG_WORD = re.compile(r"\S{241,}")
 _LONGEST_LINE = 2000
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One broken rule and its place, for programs; people read the same in an error's text."""
+
+    message: str
+    """Rule, value and remedy."""
+    kind: str = "config"
+    """`syntax` (no YAML), `config`, `tuning` (a manifest, or a space that its method has not), `data`, `leak`,
+    `package`, `disk` or `memory`."""
+    file: str = ""
+    """That the user named."""
+    line: int | None = None
+    """In that file, from 1."""
+    column: int | None = None
+    """In that line, from 1."""
+    key: str = ""
+    """`methods.simclr.temperature`; empty where the file as a whole is meant."""
+    place: str = ""
+    """What is meant beside the file: `--set KEY=VALUE`, or a file, line or subject of the data."""
+
+
 class CtlrError(Exception):
     """Base of every error that the command line shows without a traceback.
 
@@ -50,14 +73,26 @@ class CtlrError(Exception):
             dataset, and no cell of its tables.
         place: Where: file, line, subject, cell; for the user's own terminal.
         told: What the terminal shows, where that is not place and reason.
+        faults: Each by itself, where it is known which they are.
+        others: What else is wrong with the same file, where one look found it all.
     """
 
     exit_code = 1
 
-    def __init__(self, reason: str = "", *, place: str = "", told: str = "") -> None:
+    def __init__(
+        self,
+        reason: str = "",
+        *,
+        place: str = "",
+        told: str = "",
+        faults: Sequence[Fault] = (),
+        others: Sequence[CtlrError] = (),
+    ) -> None:
         super().__init__(brief(told or (f"{place}: {reason}" if place else reason)))
         self.reason = brief(reason)
         self.place = place
+        self.faults = tuple(faults)
+        self.others = tuple(others)
 
 
 class ConfigError(CtlrError):

@@ -17,9 +17,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 from ctlr.claims import exclusively, is_claimed
+from ctlr.cost import Work
 from ctlr.crew import Event, Job
 from ctlr.errors import CtlrError, brief
 from ctlr.interrupts import held
@@ -29,10 +31,13 @@ from ctlr.wishes import clock, heeded
 __all__ = [
     "KINDS",
     "MOST_BYTES",
+    "SAID",
     "EventLog",
     "Recorded",
     "SharedLog",
+    "Silent",
     "Teller",
+    "UnkeptLog",
     "Watcher",
     "events_path",
     "parsed",
@@ -45,7 +50,9 @@ __all__ = [
 KINDS: Mapping[str, str] = {
     "run.began": "a run leads: `benchmark`, its `identity`, `studies`, `workers`, `pid`, `started` (when that process "
     "did), `host`; on a cluster the `run` of Kubeflow Pipelines and its `submission`, in the place of a process",
-    "run.planned": "what it has left to do: `steps`, without preprocessing and tuning",
+    "run.planned": "what it has left to do: `steps`, without preprocessing and tuning, and by step its `work`: at most "
+    "so many `images` through the loss, `seconds` by the rate of an earlier run, or null, `like`, equal where an "
+    "image costs about the same, and whether it is a `study` of the benchmark",
     "run.paused": "somebody wants it to pause: its workers hold at their next epoch, and its clock stands",
     "run.continued": "it goes on after a pause",
     "run.ended": "it is through, and its report is written: `seconds`, but for a cluster's",
@@ -55,6 +62,8 @@ KINDS: Mapping[str, str] = {
     "`method`, `encoder`, `source`, `target`, `n_train`, `seed`, `metric` and `direction`; of a search `metric`, "
     "`direction`, `trials` and `budget_seconds`, null where there is none, or `race_seconds`, which the searches "
     "of a race share",
+    "worker.starting": "a new worker loads PyTorch before it begins with the `step`",
+    "worker.started": "it is there, and begins: `step`, `seconds`",
     "step.progress": "`step`, `done` of `total` images or epochs, and the last epoch's numbers in `row`",
     "step.finished": "`step`, `seconds`, `text`; of a study its `validation` score and its `device_seconds`",
     "step.failed": "`step`, `seconds`, `reason`",
@@ -65,8 +74,17 @@ KINDS: Mapping[str, str] = {
 }
 """Every kind of event, and what it says."""
 
+SAID: Mapping[str, str] = {
+    "note": "a `text` for the person who started the command",
+    "kept": "after Ctrl-C: how many `steps`, `of` how many, and `trials` are done, the epochs of the steps' "
+    "`checkpoints`, and the `command` that goes on",
+    "error": "the command ends by an error: `reason` and `exit_code`",
+}
+"""What a command with `-o json` says on stderr besides these events; its lines have `time` and `kind`, and no `n`."""
+
 MOST_BYTES = 32 * 2**20
 """Length of the file from which on `step.progress` and `trial.reported` are left out."""
+_CHATTER = ("step.progress", "trial.reported")
 _TAIL_BYTES = 2**16
 """Of a file, at first, in which its last event is looked for."""
 _PAUSE_SECONDS = 0.5
@@ -92,6 +110,31 @@ class Watcher(Protocol):
 
     def __call__(self, event: Event) -> None:
         """Something happened to a job."""
+
+    def told(self, event: Facts) -> None:
+        """An event, as the file has it; after `__call__` where that was told the same."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, benchmark: str, studies: int, workers: int, workspace: Path) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing."""
+
+    def expect(self, names: Mapping[str, str]) -> None:
+        """Nothing."""
+
+    def __call__(self, event: Event) -> None:
+        """Nothing."""
+
+    def told(self, event: Facts) -> None:
+        """Nothing."""
 
 
 def events_path(root: Path, benchmark: str) -> Path:
@@ -125,9 +168,11 @@ class EventLog:
 
     Args:
         path: Made, with its folder, when it does not exist.
+        tell: Told every event, those too that the file has no room for, which have no `n`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[Facts], object] = bool) -> None:
+        self._tell = tell
         path.parent.mkdir(parents=True, exist_ok=True)
         self._place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         self._number, self._length = self._restored()
@@ -150,24 +195,20 @@ class EventLog:
             os.ftruncate(self._place, end)
         return number, end
 
-    @property
-    def chatty(self) -> bool:
-        """Whether there is room for what may be left out."""
-        return self._length < MOST_BYTES
-
     def write(self, kind: str, **facts: Any) -> None:
         """Append an event; numbers that are not finite become null."""
-        if not self._writes:
-            return
-        event = {"n": self._number + 1, "time": round(time.time(), 3), "kind": kind} | _finite(facts)
-        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
         with held():  # a signal comes before a line or after it
-            try:
-                self._writes = os.write(self._place, line) == len(line)
-            except OSError:
-                self._writes = False
-            self._number += 1
-            self._length += len(line)
+            event = _made(kind, facts)
+            if self._writes and (kind not in _CHATTER or self._length < MOST_BYTES):
+                event = {"n": self._number + 1} | event
+                line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+                try:
+                    self._writes = os.write(self._place, line) == len(line)
+                except OSError:
+                    self._writes = False
+                self._number += 1
+                self._length += len(line)
+            self._tell(event)
 
     def close(self) -> None:
         """Give the file back."""
@@ -197,8 +238,6 @@ class SharedLog:
         benchmark: Whose events they are.
     """
 
-    chatty = True
-
     def __init__(self, root: Path, benchmark: str) -> None:
         self._root, self._benchmark = root, benchmark
 
@@ -210,9 +249,27 @@ class SharedLog:
             log = EventLog(events_path(self._root, self._benchmark))
             try:
                 log.write(kind, **facts)
-                self.chatty = log.chatty
             finally:
                 log.close()
+
+
+class UnkeptLog:
+    """Tells events, numbered from 1, and keeps them nowhere."""
+
+    def __init__(self, tell: Callable[[Facts], object]) -> None:
+        self._tell, self._number = tell, 0
+
+    def write(self, kind: str, **facts: Any) -> None:
+        """As of `EventLog`."""
+        self._number += 1
+        self._tell({"n": self._number} | _made(kind, facts))
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def _made(kind: str, facts: Facts) -> Facts:
+    return {"time": round(time.time(), 3), "kind": kind, **_finite(facts)}
 
 
 def _finite(value: Any) -> Any:
@@ -223,7 +280,9 @@ def _finite(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def recorded(watcher: Watcher, root: Path, benchmark: str, identity: str = "") -> Iterator[Watcher]:
+def recorded(
+    watcher: Watcher, root: Path, benchmark: str, identity: str = "", *, leads: bool = True
+) -> Iterator[Recorded]:
     """A watcher that passes on what it is told and has it recorded, with how the block ends.
 
     Args:
@@ -231,8 +290,10 @@ def recorded(watcher: Watcher, root: Path, benchmark: str, identity: str = "") -
         root: Of the workspace.
         benchmark: Its name.
         identity: Of the benchmark: another one under the same name shares nothing with it.
+        leads: Whether it is this run that the file tells of; what one that joins it does is told to its watcher alone.
     """
-    log, began = EventLog(events_path(root, benchmark)), clock()
+    log = EventLog(events_path(root, benchmark), watcher.told) if leads else UnkeptLog(watcher.told)
+    began = clock()
 
     def end(kind: str, **facts: str) -> None:
         log.write(kind, seconds=round(clock() - began, 3), **facts)
@@ -241,7 +302,7 @@ def recorded(watcher: Watcher, root: Path, benchmark: str, identity: str = "") -
         log.write("run.paused" if paused else "run.continued")
 
     try:
-        with heeded(root, benchmark, pause):
+        with heeded(root, benchmark, pause if leads else None):
             yield Recorded(watcher, log, identity)
     except KeyboardInterrupt:
         end("run.interrupted")
@@ -261,17 +322,17 @@ def recorded(watcher: Watcher, root: Path, benchmark: str, identity: str = "") -
 class Recorded:
     """Passes on what happens in a run, and writes it into a log."""
 
-    def __init__(self, watcher: Watcher, log: EventLog, identity: str) -> None:
+    def __init__(self, watcher: Watcher, log: EventLog | UnkeptLog, identity: str = "") -> None:
         self._watcher, self._log, self._identity = watcher, log, identity
         self._tell = Teller(log)
 
     def begin(self, benchmark: str, studies: int, workers: int, workspace: Path) -> None:
         """A run leads."""
+        self._watcher.begin(benchmark, studies, workers, workspace)
         self._log.write(
             "run.began", benchmark=benchmark, identity=self._identity, studies=studies, workers=workers,
             pid=os.getpid(), started=process_start(os.getpid()), host=socket.gethostname(),
         )  # fmt: skip
-        self._watcher.begin(benchmark, studies, workers, workspace)
 
     def __enter__(self) -> Self:
         self._watcher.__enter__()
@@ -280,23 +341,26 @@ class Recorded:
     def __exit__(self, *error: Any) -> None:
         self._watcher.__exit__(*error)
 
-    def expect(self, names: Mapping[str, str]) -> None:
+    def expect(self, names: Mapping[str, str], work: Mapping[str, Work] = MappingProxyType({})) -> None:
         """Know how much is to come."""
-        self._log.write("run.planned", steps=len(names))
         self._watcher.expect(names)
+        told = {name: each.model_dump(mode="json") for name, each in work.items()}
+        self._log.write("run.planned", steps=len(names), **({"work": told} if told else {}))
 
     def __call__(self, event: Event) -> None:
         """Something happened to a step, or to a trial of a search."""
-        self._tell(event)
         self._watcher(event)
+        self._tell(event)
 
 
 class Teller:
     """Writes what happens to steps, and to trials of searches, into a log."""
 
-    def __init__(self, log: EventLog | SharedLog) -> None:
+    def __init__(self, log: EventLog | SharedLog | UnkeptLog) -> None:
         self._log = log
         self._began: dict[str, float] = {}
+        self._hired: dict[str, float] = {}
+        """Steps whose workers start: since when."""
         self._told: dict[object, float] = {}
         """When a row of a step, or a report of a trial, was last written."""
         self._waiting: dict[object, Callable[[], None]] = {}
@@ -319,7 +383,11 @@ class Teller:
             self._began[job.id] = now
             self._log.write("step.started", step=job.id, name=readable(job), of=job.kind, **_facts(job), **event.facts)
             return
+        if event.state in ("starting", "ready"):
+            self._worker(event, now)
+            return
         self._settle(job.id)
+        self._hired.pop(job.id, None)
         if event.state == "taken":  # it ends elsewhere, or is begun again
             self._log.write("step.taken", step=job.id)
             return
@@ -330,6 +398,13 @@ class Teller:
             self._log.write("step.finished", step=job.id, seconds=took, **_outcome(event))
         else:
             self._log.write("step.failed", step=job.id, seconds=took, reason=event.text)
+
+    def _worker(self, event: Event, now: float) -> None:
+        if event.state == "starting":
+            self._hired[event.job.id] = now
+            self._log.write("worker.starting", step=event.job.id)
+        elif (since := self._hired.pop(event.job.id, None)) is not None:
+            self._log.write("worker.started", step=event.job.id, seconds=round(now - since, 3))
 
     def _trial(self, event: Event) -> None:
         news = event.trial
@@ -356,7 +431,7 @@ class Teller:
         now = time.monotonic()
         if now - self._told.get(key, -math.inf) < _PAUSE_SECONDS:
             self._waiting[key] = write
-        elif self._log.chatty:
+        else:
             self._told[key] = now
             self._waiting.pop(key, None)
             write()
@@ -364,7 +439,7 @@ class Teller:
     def _settle(self, key: object) -> None:
         """Nothing follows of a step or a trial."""
         self._told.pop(key, None)
-        if (write := self._waiting.pop(key, None)) is not None and self._log.chatty:
+        if (write := self._waiting.pop(key, None)) is not None:
             write()
 
 

@@ -6,7 +6,8 @@ A run meets the same rules one after the other, some of them only when every ima
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -15,22 +16,49 @@ from pathlib import Path
 import numpy as np
 
 from ctlr.config import BenchmarkConfig, KeyPath
+from ctlr.cost import Size
 from ctlr.data.gate import TableGate
+from ctlr.data.identity import remembered_identity
 from ctlr.data.leakage import refuse_of_tables
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import FileReader, Reader, reader_of
 from ctlr.data.splits import draw_split
+from ctlr.data.summary import summarise
 from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
-from ctlr.errors import ConfigError, CtlrError, DataError, nearest
+from ctlr.errors import ConfigError, CtlrError, DataError, MissingExtraError, nearest
 from ctlr.plan import Plan
-from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study, kind_of_image
+from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study, TargetSummary, kind_of_image
+from ctlr.workspace import Workspace
 
-__all__ = ["Examined", "examine", "missing_packages"]
+__all__ = ["Examined", "Looked", "examine", "missing_packages", "stored"]
 
 _KEY = re.compile(r"`([a-z_.]+)`")
 """A message that begins with an option says where it stands."""
 _SHOWN = 5
+
+
+@dataclass(kw_only=True)
+class Looked:
+    """What one dataset holds.
+
+    Attributes:
+        subjects, images: That a run would store, once the faults are repaired; None where nothing tells them before
+            the set is read.
+        left_out: Why images and files are not read, though nothing has to be repaired: reason -> how many.
+        targets: What is known of each task on it.
+        kind: Of data.
+        shape: (C, *S) of a stored image.
+        listing: Of its images, where there is one.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    subjects: int | None = None
+    images: int | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    targets: list[TargetSummary] = field(default_factory=list)
+    listing: Listing | None = None
 
 
 @dataclass
@@ -42,61 +70,112 @@ class Examined:
         excluded: By dataset, images that a run would leave out as `on_bad_subject: exclude` says.
         elsewhere: Datasets that were not looked at, since they lie on a cluster.
         notes: What is worth knowing where subjects have several images: how many there are of each class.
+        warnings: What may not be meant: codes for unknown among a target's values, a class spelled twice.
+        datasets: Each that was looked at.
     """
 
     faults: list[tuple[KeyPath, CtlrError]] = field(default_factory=list)
     excluded: dict[str, list[Exclusion]] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    datasets: dict[str, Looked] = field(default_factory=dict)
 
     def fault(self, where: KeyPath, error: CtlrError) -> None:
         """Note one, unless it is there."""
-        if all(str(error) != str(other) for _, other in self.faults):
-            self.faults.append((where, error))
+        for each in (error, *error.others):
+            if all(str(each) != str(other) for _, other in self.faults):
+                self.faults.append((where, each))
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """How much each dataset holds, where that is known."""
+        return {
+            name: Size(subjects=looked.subjects, images=looked.images)
+            for name, looked in self.datasets.items()
+            if looked.subjects is not None and looked.images is not None
+        }
 
 
 def missing_packages(config: BenchmarkConfig) -> Iterator[tuple[KeyPath, CtlrError]]:
     """What a run of the benchmark on this machine needs and is not installed."""
     if config.tracking.backend == "mlflow" and find_spec("mlflow") is None:
         rule = "needs the package 'mlflow', which is not installed. Install it: pip install 'ctlr[tracking]', or write"
-        yield ("tracking", "backend"), ConfigError(f"{rule} `tracking: {{backend: none}}`.")
+        yield ("tracking", "backend"), MissingExtraError(f"{rule} `tracking: {{backend: none}}`.")
 
 
-def examine(config: BenchmarkConfig, plan: Plan, *, workers: int = 1) -> Examined:
+def stored(plan: Plan, found: Examined, root: Path) -> frozenset[str]:
+    """Datasets of which a workspace holds the images already; files that were never read, or changed, are not held."""
+    if not (root / "workspace.json").exists():
+        return frozenset()
+    workspace, held = Workspace(root), set[str]()
+    for dataset in plan.datasets:
+        if dataset.name in found.datasets:
+            identity = remembered_identity(dataset, found.datasets[dataset.name].listing, workspace)
+            if identity is not None and workspace.has("arrays", identity):
+                held.add(dataset.name)
+    return frozenset(held)
+
+
+def examine(
+    plan: Plan,
+    *,
+    datasets: Sequence[DatasetSpec] = (),
+    ends: Sequence[DataTask] = (),
+    away: Collection[str] = (),
+    workers: int = 1,
+) -> Examined:
     """Read tables and headers of every dataset of a plan, and draw every split.
 
     Args:
-        config: The benchmark.
-        plan: Its plan.
+        plan: Of the benchmark.
+        datasets, ends: To look at beside the plan's: where the file is wrong in places, and its plan only a part.
+        away: Names of datasets that a cluster holds.
         workers: Images that are looked at at once.
     """
     found, tables = Examined(), dict[str, Table]()
-    for dataset in plan.datasets:
-        if dataset.name in config.platform.roots:
-            found.elsewhere.append(dataset.name)
+    for name, dataset in {each.name: each for each in (*datasets, *plan.datasets)}.items():
+        if name in away:
+            found.elsewhere.append(name)
             continue
+        known = dataset.known_subjects
+        looked = Looked(kind=dataset.kind, shape=dataset.stored_shape, subjects=known, images=known)
+        found.datasets[name] = looked
         try:
             reader = reader_of(dataset)
             reader.files()
             if (listing := reader.listing()) is not None:
                 usable = _usable(dataset, reader, listing, found, workers)
-                tables[dataset.name] = Table.of(usable)
+                tables[name] = Table.of(usable)
+                looked.listing, looked.images = listing, len(usable)
+                looked.subjects = len({image.subject for image in usable})
+                looked.left_out |= Counter(each.reason for each in listing.left_out)
         except CtlrError as error:
-            found.fault(("datasets", dataset.name), error)
+            found.fault(("datasets", name), error)
     for study in plan.studies:
         for end in study.learned[2:]:
             if table := tables.get(end.data.name):
                 _read(end, table, ("methods", study.method.label, "columns"), found)
     _look_at_weights(plan, found)
-    for end, studies in _by_end(plan).items():
-        if tables.get(end.data.name):
-            _judge(end, studies, tables[end.data.name], found)
-    if not found.faults and len(tables) == len(plan.datasets):
-        try:
-            refuse_of_tables(TableGate(plan, tables).leaks(), plan.leaks)
-        except CtlrError as error:
-            found.fault(("transfers",), error)
+    drawn = [study for study in plan.studies if study.target.data.name in tables]
+    for end, studies in (dict.fromkeys(ends, ()) | _by_end(plan)).items():
+        if tables.get(end.data.name) and not _judge(end, studies, tables[end.data.name], found):
+            drawn = [study for study in drawn if end not in study.learned]
+    _look_for_leaks(plan, drawn, tables, found)
     return found
+
+
+def _look_for_leaks(plan: Plan, drawn: Sequence[Study], tables: Mapping[str, Table], found: Examined) -> None:
+    """Look for people on two sides of the studies whose tables are whole, whatever is wrong with others."""
+    whole = tuple(study for study in drawn if all(end.data.name in tables for end in study.learned))
+    names = {end.data.name for study in whole for end in study.learned}
+    part = plan.model_copy(
+        update={"studies": whole, "datasets": tuple(data for data in plan.datasets if data.name in names)}
+    )
+    try:
+        refuse_of_tables(TableGate(part, tables).leaks(), plan.leaks)
+    except CtlrError as error:
+        found.fault(("transfers",), error)
 
 
 def _look_at_weights(plan: Plan, found: Examined) -> None:
@@ -136,6 +215,7 @@ def _usable(
     bad = [*listing.faults, *(fault for fault in seen if fault is not None)]
     if dataset.preprocess.on_bad_subject == "exclude":
         found.excluded[dataset.name] = bad
+        found.datasets[dataset.name].left_out |= Counter(fault.reason for fault in bad)
     else:
         for fault in bad:
             found.fault(("datasets", dataset.name), DataError(fault.reason, place=fault.place))
@@ -164,12 +244,14 @@ def _read(end: DataTask, table: Table, where: KeyPath, found: Examined) -> Targe
         return None
 
 
-def _judge(end: DataTask, studies: Sequence[Study], table: Table, found: Examined) -> None:
-    """Read a target, look for the columns that are asked for beside it, draw the splits."""
+def _judge(end: DataTask, studies: Sequence[Study], table: Table, found: Examined) -> bool:
+    """Read a target, look for the columns that are asked for beside it, draw the splits; whether nothing was wrong."""
     whole = [study for study in studies if _has_columns(study, table, found)]
     if (targets := _read(end, table, ("tasks", end.task.name, "target"), found)) is None:
-        return
+        return False
     found.notes += _cases(table, targets, f"{end.data.name}, {end.task.name}", kind_of_image(end.data.ndim))
+    if not _summarise(end, table, found):
+        return False
     drawn = set[tuple[int, int]]()
     for study in whole:
         if (study.n_train, study.seed) not in drawn:
@@ -181,7 +263,24 @@ def _judge(end: DataTask, studies: Sequence[Study], table: Table, found: Examine
             except CtlrError as error:
                 key = _KEY.match(error.reason)
                 found.fault(tuple(key[1].split(".")) if key else ("datasets", end.data.name), error)
-                return
+                return False
+    return len(whole) == len(studies)
+
+
+def _summarise(end: DataTask, table: Table, found: Examined) -> bool:
+    """Note what a dataset holds of a target, and of what else its network learns; whether nothing was wrong."""
+    looked = found.datasets[end.data.name]
+    units = looked.listing.units if looked.listing is not None else {}
+    for each in (end, *end.others):
+        try:
+            summary = summarise(table, each, units)
+        except CtlrError as error:  # of what it reads beside the images
+            found.fault(("tasks", end.task.name), error)
+            return False
+        if all(other.task != summary.task for other in looked.targets):
+            looked.targets.append(summary)
+            found.warnings += [f"{summary.data}.{summary.task}: {warning}" for warning in summary.warnings]
+    return True
 
 
 def _cases(table: Table, targets: Targets, where: str, image: str) -> Iterator[str]:

@@ -11,13 +11,16 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["check", "held", "released", "wakeup"]
+__all__ = ["came", "came_again", "check", "held", "released", "wakeup"]
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_TWICE_SECONDS = 0.3
+"""Between two signals that are meant as two."""
 
 
 class _Signals:
@@ -28,6 +31,8 @@ class _Signals:
         """Blocks under way that hold signals back."""
         self.came: list[int] = []
         """What has come meanwhile."""
+        self.times: list[float] = []
+        """When each one came, those that have acted too."""
         self.before: dict[int, Any] = {}
         """Whose place `handle` has taken."""
         self.pipe: tuple[int, int] | None = None
@@ -37,12 +42,14 @@ class _Signals:
         """Note a signal; outside of a block do what would have been done without us."""
         if self.depth:
             self.came.append(number)
+            self.times.append(time.monotonic())
         else:
             self.before[number](number, frame)
 
     def install(self) -> None:
         """Take the handlers' place, of those signals that have one; harmless wherever it is broken off."""
         self.came.clear()
+        self.times.clear()
         for number in _NUMBERS:
             handler = signal.getsignal(number)
             if callable(handler) and handler != self.handle:
@@ -123,6 +130,20 @@ def check() -> None:
     """
     if _signals.depth and _ours():
         _signals.deliver()
+
+
+def came() -> bool:
+    """Whether a signal has come within the outermost `held` block, whether it has acted or not; for any thread."""
+    return bool(_signals.times)
+
+
+def came_again() -> bool:
+    """Whether somebody has asked once more: a second signal came when the first could have been seen.
+
+    Shells and wrappers often send one twice, which is meant once.
+    """
+    times = _signals.times
+    return bool(times) and times[-1] - times[0] >= _TWICE_SECONDS
 
 
 class released:

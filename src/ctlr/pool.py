@@ -59,12 +59,13 @@ def run_jobs(
         KeyboardInterrupt: Passed on after every worker has ended.
     """
     board = _Board(jobs, on_event, elsewhere, taken)
-    crew = Crew(start, arguments, workers, log)
+    crew = Crew(start, arguments, workers, log, lambda job: on_event(Event(job, "ready")))
     with held():  # signals act where the crew listens
         try:
             while not board.finished:
                 while crew.has_room and (job := board.take()) is not None:
-                    crew.give(job)
+                    if crew.give(job):
+                        on_event(Event(job, "starting"))
                 if not board.finished:
                     for event in crew.listen(LOOK_SECONDS if board.passed_over else None):
                         board.note(event)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ctlr.config import BenchmarkConfig
 from ctlr.crew import prepare
@@ -22,23 +22,26 @@ from ctlr.engine import (
     default_workers,
     gate,
     jobs_left,
+    known_rates,
     note_rates,
     preprocess_all,
     run_jobs_left,
+    works,
 )
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
-from ctlr.events import Watcher, readable, recorded
-from ctlr.outcome.finished import read_finished
+from ctlr.events import Recorded, Watcher, readable, recorded
 from ctlr.outcome.provenance import environment
-from ctlr.outcome.recording import AT_DEFAULTS, Recorder, make_tracker
 from ctlr.outcome.remembered import Remembered, last_run
 from ctlr.outcome.reporting import write_report
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
 from ctlr.specs import SearchResult, StoredArrays, StudyResult
-from ctlr.wishes import clock, heeded
+from ctlr.wishes import clock
 from ctlr.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ctlr.outcome.recording import Recorder
 
 __all__ = ["Ran", "Watcher", "read_benchmark", "run_benchmark"]
 
@@ -125,22 +128,29 @@ class _Run:
         with recorded(watcher, self.workspace.root, self.config.name, self.config.identity()) as told:
             return self._lead(told)
 
-    def _lead(self, watcher: Watcher) -> Ran:
+    def _lead(self, watcher: Recorded) -> Ran:
         config, workspace, began = self.config, self.workspace, clock()
         run, since = _remember(config, self.folder, workspace), workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
-        recorder = Recorder(make_tracker(config, workspace), config, workspace, environment(config, self.folder))
         with watcher:
             arrays = self._stored(watcher)
             run.arrays = {name: stored.fingerprint for name, stored in arrays.items()}
             run.write(workspace)
             gate(self.plan, arrays, workspace)
+            from ctlr.outcome.recording import (
+                AT_DEFAULTS,
+                Recorder,
+                make_tracker,
+            )  # slow to load: the first line is out
+
+            origin = environment(config, self.folder)
+            recorder = Recorder(make_tracker(config, workspace), config, workspace, origin, arrays)
             with _Clock(run, workspace, began) as counted:
                 known = run.searches
                 plan, run.searches = self._tuned(arrays, since, watcher)
                 jobs = jobs_left(plan, arrays, workspace)
                 counted.idle = not jobs and run.searches == known
-                watcher.expect({job.id: readable(job) for job in jobs})
+                self._expect(plan, jobs, arrays, watcher)
                 with recorder:
                     _record(collect(plan, arrays, workspace), recorder, "ok")
                     _record(collect_at_defaults(plan, arrays, workspace), recorder, "ok", AT_DEFAULTS)
@@ -150,6 +160,7 @@ class _Run:
                     _record(finished.at_defaults, recorder, "failed", AT_DEFAULTS)
         finished = replace(finished, seconds=run.seconds)
         page = write_report(finished)
+        recorder.conclude(finished, page)
         if jobs:
             took = clock() - began if run.searches == known else 0.0
             note_rates(plan, arrays, workspace, workers=self.workers, since=since, seconds=took)
@@ -157,24 +168,34 @@ class _Run:
 
     def help(self, watcher: Watcher) -> bool:
         """Do what nobody else is at, until nothing is left; says whether the run that leads is there to report it."""
+        _check_joins(self.config, self.workspace)
+        with recorded(watcher, self.workspace.root, self.config.name, self.config.identity(), leads=False) as told:
+            return self._help(told)
+
+    def _help(self, watcher: Recorded) -> bool:
         config, workspace = self.config, self.workspace
-        _check_joins(config, workspace)
         since = workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
-        with watcher, heeded(workspace.root, config.name):
+        with watcher:
             arrays = self._stored(watcher)
             gate(self.plan, arrays, workspace)
             plan, _ = self._tuned(arrays, since, watcher)
             jobs = jobs_left(plan, arrays, workspace)
-            watcher.expect({job.id: readable(job) for job in jobs})
+            self._expect(plan, jobs, arrays, watcher)
             self._do(jobs, arrays, since, watcher)
         return workspace.is_led()
 
-    def _stored(self, watcher: Watcher) -> dict[str, StoredArrays]:
+    def _expect(self, plan: Plan, jobs: Sequence[Job], arrays: Mapping[str, StoredArrays], watcher: Recorded) -> None:
+        """Tell what is to come, and what each step of it costs."""
+        own = {study.identity() for study in plan.studies}
+        work = works(jobs, arrays, known_rates(self.workspace.root), own=own)
+        watcher.expect({job.id: readable(job) for job in jobs}, work)
+
+    def _stored(self, watcher: Recorded) -> dict[str, StoredArrays]:
         return preprocess_all(self.plan.datasets, self.workspace, workers=self.workers, on_event=watcher)
 
     def _tuned(
-        self, arrays: Mapping[str, StoredArrays], since: float, watcher: Watcher
+        self, arrays: Mapping[str, StoredArrays], since: float, watcher: Recorded
     ) -> tuple[Plan, list[SearchResult]]:
         if self.config.tuning is None:
             return self.plan, []
@@ -230,8 +251,10 @@ class _Clock:
             self._run.write(self._workspace)
 
 
-def _follower(watcher: Watcher, recorder: Recorder, plan: Plan) -> Callable[[Event], None]:
+def _follower(watcher: Recorded, recorder: Recorder, plan: Plan) -> Callable[[Event], None]:
     """Tells what happens, and records each study as it is finished."""
+    from ctlr.outcome.recording import AT_DEFAULTS
+
     asked = {study.identity() for study in plan.studies}
 
     def follow(event: Event) -> None:
@@ -252,6 +275,8 @@ def _record(
 
 
 def _finished(run: Remembered, arrays: Mapping[str, StoredArrays], workspace: Workspace) -> Finished:
+    from ctlr.outcome.finished import read_finished  # as above
+
     return read_finished(
         run.config,
         workspace,

@@ -209,7 +209,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(place: Path) -> None:
         finished = run.finish()
         assert run.left() == []
     assert finished.code == 130
-    assert "Go on with: ctlr tune study.yaml --resume --workspace workspace" in finished.err
+    assert "trials that have ended. Go on with: ctlr tune study.yaml --resume --workspace workspace" in finished.err
     resumed = call(*arguments, "--resume", "--max-seconds", "1", "-o", "json", folder=place)
     status = json.loads(resumed.out)["status"]
     assert status["trials"] == status["trialsKilled"] == 1
@@ -222,7 +222,7 @@ def test_a_manifest_that_is_right_is_ok(place: Path) -> None:
     for name in ("square.yaml", "study.yaml"):
         assert call("check", name, folder=place).out == f"{name}: ok\n"
     shown = json.loads(call("check", "square.yaml", "-o", "json", folder=place).out)
-    assert shown["parameters"][0]["low"] == "-1"
+    assert shown["experiment"]["parameters"][0]["low"] == "-1"
 
 
 def test_a_manifests_faults_are_told_with_their_lines(place: Path) -> None:

@@ -64,6 +64,9 @@ def test_an_optimum_is_written_shown_and_kept_by_a_second_time(place: Path) -> N
     assert "+  scratch: {finetune: " in as_yaml.err
     assert copy.read_text() == BENCHMARK.replace("  scratch: {}   # the baseline\n", line)
     assert (place / "link.yaml").is_symlink()
+    as_json = call("tune", "study.yaml", "--apply", "link.yaml", "-o", "json", folder=place)
+    assert json.loads(as_json.out)["kind"] == "Experiment"
+    assert [json.loads(line)["text"] for line in as_json.err.splitlines()] == ["link.yaml: has these options already."]
 
 
 @pytest.mark.parametrize(

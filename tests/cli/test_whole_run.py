@@ -18,6 +18,8 @@ from clinic import CLINIC, NOISE, WITH_A_HOLE, crafted, subject_id, volume, volu
 from ruamel.yaml import YAML
 from terminal import Finished, ctlr
 
+from ctlr.events import events_path, read_events
+
 GOOD = 30
 USER = "drjekyll"
 BENCHMARK = (
@@ -100,10 +102,19 @@ def test_a_failed_study_is_a_row_of_the_report_with_its_reason(day: Day) -> None
 
 
 def test_the_next_run_tries_the_failed_study_alone(day: Day) -> None:
-    steps = [line for line in day.second.err.splitlines() if line.startswith("[")]
-    assert len(steps) == 1
-    assert re.match(r"\[1/1\] exploding-age-n4-s0-\w+ FAILED: ", steps[0])
+    told = [json.loads(line) for line in day.second.err.splitlines()]
+    (planned,) = (event for event in told if event["kind"] == "run.planned")
+    (failed,) = (event for event in told if event["kind"] == "step.failed")
+    assert planned["steps"] == 1
+    assert "loss became nan" in failed["reason"]
     assert records(day.second).keys() == records(day.first).keys()
+
+
+def test_events_go_to_stderr_where_results_are_json(day: Day) -> None:
+    told = [json.loads(line) for line in day.second.err.splitlines()]
+    written = list(read_events(events_path(day.workspace, "clinic")))
+    assert told == written[-len(told) :]
+    assert (told[0]["kind"], told[-1]["kind"]) == ("run.began", "run.ended")
 
 
 def test_data_go_to_stdout_and_each_step_to_one_line_of_stderr(day: Day) -> None:

@@ -25,12 +25,12 @@ from ctlr.config import BenchmarkConfig, load
 from ctlr.engine import jobs_left
 from ctlr.errors import ConfigError, TrainingError
 from ctlr.plan import make_plan
+from ctlr.runs import Runs
 from ctlr.searches import run_searches, tuned_plan
 from ctlr.specs import PLUGINS, PlatformSpec, SearchResult
 from ctlr.tuning.katib import RUN as RUN_OF_PIPELINES
 from ctlr.tuning.katib import SUBMISSION, connect
 from ctlr.tuning.manifest import parse_experiment
-from ctlr.ui.runs import Runs
 from ctlr.workspace import Workspace
 
 TUNING = """\

@@ -24,10 +24,9 @@ from ctlr.config import load
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.events import events_path, read_events
 from ctlr.plan import make_plan
+from ctlr.runs import Run, Runs, ranking
 from ctlr.specs import PlatformSpec, StudyResult
 from ctlr.ui.processes import stop
-from ctlr.ui.runs import Run, Runs
-from ctlr.ui.story import ranking
 from ctlr.workspace import Workspace
 
 PLATFORM = PlatformSpec(cpu="1", trials="local").model_dump_json()

@@ -20,7 +20,10 @@ pytestmark = [
 ]
 GAINS = "t-gains-age-from-sex-small"
 ROWS = f"[...document.querySelectorAll('#{GAINS} tbody tr')].filter(row => !row.hidden)"
-CELL = "row => (cell => cell.textContent.replace(cell.querySelector('small')?.textContent ?? '', '').trim())(row.cells[{}])"
+CELL = (
+    "row => (cell => cell.textContent.replace(cell.querySelector('small')?.textContent ?? '', '').trim())"
+    "(row.cells[{}])"
+)
 
 
 @pytest.fixture(scope="module")

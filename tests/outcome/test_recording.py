@@ -6,11 +6,16 @@ from tiny_bench import Bench
 
 from ctlr.errors import CtlrError
 from ctlr.outcome.recording import Recorder, make_tracker
-from ctlr.specs import StudyResult
+from ctlr.report.finished import Finished
+from ctlr.specs import StoredArrays, StudyResult
 from ctlr.tracking import MemoryTracker, MlflowTracker, NullTracker, Tracker
 from ctlr.workspace import Workspace
 
 Begin = Callable[[Tracker], Recorder]
+
+ARRAYS = StoredArrays(
+    fingerprint="a" * 24, path="arrays/a", rows=48, subjects=40, shape=(1, 32, 32, 32), dtype="float16"
+)
 
 
 class Broken(MemoryTracker):
@@ -25,7 +30,8 @@ class Broken(MemoryTracker):
 @pytest.fixture
 def begin(bench: Bench, tmp_path: Path) -> Begin:
     def begin(tracker: Tracker) -> Recorder:
-        return Recorder(tracker, bench.config, Workspace(tmp_path / "workspace"), {"ctlr": "9.9", "torch": "2.13"})
+        workspace = Workspace(tmp_path / "workspace")
+        return Recorder(tracker, bench.config, workspace, {"ctlr": "9.9", "torch": "2.13"}, {"cohort": ARRAYS})
 
     return begin
 
@@ -53,6 +59,27 @@ def test_every_study_is_recorded_before_the_block_ends(begin: Begin, bench: Benc
     assert [study.result.study.method.label for study in tracker.studies.values()] == ["mean", "scratch", "vat"]
     assert all(study.result.environment == {"ctlr": "9.9", "torch": "2.13"} for study in tracker.studies.values())
     assert set(tracker.files[tracker.parent]) == {"benchmark.yaml", "environment.json"}
+
+
+def test_datasets_are_told_with_their_fingerprints_and_uses(begin: Begin) -> None:
+    tracker = MemoryTracker()
+    with begin(tracker):
+        pass
+    (told,) = tracker.data[tracker.parent]
+    assert (told.name, told.digest, told.kind) == ("cohort", "a" * 24, "cohort")
+    assert (told.images, told.subjects, told.image_shape, told.evaluates) == (48, 40, (1, 32, 32, 32), True)
+
+
+def test_an_outcome_that_cannot_be_recorded_is_told_and_stops_nothing(begin: Begin, bench: Bench) -> None:
+    class Refusing(MemoryTracker):
+        def log_outcome(self, *args: object) -> None:
+            raise CtlrError("the registry is gone.")
+
+    with begin(Refusing()) as recorder:
+        pass
+    found = Finished(config=bench.config, root=bench.workspace.root, results=())
+    recorder.conclude(found, Path("report.html"))
+    assert str(recorder.error) == "the registry is gone."
 
 
 def test_a_failed_study_makes_a_failed_benchmark(begin: Begin, bench: Bench) -> None:

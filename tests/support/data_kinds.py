@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from ctlr.specs import (
     FontsSpec,
     IdxSpec,
     ImagesSpec,
+    NpzSpec,
     PreprocessSpec,
     SeriesPreprocess,
     SeriesSpec,
@@ -29,6 +32,7 @@ from ctlr.specs import (
     SignalsSpec,
     TissueSpec,
     TorchvisionSpec,
+    VolumesSpec,
 )
 
 __all__ = ["EXAMPLES", "FLAT", "SEGMENTS", "SOLID"]
@@ -130,11 +134,37 @@ def _series(folder: Path) -> SeriesSpec:
     return SeriesSpec(name="waves", root=str(folder), preprocess=SeriesPreprocess(shape=(2, 16)))
 
 
+def _volumes(folder: Path) -> VolumesSpec:
+    """Two scans of one person and one of another, in folders that the table names."""
+    rng = np.random.default_rng(0)
+    for name in ("p1_v1", "p1_v2", "p2_v1"):
+        (folder / name).mkdir()
+        voxels = rng.integers(1, 1000, (16, 16, 16)).astype(np.int16)
+        (folder / name / f"{name}_T1.nii").write_bytes(nib.Nifti1Image(voxels, np.diag([3.0, 3, 3, 1])).to_bytes())
+    (folder / "scans.csv").write_text("ID,Age\np1_v1,20\np1_v2,22\np2_v1,40\n")
+    return VolumesSpec(
+        name="scans", root=str(folder), table="scans.csv", file_column="ID", group="([^/]+)_v", preprocess=SOLID
+    )
+
+
+def _npz(folder: Path) -> NpzSpec:
+    """Six pictures on three sides; no library decides the archive's bytes."""
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(folder / "six.npz", "w") as archive:
+        for side, count in (("train", 3), ("val", 1), ("test", 2)):
+            arrays = {"images": rng.integers(0, 256, (count, 20, 20), np.uint8), "labels": np.arange(count)[:, None]}
+            for what, values in arrays.items():
+                file = io.BytesIO()
+                np.save(file, values.astype(np.uint8))
+                archive.writestr(zipfile.ZipInfo(f"{side}_{what}.npy"), file.getvalue())
+    return NpzSpec(name="six", root=str(folder), names=("a", "b", "c"), preprocess=FLAT)
+
+
 EXAMPLES: Mapping[str, Callable[[Path], DatasetSpec]] = {
     "bids": _bids, "images": _images, "cohort": _cohort, "torchvision": _torchvision, "digits": _digits,
     "tissue": _tissue, "idx": _idx, "fonts": _fonts, "npy": _npy,
     "dots": _arrays("dots"), "waves": _arrays("waves"), "points": _arrays("points"),
     "generated_points": _arrays("generated_points"),
-    "signals": _signals, "series": _series,
+    "signals": _signals, "series": _series, "volumes": _volumes, "npz": _npz,
 }  # fmt: skip
 """By kind: fills an empty folder where the dataset lies in one."""

@@ -1,4 +1,4 @@
-"""Reports with as much in them as that of `benchmarks/demo.yaml`, of 12 pairs with 560 studies, of 30 methods, of 13 tuned ones."""
+"""Reports as large as the demo's, of 12 pairs with 560 studies, of 30 methods, of 13 tuned ones."""
 
 import itertools
 from collections.abc import Sequence

@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 from ctlr.config import load
 from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.events import events_path, read_events
+from ctlr.runs import Run, Runs, Step
 from ctlr.specs import GeneratedPointsSpec
 from ctlr.ui import learning
 from ctlr.ui.learning import MODELS, learned, learners, write_points_benchmark
 from ctlr.ui.points import PointSet, PointSets
-from ctlr.ui.runs import Run, Runs, Step
 
 Client = Callable[..., TestClient]
 

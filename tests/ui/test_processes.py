@@ -12,8 +12,8 @@ import pytest
 
 from ctlr.errors import ConfigError, WorkspaceError
 from ctlr.events import EventLog, events_path, process_start
+from ctlr.runs import Run, Runs
 from ctlr.ui import processes
-from ctlr.ui.runs import Run, Runs
 from ctlr.workspace import Workspace
 
 

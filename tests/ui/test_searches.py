@@ -13,12 +13,12 @@ from kube_api import Node, Object
 from terminal import until
 
 from ctlr.errors import ClusterError
+from ctlr.runs import Run
 from ctlr.specs import Trial
 from ctlr.tuning.katib import RUN, SUBMISSION, Listed, Listing, connect, run_on_katib
 from ctlr.tuning.manifest import parse_experiment
 from ctlr.ui.links import run_links
 from ctlr.ui.options import checked
-from ctlr.ui.runs import Run
 from ctlr.ui.searches import Searches
 
 Client = Callable[..., TestClient]

@@ -7,7 +7,7 @@ _automl.py      a model from pictures in one step
 _best.py        the best method, and how sure that is
 _reading.py     what the report computes; nothing else here knows its parts
 _tune.py        a search whose trials are calls of a Python function
-_watching.py    who is told while a run goes on
+_watching.py    who is told while a run goes on; _told.py: a function
 _frames.py      records as pandas tables; _html.py: as HTML, for notebooks
 """
 

@@ -17,28 +17,34 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from ctlr import __version__
+from ctlr.cli import candidates
 from ctlr.cli.automl import automl
+from ctlr.cli.check import check
+from ctlr.cli.completion import completion
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
 from ctlr.cli.drift import drift
 from ctlr.cli.explain import explain
 from ctlr.cli.export import export
+from ctlr.cli.init import init
 from ctlr.cli.lr_find import lr_find
+from ctlr.cli.ls import ls
 from ctlr.cli.options import output_option, workspace_option
 from ctlr.cli.plugins import plugins
 from ctlr.cli.points import points
 from ctlr.cli.predict import predict
 from ctlr.cli.remote import cancel, logs, status, submit
 from ctlr.cli.serve import serve
+from ctlr.cli.show_run import show_run
+from ctlr.cli.tensorboard import tensorboard
 from ctlr.cli.tile import tile
 from ctlr.cli.trial import trial
 from ctlr.cli.tuning import suggest, tune
 from ctlr.cli.ui import ui
+from ctlr.cli.voice import INTERRUPTED, quiet_option, spoken
 from ctlr.errors import CtlrError, brief
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 _LIMITS = {
     errno.EMFILE: "Raise `ulimit -n`, and run again.",
@@ -159,8 +165,9 @@ Command = Callable[..., Any]
 def _benchmark(command: Command) -> Command:
     for option in reversed(
         (
-            click.argument("file", type=click.Path(path_type=Path)),
+            click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.yaml_files),
             click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                         shell_complete=candidates.benchmark_settings,
                          help="Override one value of the file, e.g. `--set seeds=[0,1]`. Repeatable."),
         )
     ):  # fmt: skip
@@ -205,45 +212,6 @@ def cli() -> None:
 
 @cli.command()
 @_benchmark
-@click.option("--no-data", is_flag=True, help="Check the file alone: neither tables nor images are looked at.")
-@_output
-def check(file: Path, overrides: tuple[str, ...], no_data: bool, output: str) -> None:
-    """Check a benchmark file with its data, or an Experiment manifest: every fault at once, with its line.
-
-    Of the data, tables are read and headers of images; every split is drawn. Nothing is stored.
-    """
-    from ctlr.api import load
-    from ctlr.cli.data_check import check_benchmark
-    from ctlr.cli.kinds import is_experiment
-    from ctlr.cli.show import show
-    from ctlr.config import plugins_of, public_dump
-
-    if is_experiment(file):
-        _check_manifest(file, overrides, output)
-        return
-    config = load(file, overrides=overrides).config
-    check_benchmark(file, overrides, config, data=not no_data)
-    if output != "table":
-        show(public_dump(config), output)
-        return
-    for plugin, parts in plugins_of(config).items():
-        click.echo(f"plug-in {plugin.name} (sha256 {plugin.sha256}): {', '.join(parts) or 'nothing of it is used'}")
-    click.echo(f"{file}: ok")
-
-
-def _check_manifest(file: Path, overrides: tuple[str, ...], output: str) -> None:
-    from ctlr.cli.manifests import check_manifest
-    from ctlr.cli.show import show
-    from ctlr.errors import ConfigError
-
-    if overrides:
-        raise ConfigError("`--set` changes benchmark files; a manifest is changed in its file. Remove it.")
-    found = check_manifest(file)
-    show(found if output != "table" else f"{file}: ok", output)
-
-
-@cli.command()
-@_benchmark
 @_workspace
 @_running
 @click.option(
@@ -277,6 +245,7 @@ def plan(
 @_running
 @_join
 @click.option("--dry-run", is_flag=True, help="Show what would be done and time a few steps of it.")
+@quiet_option
 @_output
 def run(
     file: Path,
@@ -286,34 +255,38 @@ def run(
     device: str,
     join: bool,
     dry_run: bool,
+    quiet: bool,
     output: str,
 ) -> int:
     """Run a benchmark and write its report. What is finished already is not done again."""
     from ctlr.api import load
 
-    benchmark = load(file, overrides=overrides)
-    if dry_run:
-        from ctlr.cli.preview import show_preview
+    with spoken(output):
+        benchmark = load(file, overrides=overrides)
+        if dry_run:
+            from ctlr.cli.preview import show_preview
 
-        show_preview(benchmark.plan(workspace, workers=workers, device=device, measured=True), workspace, output)
-        return 0
-    from ctlr.cli.session import run_config
+            show_preview(benchmark.plan(workspace, workers=workers, device=device, measured=True), workspace, output)
+            return 0
+        from ctlr.cli.session import run_config
 
-    return run_config(benchmark.config, file.parent, workspace, workers, device, output, join=join)
+        return run_config(benchmark.config, file.parent, workspace, workers, device, output, join=join, quiet=quiet)
 
 
 @cli.command()
 @_workspace
 @_running
 @_join
+@quiet_option
 @_output
-def resume(workspace: Path, workers: int | None, device: str, join: bool, output: str) -> int:
+def resume(workspace: Path, workers: int | None, device: str, join: bool, quiet: bool, output: str) -> int:
     """Go on with the benchmark that was run last in a workspace."""
     from ctlr.cli.session import run_config
     from ctlr.outcome.remembered import last_run
 
-    last = last_run(workspace)
-    return run_config(last.config, last.folder, workspace, workers, device, output, join=join)
+    with spoken(output):
+        last = last_run(workspace)
+        return run_config(last.config, last.folder, workspace, workers, device, output, join=join, quiet=quiet)
 
 
 @cli.command()
@@ -384,25 +357,6 @@ def cohort(
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--kind", default="bids", show_default=True,
-              help="What it has: `bids`, `images`, `signals`, `series`, `cohort`, or a kind of yours.")  # fmt: skip
-def init(file: Path, kind: str) -> None:
-    """Write a commented benchmark file to start from."""
-    from ctlr.config import template
-    from ctlr.errors import ConfigError
-    from ctlr.specs import dns_name
-    from ctlr.workspace import write_aside
-
-    if file.exists():
-        raise ConfigError(f"{file} exists already and is left as it is. Name another file.")
-    if not file.parent.is_dir():
-        raise ConfigError(f"{file.parent} is no folder. Make it first, or name a file elsewhere.")
-    write_aside(file, template(kind, dns_name(file.stem, 40)).encode())
-    click.echo(f"{file} written. Edit it, then: ctlr check {file} && ctlr run {file}", err=True)
-
-
-@cli.command()
 def schema() -> None:
     """Print the JSON schema of benchmark files, for editors."""
     import json
@@ -412,17 +366,7 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-@cli.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print a shell's completion script, e.g. `ctlr completion bash >> ~/.bashrc`."""
-    from click.shell_completion import get_completion_class
-
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(cli, {}, "ctlr", "_CTLR_COMPLETE").source())
-
-
-for command in (automl, cancel, distance, doctor, drift, explain, export, logs, lr_find, plugins, points, predict,
-                serve, status, submit, suggest, tile, trial, tune, ui):  # fmt: skip
+for command in (automl, cancel, check, completion, distance, doctor, drift, explain, export, init, logs, lr_find, ls,
+                plugins, points, predict, serve, show_run, status, submit, suggest, tensorboard, tile, trial, tune,
+                ui):  # fmt: skip
     cli.add_command(command)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from ctlr.cli.options import output_option, workspace_option
+from ctlr.cli.voice import say, spoken
 
 if TYPE_CHECKING:
     from ctlr.automl import Guidance, Prepared
@@ -63,16 +64,17 @@ def automl(folder: Path, workspace: Path, workers: int | None, device: str, dry_
 
     check_device(device)
     guidance = _guidance(told)
-    with counting("pictures") as progress:
-        prepared = prepare(
-            folder, guidance, workspace, workers=workers or default_workers(device, 1), device=device,
-            progress=progress,
-        )  # fmt: skip
-    _show(prepared)
-    if dry_run:
-        return 0
-    config = load(prepared.file).config
-    return run_config(config, prepared.file.parent, workspace, workers, device, output)
+    with spoken(output):
+        with counting("pictures") as progress:
+            prepared = prepare(
+                folder, guidance, workspace, workers=workers or default_workers(device, 1), device=device,
+                progress=progress,
+            )  # fmt: skip
+        _show(prepared, output)
+        if dry_run:
+            return 0
+        config = load(prepared.file).config
+        return run_config(config, prepared.file.parent, workspace, workers, device, output)
 
 
 def _guidance(told: Mapping[str, Any]) -> Guidance:
@@ -99,7 +101,7 @@ def _weights(text: str) -> dict[str, str]:
     return {"file": file, "encoder": encoder}
 
 
-def _show(prepared: Prepared) -> None:
+def _show(prepared: Prepared, output: str) -> None:
     looked, proposal = prepared.looked, prepared.proposal
     height, width = looked.sizes
     shape = " x ".join(map(str, looked.stored.shape[1:]))
@@ -114,4 +116,4 @@ def _show(prepared: Prepared) -> None:
         f"{prepared.file} says all of it.",
     ]  # fmt: skip
     for line in lines:
-        click.echo(line, err=True)
+        say(line, output)

@@ -12,6 +12,7 @@ from typing import Any
 
 import rich_click as click
 
+from ctlr.cli import candidates
 from ctlr.errors import ConfigError, nearest
 
 __all__ = ["explain"]
@@ -25,8 +26,9 @@ PARTS = {"training": "TrainingSpec", "tasks": "TaskSpec", "transfers": "Transfer
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=candidates.explained)
 @click.option("--plugins", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              shell_complete=candidates.plugin_files,
               help="A file of Python code with parts of your own. Repeatable.")  # fmt: skip
 def explain(name: str | None, files: tuple[Path, ...]) -> None:
     """Say what a method, an encoder, a kind of data or an option is; without a name, which there are.

@@ -6,13 +6,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from ctlr.cli.manifests import check_manifest
 from ctlr.cli.search_apply import Application
-from ctlr.cli.search_end import show_search
+from ctlr.cli.search_end import follower, show_search
 from ctlr.cli.show import show
-from ctlr.display import SearchDisplay
+from ctlr.cli.voice import say
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment
 from ctlr.tuning.engine import RemoteOutcome
@@ -39,7 +37,9 @@ class Cluster:
     """Ask for those that the manifest asks for."""
 
 
-def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, apply: Path | None = None) -> int:
+def search_on_katib(
+    file: Path, root: Path, cluster: Cluster, *, output: str, quiet: bool = False, apply: Path | None = None
+) -> int:
     """Create a manifest's Experiment, or take it up, and print its optimum.
 
     Args:
@@ -48,6 +48,7 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, ap
         cluster: Where it runs.
         output: table, json or yaml.
         apply: Benchmark file that gets the optimum.
+        quiet: Say nothing but errors and the optimum.
 
     Returns:
         0 where the experiment succeeded or is not waited for, else 1.
@@ -69,19 +70,20 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, ap
             )
         return _submit(experiment, cluster, output)
     try:
-        with SearchDisplay(experiment) as display:
+        with follower(experiment, output, quiet=quiet) as display:
             outcome = run_on_katib(
                 experiment, namespace=cluster.namespace, context=cluster.context,
-                policy="keep" if cluster.keep else "delete", on_event=display, on_notice=_tell,
+                policy="keep" if cluster.keep else "delete", on_event=display,
+                on_notice=lambda message: None if quiet else say(message, output),
             )  # fmt: skip
     except KeyboardInterrupt:
-        _say_how_to_go_on(file, cluster)
+        _say_how_to_go_on(file, cluster, output)
         raise
     folder = Workspace(root).root / "experiments" / experiment.name
-    _show_tails(outcome)
+    _show_tails(outcome, output)
     show_search(experiment, outcome, outcome.document, folder, output)
     if application is not None:
-        application.write(outcome, output)
+        application.write(outcome, output, quiet=quiet)
     return 0 if outcome.succeeded else 1
 
 
@@ -93,22 +95,18 @@ def _submit(experiment: Experiment, cluster: Cluster, output: str) -> int:
     return 0
 
 
-def _show_tails(outcome: RemoteOutcome) -> None:
+def _show_tails(outcome: RemoteOutcome, output: str) -> None:
     """What failed trials printed last, where a search failed for them."""
     if outcome.succeeded:
         return
     for trial in outcome.trials:
         if trial.status == "Failed" and trial.tail:
-            click.echo(f"--- the last lines of {trial.name}\n{trial.tail}", err=True)
+            say(f"--- the last lines of {trial.name}\n{trial.tail}", output)
 
 
-def _say_how_to_go_on(file: Path, cluster: Cluster) -> None:
+def _say_how_to_go_on(file: Path, cluster: Cluster, output: str) -> None:
     words = ["ctlr", "tune", str(file), "--on", "katib"]
     for option in ("namespace", "context"):
         value = getattr(cluster, option)
         words += [f"--{option}", value] if value else []
-    click.echo(f"The Experiment goes on, on its cluster. Follow it again with: {shlex.join(words)}", err=True)
-
-
-def _tell(message: str) -> None:
-    click.echo(message, err=True)
+    say(f"The Experiment goes on, on its cluster. Follow it again with: {shlex.join(words)}", output)

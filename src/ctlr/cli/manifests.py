@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ctlr.cli.trial import read_request
 from ctlr.config import BenchmarkConfig, load
 from ctlr.errors import ConfigError, nearest
@@ -105,23 +103,23 @@ class StudyTrials:
         return self._configs[benchmark]
 
 
-def check_manifest(file: Path) -> dict[str, Any]:
+def check_manifest(file: Path) -> tuple[dict[str, Any], list[str]]:
     """Check a manifest, and the options of a `ctlr trial` command where its benchmark file is at hand.
 
     Returns:
-        The search as it was understood.
+        The search as it was understood, and what is worth knowing.
 
     Raises:
         ConfigError: Names every fault.
     """
-    experiment = read_experiment(file)
+    experiment, notes = read_experiment(file), []
     if trial_arguments(experiment.trial.command) is not None:
         trials = StudyTrials(experiment, Path("workspace"))
         if trials.benchmark.exists():
             trials.check()
         else:
-            click.echo(f"{trials.benchmark} is not here, so that options were not checked against it.", err=True)
-    return experiment.model_dump(mode="json", exclude={"manifest"})
+            notes.append(f"{trials.benchmark} is not here, so that options were not checked against it.")
+    return experiment.model_dump(mode="json", exclude={"manifest"}), notes
 
 
 def sample_trials(experiment: Experiment) -> Iterator[Trial]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from ctlr.cli import candidates
+
 if TYPE_CHECKING:
     from ctlr.specs import ModelCard
 
@@ -28,7 +30,7 @@ def workspace_option(words: str) -> Callable[[Command], Command]:
     """`--workspace`, with what the folder is for."""
     return click.option(
         "--workspace", "-w", type=click.Path(path_type=Path), default=Path("workspace"), envvar="CTLR_WORKSPACE",
-        show_default=True, help=words,
+        show_default=True, help=words, shell_complete=candidates.workspaces,
     )  # fmt: skip
 
 
@@ -53,16 +55,22 @@ def model_options(command: Command) -> Command:
         return command(model=folder, **others)
 
     options = (
-        click.argument("model", type=click.Path(file_okay=False, path_type=Path)),
-        click.option("--benchmark", default="", metavar="NAME", help="Of a workspace with several reports."),
-        click.option("--target", default="", metavar="DATA.TASK", help="Of a benchmark with several."),
-        click.option("--source", default="", metavar="DATA.TASK", help="Likewise, of its transfers."),
-        click.option("--encoder", default="", metavar="KEY", help="Likewise, of its encoders."),
-        click.option("--method", default="", metavar="LABEL", help="Take the best model of this method."),
+        click.argument("model", type=click.Path(file_okay=False, path_type=Path), shell_complete=candidates.models),
+        _of_model("--benchmark", "NAME", "Of a workspace with several reports."),
+        _of_model("--target", "DATA.TASK", "Of a benchmark with several."),
+        _of_model("--source", "DATA.TASK", "Likewise, of its transfers."),
+        _of_model("--encoder", "KEY", "Likewise, of its encoders."),
+        _of_model("--method", "LABEL", "Take the best model of this method."),
     )
+    asked: Command = told
     for option in reversed(options):
-        told = option(told)
-    return told
+        asked = option(asked)
+    return asked
+
+
+def _of_model(name: str, metavar: str, words: str) -> Callable[[Command], Command]:
+    known = candidates.models_in_reports(name.removeprefix("--"))
+    return click.option(name, default="", metavar=metavar, help=words, shell_complete=known)
 
 
 def table_options(command: Command) -> Command:
@@ -102,15 +110,18 @@ def study_options(example: str) -> Callable[[Command], Command]:
         example: Of what `--set` takes.
     """
     options = (
-        click.argument("benchmark", type=click.Path(path_type=Path)),
-        click.option("--study", required=True, metavar="METHOD",
+        click.argument("benchmark", type=click.Path(path_type=Path), shell_complete=candidates.benchmark_files),
+        click.option("--study", required=True, metavar="METHOD", shell_complete=candidates.studies,
                      help="Label of a method of the benchmark, or a study's id."),
-        click.option("--n", "n_train", type=click.IntRange(1), help="Labelled training subjects; by default the most."),
-        click.option("--encoder", help="Label of an encoder, where the benchmark has several."),
-        click.option("--seed", type=click.IntRange(0), help="By default the benchmark's first."),
-        click.option("--transfer", metavar="SOURCE:TARGET",
+        click.option("--n", "n_train", type=click.IntRange(1), shell_complete=candidates.sizes,
+                     help="Labelled training subjects; by default the most."),
+        click.option("--encoder", shell_complete=candidates.encoders,
+                     help="Label of an encoder, where the benchmark has several."),
+        click.option("--seed", type=click.IntRange(0), shell_complete=candidates.seeds,
+                     help="By default the benchmark's first."),
+        click.option("--transfer", metavar="SOURCE:TARGET", shell_complete=candidates.transfers,
                      help="`dataset.task:dataset.task`, where there are several."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", shell_complete=candidates.study_settings,
                      help=f"An option, e.g. {example}. Repeatable."),
     )  # fmt: skip
 

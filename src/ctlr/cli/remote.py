@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from ctlr.cli import candidates
 from ctlr.cli.options import output_option
 
 if TYPE_CHECKING:
@@ -39,14 +40,15 @@ def _server(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.benchmark_files)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=candidates.benchmark_settings,
               help="Override one value of the file, e.g. `--set platform.gpu=nvidia.com/gpu`. Repeatable.")  # fmt: skip
 @_server
 @click.option("--experiment", default="ctlr", show_default=True, help="Folder of runs in Kubeflow Pipelines.")
 @click.option("--workspace", "-w", "volume", metavar="CLAIM",
               help="PersistentVolumeClaim of the workspace, in place of `platform.volume`.")  # fmt: skip
-@click.option("--study", default="", metavar="ID", help="Run this study alone; `ctlr plan FILE -o json` lists the ids.")
+@click.option("--study", default="", metavar="ID", shell_complete=candidates.study_ids,
+              help="Run this study alone; `ctlr plan FILE -o json` lists the ids.")  # fmt: skip
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 unless the run succeeds.")
 @click.option("--dry-run", is_flag=True, help="Print what would be submitted; needs no cluster.")
 @output_option()

@@ -13,12 +13,13 @@ import click
 
 from ctlr.cli.manifests import StudyTrials, trial_arguments
 from ctlr.cli.search_apply import Application
-from ctlr.cli.search_end import show_search
+from ctlr.cli.search_end import follower, show_search
 from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
-from ctlr.display import SearchDisplay
+from ctlr.cli.voice import say, tell, watching
 from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
+from ctlr.events import Watcher
 from ctlr.interrupts import held
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
@@ -33,7 +34,15 @@ Follow = Callable[[Trial, TrialReport | None], None]
 
 
 def run_search(
-    file: Path, root: Path, *, limits: Limits, resume: bool, device: str, output: str, apply: Path | None = None
+    file: Path,
+    root: Path,
+    *,
+    limits: Limits,
+    resume: bool,
+    device: str,
+    output: str,
+    quiet: bool = False,
+    apply: Path | None = None,
 ) -> int:
     """Run a manifest's search, or go on with it, and print its optimum.
 
@@ -45,6 +54,7 @@ def run_search(
         device: auto, cpu, cuda or cuda:N.
         output: table, json or yaml.
         apply: Benchmark file that gets the optimum. A search that has ended is not run again for that.
+        quiet: Say nothing but errors and the optimum.
 
     Returns:
         0 where the experiment succeeded, else 1.
@@ -57,8 +67,8 @@ def run_search(
     application = Application(apply, experiment, file) if apply is not None else None
     if application is not None and not resume and limits == Limits(workers=limits.workers):
         place = root / "experiments" / experiment.name
-        if (ended := ended_experiment(experiment, place)) is not None:
-            return _show(experiment, ended, place, output, asked=None, application=application)
+        if (before := ended_experiment(experiment, place)) is not None:
+            return _show(experiment, before, place, output, asked=None, application=application, quiet=quiet)
     _refuse_strangers(file, experiment)
     if device != "auto":
         check_device(device)
@@ -68,11 +78,19 @@ def run_search(
     limits = dataclasses.replace(limits, workers=limits.workers or _room(device, warm))
     workspace = Workspace(root)
     folder = workspace.root / "experiments" / experiment.name
+    earlier = _ended(folder)
+    told = watching(output, quiet=quiet)
+    watcher = follower(experiment, output, quiet=quiet, max_trials=limits.max_trials, earlier=earlier)
+
+    def note(words: str) -> None:
+        if not quiet:
+            say(words, output)
+
     try:
         with (
             _workspace_known(root.absolute()),
-            _launched(experiment, folder, warm, workspace, limits, device) as (launcher, record),
-            SearchDisplay(experiment, limits.max_trials, earlier=_ended(folder)) as display,
+            _launched(experiment, folder, warm, workspace, limits, device, note, told) as (launcher, record),
+            watcher as display,
         ):
 
             def follow(trial: Trial, report: TrialReport | None) -> None:
@@ -82,9 +100,13 @@ def run_search(
             outcome = run_experiment(experiment, folder, launcher, limits=limits, resume=resume, on_event=follow)
     except KeyboardInterrupt:
         again = shlex.join(["ctlr", "tune", str(file), "--resume", "--workspace", str(root)])
-        click.echo(f"Trials that have ended are safe. Go on with: {again}", err=True)
+        ended = len(_ended(folder))
+        if output == "json":
+            tell("kept", steps=0, of=None, trials=ended, checkpoints={}, command=again)
+        else:
+            click.echo(f"Kept: {ended} trials that have ended. Go on with: {again}", err=True)
         raise
-    return _show(experiment, outcome, folder, output, asked=limits.max_trials, application=application)
+    return _show(experiment, outcome, folder, output, asked=limits.max_trials, application=application, quiet=quiet)
 
 
 def _refuse_strangers(file: Path, experiment: Experiment) -> None:
@@ -109,12 +131,12 @@ def _refuse_strangers(file: Path, experiment: Experiment) -> None:
 
 def _show(
     experiment: Experiment, outcome: Outcome, folder: Path, output: str, *, asked: int | None,
-    application: Application | None,
+    application: Application | None, quiet: bool,
 ) -> int:  # fmt: skip
     document = status_document(experiment, outcome.trials, started=outcome.started, completion=outcome.completion)
     show_search(experiment, outcome, document, folder, output, asked=asked)
     if application is not None:
-        application.write(outcome, output)
+        application.write(outcome, output, quiet=quiet)
     return 0 if outcome.succeeded else 1
 
 
@@ -152,26 +174,32 @@ def _room(device: str, warm: StudyTrials | None) -> int:
 
 @contextlib.contextmanager
 def _launched(
-    experiment: Experiment, folder: Path, warm: StudyTrials | None, workspace: Workspace, limits: Limits, device: str
+    experiment: Experiment,
+    folder: Path,
+    warm: StudyTrials | None,
+    workspace: Workspace,
+    limits: Limits,
+    device: str,
+    note: Callable[[str], object],
+    watcher: Watcher,
 ) -> Iterator[tuple[Launcher, Follow]]:
     """What runs the trials, and what records each that has ended."""
     if warm is None:
-        click.echo(
+        note(
             f"The image {experiment.trial.image} is not used here: trials run `{experiment.trial.command[0]}` of this "
-            "machine.",
-            err=True,
+            "machine."
         )
         if left_out := passed_over(experiment):
-            click.echo(f"Passed over here, and not on a cluster: {'; '.join(left_out)}.", err=True)
+            note(f"Passed over here, and not on a cluster: {'; '.join(left_out)}.")
         with held(), contextlib.closing(ProcessLauncher(experiment, folder)) as programs:
             yield programs, lambda trial, report: None
         return
-    arrays = prepare([warm.first_study], workspace, warm.config.leaks)
+    arrays = prepare([warm.first_study], workspace, warm.config.leaks, watcher)
     workers = min(limits.workers or 1, experiment.parallel)
     launcher = WarmLauncher(
         warm.job_of, arrays, workspace, workers=workers, device=device, folder=folder, metrics=metric_names(experiment)
     )
-    with TrialRecords(warm.config, workspace) as records, held(), contextlib.closing(launcher):
+    with TrialRecords(warm.config, workspace, arrays) as records, held(), contextlib.closing(launcher):
 
         def record(trial: Trial, report: TrialReport | None) -> None:
             done = launcher.done.get(trial.number)
@@ -181,4 +209,4 @@ def _launched(
 
         yield launcher, record
     if records.error is not None:
-        click.echo(f"Not recorded: {records.error}", err=True)
+        note(f"Not recorded: {records.error}")

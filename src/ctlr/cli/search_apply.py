@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import StudyTrials, sample_trials, trial_arguments
+from ctlr.cli.voice import say
 from ctlr.config import KeyPath, scalar_text
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
@@ -63,29 +64,29 @@ class Application:
         """Every option that a trial set: those that were searched, and those that its command fixes."""
         return self._trials.job_of(trial).assignments
 
-    def write(self, outcome: Outcome, output: str) -> None:
+    def write(self, outcome: Outcome, output: str, *, quiet: bool) -> None:
         """Put the optimum into the file, and show what changed: on stderr where stdout holds a document.
 
         Raises:
             ConfigError: The file has changed meanwhile, and the options do not fit any more.
             WorkspaceError: It cannot be written.
         """
-        to_stderr = output != "table"
+        show = click.echo if output == "table" else lambda words: say(words, output)
         if outcome.optimum is None or not outcome.succeeded:
-            click.echo(f"{self._file}: left as it is, since the search has not succeeded.", err=True)
+            say(f"{self._file}: left as it is, since the search has not succeeded.", output)
             return
         change = applied(self._file, self._searched, self._assignments(outcome.optimum))
         if not change.diff:
-            click.echo(f"{self._file}: has these options already.", err=to_stderr)
+            show(f"{self._file}: has these options already.")
             return
         place = self._file.resolve()  # a link stays one
         mode = place.stat().st_mode
         mark = "\ufeff" if place.read_bytes().startswith(b"\xef\xbb\xbf") else ""
         write_aside(place, f"{mark}{change.after}".encode())
         place.chmod(mode)
-        click.echo(change.diff, nl=False, err=to_stderr)
         searched = self._searched
         where = f"at n = {searched.labelled}" + (f", with {searched.encoder.label}" * searched.method.has_encoder)
-        click.echo(f"{self._file}: written, methods.{searched.method.label} as tuned {where}.", err=to_stderr)
-        for note in change.notes:
-            click.echo(note, err=True)
+        show(change.diff.rstrip("\n"))
+        show(f"{self._file}: written, methods.{searched.method.label} as tuned {where}.")
+        for note in () if quiet else change.notes:
+            say(note, output)

@@ -1,8 +1,8 @@
-"""What `ctlr tune` prints at the end, wherever its trials ran."""
+"""What `ctlr tune` prints, wherever its trials run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,25 @@ import click
 
 from ctlr.cli.search_apply import optimum_yaml
 from ctlr.cli.show import show, show_rows
-from ctlr.display import short
+from ctlr.display import SearchDisplay, SearchLines, SearchSilent, SearchWatcher, short
 from ctlr.report.experiment.page import build_experiment_page
-from ctlr.specs import Experiment, trial_row
+from ctlr.specs import Experiment, Trial, trial_row
 from ctlr.tuning.engine import Outcome
 
-__all__ = ["show_search"]
+__all__ = ["follower", "show_search"]
 
 SHOWN_TRIALS = 5
+
+
+def follower(
+    experiment: Experiment, output: str, *, quiet: bool, max_trials: int | None = None, earlier: Iterable[Trial] = ()
+) -> SearchWatcher:
+    """Who tells on stderr how a search goes: nobody, lines of JSON, or what a person reads."""
+    if quiet:
+        return SearchSilent()
+    if output == "json":
+        return SearchLines(experiment, max_trials)
+    return SearchDisplay(experiment, max_trials, earlier=earlier)
 
 
 def show_search(

@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from ctlr.cli.show import show, show_rows
+from ctlr.cli.voice import say, tell, watching
 from ctlr.config import BenchmarkConfig
-from ctlr.display import Display
 from ctlr.errors import CtlrError
 from ctlr.report.finished import Finished
 from ctlr.running import run_benchmark
+from ctlr.runs import Runs, kept
 
 __all__ = ["SOME_FAILED", "run_and_print", "run_config", "show_finished"]
 
@@ -32,15 +33,28 @@ def run_config(
     output: str,
     *,
     join: bool = False,
+    quiet: bool = False,
 ) -> int:
-    """`run_and_print` as a command: its exit code, and how to go on after Ctrl-C."""
+    """`run_and_print` as a command: its exit code, and after Ctrl-C what is kept and how to go on."""
     try:
-        failed = run_and_print(config, folder, workspace, workers=workers, device=device, output=output, join=join)
+        failed = run_and_print(
+            config, folder, workspace, workers=workers, device=device, output=output, join=join, quiet=quiet
+        )
     except KeyboardInterrupt:
-        resume = shlex.join(["ctlr", "resume", "--workspace", str(workspace)])
-        click.echo(f"Finished steps are safe. Go on from the last epoch with: {resume}", err=True)
+        words = ["ctlr", "resume", "--workspace", str(workspace), *(["--workers", str(workers)] if workers else [])]
+        words += [*(["--device", device] if device != "cpu" else []), *(["--join"] if join else [])]
+        _say_what_is_kept(config.name, workspace, shlex.join(words), output)
         raise
     return SOME_FAILED if failed else 0
+
+
+def _say_what_is_kept(name: str, workspace: Path, command: str, output: str) -> None:
+    found = kept(Runs(workspace).read(name), workspace)
+    if output == "json":
+        places = {step: epoch for step, (epoch, _) in found.checkpoints.items()}
+        tell("kept", steps=found.done, of=found.of, trials=found.trials, checkpoints=places, command=command)
+    else:
+        click.echo(f"{found.words}\nGo on with: {command}", err=True)
 
 
 def run_and_print(
@@ -52,6 +66,7 @@ def run_and_print(
     device: str,
     output: str,
     join: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Run a benchmark before the eyes of a person, and print the results.
 
@@ -63,6 +78,7 @@ def run_and_print(
         device: cpu, cuda or cuda:N.
         output: table, json or yaml.
         join: Work beside the run that is under way.
+        quiet: Say nothing but errors and the results.
 
     Returns:
         Number of studies that failed.
@@ -70,18 +86,23 @@ def run_and_print(
     Raises:
         CtlrError: As `run_benchmark`; or the tracker did not record everything.
     """
-    ran = run_benchmark(config, folder, root, workers=workers, device=device, watcher=Display(), join=join)
+    watcher = watching(output, quiet=quiet)
+    ran = run_benchmark(config, folder, root, workers=workers, device=device, watcher=watcher, join=join)
     if ran is None:
-        click.echo(f"Nothing is left to do here; the run that leads {root} writes the report.", err=True)
+        if not quiet:
+            say(f"Nothing is left to do here; the run that leads {root} writes the report.", output)
         return 0
-    failed = show_finished(ran.finished, ran.page, output)
+    failed = show_finished(ran.finished, ran.page, output, quiet=quiet)
     if ran.fault is not None:
         raise CtlrError(f"{ran.fault} Results are safe in the workspace; run again to record what is missing.")
     return failed
 
 
-def show_finished(finished: Finished, page: Path, output: str) -> int:
-    """Print results to stdout, and where the report is; return how many studies failed."""
+def show_finished(finished: Finished, page: Path, output: str, *, quiet: bool = False) -> int:
+    """Print results to stdout, and where the report is; return how many studies failed.
+
+    Quietly, advice is left out.
+    """
     name, trained = finished.config.name, (*finished.results, *finished.at_defaults)
     failed = [result for result in trained if result.status == "failed"]
     if output != "table":
@@ -104,7 +125,7 @@ def show_finished(finished: Finished, page: Path, output: str) -> int:
     for path in sorted((page.parent / "tables").glob("training-*.csv")):
         with path.open(newline="") as file:
             advice |= dict.fromkeys(row["advice"] for row in csv.DictReader(file) if row["advice"])
-    for sentence in advice:
+    for sentence in () if quiet else advice:
         click.echo(sentence, err=True)
     for result in failed:
         click.echo(f"{result.study.id} failed: {result.reason}", err=True)

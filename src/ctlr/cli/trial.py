@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from ctlr.cli import candidates
 from ctlr.cli.options import study_options
 from ctlr.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ctlr.events import Watcher
     from ctlr.specs import LeakSpec, StoredArrays, Study
     from ctlr.tuning.request import TrialJob, TrialRequest
     from ctlr.workspace import Workspace
@@ -40,6 +42,7 @@ __all__ = ["option_values", "prepare", "read_request", "trial"]
     "--workspace",
     "-w",
     type=click.Path(path_type=Path),
+    shell_complete=candidates.workspaces,
     help="Folder that holds what steps made; by default CTLR_WORKSPACE or ./workspace.",
 )
 @click.option("--device", default="auto", help="`auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.")
@@ -135,7 +138,7 @@ def run_request(request: TrialRequest) -> None:
         check_device(request.device)
     workspace = Workspace(request.workspace)
     arrays = prepare([job.study], workspace, config.leaks)
-    records = TrialRecords(config, workspace)
+    records = TrialRecords(config, workspace, arrays)
     with records.following(job, request.name) as record:
 
         def report(metrics: Mapping[str, float]) -> None:
@@ -153,22 +156,24 @@ def _train(job: TrialJob, arrays: Mapping[str, StoredArrays], workspace: Workspa
     return run_trial(job, arrays, workspace, report=report, device=device)
 
 
-def prepare(studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec) -> dict[str, StoredArrays]:
+def prepare(
+    studies: Sequence[Study], workspace: Workspace, leaks: LeakSpec, watcher: Watcher | None = None
+) -> dict[str, StoredArrays]:
     """Preprocess what studies need and is not stored yet, and refuse splits that leak; other processes wait meanwhile.
+
+    Who watches is shown it: by default a person.
 
     Raises:
         DataError, ConfigError, LeakageError: The data cannot be used so.
     """
-    from ctlr.display import Display
+    from ctlr.display import Display, following
     from ctlr.engine import default_workers, gate, preprocess_all
     from ctlr.plan import Plan
 
     ends = [end for study in studies for end in (study.target, study.source) if end is not None]
     datasets = {end.data.name: end.data for end in ends}
-    with Display() as display:
-        arrays = preprocess_all(
-            tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=display
-        )
+    with following(watcher or Display()) as told:
+        arrays = preprocess_all(tuple(datasets.values()), workspace, workers=default_workers("cpu", 1), on_event=told)
     plan = Plan(datasets=tuple(datasets.values()), pretrainings=(), studies=tuple(studies), leaks=leaks)
     gate(plan, arrays, workspace)
     return arrays

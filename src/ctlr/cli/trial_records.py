@@ -7,7 +7,7 @@ import csv
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +15,8 @@ from typing import Self
 
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import CtlrError
-from ctlr.outcome.recording import make_tracker
-from ctlr.specs import StudyResult, fingerprint
+from ctlr.outcome.recording import make_tracker, tracked_data
+from ctlr.specs import StoredArrays, StudyResult, fingerprint
 from ctlr.tracking import Tracker, study_params
 from ctlr.tuning.options import with_options
 from ctlr.tuning.request import TrialJob, TrialResult
@@ -65,14 +65,16 @@ class TrialRecords:
     Args:
         config: The benchmark.
         workspace: Where its steps leave their results.
+        arrays: Stored images that trials learn from, by the dataset's name.
 
     Attributes:
         error: Why nothing more is recorded.
     """
 
-    def __init__(self, config: BenchmarkConfig, workspace: Workspace) -> None:
+    def __init__(self, config: BenchmarkConfig, workspace: Workspace, arrays: Mapping[str, StoredArrays]) -> None:
         self.error: CtlrError | None = None
         self._config, self._workspace = config, workspace
+        self._data = tracked_data(config, arrays)
         self._trackers: dict[str, Tracker] = {}
         self._waiting: queue.Queue[TrialRecord | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="trial-records", daemon=True)
@@ -143,6 +145,7 @@ class TrialRecords:
                 tracker.start(
                     f"{self._config.name}-{record.experiment}", identity=identity,
                     params={"stage": record.job.stage, "validation": record.job.validation}, tags={}, files={},
+                    data=self._data, description=self._config.description,
                 )  # fmt: skip
             self._trackers[identity] = tracker
         return self._trackers[identity]

@@ -7,7 +7,9 @@ from pathlib import Path
 import rich_click as click
 from click.core import ParameterSource
 
+from ctlr.cli import candidates
 from ctlr.cli.options import output_option, workspace_option
+from ctlr.cli.voice import quiet_option, spoken
 from ctlr.errors import ConfigError
 
 __all__ = ["suggest", "tune"]
@@ -37,7 +39,7 @@ def _refuse_strangers(invocation: click.Context, place: str, device: str) -> Non
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.manifest_files)
 @click.option(
     "--on",
     "place",
@@ -76,6 +78,7 @@ def _refuse_strangers(invocation: click.Context, place: str, device: str) -> Non
     metavar="BENCHMARK",
     help="Write the optimum into this benchmark file and show what changed; a search that has ended is not run again.",
 )
+@quiet_option
 @output_option("Form of what goes to stdout; json and yaml are the Experiment with its status, as Katib has it.")
 @click.pass_context
 def tune(
@@ -94,6 +97,7 @@ def tune(
     wait: bool,
     keep: bool,
     apply_to: Path | None,
+    quiet: bool,
     output: str,
 ) -> int:
     """Run a search: a Katib Experiment manifest, on this machine or on a cluster.
@@ -106,12 +110,16 @@ def tune(
         from ctlr.cli.katib_search import Cluster, search_on_katib
 
         cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep, gpus=device != "cpu")
-        return search_on_katib(file, workspace, cluster, output=output, apply=apply_to)
+        with spoken(output):
+            return search_on_katib(file, workspace, cluster, output=output, quiet=quiet, apply=apply_to)
     from ctlr.cli.search import run_search
     from ctlr.tuning.engine import Limits
 
     limits = Limits(workers=workers, max_trials=max_trials, goal=goal, max_seconds=max_seconds)
-    return run_search(file, workspace, limits=limits, resume=resume, device=device, output=output, apply=apply_to)
+    with spoken(output):
+        return run_search(
+            file, workspace, limits=limits, resume=resume, device=device, output=output, quiet=quiet, apply=apply_to
+        )
 
 
 @click.command()

@@ -50,7 +50,7 @@ def report_benchmark(workspace: str, submission: str, page: str) -> dict[str, An
     report = write_report(finished)
     SharedLog(run.workspace.root, run.config.name).write("run.ended")
     Path(page).write_bytes(report.read_bytes())
-    _record(run, finished)
+    _record(run, finished, report)
     results = finished.results
     failed = sum(result.status == "failed" for result in results)
     missing = len(run.plan.studies) - len(results)
@@ -59,13 +59,15 @@ def report_benchmark(workspace: str, submission: str, page: str) -> dict[str, An
             "path": str(report.relative_to(run.workspace.root))}  # fmt: skip
 
 
-def _record(run: Submission, finished: Finished) -> None:
-    recorder = Recorder(make_tracker(run.config, run.workspace), run.config, run.workspace, finished.environment)
+def _record(run: Submission, finished: Finished, report: Path) -> None:
+    tracker = make_tracker(run.config, run.workspace)
+    recorder = Recorder(tracker, run.config, run.workspace, finished.environment, run.arrays())
     with recorder:
         for result in finished.results:
             recorder.put(result)
         for result in finished.at_defaults:
             recorder.put(result, AT_DEFAULTS)
+    recorder.conclude(finished, report)
     if recorder.error is not None:
         raise CtlrError(f"{recorder.error} Results are safe in the workspace; submit again to record what is missing.")
 

@@ -4,18 +4,23 @@ from ctlr.config._benchmark import BenchmarkConfig, ReportSpec, TrackingSpec, Tr
 from ctlr.config._document import Document, KeyPath, dotted, read_document, read_text
 from ctlr.config._dump import json_schema, public_dump, resolved_yaml
 from ctlr.config._editing import edited, nested, scalar_text, yaml_block
-from ctlr.config._load import load
+from ctlr.config._load import Draft, bound, load, load_draft
+from ctlr.config._offers import Key, keys_at, keys_of, values_at, values_of
 from ctlr.config._parts import SECTIONS, End, Transfer
 from ctlr.config._plugins import plugins_of
 from ctlr.config._reference import Option, options_of, parts, schema_parts
+from ctlr.config._shipped import TEMPLATES, shipped
 from ctlr.config._templates import template
 from ctlr.config._tuning import RaceSpec, TuningSpec
 
 __all__ = [
     "SECTIONS",
+    "TEMPLATES",
     "BenchmarkConfig",
     "Document",
+    "Draft",
     "End",
+    "Key",
     "KeyPath",
     "Option",
     "RaceSpec",
@@ -24,10 +29,14 @@ __all__ = [
     "TrainingSpec",
     "Transfer",
     "TuningSpec",
+    "bound",
     "dotted",
     "edited",
     "json_schema",
+    "keys_at",
+    "keys_of",
     "load",
+    "load_draft",
     "nested",
     "options_of",
     "parts",
@@ -38,6 +47,9 @@ __all__ = [
     "resolved_yaml",
     "scalar_text",
     "schema_parts",
+    "shipped",
     "template",
+    "values_at",
+    "values_of",
     "yaml_block",
 ]

@@ -84,6 +84,9 @@ class ReportSpec(Value):
     """Draws of pairs behind the interval of a rank correlation of scores with gains."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Share of intervals that hold the true value."""
+    privacy: Annotated[Literal["standard", "strict"], Field(exclude_if=lambda kept: kept == "standard")] = "standard"
+    """What the page shows of single subjects: standard draws a few images, volumes of heads without a face; strict none
+    of data that are not public: no gallery, no views, no best and worst images, and means of 20 subjects or more."""
     time_to: float | None = None
     """Say after how many epochs and seconds each method's validation score first reaches this value of the headline
     metric."""

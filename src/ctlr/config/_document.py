@@ -11,19 +11,21 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ctlr.errors import ConfigError, nearest
+from ctlr.errors import ConfigError, Fault, nearest
 
 __all__ = ["Document", "KeyPath", "assign", "dotted", "parse_text", "read_document", "read_text"]
 
 KeyPath = tuple[str | int, ...]
 """Keys and indices from the top of the file."""
+
+_SET = "--set "
 
 MAX_BYTES = 256 * 1024
 """Far above any benchmark; a larger file is something else (ruamel.yaml reads about 50 kB a second)."""
@@ -45,6 +47,16 @@ def dotted(where: KeyPath) -> str:
     return ".".join(map(str, where))
 
 
+class _Noted(NamedTuple):
+    """A fault as it was found: before its message, then its key, its message, and what programs want to know."""
+
+    before: str
+    where: KeyPath
+    message: str
+    kind: str = "config"
+    place: str = ""
+
+
 @dataclass
 class Document:
     """A file's content, and what was found wrong with it.
@@ -53,17 +65,26 @@ class Document:
         name: The file as the user named it; empty where the content has none.
         data: Its top-level mapping.
         lines: Line of each key and list item, from 1; empty where the content came from no file.
+        columns: Likewise its column.
     """
 
     name: str
     data: dict[str, Any]
     lines: dict[KeyPath, int]
     overrides: dict[KeyPath, str] = field(default_factory=dict)
-    faults: list[tuple[str, KeyPath, str]] = field(default_factory=list)
+    faults: list[_Noted] = field(default_factory=list)
+    columns: dict[KeyPath, int] = field(default_factory=dict)
 
-    def fault(self, where: KeyPath, message: str) -> None:
-        """Note that a rule is broken at a key (or below it, where the key is missing)."""
-        self.faults.append((self._place(where), where, message))
+    def fault(self, where: KeyPath, message: str, *, kind: str = "config", place: str = "") -> None:
+        """Note that a rule is broken at a key (or below it, where the key is missing).
+
+        Args:
+            where: The key.
+            message: Rule, value, remedy, and the place if there is one.
+            kind: See `ctlr.errors.Fault`.
+            place: Of the data.
+        """
+        self.faults.append(_Noted(self._place(where), where, message, kind, place))
 
     def raise_faults(self) -> None:
         """Report every fault at once, in the order of the file.
@@ -72,19 +93,38 @@ class Document:
             ConfigError: There is at least one.
         """
         if self.faults:
-            raise ConfigError(self.told())
+            raise ConfigError(self.told(), faults=self.listed())
 
     def told(self) -> str:
         """Every fault, one a line with its place, in the order of the file."""
-        ordered = sorted(dict.fromkeys(self.faults), key=lambda fault: self.lines.get(self._known(fault[1]), 0))
-        parts = ((f"{place}: " if place else "", dotted(where) or "file", text) for place, where, text in ordered)
-        return "\n".join(f"{place}{key}: {text}" for place, key, text in parts)
+        parts = (
+            (f"{each.before}: " if each.before else "", dotted(each.where) or "file", each) for each in self._ordered()
+        )
+        return "\n".join(f"{before}{key}: {each.message}" for before, key, each in parts)
+
+    def listed(self) -> tuple[Fault, ...]:
+        """Every fault, for programs, in the order of the file."""
+        return tuple(self._for_programs(noted) for noted in self._ordered())
+
+    def _ordered(self) -> list[_Noted]:
+        return sorted(dict.fromkeys(self.faults), key=lambda each: self.lines.get(self._known(each.where), 0))
+
+    def _for_programs(self, noted: _Noted) -> Fault:
+        typed = noted.before if noted.before.startswith(_SET) else ""
+        line = None if typed or not self.lines else int(noted.before.rpartition(":")[2])
+        known = self._known(noted.where)
+        same = line is not None and self.lines.get(known, 1) == line  # else the key stands there a second time
+        return Fault(
+            message=noted.message.removeprefix(f"{noted.place}: "), kind=noted.kind, file=self.name, line=line,
+            column=self.columns.get(known, 1) if same else None, key=dotted(noted.where), place=noted.place or typed,
+        )  # fmt: skip
 
     def alias(self, place: KeyPath, other: KeyPath) -> None:
         """Let faults at another place name the lines of this one, for what is written once and stands for several."""
         below = {where: line for where, line in self.lines.items() if where[: len(place)] == place}
         for where, line in below.items():
             self.lines.setdefault((*other, *where[len(place) :]), line)
+            self.columns.setdefault((*other, *where[len(place) :]), self.columns.get(where, 1))
         given = {where: setting for where, setting in self.overrides.items() if where[: len(place)] == place}
         for where, setting in given.items():
             self.overrides.setdefault((*other, *where[len(place) :]), setting)
@@ -99,19 +139,19 @@ class Document:
         """
         path, equals, text = setting.partition("=")
         where: KeyPath = tuple(int(part) if part.isdecimal() else part for part in path.strip().split("."))
-        place = f"--set {setting}"
+        place = f"{_SET}{setting}"
         if not equals or "" in where:
-            self.faults.append((place, (), "must be KEY=VALUE, e.g. --set split.test=0.3"))
+            self.faults.append(_Noted(place, (), "must be KEY=VALUE, e.g. --set split.test=0.3"))
             return
         try:
             value = parse_text(text, place).data
         except ConfigError as error:
             message = str(error).removeprefix(f"{place}:1: ")
-            self.faults.append((place, where, f"{message} A text with signs in it needs quotes."))
+            self.faults.append(_Noted(place, where, f"{message} A text with signs in it needs quotes."))
             return
         fault = assign(self.data, where, value, named)
         if fault:
-            self.faults.append((place, where, fault))
+            self.faults.append(_Noted(place, where, fault))
         self.overrides[where] = place
 
     def _place(self, where: KeyPath) -> str:
@@ -148,9 +188,9 @@ def read_document(
         text = read_text(path, what=what, remedy=remedy)
     tree = parse_text(text, str(path), kubectl)
     if not isinstance(tree.data, dict):
-        raise ConfigError(f"{path}:1: a {what} is a mapping of `key: value`. {remedy}")
-    faults = [(f"{path}:{line}", where, message) for line, where, message in tree.faults]
-    return Document(str(path), tree.data, tree.lines, faults=faults)
+        raise _refused(str(path), 1, f"a {what} is a mapping of `key: value`. {remedy}")
+    faults = [_Noted(f"{path}:{line}", where, message) for line, where, message in tree.faults]
+    return Document(str(path), tree.data, tree.lines, faults=faults, columns=tree.columns)
 
 
 def read_text(path: Path, *, what: str = "benchmark file", remedy: str = "`ctlr init` writes one.") -> str:
@@ -160,22 +200,32 @@ def read_text(path: Path, *, what: str = "benchmark file", remedy: str = "`ctlr 
         ConfigError: It cannot be read, is too large, or no UTF-8.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise ConfigError(f"{path}: a {what} is a file, and this is a pipe or a device. Write it into a file.")
+        raise _unreadable(path, f"a {what} is a file, and this is a pipe or a device. Write it into a file.")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         near = _neighbour(path)
         hint = f" Did you mean {near}?" if near else f" {remedy}"
-        raise ConfigError(f"{path}: the {what} cannot be read ({error.strerror}).{hint}") from error
+        raise _unreadable(path, f"the {what} cannot be read ({error.strerror}).{hint}") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: a {what} has at most {MAX_BYTES} bytes; this has more. Name another file.")
+        raise _unreadable(path, f"a {what} has at most {MAX_BYTES} bytes; this has more. Name another file.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         byte = f"{content[error.start]:#04x}"
-        raise ConfigError(f"{path}:{line}: the file must be UTF-8 text; the byte {byte} is not. Save it so.") from error
+        raise _refused(str(path), line, f"the file must be UTF-8 text; the byte {byte} is not. Save it so.") from error
+
+
+def _unreadable(path: Path, message: str) -> ConfigError:
+    return ConfigError(f"{path}: {message}", faults=[Fault(message=message, file=str(path))])
+
+
+def _refused(name: str, line: int, message: str, column: int = 1) -> ConfigError:
+    """Of a text that is no document, or none that is read."""
+    fault = Fault(message=message, kind="syntax", file=name, line=line, column=column)
+    return ConfigError(f"{name}:{line}: {message}", faults=[fault])
 
 
 def _neighbour(path: Path) -> str:
@@ -190,6 +240,7 @@ class _Tree:
 
     data: Any = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
+    columns: dict[KeyPath, int] = field(default_factory=dict)
     faults: list[tuple[int, KeyPath, str]] = field(default_factory=list)
     nodes: int = 0
 
@@ -209,28 +260,27 @@ def parse_text(text: str, name: str, kubectl: bool = False) -> _Tree:
         node = yaml.compose(io.StringIO(text))
     except ComposerError as error:
         if "single document" not in str(error.context):
-            raise ConfigError(
-                f"{name}:{_line(error)}: no valid YAML: {error.problem}. Name an anchor above."
-            ) from error
-        message = "no valid YAML: a file holds one document; here a second one begins. Give each its own file."
-        raise ConfigError(f"{name}:{_line(error)}: {message}") from error
+            raise _invalid(name, error, f"{error.problem}. Name an anchor above.") from error
+        message = "a file holds one document; here a second one begins. Give each its own file."
+        raise _invalid(name, error, message) from error
     except MarkedYAMLError as error:
         about = f"{error.problem} {error.context or ''}".strip()
-        raise ConfigError(
-            f"{name}:{_line(error)}: no valid YAML: {about}. Check indentation, colons and quotes."
-        ) from error
+        raise _invalid(name, error, f"{about}. Check indentation, colons and quotes.") from error
     except YAMLError as error:  # a character that YAML forbids; it bears no mark
-        raise ConfigError(f"{name}:1: no valid YAML: {' '.join(str(error).split())}. Remove the character.") from error
+        about = " ".join(str(error).split())
+        raise _refused(name, 1, f"no valid YAML: {about}. Remove the character.") from error
     except RecursionError as error:
-        raise ConfigError(f"{name}:1: nested deeper than {MAX_DEPTH} levels. Write it flatter.") from error
+        raise _refused(name, 1, f"nested deeper than {MAX_DEPTH} levels. Write it flatter.") from error
     tree = _Tree()
     if node is not None:
         tree.data = _Reader(yaml, tree, name, kubectl).value(node, (), 0)
     return tree
 
 
-def _line(error: MarkedYAMLError) -> int:
-    return error.problem_mark.line + 1 if error.problem_mark else 1
+def _invalid(name: str, error: MarkedYAMLError, about: str) -> ConfigError:
+    mark = error.problem_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return _refused(name, line, f"no valid YAML: {about}", column)
 
 
 class _Reader:
@@ -244,10 +294,11 @@ class _Reader:
         self.tree.nodes += 1
         line = node.start_mark.line + 1
         if self.tree.nodes > MAX_NODES:
-            raise ConfigError(f"{self.name}:{line}: aliases unfold to more than {MAX_NODES} values. Write fewer.")
+            raise _refused(self.name, line, f"aliases unfold to more than {MAX_NODES} values. Write fewer.")
         if depth > MAX_DEPTH:
-            raise ConfigError(f"{self.name}:{line}: nested deeper than {MAX_DEPTH} levels. Write it flatter.")
+            raise _refused(self.name, line, f"nested deeper than {MAX_DEPTH} levels. Write it flatter.")
         self.tree.lines.setdefault(where, line)
+        self.tree.columns.setdefault(where, node.start_mark.column + 1)
         if isinstance(node, MappingNode):
             return dict(self._items(node, where, depth))
         if isinstance(node, SequenceNode):
@@ -274,6 +325,7 @@ class _Reader:
                 continue
             first[key] = line
             self.tree.lines[*where, key] = line
+            self.tree.columns[*where, key] = key_node.start_mark.column + 1
             yield key, self.value(value_node, (*where, key), depth + 1)
 
     def _fault(self, where: KeyPath, line: int, message: str) -> None:

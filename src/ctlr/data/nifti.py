@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
+from ctlr.specs import Measured
 
-__all__ = ["LARGEST", "Volume", "look_at_volume", "read_volume"]
+__all__ = ["LARGEST", "Volume", "look_at_volume", "measure_volume", "read_volume"]
 
 LARGEST = 2**30
 """Bytes of voxels above which a file is refused."""
@@ -120,6 +121,22 @@ def look_at_volume(path: Path) -> None:
         raise unreadable(path, error) from error
     if packed:
         read_volume(path)
+
+
+def measure_volume(path: Path) -> Measured:
+    """Shape and edges of a voxel in mm, from the header alone.
+
+    Raises:
+        DataError: As of `look_at_volume`.
+    """
+    try:
+        with open_regular(path) as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            shape, _, _, affine, *_ = _claimed(_Inflater(file) if packed else _Plain(file))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return Measured(shape=shape, spacing=tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist()))
 
 
 class _Plain:

@@ -20,8 +20,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 from ctlr.data.fetched import refuse_pointer, unreadable
 from ctlr.data.sources import open_regular
 from ctlr.errors import DataError
+from ctlr.specs import Measured
 
-__all__ = ["LARGEST", "Ground", "faults_named", "fitted", "look_at_picture", "picture_digest", "read_picture"]
+__all__ = ["LARGEST", "Ground", "faults_named", "fitted", "look_at_picture", "measure_picture", "picture_digest",
+           "read_picture"]  # fmt: skip
 
 Ground = Literal["white", "black"]
 _GROUNDS: Mapping[Ground, tuple[Ground, ...]] = {"white": ("white", "black"), "black": ("black",)}
@@ -38,6 +40,8 @@ _DAMAGE = (
 )  # fmt: skip
 """What Pillow's decoders raise on damaged data."""
 _TAIL = 64  # bytes in which the mark lies, since some writers add a few behind it
+_TINT = 12
+"""Levels of 255 by which the channels of a pixel differ that is not grey."""
 _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
 """Grey modes of more than 8 bits."""
 _PAGE, _WIDTH, _HEIGHT, _BITS, _MEANING, _PLANES, _SIGN = 254, 256, 257, 258, 262, 284, 339
@@ -173,6 +177,28 @@ def look_at_picture(path: Path) -> None:
         return
     with faults_named(), Image.open(path, formats=_FORMATS) as image:
         _check(image)
+
+
+def measure_picture(path: Path) -> Measured:
+    """Height and width, and whether it is in colour; pixels are looked at where the format alone does not say.
+
+    Raises:
+        DataError: It cannot be read. The caller names the file.
+    """
+    try:
+        with open_regular(path) as file:
+            refuse_pointer(file.read(1024))
+            file.seek(0)
+            with faults_named(), Image.open(file, formats=_FORMATS) as image:
+                _check(image)
+                width, height = image.size
+                if image.mode in ("1", "L", "LA", "La") or image.mode in _DEEP:
+                    return Measured(shape=(height, width))
+                image.draft("RGB", (64, 64))
+                small = np.asarray(image.convert("RGB").resize((32, 32)), np.int16)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return Measured(shape=(height, width), colour=bool((np.ptp(small, axis=2) > _TINT).mean() > 0.01))
 
 
 def _unpack_rightly(image: TiffImageFile) -> None:

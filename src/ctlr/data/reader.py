@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.errors import DataError
-from ctlr.specs import DatasetSpec, PreprocessSpec
+from ctlr.specs import DatasetSpec, Measured, PreprocessSpec
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
@@ -150,6 +150,38 @@ class FileReader:
                     look_at_volume(root / image.mask)
                 except DataError as error:
                     raise DataError(f"its mask: {error.reason}", place=image.mask) from error
+
+    def measure(self, image: IndexedImage) -> Measured:
+        """What the header of an image says.
+
+        Raises:
+            DataError: It cannot be read. The caller names the file.
+        """
+        path = self.listing().root / image.file
+        if self.spec.ndim == 2:
+            from ctlr.data.picture import measure_picture
+
+            return measure_picture(path)
+        from ctlr.data.nifti import measure_volume
+
+        return measure_volume(path)
+
+    def intensities(self, image: IndexedImage) -> tuple[float, float, float]:
+        """The 1st, 50th and 99th percentile of an image as it is stored in its file.
+
+        Raises:
+            DataError: It cannot be read. The caller names the file.
+        """
+        import numpy as np
+
+        path = self.listing().root / image.file
+        if self.spec.ndim == 2:
+            values = np.asarray(self.picture(path), np.float32)
+        else:
+            volume = self.volume(path)
+            values = volume.voxels[::2, ::2, ::2].astype(np.float32) * volume.slope + volume.inter
+        low, middle, high = (float(value) for value in np.percentile(values, [1, 50, 99]))
+        return low, middle, high
 
     def listing(self) -> Listing:
         """As it was given, or indexed."""

@@ -21,8 +21,19 @@ from ctlr.errors import LeakageError, WorkspaceError
 from ctlr.specs import StoredArrays
 from ctlr.workspace import Workspace
 
-__all__ = ["LIKENESS", "ArrayStore", "ArrayWriter", "ImageRecord", "block_digests", "read_table", "write_table"]
+__all__ = [
+    "IN_MEMORY_BYTES",
+    "LIKENESS",
+    "ArrayStore",
+    "ArrayWriter",
+    "ImageRecord",
+    "block_digests",
+    "read_table",
+    "write_table",
+]
 
+IN_MEMORY_BYTES = 512 * 2**20
+"""Rows that take no more than this as float32 are held in memory; on a GPU, up to an eighth of what is free there."""
 _IMAGES = "images.npy"
 LIKENESS = "likeness.npy"
 """Beside the images: (N, D) float16, what `ctlr.data.likeness` reads of each."""

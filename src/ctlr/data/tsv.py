@@ -74,7 +74,8 @@ def read_table(
         Key -> column -> cell, without the key column, in the order of the file.
 
     Raises:
-        DataError: The file cannot be read or is no such table; names file and line.
+        DataError: The file cannot be read or is no such table; names file and line, `others` the further lines that
+            are wrong.
     """
     lines = _lines(path, name, delimiter)
     if not lines:
@@ -93,21 +94,25 @@ def read_table(
         )
     at = header.index(key)
     table: dict[str, dict[str, str]] = {}
+    wrong: list[DataError] = []
     for line, cells in lines[1:]:
+        place = f"{name}, line {line}"
         if len(cells) != len(header):
-            short = len(cells) < len(header)
-            raise DataError(
-                f"every line needs as many cells as the header ({len(header)}); got {len(cells)}. "
-                + ("Write n/a into empty cells." if short else "Remove those beyond, or name their columns."),
-                place=f"{name}, line {line}",
+            remedy = (
+                "Write n/a into empty cells."
+                if len(cells) < len(header)
+                else "Remove those beyond, or name their columns."
             )
-        if not cells[at] or cells[at] in table:
-            raise DataError(
-                f"{key!r} must be there and unique. {once}",
-                place=f"{name}, line {line}",
-                told=f"{name}, line {line}: {key!r} must be there and unique; got {cells[at]!r}. {once}",
-            )
-        table[cells[at]] = {column: cell for column, cell in zip(header, cells, strict=True) if column != key}
+            rule = f"every line needs as many cells as the header ({len(header)}); got {len(cells)}. {remedy}"
+            wrong.append(DataError(rule, place=place))
+        elif not cells[at] or cells[at] in table:
+            rule = f"{key!r} must be there and unique"
+            wrong.append(DataError(f"{rule}. {once}", place=place, told=f"{place}: {rule}; got {cells[at]!r}. {once}"))
+        else:
+            table[cells[at]] = {column: cell for column, cell in zip(header, cells, strict=True) if column != key}
+    if wrong:
+        first, *others = wrong
+        raise DataError(first.reason, place=first.place, told=str(first), others=others)
     return table
 
 

@@ -1,95 +1,141 @@
-"""Follows a run on stderr: a live table on a terminal, else one line a finished step."""
+"""Follows a run on stderr: lines that stay at a terminal's bottom, else lines of a log; or its events as JSON."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
+from ctlr import interrupts
+from ctlr.display._board import Sight, board, status
+from ctlr.display._memory import Memory
+from ctlr.display._screen import Screen
+from ctlr.events import Recorded, Silent, UnkeptLog, Watcher
 from ctlr.pool import Event
+from ctlr.runs import Run, Step, images_seen, outlook
 
-__all__ = ["Display"]
+__all__ = ["LINE_SECONDS", "Display", "JsonLines", "following"]
+
+_WINDOW_SECONDS = 20.0
+"""Over which images a second are counted."""
+LINE_SECONDS = 60.0
+"""Where there is no terminal, a line at least every so often."""
+_ENDING = "Ending the workers; what is finished is kept. Ctrl-C again ends at once."
 
 
-class Display:
-    """Told what happens to the steps of a run; a `Watcher`."""
+class Display(Silent):
+    """Told what happens to the steps of a run; a `Watcher`.
+
+    On a terminal one bar, a line a worker and the best so far stand below what has ended; elsewhere each step that has
+    ended is a line, and every minute one says how far the run is.
+    """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
-        self._names: Mapping[str, str] = {}
-        self._done = 0
-        self._began: dict[str, float] = {}
-        self._running: dict[str, Event] = {}
+        self._run = Run("")
+        self._screen = Screen(self._lines, self._tick)
+        self._memory = Memory()
+        self._reasons: dict[str, str] = {}
+        """What a person may know of a failure, by step: with its place."""
+        self._here: set[str] = set()
+        """Steps that began here, and not in another run."""
+        self._seen: deque[tuple[float, float]] = deque()
+        self._last = time.monotonic()
+        self._told_of_end = False
+
+    @property
+    def run(self) -> Run:
+        """The run, as it has been told."""
+        return self._run
 
     def begin(self, benchmark: str, studies: int, workers: int, workspace: Path) -> None:
         """Say what begins, and where."""
+        self._run.name = benchmark
         self._say(f"{benchmark}: {studies} studies, {workers} workers, workspace {workspace}")
 
     def expect(self, names: Mapping[str, str]) -> None:
-        """Say which jobs the run has left to do: their readable names by id."""
-        self._names = names
+        """Say where nothing is left to do."""
         if not names:
             self._say("Everything is finished already.")
 
     def __enter__(self) -> Display:
-        if self._console.is_terminal:
-            self._live = Live(self._table(), console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
+        self._screen.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._screen.__exit__(*error)
 
     def __call__(self, event: Event) -> None:
-        """Take in what happened to a job; of trials, that one has ended."""
-        if event.state == "trial":
-            return
-        job = event.job.id
-        if event.state in ("started", "progress"):
-            self._began.setdefault(job, time.monotonic())
-            self._running[job] = event
-        else:
-            self._running.pop(job, None)
-            if event.state == "taken":  # it ends elsewhere, or is begun again
-                self._began.pop(job, None)
-            else:
-                self._finish(event)
-        if self._live is not None:
-            self._live.update(self._table())
-
-    def _finish(self, event: Event) -> None:
-        counted = event.job.id in self._names
-        self._done += counted
-        began = self._began.pop(event.job.id, None)
-        took = "done by another run" if began is None else f"{time.monotonic() - began:.1f} s"
-        name = self._names.get(event.job.id, event.job.id)
-        place = f"[{self._done}/{len(self._names)}] " if counted else ""
+        """Keep what the events do not tell."""
         if event.state == "failed":
-            self._say(f"{place}{name} FAILED: {event.told or event.text}", style="red")
-        else:
-            note = f", {event.text}" if event.job.kind in ("preprocess", "tune") else ""
-            self._say(f"{place}{name} {took}{note}")
+            self._reasons[event.job.id] = event.told or event.text
+        elif event.state == "started":
+            self._here.add(event.job.id)
+        elif event.state == "taken":
+            self._here.discard(event.job.id)
 
-    def _say(self, line: str, style: str | None = None) -> None:
-        """One line, however long: a log is read by programs too."""
-        self._console.print(line, style=style, markup=False, soft_wrap=True)
+    def told(self, event: Mapping[str, Any]) -> None:
+        """Take an event in, and show it; what only moves is drawn at the next look."""
+        with self._screen.lock:
+            self._run.take(event)
+        if event["kind"] in ("step.finished", "step.failed"):
+            self._say(self._ended(self._run.steps[event["step"]]))
+        elif event["kind"] in ("run.paused", "run.continued"):
+            self._say("Paused." if event["kind"] == "run.paused" else "Going on.")
 
-    def _table(self) -> Table:
-        table = Table(
-            title=f"{self._done} of {len(self._names)} steps done", title_justify="left", box=None, expand=True
-        )
-        for column in ("step", "epoch", "seconds"):
-            table.add_column(column, no_wrap=True, justify="left" if column == "step" else "right")
-        # What is left of the width; the first numbers, losses, matter most.
-        table.add_column("last epoch", no_wrap=True, overflow="ellipsis", ratio=1)
-        for job, event in self._running.items():
-            share = f"{event.done}/{event.total}" if event.total else ""
-            seconds = f"{time.monotonic() - self._began[job]:.0f}"
-            table.add_row(self._names.get(job, job), share, seconds, event.text)
-        return table
+    def _ended(self, step: Step) -> Text:
+        run = self._run
+        place = f"[{run.settled}/{run.planned}] " if step.id in run.ended else ""
+        if step.state == "failed":
+            return Text(f"{place}{step.name} FAILED: {self._reasons.get(step.id) or step.text}", style="red")
+        took = f"{step.seconds or 0.0:.1f} s" if step.id in self._here else "done by another run"
+        line = Text(f"{place}{step.name} {took}" + (f", {step.text}" if step.text else ""))
+        if step.validation is not None:
+            line.append(f", val_{step.facts['metric']} {step.validation:.4g}", style="cyan")
+        return line
+
+    def _say(self, line: str | Text) -> None:
+        self._last = time.monotonic()
+        self._screen.say(line)
+
+    def _tick(self) -> None:
+        if interrupts.came() and not self._told_of_end:
+            self._told_of_end = True
+            if not self._screen.is_live:
+                self._say(_ENDING)
+        if not self._screen.is_live and time.monotonic() - self._last >= LINE_SECONDS and self._run.began:
+            self._say(status(self._run, self._sight()))
+
+    def _lines(self, width: int, height: int) -> list[Text]:
+        return board(self._run, self._sight(), width, height) if self._run.n else []
+
+    def _sight(self) -> Sight:
+        now = time.time()
+        seen = self._seen
+        seen.append((now, images_seen(self._run)))
+        while len(seen) > 2 and seen[1][0] < now - _WINDOW_SECONDS:
+            seen.popleft()
+        (since, first), (until, last) = seen[0], seen[-1]
+        speed = (last - first) / (until - since) if until - since >= 1 and last > first else None
+        return Sight(
+            now=now, outlook=outlook(self._run, now), images=speed, memory=self._memory.words,
+            note=_ENDING if self._told_of_end else "",
+        )  # fmt: skip
+
+
+class JsonLines(Silent):
+    """Writes each event to stderr as a line of JSON; a `Watcher`."""
+
+    def told(self, event: Mapping[str, Any]) -> None:
+        """Write it."""
+        print(json.dumps(event, separators=(",", ":")), file=sys.stderr, flush=True)
+
+
+def following(watcher: Watcher) -> Recorded:
+    """A watcher for steps that are part of no run: shown, and recorded nowhere."""
+    return Recorded(watcher, UnkeptLog(watcher.told))

@@ -1,22 +1,77 @@
-"""Follows a search on stderr: a live table on a terminal, else one line a trial that has ended."""
+"""Follows a search on stderr, as a run is followed: below the trials that have ended, or a line for each of them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, Self
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
+from ctlr.crew import Event, Job, TrialNews
+from ctlr.display._board import Sight, board, status
+from ctlr.display._memory import Memory
+from ctlr.display._run import LINE_SECONDS, JsonLines
+from ctlr.display._screen import Screen
+from ctlr.events import Teller, UnkeptLog
+from ctlr.runs import Run, Search, outlook
 from ctlr.specs import Experiment, Trial, TrialReport
-from ctlr.tuning.engine import better
 
-__all__ = ["SearchDisplay", "short"]
+__all__ = ["SearchDisplay", "SearchLines", "SearchSilent", "SearchWatcher", "short"]
+
+
+class SearchWatcher(Protocol):
+    """Told what happens to trials, while it is entered."""
+
+    def __enter__(self) -> Any:
+        """Trials begin."""
+
+    def __exit__(self, *error: object) -> None:
+        """They have ended, or were interrupted."""
+
+    def __call__(self, trial: Trial, report: TrialReport | None) -> None:
+        """A trial was proposed, has reported, or has ended."""
+
+
+class SearchSilent:
+    """Tells nobody."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing."""
+
+    def __call__(self, trial: Trial, report: TrialReport | None) -> None:
+        """Nothing."""
+
+
+class SearchLines:
+    """Writes what happens to stderr as lines of JSON: the events of a search.
+
+    Args:
+        experiment: Its objective and counts are told.
+        max_trials: In place of the manifest's.
+    """
+
+    def __init__(self, experiment: Experiment, max_trials: int | None = None) -> None:
+        self._told = _Told(experiment, max_trials, UnkeptLog(JsonLines().told))
+
+    def __enter__(self) -> Self:
+        self._told.begin()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._told.end()
+
+    def __call__(self, trial: Trial, report: TrialReport | None) -> None:
+        """Write it."""
+        self._told(trial, report)
 
 
 class SearchDisplay:
-    """Told what happens to trials.
+    """Shows what happens to trials.
 
     Args:
         experiment: Its objective and counts are shown.
@@ -25,75 +80,82 @@ class SearchDisplay:
     """
 
     def __init__(self, experiment: Experiment, max_trials: int | None = None, *, earlier: Iterable[Trial] = ()) -> None:
-        self._experiment = experiment
-        self._total = max_trials or experiment.max_trials
-        self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
-        self._began: dict[int, float] = {}
-        self._running: dict[int, tuple[Trial, TrialReport | None]] = {}
-        self._ended = 0
-        self._failed = 0
-        self._best: Trial | None = None
+        self._metric, self._total = experiment.objective.metric, max_trials or experiment.max_trials
+        self._run, self._memory, self._last = Run(experiment.name), Memory(), time.monotonic()
+        self._screen = Screen(self._lines, self._tick)
+        self._told = _Told(experiment, max_trials, UnkeptLog(self._run.take))
+        self._told.begin()
         for trial in earlier:
-            self._count(trial)
+            self._told(trial, None)
+        self._told.restart()
 
-    def __enter__(self) -> SearchDisplay:
-        if self._console.is_terminal:
-            self._live = Live(self._table(), console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
+    def __enter__(self) -> Self:
+        self._screen.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._screen.__exit__(*error)
 
     def __call__(self, trial: Trial, report: TrialReport | None) -> None:
         """Take in that a trial was proposed, has reported, or has ended."""
-        self._began.setdefault(trial.number, time.monotonic())
+        with self._screen.lock:
+            self._told(trial, report)
         if trial.ended:
-            self._running.pop(trial.number, None)
-            self._finish(trial)
-        else:
-            self._running[trial.number] = (trial, report or self._running.get(trial.number, (trial, None))[1])
-        if self._live is not None:
-            self._live.update(self._table())
+            self._last = time.monotonic()
+            self._screen.say(self._ended(trial))
 
-    def _count(self, trial: Trial) -> None:
-        self._ended += 1
-        failed = trial.status == "Failed"
-        self._failed += failed
-        value, best = trial.value, self._best.value if self._best is not None else None
-        if value is not None and not failed and (best is None or better(self._experiment.objective, value, best)):
-            self._best = trial
-
-    def _finish(self, trial: Trial) -> None:
-        self._count(trial)
-        failed = trial.status == "Failed"
-        place = f"[{self._ended}/{self._total}]" if self._total else f"[{self._ended}]"
+    def _ended(self, trial: Trial) -> Text:
+        ended, failed = len(self._search.order), trial.status == "Failed"
+        place = f"[{ended}/{self._total}]" if self._total else f"[{ended}]"
         came = f"FAILED: {trial.reason}" if failed else self._value(trial)
         stopped = "" if trial.status in ("Succeeded", "Failed") else f" ({trial.status})"
         line = f"{place} {trial.name} {came}{stopped} {trial.seconds:.1f} s  {_settings(trial)}"
-        self._console.print(line, style="red" if failed else None, markup=False, soft_wrap=True)
+        return Text(line, style="red" if failed else "")
+
+    @property
+    def _search(self) -> Search:
+        return next(iter(self._run.searches.values()))
 
     def _value(self, trial: Trial) -> str:
-        name = self._experiment.objective.metric
-        return f"{name}={trial.value:.4g}" if trial.value is not None else f"no {name}"
+        return f"{self._metric}={trial.value:.4g}" if trial.value is not None else f"no {self._metric}"
 
-    def _table(self) -> Table:
-        best = f", best {self._value(self._best)} by {self._best.name}" if self._best is not None else ""
-        failed = f", {self._failed} failed" if self._failed else ""
-        of = f" of {self._total}" if self._total else ""
-        title = f"{self._experiment.name}: {self._ended}{of} trials ended{failed}{best}"
-        table = Table(title=title, title_justify="left", box=None, expand=True)
-        for column in ("trial", "report", "seconds"):
-            table.add_column(column, no_wrap=True, justify="left" if column == "trial" else "right")
-        table.add_column("metrics", no_wrap=True)
-        table.add_column("assignment", no_wrap=True, overflow="ellipsis", ratio=1)
-        for trial, report in self._running.values():
-            seconds = f"{time.monotonic() - self._began[trial.number]:.0f}"
-            metrics = " ".join(f"{name}={value:.4g}" for name, value in report.metrics.items()) if report else ""
-            table.add_row(trial.name, str(report.step) if report else "", seconds, metrics, _settings(trial))
-        return table
+    def _tick(self) -> None:
+        if not self._screen.is_live and time.monotonic() - self._last >= LINE_SECONDS:
+            self._last = time.monotonic()
+            self._screen.say(status(self._run, self._sight()))
+
+    def _lines(self, width: int, height: int) -> list[Text]:
+        return board(self._run, self._sight(), width, height)
+
+    def _sight(self) -> Sight:
+        now = time.time()
+        return Sight(now=now, outlook=outlook(self._run, now), memory=self._memory.words)
+
+
+class _Told:
+    """Tells a log what happens to trials, as a run tells of its searches."""
+
+    def __init__(self, experiment: Experiment, max_trials: int | None, log: UnkeptLog) -> None:
+        self._log, self._tell = log, Teller(log)
+        self._job = Job(experiment.name, "tune", "")
+        self._facts: Mapping[str, Any] = {
+            "metric": experiment.objective.metric, "direction": experiment.objective.direction[:3],
+            "trials": max_trials or experiment.max_trials, "budget_seconds": None,
+        }  # fmt: skip
+
+    def begin(self) -> None:
+        self._tell(Event(self._job, "started", facts=self._facts))
+
+    def restart(self) -> None:
+        """Have the clock begin now."""
+        self._log.write("run.began", benchmark=self._job.id, identity=None, studies=0, workers=1)
+        self.begin()
+
+    def end(self) -> None:
+        self._tell(Event(self._job, "finished"))
+
+    def __call__(self, trial: Trial, report: TrialReport | None) -> None:
+        self._tell(Event(self._job, "trial", trial=TrialNews(1, trial, report)))
 
 
 def _settings(trial: Trial) -> str:

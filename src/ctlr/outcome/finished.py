@@ -41,7 +41,7 @@ def read_finished(
     """
     found = Finished(
         config=config, root=workspace.root, results=(), searches=tuple(searches), environment=environment,
-        seconds=seconds,
+        seconds=seconds, arrays=dict(arrays),
         excluded=tuple(f"{name}: {each.reason}" for name, stored in arrays.items() for each in stored.excluded),
     )  # fmt: skip
     plan, lost = make_plan(config), list[StudyResult]()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ctlr.report.finished import Finished
+from ctlr.report.images import Stock, stocks
 from ctlr.report.numbers.contests import Contest, Done, contests, load
 from ctlr.report.numbers.rows import Rows, compute
 from ctlr.report.numbers.sweeps import Sweep, sweeps
 from ctlr.report.theme.styles import Style, styles
 from ctlr.report.wording import percent
-from ctlr.specs import DataTask, StudyResult
+from ctlr.specs import METRICS, DataTask, StudyResult
 
 __all__ = ["Findings", "View", "findings", "method_styles", "view"]
 
@@ -51,6 +52,17 @@ class View:
         return self.contest.labelled(self.detail_size) if self.detail_size else ""
 
     @property
+    def best(self) -> str | None:
+        """Label of the trained method with the best validation score at the largest size."""
+        apart = (self.contest.floor, *self.contest.references)
+        rows = [row for row in self.rows.splits if row.n_train == self.detail_size and row.method not in apart]
+        scored = {row.method: row.validation for row in rows if row.validation is not None}
+        if not scored:
+            return rows[0].method if rows else None
+        pick = min if METRICS[self.contest.task.headline] == "min" else max
+        return pick(scored, key=scored.__getitem__)
+
+    @property
     def undrawn(self) -> frozenset[str]:
         """Methods of large sweeps that validation chose at no size: they stand in tables only."""
         found: set[str] = set()
@@ -88,6 +100,15 @@ class Findings:
     """One a contest."""
     styles: Mapping[str, Style]
     """One look a method throughout the report."""
+    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    """Stored images by dataset, as far as they are there."""
+
+    @property
+    def ends(self) -> list[DataTask]:
+        """What was learned, targets before sources, each once."""
+        studies = [result.study for result in self.results]
+        ends = [study.target for study in studies] + [study.source for study in studies if study.source is not None]
+        return list({(end.data.name, end.task.name): end for end in ends}.values())
 
     @property
     def contests(self) -> list[Contest]:
@@ -109,7 +130,9 @@ def findings(finished: Finished) -> Findings:
     loaded = load(finished.results, finished.root)
     found = contests(loaded)
     several = len({contest.encoder for contest in found}) > 1
+    ends = [end for item in finished.results for end in (item.study.target, item.study.source) if end is not None]
     return Findings(
+        stocks=stocks(finished, {end.data.name: end.data for end in ends}),
         finished=finished,
         results=tuple(item.result if isinstance(item, Done) else item for item in loaded),
         views=tuple(view(contest, level=finished.level, name_encoder=several) for contest in found),

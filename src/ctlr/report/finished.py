@@ -10,7 +10,16 @@ from typing import Literal
 
 from ctlr import __version__
 from ctlr.config import BenchmarkConfig, resolved_yaml
-from ctlr.specs import LeastErrors, SearchResult, StudyResult, TargetSummary, TransferScores, fingerprint
+from ctlr.specs import (
+    DrawnViews,
+    LeastErrors,
+    SearchResult,
+    StoredArrays,
+    StudyResult,
+    TargetSummary,
+    TransferScores,
+    fingerprint,
+)
 
 __all__ = ["Budget", "Finished"]
 
@@ -36,6 +45,10 @@ class Finished:
     """Estimates of the targets' Bayes errors, where the benchmark asks for them."""
     targets: tuple[TargetSummary, ...] = ()
     """What the datasets hold of each target, those of sources too."""
+    arrays: Mapping[str, StoredArrays] = field(default_factory=dict)
+    """What is stored of each dataset, by its name; the images lie below `root` as long as nobody removes them."""
+    views: tuple[DrawnViews, ...] = ()
+    """What the random views of training make of a few images, drawn below `root`."""
     excluded: tuple[str, ...] = ()
     """Why each image that was left out is bad."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -71,5 +84,6 @@ class Finished:
     def identity(self) -> str:
         """The same for equal reports."""
         values = (*self.results, *self.searches, *self.transfers, *self.at_defaults, *self.targets, *self.least_errors)
+        values = (*values, *self.views, *self.arrays.values())
         about = (json.dumps(dict(self.environment)), str(round(self.seconds)))
         return fingerprint(__version__, self.yaml, *about, *(value.model_dump_json() for value in values))

@@ -13,6 +13,7 @@ from ctlr.report.by_hand.section import by_hand
 from ctlr.report.compared.section import compared
 from ctlr.report.cost.section import cost
 from ctlr.report.gains.section import gains
+from ctlr.report.groups.section import groups
 from ctlr.report.layers.section import layers
 from ctlr.report.missing.section import excluded, failed
 from ctlr.report.model_card.section import model_card
@@ -23,6 +24,7 @@ from ctlr.report.race.section import race
 from ctlr.report.reading.section import reading
 from ctlr.report.scores.section import scores
 from ctlr.report.section import Part, Saying
+from ctlr.report.seen.section import seen
 from ctlr.report.surfaces.section import surfaces
 from ctlr.report.sweeps.section import sweeps
 from ctlr.report.training.section import training
@@ -40,6 +42,7 @@ OF_A_TRANSFER: tuple[Part, ...] = (
     baselines,
     layers,
     predictions,
+    groups,
     training,
 )
 
@@ -51,6 +54,7 @@ SECTIONS: tuple[Saying, ...] = (
     sweeps,
     tuning,
     compared,
+    seen,
     cost,
     failed,
     excluded,

@@ -38,7 +38,7 @@ EPOCHS = (8, 16, 32)
 """That a race tries; every strategy of finetuning has its stages in the fewest."""
 
 Fault = tuple[tuple[str, ...], str]
-"""Key of the benchmark file, and what is wrong there."""
+"""Key of the benchmark file, and what is wrong there; what is wrong with a manifest by itself begins with its place."""
 
 
 def check_manifests(config: BenchmarkConfig, plan: Plan) -> Manifests:
@@ -54,29 +54,39 @@ def check_manifests(config: BenchmarkConfig, plan: Plan) -> Manifests:
     """
     if config.tuning is None:
         return {}
-    manifests, faults = _read(config.tuning, plan)
+    manifests, faults, broken = _read(config.tuning, plan)
+    if broken:
+        raise ConfigError("\n".join(str(error) for _, error in broken))
     if faults:
         raise ConfigError("\n".join(f"`{'.'.join(where)}`: {fault}" for where, fault in faults))
     return manifests
 
 
 def manifest_faults(config: BenchmarkConfig, plan: Plan) -> list[Fault]:
-    """What `check_manifests` refuses, each with the key that asks for it.
+    """What `check_manifests` refuses, each with the key that asks for it."""
+    if config.tuning is None:
+        return []
+    _, faults, broken = _read(config.tuning, plan)
+    return [*((where, line) for where, error in broken for line in str(error).splitlines()), *faults]
 
-    Raises:
-        ConfigError: A manifest by itself breaks a rule; names its file and line.
-    """
-    return [] if config.tuning is None else _read(config.tuning, plan)[1]
 
-
-def _read(tuning: TuningSpec, plan: Plan) -> tuple[Manifests, list[Fault]]:
-    named = {label: [read_experiment(Path(path)) for path in paths] for label, paths in tuning.experiments.items()}
+def _read(tuning: TuningSpec, plan: Plan) -> tuple[Manifests, list[Fault], list[tuple[tuple[str, ...], ConfigError]]]:
+    """Manifests, what does not fit the studies, and what is wrong with manifests by themselves."""
+    named: dict[str, list[Experiment]] = {}
+    unread: list[tuple[tuple[str, ...], ConfigError]] = []
+    for label, paths in tuning.experiments.items():
+        try:
+            named[label] = [read_experiment(Path(path)) for path in paths]
+        except ConfigError as error:
+            unread.append((("tuning", "experiments", label), error))
     manifests: Manifests = {}
-    if broken := list(_algorithm_faults(tuning)):
-        return manifests, broken
+    if wrong := list(_algorithm_faults(tuning)):
+        return manifests, wrong, unread
     faults: dict[Fault, None] = {}
     for study in plan.searches:
         label, cell = study.method.label, (study.method.label, study.encoder.label)
+        if label in tuning.experiments and label not in named:
+            continue
         try:
             check_validation(study, parse_validation(tuning.validation))
         except ConfigError as error:
@@ -91,7 +101,7 @@ def _read(tuning: TuningSpec, plan: Plan) -> tuple[Manifests, list[Fault]]:
                 where: tuple[str, ...] = ("tuning", "experiments", label) if label in named else ("methods", label)
                 name = f"{Path(tuning.experiments[label][number]).name}: " if label in named else ""
                 faults |= dict.fromkeys((where, f"{name}{fault}") for fault in str(error).splitlines())
-    return manifests, list(faults)
+    return manifests, list(faults), unread
 
 
 def manifests_of(manifests: Manifests, study: Study) -> list[Experiment]:

@@ -19,7 +19,7 @@ from ctlr.specs._data import (
     also_name,
 )
 from ctlr.specs._datasets import DATASETS, AnyDataset
-from ctlr.specs._datasets.base import DatasetSpec, Preprocessing, PreprocessSpec, images_of, kind_of_image
+from ctlr.specs._datasets.base import DatasetSpec, Measured, Preprocessing, PreprocessSpec, images_of, kind_of_image
 from ctlr.specs._datasets.bids import BidsSpec
 from ctlr.specs._datasets.cohort import CohortSpec
 from ctlr.specs._datasets.collection import CollectionSpec
@@ -28,12 +28,14 @@ from ctlr.specs._datasets.fonts import FontsSpec
 from ctlr.specs._datasets.idx import IdxPair, IdxSpec, idx_pairs
 from ctlr.specs._datasets.images import ImagesSpec
 from ctlr.specs._datasets.montages import ELECTRODES, MONTAGES
+from ctlr.specs._datasets.npz import NpzSpec
 from ctlr.specs._datasets.points import GENERATORS, GeneratedPointsSpec, PointsSpec
 from ctlr.specs._datasets.series import SeriesPreprocess, SeriesSpec
 from ctlr.specs._datasets.signals import SignalsPreprocess, SignalsSpec
 from ctlr.specs._datasets.tissue import ARCHITECTURES, TissueSpec
 from ctlr.specs._datasets.torchvision import PUBLISHED, PublishedSet, TorchvisionSpec, missing_files
-from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, encoder_kind, encoder_spec
+from ctlr.specs._datasets.volumes import VolumesSpec
+from ctlr.specs._encoders import ENCODERS, AnyEncoder, EncoderPart, EncoderSpec, Extent, encoder_kind, encoder_spec
 from ctlr.specs._experiments import (
     AlgorithmSpec,
     Collector,
@@ -70,7 +72,16 @@ from ctlr.specs._parts import PART_TABLES, parts_of_others
 from ctlr.specs._platform import PlatformSpec, TolerationSpec
 from ctlr.specs._plugins import PLUGINS, Plugin, named_files, place_of, plugin_of, use_files
 from ctlr.specs._preparation import Coverage, Preparation
-from ctlr.specs._results import Answer, Checkpoint, Exclusion, ModelCard, StoredArrays, StudyResult, TargetSummary
+from ctlr.specs._results import (
+    Answer,
+    Checkpoint,
+    DrawnViews,
+    Exclusion,
+    ModelCard,
+    StoredArrays,
+    StudyResult,
+    TargetSummary,
+)
 from ctlr.specs._stages import FinetuneStage, epochs_needed, finetune_stages, misfits
 from ctlr.specs._studies import PretrainSpec, Study
 from ctlr.specs._tables import Table
@@ -125,11 +136,13 @@ __all__ = [
     "DataTask",
     "DatasetSpec",
     "DigitsSpec",
+    "DrawnViews",
     "EncoderPart",
     "EncoderSpec",
     "ErrorEstimate",
     "Exclusion",
     "Experiment",
+    "Extent",
     "FinetuneSpec",
     "FinetuneStage",
     "FitSpec",
@@ -145,10 +158,12 @@ __all__ = [
     "LeastErrorSpec",
     "LeastErrors",
     "LstmSpec",
+    "Measured",
     "MethodSpec",
     "MlpSpec",
     "ModelCard",
     "NoiseCheck",
+    "NpzSpec",
     "Objective",
     "Parameter",
     "PlatformSpec",
@@ -187,6 +202,7 @@ __all__ = [
     "Turn",
     "Value",
     "ViewsSpec",
+    "VolumesSpec",
     "also_name",
     "dns_name",
     "encoder_kind",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ctlr.space import Choice, Range, integers
-from ctlr.specs._encoders import EncoderPart, EncoderSpec
+from ctlr.specs._encoders import EncoderPart, EncoderSpec, Extent
 from ctlr.specs._networks import Activation
 
 __all__ = ["CELL_CNN", "CellCnnSpec", "CellModule"]
@@ -124,6 +124,7 @@ _OF_A_MODULE = {
 
 CELL_CNN = EncoderPart(
     build="ctlr.encoders.cell_cnn:cell_cnn", blocks=4, options=CellCnnSpec, algorithm="regularizedevolution",
+    extents={2: Extent(26e3, 38.5), 3: Extent(77e3, 16.2)},
     about="the small CNN taken apart: stages of cells, each of one of three modules, whose kernel, kind of "
     "convolution, skip connection, activation and pooling are options, for a search of architectures",
     space={

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, create_model, model_validator
 
@@ -19,7 +19,16 @@ from ctlr.specs._value import Value
 if TYPE_CHECKING:
     from ctlr.encoders.base import Encoder
 
-__all__ = ["ENCODERS", "AnyEncoder", "EncoderPart", "EncoderSpec", "encoder_kind", "encoder_spec"]
+__all__ = ["ENCODERS", "AnyEncoder", "EncoderPart", "EncoderSpec", "Extent", "encoder_kind", "encoder_spec"]
+
+
+class Extent(NamedTuple):
+    """How large an encoder is, with its default options: what the room that a run takes is counted by."""
+
+    weights: float
+    """Numbers that it keeps: weights, and statistics of norms."""
+    left: float
+    """Numbers that its layers put out for each voxel of an image, which training keeps for the way back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,10 @@ class EncoderPart:
     space: Mapping[str, Range | Choice] = field(default_factory=dict, hash=False)
     """What a search tries of its options where no manifest says it, by name, e.g. `width`; it must hold in all of
     `scaled_in` alike."""
+
+    extents: Mapping[int, Extent] = field(default_factory=dict, hash=False)
+    """How large it is, by number of spatial dimensions; where nothing is said, `ctlr check` leaves it out of the disk
+    and memory that it counts."""
 
     algorithm: str = ""
     """What searches that space where nobody names an algorithm, by Katib's name; empty: `tpe`, as for all."""
@@ -85,50 +98,60 @@ def _fault(name: str, part: Any) -> str:
 ENCODERS: Table[EncoderPart] = Table("encoder", {
     "small_cnn": EncoderPart(
         build="ctlr.encoders.small_cnn:small_cnn", blocks=4, least=15, space={"width": loguniform(0.5, 4)},
+        extents={2: Extent(15.4e3, 22.2), 3: Extent(45.5e3, 8.77)},
         about="four blocks with 8, 16, 32 and 32 channels, each halving every side: for processors without a GPU",
     ),
     "cell_cnn": "ctlr.specs._cells:CELL_CNN",
     "row_rnn": "ctlr.specs._networks:ROW_RNN",
     "sfcn": EncoderPart(
         build="ctlr.encoders.sfcn:sfcn", blocks=6, least=32, dimensions=(3,), scaled_in=(3,), published="the authors",
+        extents={3: Extent(2.95e6, 95.8)},
         about="the simple fully convolutional network for brain age (Peng et al. 2021, Medical Image Analysis "
         "68:101871) without its classifier of age bins",
     ),
     "resnet18": EncoderPart(
         build="ctlr.encoders.resnet:resnet18", blocks=5, scaled_in=(3,), published="torchvision",
+        extents={2: Extent(11.2e6, 149), 3: Extent(33.2e6, 41.3)},
         about="He et al. 2016; the same with 3-D kernels for volumes (Hara et al. 2018)",
     ),
     "resnet34": EncoderPart(
         build="ctlr.encoders.resnet:resnet34", blocks=5, scaled_in=(3,), published="torchvision",
+        extents={2: Extent(21.3e6, 224), 3: Extent(63.5e6, 51.9)},
         about="as `resnet18`, deeper",
     ),
     "resnet50": EncoderPart(
         build="ctlr.encoders.resnet:resnet50", blocks=5, scaled_in=(3,), published="torchvision",
+        extents={2: Extent(23.6e6, 638), 3: Extent(46.2e6, 117)},
         about="as `resnet34`, of bottlenecks",
     ),
     "vgg11": EncoderPart(
         build="ctlr.encoders.vgg:vgg11", blocks=5, least=32, scaled_in=(3,), published="torchvision",
+        extents={2: Extent(9.23e6, 474), 3: Extent(27.7e6, 281)},
         about="Simonyan & Zisserman 2015, with norm layers; averaged over space instead of flattened",
     ),
     "vgg16": EncoderPart(
         build="ctlr.encoders.vgg:vgg16", blocks=5, least=32, scaled_in=(3,), published="torchvision",
+        extents={2: Extent(14.7e6, 840), 3: Extent(44.1e6, 537)},
         about="as `vgg11`, deeper",
     ),
     "densenet121": EncoderPart(
         build="ctlr.encoders.densenet:densenet121", blocks=5, least=29, scaled_in=(3,), published="torchvision",
+        extents={2: Extent(7.03e6, 770), 3: Extent(11.3e6, 139)},
         about="Huang et al. 2017",
     ),
     "alexnet": EncoderPart(
         build="ctlr.encoders.alexnet:alexnet", blocks=5, least=31, dimensions=(2,), scaled_in=(), has_norms=False,
-        published="torchvision", about="Krizhevsky 2014; averaged over space instead of flattened",
+        extents={2: Extent(2.45e6, 16.8)}, published="torchvision",
+        about="Krizhevsky 2014; averaged over space instead of flattened",
     ),
     "squeezenet1_1": EncoderPart(
         build="ctlr.encoders.squeezenet:squeezenet1_1", blocks=5, least=17, dimensions=(2,), scaled_in=(),
-        has_norms=False, published="torchvision", about="Iandola et al. 2016, version 1.1: a small network",
+        has_norms=False, published="torchvision", extents={2: Extent(721e3, 89.9)},
+        about="Iandola et al. 2016, version 1.1: a small network",
     ),
     "efficientnet_lite0": EncoderPart(
         build="ctlr.encoders.efficientnet_lite:efficientnet_lite0", blocks=5, dimensions=(2,), scaled_in=(2,),
-        published="efficientnet-lite-pytorch",
+        published="efficientnet-lite-pytorch", extents={2: Extent(3.41e6, 443)},
         about="Tan & Le 2019, without squeeze-and-excitation and with ReLU6: a network for phones",
     ),
     "lenet": "ctlr.specs._networks:LENET",
@@ -172,6 +195,16 @@ class EncoderSpec(Value):
     def least(self) -> int:
         """Shortest side of an image that it takes; likewise."""
         return ENCODERS[self.name].least
+
+    def extent(self, ndim: int) -> Extent | None:
+        """How large it is on images of so many spatial dimensions, by its width; None where its part does not say.
+
+        Other options of its own are not looked at: of them the default counts.
+        """
+        part = ENCODERS[self.name]
+        found = part.extents.get(ndim)
+        width = self.width if ndim in part.scaled_in else 1.0
+        return None if found is None else Extent(found.weights * width**2, found.left * width)
 
     @property
     def space(self) -> dict[str, Range | Choice]:

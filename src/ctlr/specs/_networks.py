@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ctlr.space import Choice, Range, integers, uniform
-from ctlr.specs._encoders import EncoderPart, EncoderSpec
+from ctlr.specs._encoders import EncoderPart, EncoderSpec, Extent
 
 __all__ = [
     "CNN1D",
@@ -169,29 +169,35 @@ class RowRnnSpec(EncoderSpec):
 
 MLP = EncoderPart(
     build="ctlr.encoders.mlp:mlp", blocks=3, options=MlpSpec, dimensions=(0,), scaled_in=(0,),
+    extents={0: Extent(9.09e3, 768)},
     about="a multilayer perceptron whose layers, units, activation, norm and dropout are options",
 )  # fmt: skip
 LENET = EncoderPart(
     build="ctlr.encoders.lenet:lenet", blocks=3, options=LeNetSpec, dimensions=(2,), scaled_in=(2,), least=28,
-    has_norms=False, about="LeCun et al. 1998 as Caffe shipped it for handwritten digits; options make TensorFlow's, "
+    has_norms=False, extents={2: Extent(426e3, 56.7)},
+    about="LeCun et al. 1998 as Caffe shipped it for handwritten digits; options make TensorFlow's, "
     "Torch's and Theano's of it",
 )  # fmt: skip
 CNN1D = EncoderPart(
     build="ctlr.encoders.cnn1d:cnn1d", blocks=4, options=Cnn1dSpec, dimensions=(1,), scaled_in=(1,), least=16,
+    extents={1: Extent(47.4e3, 196)},
     about="convolutions over time, each of which halves the length",
 )  # fmt: skip
 LSTM = EncoderPart(
     build="ctlr.encoders.recurrent:lstm", blocks=3, options=LstmSpec, dimensions=(1,), scaled_in=(1,), least=15,
+    extents={1: Extent(67.8e3, 104)},
     about="LSTM layers (Hochreiter & Schmidhuber 1997) over frames of a signal; what leaves the last one is averaged "
     "over time",
 )  # fmt: skip
 CNN_LSTM = EncoderPart(
     build="ctlr.encoders.recurrent:cnn_lstm", blocks=4, options=CnnLstmSpec, dimensions=(1,), scaled_in=(1,), least=15,
+    extents={1: Extent(55.9e3, 82.5)},
     about="two convolutions across the channels of each frame, for space, and two LSTM layers over the frames, for "
     "time, after the CNN/LSTM networks of Golmohammadi, Obeid and Picone for seizures in EEG",
 )  # fmt: skip
 ROW_RNN = EncoderPart(
     build="ctlr.encoders.recurrent:row_rnn", blocks=3, options=RowRnnSpec, dimensions=(2,), scaled_in=(2,),
+    extents={2: Extent(68.9e3, 8.5)},
     about="a picture's rows as a sequence: LSTM or GRU layers (Cho et al. 2014) from the top to the bottom; what "
     "leaves the last one is averaged over the rows",
     space={

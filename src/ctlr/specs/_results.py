@@ -13,7 +13,16 @@ from ctlr.specs._preparation import Coverage, Preparation
 from ctlr.specs._studies import Study
 from ctlr.specs._value import Value
 
-__all__ = ["Answer", "Checkpoint", "Exclusion", "ModelCard", "StoredArrays", "StudyResult", "TargetSummary"]
+__all__ = [
+    "Answer",
+    "Checkpoint",
+    "DrawnViews",
+    "Exclusion",
+    "ModelCard",
+    "StoredArrays",
+    "StudyResult",
+    "TargetSummary",
+]
 
 
 class Exclusion(Value):
@@ -62,6 +71,21 @@ class StoredArrays(Value):
     """The worst of all images; None where there is no row."""
     units: dict[str, str] = Field(default_factory=dict)
     """By column, where the dataset says them."""
+
+
+class DrawnViews(Value):
+    """What random views made of a few images of a dataset.
+
+    `views.npz` below `path` (relative to the workspace) holds `images` (n, C, ...) and `views` (n, V, C, ...) of
+    pictures, slices of volumes, or signals.
+    """
+
+    data: str
+    path: str
+    words: str
+    """What the views change, and how strongly: `rotate 8, flip 0.5`."""
+    seen_by: tuple[str, ...]
+    """Which methods see such views, and when: `simclr (pretraining)`."""
 
 
 class TargetSummary(Value):

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -24,9 +24,27 @@ from ctlr.durable import flush_folder
 from ctlr.errors import CtlrError, require
 from ctlr.workspace import Workspace, disk_faults_named, write_aside
 
-__all__ = ["Found", "LocalStore", "ServerStore", "Store", "import_mlflow", "mlflow_faults_named"]
+__all__ = [
+    "DATA",
+    "OUTCOME",
+    "SUPERSEDED",
+    "TRAINING",
+    "Found",
+    "Known",
+    "LocalStore",
+    "ServerStore",
+    "Store",
+    "import_mlflow",
+    "mlflow_faults_named",
+]
 
 PROXIED = "mlflow-artifacts:/"
+
+DATA, OUTCOME, SUPERSEDED = "ctlr.data", "ctlr.outcome", "ctlr.superseded_by"
+"""Tags of a benchmark's run; of another file with the same name, the last one is there."""
+
+TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+"""The tag by which MLflow 3 shows an experiment's training runs; it would ask, or guess, and open on traces."""
 
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing about a study leaves the machine
@@ -94,6 +112,16 @@ class Found:
     status: str
     studies: dict[str, Known] = field(default_factory=dict)
     """By study id."""
+    data: str = ""
+    """State of the data that it was made from, see `ctlr.tracking._port.data_state`; empty where that is not known."""
+    outcome: str = ""
+    """What the recorded outcome was made from; empty without one, or where another run has taken this one's place."""
+
+    @classmethod
+    def of(cls, run_id: str, status: str, tags: Mapping[str, str], studies: dict[str, Known]) -> Found:
+        """By the tags of its run."""
+        outcome = "" if SUPERSEDED in tags else tags.get(OUTCOME, "")
+        return cls(run_id, status, studies, tags.get(DATA, ""), outcome)
 
 
 class Store(Protocol):
@@ -114,8 +142,8 @@ class Store(Protocol):
         """A new experiment's id."""
         ...
 
-    def put_run_files(self, client: Any, run_id: str, folder: Path) -> None:
-        """Keep a folder's files as a run's artifacts."""
+    def put_run_files(self, client: Any, run_id: str, folder: Path, below: str = "") -> None:
+        """Keep a folder's files as a run's artifacts, in place of those that are below that name."""
         ...
 
     def put_model(self, client: Any, model_id: str, folder: Path) -> None:
@@ -157,11 +185,12 @@ class LocalStore:
 
     def create_experiment(self, client: Any, name: str) -> str:
         """A new experiment's id."""
-        return str(client.create_experiment(name, artifact_location=f"{PROXIED}{name}"))
+        return str(client.create_experiment(name, artifact_location=f"{PROXIED}{name}", tags=TRAINING))
 
-    def put_run_files(self, client: Any, run_id: str, folder: Path) -> None:
+    def put_run_files(self, client: Any, run_id: str, folder: Path, below: str = "") -> None:
         """Move a folder to where a run's artifacts lie."""
-        self._move(folder, client.get_run(run_id).info.artifact_uri)
+        address = client.get_run(run_id).info.artifact_uri
+        self._move(folder, f"{address}/{below}" if below else address)
 
     def put_model(self, client: Any, model_id: str, folder: Path) -> None:
         """Move a folder to where a logged model lies."""
@@ -172,6 +201,8 @@ class LocalStore:
         with disk_faults_named(self.root):
             place.parent.mkdir(parents=True, exist_ok=True)
             flush_folder(folder)
+            if place.exists():
+                place.rename(folder.with_name("before"))  # beside the folder, and gone with it
             folder.replace(place)
 
     def recorded(self, identity: str) -> Found | None:
@@ -185,9 +216,11 @@ class LocalStore:
                     return None
                 run_id, status, *_ = parents[0]
                 rows = database.execute(_TAGGED, ("mlflow.parentRunId", run_id)).fetchall()
+                tags = dict(database.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (run_id,)).fetchall())
         except sqlite3.Error:
             return None
-        return Found(run_id, status, {study: Known(run, state, source or "") for run, state, study, source in rows})
+        studies = {study: Known(run, state, source or "") for run, state, study, source in rows}
+        return Found.of(run_id, status, tags, studies)
 
 
 def _make_database(path: Path) -> None:
@@ -252,11 +285,11 @@ class ServerStore:
 
     def create_experiment(self, client: Any, name: str) -> str:
         """A new experiment's id."""
-        return str(client.create_experiment(name))
+        return str(client.create_experiment(name, tags=TRAINING))
 
-    def put_run_files(self, client: Any, run_id: str, folder: Path) -> None:
+    def put_run_files(self, client: Any, run_id: str, folder: Path, below: str = "") -> None:
         """Upload a folder's files as a run's artifacts."""
-        client.log_artifacts(run_id, str(folder))
+        client.log_artifacts(run_id, str(folder), below or None)
 
     def put_model(self, client: Any, model_id: str, folder: Path) -> None:
         """Upload a folder as a logged model."""

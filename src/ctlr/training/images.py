@@ -13,13 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ctlr.data.store import ArrayStore
+from ctlr.data.store import IN_MEMORY_BYTES, ArrayStore
 from ctlr.methods.base import Batch
 
 __all__ = ["IN_MEMORY_BYTES", "Images", "Labelled", "even_batches"]
 
-IN_MEMORY_BYTES = 512 * 2**20
-"""Rows that take no more than this as float32 are held in memory; on a GPU, up to an eighth of what is free there."""
 _READERS = 4
 """Threads that read batches for a GPU, each one ahead: it takes them faster than one thread decodes float16."""
 

@@ -6,7 +6,7 @@ stops `ctlr run` as a process of its own session, so that closing a page, or kil
 options.py    how the app is served
 guard.py      who may ask: hosts, tokens, users, forms; what browsers may do with an answer
 access.py     whom Kubernetes lets into a namespace
-runs.py       the state of a run, folded from its events; story.py: what the pages say of it
+story.py      what the pages say of a run, whose state `ctlr.runs` folds from its events
 processes.py  start, pause, stop, go on, delete
 folders.py    folders of pictures: registered or uploaded; unpacking.py, uploading.py: how they come in
 examining.py  classes, counts and what is wrong with the pictures; thumbnails

@@ -18,12 +18,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.report.statistics.estimates import Gain
+from ctlr.runs import NAME, Run, Runs, duration
 from ctlr.ui import processes, story
 from ctlr.ui.asking import Asking, Saliency
 from ctlr.ui.drawing import scatter
 from ctlr.ui.models import Models, Trained, zipped
 from ctlr.ui.options import Options
-from ctlr.ui.runs import NAME, Run, Runs
 
 __all__ = ["add_end_pages"]
 
@@ -283,7 +283,7 @@ def _comparing(app: FastAPI, shared: Shared, models: Models) -> None:
             told = story.live(run)
             facts = [search.step.facts for search in run.searches.values()]
             seconds = max((each.get("race_seconds") or 0 for each in facts), default=0)
-            budget = f"{story.duration(seconds)} of searching, together" if seconds else ""
+            budget = f"{duration(seconds)} of searching, together" if seconds else ""
             return {
                 "name": name, "rows": [_row(models, each) for each in models.of(name)], "seconds": told["seconds"],
                 "counts": told["counts"], "budget": budget, "searches": len(facts),

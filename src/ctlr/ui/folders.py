@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from ctlr.errors import ConfigError, DataError
+from ctlr.runs import NAME
 from ctlr.specs import dns_name
 from ctlr.ui.options import Options
-from ctlr.ui.runs import NAME
 from ctlr.ui.unpacking import Taken, settled, unpack
 from ctlr.ui.uploading import Form
 from ctlr.workspace import write_aside

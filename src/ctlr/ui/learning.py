@@ -21,12 +21,12 @@ from ruamel.yaml import YAML
 from ctlr.config import load
 from ctlr.errors import ConfigError, DataError, WorkspaceError, nearest
 from ctlr.plan import make_plan
+from ctlr.runs import Run, Search, Trial
 from ctlr.searches import check_manifests
 from ctlr.specs import METHODS, FitSpec, MethodSpec, MlpSpec, dns_name
 from ctlr.tuning.samplers import SAMPLERS
 from ctlr.ui.points import SIDES, PointSet, fields_of, refused
 from ctlr.ui.processes import benchmark_file
-from ctlr.ui.runs import Run, Search, Trial
 from ctlr.workspace import write_aside
 
 __all__ = ["MODELS", "NETWORK", "Learned", "Learner", "learned", "learners", "write_points_benchmark"]

@@ -15,8 +15,8 @@ from urllib.parse import quote
 from ctlr.addresses import fault_of_address, public_address
 from ctlr.errors import CtlrError
 from ctlr.outcome.remembered import last_run
+from ctlr.runs import Run
 from ctlr.ui.options import Options
-from ctlr.ui.runs import Run
 
 __all__ = ["Link", "katib_links", "pipelines_link", "run_links"]
 

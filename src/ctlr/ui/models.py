@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from ctlr.cells import plain
 from ctlr.data.store import ArrayStore
-from ctlr.data.targets import read_targets
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
 from ctlr.report.numbers.contests import Done, contests, load
 from ctlr.report.numbers.predictions import Predictions
 from ctlr.report.numbers.rows import bin_edges, outcomes_of
+from ctlr.report.numbers.tested import tested_rows
 from ctlr.report.statistics.estimates import Estimate, Gain, mean_score, paired_gain
 from ctlr.specs import METRICS, StoredArrays, StudyResult
 from ctlr.ui.options import Options
@@ -42,8 +42,6 @@ _PATH = re.compile(r"studies/([0-9a-f]{24})")
 _CHUNK = 2**20
 _PRIVATE = "predictions.csv"
 """Of a study's folder: pairs every subject's pseudonym with its true value, and no model needs it."""
-_NEAR = 1e-4
-"""Relative difference of a true value to what predictions say of it, which are rounded."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +248,7 @@ class Models:
                 (self._root / "arrays" / result.arrays / "stored.json").read_bytes()
             )
             store = ArrayStore(stored, Workspace(self._root))
-            rows = _rows_of(done, store, Workspace(self._root))
+            rows = tested_rows(done, store, Workspace(self._root))
         except (OSError, ValueError, CtlrError):
             store = None
         return Said(done, done.predictions["test"], store, rows, score)
@@ -308,25 +306,6 @@ def _asked(tested: Said) -> list[tuple[str, str]]:
     names = tested.classes
     truth = [names[code] for code in tested.test.codes.tolist()] if names else map(str, tested.test.truth.tolist())
     return sorted(zip(tested.test.subjects.tolist(), truth, strict=True))
-
-
-def _rows_of(done: Done, store: ArrayStore, workspace: Workspace) -> NDArray[np.int64]:
-    """(N,) rows of the test images: predictions name subjects by pseudonyms, and list a subject's images in the order
-    of the rows. A row whose true value is another one is not believed."""
-    test, end = done.predictions["test"], done.result.study.target
-    targets = read_targets(store.table, end.task, end.data.name)
-    names = workspace.pseudonyms(store.table.subject.values)
-    wanted = set(test.subjects.tolist())
-    codes = {code: name for code, name in enumerate(names) if name in wanted}
-    own: dict[str, list[int]] = {}
-    for row in np.flatnonzero(targets.known).tolist():
-        if (name := codes.get(int(store.table.subject.codes[row]))) is not None:
-            own.setdefault(name, []).append(row)
-    counts = dict(zip(*np.unique(test.subjects, return_counts=True), strict=True))
-    waiting = {name: iter(own.get(name, [])) for name in wanted if len(own.get(name, [])) == counts[name]}
-    rows = np.array([next(waiting[name]) if name in waiting else -1 for name in test.subjects.tolist()], np.int64)
-    values = targets.values[rows].astype(np.float64)
-    return np.where(np.isclose(values, test.truth, rtol=_NEAR, atol=_NEAR), rows, -1)
 
 
 # ---------------------------------------------------------------- the folder of a model

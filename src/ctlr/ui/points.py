@@ -25,12 +25,12 @@ from pydantic import ValidationError
 
 from ctlr.data.listing import ManyImages
 from ctlr.errors import ConfigError, DataError, TrainingError, WorkspaceError
+from ctlr.runs import NAME
 from ctlr.shallow.families import FamilySpec
 from ctlr.shallow.model import fit_family
 from ctlr.shallow.sample import Sample
 from ctlr.specs import METHODS, GeneratedPointsSpec, PointsSpec, StoredArrays, Value, dns_name
 from ctlr.steps.surface import Places
-from ctlr.ui.runs import NAME
 from ctlr.workspace import write_aside
 
 __all__ = [

@@ -20,12 +20,12 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ctlr.errors import ConfigError, CtlrError, DataError
+from ctlr.runs import NAME, Runs
 from ctlr.specs import GENERATORS, GeneratedPointsSpec
 from ctlr.tuning.samplers import SAMPLERS
 from ctlr.ui import drawing, plane, processes
 from ctlr.ui.learning import MODELS, NETWORK, learned, learners, write_points_benchmark
 from ctlr.ui.points import FAMILIES, MOST, SIDES, Fit, PointSet, PointSets, family_fields, family_of, fit_to, refused
-from ctlr.ui.runs import NAME, Runs
 
 __all__ = ["Shared", "add_points"]
 

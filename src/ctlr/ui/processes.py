@@ -25,7 +25,7 @@ from ruamel.yaml.error import YAMLError
 from ctlr.claims import holder_of, is_claimed
 from ctlr.errors import ConfigError, DataError, WorkspaceError
 from ctlr.events import process_start
-from ctlr.ui.runs import Run
+from ctlr.runs import Run
 from ctlr.wishes import Wishes, read_wishes, write_wishes
 from ctlr.workspace import write_aside
 

@@ -10,10 +10,10 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from ctlr.errors import ClusterError, ConfigError
+from ctlr.runs import Runs, headline
 from ctlr.ui import story
 from ctlr.ui.links import Link, katib_links, pipelines_link
 from ctlr.ui.options import Options
-from ctlr.ui.runs import Runs
 from ctlr.ui.searches import Found, Searches
 
 __all__ = ["add_search_pages", "search_rows"]
@@ -45,7 +45,7 @@ def search_rows(searches: Searches) -> tuple[list[dict[str, Any]], str]:
         return [], error.reason or str(error)
     return [
         {
-            "name": name, "life": each.life, "time": each.run.time, "headline": story.headline(each.run),
+            "name": name, "life": each.life, "time": each.run.time, "headline": headline(each.run),
             "searches": len(each.listed), "trials": sum(len(listed.trials) for listed in each.listed),
         }
         for name, each in found.items()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ctlr.errors import ClusterError
+from ctlr.runs import Life, Run
 from ctlr.specs import Trial
-from ctlr.ui.runs import Life, Run
 
 if TYPE_CHECKING:  # which an app without a cluster need not load
     from ctlr.tuning.katib import Listed

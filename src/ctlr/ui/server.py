@@ -26,6 +26,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ctlr import __version__
 from ctlr.errors import ConfigError, CtlrError, DataError, WorkspaceError
+from ctlr.runs import NAME, Run, Runs, ago, duration, headline
 from ctlr.ui import processes, starting, story
 from ctlr.ui.access import Access
 from ctlr.ui.ending import add_end_pages
@@ -35,7 +36,6 @@ from ctlr.ui.guard import FORM_FIELD, HEALTH, REPORT_CSP, Guard, form_value, sam
 from ctlr.ui.links import run_links
 from ctlr.ui.options import Options
 from ctlr.ui.points_pages import add_points
-from ctlr.ui.runs import NAME, Run, Runs
 from ctlr.ui.search_pages import add_search_pages, search_rows
 from ctlr.ui.searches import Searches
 from ctlr.ui.unpacking import check_room
@@ -150,7 +150,7 @@ def _app_of(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"ago": story.ago, "duration": story.duration}
+    pages.filters |= {"ago": ago, "duration": duration}
     workers = max(1, len(os.sched_getaffinity(0)))
     searches = _searches_of(cluster) if cluster is not None else None
     outer = "" if others is not None else options.prefix.rpartition(PLACE)[0] + "/"
@@ -229,7 +229,7 @@ def _home(app: FastAPI, shared: _App, others: Workspaces | None) -> None:
             if re.fullmatch(NAME, name):
                 with shared.runs.reading(name) as run:
                     found.append(
-                        {"name": name, "life": _life(run, shared), "time": run.time, "headline": story.headline(run),
+                        {"name": name, "life": _life(run, shared), "time": run.time, "headline": headline(run),
                          "report": (shared.root / "reports" / name / "report.html").is_file(),
                          "done": run.settled, "planned": run.planned}
                     )  # fmt: skip

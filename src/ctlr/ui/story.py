@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from ctlr.runs import Run, Search, Step, Trial, duration, outlook, ranking
 from ctlr.ui.drawing import curve, history
-from ctlr.ui.runs import Run, Search, Step, Trial
 
-__all__ = ["COLUMNS", "PAGE", "Asked", "ago", "asked_for", "duration", "headline", "live", "ranking", "said",
-           "table"]  # fmt: skip
+__all__ = ["COLUMNS", "PAGE", "Asked", "asked_for", "live", "said", "table"]
 
 PAGE = 50
 """Rows of the trial table at once."""
@@ -37,82 +35,8 @@ COLUMNS: Mapping[str, Callable[[Trial], Any]] = {
 """What trials can be sorted by."""
 
 
-def ago(moment: float, now: float | None = None) -> str:
-    """How long something is past."""
-    seconds = max(0.0, (time.time() if now is None else now) - moment)
-    return f"{duration(seconds)} ago" if seconds >= 1 else "now"
-
-
-def duration(seconds: float | None) -> str:
-    """A length of time in two units at most."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for size, unit, below, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s"
-
-
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A row of the ranking so far."""
-
-    name: str
-    what: str
-    metric: str
-    value: float
-    maximises: bool
-    note: str
-
-    @property
-    def shown(self) -> str:
-        """The value for people."""
-        return _number(self.value)
-
-
-def ranking(run: Run) -> dict[str, list[Ranked]]:
-    """Metric -> what has the best validation scores by it, best first: searches' best trials, and studies' means."""
-    rows: list[Ranked] = []
-    for search in run.searches.values():
-        best = search.best
-        if best is not None and best.value is not None:
-            note = f"trial {best.number}, {len(search.order)} ended, {duration(search.seconds)} of the device"
-            rows.append(Ranked(search.step.name, "search", search.metric, best.value, search.maximises, note))
-    groups: dict[tuple[str, str, str, int], list[Step]] = defaultdict(list)
-    for step in run.studies:
-        if step.validation is not None:
-            facts = step.facts
-            groups[facts["target"], facts["method"], facts["encoder"], facts["n_train"]].append(step)
-    for (target, method, encoder, size), steps in groups.items():
-        value = math.fsum(step.validation or 0.0 for step in steps) / len(steps)
-        facts = steps[0].facts
-        seeds = "1 seed" if len(steps) == 1 else f"mean of {len(steps)} seeds"
-        words = f"{method}, {encoder}, n = {size}"
-        rows.append(
-            Ranked(words, f"study of {target}", f"val_{facts['metric']}", value, facts["direction"] == "max", seeds)
-        )
-    found: dict[str, list[Ranked]] = defaultdict(list)
-    for row in rows:
-        found[row.metric].append(row)
-    for metric, group in found.items():
-        found[metric] = sorted(group, key=lambda row: -row.value if row.maximises else row.value)
-    return dict(found)
-
-
-def headline(run: Run) -> str:
-    """The best so far, in a few words."""
-    for metric, rows in ranking(run).items():
-        return f"{metric} {rows[0].shown} by {rows[0].name}"
-    failed = len(run.failed)
-    return f"{failed} steps failed" if failed else ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +82,7 @@ def live(run: Run, now: float | None = None) -> dict[str, Any]:
     return {
         "planned": planned,
         "done": done,
-        "left": _left(run, since, done),
+        "left": _left(run, now),
         "ranking": ranking(run),
         "running": _under_way(run, now),
         "race": _race(run, now),
@@ -179,13 +103,12 @@ def _counts(run: Run) -> dict[str, int]:
     }
 
 
-def _left(run: Run, since: float, done: int) -> str:
+def _left(run: Run, now: float) -> str:
     """A guess of the time that is left, where there is something to go by."""
-    if not run.planned or run.end is not None or done == 0 or done >= run.planned:
+    if not run.planned or run.end is not None or not 0 < run.settled < run.planned:
         return ""
-    began = min((step.began for step in run.steps.values() if step.of not in ("preprocess", "tune")), default=0.0)
-    took = since - max(0.0, began - run.began["time"])
-    return f"about {duration(max(took, 1.0) / done * (run.planned - done))}"
+    left = outlook(run, now).left
+    return "" if left is None else f"about {duration(left)}"
 
 
 def _race(run: Run, now: float) -> str:

@@ -17,10 +17,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ctlr.errors import ConfigError, WorkspaceError
+from ctlr.runs import NAME
 from ctlr.specs import dns_name
 from ctlr.ui.folders import allowed_folder
 from ctlr.ui.options import Options
-from ctlr.ui.runs import NAME
 from ctlr.workspace import Workspace, write_aside
 
 __all__ = ["PLACE", "Workspaces"]

@@ -13,6 +13,7 @@ from ctlr.report.statistics.estimates import (
     Outcome,
     calibration_rows,
     gains_together,
+    group_difference,
     holm,
     mean_score,
     paired_gain,
@@ -324,3 +325,35 @@ def test_a_roc_curve_runs_from_corner_to_corner() -> None:
 def test_several_classes_have_a_curve_each_unless_absent() -> None:
     rows = roc_rows([0, 1, 0, 1], [[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]])
     assert {row["class"] for row in rows} == {0, 1}
+
+
+def test_a_group_is_held_against_all_others_by_its_mean_error() -> None:
+    members, predicted = np.array([True, True, True, False, False, False]), np.array([-5.0, 4.0, 6.0, 1.0, -2.0, 0.0])
+    outcomes = [Outcome(seed=seed, subjects=list("abcdef"), truth=np.zeros(6), predicted=predicted) for seed in (0, 1)]
+    found = group_difference(outcomes, [members, members])
+    assert found is not None
+    assert found.mean == pytest.approx(4.0)  # 5 - 1
+    assert found.low < 4 < found.high
+    assert found.n_subjects == 6
+    other = group_difference(outcomes, [~members, ~members])
+    assert other is not None
+    assert (other.mean, other.p) == (pytest.approx(-4.0), pytest.approx(found.p))
+
+
+def test_equal_groups_of_errors_differ_seldom() -> None:
+    draw, below = rng(), 0
+    for _ in range(200):
+        errors = draw.normal(size=(3, 60)) + draw.normal(size=60)
+        outcomes = [
+            Outcome(seed=seed, subjects=np.arange(60).astype(str), truth=np.zeros(60), predicted=row)
+            for seed, row in enumerate(errors)
+        ]
+        found = group_difference(outcomes, [np.arange(60) < 20] * 3)
+        assert found is not None
+        below += found.p < 0.05
+    assert below <= 16  # 10 of 200 are expected where p is exact
+
+
+def test_a_group_of_one_subject_cannot_be_held_against_the_others() -> None:
+    outcomes = [Outcome(seed=0, subjects=list("abc"), truth=np.zeros(3), predicted=np.array([1.0, 2.0, 3.0]))]
+    assert group_difference(outcomes, [np.array([True, False, False])]) is None

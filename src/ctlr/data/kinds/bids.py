@@ -27,6 +27,9 @@ _LABEL = (
     "tables."
 )
 
+_BEGINS = "the name must begin with the subject and session of its folder. Rename it."
+_PREFIX = f"{_BEGINS[:-1]}, or name in `prefix` what stands before them."
+
 
 class BidsReader(FileReader):
     """Reads the volumes of a BIDS folder."""
@@ -93,7 +96,8 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
     try:
         visits = read_sessions(Path(folder.root), subject)
     except DataError as error:
-        folder.fault(error.place or sessions_name(subject), error.reason)
+        for each in (error, *error.others):
+            folder.fault(each.place or sessions_name(subject), getattr(each, "reason", ""))
         return
     if clash := _spelled_otherwise(visits, cells):
         folder.fault(sessions_name(subject), clash)
@@ -154,15 +158,19 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
             return
         anat += "/anat"
     for entry in folder.entries(anat, _is_scan):
-        scan = scan_of(entry.name, f"{anat}/{entry.name}", session)
-        if not entry.name.lower().endswith(ENDINGS):
+        prefix = spec.prefix or ""
+        name = entry.name.removeprefix(prefix)
+        scan = scan_of(name, f"{anat}/{entry.name}", session)
+        if not entry.name.startswith(f"{prefix}sub-") and prefix:
+            folder.leave_out(scan.file, f"the filters leave it out ({filters(spec)}).")
+        elif not entry.name.lower().endswith(ENDINGS):
             folder.leave_out(scan.file, f"only {' and '.join(ENDINGS)} are read. Convert it.")
         elif scan.suffix not in ("T1w", "mask"):
             folder.leave_out(scan.file, "the name must end in _T1w.nii or _T1w.nii.gz. Rename it.")
         elif "_" in subject or "_" in session:
             folder.fault(subject if "_" in subject else f"{subject}/{name}", _LABEL)
-        elif composed(entry.name).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
-            folder.fault(scan.file, "the name must begin with the subject and session of its folder. Rename it.")
+        elif composed(name).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
+            folder.fault(scan.file, _PREFIX if composed(subject) in composed(name) else _BEGINS)
         else:
             yield scan
 

@@ -15,7 +15,7 @@ from ctlr.data.idx import DAMAGED, idx_shape, parse_idx
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.data.reader import Images, Progress
 from ctlr.errors import DataError
-from ctlr.specs import IdxPair, IdxSpec, PreprocessSpec, idx_pairs
+from ctlr.specs import IdxPair, IdxSpec, Measured, PreprocessSpec, idx_pairs
 from ctlr.workspace import Workspace
 
 if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no picture
@@ -63,6 +63,13 @@ class IdxReader:
     def content(self, digests: Mapping[str, str]) -> tuple[str, ...]:
         """The options and the files."""
         return self.spec.model_dump_json(exclude={"name", "root"}), json.dumps(sorted(digests.items()))
+
+    def measure(self, image: IndexedImage) -> Measured:
+        """Of all pictures of its file."""
+        root, name = self.listing().root, image.file.rpartition("/")[0]
+        pair = next(pair for pair in idx_pairs(root) if pair.name == name)
+        with _opened(root, pair.images) as stream:
+            return Measured(shape=idx_shape(stream.read(16), 3)[1:])
 
     def open(self, workspace: Workspace, *, workers: int = 1, progress: Progress | None = None) -> Images:
         """Read the set into memory."""

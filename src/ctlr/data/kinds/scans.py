@@ -76,7 +76,8 @@ def scan_of(name: str, file: str, session: str) -> Scan:
 def filters(spec: BidsSpec) -> str:
     """The filters in words."""
     session = {"session": (spec.session,)} if spec.session is not None else {}
-    wishes = session | spec.wishes()
+    prefix = {"prefix": (spec.prefix,)} if spec.prefix is not None else {}
+    wishes = prefix | session | spec.wishes()
     return ", ".join(f"{key}: {' or '.join(label or 'none' for label in labels)}" for key, labels in wishes.items())
 
 

@@ -24,10 +24,14 @@ def failed(found: Findings) -> Iterator[Section]:
 
 def excluded(found: Findings) -> Iterator[Section]:
     """Always there: that none was left out is worth a word."""
-    table = excluded_table(found.finished.excluded)
+    finished = found.finished
+    table, kept = excluded_table(finished.excluded), sum(stored.rows for stored in finished.arrays.values())
+    out = len(finished.excluded)
+    words = f"{out:,} of {kept + out:,} images" if kept else f"{out:,} {'image' if out == 1 else 'images'}"
+    reasons = f"{len(table.rows)} {'reason' if len(table.rows) == 1 else 'reasons'}"
     yield Section(
-        anchor="excluded", heading="Excluded images", template="missing/excluded.html.j2", shows=table,
-        tables=(table,), hint=str(len(found.finished.excluded) or "none"),
+        anchor="excluded", heading="Excluded images", template="missing/excluded.html.j2",
+        hint=f"{words}, {reasons}" if out else "none", shows=table, tables=(table,),
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from ctlr.report.answer.section import answer_of
 from ctlr.report.findings import View
 from ctlr.report.numbers.contests import Done
-from ctlr.report.numbers.rows import SplitRow
 from ctlr.report.theme.formats import decimals, listed, markdown, number
 from ctlr.report.wording import (
     METRIC_WORDS,
@@ -23,7 +22,7 @@ from ctlr.report.wording import (
 )
 from ctlr.specs import METRICS, DataTask, InputColumn, ModelCard, TaskSpec, images_of
 
-__all__ = ["best_method", "model_card", "model_records"]
+__all__ = ["model_card", "model_records"]
 
 
 def model_card(views: Sequence[View], *, title: str, root: Path) -> str:
@@ -49,7 +48,7 @@ def model_records(views: Sequence[View]) -> list[dict[str, Any]]:
             "target": _name(view.contest.target), "encoder": view.contest.encoder.label, "method": method,
             "n_train": size, "seed": done.result.study.seed, "metric": view.contest.task.headline,
             "validation": done.result.scores.get("validation", {}).get(view.contest.task.headline),
-            "best": method == best_method(view), "path": done.result.path,
+            "best": method == view.best, "path": done.result.path,
         }
         for view in views
         for (method, size), cell in view.contest.cells.items()
@@ -62,24 +61,8 @@ def _name(end: DataTask | None) -> str:
     return f"{end.data.name}.{end.task.name}" if end else ""
 
 
-def best_method(view: View) -> str | None:
-    """Label of the trained method with the best validation score at the largest size."""
-    apart = (view.contest.floor, *view.contest.references)
-    rows = [row for row in view.rows.splits if row.n_train == view.detail_size and row.method not in apart]
-    scored = [row for row in rows if row.validation is not None]
-    if not scored:
-        return rows[0].method if rows else None
-    pick = min if METRICS[view.contest.task.headline] == "min" else max
-    return pick(scored, key=_validation).method
-
-
-def _validation(row: SplitRow) -> float:
-    assert row.validation is not None
-    return row.validation
-
-
 def _card(view: View, root: Path) -> str:
-    method = best_method(view)
+    method = view.best
     if method is None:
         return ""
     contest, size = view.contest, view.detail_size

@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ctlr.report.numbers.gaps import Gap
+from ctlr.report.predictions.calibrated import tenths
 from ctlr.report.predictions.diagnostics import Calibration, Confusion, Roc
 from ctlr.report.theme.formats import number
 from ctlr.report.theme.styles import short
@@ -25,7 +26,7 @@ _DASHES = (0, (4, 3))
 
 
 def prediction_plot(gap: Gap, *, colour: str, limits: tuple[float, float], label: str, name: str) -> Panel:
-    """Predicted against true values with the line of perfect prediction.
+    """Predicted against true values with the line of perfect prediction, and the means of tenths of the predictions.
 
     Args:
         gap: Of one cell.
@@ -37,6 +38,8 @@ def prediction_plot(gap: Gap, *, colour: str, limits: tuple[float, float], label
     with canvas(SIDE, SIDE, **_MARGINS) as axes:
         axes.plot(limits, limits, color=MUTED, linewidth=1.2, linestyle=_DASHES)
         _points(axes, gap.truth, gap.prediction, colour)
+        if (parts := tenths(gap.truth, gap.prediction)) is not None:
+            axes.plot(*parts, "o", color=INK, markersize=6.5, markeredgecolor=SURFACE, markeredgewidth=1.2)
         axes.set_xlim(*limits)
         axes.set_ylim(*limits)
         axes.set_xlabel(f"True {label}")

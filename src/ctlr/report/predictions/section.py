@@ -10,7 +10,9 @@ from ctlr.report.findings import Findings, View
 from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import GapRow
 from ctlr.report.predictions import plots
+from ctlr.report.predictions.calibrated import calibration_of, calibration_table
 from ctlr.report.predictions.diagnostics import calibration, confusion, roc
+from ctlr.report.predictions.extremes import extremes, extremes_table
 from ctlr.report.section import Section
 from ctlr.report.theme.formats import Cell, Table, number
 from ctlr.report.theme.styles import MethodPanels, Style
@@ -25,15 +27,20 @@ def predictions(found: Findings, view: View) -> Section:
     gaps = gap_table(view.contest, view.rows.gaps) if view.rows.gaps else None
     panels = _regression_panels if regression else _classification_panels
     name = gap_name(view.contest)
+    rows = calibration_of(view)
+    calibrated = calibration_table(view, rows) if rows else None
+    extreme = extremes(view, found.stocks.get(view.contest.target.data.name)) if view.drawn else None
+    listed = extremes_table(view, extreme) if extreme is not None else None
     return Section(
         anchor=f"{view.slug}-predictions", heading=name if regression else "ROC and calibration",
         title=f"Predictions and {name.lower()}" if regression else "ROC, calibration and confusion",
         template="predictions/predictions.html.j2" if view.drawn else "",
         shows={
             "view": view, "gap": name, "gaps": gaps, "methods": panels(view, found.styles) if view.drawn else (),
+            "calibrated": calibrated, "extremes": listed, "pictures": extreme.pictures if extreme is not None else (),
             "many_classes": any(len(done.predictions["test"].classes) > 2 for done in view.contest.done),
         },
-        tables=(gaps,) if gaps is not None else (),
+        tables=tuple(table for table in (gaps, calibrated, listed) if table is not None),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,18 +13,21 @@ from sklearn.metrics import roc_curve
 
 from ctlr.errors import DataError
 from ctlr.report.statistics.variance import VarianceParts, ends_inside, moderated, variance_parts
-from ctlr.report.statistics.weighted import Difference, Evaluate, weighted_metric
+from ctlr.report.statistics.weighted import Difference, Evaluate, group_contrast, weighted_metric
 from ctlr.specs import METRICS
 from ctlr.training.metrics import ECE_BINS, confidence_bins
 
 __all__ = [
     "Estimate",
     "Gain",
+    "GroupDifference",
     "Outcome",
     "VarianceParts",
     "Verdict",
     "calibration_rows",
+    "errors_of",
     "gains_together",
+    "group_difference",
     "holm",
     "mean_score",
     "paired_gain",
@@ -36,6 +40,7 @@ Verdict = Literal["gain", "none", "negative transfer", "not tested"]
 """`none`: tested, and no difference shown. `not tested`: a single seed, or a single subject, supports no verdict."""
 
 _BOUNDS = {metric: (0.0, 1.0 if direction == "max" else np.inf) for metric, direction in METRICS.items()}
+_BOUNDS |= dict.fromkeys(("bias", "calibration_slope"), (-np.inf, np.inf))
 _BOUNDS |= {"r": (-1.0, 1.0), "r2": (-np.inf, 1.0), "brier": (0.0, 2.0), "ece": (0.0, 1.0)}
 
 
@@ -119,7 +124,7 @@ def mean_score(
 
     Args:
         outcomes: One a seed, all on the same test subjects.
-        metric: A name of `ctlr.specs.METRICS`.
+        metric: A name of `ctlr.specs.METRICS`, or one that `weighted_metric` knows beside them.
         bins: Inner edges of the target's bins, for `f1_bins`.
         level: Share of intervals that hold the true value.
 
@@ -176,6 +181,54 @@ def paired_gain(
     ]
     found = _parts(curves, len(subjects))
     return None if found is None else _gain(*found, metric, level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupDifference(Estimate):
+    """Mean error of a group of test images less that of all others."""
+
+    p: float
+    """Two-sided, of no difference; of this group alone."""
+
+
+def group_difference(
+    outcomes: Sequence[Outcome], members: Sequence[NDArray[np.bool_]], *, level: float = 0.95
+) -> GroupDifference | None:
+    """How much larger the error of a group is: the absolute error, or the share that is wrong.
+
+    Args:
+        outcomes: One a seed, all on the same test subjects.
+        members: (N,) of each outcome: whether an image is of the group.
+        level: Share of intervals that hold the true value.
+
+    Returns:
+        None where one subject or none is inside or outside.
+    """
+    subjects = _common_subjects(outcomes)
+    order = np.argsort(subjects)
+    curves = [
+        group_contrast(
+            errors_of(outcome), inside, order[np.searchsorted(subjects, np.asarray(outcome.subjects), sorter=order)]
+        )
+        for outcome, inside in zip(outcomes, members, strict=True)
+    ]
+    found = _parts(curves, len(subjects))
+    if found is None or not math.isfinite(found[1].subjects):
+        return None
+    mean, parts = found
+    half = parts.half_width(level)
+    return GroupDifference(
+        mean=mean, low=mean - half, high=mean + half, n_seeds=parts.n_seeds, n_subjects=parts.n_subjects, parts=parts,
+        p=parts.p(mean),
+    )  # fmt: skip
+
+
+def errors_of(outcome: Outcome) -> Floats:
+    """(N,) absolute errors of a regression; of classes 1 where the most probable one is wrong, else 0."""
+    truth, predicted = np.asarray(outcome.truth), np.asarray(outcome.predicted, np.float64)
+    if predicted.ndim == 1:
+        return np.asarray(np.abs(predicted - truth))
+    return np.asarray(predicted.argmax(axis=1) != truth, np.float64)
 
 
 def scores_together(scores: Sequence[Estimate], metric: str, *, level: float) -> list[Estimate]:

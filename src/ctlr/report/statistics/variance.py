@@ -256,7 +256,7 @@ def ends_inside(mean: Floats | float, half: Floats | float, floor: float, ceilin
         else:
             low = floor + (ceiling - floor) * below * shrunk / (above + below * shrunk)
             high = ceiling - (ceiling - floor) * above * shrunk / (below + above * shrunk)
-    curved = (half > 0) & (below > 0) & (above > 0)
+    curved = (half > 0) & (below > 0) & (above > 0) & bool(np.isfinite(floor) or np.isfinite(ceiling))
     return (
         np.where(curved, np.maximum(low, mean - 2 * half), np.clip(mean - half, floor, ceiling)),
         np.where(curved, np.minimum(high, mean + 2 * half), np.clip(mean + half, floor, ceiling)),

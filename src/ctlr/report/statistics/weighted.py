@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ctlr.training.metrics import ECE_BINS, TOP, among_top, confidence_bins
 
-__all__ = ["Difference", "Evaluate", "weighted_metric"]
+__all__ = ["Difference", "Evaluate", "group_contrast", "weighted_metric"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -44,7 +44,8 @@ def weighted_metric(
     """Prepare a metric of `ctlr.specs.METRICS` for evaluation under any weights of the subjects.
 
     Args:
-        metric: Its name.
+        metric: Its name; or, of a regression, `bias` (mean of predicted less true) or `calibration_slope` (of the line
+            from predicted to true values).
         truth: (N,) targets or class codes.
         predicted: (N,) predictions, or (N, K) probabilities.
         subjects: (N,) codes 0..S-1: whose image it is.
@@ -56,6 +57,20 @@ def weighted_metric(
     by_subject = np.zeros((int(subjects.max()) + 1, sums.shape[1]))
     np.add.at(by_subject, subjects, sums)
     return _Summed(by_subject, value)
+
+
+def group_contrast(errors: Floats, inside: NDArray[np.bool_], subjects: Array) -> Evaluate:
+    """Mean error of some images less that of the others.
+
+    Args:
+        errors: (N,)
+        inside: (N,) whether an image is one of them.
+        subjects: (N,) codes 0..S-1: whose image it is.
+    """
+    sums = np.stack([errors * inside, inside, errors * ~inside, ~inside], axis=1).astype(np.float64)
+    by_subject = np.zeros((int(subjects.max()) + 1, 4))
+    np.add.at(by_subject, subjects, sums)
+    return _Summed(by_subject, lambda found: _mean(found[:, :2]) - _mean(found[:, 2:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +148,20 @@ def _moments(truth: Array, predicted: Array) -> Floats:
     x, y = (v - v.mean() for v in (truth, predicted))
     x, y = (v / (np.abs(v).max() or 1.0) for v in (x, y))
     return np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
+
+
+def _signed(truth: Array, predicted: Array) -> Floats:
+    return np.stack([predicted - truth, np.ones(len(truth))], axis=1)
+
+
+def _products(truth: Array, predicted: Array) -> Floats:
+    x, y = (v - v.mean() for v in (truth, predicted))
+    return np.stack([np.ones(len(x)), x, y, y * y, x * y], axis=1)
+
+
+def _slope(sums: Floats) -> Floats:
+    n, x, y, yy, xy = sums.T
+    return _ratio(xy - _ratio(x * y, n), _variance(n, y, yy))
 
 
 def _truth_moments(truth: Array, predicted: Array) -> Floats:
@@ -250,6 +279,8 @@ _REGRESSION: Mapping[str, _Parts] = {
     "rmse": (_squared, _root_mean),
     "r": (_moments, _r),
     "r2": (_truth_moments, _r2),
+    "bias": (_signed, _mean),
+    "calibration_slope": (_products, _slope),
 }
 _CLASSIFICATION: Mapping[str, _Parts] = {
     "accuracy": (_counts, _accuracy),

@@ -20,10 +20,12 @@ DATASETS: Table[type[DatasetSpec]] = Table(
     {
         "bids": "ctlr.specs._datasets.bids:BidsSpec",
         "images": "ctlr.specs._datasets.images:ImagesSpec",
+        "volumes": "ctlr.specs._datasets.volumes:VolumesSpec",
         "cohort": "ctlr.specs._datasets.cohort:CohortSpec",
         "torchvision": "ctlr.specs._datasets.torchvision:TorchvisionSpec",
         "digits": "ctlr.specs._datasets.digits:DigitsSpec",
         "idx": "ctlr.specs._datasets.idx:IdxSpec",
+        "npz": "ctlr.specs._datasets.npz:NpzSpec",
         "fonts": "ctlr.specs._datasets.fonts:FontsSpec",
         "tissue": "ctlr.specs._datasets.tissue:TissueSpec",
         "points": "ctlr.specs._datasets.points:PointsSpec",

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 
 from ctlr.specs._value import Value
 
-__all__ = ["DatasetSpec", "PreprocessSpec", "Preprocessing", "images_of", "kind_of_image"]
+__all__ = ["DatasetSpec", "Measured", "PreprocessSpec", "Preprocessing", "images_of", "kind_of_image"]
+
+
+class Measured(NamedTuple):
+    """What the header of an image says."""
+
+    shape: tuple[int, ...]
+    """Voxels a side, or pixels: height and width."""
+    spacing: tuple[float, ...] = ()
+    """Edges of a voxel in mm; empty of pictures."""
+    colour: bool = False
+    """Whether a picture has colours."""
 
 
 def images_of(ndim: int) -> str:
@@ -86,6 +99,9 @@ class DatasetSpec(Value):
     """Whether its images show brains: what is predicted above the true age is then called so."""
     public: ClassVar[bool] = False
     """Whether a report may show what its images have in common: they are published, or show nobody."""
+    faces: ClassVar[bool] = True
+    """Whether a volume may show a face: a report then draws nothing of it but what lies inside the skull and above the
+    brows (`ctlr.data.faces`)."""
     meant_for: ClassVar[str] = "images like those it was trained on"
     """What a model that was trained on it is for, as its card says."""
 
@@ -98,6 +114,11 @@ class DatasetSpec(Value):
 
     starter: ClassVar[str] = ""
     """Opening of a benchmark file to start from, down to its transfers; `$name` and `$root` are filled in."""
+    recogniser: ClassVar[str] = ""
+    """What recognises folders of the kind by the names in them, for `ctlr init --data`: `module:function`, called with
+    a `ctlr.data.glance.Glance`, gives a `Sighting` for each dataset that it sees there; empty where nothing does."""
+    layout: ClassVar[str] = ""
+    """A small tree of such a folder, for somebody whose folder nothing recognises."""
 
     @classmethod
     def example(cls, folder: Path) -> Self | None:
@@ -112,6 +133,17 @@ class DatasetSpec(Value):
         """(C, *S) of a stored image: channels or features, then its `ndim` sides."""
         assert isinstance(self.preprocess, PreprocessSpec), "a kind with preprocessing of its own says its shape"
         return (self.preprocess.channels if self.ndim == 2 else 1, *self.preprocess.shape)
+
+    @property
+    def shown_as(self) -> Literal["slices", "pictures", "traces", ""]:
+        """How its images are drawn for people: a volume in slices, a picture, a signal as curves; empty: not at all."""
+        shown: tuple[Literal["slices", "pictures", "traces", ""], ...] = ("", "traces", "pictures", "slices")
+        return shown[self.ndim]
+
+    @property
+    def voxel(self) -> float | None:
+        """Edge of a stored volume's voxel in mm; None where nobody says it."""
+        return self.preprocess.spacing if self.ndim == 3 and isinstance(self.preprocess, PreprocessSpec) else None
 
     @property
     def joins_copies(self) -> bool:
@@ -154,6 +186,48 @@ class DatasetSpec(Value):
         """The same dataset in another folder; as it is where it lies in none."""
         return self.model_copy(update={"root": root}) if self.in_folder() else self
 
+    @classmethod
+    def preprocessings(cls, seen: Sequence[Measured]) -> list[dict[str, Any]]:
+        """How images like these may become one array, the coarsest first, as a benchmark file writes it.
+
+        Args:
+            seen: What headers say of some of its images; none where they cannot be asked.
+        """
+        if not cls.in_folder() or not seen:
+            return [{}]
+        return _volumes(seen, _HEAD if cls.brains else math.inf) if len(seen[0].shape) == 3 else _pictures(seen)
+
     def to_time(self, count: int) -> Self | None:
         """What is preprocessed to time some of its images; None where it is read as a whole, too long for a trial."""
         return self
+
+
+_SPACINGS = (12.0, 8.0, 6.0, 4.0, 3.0, 2.0)
+"""mm a voxel that a proposal tries, the coarsest first."""
+_SIDES = (32, 48, 64, 96, 128)
+"""Pixels a side that a proposal tries."""
+_HEAD = 192.0
+"""mm a side that hold an adult's brain."""
+_LEAST_SIDE = 16
+"""Voxels a side that every encoder of volumes which is proposed takes."""
+
+
+def _volumes(seen: Sequence[Measured], most: float) -> list[dict[str, Any]]:
+    """Cubes that hold the middle field of view, or `most` mm of it; no finer than what was scanned."""
+    whole = statistics.median(max(n * mm for n, mm in zip(each.shape, each.spacing, strict=True)) for each in seen)
+    extent = min(whole, most)
+    finest = statistics.median(min(each.spacing) for each in seen)
+    found = []
+    for spacing in _SPACINGS:
+        side = max(_LEAST_SIDE, 8 * round(extent / spacing / 8))
+        if spacing >= 0.9 * finest and side <= 128:
+            found.append({"spacing": spacing, "shape": [side] * 3})
+    return found or [{"spacing": round(finest, 2), "shape": [_LEAST_SIDE] * 3}]
+
+
+def _pictures(seen: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Squares up to the middle of the pictures' shorter sides."""
+    usual = statistics.median(min(each.shape) for each in seen)
+    coloured = sum(each.colour for each in seen) > len(seen) / 20
+    sides = [side for side in _SIDES if side <= usual] or [_SIDES[0]]
+    return [{"shape": [side, side], "channels": 3 if coloured else 1, "normalise": "percentile"} for side in sides]

@@ -55,6 +55,12 @@ transfers: # source: what may help (leave it out if there is nothing); target: w
 """
 
 
+_LAYOUT = """\
+participants.tsv                     participant_id and a column a target, separated by tabs
+sub-01/anat/sub-01_T1w.nii.gz        or sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz
+sub-02/anat/sub-02_T1w.nii.gz"""
+
+
 class BidsSpec(DatasetSpec):
     """A BIDS folder: participants.tsv and sub-*/[ses-*/]anat/*_T1w.nii[.gz], raw or derivative."""
 
@@ -72,11 +78,15 @@ class BidsSpec(DatasetSpec):
     entities: Annotated[dict[str, Labels], Field(exclude_if=lambda wishes: not wishes)] = Field(default_factory=dict)
     """Keep images with these labels in their names only: `{acq: mprage, run: 1}`. Of a list one is enough; `null` is an
     image without the entity."""
+    prefix: Annotated[str | None, Field(min_length=1, exclude_if=lambda value: value is None)] = None
+    """Keep files whose names begin with this, right before `sub-`: `mwp1` is the grey matter of CAT12."""
 
     reader: ClassVar[str] = "ctlr.data.kinds.bids:BidsReader"
     lies_as: ClassVar[str] = "BIDS folder"
     brains: ClassVar[bool] = True
     starter: ClassVar[str] = _STARTER
+    recogniser: ClassVar[str] = "ctlr.data.kinds.bids_seen:sightings"
+    layout: ClassVar[str] = _LAYOUT
     meant_for: ClassVar[str] = (
         "research on brain images preprocessed the same way, of people like those it was trained on"
     )

@@ -54,6 +54,7 @@ class CohortSpec(DatasetSpec):
     raised_by: ClassVar[str] = "subjects"
     brains: ClassVar[bool] = True
     public: ClassVar[bool] = True
+    faces: ClassVar[bool] = False
     starter: ClassVar[str] = _STARTER
     meant_for: ClassVar[str] = "trying CTLR out: the images are synthetic, and nothing follows for real brains"
 

@@ -52,6 +52,7 @@ class IdxSpec(DatasetSpec):
     seed: Annotated[int, Field(ge=0)] = 0
     """Draws them."""
 
+    recogniser: ClassVar[str] = "ctlr.data.kinds.others_seen:idx"
     reader: ClassVar[str] = "ctlr.data.kinds.idx:IdxReader"
     ndim: ClassVar[int] = 2
     apart: ClassVar[bool] = True

@@ -33,6 +33,12 @@ transfers: # to learn from other pictures first, add a dataset and name it as th
 """
 
 
+_LAYOUT = """\
+cat/1.png, cat/2.png                 a folder a class; or train/cat/1.png, val/cat/7.png, test/cat/9.png
+dog/1.png
+labels.csv                           or a table, a line a picture: a column with its name, one with what it shows"""
+
+
 class ImagesSpec(DatasetSpec):
     """A folder of pictures: one folder a class, below train/val/test folders or not."""
 
@@ -56,6 +62,8 @@ class ImagesSpec(DatasetSpec):
     reader: ClassVar[str] = "ctlr.data.kinds.images:ImagesReader"
     ndim: ClassVar[int] = 2
     starter: ClassVar[str] = _STARTER
+    recogniser: ClassVar[str] = "ctlr.data.kinds.images_seen:sightings"
+    layout: ClassVar[str] = _LAYOUT
     meant_for: ClassVar[str] = "pictures like those it was trained on"
 
     @model_validator(mode="after")

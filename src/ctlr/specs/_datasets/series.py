@@ -56,6 +56,7 @@ class SeriesSpec(DatasetSpec):
     set: str = ""
     """Name before `_TRAIN.ts` and `_TEST.ts`, where several sets lie in the folder."""
 
+    recogniser: ClassVar[str] = "ctlr.data.kinds.others_seen:series"
     reader: ClassVar[str] = "ctlr.data.kinds.series:SeriesReader"
     ndim: ClassVar[int] = 1
     classes_only: ClassVar[bool] = True

@@ -112,6 +112,7 @@ class SignalsSpec(DatasetSpec):
     max_segments: Annotated[int, Field(ge=1)] | None = None
     """At most so many segments of a class from one recording, spread evenly; by default all."""
 
+    recogniser: ClassVar[str] = "ctlr.data.kinds.others_seen:signals"
     reader: ClassVar[str] = "ctlr.data.kinds.signals.reading:SignalsReader"
     ndim: ClassVar[int] = 1
     lies_as: ClassVar[str] = "folder of recordings"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ctlr.claims import is_claimed
+from ctlr.cost import Work
 from ctlr.events import events_path, parsed, process_start
 
 __all__ = ["NAME", "Life", "Run", "Runs", "Search", "Step", "Trial"]
@@ -58,13 +59,29 @@ class Step:
     every: int = 1
     """Of the rows that were told, one is kept of so many."""
     told: int = 0
+    told_at: float = 0.0
+    """When an epoch was last told."""
+    waits: bool = False
+    """Whether its worker is starting still."""
+    waited: float = 0.0
+    """Seconds that it did."""
     text: str = ""
     """Of its end: what came of it, or the reason of its failure."""
     validation: float | None = None
 
+    @property
+    def at_work(self) -> float:
+        """When its worker was there."""
+        return self.began + self.waited
+
+    @property
+    def worked(self) -> float | None:
+        """Its seconds without those of a worker's start; None as long as it has not ended."""
+        return None if self.seconds is None else max(0.0, self.seconds - self.waited)
+
     def row(self, event: Event) -> None:
         """Take in numbers of an epoch."""
-        self.done, self.total = event["done"], event["total"]
+        self.done, self.total, self.told_at, self.waits = event["done"], event["total"], event["time"], False
         row = {name: value for name, value in (event.get("row") or {}).items() if value is not None}
         if not row:
             return
@@ -91,6 +108,7 @@ class Trial:
     reason: str = ""
     ended: float = 0.0
     began: float = 0.0
+    reports: int = 0
     last: Mapping[str, float] = field(default_factory=dict)
     """What it reported last."""
     rows: list[Event] = field(default_factory=list)
@@ -148,8 +166,10 @@ class Run:
     end: Event | None = None
     planned: int | None = None
     """Steps that the last run has left to do, as it began with them."""
-    settled: int = 0
-    """Of those, how many are done or failed."""
+    work: dict[str, Work] = field(default_factory=dict)
+    """What each of them costs, by step."""
+    ended: set[str] = field(default_factory=set)
+    """Of those, which are done or failed."""
     steps: dict[str, Step] = field(default_factory=dict)
     searches: dict[str, Search] = field(default_factory=dict)
     latest: deque[Event] = field(default_factory=lambda: deque(maxlen=_LATEST))
@@ -165,14 +185,16 @@ class Run:
         kind = str(event.get("kind"))
         handler = getattr(self, "_" + kind.replace(".", "_"), None)
         if handler is not None:
-            with contextlib.suppress(KeyError, TypeError):  # of another version: what is not understood is left out
+            with contextlib.suppress(
+                KeyError, TypeError, ValueError
+            ):  # of another version: what is not understood is left out
                 handler(event)
 
     def _run_began(self, event: Event) -> None:
         if self.began and self.began.get("identity") != event.get("identity"):
             self.steps, self.searches, self.seconds = {}, {}, 0.0
         self._break()
-        self.began, self.end, self.planned, self.settled, self.pauses = event, None, None, 0, []
+        self.began, self.end, self.planned, self.work, self.ended, self.pauses = event, None, None, {}, set(), []
 
     def _run_paused(self, event: Event) -> None:
         self.pauses.append((event["time"], math.inf))
@@ -191,6 +213,7 @@ class Run:
 
     def _run_planned(self, event: Event) -> None:
         self.planned = event["steps"]
+        self.work = {name: Work.model_validate(told) for name, told in (event.get("work") or {}).items()}
 
     def _run_ended(self, event: Event) -> None:
         self.end = event
@@ -227,8 +250,17 @@ class Run:
     def _settle(self, event: Event, state: str) -> Step:
         step = self.steps[event["step"]]
         step.state, step.seconds = state, event.get("seconds")
-        self.settled += self.planned is not None and step.of not in ("preprocess", "tune")
+        step.waits = False
+        if self.planned is not None and step.of not in ("preprocess", "tune"):
+            self.ended.add(step.id)
         return step
+
+    def _worker_starting(self, event: Event) -> None:
+        self.steps[event["step"]].waits = True
+
+    def _worker_started(self, event: Event) -> None:
+        step = self.steps[event["step"]]
+        step.waits, step.waited = False, event["seconds"]
 
     def _trial_started(self, event: Event) -> None:
         search, key = self.searches[event["step"]], (event["round"], event["number"])
@@ -237,6 +269,7 @@ class Run:
 
     def _trial_reported(self, event: Event) -> None:
         trial = self.searches[event["step"]].trials[event["round"], event["number"]]
+        trial.reports = event["report"]
         trial.last = {name: value for name, value in event["metrics"].items() if value is not None}
         trial.rows.append(trial.last | {"epoch": event["report"]})
         if len(trial.rows) >= 2 * _CURVE:
@@ -254,7 +287,12 @@ class Run:
         search.order.append(trial)
         search.step.done = max(search.step.done, len(search.order))
 
-    # ------------------------------------------------------------ what pages ask
+    # ------------------------------------------------------------ what pages and terminals ask
+
+    @property
+    def settled(self) -> int:
+        """Of the steps that the last run had left, how many are done or failed."""
+        return len(self.ended)
 
     @property
     def running(self) -> list[Step]:
@@ -276,6 +314,24 @@ class Run:
         """Of all searches."""
         for search in self.searches.values():
             yield from search.trials.values()
+
+    @property
+    def under_way(self) -> list[Search]:
+        """Searches that run."""
+        return [search for search in self.searches.values() if search.step.state == "running"]
+
+    @property
+    def studies_done(self) -> int:
+        """Of the benchmark's studies, how many are done: those that were before its last run, too."""
+        if self.planned == 0:
+            return int(self.began.get("studies") or 0)
+        if not self.work:
+            return sum(step.state == "finished" for step in self.studies)
+        left = sum(work.study and not self._is_done(name) for name, work in self.work.items())
+        return max(0, int(self.began.get("studies") or 0) - left)
+
+    def _is_done(self, name: str) -> bool:
+        return name in self.ended and self.steps[name].state == "finished"
 
     @property
     def submission(self) -> str:

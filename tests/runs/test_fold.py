@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ctlr.events import EventLog, events_path, process_start
+from ctlr.runs import Run, Runs, duration, headline, ranking
 from ctlr.ui import story
-from ctlr.ui.runs import Run, Runs
 
 
 def fold(*events: dict[str, Any]) -> Run:
@@ -87,12 +87,12 @@ def test_studies_count_when_they_are_settled_and_rank_by_validation() -> None:
         {"kind": "step.finished", "step": "c", "seconds": 1.0, "validation": 0.8},
     )  # fmt: skip
     assert (run.settled, run.planned) == (3, 3)
-    (rows,) = story.ranking(run).values()
+    (rows,) = ranking(run).values()
     assert [(row.name, row.value) for row in rows] == [
         ("simclr, small_cnn, n = 20", 0.8), ("scratch, small_cnn, n = 20", pytest.approx(0.6)),
     ]  # fmt: skip
     assert rows[1].note == "mean of 2 seeds"
-    assert story.headline(run) == "val_balanced_accuracy 0.8 by simclr, small_cnn, n = 20"
+    assert headline(run) == "val_balanced_accuracy 0.8 by simclr, small_cnn, n = 20"
 
 
 def test_a_search_knows_its_best_trial_and_what_is_left_of_its_budget() -> None:
@@ -221,4 +221,4 @@ def test_the_table_of_trials_is_sorted_filtered_and_paged() -> None:
     [(0.25, "0.2 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (90000, "1 d 1 h"), (None, "")],
 )
 def test_lengths_of_time_are_told_in_two_units(seconds: float | None, words: str) -> None:
-    assert story.duration(seconds) == words
+    assert duration(seconds) == words

@@ -1,0 +1,1 @@
+"""What the networks saw: images after preprocessing, and what random views make of them."""
