@@ -66,8 +66,7 @@ def test_the_script_is_small(page: Callable[[str], Path]) -> None:
     assert len(script) < 15_000
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 @pytest.mark.parametrize("name", ["demo", "a tuned method"])
 def test_axe_finds_nothing_serious(
     browser: Chromium, page: Callable[[str], Path], name: str, width: int, scheme: str

@@ -19,10 +19,13 @@ __all__ = ["answer", "answer_of"]
 
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
-    answers = list(_answers(found))
+    answers, first = list(_answers(found)), _lead(found)
     yield Section(
         anchor="answer", heading="Answer", template="answer/answer.html.j2", folded=False,
-        shows={"lead": _lead(found), "answers": answers, "more": _more(answers), "facts": _facts(found)},
+        shows={
+            "lead": first, "answers": answers, "more": _more(answers), "facts": _facts(found),
+            "beyond": any(answer.text != first.text or answer.notes for _, answer in answers),
+        },
     )  # fmt: skip
 
 
