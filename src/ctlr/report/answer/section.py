@@ -15,12 +15,12 @@ from ctlr.report.theme.formats import duration, listed
 from ctlr.report.training.advice import training_notes, training_rows
 from ctlr.report.wording import Answer
 
-__all__ = ["answer", "answer_of"]
+__all__ = ["answer", "answer_of", "lead_of"]
 
 
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
-    answers, first = list(_answers(found)), _lead(found)
+    answers, first = list(_answers(found)), lead_of(found)
     if [answer.text for _, answer in answers] == [first.text]:
         # One answer, all of it said in one breath.
         notes = tuple(note for note in answers[0][1].notes if note != first.check)
@@ -34,7 +34,7 @@ def answer(found: Findings) -> Iterator[Section]:
     )  # fmt: skip
 
 
-def _lead(found: Findings) -> Lead:
+def lead_of(found: Findings) -> Lead:
     """Of a race, who won it; else of transfers, what they gain."""
     races = heats(found)
     if races:
