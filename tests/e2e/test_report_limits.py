@@ -141,4 +141,5 @@ def test_the_demo_is_printed_on_sixteen_pages_with_the_file_last(
     words = f"[...document.querySelectorAll('#provenance > details')].map(each => [{top}, each.textContent])"
     last = max(browser.ask(words))[1]
     browser.call("Emulation.setEmulatedMedia", media="")
-    assert "Command and configuration" in last
+    assert "name: demo" in last
+    assert "report:\n  bayes_error: false" in last
