@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle
@@ -25,7 +26,7 @@ from small_search import search, shell
 import ctlr
 from ctlr.config import load
 from ctlr.crew import Crew, Event, Job
-from ctlr.interrupts import check, held, released, wakeup
+from ctlr.interrupts import came, came_again, check, held, released, wakeup
 from ctlr.plan import make_plan
 from ctlr.pool import run_jobs
 from ctlr.specs import Experiment, Trial
@@ -284,6 +285,41 @@ def test_another_thread_holds_nothing_back() -> None:
     thread.start()
     thread.join()
     assert found == [[], "impatient.<locals>.interrupt"]
+
+
+@pytest.mark.parametrize(("presses", "fewest", "most"), [(1, 5.0, 60.0), (2, 0.4, 4.0)])
+def test_a_second_ctrl_c_waits_for_no_worker(presses: int, fewest: float, most: float, tmp_path: Path) -> None:
+    mark, pressed = tmp_path / "mark", list[float]()
+
+    def press() -> None:
+        while not mark.exists():
+            time.sleep(0.05)
+        for _ in range(presses):
+            pressed.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    shooter = threading.Thread(target=press)
+    shooter.start()
+    with forked_workers(), pytest.raises(KeyboardInterrupt):
+        run_jobs([Job("a", "deaf", str(mark))], start=pool_jobs.start, arguments=(), workers=1, log=tmp_path,
+                 on_event=lambda event: None)  # fmt: skip
+    assert fewest <= time.monotonic() - pressed[0] <= most
+    shooter.join()
+
+
+def test_two_signals_at_once_are_meant_once() -> None:
+    def work() -> None:
+        with held():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            assert came()
+            assert not came_again()
+            check()
+
+    assert not came()
+    with pytest.raises(KeyboardInterrupt):
+        work()
 
 
 def test_workers_that_a_signal_to_the_group_has_ended_have_not_failed(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ class _Signals:
     def install(self) -> None:
         """Take the handlers' place, of those signals that have one; harmless wherever it is broken off."""
         self.came.clear()
-        self.times.clear()
         for number in _NUMBERS:
             handler = signal.getsignal(number)
             if callable(handler) and handler != self.handle:
@@ -72,6 +71,7 @@ class _Signals:
 
     def restore(self) -> None:
         """Give the handlers back; where it is broken off, ours stays and passes signals on."""
+        self.times.clear()
         signal.set_wakeup_fd(-1)
         for number in _NUMBERS:
             if signal.getsignal(number) == self.handle:

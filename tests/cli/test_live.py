@@ -30,9 +30,29 @@ def place(own_bench: Bench) -> Path:
     return folder
 
 
+def test_the_first_line_waits_for_nothing_that_is_slow_to_load(place: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+import ctlr.events
+
+def begin(*_):
+    slow = {"torch", "numpy", "scipy", "matplotlib", "mlflow", "sklearn"}
+    print(*slow & sys.modules.keys(), "begun", file=sys.stderr)
+    raise SystemExit
+
+ctlr.events.Recorded.begin = begin
+sys.argv = ["ctlr", "run", "tiny.yaml"]
+from ctlr.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True, text=True, check=True)
+    assert done.stderr == "begun\n"
+
+
 @pytest.mark.parametrize("columns", [120, 60, 40])
-def test_a_terminal_shows_one_bar_and_the_metric_and_keeps_a_line_a_step(columns: int, place: Path) -> None:
-    code, glass, frames = at_terminal("run", "tiny.yaml", *FEW, folder=place, columns=columns)
+def test_a_terminal_shows_one_bar_and_the_metric_and_keeps_a_line_a_step(columns: int, place: Path, warm: Path) -> None:
+    code, glass, frames = at_terminal("run", "tiny.yaml", *FEW, folder=place, warm=warm, columns=columns)
     assert code == 0
     bars = [[line for line in frame if BAR.search(line)] for frame in frames]
     assert any(bars)
@@ -46,29 +66,31 @@ def test_a_terminal_shows_one_bar_and_the_metric_and_keeps_a_line_a_step(columns
     assert not any(BAR.search(line) for line in glass.shown)  # the bar has gone, and left nothing
 
 
-def test_a_study_that_fails_is_told_at_once_with_its_reason(place: Path) -> None:
+def test_a_study_that_fails_is_told_at_once_with_its_reason(place: Path, warm: Path) -> None:
     seen = list[str]()
 
     def watch(glass: Glass, pid: int, terminal: int) -> None:
         if not seen and any("failed, for the reasons above" in line for line in glass.shown):
             seen.extend(glass.everything)
 
-    code, glass, _ = at_terminal("run", "tiny.yaml", *FEW, *FAILING, folder=place, columns=100, watch=watch)
+    code, glass, _ = at_terminal("run", "tiny.yaml", *FEW, *FAILING, folder=place, warm=warm, columns=100, watch=watch)
     assert code == 3
     assert glass.coloured
     assert re.search(r"\[\d/\d\] exploding-age-n6-s0-\w+ FAILED: the (validation )?loss became nan", "\n".join(seen))
 
 
-def test_no_colour_where_nobody_wants_it(place: Path) -> None:
+def test_no_colour_where_nobody_wants_it(place: Path, warm: Path) -> None:
     _, glass, frames = at_terminal(
-        "run", "tiny.yaml", *FEW, *FAILING, folder=place, columns=80, environment={"NO_COLOR": "1"}
+        "run", "tiny.yaml", *FEW, *FAILING, folder=place, warm=warm, columns=80, environment={"NO_COLOR": "1"}
     )
     assert any(BAR.search(line) for frame in frames for line in frame)
     assert not glass.coloured
 
 
-def test_a_dumb_terminal_reads_like_a_log(place: Path) -> None:
-    _, glass, frames = at_terminal("run", "tiny.yaml", *FEW, folder=place, columns=80, environment={"TERM": "dumb"})
+def test_a_dumb_terminal_reads_like_a_log(place: Path, warm: Path) -> None:
+    _, glass, frames = at_terminal(
+        "run", "tiny.yaml", *FEW, folder=place, warm=warm, columns=80, environment={"TERM": "dumb"}
+    )
     assert not any(BAR.search(line) for frame in frames for line in frame)
     assert sum(line.startswith("[") for line in glass.everything) == 4
 
@@ -96,7 +118,7 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_terminal_of_another_size_is_filled_anew(place: Path) -> None:
+def test_a_terminal_of_another_size_is_filled_anew(place: Path, warm: Path) -> None:
     sizes = [40, 110, 60]
 
     def watch(glass: Glass, pid: int, terminal: int) -> None:
@@ -105,7 +127,7 @@ def test_a_terminal_of_another_size_is_filled_anew(place: Path) -> None:
 
     cuts_lines = {"XTERM_VERSION": "XTerm(379)"}
     code, glass, frames = at_terminal(
-        "run", "tiny.yaml", *FEW, folder=place, columns=120, environment=cuts_lines, watch=watch
+        "run", "tiny.yaml", *FEW, folder=place, warm=warm, columns=120, environment=cuts_lines, watch=watch
     )
     assert (code, sizes) == (0, [])
     assert len([line for frame in frames for line in frame if BAR.search(line)][-1]) < 40
@@ -140,8 +162,8 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(presses: int, place: Path) ->
     assert not any(BAR.search(line) for line in glass.shown)
 
 
-def test_a_pipe_gets_a_line_at_once_and_one_a_step(place: Path) -> None:
-    done = ctlr("run", "tiny.yaml", *FEW, folder=place)
+def test_a_pipe_gets_a_line_at_once_and_one_a_step(place: Path, warm: Path) -> None:
+    done = ctlr("run", "tiny.yaml", *FEW, folder=place, warm=warm)
     first, *steps = done.err.splitlines()
     assert first == "tiny: 3 studies, 2 workers, workspace workspace"
     assert [line[:5] for line in steps if line.startswith("[")] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
@@ -149,18 +171,18 @@ def test_a_pipe_gets_a_line_at_once_and_one_a_step(place: Path) -> None:
     assert re.search(r"\[\d/4\] scratch-age-n6-s0-\w+ [\d.]+ s, val_mae [\d.]+", done.err)
 
 
-def test_quietly_only_the_result_is_told(place: Path) -> None:
-    done = ctlr("run", "tiny.yaml", *FEW, "--quiet", folder=place)
+def test_quietly_only_the_result_is_told(place: Path, warm: Path) -> None:
+    done = ctlr("run", "tiny.yaml", *FEW, "--quiet", folder=place, warm=warm)
     assert (done.code, done.err) == (0, "")
     assert done.out.endswith("Report: workspace/reports/tiny/report.html\n")
-    bad = ctlr("run", "tiny.yaml", *FEW, *FAILING, "-q", folder=place)
+    bad = ctlr("run", "tiny.yaml", *FEW, *FAILING, "-q", folder=place, warm=warm)
     assert bad.code == 3
     (line,) = bad.err.splitlines()
     assert re.match(r"exploding-age-n6-s0-\w+ failed: the (validation )?loss became nan", line)
 
 
-def test_results_as_json_have_their_events_on_stderr(place: Path) -> None:
-    done = ctlr("run", "tiny.yaml", *FEW, "-o", "json", folder=place)
+def test_results_as_json_have_their_events_on_stderr(place: Path, warm: Path) -> None:
+    done = ctlr("run", "tiny.yaml", *FEW, "-o", "json", folder=place, warm=warm)
     assert json.loads(done.out)["failed"] == 0
     told = [json.loads(line) for line in done.err.splitlines()]
     assert told == list(read_events(place / "workspace" / "runs" / "tiny" / "events.jsonl"))
@@ -170,13 +192,17 @@ def test_results_as_json_have_their_events_on_stderr(place: Path) -> None:
     }
 
 
-def test_errors_are_a_line_of_json_where_results_are(place: Path) -> None:
-    done = ctlr("run", "none.yaml", "-o", "json", folder=place)
+def test_errors_are_a_line_of_json_where_results_are(place: Path, warm: Path) -> None:
+    wrong = call("run", "tiny.yaml", "--workers", "0", "--output=json", folder=place)
+    told = json.loads(wrong.err)
+    assert (wrong.code, told["kind"], told["exit_code"]) == (2, "error", 2)
+    assert "--workers" in told["reason"]
+    done = ctlr("run", "none.yaml", "-o", "json", folder=place, warm=warm)
     (line,) = done.err.splitlines()
     told = json.loads(line)
     assert (done.code, done.out, told["kind"], told["exit_code"]) == (2, "", "error", 2)
     assert "none.yaml" in told["reason"]
-    assert json.loads(ctlr("resume", "-o", "json", folder=place).err)["kind"] == "error"
+    assert json.loads(ctlr("resume", "-o", "json", folder=place, warm=warm).err)["kind"] == "error"
 
 
 def test_an_interrupted_run_tells_programs_what_is_kept(place: Path) -> None:
@@ -202,8 +228,8 @@ def test_a_run_whose_lines_nobody_reads_to_the_end_goes_on(place: Path) -> None:
     assert (place / "workspace" / "reports" / "tiny" / "report.html").exists()
 
 
-def test_runs_and_studies_are_listed_and_shown(place: Path) -> None:
-    assert ctlr("run", "tiny.yaml", *FEW, *FAILING, "-q", folder=place).code == 3
+def test_runs_and_studies_are_listed_and_shown(place: Path, warm: Path) -> None:
+    assert ctlr("run", "tiny.yaml", *FEW, *FAILING, "-q", folder=place, warm=warm).code == 3
     (row,) = json.loads(call("ls", "-o", "json", folder=place).out)
     assert (row["run"], row["state"], row["failed"]) == ("tiny", "finished", 1)
     assert (row["studies_done"], row["studies"]) == (2, 3)
@@ -212,7 +238,7 @@ def test_runs_and_studies_are_listed_and_shown(place: Path) -> None:
 
     shown = call("show", "tiny", folder=place)
     assert shown.out.startswith("tiny: finished, began ")
-    assert re.search(r"FAILED exploding-age-n6-s0-\w+: the loss became nan", shown.out)
+    assert re.search(r"FAILED exploding-age-n6-s0-\w+: the (validation )?loss became nan", shown.out)
     assert "Report: workspace/reports/tiny/report.html" in shown.out
     assert call("show", "workspace/reports/tiny", folder=place).out.splitlines()[1:3] == shown.out.splitlines()[1:3]
 

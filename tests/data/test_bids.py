@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import layouts
 import pytest
 
 from ctlr.data.kinds.bids import index
@@ -484,3 +485,15 @@ def test_no_table_and_no_folder_are_said(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(DataError, match="must be a folder; 'absent' is none"):
         index(BidsSpec(root=str(tmp_path / "absent")))
+
+
+def test_a_prefix_chooses_what_cat12_has_made(tmp_path: Path) -> None:
+    made = layouts.cat12(tmp_path)
+    found = index(BidsSpec(name="maps", root=str(made), prefix="mwp1"))
+    assert len(found.images) == 24
+    assert found.images[0].file == "sub-01/anat/mwp1sub-01_T1w.nii"
+    assert {left.reason for left in found.left_out if left.place.endswith(".nii")} == {
+        "the filters leave it out (prefix: mwp1)."
+    }
+    plain = index(BidsSpec(name="maps", root=str(made)))
+    assert any("name in `prefix` what stands before them" in fault.reason for fault in plain.faults)

@@ -51,8 +51,9 @@ def test_a_wide_terminal_shows_everything() -> None:
     assert bar.startswith("brain-age  3/9 ━")
     for words in ("34 %", "1 min 20 s", "about 2 min 40 s left", "412 images/s", "1.9 GB"):
         assert words in bar
-    assert first.split() == ["vat-age-n100-s0-0a1b2c3d4e", "epoch", "7/40", "1", "min", "20", "s",
-                             "train_loss=0.2512", "validation_mae=9.12"]  # fmt: skip
+    assert first.split() == [
+        "vat-age-n100-s0-0a1b2c3d4e", "epoch", "7/40", "1:20", "train_loss=0.2512", "validation_mae=9.12",
+    ]  # fmt: skip
     assert second.split()[:3] == ["simclr-age-n100-s0-0a1b2c3d4e", "epoch", "12/40"]
     assert best == (
         "best by validation  val_mae 9.81 simclr, small_cnn, n = 100 · 10.5 linear_probe · 11.24 supervised"
@@ -66,6 +67,9 @@ def test_no_line_is_wider_than_the_terminal_and_the_bar_and_the_metric_stay(widt
     assert "3/9 " in found[0]
     assert "─" in found[0]
     assert "val_mae 9.81" in found[-1]
+    assert found[1].startswith("  vat-age-")
+    assert "7/40" in found[1]
+    assert found[1].endswith("1:20") == (width in (59, 39))  # whole, or not at all
 
 
 def test_a_narrow_bar_keeps_the_time_that_is_left_before_all_else() -> None:
@@ -91,6 +95,24 @@ def test_workers_that_load_are_said_to_start() -> None:
 def test_a_late_worker_starts_beside_others_that_work() -> None:
     run = fold(study("a"), progress("a"), study("b"), {"kind": "worker.starting", "step": "b"})
     assert "worker starts" in lines(run, 80)[2]
+
+
+def test_at_the_end_the_report_is_written() -> None:
+    run = Run("brain-age")
+    first = {"kind": "run.began", "studies": 1, "workers": 1}, {"kind": "run.planned", "steps": 1}
+    for number, event in enumerate((*first, study("a"), done("a", 9.0)), 1):
+        run.take({"n": number, "time": T} | event)
+    assert lines(run, 80)[1] == "  writing the report"
+
+
+def test_the_time_of_images_is_not_taken_for_that_of_the_run() -> None:
+    run, storing = Run("x"), {"kind": "step.started", "step": "p", "name": "preprocess p", "of": "preprocess"}
+    progress = {"kind": "step.progress", "step": "p", "done": 30, "total": 120, "row": {}}
+    for number, event in enumerate(({"kind": "run.began", "workers": 1}, storing, progress), 1):
+        run.take({"n": number, "time": T} | event)
+    bar = lines(run, 100, sight=Sight(now=T + 5, outlook=Outlook(0.25, 15.0)))[0]
+    assert bar.startswith("x  30/120 images ━")
+    assert bar.endswith("25 %  5 s  about 15 s for the images")
 
 
 def test_what_failed_is_counted_below() -> None:
@@ -122,7 +144,7 @@ def test_a_search_shows_its_trials() -> None:
         run.take({"n": number, "time": T} | event)
     bar, work = lines(run, 100)
     assert bar.startswith("brain-age  0/6 trials" if run.name != "x" else "x  0/6 trials")
-    assert work.split() == ["trial", "0", "report", "3", "1", "min", "20", "s", "val_mae=8.5", "lr=0.001235"]
+    assert work.split() == ["trial", "0", "report", "3", "1:20", "val_mae=8.5", "lr=0.001235"]
 
 
 def test_a_log_has_all_of_it_in_a_line() -> None:

@@ -69,12 +69,27 @@ def test_what_is_said_stays_above_the_lines_and_nothing_of_it_is_lost(terminal: 
     assert [line for line in terminal.read().everything if line] == [f"step {number}" for number in range(30)]
 
 
+def test_a_screen_may_be_entered_again(terminal: Terminal) -> None:
+    screen = terminal.screen()
+    for word in ("first", "second"):
+        with screen:
+            screen.say(word)
+            terminal.until(lambda glass, word=word: glass.shown[-3:] == [word, "bar", "worker"])  # type: ignore[misc]
+    assert terminal.read().shown == ["first", "second", ""]
+
+
 def test_a_long_line_is_whole(terminal: Terminal) -> None:
     reason = "the loss became nan " * 6
     with terminal.screen() as screen:
         screen.say(reason)
         terminal.until(lambda glass: "worker" in glass.shown)
     assert "".join(line.ljust(40) for line in terminal.read().everything).startswith(reason)
+
+
+def test_a_reason_of_several_lines_is_whole(terminal: Terminal) -> None:
+    with terminal.screen() as screen:
+        screen.say(Text("FAILED: two faults\n- one\n- two", style="red"))
+        terminal.until(lambda glass: glass.shown == ["FAILED: two faults", "- one", "- two", "bar", "worker"])
 
 
 def test_lines_that_have_not_changed_are_not_drawn_again(terminal: Terminal) -> None:

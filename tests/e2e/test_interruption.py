@@ -203,9 +203,9 @@ def test_a_killed_worker_fails_its_study_alone(story: Story) -> None:
 
 
 def test_the_next_run_repeats_the_failed_study_alone(story: Story) -> None:
-    done = [line for line in story.last.err.splitlines() if line.startswith("[")]
-    assert len(done) == 1
-    assert done[0].startswith("[1/1] ")
+    told = [json.loads(line) for line in story.last.err.splitlines()]
+    assert [event["steps"] for event in told if event["kind"] == "run.planned"] == [1]
+    assert [event["kind"] for event in told if event.get("of") == "study"] == ["step.started"]
 
 
 def test_nothing_unfinished_is_left_behind(story: Story) -> None:

@@ -66,10 +66,13 @@ def test_steps_of_no_known_rate_cost_what_an_image_costs_on_average() -> None:
 
 
 def test_a_step_under_way_teaches_too() -> None:
-    progress = {"kind": "step.progress", "step": "a", "done": 10, "total": 40, "row": {}, "time": T + 10}
-    run = fold(planned(a=("cnn", 400, None), b=("cnn", 400, None)), started("a"), progress)
-    assert outlook(run, T + 10).left == pytest.approx(30 + 40)
-    assert images_seen(run) == 100
+    first = {"kind": "step.progress", "step": "a", "done": 1, "total": 41, "row": {}, "time": T + 9}
+    later = {"kind": "step.progress", "step": "a", "done": 11, "total": 41, "row": {}, "time": T + 19}
+    plan = planned(a=("cnn", 410, None), b=("cnn", 410, None))
+    assert outlook(fold(plan, started("a"), first), T + 9).left is None  # the first epoch takes longer than others
+    run = fold(plan, started("a"), first, later)
+    assert outlook(run, T + 19).left == pytest.approx(30 + 41)
+    assert images_seen(run) == pytest.approx(110)
 
 
 def test_the_seconds_in_which_a_worker_starts_are_no_price_of_an_image() -> None:
@@ -98,9 +101,13 @@ def test_steps_of_an_earlier_run_do_not_count_as_this_ones() -> None:
 
 def test_while_images_are_stored_the_bar_counts_images() -> None:
     storing = {"kind": "step.started", "step": "p", "name": "p", "of": "preprocess"}
-    progress = {"kind": "step.progress", "step": "p", "done": 30, "total": 120, "row": {}, "time": T + 10}
-    ahead = outlook(fold(storing, progress), T + 10)
-    assert (ahead.share, ahead.left) == (0.25, 30.0)
+    progress = [
+        {"kind": "step.progress", "step": "p", "done": done, "total": 121, "row": {}, "time": T + at}
+        for done, at in ((1, 60), (31, 70))  # the first one comes after the folders were looked through
+    ]
+    assert outlook(fold(storing, progress[0]), T + 60).left is None
+    ahead = outlook(fold(storing, *progress), T + 70)
+    assert (ahead.share, ahead.left) == (pytest.approx(31 / 121), 30.0)
 
 
 def test_a_race_is_through_when_its_seconds_are() -> None:

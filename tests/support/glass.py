@@ -98,6 +98,7 @@ def at_terminal(
     columns: int,
     rows: int = 24,
     environment: Mapping[str, str] = MappingProxyType({}),
+    warm: Path | None = None,
     watch: Callable[[Glass, int, int], object] = lambda glass, pid, terminal: None,
 ) -> tuple[int, Glass, list[list[str]]]:
     """Run `ctlr` with a terminal for its three streams.
@@ -108,6 +109,7 @@ def at_terminal(
         columns: Of the terminal.
         rows: Of the terminal.
         environment: Variables besides those of this process.
+        warm: Folder of a warm `ctlr` (`warm.py`), which hears no Ctrl-C of this terminal.
         watch: Called whenever something was written, with the glass, the process and the terminal's other end.
 
     Returns:
@@ -117,7 +119,8 @@ def at_terminal(
     if pid == 0:
         os.chdir(folder)
         known = {"TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **environment}
-        os.execve(sys.executable, [sys.executable, "-m", "ctlr", *arguments], {**_without_colours(), **known})
+        program = [str(warm / "ctlr")] if warm else [sys.executable, "-m", "ctlr"]
+        os.execve(program[0], [*program, *arguments], {**_without_colours(), **known})
     resize(terminal, columns, rows)
     glass, frames, until = Glass(columns, rows), list[list[str]](), time.monotonic() + PATIENCE_SECONDS
     waiting = b""

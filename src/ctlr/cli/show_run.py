@@ -103,7 +103,7 @@ def _tell_run(found: Listed) -> None:
     took = f", took {duration(run.seconds)}" if run.seconds else ""
     lines = [f"{run.name}: {found.life}{began}{took}"]
     if run.began:
-        failed = f", {len(run.failed)} steps failed" if run.failed else ""
+        failed = f"; {len(run.failed)} failed" if run.failed else ""
         lines.append(f"Studies: {run.studies_done} of {run.began.get('studies')} done{failed}")
     if found.life == "running":
         ahead = outlook(run, time.time())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -16,7 +17,7 @@ from ctlr.errors import CtlrError, brief
 if TYPE_CHECKING:
     from ctlr.events import Watcher
 
-__all__ = ["INTERRUPTED", "quiet_option", "say", "spoken", "tell", "watching"]
+__all__ = ["INTERRUPTED", "quiet_option", "say", "speaks_json", "spoken", "tell", "watching"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM."""
@@ -44,6 +45,14 @@ def say(words: str, output: str, kind: str = "note") -> None:
         tell(kind, text=words)
     else:
         click.echo(words, err=True)
+
+
+def speaks_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line that cannot be read asks for results as JSON, of a command that tells events then."""
+    words = " ".join(arguments)
+    return arguments[:1] in (["run"], ["resume"], ["tune"], ["automl"]) and bool(
+        re.search(r"(^| )(-o ?|--output[ =])json( |$)", words)
+    )
 
 
 def tell(kind: str, **facts: Any) -> None:

@@ -37,26 +37,27 @@ __all__ = ["bound", "load", "load_draft"]
 _V = TypeVar("_V", bound=Value)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> BenchmarkConfig:
+def load(path: Path, overrides: Sequence[str] = (), *, text: str | None = None) -> BenchmarkConfig:
     """Read and check a benchmark file.
 
     Args:
         path: YAML 1.2. Folders in it that are not absolute start at its own folder.
         overrides: `a.b=value`, as after `--set`; they count as if they stood in the file.
+        text: What the file shall hold, in place of what it holds.
 
     Raises:
         ConfigError: The file cannot be read or breaks rules; one line a fault, in the order of the file.
     """
-    return _faultless(load_draft(path, overrides))
+    return _faultless(load_draft(path, overrides, text=text))
 
 
-def load_draft(path: Path, overrides: Sequence[str] = ()) -> Draft:
+def load_draft(path: Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Draft:
     """Read and check a benchmark file, as `load` does, and keep what is right where something is wrong.
 
     Raises:
         ConfigError: It cannot be read, or its plug-ins cannot.
     """
-    document = read_document(path)
+    document = read_document(path, text=text)
     for setting in overrides:
         document.override(setting, SECTIONS)
     return _Binder(document, path.parent).bind()

@@ -48,6 +48,9 @@ class Reader(Protocol):
     Contract: what is read depends on the content of `files` and on the spec's options alone, neither on where the
     dataset lies nor on what it is called. No message and no listing tells a folder above it. Loading the module and
     all methods but `open` take neither torch nor, as `ctlr plan` waits for them, numpy.
+
+    For `ctlr init --data` it may also have `measure(image)`, what a header says (`ctlr.specs.Measured`), and
+    `intensities(image)`, the 1st, 50th and 99th percentile of an image in its file.
     """
 
     def listing(self) -> Listing | None:

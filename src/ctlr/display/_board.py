@@ -18,6 +18,8 @@ _NAME = (14, 48)
 """Fewest and most columns of a step's name."""
 _METRICS = 3
 """Lines of the best so far, at the most."""
+_NARROW = 50
+"""Columns below which a place is its numbers alone."""
 _HIDDEN = ("epoch", "seconds", "lr")
 
 
@@ -51,12 +53,12 @@ def board(run: Run, sight: Sight, width: int, height: int) -> list[Text]:
 
 def status(run: Run, sight: Sight) -> str:
     """The same in a line, for a log."""
-    parts = [f"{_count(run)}, {100 * sight.outlook.share:.0f} %", _left(sight), _speed(sight), sight.memory]
+    parts = [f"{_count(run)}, {100 * sight.outlook.share:.0f} %", _left(run, sight), _speed(sight), sight.memory]
     work = [" ".join(filter(None, (name, place))) for name, place, _, _ in itertools.islice(_under_way(run, 0.0), 4)]
     found = best(run)
     tops = [f"{metric} {rows[0].shown} by {rows[0].name}" for metric, rows in itertools.islice(found.items(), _METRICS)]
     said = [", ".join(filter(None, parts)), ", ".join(work), f"best by validation: {', '.join(tops)}" if tops else ""]
-    return f"{duration(_elapsed(run, sight.now))}: " + "; ".join(filter(None, said))
+    return f"{_whole(_elapsed(run, sight.now))}: " + "; ".join(filter(None, said))
 
 
 def best(run: Run) -> dict[str, list[Ranked]]:
@@ -78,10 +80,10 @@ def best(run: Run) -> dict[str, list[Ranked]]:
 def _bar(run: Run, sight: Sight, width: int) -> Text:
     """Done of all, a bar, and what else there is room for: the time that is left before the rest."""
     share = min(1.0, max(0.0, sight.outlook.share))
-    count, time_left = _count(run), _left(sight)
+    count, time_left = _count(run), _left(run, sight)
     # In the order of their worth; they stand in another one.
     wanted = {
-        "left": time_left, "percent": f"{100 * share:.0f} %", "elapsed": duration(_elapsed(run, sight.now)),
+        "left": time_left, "percent": f"{100 * share:.0f} %", "elapsed": _whole(_elapsed(run, sight.now)),
         "images": _speed(sight), "memory": sight.memory, "name": run.name,
     }  # fmt: skip
     kept: dict[str, str] = {}
@@ -115,8 +117,16 @@ def _count(run: Run) -> str:
     return f"{sum(step.done for step in storing)}/{sum(step.total for step in storing)} images" if storing else "0"
 
 
-def _left(sight: Sight) -> str:
-    return f"about {duration(max(1.0, sight.outlook.left))} left" if sight.outlook.left else ""
+def _left(run: Run, sight: Sight) -> str:
+    """Of the whole run; as long as it does not know its steps, of what it is at."""
+    if not sight.outlook.left:
+        return ""
+    of = "left" if run.planned is not None else "for the searches" if run.under_way else "for the images"
+    return f"about {_whole(max(1.0, sight.outlook.left))} {of}"
+
+
+def _whole(seconds: float) -> str:
+    return duration(float(round(seconds))).replace(".0 s", " s")
 
 
 def _speed(sight: Sight) -> str:
@@ -126,7 +136,7 @@ def _speed(sight: Sight) -> str:
 
 
 def _elapsed(run: Run, now: float) -> float:
-    return float(int(run.lasted(run.began.get("time", now), now)))
+    return run.lasted(run.began.get("time", now), now)
 
 
 # ---------------------------------------------------------------- the best so far
@@ -162,7 +172,7 @@ def _under_way(run: Run, now: float) -> Iterable[tuple[str, str, float, str]]:
             if trial.status == "Running":
                 name = f"{search.step.name}, trial {trial.number}" if len(run.searches) > 1 else f"trial {trial.number}"
                 options = " ".join(f"{key}={_short(value)}" for key, value in trial.parameters.items())
-                place = f"report {trial.reports}" if trial.reports else ""
+                place = f"report {trial.reports}" if trial.reports else "no report yet"
                 yield name, place, run.lasted(trial.began, now), " ".join((_numbers(trial.last), options)).strip()
 
 
@@ -177,24 +187,36 @@ def _place(step: Step) -> str:
 def _work_lines(run: Run, now: float, width: int) -> list[Text]:
     waiting = [step for step in run.running if step.waits]
     if waiting and not any(step.done for step in run.steps.values() if step.of not in ("preprocess", "tune")):
-        since = duration(float(int(now - min(step.began for step in waiting))))
+        since = _whole(now - min(step.began for step in waiting))
         return [Text(_cut(f"  starting workers: PyTorch is loading, {since}", width), style="cyan")]
-    rows = list(_under_way(run, now))
-    names = max((len(name) for name, *_ in rows), default=0)
-    places = max((len(place) for _, place, *_ in rows), default=0)
+    if run.planned is not None and run.settled == run.planned and not run.running and run.planned:
+        return [Text(_cut("  writing the report", width), style="cyan")]
+    rows = [(name, place, _clock(seconds), numbers) for name, place, seconds, numbers in _under_way(run, now)]
+    if width < _NARROW:
+        rows = [(name, place.removeprefix("epoch "), clock, numbers) for name, place, clock, numbers in rows]
+    names, places, clocks = (max((len(row[column]) for row in rows), default=0) for column in range(3))
     # The name gives way to the place and the seconds.
-    columns = max(_NAME[0], min(_NAME[1], names, width - places - 13))
+    columns = max(_NAME[0], min(_NAME[1], names, width - places - clocks - 6))
     lines = []
-    for name, place, seconds, numbers in rows:
+    for name, place, clock, numbers in rows:
         line = Text(f"  {_cut(name, columns):<{columns}}  ")
-        line.append(f"{place:<{places}}  ", style="cyan")
-        line.append(f"{duration(float(int(seconds))).replace('.0 s', ' s'):>9}", style="dim")
+        line.append(f"{place:<{places}}", style="cyan")
+        if width >= line.cell_len + 2 + clocks:
+            line.append(f"  {clock:>{clocks}}", style="dim")
         if width - line.cell_len > 12 and numbers:
             line.append(f"  {_cut(numbers, width - line.cell_len - 2)}", style="dim")
         line.truncate(width, overflow="crop")
         line.rstrip()
         lines.append(line)
     return lines
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def _numbers(row: Mapping[str, float]) -> str:

@@ -47,19 +47,22 @@ class Screen:
         """Held while lines are made: whoever changes what they are made from holds it too."""
         self._pause = _TICK_SECONDS
         self._over = threading.Event()
-        self._ticker = threading.Thread(target=self._run, name="display", daemon=True)
+        self._ticker: threading.Thread | None = None
         self._open = False
 
     def __enter__(self) -> Self:
         self._open = True
+        self._over.clear()
         if self.is_live:
             sys.stderr = _Above(self._stream, self.say)
+        self._ticker = threading.Thread(target=self._run, name="display", daemon=True)
         self._ticker.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
-        self._ticker.join()
+        if self._ticker is not None:
+            self._ticker.join()
         with self.lock:
             self._open = False
             if isinstance(sys.stderr, _Above):
@@ -73,7 +76,7 @@ class Screen:
         """A line that stays, however long: a log is read by programs too."""
         text = Text(line) if isinstance(line, str) else line
         with self.lock:
-            shown = _rendered([text], 10_000)[0] if self.is_live else text.plain
+            shown = "\n".join(_rendered(list(text.split("\n")), 10_000)) if self.is_live else text.plain
             if self._widths:
                 shown = f"{self._to_the_top()}\x1b[J{shown}"
                 self._widths, self._frame = [], ()

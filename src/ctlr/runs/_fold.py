@@ -61,6 +61,8 @@ class Step:
     told: int = 0
     told_at: float = 0.0
     """When an epoch was last told."""
+    first: tuple[float, int] = (0.0, 0)
+    """When one was told first, and which: it is slower than those after it."""
     waits: bool = False
     """Whether its worker is starting still."""
     waited: float = 0.0
@@ -82,6 +84,7 @@ class Step:
     def row(self, event: Event) -> None:
         """Take in numbers of an epoch."""
         self.done, self.total, self.told_at, self.waits = event["done"], event["total"], event["time"], False
+        self.first = self.first if self.first[1] else (self.told_at, self.done)
         row = {name: value for name, value in (event.get("row") or {}).items() if value is not None}
         if not row:
             return

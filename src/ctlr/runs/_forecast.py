@@ -89,11 +89,12 @@ class _Rates:
 
 
 def _measured(run: Run, name: str, step: Step, work: Work, now: float) -> tuple[float, float]:
-    """(seconds, images) of a step so far."""
+    """(seconds, images) of a step so far; of one under way without those up to the first epoch that it told."""
     if name in run.ended:
         return (step.worked or 0.0, work.images * _part(step)) if step.state == "finished" else (0.0, 0.0)
-    if step.state == "running" and step.done and step.total:
-        return run.lasted(step.at_work, step.told_at), work.images * _part(step)
+    since, before = step.first
+    if step.state == "running" and step.total and step.done > before > 0:
+        return run.lasted(since, step.told_at), work.images * (step.done - before) / step.total
     return 0.0, 0.0
 
 
@@ -124,10 +125,11 @@ def _before_the_plan(run: Run, now: float) -> Outlook:
         return _searching(run, run.under_way, now)
     storing = [step for step in run.running if step.of == "preprocess" and step.total]
     done, total = sum(step.done for step in storing), sum(step.total for step in storing)
-    if not done:
-        return Outlook(0.0, None)
-    took = run.lasted(min(step.began for step in storing), now)
-    return Outlook(done / total, took * (total - done) / done)
+    since = [step.first for step in storing if step.first[1]]
+    fresh = done - sum(before for _, before in since)
+    if not fresh:
+        return Outlook(done / total if total else 0.0, None)
+    return Outlook(done / total, run.lasted(min(each for each, _ in since), now) * (total - done) / fresh)
 
 
 def _searching(run: Run, searches: list[Search], now: float) -> Outlook:
