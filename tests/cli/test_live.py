@@ -124,6 +124,7 @@ def test_a_worker_that_is_killed_fails_its_step_alone(place: Path) -> None:
     )
     assert killed
     assert code == 3
+    assert any("starting workers: PyTorch is loading" in line for frame in frames for line in frame)
     told = "".join(line.ljust(100) for line in glass.everything)
     assert "FAILED: the worker was killed (signal 9)" in told
     assert any("failed, for the reasons above" in line for frame in frames for line in frame)
