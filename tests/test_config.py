@@ -623,6 +623,23 @@ def test_what_may_travel_names_no_folder_and_no_server(tmp_path: Path) -> None:
     assert public_dump(config)["datasets"]["study"]["root"] == "study"
 
 
+def test_what_is_to_be_run_again_has_its_folders_as_its_file_has_them(tmp_path: Path) -> None:
+    (tmp_path / "data" / "study").mkdir(parents=True)
+    (tmp_path / "weights.safetensors").write_bytes(b"weights")
+    path = tmp_path / "own.yaml"
+    path.write_text(template("bids", "own", "data/study"))
+    weights = f"{{weights: weights.safetensors, sha256: {'ab' * 32}, licence: CC0-1.0, trained_on: [a biobank]}}"
+    config = load(path, ["tracking.uri=http://tracking.internal:5000", f"methods.pretrained={weights}"])
+    (tmp_path / "again.yaml").write_text(resolved_yaml(config, public=True, folder=tmp_path))
+    assert "root: data/study" in (tmp_path / "again.yaml").read_text()
+    assert "tracking.internal" not in (tmp_path / "again.yaml").read_text()
+    again = load(tmp_path / "again.yaml")
+    assert again.datasets == config.datasets
+    assert again.methods == config.methods
+    assert public_dump(config)["methods"]["pretrained"]["weights"] == "weights.safetensors"
+    assert str(tmp_path) not in json.dumps(public_dump(config))
+
+
 def test_identity_is_what_decides_results(plain: Path, tmp_path: Path) -> None:
     first = load(plain).identity()
     same = ["description=other words", "tracking.backend=mlflow", "report.bootstrap=500"]

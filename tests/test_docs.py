@@ -211,7 +211,9 @@ def test_options_that_the_text_names_exist() -> None:
     for page, words in inline_code():
         if found := re.match(r"([a-z_]+): ", words):
             assert found[1] in known, f"{page}: {words}"
-        if found := re.fullmatch(r"(?:split|compute|tracking|report|training|preprocess)\.(?!html$)([a-z_.]+)", words):
+        if found := re.fullmatch(
+            r"(?:split|compute|tracking|report|training|preprocess)\.(?!html$|json$)([a-z_.]+)", words
+        ):
             assert set(found[1].split(".")) <= known, f"{page}: {words}"
 
 

@@ -383,6 +383,20 @@ def test_of_two_files_with_one_name_the_last_one_is_the_benchmark(
     assert {number: tags.get("ctlr.superseded_by") for number, tags in versions.items()} == {1: None, 2: "1"}
 
 
+def test_a_best_model_that_is_recorded_anew_is_the_best_again(
+    config: BenchmarkConfig, studies: list[Study], folder: Path, store: Store, tmp_path: Path
+) -> None:
+    for scores in ({}, {"scores": {"test": {"mae": 7.5}}}):
+        tracker = MlflowTracker(None, Workspace(tmp_path))
+        begin(tracker, config)
+        run = log(tracker, result_of(studies[0], **scores), folder, model=True)
+        tracker.finish("finished")
+        conclude(tracker, store.report, studies[:1], studies[0])
+        client = store.mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+        assert client.get_model_version_by_alias("tracked", "best").run_id == run
+        assert len(client.search_model_versions("name = 'tracked'")) == 1
+
+
 def test_studies_that_are_no_part_any_more_go_and_so_does_the_alias_of_a_best_one_without_a_model(
     config: BenchmarkConfig, studies: list[Study], folder: Path, store: Store, tmp_path: Path
 ) -> None:

@@ -51,8 +51,8 @@ class Fault:
     message: str
     """Rule, value and remedy."""
     kind: str = "config"
-    """`syntax` (no YAML), `config`, `tuning` (a manifest, or a space that its method has not), `data`, `leak`,
-    `package`, `disk` or `memory`."""
+    """`syntax` (no YAML), `config`, `tuning` (a manifest that a benchmark names, or a space of options that its method
+    has not), `data`, `leak`, `package`, `disk` or `memory`."""
     file: str = ""
     """That the user named."""
     line: int | None = None

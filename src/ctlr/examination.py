@@ -21,12 +21,12 @@ from ctlr.data.gate import TableGate
 from ctlr.data.identity import remembered_identity
 from ctlr.data.leakage import refuse_of_tables
 from ctlr.data.listing import IndexedImage, Listing
-from ctlr.data.reader import FileReader, Reader, reader_of
+from ctlr.data.reader import FileReader, LooksAtFiles, Reader, reader_of
 from ctlr.data.splits import draw_split
 from ctlr.data.summary import summarise
 from ctlr.data.table import Table
 from ctlr.data.targets import Targets, read_targets
-from ctlr.errors import ConfigError, CtlrError, DataError, MissingExtraError, nearest
+from ctlr.errors import ConfigError, CtlrError, DataError, MissingExtraError, WorkspaceError, nearest
 from ctlr.plan import Plan
 from ctlr.specs import DatasetSpec, DataTask, Exclusion, Study, TargetSummary, kind_of_image
 from ctlr.workspace import Workspace
@@ -108,7 +108,11 @@ def stored(plan: Plan, found: Examined, root: Path) -> frozenset[str]:
     """Datasets of which a workspace holds the images already; files that were never read, or changed, are not held."""
     if not (root / "workspace.json").exists():
         return frozenset()
-    workspace, held = Workspace(root), set[str]()
+    held = set[str]()
+    try:
+        workspace = Workspace(root)
+    except WorkspaceError:  # which a run refuses
+        return frozenset()
     for dataset in plan.datasets:
         if dataset.name in found.datasets:
             identity = remembered_identity(dataset, found.datasets[dataset.name].listing, workspace)
@@ -144,6 +148,8 @@ def examine(
         try:
             reader = reader_of(dataset)
             reader.files()
+            if isinstance(reader, LooksAtFiles):
+                reader.look_at_files()
             if (listing := reader.listing()) is not None:
                 usable = _usable(dataset, reader, listing, found, workers)
                 tables[name] = Table.of(usable)

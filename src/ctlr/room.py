@@ -25,13 +25,13 @@ __all__ = ["Free", "Room", "free_here", "free_memory", "in_words", "room_of", "s
 
 RECORD_BYTES = 300
 """Of an image's line in the table beside it: ids, file and digests of usual length."""
-COMMON_BYTES = 400 * 2**20
-"""Of the command and of what its workers share (measured: 370 MiB)."""
-WORKER_BYTES = 150 * 2**20
-"""Of a worker by itself, before it trains (measured: 60 to 150 MiB)."""
-WEIGHTS_HELD = 12
+COMMON_BYTES = 500 * 2**20
+"""Of the command and of what its workers share."""
+WORKER_BYTES = 75 * 2**20
+"""Of a worker by itself, before it trains."""
+WEIGHTS_HELD = 14
 """Times its weights that a network takes while it is trained: gradients, moments, the best ones so far, and what the
-convolutions keep reordered (measured: 1 to 13, the latter for the residual networks on volumes)."""
+convolutions keep reordered. These three were fitted to what `bench/memory.py` measures."""
 _SIDE = 32
 """Of the image by which a network is measured; larger ones leave as much more in it as they have more voxels."""
 
@@ -178,7 +178,7 @@ def free_memory(root: Path = Path("/")) -> tuple[int, int]:
             bound = int((folder / most).read_text())  # a group without one says `max`, or more than there is
         except (OSError, ValueError):
             continue
-        if bound < total:
+        if 0 < bound < total:
             limit = min(limit, bound)
             taken = _numbers(folder / used).get("", 0) - _numbers(folder / "memory.stat").get(cache, 0)
             free = min(free, max(0, bound - max(0, taken)))

@@ -31,7 +31,7 @@ from ctlr.engine import (
 from ctlr.errors import ConfigError, CtlrError, WorkspaceError
 from ctlr.events import Recorded, Watcher, readable, recorded
 from ctlr.outcome.provenance import environment
-from ctlr.outcome.remembered import Remembered, last_run
+from ctlr.outcome.remembered import Remembered, last_run, like_run, run_before
 from ctlr.plan import Plan, make_plan
 from ctlr.pool import LOOK_SECONDS, Event, Job
 from ctlr.report.finished import Finished
@@ -68,6 +68,7 @@ def run_benchmark(
     device: str,
     watcher: Watcher,
     join: bool = False,
+    command: str = "",
 ) -> Ran | None:
     """Run what is not finished yet, track it, write the report.
 
@@ -80,6 +81,7 @@ def run_benchmark(
         watcher: Told what happens.
         join: Work beside the run that is under way in the workspace, perhaps on another machine. Where there is none,
             or it ends before its work is done, this run takes its place.
+        command: As it was typed, for the report (`ctlr.outcome.provenance.typed_command`).
 
     Returns:
         None where the run that was joined writes the report.
@@ -101,7 +103,8 @@ def run_benchmark(
     workspace = Workspace(root)
     if not (workspace.root / "studies").exists():  # there is work, whatever it is: workers load while images are stored
         prepare()
-    run = _Run(config, folder, workspace, plan, workers or default_workers(device, config.compute.threads), device)
+    workers = workers or default_workers(device, config.compute.threads)
+    run = _Run(config, folder, workspace, plan, workers, device, command)
     while True:
         with workspace.working(join=join) as leads:
             if leads:
@@ -121,6 +124,7 @@ class _Run:
     plan: Plan
     workers: int
     device: str
+    command: str = ""
 
     def lead(self, watcher: Watcher) -> Ran:
         """Do what is left, beside those who join; track it all, write the report, and what happens as events."""
@@ -129,7 +133,7 @@ class _Run:
 
     def _lead(self, watcher: Recorded) -> Ran:
         config, workspace, began = self.config, self.workspace, clock()
-        run, since = _remember(config, self.folder, workspace), workspace.began()
+        run, since = _remember(config, self.folder, workspace, self.command), workspace.began()
         watcher.begin(config.name, len(self.plan.studies), self.workers, workspace.root)
         with watcher:
             arrays = self._stored(watcher)
@@ -147,6 +151,8 @@ class _Run:
                 plan, run.searches = self._tuned(arrays, since, watcher)
                 jobs = jobs_left(plan, arrays, workspace)
                 counted.idle = not jobs and run.searches == known
+                if not counted.idle:
+                    run.environment = origin
                 self._expect(plan, jobs, arrays, watcher)
                 with recorder:
                     _record(collect(plan, arrays, workspace), recorder, "ok")
@@ -212,14 +218,19 @@ class _Run:
         )
 
 
-def read_benchmark(root: Path) -> Finished:
+def read_benchmark(root: Path, name: str = "", back: int = 0) -> Finished:
     """The benchmark that a workspace saw last, as far as it has been run; also beside a run under way.
+
+    Args:
+        root: Of the workspace.
+        name: Of the benchmark, where it is not the one that was run last.
+        back: How many runs with other options came after the one that is meant.
 
     Raises:
         ConfigError: None was run there, or none of its studies is finished.
         WorkspaceError: Another version wrote it.
     """
-    run = last_run(root)
+    run = run_before(root, name, back)
     workspace = Workspace(root)
     arrays = {
         name: read_stored(identity, workspace)
@@ -279,8 +290,10 @@ def _finished(run: Remembered, arrays: Mapping[str, StoredArrays], workspace: Wo
         workspace,
         arrays,
         run.searches,
-        environment=environment(run.config, run.folder),
+        environment=run.environment or environment(run.config, run.folder),
         seconds=run.seconds,
+        folder=run.folder,
+        typed=run.command,
     )
 
 
@@ -300,11 +313,14 @@ def _check_joins(config: BenchmarkConfig, workspace: Workspace) -> None:
     )
 
 
-def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace) -> Remembered:
-    run = Remembered(config, folder)
-    with contextlib.suppress(ConfigError, WorkspaceError):  # none, or one that cannot be read: this one takes its place
-        last = last_run(workspace.root)
-        if last.config.identity() == config.identity():
-            run.seconds, run.arrays, run.searches = last.seconds, last.arrays, last.searches
+def _remember(config: BenchmarkConfig, folder: Path, workspace: Workspace, command: str) -> Remembered:
+    """The run, with what is known of it already; its command is the one that began it, unless its file has changed."""
+    run = Remembered(config, folder, command=command)
+    last = like_run(workspace.root, config)
+    if last is not None:
+        run.seconds, run.arrays, run.searches = last.seconds, last.arrays, last.searches
+        run.environment = last.environment
+        if last.command and last.config == config:
+            run.command = last.command
     run.write(workspace)
     return run

@@ -342,7 +342,7 @@ class Workspace:
         for partial in self.root.glob(f"*/*{_PARTIAL}"):
             if is_whole(partial.with_name(partial.name.partition(".")[0])):  # its worker was overtaken, and killed
                 shutil.rmtree(partial, ignore_errors=True)
-        for kind in ("reports", "failed", "sources", "submissions"):
+        for kind in ("reports", "failed", "sources", "submissions", "ran"):
             sweep(self.root / kind)
 
     def is_led(self) -> bool:

@@ -18,9 +18,9 @@ from ctlr import __version__
 from ctlr.cli.app import cli
 
 COMMANDS = (
-    "automl", "cancel", "check", "cohort", "completion", "distance", "doctor", "drift", "explain", "export", "init",
-    "logs", "lr-find", "ls", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema", "serve",
-    "show", "status", "submit", "suggest", "tensorboard", "tile", "trial", "tune", "ui",
+    "automl", "cancel", "check", "cohort", "compare", "completion", "distance", "doctor", "drift", "explain", "export",
+    "init", "logs", "lr-find", "ls", "plan", "plugins", "points", "predict", "report", "resume", "run", "schema",
+    "serve", "show", "status", "submit", "suggest", "tensorboard", "tile", "trial", "tune", "ui",
 )  # fmt: skip
 
 SLOW = {"torch", "torchvision", "mlflow", "kubernetes", "kfp", "scipy", "sklearn", "matplotlib"}

@@ -79,6 +79,7 @@ LINES = {
     "ctlr explain simclr.temp": "ctlr explain simclr.temperature ",
     "ctlr explain split.te": "ctlr explain split.test ",
     "ctlr init own.yaml --kind coh": "ctlr init own.yaml --kind cohort ",
+    "ctlr init own.yaml --template tu": "ctlr init own.yaml --template tuned ",
     "ctlr completion z": "ctlr completion zsh ",
 }  # fmt: skip
 
@@ -143,27 +144,12 @@ def test_a_value_goes_by_the_files_own_names(place: Path) -> None:
     assert "datasets.cohort.name=" not in offered("ctlr run tiny.yaml --set datasets.cohort.", place)
 
 
-def test_runs_and_studies_of_a_workspace_are_found_for_commands_that_name_one(place: Path) -> None:
-    import rich_click as click
-    from click.shell_completion import ShellComplete
-
-    from ctlr.cli.candidates import runs, runs_and_studies
-
-    @click.command()
-    @click.option("--workspace")
-    @click.argument("run", shell_complete=runs_and_studies)
-    @click.argument("other", shell_complete=runs)
-    def show(workspace: str, run: str, other: str) -> None:
-        """Stand for a command that shows runs."""
-
-    def found(*words: str, last: str = "") -> list[str]:
-        asked = ["--workspace", str(place / "results"), *words]
-        return [item.value for item in ShellComplete(show, {}, "show", "_SHOW").get_completions(asked, last)]
-
-    assert found() == ["first-run"]
-    assert found(last="vat") == ["vat-age-n6-s0-0123456789"]
-    assert found(last="scratch-") == ["scratch-age-n6-s0-a123456789"]
-    assert found("first-run", last="vat") == []
+def test_runs_of_a_workspace_are_offered_first_and_ids_of_their_studies_where_none_is_called_so(place: Path) -> None:
+    assert offered("ctlr show -w results ", place) == ["first-run"]
+    assert offered("ctlr show -w results vat", place) == ["vat-age-n6-s0-0123456789"]
+    assert offered("ctlr show -w results scratch-", place) == ["scratch-age-n6-s0-a123456789"]
+    assert offered("ctlr show f", place, CTLR_WORKSPACE="results") == ["first-run"]
+    assert offered("ctlr ls r", place) == ["results"]
 
 
 NOTHING_FITS = (

@@ -5,11 +5,13 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from katib_lab import SPACE, Lab, laboratory, manifest
 from ruamel.yaml import YAML
 from terminal import Running, call
+from tiny_bench import TINY
 
 
 @pytest.fixture
@@ -118,3 +120,52 @@ def test_options_that_mean_nothing_there_are_refused_with_the_reason(
     assert (finished.code, finished.out) == (2, "")
     assert message in finished.err
     assert lab.api.requests == []
+
+
+# ---------------------------------------------------------------- the optimum, written into a benchmark's file
+
+
+@pytest.fixture
+def studying(lab: Lab) -> Lab:
+    """The trials of the search are those of a benchmark's study; the more dropout, the worse."""
+    (lab.folder / "tiny.yaml").write_text(TINY)
+    command = ["ctlr", "trial", "tiny.yaml", "--study=scratch", "--n=6", "--set=dropout=${trialParameters.x}"]
+    search = manifest(
+        objective={"type": "minimize", "objectiveMetricName": "val_mae"}, container={"command": command},
+        parameters=[{"name": "x", "parameterType": "double", "feasibleSpace": {"min": "0", "max": "0.5"}}],
+    )  # fmt: skip
+    YAML(typ="safe").dump(search, lab.folder / "study.yaml")
+
+    def play(node: Any, job: Any) -> None:
+        words = str(job["spec"]["template"]["spec"]["containers"])
+        found = re.search(r"dropout=([\d.e-]+)", words)
+        assert found is not None
+        node.succeed(job, f"val_mae={float(found[1])}\n")
+
+    lab.play(play)
+    return lab
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_the_optimum_of_a_cluster_is_written_into_a_file_of_this_machine(studying: Lab, here: bool) -> None:
+    """Whether or not the file that the pods read, by a path of their own, lies here too."""
+    folder = studying.folder
+    (folder / "mine.yaml").write_text(TINY)
+    if not here:
+        (folder / "tiny.yaml").unlink()
+    command = ("tune", "study.yaml", "--on", "katib", "--apply", "mine.yaml")
+    finished = call(*command, folder=folder)
+    assert finished.code == 0, finished.err
+    found = re.search(r"Optimum: val_mae=\S+ with x=(\S+)", finished.out)
+    assert found is not None
+    assert f"scratch: {{finetune: {{dropout: {found[1]}}}}}" in (folder / "mine.yaml").read_text()
+    again = call(*command, folder=folder)  # the Experiment has ended: it is followed, and not run once more
+    assert again.out.endswith("mine.yaml: has these options already.\n")
+    assert studying.api.requests.count("create experiments") == 1
+
+
+def test_what_is_not_waited_for_cannot_be_applied(studying: Lab) -> None:
+    finished = call("tune", "study.yaml", "--on", "katib", "--no-wait", "--apply", "tiny.yaml", folder=studying.folder)
+    assert (finished.code, finished.out) == (2, "")
+    assert "`--apply` needs the search's end. Remove `--no-wait`" in finished.err
+    assert studying.api.requests == []

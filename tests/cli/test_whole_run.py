@@ -159,6 +159,31 @@ def test_mlflow_has_a_run_for_the_benchmark_and_one_for_each_study(day: Day) -> 
     assert users <= {"ctlr", "", None}
 
 
+def test_mlflow_has_what_the_benchmark_learned_from_and_came_to(day: Day) -> None:
+    with sqlite3.connect(day.workspace / "mlflow.db") as database:
+
+        def rows(query: str) -> list[tuple[Any, ...]]:
+            return database.execute(query).fetchall()
+
+        (stored,) = (day.workspace / "arrays").iterdir()
+        assert sorted(rows("SELECT name, digest FROM datasets")) == [
+            ("clinic", stored.name), ("clinic (test subjects)", stored.name),
+        ]  # fmt: skip
+        ((parent, place),) = rows("SELECT run_uuid, artifact_uri FROM runs WHERE name = 'clinic'")
+        ((note,),) = rows(f"SELECT value FROM tags WHERE key = 'mlflow.note.content' AND run_uuid = '{parent}'")
+        assert rows("SELECT key, value FROM experiment_tags") == [("mlflow.experimentKind", "custom_model_development")]
+        ((alias, run),) = rows(
+            "SELECT alias, run_id FROM registered_model_aliases alias JOIN model_versions version "
+            "ON version.name = alias.name AND version.version = alias.version WHERE alias.name = 'clinic'"
+        )
+        ((best,),) = rows(f"SELECT name FROM runs WHERE run_uuid = '{run}'")
+    database.close()
+    assert re.match(r"\*\*Age\b.*\.\*\* \w+ .*labelled subjects", note)
+    page = day.workspace / "mlartifacts" / place.removeprefix("mlflow-artifacts:/") / "report" / "report.html"
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert (alias, best.partition("-")[0]) == ("best", "scratch")
+
+
 def test_nothing_that_travels_names_a_person_a_place_or_a_day(day: Day) -> None:
     secrets = [b"XYZZY", b"2019-03-", str(day.folder).encode(), USER.encode(), b"scanned by", os.fsencode(Path.home())]
     secrets += [day.folder.name.encode(), os.fsencode(sys.prefix)]

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import layouts
 import pytest
 
 from ctlr.data.kinds.bids import index
@@ -293,6 +294,15 @@ def test_files_of_macos_are_passed_over_and_other_formats_counted(bids: Write) -
     )
 
 
+def test_every_wrong_line_of_a_subjects_sessions_is_a_fault_of_its_own(bids: Write) -> None:
+    root = bids("participant_id\n01\n", ["sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"])
+    (root / "sub-01/sub-01_sessions.tsv").write_text("session_id\tage\n1\n2\t3\n2\t4\n")
+    faults = index(BidsSpec(root=str(root))).faults
+    assert [fault.place for fault in faults] == [
+        "sub-01/sub-01_sessions.tsv, line 2", "sub-01/sub-01_sessions.tsv, line 4",
+    ]  # fmt: skip
+
+
 def test_a_label_with_an_underscore_is_named_once(bids: Write) -> None:
     files = [f"sub-MCI_1/anat/sub-MCI_1_{name}.nii.gz" for name in ("T1w", "run-2_T1w", "mask")]
     root = bids("participant_id\nMCI_1\n02\nMCI_3\n", [*files, "sub-02/ses-v_1/anat/sub-02_ses-v_1_T1w.nii.gz"])
@@ -475,3 +485,15 @@ def test_no_table_and_no_folder_are_said(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(DataError, match="must be a folder; 'absent' is none"):
         index(BidsSpec(root=str(tmp_path / "absent")))
+
+
+def test_a_prefix_chooses_what_cat12_has_made(tmp_path: Path) -> None:
+    made = layouts.cat12(tmp_path)
+    found = index(BidsSpec(name="maps", root=str(made), prefix="mwp1"))
+    assert len(found.images) == 24
+    assert found.images[0].file == "sub-01/anat/mwp1sub-01_T1w.nii"
+    assert {left.reason for left in found.left_out if left.place.endswith(".nii")} == {
+        "the filters leave it out (prefix: mwp1)."
+    }
+    plain = index(BidsSpec(name="maps", root=str(made)))
+    assert any("name in `prefix` what stands before them" in fault.reason for fault in plain.faults)

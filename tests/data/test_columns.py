@@ -31,6 +31,17 @@ def test_fractions_are_numbers_however_few() -> None:
     assert column(["0", "0.5", "1"] * 4).holds == "number"
 
 
+@pytest.mark.parametrize("name", ["class", "label"])
+def test_ten_digits_are_classes_where_the_name_says_so(name: str) -> None:
+    digits = [str(number % 10) for number in range(60)]
+    assert column(digits, name=name).holds == "classes"
+    assert column(digits).holds == "number"
+
+
+def test_a_folder_may_have_very_many_classes() -> None:
+    assert column([f"flower {number % 102}" for number in range(306)], name="class").holds == "classes"
+
+
 def test_classes_count_people_not_images() -> None:
     found = column(["F", "F", "F", "M"], people=["a", "a", "a", "b"])
     assert found.classes == {"F": 1, "M": 1}

@@ -53,11 +53,24 @@ def test_of_air_alone_nothing_is_shown() -> None:
     assert brain_part(np.zeros((32, 32, 32), np.float32), 4.0) is None
 
 
-def test_a_head_of_which_ten_millimetres_are_cut_off_is_cut_at_the_same_place() -> None:
+def test_a_head_whose_topmost_slice_is_missing_is_cut_at_the_same_place() -> None:
     volume = head()
     top = int(np.flatnonzero(volume.any(axis=(0, 1)))[-1])
-    whole, cut = brain_part(volume, 4.0), brain_part(volume[:, :, : top - 1], 4.0)
+    whole, cut = brain_part(volume, 4.0), brain_part(volume[:, :, :top], 4.0)
     assert whole is not None
     assert cut is not None
     lowest = [int(np.flatnonzero(part.any(axis=(0, 1)))[0]) for part in (whole, cut)]
     assert abs(lowest[0] - lowest[1]) <= 1
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.05, 0.08])
+def test_noise_in_the_air_hides_no_face_from_it(noise: float) -> None:
+    draw = np.random.default_rng(0)
+    volume = head()
+    real, imaginary = draw.normal(0, noise, (2, *volume.shape)).astype(np.float32)
+    noisy = np.hypot(volume + real, imaginary)
+    scores = (noisy - noisy.mean()) / noisy.std()  # as they are stored
+    part = brain_part(scores, 4.0)
+    assert part is not None
+    assert not (part & face()).any()
+    assert part.sum() * 4.0**3 > 2.5e5

@@ -40,3 +40,10 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such folder"):
         glance(tmp_path / "none")
+
+
+def test_a_file_is_no_folder_and_what_runs_left_no_data(tmp_path: Path) -> None:
+    folder(tmp_path, "1.png", "workspace/workspace.json", "workspace/reports/x/results.csv")
+    assert glance(tmp_path).files == ("1.png",)
+    with pytest.raises(DataError, match="it is a file. Name the folder that it lies in"):
+        glance(tmp_path / "1.png")

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel import orientations
 
-from ctlr.data.nifti import read_volume
+from ctlr.data.nifti import measure_volume, read_volume
 from ctlr.errors import DataError
 
 AFFINE = np.array([[0, 0, 2.0, -10], [-1.5, 0, 0, 20], [0, -1, 0, 30], [0, 0, 0, 1]])
@@ -366,3 +366,12 @@ def test_a_large_volume_is_digested_on_a_lattice_that_turns_with_it(tmp_path: Pa
     nib.save(image, tmp_path / "a.nii")
     nib.save(image.as_reoriented(orientations.axcodes2ornt("LIP")), tmp_path / "b.nii")
     assert read_volume(tmp_path / "a.nii").digest() == read_volume(tmp_path / "b.nii").digest()
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_shape_and_edges_stand_in_the_header(ending: str, tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), np.diag([-1.0, 2, 2.5, 1])), tmp_path / f"x{ending}")
+    assert measure_volume(tmp_path / f"x{ending}") == ((4, 5, 6), (1.0, 2.0, 2.5), False)
+    (tmp_path / "y.nii").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="a NIfTI file"):
+        measure_volume(tmp_path / "y.nii")

@@ -325,3 +325,33 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_unread(tmp_path: Path)
     (tmp_path / "a.bmp").write_bytes(data)
     with pytest.raises(DataError, match="a picture has at most 67108864 pixels; this has far more"):
         read_picture(tmp_path / "a.bmp", shape=(8, 8), channels=1)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "I;16", "CMYK"])
+def test_a_header_says_size_and_a_look_whether_there_are_colours(mode: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (30, 20, 3), np.uint8)
+    image = Image.fromarray(pixels if mode not in ("L", "I;16") else pixels[..., 0]).convert(mode)
+    image.save(tmp_path / ("x.tif" if mode in ("CMYK", "I;16") else "x.png"))
+    measured = picture.measure_picture(next(tmp_path.iterdir()))
+    assert measured == ((30, 20), (), mode not in ("L", "I;16"))
+
+
+def test_grey_pixels_in_three_channels_are_no_colours(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 255, (30, 20), np.uint8)
+    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(tmp_path / "x.png")
+    assert not picture.measure_picture(tmp_path / "x.png").colour
+
+
+def test_a_picture_that_lies_is_measured_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 30), (200, 10, 10)).save(tmp_path / "x.jpg", exif=exif)
+    assert picture.measure_picture(tmp_path / "x.jpg").shape == (20, 30)
+    assert picture.read_picture(tmp_path / "x.jpg").size == (30, 20)
+
+
+def test_what_is_no_picture_is_not_measured(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(DataError):
+        picture.measure_picture(tmp_path / "x.png")

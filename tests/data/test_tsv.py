@@ -120,3 +120,21 @@ def test_quoted_cells_of_any_text_come_back(tmp_path_factory: pytest.TempPathFac
     lines = ["participant_id\tx", *(f"{quoted(key)}\t{quoted(cell)}" for key, cell in cells.items())]
     read = _table(tmp_path_factory.mktemp("table"), "\n".join(lines).encode())
     assert read == {key: {"x": cell} for key, cell in cells.items()}
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(["right", "short", "long", "again"]), min_size=1, max_size=12))
+def test_all_lines_that_are_wrong_are_told_at_once(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    cells = {"right": "sub-{0}\t1", "short": "sub-{0}", "long": "sub-{0}\t1\t2", "again": "sub-00\t1"}
+    path = tmp_path_factory.mktemp("tables") / "table.tsv"
+    rows = [cells[kind].format(number) for number, kind in enumerate(lines)]
+    path.write_text("\n".join(["participant_id\tage", "sub-00\t1", *rows]) + "\n")
+    wrong = [f"table.tsv, line {number + 3}" for number, kind in enumerate(lines) if kind != "right"]
+    if not wrong:
+        assert len(read_table(path, name="table.tsv", key="participant_id")) == len(lines) + 1
+        return
+    with pytest.raises(DataError) as raised:
+        read_table(path, name="table.tsv", key="participant_id")
+    told = (raised.value, *raised.value.others)
+    assert [error.place for error in told] == wrong
+    assert all(str(error).startswith(error.place) for error in told)

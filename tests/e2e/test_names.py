@@ -20,7 +20,9 @@ from ctlr.cluster.workers import preprocess_datasets
 from ctlr.config import load
 from ctlr.errors import DataError
 
-PRIVATE = ("arrays", "cohorts", "sources", "copies", "logs", "submissions", "key", "lock", "last.json", "leaks.tsv")
+PRIVATE = (
+    "arrays", "cohorts", "sources", "copies", "logs", "submissions", "key", "lock", "last.json", "leaks.tsv", "ran",
+)  # fmt: skip
 """What of a workspace stays on its machine, as docs/running.md says."""
 
 FILE = """\
@@ -42,7 +44,7 @@ seeds: [0]
 split: {test: 8}
 training: {finetune: {epochs: 1, batch_size: 8}}
 tracking: {backend: mlflow}
-report: {bootstrap: 100}
+report: {bootstrap: 100, paths: names}
 """
 
 

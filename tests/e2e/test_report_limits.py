@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from chromium import CHROMIUM, Chromium, contrast, luminance
-from large_reports import like_the_demo, of_560_studies, of_many_methods
+from large_reports import like_the_demo, of_560_studies, of_many_methods, of_searches
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed (Debian: apt-get install chromium)"),
 ]
-PAGES = ("demo", "560 studies", "30 methods")
+PAGES = ("demo", "560 studies", "30 methods", "13 tuned methods")
 OPEN = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 OVERLAPS = """(() => {
   const found = [];
@@ -49,11 +49,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Build each report once."""
     made: dict[str, Callable[[Path], Path]] = {
         "demo": like_the_demo, "560 studies": of_560_studies, "30 methods": lambda root: of_many_methods(root, 30),
+        "13 tuned methods": lambda root: of_searches(root, 13), "a tuned method": lambda root: of_searches(root, 1),
     }  # fmt: skip
     return cache(lambda name: made[name](tmp_path_factory.mktemp("limits")))
 
 
-@pytest.mark.parametrize(("name", "megabytes"), [("demo", 3), ("560 studies", 10), ("30 methods", 3)])
+@pytest.mark.parametrize(
+    ("name", "megabytes"), [("demo", 3), ("560 studies", 10), ("30 methods", 3), ("13 tuned methods", 3)]
+)
 def test_a_report_can_be_mailed(page: Callable[[str], Path], name: str, megabytes: float) -> None:
     assert page(name).stat().st_size < megabytes * 1e6
 
@@ -63,12 +66,14 @@ def test_the_script_is_small(page: Callable[[str], Path]) -> None:
     assert len(script) < 15_000
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
-def test_axe_finds_nothing_serious(browser: Chromium, page: Callable[[str], Path], width: int, scheme: str) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+@pytest.mark.parametrize("name", ["demo", "a tuned method"])
+def test_axe_finds_nothing_serious(
+    browser: Chromium, page: Callable[[str], Path], name: str, width: int, scheme: str
+) -> None:
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     browser.resize(width, 800)
-    browser.open(page("demo").as_uri())
+    browser.open(page(name).as_uri())
     browser.ask(OPEN)
     browser.ask(f"{_axe()}; 0")
     told = "axe.run({resultTypes: ['violations']}).then(found => JSON.stringify(found.violations.map("

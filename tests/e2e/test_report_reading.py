@@ -20,10 +20,8 @@ pytestmark = [
 ]
 GAINS = "t-gains-age-from-sex-small"
 ROWS = f"[...document.querySelectorAll('#{GAINS} tbody tr')].filter(row => !row.hidden)"
-CELL = (
-    "row => (cell => cell.textContent.replace(cell.querySelector('small')?.textContent ?? '', '').trim())"
-    "(row.cells[{}])"
-)
+NOTE = "cell.querySelector('small')?.textContent ?? ''"
+CELL = f"row => (cell => cell.textContent.replace({NOTE}, '').trim())(row.cells[%d])"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(browser: Chromium, column: int) -> list[str]:
     """What a column of the table of gains shows."""
-    return list(browser.ask(f"{ROWS}.map({CELL.format(column)})"))
+    return list(browser.ask(f"{ROWS}.map({CELL % column})"))
 
 
 def opened(browser: Chromium, anchor: str) -> Any:

@@ -6,7 +6,41 @@ import pytest
 from PIL import Image
 
 from ctlr.errors import ConfigError
-from ctlr.proposal import look
+from ctlr.proposal import choose, look
+from ctlr.specs import PLUGINS, use_files
+
+OWN = '''"""A kind of a stranger: a folder of arrays, which it knows by their ending."""
+from ctlr.data.glance import Sighting
+from ctlr.data.reader import FileReader
+from ctlr.data.listing import IndexedImage, Listing
+from ctlr.specs import DatasetSpec, Measured
+from pathlib import Path
+from typing import ClassVar, Literal
+
+class StripsSpec(DatasetSpec):
+    """Strips."""
+    kind: Literal["strips"] = "strips"
+    root: str
+    """Folder."""
+    ndim: ClassVar[int] = 2
+    reader: ClassVar[str] = f"{__name__}:StripsReader"
+    recogniser: ClassVar[str] = f"{__name__}:sightings"
+    layout: ClassVar[str] = "1.strip"
+
+class StripsReader(FileReader):
+    def index(self):
+        files = sorted(Path(self.spec.root).glob("*.strip"))
+        images = [IndexedImage(subject=f.stem, file=f.name, columns={"age": f"{n}.5"}) for n, f in enumerate(files)]
+        return Listing(root=Path(self.spec.root), images=tuple(images))
+
+    def measure(self, image):
+        return Measured(shape=(50, 40))
+
+def sightings(seen):
+    count = seen.endings.get(".strip", 0)
+    if count:
+        yield Sighting(kind="strips", what=f"{count} strips", files=count, lacking="" if count > 9 else "Add strips.")
+'''
 
 
 def refusal(folder: Path) -> list[str]:
@@ -61,3 +95,21 @@ def test_damaged_headers_are_passed_over(tmp_path: Path) -> None:
     (found,) = look(tmp_path).datasets
     assert len(found.listing.images) == 9
     assert {each.shape for each in found.measured} == {(30, 20)}
+
+
+def test_a_kind_of_somebody_else_takes_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PLUGINS, "")
+    (tmp_path / "strips.py").write_text(OWN)
+    use_files([tmp_path / "strips.py"])
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.strip").write_bytes(b"x")
+    lines = refusal(folder)
+    assert lines[2:4] == ["Nearest to it is `kind: strips` (8 strips).", "What to change: Add strips."]
+    for number in range(8, 40):
+        (folder / f"{number}.strip").write_bytes(b"x")
+    (found,) = look(folder).datasets
+    assert (found.spec.kind, found.measured[0].shape) == ("strips", (50, 40))
+    assert found.spec.preprocessings(found.measured)[0]["shape"] == [32, 32]
+    assert choose(look(folder), None).target.column.name == "age"

@@ -306,6 +306,12 @@ def new_benchmark(tmp_path: Path) -> Callable[..., Benchmark]:
 
 
 @pytest.fixture
+def age_in() -> Callable[..., Benchmark]:
+    """Build an age benchmark of other factors in a folder."""
+    return age_benchmark
+
+
+@pytest.fixture
 def scratch_alone(tmp_path: Path) -> Callable[[float, float], Benchmark]:
     """Scratch at n = 20, two seeds, whose gap has a slope of `shrink - 1`, and whose error is `mae` at least."""
 

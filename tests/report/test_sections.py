@@ -1,5 +1,8 @@
 """The table of sections, and what the page makes of a new line in it."""
 
+import base64
+import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,3 +47,32 @@ def test_a_new_section_is_one_line_in_the_table(
     assert "<caption>Scanners.</caption>" in text
     assert (tmp_path / "tables" / "scanners.csv").read_text() == "scanner\nA\n"
     assert (tmp_path / "scanners.txt").read_text() == "A"
+
+
+def test_a_section_says_whether_it_is_folded_and_why_a_reader_would_open_it(
+    monkeypatch: pytest.MonkeyPatch, new_benchmark: Any, tmp_path: Path
+) -> None:
+    def two(found: Findings) -> Iterator[Section]:
+        table = Table(name="t", caption="T.", columns=("A",), rows=((Cell("1"),),), records=({"a": 1},))
+        yield Section(
+            anchor="folded", heading="Folded", template="missing/excluded.html.j2", shows=table, hint="three <b>",
+            title="Folded, in full",
+        )  # fmt: skip
+        yield Section(
+            anchor="open", heading="Open", template="missing/excluded.html.j2", folded=False,
+            shows=Table(name="u", caption="U.", columns=("A",), rows=((Cell("1"),),), records=()),
+        )  # fmt: skip
+
+    monkeypatch.setattr(sections, "SECTIONS", (two,))
+    text = build_report(finished(new_benchmark(methods=())), tmp_path).read_text()
+    heading = '<summary><h2>Folded, in full</h2> <span class="hint">three &lt;b&gt;</span></summary>\n<div id="folded">'
+    assert heading in text
+    assert '<li><a href="#folded">Folded</a></li>' in text
+    assert '<section id="open">\n<h2>Open</h2>' in text
+
+
+def test_a_browser_may_run_the_pages_own_script_and_no_other(new_benchmark: Any, tmp_path: Path) -> None:
+    text = build_report(finished(new_benchmark(methods=())), tmp_path).read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{own}'" in text

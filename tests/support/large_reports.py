@@ -1,4 +1,4 @@
-"""Reports with as much in them as that of `benchmarks/demo.yaml`, of 12 pairs with 560 studies, of 30 methods."""
+"""Reports as large as the demo's, of 12 pairs with 560 studies, of 30 methods, of 13 tuned ones."""
 
 import itertools
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from ctlr.specs import (
 )
 from ctlr.transferability.pictures import pictures_bytes, pictures_of
 
-__all__ = ["like_the_demo", "of_560_studies", "of_many_methods"]
+__all__ = ["like_the_demo", "of_560_studies", "of_many_methods", "of_searches"]
 
 ENCODER = EncoderSpec(label="small_cnn", name="small_cnn")
 FILE = "transfers/one/pictures.safetensors"
@@ -110,6 +110,24 @@ def of_many_methods(root: Path, count: int, *, sizes: Sequence[int] = (20, 100))
         mae = 12.0 - 0.25 * (index % 17) - n_train / 100 + 0.1 * seed
         synthetic.add_regression(benchmark, _study(synthetic.AGE, source, method, n_train, seed), mae, 0.6, n_test=60)
     return build_report(finished(benchmark, name=f"{count} methods", seconds=60.0), root / "out")
+
+
+def of_searches(root: Path, count: int) -> Path:
+    """So many tuned methods beside training from scratch, at two sizes, with 40 trials a search."""
+    synthetic = synthetic_results()
+    benchmark = synthetic.Benchmark(root)
+    searches = []
+    for index, n_train in itertools.product(range(count + 1), (20, 100)):
+        label = f"supervised-{index}" if index else "scratch"
+        method: AnyMethod = SupervisedSpec(label=label) if index else ScratchSpec(label=label)
+        source = synthetic.SEX if index else None
+        studies = [_study(synthetic.AGE, source, method, n_train, seed) for seed in range(3)]
+        for seed, study in enumerate(studies):
+            synthetic.add_regression(benchmark, study, 12.0 - 0.2 * index + 0.1 * seed, 0.6, n_test=60)
+        found = synthetic.typical_search(root, "supervised" if index else "scratch", n_train, trials=40)
+        searches.append(found.model_copy(update={"study": studies[0]}))
+    whole = finished(benchmark, name=f"{count} tuned methods", seconds=60.0, searches=tuple(searches))
+    return build_report(whole, root / "out")
 
 
 def _study(target: DataTask, source: DataTask | None, method: AnyMethod, n_train: int, seed: int) -> Study:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ctlr.config import BenchmarkConfig
     from ctlr.cost import Cost
     from ctlr.plan import Plan
-    from ctlr.specs import Exclusion, MethodSpec, SearchResult, TargetSummary
+    from ctlr.specs import EncoderSpec, Exclusion, MethodSpec, SearchResult, TargetSummary
 
 __all__ = ["Preview", "preview"]
 
@@ -85,7 +85,15 @@ class Preview:
             "left_out": self.left_out,
             "sizes": sizes,
             "methods": {label: _trained(method, self.ndim) for label, method in config.methods.items()},
+            "options": self.options,
         }
+
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Options of methods and encoders that are not their defaults, but for views: by place, then by name."""
+        found = {f"methods.{label}": _set(method) for label, method in self.config.methods.items()}
+        found |= {f"encoders.{label}": _set(encoder) for label, encoder in self.config.encoders.items()}
+        return {place: options for place, options in found.items() if options}
 
     @property
     def ndim(self) -> int:
@@ -231,6 +239,20 @@ def _trained(method: MethodSpec, ndim: int) -> dict[str, Any]:
     """Views by stage, null where there are none, and whether it is refitted."""
     views = {stage: views and views.at(ndim).words for stage, views in method.views_by_stage.items()}
     return {"views": views, "refit": method.refits}
+
+
+def _set(spec: MethodSpec | EncoderSpec) -> dict[str, Any]:
+    """Options that differ from the defaults, `finetune.lr` and the like; views are told by themselves."""
+    own = {"label", "method", "name", "plugin"}
+    found: dict[str, Any] = {}
+    pending = [("", spec.model_dump(mode="json", exclude_defaults=True, exclude=own))]
+    for above, values in pending:
+        for name, value in values.items():
+            if isinstance(value, dict):
+                pending.append((f"{above}{name}.", value))
+            elif name != "views":
+                found[f"{above}{name}"] = value
+    return {name: value for name, value in found.items() if ".views." not in f".{name}"}
 
 
 def _row(cost: Cost) -> dict[str, Any]:

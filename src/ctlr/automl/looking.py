@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import statistics
 from collections import Counter
@@ -16,7 +17,7 @@ from ctlr.data.inputs import check_inputs
 from ctlr.data.kinds.image_cases import index_cases
 from ctlr.data.kinds.images import index
 from ctlr.data.listing import IndexedImage, Listing
-from ctlr.data.picture import read_picture
+from ctlr.data.picture import measure_picture
 from ctlr.data.preprocess import preprocess
 from ctlr.data.reader import Progress
 from ctlr.data.splits import given_sides
@@ -26,7 +27,7 @@ from ctlr.data.summary import summarise
 from ctlr.data.targets import read_targets
 from ctlr.data.tsv import number
 from ctlr.errors import ConfigError, DataError
-from ctlr.specs import DataTask, ImagesSpec, PreprocessSpec, StoredArrays, TargetSummary, TaskSpec
+from ctlr.specs import DataTask, ImagesSpec, Measured, PreprocessSpec, StoredArrays, TargetSummary, TaskSpec
 from ctlr.workspace import Workspace
 
 __all__ = ["Looked", "look"]
@@ -138,20 +139,14 @@ def index_of(spec: ImagesSpec) -> Listing:
 def _sample(listing: Listing) -> tuple[tuple[int, int], bool]:
     """Median size, and whether there is no colour."""
     step = max(1, len(listing.images) // _SAMPLED)
-    heights, widths, colourful = [], [], False
+    seen: list[Measured] = []
     for image in listing.images[::step]:
-        try:
-            picture = read_picture(Path(listing.root) / image.file)
-        except DataError:
-            continue
-        widths.append(picture.width)
-        heights.append(picture.height)
-        if picture.mode in ("RGB", "RGBA", "P", "CMYK", "YCbCr", "LAB", "HSV") and not colourful:
-            pixels = np.asarray(picture.convert("RGB").resize((32, 32)), np.int16)
-            colourful = bool((np.ptp(pixels, axis=2) > 12).mean() > 0.01)
-    if not heights:
+        with contextlib.suppress(DataError):
+            seen.append(measure_picture(Path(listing.root) / image.file))
+    if not seen:
         raise DataError("none of its pictures can be read.", place=str(listing.root))
-    return (int(statistics.median(heights)), int(statistics.median(widths))), not colourful
+    height, width = (int(statistics.median(each)) for each in zip(*(picture.shape for picture in seen), strict=True))
+    return (height, width), not any(picture.colour for picture in seen)
 
 
 def _task(images: Sequence[IndexedImage], guidance: Guidance) -> TaskSpec:

@@ -20,6 +20,7 @@ from ctlr import __version__
 from ctlr.cli import candidates
 from ctlr.cli.automl import automl
 from ctlr.cli.check import check
+from ctlr.cli.compare import compare
 from ctlr.cli.completion import completion
 from ctlr.cli.distance import distance
 from ctlr.cli.doctor import doctor
@@ -360,16 +361,23 @@ def cohort(
 
 
 @cli.command()
-def schema() -> None:
-    """Print the JSON schema of benchmark files, for editors."""
+@click.option("--report", "of", flag_value="report", help="Of what `report -o json` and `run -o json` print.")
+@click.option("--compare", "of", flag_value="compare", help="Of what `compare -o json` prints.")
+def schema(of: str | None) -> None:
+    """Print the JSON schema of benchmark files, for editors; or of what commands print, for programs."""
     import json
 
-    from ctlr.config import json_schema
+    if of == "report":
+        from ctlr.report.document.values import json_schema
+    elif of == "compare":
+        from ctlr.report.comparison.document import json_schema
+    else:
+        from ctlr.config import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-for command in (automl, cancel, check, completion, distance, doctor, drift, explain, export, init, logs, lr_find, ls,
-                plugins, points, predict, serve, show_run, status, submit, suggest, tensorboard, tile, trial, tune,
-                ui):  # fmt: skip
+for command in (automl, cancel, check, compare, completion, distance, doctor, drift, explain, export, init, logs,
+                lr_find, ls, plugins, points, predict, serve, show_run, status, submit, suggest, tensorboard, tile,
+                trial, tune, ui):  # fmt: skip
     cli.add_command(command)

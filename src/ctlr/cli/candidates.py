@@ -42,6 +42,7 @@ __all__ = [
     "studies",
     "study_ids",
     "study_settings",
+    "templates",
     "transfers",
     "workspaces",
     "yaml_files",
@@ -337,6 +338,14 @@ def explained(context: click.Context, incomplete: str) -> Iterator[Item]:
             yield from _keys(incomplete, keys_of(encoder_kind(name)[0] if what == "encoder" else table[name], path), "")
     if name in {key.name for key in keys_at({}, ())}:
         yield from _keys(incomplete, keys_at({}, (name, *path)), "")
+
+
+@_candidates
+def templates(context: click.Context, incomplete: str) -> Iterator[str]:
+    """Names of the benchmarks that come with CTLR."""
+    from ctlr.config import TEMPLATES
+
+    yield from TEMPLATES
 
 
 @_candidates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Checked", "check"]
 
+_IN_MANIFEST = re.compile(r"(.+?\.ya?ml(?::\d+)?): ")
+"""What a fault of a manifest begins with: its file, and the line where one is to blame."""
 FORMAT = 1
 """Version of what `-o json` says; another one where a key goes or changes its meaning."""
 
@@ -197,7 +200,8 @@ def _tuning_faults(draft: Draft, config: BenchmarkConfig, plan: Plan) -> list[in
 
     faults = manifest_faults(config, plan)
     for where, fault in faults:
-        draft.document.fault(where, fault, kind="tuning")
+        place = _IN_MANIFEST.match(fault)
+        draft.document.fault(where, fault, kind="tuning", place=place[1] if place else "")
     return [ConfigError.exit_code] * len(faults)
 
 

@@ -8,7 +8,6 @@ behind `--set training.`, where more is to come. Nothing is ever printed at a pr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import ClassVar
 
 import rich_click as click
@@ -161,12 +160,8 @@ class _Fish(_Completed, FishComplete):
         return f"{item.type},{item.value}{words}"
 
 
-def _shells() -> Iterator[str]:
-    yield from ("bash", "zsh", "fish")
-
-
 @click.command()
-@click.argument("shell", type=click.Choice(list(_shells())))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print a shell's completion script, e.g. `ctlr completion bash >> ~/.bashrc`.

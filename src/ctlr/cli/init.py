@@ -42,6 +42,7 @@ _SCHEMA = "ctlr.schema.json"
 )
 @click.option(
     "--template",
+    shell_complete=candidates.templates,
     help="A benchmark that comes with CTLR: `demo`, `tuned` (every method searched first), "
     "`katib` (with its searches, for this machine and a cluster).",
 )

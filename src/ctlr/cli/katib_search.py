@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctlr.cli.manifests import check_manifest
+from ctlr.cli.search_apply import Application
 from ctlr.cli.search_end import follower, show_search
 from ctlr.cli.show import show
 from ctlr.cli.voice import say
-from ctlr.report.experiment.page import build_experiment_page
+from ctlr.errors import ConfigError
 from ctlr.specs import Experiment
 from ctlr.tuning.engine import RemoteOutcome
 from ctlr.tuning.katib import run_on_katib, submit_to_katib
@@ -36,7 +37,9 @@ class Cluster:
     """Ask for those that the manifest asks for."""
 
 
-def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, quiet: bool = False) -> int:
+def search_on_katib(
+    file: Path, root: Path, cluster: Cluster, *, output: str, quiet: bool = False, apply: Path | None = None
+) -> int:
     """Create a manifest's Experiment, or take it up, and print its optimum.
 
     Args:
@@ -44,20 +47,27 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, qu
         root: Workspace; the report goes to `experiments/NAME` there.
         cluster: Where it runs.
         output: table, json or yaml.
+        apply: Benchmark file that gets the optimum.
         quiet: Say nothing but errors and the optimum.
 
     Returns:
         0 where the experiment succeeded or is not waited for, else 1.
 
     Raises:
-        ConfigError: The manifest breaks a rule, or another Experiment has its name.
+        ConfigError: The manifest breaks a rule, another Experiment has its name, or the file to apply the optimum to
+            does not take its options.
         ClusterError: The cluster cannot be reached or refuses, or the Experiment was deleted.
     """
     check_manifest(file)
     experiment = read_experiment(file)
     if not cluster.gpus:
         experiment = without_gpus(experiment)
+    application = Application(apply, experiment, file) if apply is not None else None
     if not cluster.wait:
+        if application is not None:
+            raise ConfigError(
+                "`--apply` needs the search's end. Remove `--no-wait`, or apply later by the same command."
+            )
         return _submit(experiment, cluster, output)
     try:
         with follower(experiment, output, quiet=quiet) as display:
@@ -70,9 +80,10 @@ def search_on_katib(file: Path, root: Path, cluster: Cluster, *, output: str, qu
         _say_how_to_go_on(file, cluster, output)
         raise
     folder = Workspace(root).root / "experiments" / experiment.name
-    page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
     _show_tails(outcome, output)
-    show_search(experiment, outcome, outcome.document, page, output)
+    show_search(experiment, outcome, outcome.document, folder, output)
+    if application is not None:
+        application.write(outcome, output, quiet=quiet)
     return 0 if outcome.succeeded else 1
 
 

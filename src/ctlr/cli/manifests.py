@@ -33,13 +33,16 @@ class StudyTrials:
     Args:
         experiment: The manifest.
         workspace: What takes the place of CTLR_WORKSPACE.
+        benchmark: Read where the file that the command names is not here, as of a search on a cluster; the study may
+            then be of another size.
 
     Raises:
         ConfigError: The command line cannot be read, or no study fits it.
     """
 
-    def __init__(self, experiment: Experiment, workspace: Path) -> None:
+    def __init__(self, experiment: Experiment, workspace: Path, benchmark: Path | None = None) -> None:
         self._experiment = experiment
+        self._instead = benchmark
         self._environment = {**os.environ, "CTLR_WORKSPACE": str(workspace)}
         self._configs: dict[str, BenchmarkConfig] = {}
         first = self._request(next(sample_trials(experiment)))
@@ -89,7 +92,10 @@ class StudyTrials:
         arguments = trial_arguments(argv)
         if arguments is None:
             raise ConfigError(f"a trial of this search runs `ctlr trial`; got {' '.join(argv)!r}.")
-        return read_request(arguments, Path(working_dir), self._environment | environment)
+        request = read_request(arguments, Path(working_dir), self._environment | environment)
+        if self._instead is None or Path(request.benchmark).exists():
+            return request
+        return request.model_copy(update={"benchmark": str(self._instead), "n_train": None, "seed": None})
 
     def _config(self, benchmark: str) -> BenchmarkConfig:
         if benchmark not in self._configs:

@@ -40,6 +40,13 @@ def show_preview(preview: Preview, workspace: Path, output: str, *, detect: tupl
         for label, method in config.methods.items()
     ]
     show_rows("Random views through which stages see images, and whether methods are refitted", methods)
+    if preview.options:
+        rows = [
+            {"of": place, "options": ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                                               for name, value in options.items())}
+            for place, options in preview.options.items()
+        ]  # fmt: skip
+        show_rows("Options that are not the defaults", rows)
     if preview.targets:
         show_rows("Targets", preview.data_rows)
     show("\n".join([*preview.data_words, preview.words]), "table")

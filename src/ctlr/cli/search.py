@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from ctlr.cli.manifests import StudyTrials, trial_arguments
+from ctlr.cli.search_apply import Application
 from ctlr.cli.search_end import follower, show_search
 from ctlr.cli.trial import prepare
 from ctlr.cli.trial_records import TrialRecord, TrialRecords
@@ -20,10 +21,9 @@ from ctlr.engine import check_device, default_workers
 from ctlr.errors import ConfigError
 from ctlr.events import Watcher
 from ctlr.interrupts import held
-from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment, Trial, TrialReport
 from ctlr.trials import WarmLauncher
-from ctlr.tuning.engine import Limits, read_journal, run_experiment, status_document
+from ctlr.tuning.engine import Limits, Outcome, ended_experiment, read_journal, run_experiment, status_document
 from ctlr.tuning.launchers import Launcher, ProcessLauncher, metric_names, passed_over
 from ctlr.tuning.manifest import filled_elsewhere, read_experiment
 from ctlr.workspace import Workspace
@@ -34,7 +34,15 @@ Follow = Callable[[Trial, TrialReport | None], None]
 
 
 def run_search(
-    file: Path, root: Path, *, limits: Limits, resume: bool, device: str, output: str, quiet: bool = False
+    file: Path,
+    root: Path,
+    *,
+    limits: Limits,
+    resume: bool,
+    device: str,
+    output: str,
+    quiet: bool = False,
+    apply: Path | None = None,
 ) -> int:
     """Run a manifest's search, or go on with it, and print its optimum.
 
@@ -45,31 +53,23 @@ def run_search(
         resume: Whether a journal that is there is continued.
         device: auto, cpu, cuda or cuda:N.
         output: table, json or yaml.
+        apply: Benchmark file that gets the optimum. A search that has ended is not run again for that.
         quiet: Say nothing but errors and the optimum.
 
     Returns:
         0 where the experiment succeeded, else 1.
 
     Raises:
-        ConfigError: The manifest breaks a rule, or its trials name options that are not there.
+        ConfigError: The manifest breaks a rule, its trials name options that are not there, or the file to apply the
+            optimum to does not take them.
     """
     experiment = read_experiment(file)
-    if found := experiment.manifest["spec"]["trialTemplate"].get("configMap"):
-        place = f"{found['configMapNamespace']}/{found['configMapName']}"
-        raise ConfigError(
-            f"{file}: its trial template stands in the ConfigMap {place} of a cluster. Run it there with `--on katib`, "
-            "or write the template below `trialSpec`."
-        )
-    if not experiment.trial.command:
-        raise ConfigError(
-            f"{file}: only the image {experiment.trial.image} knows what a trial runs, and images are not used here. "
-            "Write the container's `command`."
-        )
-    if place := filled_elsewhere(experiment):
-        raise ConfigError(
-            f"{file}: its trials run {place}, which only a workflow engine fills in. Run it on a cluster with `--on "
-            "katib`, or write a value in its place."
-        )
+    application = Application(apply, experiment, file) if apply is not None else None
+    if application is not None and not resume and limits == Limits(workers=limits.workers):
+        place = root / "experiments" / experiment.name
+        if (before := ended_experiment(experiment, place)) is not None:
+            return _show(experiment, before, place, output, asked=None, application=application, quiet=quiet)
+    _refuse_strangers(file, experiment)
     if device != "auto":
         check_device(device)
     warm = StudyTrials(experiment, root.absolute()) if _runs_ctlr_trial(experiment) else None
@@ -106,9 +106,37 @@ def run_search(
         else:
             click.echo(f"Kept: {ended} trials that have ended. Go on with: {again}", err=True)
         raise
-    page = build_experiment_page(experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message)
+    return _show(experiment, outcome, folder, output, asked=limits.max_trials, application=application, quiet=quiet)
+
+
+def _refuse_strangers(file: Path, experiment: Experiment) -> None:
+    """Refuse trials that only a cluster can run."""
+    if found := experiment.manifest["spec"]["trialTemplate"].get("configMap"):
+        place = f"{found['configMapNamespace']}/{found['configMapName']}"
+        raise ConfigError(
+            f"{file}: its trial template stands in the ConfigMap {place} of a cluster. Run it there with `--on katib`, "
+            "or write the template below `trialSpec`."
+        )
+    if not experiment.trial.command:
+        raise ConfigError(
+            f"{file}: only the image {experiment.trial.image} knows what a trial runs, and images are not used here. "
+            "Write the container's `command`."
+        )
+    if place := filled_elsewhere(experiment):
+        raise ConfigError(
+            f"{file}: its trials run {place}, which only a workflow engine fills in. Run it on a cluster with `--on "
+            "katib`, or write a value in its place."
+        )
+
+
+def _show(
+    experiment: Experiment, outcome: Outcome, folder: Path, output: str, *, asked: int | None,
+    application: Application | None, quiet: bool,
+) -> int:  # fmt: skip
     document = status_document(experiment, outcome.trials, started=outcome.started, completion=outcome.completion)
-    show_search(experiment, outcome, document, page, output)
+    show_search(experiment, outcome, document, folder, output, asked=asked)
+    if application is not None:
+        application.write(outcome, output, quiet=quiet)
     return 0 if outcome.succeeded else 1
 
 

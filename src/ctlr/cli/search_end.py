@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from ctlr.cli.search_apply import optimum_yaml
 from ctlr.cli.show import show, show_rows
 from ctlr.display import SearchDisplay, SearchLines, SearchSilent, SearchWatcher, short
+from ctlr.report.experiment.page import build_experiment_page
 from ctlr.specs import Experiment, Trial, trial_row
 from ctlr.tuning.engine import Outcome
 
@@ -29,16 +31,24 @@ def follower(
     return SearchDisplay(experiment, max_trials, earlier=earlier)
 
 
-def show_search(experiment: Experiment, outcome: Outcome, document: Mapping[str, Any], page: Path, output: str) -> None:
-    """The optimum for people and where the report is, or the Experiment with its status.
+def show_search(
+    experiment: Experiment, outcome: Outcome, document: Mapping[str, Any], folder: Path, output: str,
+    *, asked: int | None = None,
+) -> None:  # fmt: skip
+    """Write the report; show the optimum for people and where the report is, or the Experiment with its status.
 
     Args:
         experiment: What was searched.
         outcome: What came of it.
         document: The Experiment with its status.
-        page: The report.
+        folder: For the report.
         output: table, json or yaml.
+        asked: Trials that the command asked for, in place of the manifest's.
     """
+    page = build_experiment_page(
+        experiment, outcome.trials, out=folder, status=outcome.reason, message=outcome.message, asked=asked,
+        optimum=optimum_yaml(experiment, outcome.optimum) if outcome.optimum is not None else "",
+    )  # fmt: skip
     if output != "table":
         show(document, output)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ctlr.cli.show import show, show_rows
 from ctlr.cli.voice import say, tell, watching
 from ctlr.config import BenchmarkConfig
 from ctlr.errors import CtlrError
+from ctlr.outcome.provenance import typed_command
 from ctlr.report.finished import Finished
 from ctlr.running import run_benchmark
 from ctlr.runs import Runs, kept
@@ -87,7 +89,10 @@ def run_and_print(
         CtlrError: As `run_benchmark`; or the tracker did not record everything.
     """
     watcher = watching(output, quiet=quiet)
-    ran = run_benchmark(config, folder, root, workers=workers, device=device, watcher=watcher, join=join)
+    ran = run_benchmark(
+        config, folder, root, workers=workers, device=device, watcher=watcher, join=join,
+        command=typed_command(sys.argv[1:]),
+    )  # fmt: skip
     if ran is None:
         if not quiet:
             say(f"Nothing is left to do here; the run that leads {root} writes the report.", output)
@@ -106,13 +111,9 @@ def show_finished(finished: Finished, page: Path, output: str, *, quiet: bool = 
     name, trained = finished.config.name, (*finished.results, *finished.at_defaults)
     failed = [result for result in trained if result.status == "failed"]
     if output != "table":
-        summary: dict[str, Any] = {
-            "benchmark": name,
-            "report": str(page),
-            "failed": len(failed),
-            "results": [result.record() for result in finished.results],
-        }
-        show(summary, output)
+        from ctlr.report.document.values import read_document
+
+        show(read_document(page).model_dump(mode="json", by_alias=True), output)
         return len(failed)
     ranked = sorted((page.parent / "tables").glob("race-*.csv"))
     for path in ranked:

@@ -71,6 +71,13 @@ def _refuse_strangers(invocation: click.Context, place: str, device: str) -> Non
     "--wait/--no-wait", default=True, help="On a cluster: follow the Experiment to its end, or create it only."
 )
 @click.option("--keep/--delete", default=True, help="On a cluster: what becomes of an Experiment that has ended.")
+@click.option(
+    "--apply",
+    "apply_to",
+    type=click.Path(path_type=Path),
+    metavar="BENCHMARK",
+    help="Write the optimum into this benchmark file and show what changed; a search that has ended is not run again.",
+)
 @quiet_option
 @output_option("Form of what goes to stdout; json and yaml are the Experiment with its status, as Katib has it.")
 @click.pass_context
@@ -89,6 +96,7 @@ def tune(
     context: str | None,
     wait: bool,
     keep: bool,
+    apply_to: Path | None,
     quiet: bool,
     output: str,
 ) -> int:
@@ -103,13 +111,15 @@ def tune(
 
         cluster = Cluster(namespace=namespace, context=context, wait=wait, keep=keep, gpus=device != "cpu")
         with spoken(output):
-            return search_on_katib(file, workspace, cluster, output=output, quiet=quiet)
+            return search_on_katib(file, workspace, cluster, output=output, quiet=quiet, apply=apply_to)
     from ctlr.cli.search import run_search
     from ctlr.tuning.engine import Limits
 
     limits = Limits(workers=workers, max_trials=max_trials, goal=goal, max_seconds=max_seconds)
     with spoken(output):
-        return run_search(file, workspace, limits=limits, resume=resume, device=device, output=output, quiet=quiet)
+        return run_search(
+            file, workspace, limits=limits, resume=resume, device=device, output=output, quiet=quiet, apply=apply_to
+        )
 
 
 @click.command()

@@ -84,6 +84,9 @@ class ReportSpec(Value):
     """Draws of pairs behind the interval of a rank correlation of scores with gains."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Share of intervals that hold the true value."""
+    paths: Literal["written", "names"] = "written"
+    """written: the report repeats the command as it was typed and folders as this file has them, home folders and
+    users' names hidden, so that it can be run again. names: a dataset's name stands for its folder, and no command."""
     privacy: Annotated[Literal["standard", "strict"], Field(exclude_if=lambda kept: kept == "standard")] = "standard"
     """What the page shows of single subjects: standard draws a few images, volumes of heads without a face; strict none
     of data that are not public: no gallery, no views, no best and worst images, and means of 20 subjects or more."""

@@ -20,7 +20,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ctlr.errors import ConfigError, Fault, nearest
 
-__all__ = ["Document", "KeyPath", "dotted", "read_document"]
+__all__ = ["Document", "KeyPath", "assign", "dotted", "parse_text", "read_document", "read_text"]
 
 KeyPath = tuple[str | int, ...]
 """Keys and indices from the top of the file."""
@@ -144,12 +144,12 @@ class Document:
             self.faults.append(_Noted(place, (), "must be KEY=VALUE, e.g. --set split.test=0.3"))
             return
         try:
-            value = _parse(text, place).data
+            value = parse_text(text, place).data
         except ConfigError as error:
             message = str(error).removeprefix(f"{place}:1: ")
             self.faults.append(_Noted(place, where, f"{message} A text with signs in it needs quotes."))
             return
-        fault = _assign(self.data, where, value, named)
+        fault = assign(self.data, where, value, named)
         if fault:
             self.faults.append(_Noted(place, where, fault))
         self.overrides[where] = place
@@ -167,6 +167,7 @@ class Document:
 def read_document(
     path: Path,
     *,
+    text: str | None = None,
     what: str = "benchmark file",
     remedy: str = "`ctlr init` writes one to start from.",
     kubectl: bool = False,
@@ -175,12 +176,28 @@ def read_document(
 
     Args:
         path: YAML 1.2.
+        text: What it shall hold, in place of what it holds.
         what: What the file should be, for messages.
         remedy: What to do where there is none.
         kubectl: Refuse what YAML 1.1 reads otherwise, since kubectl reads that.
 
     Raises:
         ConfigError: It cannot be read, is no YAML, or holds no mapping; names the line.
+    """
+    if text is None:
+        text = read_text(path, what=what, remedy=remedy)
+    tree = parse_text(text, str(path), kubectl)
+    if not isinstance(tree.data, dict):
+        raise _refused(str(path), 1, f"a {what} is a mapping of `key: value`. {remedy}")
+    faults = [_Noted(f"{path}:{line}", where, message) for line, where, message in tree.faults]
+    return Document(str(path), tree.data, tree.lines, faults=faults, columns=tree.columns)
+
+
+def read_text(path: Path, *, what: str = "benchmark file", remedy: str = "`ctlr init` writes one.") -> str:
+    """A file's text, without the mark that Windows puts first.
+
+    Raises:
+        ConfigError: It cannot be read, is too large, or no UTF-8.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise _unreadable(path, f"a {what} is a file, and this is a pipe or a device. Write it into a file.")
@@ -194,16 +211,11 @@ def read_document(
     if len(content) > MAX_BYTES:
         raise _unreadable(path, f"a {what} has at most {MAX_BYTES} bytes; this has more. Name another file.")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         byte = f"{content[error.start]:#04x}"
         raise _refused(str(path), line, f"the file must be UTF-8 text; the byte {byte} is not. Save it so.") from error
-    tree = _parse(text, str(path), kubectl)
-    if not isinstance(tree.data, dict):
-        raise _refused(str(path), 1, f"a {what} is a mapping of `key: value`. {remedy}")
-    faults = [_Noted(f"{path}:{line}", where, message) for line, where, message in tree.faults]
-    return Document(str(path), tree.data, tree.lines, faults=faults, columns=tree.columns)
 
 
 def _unreadable(path: Path, message: str) -> ConfigError:
@@ -232,8 +244,17 @@ class _Tree:
     faults: list[tuple[int, KeyPath, str]] = field(default_factory=list)
     nodes: int = 0
 
+    def line(self, where: KeyPath) -> int:
+        """Of a key; of what it stands below, where it is not there."""
+        return next((self.lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in self.lines), 1)
 
-def _parse(text: str, name: str, kubectl: bool = False) -> _Tree:
+
+def parse_text(text: str, name: str, kubectl: bool = False) -> _Tree:
+    """Plain data of a text, with the lines of its keys and what is wrong with them.
+
+    Raises:
+        ConfigError: It is no YAML; names the line.
+    """
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(io.StringIO(text))
@@ -360,7 +381,7 @@ def _shown(key: Node) -> str:
     return str(key.value) if isinstance(key, ScalarNode) else "a list or a mapping"
 
 
-def _assign(data: Any, where: KeyPath, value: Any, named: Collection[str]) -> str:
+def assign(data: Any, where: KeyPath, value: Any, named: Collection[str]) -> str:
     """Set a value deep inside plain data; returns what is wrong, or an empty text."""
     for depth, part in enumerate(where):
         last = depth == len(where) - 1

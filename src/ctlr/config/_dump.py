@@ -15,6 +15,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._layers import LAYER_TRANSFER
 from ctlr.config._parts import METHOD_KINDS, SECTIONS, Transfer
+from ctlr.config._written import as_written
 from ctlr.specs import BASELINES, DATASETS, ENCODERS, MORE_BASELINES, EncoderSpec, TaskSpec, Value
 
 __all__ = ["json_schema", "public_dump", "resolved_yaml"]
@@ -25,15 +26,26 @@ _ORDER = (
 )  # fmt: skip
 
 
-def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
-    """The benchmark as plain data that may travel: a dataset's name stands for its folder; no address, no cluster.
+def public_dump(config: BenchmarkConfig, folder: Path | None = None) -> dict[str, Any]:
+    """The benchmark as plain data that may travel: no address, no cluster, no subject of an accepted leak.
 
-    Manifests go by the names of their files, and subjects of accepted leaks by none.
+    Args:
+        config: The benchmark.
+        folder: Of its file: datasets and manifests then lie where the file says it, so that it can be run again
+            (`as_written`). None: a dataset's name stands for its folder, and manifests go by their files' names.
     """
     data = _plain(config)
+
+    def place(path: str, name: str) -> str:
+        return as_written(path, folder) if folder is not None else name
+
     for name, dataset in data["datasets"].items():
         if "root" in dataset:
-            dataset["root"] = name
+            dataset["root"] = place(dataset["root"], name)
+    for name, method in data["methods"].items():
+        for option in config.methods[name].files:
+            if method.get(option) is not None:
+                method[option] = place(method[option], Path(method[option]).name)
     data["leaks"]["accept"] = [
         [name if name in data["datasets"] else "a subject" for name in pair] for pair in data["leaks"]["accept"]
     ]
@@ -41,24 +53,27 @@ def public_dump(config: BenchmarkConfig) -> dict[str, Any]:
     del data["platform"]
     if data["tuning"] is not None:
         paths: dict[str, list[str]] = data["tuning"]["experiments"]
-        data["tuning"]["experiments"] = {label: [Path(path).name for path in each] for label, each in paths.items()}
+        data["tuning"]["experiments"] = {
+            label: [place(path, Path(path).name) for path in each] for label, each in paths.items()
+        }
         data["tuning"]["warm_start"] = data["tuning"]["warm_start"] and "an earlier workspace"
     return data
 
 
-def resolved_yaml(config: BenchmarkConfig, *, public: bool = False) -> str:
+def resolved_yaml(config: BenchmarkConfig, *, public: bool = False, folder: Path | None = None) -> str:
     """The benchmark with every option in place, as a file that `load` reads back to the same value.
 
     Args:
         config: The benchmark.
         public: Leave out what must not travel, as `public_dump` does.
+        folder: As of `public_dump`.
     """
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
-    yaml.dump(_flow_short_lists(public_dump(config) if public else _plain(config)), text)
+    yaml.dump(_flow_short_lists(public_dump(config, folder) if public else _plain(config)), text)
     return text.getvalue()
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ctlr.config._benchmark import BenchmarkConfig, Frame, TrainingSpec
 from ctlr.config._document import Document, KeyPath, read_document
+from ctlr.config._draft import Draft, drafted
 from ctlr.config._explain import explain
 from ctlr.config._parts import METHOD_KINDS, SECTIONS, Parts, Transfer
 from ctlr.config._rules import broken_rules
@@ -22,7 +22,6 @@ from ctlr.specs import (
     DATASETS,
     ENCODERS,
     DatasetSpec,
-    DataTask,
     EncoderSpec,
     MethodSpec,
     PlatformSpec,
@@ -33,47 +32,32 @@ from ctlr.specs import (
     use_files,
 )
 
-__all__ = ["Draft", "bound", "load", "load_draft"]
+__all__ = ["bound", "load", "load_draft"]
 
 _V = TypeVar("_V", bound=Value)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> BenchmarkConfig:
+def load(path: Path, overrides: Sequence[str] = (), *, text: str | None = None) -> BenchmarkConfig:
     """Read and check a benchmark file.
 
     Args:
         path: YAML 1.2. Folders in it that are not absolute start at its own folder.
         overrides: `a.b=value`, as after `--set`; they count as if they stood in the file.
+        text: What the file shall hold, in place of what it holds.
 
     Raises:
         ConfigError: The file cannot be read or breaks rules; one line a fault, in the order of the file.
     """
-    return _faultless(load_draft(path, overrides))
+    return _faultless(load_draft(path, overrides, text=text))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Draft:
-    """A benchmark file that may be wrong in places: what is right of it can be looked at all the same."""
-
-    document: Document
-    """With its faults."""
-    config: BenchmarkConfig | None
-    """The benchmark; where the file has faults, without the entries that are wrong. None where that is no benchmark."""
-    datasets: tuple[DatasetSpec, ...]
-    """That can be read; with a fault among the options of `preprocess` as if it did not stand there."""
-    ends: tuple[DataTask, ...]
-    """Of the transfers that are right."""
-    away: Collection[str]
-    """Datasets that a cluster holds."""
-
-
-def load_draft(path: Path, overrides: Sequence[str] = ()) -> Draft:
+def load_draft(path: Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Draft:
     """Read and check a benchmark file, as `load` does, and keep what is right where something is wrong.
 
     Raises:
         ConfigError: It cannot be read, or its plug-ins cannot.
     """
-    document = read_document(path)
+    document = read_document(path, text=text)
     for setting in overrides:
         document.override(setting, SECTIONS)
     return _Binder(document, path.parent).bind()
@@ -130,7 +114,7 @@ class _Binder:
         for where, message in broken_rules(parts):
             self.document.fault(where, message)
         if self.document.faults:
-            return self._sound(parts)
+            return drafted(self.document, parts, labels=self.methods.labels, dataset=self._dataset, away=self._away())
         assert frame is not None
         config = BenchmarkConfig.model_validate(
             {key: getattr(frame, key) for key in Frame.model_fields}
@@ -139,66 +123,6 @@ class _Binder:
         )
         datasets = tuple(config.datasets.values())
         return Draft(document=self.document, config=config, datasets=datasets, ends=(), away=self._away())
-
-    def _sound(self, parts: Parts) -> Draft:
-        """What of a file with faults has none."""
-        wrong = {where[:depth] for where in self._faulty() for depth in range(1, len(where) + 1)}
-        datasets = {key: data for key in parts.datasets if (data := self._readable(key, parts)) is not None}
-        tasks = {key: task for key, task in parts.tasks.items() if task is not None and ("tasks", key) not in wrong}
-        transfers = [each for index, each in parts.transfers.items() if ("transfers", index) not in wrong]
-        named = [end for each in transfers for end in (each.target, each.source) if end is not None]
-        ends = [
-            DataTask(data=datasets[end.data], task=tasks[end.task])
-            for end in named if end.data in datasets and end.task in tasks
-        ]  # fmt: skip
-        entries: dict[str, Any] = {"datasets": datasets, "tasks": tasks}
-        for section in ("encoders", "methods"):
-            bound = getattr(parts, section)
-            entries[section] = {
-                key: each for key, each in bound.items() if each is not None and (section, key) not in wrong
-            }
-        entries["transfers"] = tuple(
-            each for each in transfers
-            if all(end is None or (end.data in datasets and end.task in tasks) for end in (each.target, each.source))
-        )  # fmt: skip
-        return Draft(
-            document=self.document, config=self._framed(entries, wrong), datasets=tuple(datasets.values()),
-            ends=tuple(dict.fromkeys(ends)), away=self._away(),
-        )  # fmt: skip
-
-    def _faulty(self) -> set[KeyPath]:
-        """Keys with faults; the labels of a sweep stand for the key that it is written under."""
-        found = {noted.where for noted in self.document.faults}
-        labels = {
-            ("methods", label, *where[2:]) for where in found if where[:1] == ("methods",) and len(where) > 1
-            for label in self.methods.labels(str(where[1]))
-        }  # fmt: skip
-        return found | labels
-
-    def _readable(self, key: str, parts: Parts) -> DatasetSpec | None:
-        """A dataset that can be looked at: how its images are preprocessed does not matter for that."""
-        place: KeyPath = ("datasets", key)
-        if any(where[:2] == place and where[2:3] != ("preprocess",) for where in self._faulty()):
-            return None
-        if (data := parts.datasets[key]) is not None and (*place, "preprocess", "shape") not in self._faulty():
-            return data
-        entry = {name: each for name, each in self._section("datasets")[key].items() if name != "preprocess"}
-        count = len(self.document.faults)
-        data = self._dataset(key, entry)
-        del self.document.faults[count:]  # which are known
-        return data
-
-    def _framed(self, entries: Mapping[str, Any], wrong: Container[KeyPath]) -> BenchmarkConfig | None:
-        """A benchmark of the entries, where the sections that decide its sizes are right."""
-        if any((key,) in wrong for key in ("sample_sizes", "seeds", "split")):
-            return None
-        known = {key: self.data[key] for key in Frame.model_fields if key in self.data and (key,) not in wrong}
-        try:
-            frame = Frame.model_validate_json(json.dumps({"name": "benchmark"} | known))
-            fields = {key: getattr(frame, key) for key in Frame.model_fields}
-            return BenchmarkConfig.model_validate({**fields, **entries})
-        except ValidationError:  # what is left breaks a rule for the lack of the rest, e.g. no method but `scratch`
-            return None
 
     def _refuse_unknown_sections(self) -> None:
         known = [*BenchmarkConfig.model_fields, "training"]

@@ -9,7 +9,7 @@ from string import Template
 from ctlr.errors import ConfigError, nearest
 from ctlr.specs import DATASETS, dns_name
 
-__all__ = ["template"]
+__all__ = ["STARTING", "template"]
 
 _GRID = """
 encoders:
@@ -32,8 +32,8 @@ training: # for every method that does not set its own
 tracking: {backend: none} # mlflow: records every run (pip install 'ctlr[tracking]')
 """
 
-_ENCODERS = {0: "mlp", 1: "cnn1d", 2: "small_cnn", 3: "small_cnn"}
-"""To begin with, by the sides of an image."""
+STARTING = {0: "mlp", 1: "cnn1d", 2: "small_cnn", 3: "small_cnn"}
+"""Encoder to begin with, by the sides of an image."""
 
 _SUPERVISED = "  supervised: {finetune: {n_frozen: 1}} # the first block keeps its pretrained weights\n"
 
@@ -61,7 +61,7 @@ def template(kind: str, name: str, root: str = "data") -> str:
     return Template(opening + _GRID).substitute(
         name=name,
         root=plain,
-        encoder=_ENCODERS[DATASETS[kind].ndim],
+        encoder=STARTING[DATASETS[kind].ndim],
         supervised=_SUPERVISED if "{source: " in opening else "",
         stratify=", stratify: [sex]" if "  sex: " in opening else "",
     )

@@ -21,6 +21,8 @@ __all__ = ["Column", "columns_of"]
 _NUMBERS = 10
 """Different whole numbers from which a column measures something; fewer are codes of classes."""
 _MOST_CLASSES = 50
+_LABEL = re.compile(r"class(es)?|labels?|categor(y|ies)", re.I)
+"""Columns whose whole numbers are codes, however many there are."""
 _SITE = re.compile(
     r"(site|scanner|cent(er|re)|hospital|institut\w*|station|manufacturer\w*|model|location)(_?(id|name))?", re.I
 )
@@ -99,7 +101,9 @@ def _column(name: str, cells: Sequence[str], owners: np.ndarray, unit: str) -> C
     people = Counter(cell for cell, _ in set(told))
     counts = dict(sorted(people.items(), key=lambda each: (-each[1], each[0])))
     numbers = _numbers(met)
-    codes = numbers is not None and len(numbers) < _NUMBERS and all(value == int(value) for value in numbers)
+    named = name == "class" or (bool(_LABEL.fullmatch(name)) and len(met) <= _MOST_CLASSES)
+    few = named or (numbers is not None and len(numbers) < _NUMBERS)
+    codes = few and (numbers is None or all(value == int(value) for value in numbers))
     role: Literal["site", "identifier", ""] = (
         "site" if _SITE.fullmatch(name) else "identifier" if _IDENTIFIER.fullmatch(name) else ""
     )
@@ -112,7 +116,7 @@ def _column(name: str, cells: Sequence[str], owners: np.ndarray, unit: str) -> C
             name=name, holds="number", known=len(told), images=len(cells), low=low, median=median, high=high,
             distinct=len(met), role=role, unit=unit,
         )  # fmt: skip
-    if len(met) <= min(_MOST_CLASSES, max(2, len(people) and sum(people.values()) // 2)):
+    if codes or len(met) <= min(_MOST_CLASSES, max(2, sum(people.values()) // 2)):
         return Column(
             name=name, holds="classes", known=len(told), images=len(cells), distinct=len(met), classes=counts, role=role
         )

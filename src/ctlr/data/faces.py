@@ -22,8 +22,10 @@ Mask = NDArray[np.bool_]
 
 _COARSE = 4.0
 """Edge in mm of the voxels that are looked at: finer ones are averaged."""
-_SHELL = 12.0
-"""Scalp and skull, mm."""
+_BLUR = 4.0
+"""Standard deviation of the Gaussian through which the outline is looked for, mm."""
+_SHELL = 18.0
+"""Scalp and skull, mm, and 5 by which the blur moves the outline outwards."""
 _FRONT, _BACK = 70.0, 115.0
 """How far below the vertex the plane lies at the forehead and at the back of the head, mm; brows lie at 95."""
 _RADIUS = 75.0
@@ -88,7 +90,8 @@ def _averaged(volume: NDArray[np.float32], step: int) -> NDArray[np.float32]:
 
 def _head(volume: NDArray[np.float32], edge: float) -> Mask | None:
     """What stands out from the air, filled, without what hangs on it by a thread; None where there is nothing."""
-    labels, _ = ndimage.label(above_background(volume), np.ones((3, 3, 3)))
+    smooth = ndimage.gaussian_filter(volume, _BLUR / edge, mode="nearest")  # noise in the air would grow on the skin
+    labels, _ = ndimage.label(above_background(smooth), np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel()) * edge**3
     sizes[0] = 0
     solid = sizes[labels] >= _SPECK

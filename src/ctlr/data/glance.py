@@ -17,6 +17,8 @@ __all__ = ["Glance", "Sighting", "ending_of", "glance"]
 
 _MOST = 200_000
 """Files that are looked at; a whole disk may lie there."""
+_WORKSPACE = "workspace.json"
+"""Lies in what runs have left, which is no data."""
 _PACKED = (".gz", ".bz2", ".zip")
 
 
@@ -94,15 +96,19 @@ class Sighting:
 
 
 def glance(root: Path) -> Glance:
-    """List what lies below a folder; no file is opened, and no link to a folder is followed.
+    """List what lies below a folder; no file is opened, no link to a folder followed, and no workspace looked into.
 
     Raises:
         DataError: It is no folder, or holds no file.
     """
     if not root.is_dir():
-        raise DataError("there is no such folder. Correct the path.", place=str(root))
+        told = "it is a file. Name the folder that it lies in." if root.exists() else "there is no such folder."
+        raise DataError(f"{told} Correct the path.", place=str(root))
     files: list[str] = []
     for place, folders, names in os.walk(root):
+        if _WORKSPACE in names:
+            folders.clear()
+            continue
         folders[:] = sorted(filter(visible, folders))
         above = PurePosixPath(os.path.relpath(place, root)).as_posix()
         start = "" if above == "." else f"{above}/"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ctlr.data.fetched import refuse_pointer, unreadable
@@ -40,6 +40,8 @@ _DAMAGE = (
 )  # fmt: skip
 """What Pillow's decoders raise on damaged data."""
 _TAIL = 64  # bytes in which the mark lies, since some writers add a few behind it
+_LYING = (5, 6, 7, 8)
+"""Values of EXIF's orientation that change height and width."""
 _TINT = 12
 """Levels of 255 by which the channels of a pixel differ that is not grey."""
 _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
@@ -192,6 +194,8 @@ def measure_picture(path: Path) -> Measured:
             with faults_named(), Image.open(file, formats=_FORMATS) as image:
                 _check(image)
                 width, height = image.size
+                if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
+                    width, height = height, width
                 if image.mode in ("1", "L", "LA", "La") or image.mode in _DEEP:
                     return Measured(shape=(height, width))
                 image.draft("RGB", (64, 64))

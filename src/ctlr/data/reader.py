@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from ctlr.data.listing import IndexedImage, Listing
 from ctlr.errors import DataError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # numpy is slow to load, and a plan reads no image
     from ctlr.data.nifti import Volume
     from ctlr.data.rows import Row
 
-__all__ = ["FileReader", "Images", "Progress", "Reader", "reader_of"]
+__all__ = ["FileReader", "Images", "LooksAtFiles", "Progress", "Reader", "reader_of"]
 
 _READING, _PICTURES = "2", "3"
 """Version of how headers and tables are understood, and that of pictures; another one makes arrays of files anew."""
@@ -48,6 +48,9 @@ class Reader(Protocol):
     Contract: what is read depends on the content of `files` and on the spec's options alone, neither on where the
     dataset lies nor on what it is called. No message and no listing tells a folder above it. Loading the module and
     all methods but `open` take neither torch nor, as `ctlr plan` waits for them, numpy.
+
+    For `ctlr init --data` it may also have `measure(image)`, what a header says (`ctlr.specs.Measured`), and
+    `intensities(image)`, the 1st, 50th and 99th percentile of an image in its file.
     """
 
     def listing(self) -> Listing | None:
@@ -86,6 +89,19 @@ class Reader(Protocol):
 
         Raises:
             DataError: The dataset cannot be used.
+        """
+        ...
+
+
+@runtime_checkable
+class LooksAtFiles(Protocol):
+    """A reader of few files with many images each, which can say whether they are whole."""
+
+    def look_at_files(self) -> None:
+        """Read them, and keep nothing.
+
+        Raises:
+            DataError: One is damaged; names it.
         """
         ...
 

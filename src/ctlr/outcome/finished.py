@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ctlr.config import BenchmarkConfig
 from ctlr.data.store import read_table
@@ -25,6 +26,8 @@ def read_finished(
     *,
     environment: Mapping[str, str],
     seconds: float = 0.0,
+    folder: Path | None = None,
+    typed: str = "",
 ) -> Finished:
     """Read a benchmark as far as it has been run.
 
@@ -38,10 +41,12 @@ def read_finished(
         searches: What tuning found.
         environment: Versions, commit and machine, as `ctlr.outcome.provenance.environment` gives them.
         seconds: That the runs have taken; 0 when unknown.
+        folder: Of the benchmark's file, where that is known.
+        typed: The command that began it; empty without one.
     """
     found = Finished(
         config=config, root=workspace.root, results=(), searches=tuple(searches), environment=environment,
-        seconds=seconds, arrays=dict(arrays),
+        seconds=seconds, arrays=dict(arrays), folder=folder, typed=typed,
         excluded=tuple(f"{name}: {each.reason}" for name, stored in arrays.items() for each in stored.excluded),
     )  # fmt: skip
     plan, lost = make_plan(config), list[StudyResult]()

@@ -41,9 +41,10 @@ def drawn_views(finished: Finished) -> tuple[DrawnViews, ...]:
         if not (stock.single and stock.data.shown_as):
             continue
         own = [(views, seen) for data, views, seen in asked.values() if data.name == name]
-        for views, seen in own[:_MOST]:
+        for place, (views, seen) in enumerate(own[:_MOST], start=1):
             if path := _drawn(stock, views):
-                found.append(DrawnViews(data=name, path=path, words=views.words, seen_by=tuple(dict.fromkeys(seen))))
+                more, who = len(own) - _MOST if place == _MOST else 0, tuple(dict.fromkeys(seen))
+                found.append(DrawnViews(data=name, path=path, words=views.words, seen_by=who, more=more))
     return tuple(found)
 
 

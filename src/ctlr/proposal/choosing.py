@@ -74,7 +74,6 @@ class Choice:
         sizes: Labelled training subjects, ascending.
         test: Share or number of subjects to test.
         sided: Whether the dataset gives the test side.
-        left: Subjects that are neither tested nor needed to validate or train at the largest size.
         why: A sentence for each of these.
     """
 

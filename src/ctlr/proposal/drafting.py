@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctlr.config import STARTING
 from ctlr.proposal.choosing import Choice
 from ctlr.proposal.looking import SeenDataset
 
@@ -31,6 +32,8 @@ EFFORTS = (
     Effort(pretrain=15, steps=30, finetune=16), Effort(pretrain=30, steps=60, finetune=30),
 )  # fmt: skip
 _BATCH = 16
+_MANY = 1000
+"""Subjects from which pretraining has batches twice as large."""
 _STEPS = (8, 32)
 """Batches of an epoch of finetuning, as many at each sample size: what the largest has, within these."""
 _MIRRORED = {"rotate": 0, "translate": 0, "scale": 0, "warp": 0, "flip": 0.5}
@@ -101,7 +104,7 @@ class Draft:
     @property
     def _strong(self) -> dict[str, Any]:
         """Views of what is learned without labels."""
-        return dict(_PICTURES if self.choice.data.spec.ndim == 2 else _HEADS)
+        return dict({2: _PICTURES, 3: _HEADS}.get(self.choice.data.spec.ndim, {}))
 
     @property
     def training(self) -> dict[str, dict[str, Any]]:
@@ -110,11 +113,14 @@ class Draft:
         views = {"views": dict(_MIRRORED)} if self.choice.data.spec.ndim == 3 else {}
         steps = min(max(_STEPS[0], math.ceil(max(self.sizes) / _BATCH)), _STEPS[1])
         pool = max(each.listing.subjects for each in self.datasets)
-        capped = {"steps_per_epoch": effort.steps} if pool > effort.steps * _BATCH else {}
+        batch = _BATCH if pool < _MANY else 2 * _BATCH
+        capped = {"steps_per_epoch": effort.steps} if pool > effort.steps * batch else {}
         return {
-            "pretrain": {"epochs": effort.pretrain, "lr": 3e-3, **capped, **views},
-            "finetune": {"epochs": effort.finetune, "steps_per_epoch": steps, "lr": 3e-3, **views},
-        }
+            "pretrain": {"epochs": effort.pretrain, "batch_size": batch, "lr": 3e-3, **capped, **views},
+            "finetune": {
+                "epochs": effort.finetune, "batch_size": _BATCH, "steps_per_epoch": steps, "lr": 3e-3, **views,
+            },
+        }  # fmt: skip
 
     @property
     def split(self) -> dict[str, Any]:
@@ -144,7 +150,7 @@ class Draft:
             "datasets": {data.name: self.data_options(data, folder) for data in self.datasets},
             "tasks": self.tasks,
             "transfers": [self.transfer],
-            "encoders": {"small_cnn": {"width": 0.5}},
+            "encoders": {STARTING[self.choice.data.spec.ndim]: {"width": 0.5}},
             "methods": self.methods,
             "sample_sizes": list(self.sizes),
             "seeds": list(range(self.seeds)),

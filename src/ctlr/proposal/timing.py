@@ -29,6 +29,8 @@ _ROUNDS = 4
 """Of measuring."""
 _DOUBTED = 2.5
 """Times the time up to which what was told from coarser images is measured: it grows slower than their voxels."""
+_READ = 1e-3
+"""Seconds an image where a dataset is read as a whole, so that a few of its images cannot be timed."""
 _SHRINK = 0.9
 _TRIES = 12
 
@@ -200,12 +202,13 @@ class _Clock:
         """Of the whole run, at most."""
         plan = make_plan(self.config(draft))
         rows = costs(plan, self._sizes, self._rates(plan), workers=self._workers)
-        return self.rates.get(RUN, 0.0) + sum(row.seconds or 0.0 for row in rows) / self._workers
+        read = sum(row.images or 0 for row in rows if row.stage == "preprocess" and row.seconds is None) * _READ
+        return self.rates.get(RUN, 0.0) + (read + sum(row.seconds or 0.0 for row in rows)) / self._workers
 
     def knows(self, draft: Draft) -> bool:
         """Whether what its images cost was measured, or shown by earlier runs."""
         rows = costs(make_plan(self.config(draft)), self._sizes, self.rates, workers=self._workers)
-        trained = [row for row in rows if row.stage in ("pretrain", "finetune", "preprocess")]
+        trained = [row for row in rows if row.stage in ("pretrain", "finetune")]
         return RUN in self.rates and all(row.seconds is not None for row in trained)
 
     def _rates(self, plan: Plan) -> dict[str, float]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ctlr.data.columns import Column
 from ctlr.proposal.looking import Looked, SeenDataset
@@ -83,6 +84,7 @@ def proposed(fitted: Fitted, minutes: float) -> Iterator[str]:
     if shape := draft.preprocess.get("shape"):
         spacing = f" of {draft.preprocess['spacing']:g} mm" if "spacing" in draft.preprocess else ""
         yield f"  images: {' x '.join(map(str, shape))}{spacing}"
+    yield f"  training: {'; '.join(f'{stage} {_stage(told)}' for stage, told in draft.training.items())}"
     if choice.stratify:
         yield f"  sides balanced over: {', '.join(choice.stratify)}"
     over = fitted.seconds > 60 * minutes
@@ -91,6 +93,12 @@ def proposed(fitted: Fitted, minutes: float) -> Iterator[str]:
     )
     if fitted.cut and not over:
         yield f"  cut for the time: {'; '.join(dict.fromkeys(fitted.cut))}"
+
+
+def _stage(options: Mapping[str, Any]) -> str:
+    """`16 epochs of 8 batches of 16`."""
+    steps = f" of {options['steps_per_epoch']}" if "steps_per_epoch" in options else ""
+    return f"{options['epochs']} epochs{steps}, batches of {options['batch_size']}"
 
 
 def _time(seconds: float) -> str:

@@ -53,18 +53,32 @@ class Finished:
     """Why each image that was left out is bad."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Package versions, git commit, platform."""
+    folder: Path | None = None
+    """Of the benchmark's file; None where nobody knows it."""
+    typed: str = ""
+    """The command that began the run, as it was typed; empty where there was none."""
     seconds: float = 0.0
     """Of the whole run on the clock; 0 when unknown."""
 
     @property
     def command(self) -> str:
-        """That made the results."""
+        """That makes the results from the file that the report prints."""
         return f"ctlr run {self.config.name}.yaml"
 
     @property
+    def said(self) -> str:
+        """The command as it was typed, where the benchmark lets its report say it."""
+        return self.typed if self.config.report.paths == "written" else ""
+
+    @property
+    def place(self) -> Path | None:
+        """The folder that paths in the report start at; None where names stand for them."""
+        return self.folder if self.config.report.paths == "written" else None
+
+    @property
     def yaml(self) -> str:
-        """The resolved configuration, without what names a person or a place."""
-        return resolved_yaml(self.config, public=True)
+        """The resolved configuration, without what names a person, a server or a cluster."""
+        return resolved_yaml(self.config, public=True, folder=self.place)
 
     @property
     def level(self) -> float:
@@ -85,5 +99,5 @@ class Finished:
         """The same for equal reports."""
         values = (*self.results, *self.searches, *self.transfers, *self.at_defaults, *self.targets, *self.least_errors)
         values = (*values, *self.views, *self.arrays.values())
-        about = (json.dumps(dict(self.environment)), str(round(self.seconds)))
+        about = (self.said, json.dumps(dict(self.environment)), str(round(self.seconds)))
         return fingerprint(__version__, self.yaml, *about, *(value.model_dump_json() for value in values))

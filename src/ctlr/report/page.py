@@ -11,11 +11,12 @@ __all__ = ["build_report"]
 
 
 def build_report(finished: Finished, out: Path) -> Path:
-    """Write `report.html`, `results.csv`, `model-card.md`, `models.json` and `tables/*` into a folder.
+    """Write `report.html`, `report.json`, `results.csv`, `model-card.md`, `models.json`, `tables/*` into a folder.
 
     The page holds what each of `SECTIONS` has to say. With searches, every trial stands in `trials.csv`.
 
-    Equal results give equal bytes: nothing of the day, the machine's paths or its user enters.
+    Equal results of one command in equal environments give equal bytes: nothing of the day, of home folders or of users
+    enters. The command is the one that began the run; to go on with it, or to run it again, changes nothing.
 
     Args:
         finished: The benchmark.
@@ -29,6 +30,8 @@ def build_report(finished: Finished, out: Path) -> Path:
         WorkspaceError: The folder cannot be written.
     """
     # scikit-learn and matplotlib are slow to load: whoever imports this module and builds no report does without.
+    from ctlr.report.document.making import document
+    from ctlr.report.document.values import FILE
     from ctlr.report.findings import findings
     from ctlr.report.sections import SECTIONS
     from ctlr.report.theme.formats import to_csv, to_latex, to_markdown
@@ -45,6 +48,7 @@ def build_report(finished: Finished, out: Path) -> Path:
     for section in sections:
         files |= section.files
     config = finished.config
+    files[FILE] = document(found).model_dump_json(by_alias=True, indent=1)
     files["report.html"] = render(
         "theme/page.html.j2", title=config.name, description=config.description, keys=found.styles, sections=sections
     )

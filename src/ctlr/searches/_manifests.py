@@ -80,9 +80,8 @@ def _read(tuning: TuningSpec, plan: Plan) -> tuple[Manifests, list[Fault], list[
         except ConfigError as error:
             unread.append((("tuning", "experiments", label), error))
     manifests: Manifests = {}
-    if wrong := list(_algorithm_faults(tuning)):
-        return manifests, wrong, unread
-    faults: dict[Fault, None] = {}
+    faults: dict[Fault, None] = dict.fromkeys(_algorithm_faults(tuning))
+    sound = not faults  # else each manifest is held against the algorithm that it names itself
     for study in plan.searches:
         label, cell = study.method.label, (study.method.label, study.encoder.label)
         if label in tuning.experiments and label not in named:
@@ -94,7 +93,7 @@ def _read(tuning: TuningSpec, plan: Plan) -> tuple[Manifests, list[Fault], list[
         chosen = manifests.setdefault(cell, list(named.get(label, ())) or [_stated(study, tuning)])
         for number, stage in enumerate(stages_of(study, tuning)):
             try:
-                if (algorithm := tuning.algorithm_of(label)) is not None:
+                if sound and (algorithm := tuning.algorithm_of(label)) is not None:
                     chosen[number] = with_algorithm(chosen[number], algorithm)
                 _check_manifest(study, stage, chosen[number], tuning)
             except ConfigError as error:

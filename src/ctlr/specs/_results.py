@@ -86,6 +86,8 @@ class DrawnViews(Value):
     """What the views change, and how strongly: `rotate 8, flip 0.5`."""
     seen_by: tuple[str, ...]
     """Which methods see such views, and when: `simclr (pretraining)`."""
+    more: int = 0
+    """Kinds of views of the dataset that come after it and are not drawn."""
 
 
 class TargetSummary(Value):
@@ -139,6 +141,8 @@ class Checkpoint(Value):
     """Of the whole step: reading, building and writing too; without what an interrupted attempt took."""
     samples: int = 0
     """Images that went through the loss."""
+    device: Annotated[str, Field(exclude_if=lambda name: not name)] = ""
+    """Device, precision and memory format that it was computed in; empty where that was not noted."""
 
 
 class StudyResult(Value):
@@ -161,6 +165,12 @@ class StudyResult(Value):
     epochs: int = 0
     pretraining: str = ""
     """Identity of the shared pretraining; empty without one."""
+    pretrain_device: Annotated[str, Field(exclude_if=lambda name: not name)] = ""
+    """Device, precision and memory format of that pretraining; empty where that was not noted."""
+    pretrain_weights: Annotated[str, Field(exclude_if=lambda sha: not sha)] = ""
+    """SHA-256 of the pretraining's encoder."""
+    weights: Annotated[str, Field(exclude_if=lambda sha: not sha)] = ""
+    """SHA-256 of the study's model; empty where there is no network, or where that was not noted."""
     pretrain_scores: dict[str, float] = Field(default_factory=dict)
     seconds_per_image: Annotated[float, Field(exclude_if=lambda seconds: not seconds)] = 0.0
     """Wall-clock seconds to read and predict an image of the test set, its share of a batch; without what a method does

@@ -261,12 +261,15 @@ def _provenance(
         found["seconds"]["finetune"] = tuned.seconds
         found |= {
             "epochs": tuned.epochs, "best_epoch": tuned.best_epoch, "parameters": trained["parameters"],
-            "device": trained["device"],
+            "device": trained["device"], "weights": tuned.sha256,
         }  # fmt: skip
     spec = PretrainSpec.of(study)
     if spec is not None:
         key = pretrain_key(spec, arrays)
         record = workspace.read("pretrained", key, "result.json", Checkpoint.model_validate_json)
         found["seconds"]["pretrain"] = record.seconds
-        found |= {"pretraining": key, "pretrain_scores": record.scores}
+        found |= {
+            "pretraining": key, "pretrain_scores": record.scores, "pretrain_device": record.device,
+            "pretrain_weights": record.sha256,
+        }  # fmt: skip
     return found

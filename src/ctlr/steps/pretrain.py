@@ -221,4 +221,4 @@ def _pretrain(
         kept = {"scaling": [scaling.mean, scaling.std], "classes": scaling.classes}
         write_tensors(folder / "head.safetensors", ready.labelled.head.state_dict(), kept)
     write_history(folder / "history.csv", fitted)
-    return checkpoint_of("pretrain", path, sha, fitted)
+    return checkpoint_of("pretrain", path, sha, fitted).model_copy(update={"device": ready.placement.name})

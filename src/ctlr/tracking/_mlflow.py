@@ -74,7 +74,7 @@ class MlflowTracker:
         self._root = workspace.root
         # Kubeflow's plug-in for MLflow has begun a run for the task; in the workspace's own database there is none.
         self._parent = os.environ.get("MLFLOW_RUN_ID", "") if uri else ""
-        self._benchmark = self._identity = ""
+        self._benchmark = ""
         self._session: _Session | None = None
         self._found = Found("", "")
 
@@ -88,7 +88,7 @@ class MlflowTracker:
             CtlrError: MLflow cannot be reached or refuses.
             MissingExtraError: MLflow is not installed.
         """
-        self._benchmark, self._identity, state = benchmark, identity, data_state(data)
+        self._benchmark, state = benchmark, data_state(data)
         found = self._store.recorded(identity) or self._search(identity)
         if found is not None and found.data and state and found.data != state:
             self._discard_whole(found)
@@ -129,6 +129,7 @@ class MlflowTracker:
             # Last: a run that is cut off before stays RUNNING, and is recorded anew.
             session.client.set_terminated(run_id, status)
         self._found.studies[study] = Known(run_id, status, made_from(result))
+        self._found = replace(self._found, outcome="")  # the best model's version may have gone with its run
         return run_id
 
     def finish(self, status: Status) -> None:
@@ -187,7 +188,8 @@ class MlflowTracker:
     def _discard_whole(self, found: Found) -> None:
         with self._opened() as session:
             for run in [*_runs(session, f"tags.`mlflow.parentRunId` = '{found.run_id}'")]:
-                _discard(session, run.info.run_id)
+                if "ctlr.study" in run.data.tags:  # anybody may add runs
+                    _discard(session, run.info.run_id)
             session.client.delete_run(found.run_id)
 
     @contextlib.contextmanager

@@ -33,12 +33,14 @@ __all__ = [
     "STAGES",
     "Resampling",
     "Stage",
+    "address_of",
     "check_stage",
     "check_validation",
     "known_options",
     "objective_of",
     "parse_validation",
     "sample_assignments",
+    "scalar_of",
     "with_options",
 ]
 
@@ -139,8 +141,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for found in map(_model_in, get_args(annotation)) if found), None)
 
 
-def _address(name: str, known: Mapping[str, Path], study: Study) -> str:
-    """The full address of an option.
+def address_of(name: str, known: Mapping[str, Path], study: Study) -> str:
+    """The full address of an option, one of those that `known_options` knows.
 
     Raises:
         ConfigError: The study has no such option.
@@ -176,11 +178,11 @@ def with_options(study: Study, assignments: Mapping[str, str]) -> Study:
     faults = []
     for name, text in assignments.items():
         try:
-            path = known[_address(name, known, study)]
+            path = known[address_of(name, known, study)]
             if path in written:
                 raise ConfigError(f"`{name}`: the same option as `{written[path].partition('=')[0]}`. Remove one.")
             written[path] = f"{name}={text}"
-            _put(data, path, _scalar(name, text))
+            _put(data, path, scalar_of(name, text))
         except ConfigError as error:
             faults.append(str(error))
     update: dict[str, Any] = {}
@@ -196,7 +198,12 @@ def with_options(study: Study, assignments: Mapping[str, str]) -> Study:
     return made
 
 
-def _scalar(name: str, text: str) -> Any:
+def scalar_of(name: str, text: str) -> Any:
+    """What an option's text means in YAML 1.2.
+
+    Raises:
+        ConfigError: It is no single value.
+    """
     try:
         value = YAML(typ="safe", pure=True).load(io.StringIO(text))
     except YAMLError as error:
@@ -280,7 +287,7 @@ def check_stage(study: Study, names: Iterable[str], stage: Stage) -> None:
     known = known_options(study)
     faults = []
     for name in names:
-        address = _address(name, known, study)
+        address = address_of(name, known, study)
         finetuning = address.startswith("finetune.")
         if stage == "finetune" and pretrains and not finetuning:
             faults.append(f"`{name}`: changes the pretraining, which all trials share. Use `--stage joint`.")

@@ -62,11 +62,39 @@ def test_an_experiment_has_a_page_of_its_own(
     assert page.text.count("(log scale)") == 1
     words = re.findall(r'aria-label="([^"]*)"', report.read_text())
     for start in ("val_mae of 20 trials in their order: 18 succeeded, 1 stopped early, 1 failed",
-                  "Importance of parameters", "When 20 trials ran", "Options and val_mae of 19 trials",
+                  "When 20 trials ran", "Options and val_mae of 19 trials",
                   "val_mae of 19 trials against lr", "Best val_mae so far by device seconds"):  # fmt: skip
         assert any(label.startswith(start) for label in words), start
+    assert "fANOVA over the 18 trials that succeeded, for 3 options that varied: a rough guide" in page.text
     with (tmp_path / "out" / "trials.csv").open() as stream:
         assert next(csv.DictReader(stream))["params_lr"] == trials[0].assignments["lr"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "made", "asked", "told"),
+    [
+        (24, 6, 6, "6 trials were made; this run was asked for 6, and the manifest allows 24."),
+        (24, 24, None, "24 trials were made, as many as the manifest allows."),
+        (24, 1, None, "1 trial was made; the manifest allows 24."),
+        (24, 30, 30, "30 trials were made; this run was asked for 30, and the manifest allows 24."),
+        (None, 5, None, "5 trials were made; the manifest sets no limit."),
+    ],
+)
+def test_a_page_says_how_many_trials_there_were_and_who_asked_for_them(
+    read: Callable[[Path], Any], experiment: Experiment, searching: Any, tmp_path: Path, allowed: int | None,
+    made: int, asked: int | None, told: str,
+) -> None:  # fmt: skip
+    trials = [searching.trial(number, 5.0) for number in range(made)]
+    changed = experiment.model_copy(update={"max_trials": allowed})
+    assert told in read(build_experiment_page(changed, trials, out=tmp_path, asked=asked)).text
+
+
+def test_the_optimum_can_be_copied(
+    read: Callable[[Path], Any], experiment: Experiment, searching: Any, tmp_path: Path
+) -> None:
+    lines = "methods:\n  scratch:\n    finetune:\n      lr: 0.01\n"
+    report = build_experiment_page(experiment, [searching.trial(0, 5.0)], out=tmp_path, optimum=lines)
+    assert f'<pre class="yaml">{lines}</pre>' in report.read_text()
 
 
 def test_equal_trials_give_an_equal_page(experiment: Experiment, searches: list[SearchResult], tmp_path: Path) -> None:
@@ -127,7 +155,7 @@ def test_names_are_text_whatever_they_hold(
     )
     report = build_experiment_page(changed, trials, out=tmp_path)
     assert name in read(report).text
-    assert "<script" not in report.read_text()
+    assert "<script>$" not in report.read_text()
 
 
 def test_the_front_of_the_page_loads_neither_matplotlib_nor_optuna() -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from clothes import shapes
+from ruamel.yaml import YAML
 
 import ctlr
 from ctlr.report.findings import Findings, findings
 from ctlr.report.race.rows import Heat, heats
 from ctlr.report.race.section import race_answer, race_table
 from ctlr.report.statistics.estimates import Gain
+from ctlr.report.tuning.section import tuning_view
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,16 @@ def test_searches_stand_by_their_best_validation_and_finalists_have_a_test(found
         assert row.behind.mean == pytest.approx(heat.winner.test.mean - row.test.mean)
     assert heat.luck == pytest.approx(heat.winner.validation - heat.winner.test.mean)
     assert heat.n_validation == 19
+
+
+def test_all_searches_stand_on_one_axis_of_seconds_and_their_choices_can_be_copied(found: Findings) -> None:
+    view = tuning_view(found)
+    (progress,) = view.progress
+    assert "by device seconds." in progress.panel.alt
+    for row in heat_of(found).rows:
+        assert f"{row.name}: " in progress.panel.alt
+    chosen = [YAML(typ="safe").load(lines)["methods"] for _, lines in view.yaml]
+    assert {label for methods in chosen for label in methods} == {"knn", "naive-bayes", "scratch"}
 
 
 def test_the_answer_names_winner_error_luck_and_who_is_as_good(found: Findings) -> None:

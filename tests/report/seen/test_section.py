@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_kinds import EXAMPLES
+from heads import write_heads
 from stored_bench import stored_bench
 
-from ctlr.data.augment import random_views
 from ctlr.data.preprocess import preprocess
 from ctlr.data.store import ArrayStore
 from ctlr.outcome.views import drawn_views
 from ctlr.report.findings import findings
-from ctlr.report.images import Stock, stocks
+from ctlr.report.images import Stock
 from ctlr.report.page import build_report
 from ctlr.report.seen.groups import grouped
 from ctlr.report.seen.looks import look
 from ctlr.report.seen.section import seen
 from ctlr.report.theme.raster import strip, window
-from ctlr.specs import DATASETS, DataTask, DigitsSpec, PreprocessSpec, TaskSpec, ViewsSpec
+from ctlr.specs import DATASETS, BidsSpec, DataTask, DigitsSpec, PreprocessSpec, TaskSpec
 from ctlr.workspace import Workspace
 
 SMALL = PreprocessSpec(shape=(16, 16), channels=1, normalise="percentile", dtype="uint8")
@@ -72,6 +72,15 @@ def test_classes_of_two_tasks_on_one_column_are_shown_together(tmp_path: Path) -
     assert [len(found.rows(code)) for code in range(4)] == [6, 6, 6, 6]
 
 
+def test_of_heads_whose_top_was_not_found_nothing_is_shown_and_their_number_is_said(tmp_path: Path) -> None:
+    write_heads(tmp_path / "data", 3, spacing=6.0)
+    shape = PreprocessSpec(shape=(40, 40, 24), spacing=6.0, normalise="none")  # the box ends below the brows
+    data = BidsSpec(name="people", root=str(tmp_path / "data"), preprocess=shape)
+    found = look(stock_of(data, tmp_path / "ws"), None)
+    assert found.lines == ()
+    assert found.notes == ("Of 3 images nothing is shown: the top of the head was not found, so a face may be left.",)
+
+
 def test_published_pictures_are_shown_under_strict_privacy_too(tmp_path: Path) -> None:
     (shown,) = seen(findings(stored_bench(DIGITS, CLASS, tmp_path, privacy="strict")))
     assert shown.hint == "mean images"
@@ -84,39 +93,6 @@ def test_pictures_of_a_folder_are_means_alone_under_strict_privacy(tmp_path: Pat
     found = look(stock, grouped(stock, [DataTask(data=data, task=CLASS)]))
     assert [len(line.strip.tiles) for line in found.lines] == [1, 1]
     assert "Single images are not shown (privacy: strict)." in found.notes
-
-
-def test_views_are_those_of_training_with_a_fixed_seed_and_are_drawn_once(tmp_path: Path) -> None:
-    import torch
-
-    found = stored_bench(DIGITS, CLASS, tmp_path)
-    (drawn,) = drawn_views(found)
-    assert (drawn.data, drawn.words) == ("figures", ViewsSpec().at(2).words)
-    assert drawn.seen_by == ("‘simclr’ (pretraining)",)
-    with np.load(tmp_path / drawn.path / "views.npz") as file:
-        images, views = file["images"], file["views"]
-    (stock,) = stocks(found, {"figures": DIGITS}).values()
-    wanted = stock.store.read(stock.rows(2))
-    np.testing.assert_array_equal(images, wanted.astype(np.float16))
-    batch = torch.from_numpy(wanted).repeat_interleave(4, 0)
-    made = random_views(batch, ViewsSpec().at(2), torch.Generator().manual_seed(0)).numpy().astype(np.float16)
-    np.testing.assert_array_equal(views.reshape(made.shape), made)
-    before = (tmp_path / drawn.path / "views.npz").stat().st_mtime_ns
-    assert drawn_views(found) == (drawn,)
-    assert (tmp_path / drawn.path / "views.npz").stat().st_mtime_ns == before
-
-
-def test_views_of_a_pretraining_are_of_the_images_that_it_learns_from(tmp_path: Path) -> None:
-    found = stored_bench(DIGITS, CLASS, tmp_path)
-    other = DIGITS.model_copy(update={"name": "others", "seed": 1})
-    source = DataTask(data=other, task=CLASS)
-    results = [
-        result.model_copy(update={"study": result.study.model_copy(update={"source": source})})
-        for result in found.results
-    ]
-    arrays = {**found.arrays, "others": preprocess(other, Workspace(tmp_path))}
-    learned = drawn_views(replace(found, results=tuple(results), arrays=arrays))
-    assert [(drawn.data, drawn.seen_by) for drawn in learned] == [("others", ("‘simclr’ (pretraining)",))]
 
 
 def test_views_stand_side_by_side_with_who_sees_them(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ctlr.report.numbers.gaps import Gap
 from ctlr.report.numbers.rows import Rows, ScoreRow, compute
 from ctlr.report.predictions import plots as behind
 from ctlr.report.predictions.diagnostics import calibration, confusion, roc
-from ctlr.report.scores.curves import Curves, learning_curves
+from ctlr.report.scores.curves import Curves, learning_curves, one_by_one
 from ctlr.report.theme.styles import LINE, short, spread, styles
 from ctlr.report.theme.svg import SERIES, SURFACE, Panel, variable
 from ctlr.report.training.histories import history_plot
@@ -174,3 +174,57 @@ def test_matplotlib_says_nothing_by_itself() -> None:
     nowhere = os.environ | {"MPLCONFIGDIR": "/proc/nowhere", "HOME": "/proc/nowhere"}
     done = subprocess.run([sys.executable, "-c", code], env=nowhere, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_a_mark_tells_whose_it_is_and_what_it_says(rows: Rows) -> None:
+    root = ElementTree.fromstring(curves(rows).svg)
+    marks = [group for group in root.iter("g") if group.get("class") == "mark"]
+    told = {group.get("data-of"): title.text for group in marks if (title := group.find("title")) is not None}
+    assert set(told) == {"scratch", "supervised", "simclr"}
+    assert (told["supervised"] or "").splitlines()[0] == "supervised, n = 100 + 100"
+    assert "3 seeds, 100 test subjects" in (told["supervised"] or "")
+
+
+def test_a_mark_holds_any_label(rows: Rows) -> None:
+    label = "<a & 'b'> \"c\""
+    odd = [dataclasses.replace(row, method=label) for row in rows.scores if row.method == "simclr"]
+    look = {label: STYLE["simclr"]}
+    panel = learning_curves(
+        Curves(rows=odd, style=look, label="MAE", better="lower", name="odd", labelled=twice)
+    )  # fmt: skip
+    root = ElementTree.fromstring(panel.svg)
+    assert {group.get("data-of") for group in root.iter("g") if group.get("class") == "mark"} == {label}
+
+
+def test_a_scatter_of_round_points_is_a_few_paths_with_every_point() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(20, 80, 1000)
+    gap = Gap(truth=truth, prediction=truth + 1, corrected=None, mean=1.0, slope=0.0, corrected_mean=None,
+              corrected_slope=None)  # fmt: skip
+    panel = behind.prediction_plot(gap, colour=BLUE, limits=(15, 85), label="age", name="d")
+    assert panel.svg.count("h0") == 1000
+    assert panel.svg.count("<use") < 20
+    assert len(panel.svg) < 25_000
+
+
+def test_of_many_methods_each_is_drawn_before_all_others(rows: Rows) -> None:
+    many = [
+        dataclasses.replace(row, method=f"m{index}")
+        for row in rows.scores if row.method == "simclr" for index in range(30)
+    ]  # fmt: skip
+    scratch = [row for row in rows.scores if row.method == "scratch"]
+    look = styles([f"m{index}" for index in range(30)], ["scratch"], [])
+    every = Curves(rows=[*scratch, *many], style=look, label="MAE", better="lower", name="m", labelled=twice)
+    drawn = one_by_one(every, [f"m{index}" for index in range(30)], ["scratch"])
+    assert [label for label, _ in drawn] == [f"m{index}" for index in range(30)]
+    for label, panel in drawn:
+        assert panel.alt.startswith("MAE on the test set by number of labelled subjects. m")
+        assert f'data-of="{label}"' in panel.svg
+        assert 'data-of="m31"' not in panel.svg
+
+
+def test_thirty_methods_differ_in_colour_mark_or_dash() -> None:
+    looks = styles([f"m{index}" for index in range(30)], ["scratch"], [])
+    assert len({(look.colour, look.marker, look.dash) for look in looks.values()}) == 31
+    for first, second in zip(list(looks.values()), list(looks.values())[1:], strict=False):
+        assert first.colour != second.colour

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 from finished_bench import finished
+from ruamel.yaml import YAML
 
 from ctlr.report.page import build_report
+from ctlr.report.tuning.chosen import chosen_yaml
+from ctlr.report.tuning.importance import Importance
+from ctlr.report.tuning.stages import join_rounds
+from ctlr.report.tuning.trial_tables import options_table, trials_table
 from ctlr.specs import SearchResult
 
 SECRETS = ("sub-JANE01", "jane.roe", "/home/", "TAIL")
@@ -36,8 +41,8 @@ def tuned(age: Any, searches: list[SearchResult], tmp_path_factory: pytest.TempP
 
 def test_the_section_stands_between_results_and_cost(read: Callable[[Path], Any], tuned: Path) -> None:
     text = tuned.read_text()
-    parts = ("Train, validation and test", "Tuning", "What it cost", "Chosen options", "How sure the choice is",
-             "Best so far", "Search by search", "Time and cost")  # fmt: skip
+    parts = ("Train, validation and test", "Tuning", "Best so far", "Chosen options", "How sure the choice is",
+             "What it cost", "Search by search", "Time and cost")  # fmt: skip
     places = [text.index(f">{part}</h") for part in parts]
     assert places == sorted(places)
     page = read(tuned)
@@ -46,7 +51,79 @@ def test_the_section_stands_between_results_and_cost(read: Callable[[Path], Any]
     assert "shared by 3 searches" in page.text
     assert "Before them, the trials of tuning took 7 min 56 s of device time." in page.text
     assert "1 failed" in page.text
+    assert "4 searches, 80 trials" in page.text
     assert not re.search(r"url\(http|@import|https?://", text)
+
+
+def test_the_best_so_far_of_all_methods_stands_on_one_axis_of_the_budget(
+    age: Any, searches: list[SearchResult], tuned: Path, tmp_path: Path
+) -> None:
+    for report, across in ((tuned, "trials"), (build(age, searches, tmp_path, budget="seconds"), "device seconds")):
+        words = [w for w in re.findall(r'aria-label="([^"]*)"', report.read_text()) if w.startswith("Best MAE")]
+        assert len(words) == 2  # the largest size, and the other one in a fold
+        for label in words:
+            assert f"so far by {across}." in label
+            assert all(f"{method}: " in label for method in METHODS)
+
+
+def test_what_was_chosen_can_be_copied_as_lines_of_the_file(tuned: Path, searches: list[SearchResult]) -> None:
+    blocks = re.findall(r'<pre class="yaml">(.*?)</pre>', tuned.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    chosen = {s.study.method.label: s.assignments for s in searches if s.study.n_train == 100}
+    finetune = YAML(typ="safe").load(blocks[0])["methods"]["supervised"]["finetune"]
+    assert finetune == {
+        "lr": float(chosen["supervised"]["finetune.lr"]), "n_frozen": int(chosen["supervised"]["finetune.n_frozen"]),
+        "optimiser": chosen["supervised"]["finetune.optimiser"],
+    }  # fmt: skip
+
+
+def test_an_encoder_that_methods_want_otherwise_is_told_in_a_comment(searching: Any) -> None:
+    def search(method: str, width: str) -> SearchResult:
+        found = searching.search(searching.study(method, 20), searching.stage([searching.trial(0, 5.0)]))
+        return found.model_copy(update={"assignments": {"encoder.width": width, "finetune.lr": "0.1"}})
+
+    text = chosen_yaml([search("scratch", "1"), search("supervised", "2")])
+    assert text.endswith("# encoders.small.width: 1 for scratch, 2 for supervised\n")
+    assert "encoders" not in YAML(typ="safe").load(text)
+    agreed = YAML(typ="safe").load(chosen_yaml([search("scratch", "2"), search("supervised", "2")]))
+    assert agreed["encoders"] == {"small": {"width": 2}}
+
+
+def test_trials_stand_from_best_to_worst_with_those_without_a_value_last(searching: Any) -> None:
+    values = [7.0, None, 5.0, 6.0]
+    (stage,) = join_rounds([searching.stage([searching.trial(n, value) for n, value in enumerate(values)])])
+    table = trials_table(stage, label="MAE", name="x")
+    assert [(row[0].text, row[1].text, row[2].text) for row in table.rows] == [
+        ("3", "5.000", "succeeded"), ("4", "6.000", "succeeded"), ("1", "7.000", "succeeded"), ("2", "–", "failed"),
+    ]  # fmt: skip
+    assert table.columns[4:] == ("lr", "n_frozen", "optimiser")
+    assert table.caption == "All 4 trials, from best to worst."
+
+
+def test_of_many_trials_the_table_holds_the_best(searching: Any) -> None:
+    (stage,) = join_rounds([searching.stage([searching.trial(n, 100.0 - n) for n in range(80)])])
+    table = trials_table(stage, label="MAE", name="x")
+    assert [row[0].text for row in table.rows] == [str(80 - n) for n in range(50)]
+    assert table.caption == "The best 50 of 80 trials, from best to worst."
+
+
+def test_options_stand_by_their_importance_with_what_was_searched(searching: Any) -> None:
+    (stage,) = join_rounds([searching.stage([searching.trial(n, float(n)) for n in range(9)])])
+    table = options_table(stage, Importance((("frozen", 0.75), ("lr", 0.25))), name="x")
+    assert [(row[0].text, row[3].text, row[3].share) for row in table.rows] == [
+        ("finetune.n_frozen", "75\u00a0%", 0.75), ("finetune.lr", "25\u00a0%", 0.25), ("finetune.optimiser", "–", None),
+    ]  # fmt: skip
+    assert len(options_table(stage, Importance((), "too few"), name="x").columns) == 3
+
+
+def test_a_search_takes_fifty_kilobytes_of_a_page_at_most(small: Any, searching: Any, tmp_path: Path) -> None:
+    """A hundred trials over three options; every one of them stands in trials.csv."""
+    study = searching.study("scratch", 20)
+    search = searching.search(study, searching.stage([searching.trial(n, 9.0 + n % 7) for n in range(100)]))
+    with_one, without = (build(small, found, tmp_path / str(len(found))) for found in ([search], []))
+    assert len(with_one.read_bytes()) - len(without.read_bytes()) < 50_000
+    with (with_one.parent / "trials.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 100
 
 
 def test_without_searches_nothing_of_it_is_on_the_page(small: Any, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def _images(folder: FolderReader, subject: str, cells: dict[str, str], spec: Bid
         visits = read_sessions(Path(folder.root), subject)
     except DataError as error:
         for each in (error, *error.others):
-            folder.fault(each.place or sessions_name(subject), getattr(each, "reason", ""))
+            folder.fault(each.place or sessions_name(subject), each.reason)
         return
     if clash := _spelled_otherwise(visits, cells):
         folder.fault(sessions_name(subject), clash)
@@ -159,8 +159,8 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
         anat += "/anat"
     for entry in folder.entries(anat, _is_scan):
         prefix = spec.prefix or ""
-        name = entry.name.removeprefix(prefix)
-        scan = scan_of(name, f"{anat}/{entry.name}", session)
+        called = entry.name.removeprefix(prefix)
+        scan = scan_of(called, f"{anat}/{entry.name}", session)
         if not entry.name.startswith(f"{prefix}sub-") and prefix:
             folder.leave_out(scan.file, f"the filters leave it out ({filters(spec)}).")
         elif not entry.name.lower().endswith(ENDINGS):
@@ -169,8 +169,8 @@ def _scans(folder: FolderReader, subject: str, name: str, spec: BidsSpec) -> Ite
             folder.leave_out(scan.file, "the name must end in _T1w.nii or _T1w.nii.gz. Rename it.")
         elif "_" in subject or "_" in session:
             folder.fault(subject if "_" in subject else f"{subject}/{name}", _LABEL)
-        elif composed(name).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
-            folder.fault(scan.file, _PREFIX if composed(subject) in composed(name) else _BEGINS)
+        elif composed(called).partition("_")[0] != composed(subject) or scan.entities.get("ses", "") != session:
+            folder.fault(scan.file, _PREFIX if composed(subject) in composed(called) else _BEGINS)
         else:
             yield scan
 

@@ -40,17 +40,20 @@ class _Found:
 
 
 def sightings(seen: Glance) -> Iterator[Sighting]:
-    """Each folder with `sub-*` in it; those that lie in the derivatives of another one that was found come last."""
+    """Each folder with images of `sub-*` in it; what lies in one that can be read is told with it."""
     tops = sorted({place for folder in seen.folders if (place := _top(folder)) is not None}, key=_rank)
+    found = {top: images for top in tops if (images := _images(seen.below(top))).files}
     readable: list[str] = []
-    for top in tops:
+    for top, images in found.items():
+        inside = [other for other in found if other != top and other.startswith(f"{top}/" if top else "")]
         within = [other for other in readable if top.startswith(f"{other}/" if other else "")]
-        for sighting in _sighted(seen, top):
-            if within and not sighting.lacking:  # a version of the same people: for who names it
-                continue
-            yield replace(sighting, why=(*sighting.why, *_derivatives(seen, top, tops)))
-            if not sighting.lacking:
-                readable.append(top)
+        sighting = _sighted(seen, top, images)
+        if within and not sighting.lacking:  # a version of the same people: for who names it
+            continue
+        others = (f"{each} holds versions of the same scans: name that folder to read them." for each in inside)
+        yield replace(sighting, why=(*sighting.why, *others))
+        if not sighting.lacking:
+            readable.append(top)
 
 
 def _rank(top: str) -> tuple[int, str]:
@@ -64,12 +67,9 @@ def _top(folder: str) -> str | None:
     return None if at is None else "/".join(parts[:at])
 
 
-def _sighted(seen: Glance, top: str) -> Iterator[Sighting]:
+def _sighted(seen: Glance, top: str, found: _Found) -> Sighting:
     """What one folder with `sub-*` in it is."""
-    found = _images(seen.below(top))
     what, named = _named(seen, top), top or "the folder"
-    if not found.files:
-        return
     version, why = _chosen(found)
     people = len(found.subjects[version])
     lacking = ""
@@ -84,7 +84,7 @@ def _sighted(seen: Glance, top: str) -> Iterator[Sighting]:
     except DataError as error:
         lacking = f"{error} It has participant_id and a column a target."
     told = f"{what} in {named}: {people} subjects with T1-weighted images"
-    yield Sighting(
+    return Sighting(
         kind="bids", place=top, what=told, files=found.files[version], options=_filters(found, version),
         why=tuple(why), lacking=lacking, near=0.9,
     )  # fmt: skip
@@ -168,10 +168,3 @@ def _named(seen: Glance, top: str) -> str:
     if name and derived and name.isprintable():
         return f"a BIDS derivative by {name[:60]}"
     return "a BIDS derivative" if derived else "a BIDS dataset"
-
-
-def _derivatives(seen: Glance, top: str, tops: list[str]) -> list[str]:
-    """Derivatives of the same people that could be read in its place."""
-    start = f"{top}/" if top else ""
-    inside = [each for each in tops if each.startswith(start) and each != top and _images(seen.below(each)).files]
-    return [f"{each} holds versions of the same scans: name that folder to read them." for each in inside]

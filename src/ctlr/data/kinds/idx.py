@@ -60,6 +60,12 @@ class IdxReader:
             raise DataError(fault)
         return root, [file for pair in idx_pairs(root) for file in (pair.images, pair.labels)]
 
+    def look_at_files(self) -> None:
+        """Look whether they hold the pictures that they say."""
+        root, _ = self.files()
+        for pair in idx_pairs(root):
+            _pictures(root, pair)
+
     def content(self, digests: Mapping[str, str]) -> tuple[str, ...]:
         """The options and the files."""
         return self.spec.model_dump_json(exclude={"name", "root"}), json.dumps(sorted(digests.items()))

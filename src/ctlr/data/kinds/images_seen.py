@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from ctlr.data.glance import Glance, Sighting, ending_of
+from ctlr.data.glance import Glance, Sighting
 from ctlr.data.kinds.image_names import is_picture
-from ctlr.data.kinds.tables_seen import TABLES, labels_of
+from ctlr.data.kinds.tables_seen import labels_of, tables_in
 from ctlr.data.listing import SIDES
 
 __all__ = ["sightings"]
@@ -28,8 +28,7 @@ def sightings(seen: Glance) -> Iterator[Sighting]:
     pictures = [file for file in seen.files if is_picture(PurePosixPath(file).name)]
     if not pictures:
         return
-    tables = [file for file in seen.files if ending_of(file) in TABLES]
-    labels = labels_of(seen.root, tables, pictures, folders=False)
+    labels = labels_of(seen.root, tables_in(seen), pictures, folders=False)
     if labels is not None:
         covered = len({file for files in labels.named for file in files})
         options: dict[str, Any] = {"table": labels.table, "file_column": labels.file_column}

@@ -68,6 +68,13 @@ class NpzReader:
             raise DataError(fault)
         return root, [f"{self.spec.set or npz_sets(root)[0]}.npz"]
 
+    def look_at_files(self) -> None:
+        """Look whether the archive holds the pictures that it says."""
+        root, (file,) = self.files()
+        with _opened(root, file) as archive:
+            for side in shapes_in(archive):
+                _pictures(archive, side)
+
     def content(self, digests: Mapping[str, str]) -> tuple[str, ...]:
         """The options and the archive."""
         options = self.spec.model_dump_json(exclude={"name", "root", "set"})

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ctlr.data.glance import Glance, ending_of
 from ctlr.data.sources import open_regular
 
-__all__ = ["Labels", "calls", "labels_of", "visits"]
+__all__ = ["Labels", "calls", "labels_of", "tables_in", "visits"]
 
-TABLES = (".csv", ".tsv")
+_TABLES = (".csv", ".tsv")
+_MOST = 32
+"""Tables that are read."""
 _LARGEST = 64 * 2**20
 _LEAST = 0.5
 """Share of a table's lines that name an image, from which it is a table of these images."""
@@ -47,6 +50,12 @@ class Labels:
     def share(self) -> float:
         """Of the lines, those that name an image."""
         return sum(map(bool, self.named)) / max(1, len(self.named))
+
+
+def tables_in(seen: Glance) -> list[str]:
+    """Tables that may tell of all images: the uppermost ones, since there may be one a person further down."""
+    found = [file for file in seen.files if ending_of(file) in _TABLES]
+    return sorted(found, key=lambda file: (file.count("/"), file))[:_MOST]
 
 
 def labels_of(root: Path, tables: Sequence[str], images: Sequence[str], *, folders: bool) -> Labels | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ctlr.data.glance import Glance, Sighting, ending_of
 from ctlr.data.kinds.scans import ENDINGS
-from ctlr.data.kinds.tables_seen import TABLES, Labels, labels_of, visits
+from ctlr.data.kinds.tables_seen import Labels, labels_of, tables_in, visits
 
 __all__ = ["sightings"]
 
@@ -23,7 +23,7 @@ def sightings(seen: Glance) -> Iterator[Sighting]:
     """The volumes below a folder that a table there tells of."""
     volumes = [file for file in seen.files if file.lower().endswith(ENDINGS)]
     others = Counter(ending_of(file) for file in seen.files if ending_of(file) in _OTHERS)
-    tables = [file for file in seen.files if ending_of(file) in TABLES]
+    tables = tables_in(seen)
     if not volumes:
         if others:
             ending, count = others.most_common(1)[0]

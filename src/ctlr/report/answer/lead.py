@@ -15,7 +15,7 @@ from ctlr.report.answer.claim_words import claim_words
 from ctlr.report.answer.figure import lead_figure, lead_rows
 from ctlr.report.findings import Findings, View
 from ctlr.report.numbers.rows import GainRow
-from ctlr.report.pairs.matrix import transfer_words
+from ctlr.report.pairs.matrix import transfer_names
 from ctlr.report.pairs.rows import PairGain, pair_gains
 from ctlr.report.theme.formats import listed, number
 from ctlr.report.theme.svg import Panel
@@ -33,6 +33,8 @@ from ctlr.specs import METRICS
 
 __all__ = ["Lead", "lead"]
 
+NBSP = "\u00a0"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
@@ -41,6 +43,8 @@ class Lead:
     text: str
     check: str = ""
     """How likely the claim is false; or, where nothing is claimed, what would have been seen."""
+    notes: tuple[str, ...] = ()
+    """What weakens it, where there is nothing else to unfold."""
     against: tuple[tuple[str, str], ...] = ()
     """(what, score) that the claim is held against, and how many labels there were."""
     drawn: tuple[Panel, str] | None = None
@@ -58,7 +62,7 @@ def lead(found: Findings) -> Lead | None:
     if claim is None:
         return _no_claim(found, views, pairs if several else [])
     view, row = claim
-    before = f"{_how_many(pairs)} {_way(view, pairs)}, " if several else ""
+    before = f"{_how_many(pairs)} {_way(found.views, view)}, " if several else _which(views, view)
     return Lead(
         text=f"{before}{_claim(view, row, against='' if several else view.contest.rival)}", check=_check(view, row),
         against=_against(view, row.n_train), drawn=_drawn(found, view, row.n_train),
@@ -108,15 +112,14 @@ def _how_many(pairs: Sequence[PairGain]) -> str:
     return f"{len(gaining)} of {len(ends)} transfers {gain} over training from scratch."
 
 
-def _way(view: View, pairs: Sequence[PairGain]) -> str:
-    """`From age (biobank) to age (clinic)`, with the encoder where there are several."""
-    source, target = view.contest.source, view.contest.target
-    assert source is not None
-    ends = [f"{end.task.name} ({end.data.name})" for end in (source, target)]
-    if source.data.name == target.data.name:
-        ends = [source.task.name, target.task.name]
-    encoders = {each.contest.encoder.label for each in pairs}
-    return f"From {ends[0]} to {ends[1]}" + (f" on {view.contest.encoder.label}" if len(encoders) > 1 else "")
+def _which(views: Sequence[View], view: View) -> str:
+    """Names the one of several contests that a sentence speaks of."""
+    return f"{view.heading}: " if len(views) > 1 else ""
+
+
+def _way(views: Sequence[View], view: View) -> str:
+    """`From age (biobank) to age (clinic)`."""
+    return f"From {transfer_names(views)[view.slug].replace(' → ', ' to ', 1)}"
 
 
 def _claim(view: View, row: GainRow, *, against: str, beside: bool = True) -> str:
@@ -157,14 +160,14 @@ def _beside(view: View, row: GainRow) -> str:
 def _check(view: View, row: GainRow) -> str:
     if row.check is None:
         return ""
-    return f"Probability that this claim is false: {chance(row.check.false)}."
+    return f"Probability that this claim is false: {chance(row.check.false).replace(' ', NBSP)}."
 
 
 def _no_claim(found: Findings, views: Sequence[View], pairs: Sequence[PairGain]) -> Lead:
     """Nothing gains, or nothing can be told: what is said of the first transfer, or of all in one sentence."""
     view = views[0]
     size = max((row.n_train for row in view.rows.scores), default=None)
-    text = headline.answer(view.contest, view.rows).text
+    text = f"{_which(views, view)}{headline.answer(view.contest, view.rows).text}"
     if pairs:
         view, size, text = _nearest(views, pairs)
     if size is None:
@@ -191,7 +194,7 @@ def _nearest(views: Sequence[View], pairs: Sequence[PairGain]) -> tuple[View, in
     if best.row.gain.mean > 0:
         limit = "taken alone, it would count" if best.row.gain.shown else "which chance alone explains"
         words = _claim(view, best.row, against="", beside=False).removesuffix(".")
-        text += f" Nearest to it: {_way(view, pairs)[0].lower()}{_way(view, pairs)[1:]}, {words}; {limit}."
+        text += f" Nearest to it: {_way(views, view).replace('From', 'from', 1)}, {words}; {limit}."
     return view, best.row.n_train, text
 
 
@@ -240,7 +243,7 @@ def _drawn(found: Findings, view: View, size: int) -> tuple[Panel, str] | None:
     if drawing is None:
         return None
     beside = ", grey: baselines, which train no network on the target" if view.contest.references else ""
-    where = f", {transfer_words(view)}" if len(found.views) > 1 else ""
+    where = f", {transfer_names(found.views)[view.slug]}" if len(found.views) > 1 else ""
     methods = sum(row.n_train == size for row in view.rows.gains)
     drawn = sum(row.method in view.contest.contenders for row in lead_rows(view, size))
     most = f" The {drawn} of {methods} methods that gain most." if drawn < methods else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ctlr.report.answer import headline
 from ctlr.report.answer.lead import Lead, lead
@@ -14,19 +15,26 @@ from ctlr.report.theme.formats import duration, listed
 from ctlr.report.training.advice import training_notes, training_rows
 from ctlr.report.wording import Answer
 
-__all__ = ["answer", "answer_of"]
+__all__ = ["answer", "answer_of", "lead_of"]
 
 
 def answer(found: Findings) -> Iterator[Section]:
     """Always there, also where nothing finished."""
-    answers = list(_answers(found))
+    answers, first = list(_answers(found)), lead_of(found)
+    if [answer.text for _, answer in answers] == [first.text]:
+        # One answer, all of it said in one breath.
+        notes = tuple(note for note in answers[0][1].notes if note != first.check)
+        first, answers = replace(first, notes=notes), []
     yield Section(
         anchor="answer", heading="Answer", template="answer/answer.html.j2", folded=False,
-        shows={"lead": _lead(found), "answers": answers, "more": _more(answers), "facts": _facts(found)},
+        shows={
+            "lead": first, "answers": answers, "more": _more(answers), "facts": _facts(found),
+            "beyond": any(answer.text != first.text or answer.notes for _, answer in answers),
+        },
     )  # fmt: skip
 
 
-def _lead(found: Findings) -> Lead:
+def lead_of(found: Findings) -> Lead:
     """Of a race, who won it; else of transfers, what they gain."""
     races = heats(found)
     if races:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from ctlr.report.theme.formats import Table, decimals, duration, number
 from ctlr.report.theme.styles import Style
-from ctlr.report.theme.svg import SERIES, Panel
-from ctlr.report.tuning.course_plots import counts, progress_plot
+from ctlr.report.theme.svg import SERIES, Panel, variable
+from ctlr.report.tuning.course_plots import counts, progress_plot, timeline_plot
 from ctlr.report.tuning.stage_figures import StageFigures, stage_figures
 from ctlr.report.tuning.stages import StageTrials, course, experiment_records, experiment_stage, value_of
-from ctlr.report.tuning.tables import experiment_failures, space_table, value_words
+from ctlr.report.tuning.tables import experiment_failures, value_words
 from ctlr.report.wording import capital
 from ctlr.specs import AlgorithmSpec, Experiment, Objective, Trial
 
@@ -29,31 +29,33 @@ class ExperimentView:
     """The optimum in a sentence."""
     searched: str
     facts: tuple[tuple[str, str], ...]
-    space: Table
     failed: Table
     figures: StageFigures | None
     """None before the first trial."""
     cost: Panel | None
     """Best so far against device seconds."""
+    timeline: Panel | None
+    """When each trial ran."""
     records: tuple[Mapping[str, object], ...]
     """One row a trial."""
 
 
-def experiment_view(experiment: Experiment, trials: Sequence[Trial]) -> ExperimentView:
+def experiment_view(experiment: Experiment, trials: Sequence[Trial], *, asked: int | None = None) -> ExperimentView:
     """Compute and draw.
 
     Args:
         experiment: What was searched.
         trials: All that were proposed; running ones are shown as such.
+        asked: Trials that the run was asked for, in place of the manifest's.
     """
     stage = experiment_stage(experiment, trials)
-    best = stage.best
     label = experiment.objective.metric
     return ExperimentView(
-        title=experiment.name, finding=_finding(stage), searched=_searched(experiment),
-        facts=tuple(_facts(stage)), space=space_table(stage.parameters, best.trial.assignments if best else {}),
-        failed=experiment_failures(stage.tried), cost=_cost(stage, label),
-        figures=stage_figures(stage, heading="", colour=SERIES[1], label=label, name="trials") if stage.tried else None,
+        title=experiment.name, finding=_finding(stage), searched=_searched(experiment, len(stage.tried), asked),
+        facts=tuple(_facts(stage)), failed=experiment_failures(stage.tried), cost=_cost(stage, label),
+        figures=stage_figures(stage, heading="", colour=variable(SERIES[1]), label=label, name="search")
+        if stage.tried else None,
+        timeline=timeline_plot(stage) if stage.tried else None,
         records=tuple(experiment_records(stage)),
     )  # fmt: skip
 
@@ -78,15 +80,24 @@ def _goal(objective: Objective, value: float) -> str:
     return f" The goal of {objective.goal:g} was {'reached' if reached else 'not reached'}."
 
 
-def _searched(experiment: Experiment) -> str:
+def _searched(experiment: Experiment, made: int, asked: int | None) -> str:
     words = f"{_AIMS[experiment.objective.direction]} {experiment.objective.metric} by "
     words += _named(experiment.algorithm)
     if experiment.early_stopping is not None:
         words += f", trials stopped early by {_named(experiment.early_stopping)}"
-    limits = f"{experiment.parallel} trials at a time"
-    if experiment.max_trials is not None:
-        limits += f", at most {experiment.max_trials} in all"
-    return f"{words}; {limits}."
+    at_once = "one trial" if experiment.parallel == 1 else f"{experiment.parallel} trials"
+    return f"{words}; {at_once} at a time. {_amount(experiment.max_trials, made, asked)}"
+
+
+def _amount(allowed: int | None, made: int, asked: int | None) -> str:
+    """How many trials there were, and how many there might have been."""
+    ran = f"{made} trial{' was' if made == 1 else 's were'} made"
+    manifest = f"the manifest allows {allowed}" if allowed is not None else "the manifest sets no limit"
+    if asked is not None and asked != allowed:
+        return f"{ran}; this run was asked for {asked}, and {manifest}."
+    if made == allowed:
+        return f"{ran}, as many as the manifest allows."
+    return f"{ran}; {manifest}."
 
 
 def _named(algorithm: AlgorithmSpec) -> str:
@@ -109,6 +120,5 @@ def _cost(stage: StageTrials, label: str) -> Panel | None:
         return None
     return progress_plot(
         {"best": points}, style={"best": Style(SERIES[1], "o")}, label=label, across="Device seconds", whole=False,
-        name="cost",
         better="lower" if stage.objective.direction == "minimize" else "higher",
     )  # fmt: skip

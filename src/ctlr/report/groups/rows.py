@@ -65,6 +65,9 @@ def groups_of(view: View, stock: Stock | None) -> Groups | None:
     if method is None or stock is None:
         return None
     cell = view.contest.cells[method, view.detail_size]
+    columns = group_columns(cell[0].result.study, list(stock.store.table.columns))
+    if not columns:
+        return None
     try:
         rows = [tested_rows(done, stock.store, stock.workspace) for done in cell]
     except CtlrError:
@@ -73,7 +76,7 @@ def groups_of(view: View, stock: Stock | None) -> Groups | None:
     found: list[GroupRow] = []
     twins: list[int | None] = []
     left_out = 0
-    for column in group_columns(cell[0].result.study, list(stock.store.table.columns)):
+    for column in columns:
         sides = [grouped_by(stock, column, each) for each in rows]
         groups = [side for side in sides if side is not None]
         if len(groups) < len(rows) or len({side.names for side in groups}) > 1:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ctlr.report.findings import View
 from ctlr.report.gains.forest import gain_tip
+from ctlr.report.numbers.contests import Contest
 from ctlr.report.numbers.rows import GainRow
 from ctlr.report.statistics.estimates import holm
 from ctlr.report.theme.formats import Cell, Table, Tone, decimals, number
@@ -20,7 +22,7 @@ from ctlr.report.wording import (
     percent,
 )
 
-__all__ = ["SIGNS", "gain_matrix", "transfer_words"]
+__all__ = ["SIGNS", "gain_matrix", "transfer_names"]
 
 SIGNS: Mapping[tuple[str, bool], str] = {
     ("gain", True): "▲", ("gain", False): "△", ("negative", True): "▼", ("negative", False): "▽",
@@ -44,14 +46,14 @@ def gain_matrix(views: Sequence[View]) -> Table | None:
     methods = list(dict.fromkeys(label for view in found for label in view.contest.contenders))
     methods = [label for label in methods if any(row.method == label for _, row in cells)]
     most = _most(found)
-    several = len({view.contest.encoder.label for view in found}) > 1
+    names = transfer_names(views)
 
     def cell(view: View, method: str, size: int) -> Cell:
         row = next((row for row in view.rows.gains if (row.method, row.n_train) == (method, size)), None)
         if row is None:
             return Cell("", tone="muted")
         p = adjusted[id(view), method, size]
-        return _cell(view, row, p, stands=row.gain.shown and p < 1 - level, most=most[_scale(view)])
+        return _cell(names[view.slug], view, row, p, stands=row.gain.shown and p < 1 - level, most=most[_scale(view)])
 
     lines = [(view, size) for view in found for size in sorted({row.n_train for row in view.rows.gains})]
     tested = sum(row.gain.tested for _, row in cells)
@@ -62,7 +64,7 @@ def gain_matrix(views: Sequence[View]) -> Table | None:
         f"with all {tested} comparisons taken together (Holm, {percent(level)}), △ ▽ taken alone, no sign: none shown.",
         columns=("Transfer", "n", *methods),
         rows=tuple(
-            (Cell(transfer_words(view, encoder=several), link=view.slug), Cell(view.contest.labelled(size)),
+            (Cell(names[view.slug], link=view.slug), Cell(view.contest.labelled(size)),
              *(cell(view, method, size) for method in methods))
             for view, size in lines
         ),
@@ -78,13 +80,28 @@ def gain_matrix(views: Sequence[View]) -> Table | None:
     )  # fmt: skip
 
 
-def transfer_words(view: View, *, encoder: bool = False) -> str:
-    """`age (biobank) → age (clinic)`, or the target alone."""
-    source, target = view.contest.source, view.contest.target
-    both = source is not None and source.data.name != target.data.name
-    ends = [end for end in (source, target) if end is not None]
-    words = " → ".join(f"{end.task.name} ({end.data.name})" if both else end.task.name for end in ends)
-    return f"{words}, {view.contest.encoder.label}" if encoder else words
+def transfer_names(views: Sequence[View]) -> dict[str, str]:
+    """What transfers are called where there is little room, by slug: `age (biobank) → age (clinic)`.
+
+    Datasets are named where a transfer is between two, or its name would be another one's too; encoders where there are
+    several.
+    """
+    contests = [view.contest for view in views]
+    encoders = len({contest.encoder.label for contest in contests}) > 1
+    short = Counter((_ends(contest, data=False), contest.encoder.label) for contest in contests)
+
+    def name(contest: Contest) -> str:
+        own, source = _ends(contest, data=False), contest.source
+        between = source is not None and source.data.name != contest.target.data.name
+        words = _ends(contest, data=True) if between or short[own, contest.encoder.label] > 1 else own
+        return f"{words}, {contest.encoder.label}" if encoders else words
+
+    return {contest.slug: name(contest) for contest in contests}
+
+
+def _ends(contest: Contest, *, data: bool) -> str:
+    ends = [end for end in (contest.source, contest.target) if end is not None]
+    return " → ".join(f"{end.task.name} ({end.data.name})" if data else end.task.name for end in ends)
 
 
 def _scale(view: View) -> tuple[str, str]:
@@ -100,7 +117,7 @@ def _most(views: Sequence[View]) -> dict[tuple[str, str], float]:
     return found
 
 
-def _cell(view: View, row: GainRow, p: float, *, stands: bool, most: float) -> Cell:
+def _cell(name: str, view: View, row: GainRow, p: float, *, stands: bool, most: float) -> Cell:
     contest = view.contest
     digits = decimals([most])
     sign = SIGNS.get((row.direction, stands), "") if row.gain.shown else ""
@@ -110,5 +127,5 @@ def _cell(view: View, row: GainRow, p: float, *, stands: bool, most: float) -> C
     return Cell(
         f"{sign} {number(row.gain.mean, digits, sign=True)}".strip(), tone=tone,
         heat=abs(row.gain.mean) / most if most else 0.0, link=f"{view.slug}-gains",
-        tip=f"{transfer_words(view)}\n{tip}\np = {p_words(p)}, all cells together",
+        tip=f"{name}\n{tip}\np = {p_words(p)}, all cells together",
     )  # fmt: skip

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ctlr.errors import CtlrError
 from ctlr.report.findings import View
 from ctlr.report.images import Stock
 from ctlr.report.numbers.contests import Done
+from ctlr.report.numbers.predictions import Predictions
 from ctlr.report.numbers.tested import tested_rows
 from ctlr.report.theme.formats import Cell, Table, decimals, number
 from ctlr.report.theme.raster import strip, window
 from ctlr.report.wording import factors, table_name
 
 __all__ = ["Extreme", "Extremes", "extremes", "extremes_table"]
+
+Floats = NDArray[np.float64]
 
 _WORST, _BEST = 4, 2
 
@@ -49,55 +54,68 @@ class Extremes:
 
 
 def extremes(view: View, stock: Stock | None) -> Extremes | None:
-    """Of the method that validation chose, at the largest size; None where it has too few test images.
-
-    Seeds are averaged over those images that all of them were tested on.
-    """
+    """Of the method that validation chose, at the largest size; None where it has too few test images."""
     method = view.best
     if method is None:
         return None
     cell = view.contest.cells[method, view.detail_size]
-    found = _rows(cell, view.contest.unit)
-    if len(found) < _WORST + _BEST:
+    said = _said(cell)
+    if len(said.errors) < _WORST + _BEST:
         return None
-    ordered = sorted(found, key=lambda each: -each.error)
-    rows = (*ordered[:_WORST], *reversed(ordered[-_BEST:]))
-    rows = tuple(_marked(each, best=number >= _WORST) for number, each in enumerate(rows))
+    order = np.argsort(-said.errors, kind="stable")
+    rows = tuple(
+        [said.extreme(int(place), best=False) for place in order[:_WORST]]
+        + [said.extreme(int(place), best=True) for place in order[::-1][:_BEST]]
+    )
     return Extremes(method=method, rows=rows, pictures=_pictures(cell[0], rows, stock))
 
 
-def _marked(each: Extreme, *, best: bool) -> Extreme:
-    return Extreme(**vars(each) | {"best": best})
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Said:
+    """Means over the seeds, by test image."""
+
+    test: Predictions
+    """Of the first seed."""
+    errors: Floats
+    """(N,)"""
+    predicted: Floats
+    """(N,) values, or (N, K) probabilities."""
+    wrong: NDArray[np.int64]
+    """(N,) seeds whose class is wrong."""
+    seeds: int
+    digits: int
+
+    def extreme(self, place: int, *, best: bool) -> Extreme:
+        """What is said of one image, in words."""
+        test, names = self.test, self.test.classes
+        if names:
+            said = int(self.predicted[place].argmax())
+            words = names[test.codes[place]], f"{names[said]} ({100 * self.predicted[place, said]:.0f} %)"
+        else:
+            words = number(test.truth[place], self.digits), number(self.predicted[place], self.digits)
+        return Extreme(
+            best=best, subject=str(test.subjects[place]), place=place, truth=words[0], prediction=words[1],
+            error=float(self.errors[place]), wrong=int(self.wrong[place]), seeds=self.seeds,
+        )  # fmt: skip
 
 
-def _rows(cell: tuple[Done, ...], unit: str) -> list[Extreme]:
+def _said(cell: Sequence[Done]) -> _Said:
+    """Of those seeds that were tested on the same images in the same order, as all are."""
     tests = [done.predictions["test"] for done in cell]
     first = tests[0]
     same = [test for test in tests if np.array_equal(test.subjects, first.subjects)]
     if first.probabilities is None:
-        errors = np.mean([np.abs(test.prediction - test.truth) for test in same], axis=0)
         predicted = np.mean([test.prediction for test in same], axis=0)
-        digits = max(0, decimals(np.concatenate([first.truth, predicted])) - 1)
-        words = [
-            (number(true, digits), number(said, digits)) for true, said in zip(first.truth, predicted, strict=True)
-        ]
-        wrong = np.zeros(len(errors), int)
-    else:
-        shares = np.mean([test.probabilities for test in same if test.probabilities is not None], axis=0)  # (N, K)
-        errors = 1 - shares[np.arange(len(shares)), first.codes]
-        names, said_codes = first.classes, shares.argmax(axis=1)
-        words = [
-            (names[true], f"{names[said]} ({100 * share[said]:.0f} %)")
-            for true, said, share in zip(first.codes, said_codes, shares, strict=True)
-        ]
-        wrong = np.sum([test.prediction.astype(int) != test.codes for test in same], axis=0)
-    return [
-        Extreme(
-            best=False, subject=str(subject), place=place, truth=words[place][0], prediction=words[place][1],
-            error=float(errors[place]), wrong=int(wrong[place]), seeds=len(same),
-        )
-        for place, subject in enumerate(first.subjects)
-    ]  # fmt: skip
+        errors = np.mean([np.abs(test.prediction - test.truth) for test in same], axis=0)
+        digits = max(0, decimals((np.abs(first.truth).max(), np.abs(predicted).max())) - 1)
+        return _Said(
+            test=first, errors=errors, predicted=predicted, wrong=np.zeros(len(errors), np.int64), seeds=len(same),
+            digits=digits,
+        )  # fmt: skip
+    shares = np.mean([test.probabilities for test in same if test.probabilities is not None], axis=0)  # (N, K)
+    wrong = np.sum([test.prediction.astype(np.int64) != test.codes for test in same], axis=0)
+    errors = 1 - shares[np.arange(len(shares)), first.codes]
+    return _Said(test=first, errors=errors, predicted=shares, wrong=wrong, seeds=len(same), digits=0)
 
 
 def _pictures(done: Done, rows: tuple[Extreme, ...], stock: Stock | None) -> tuple[str, ...]:
@@ -126,7 +144,7 @@ def extremes_table(view: View, found: Extremes) -> Table:
         name=table_name("extremes", contest),
         caption=f"The {_WORST} worst and the {_BEST} best predictions of ‘{found.method}’ on the test set at "
         f"n = {view.detail}, means over {found.rows[0].seeds} seeds.",
-        columns=("", "Subject", f"True {contest.task.name}{unit}", f"Predicted{unit}", error, *last), headers=2,
+        columns=("Which", "Subject", f"True {contest.task.name}{unit}", f"Predicted{unit}", error, *last), headers=2,
         rows=tuple(
             (Cell("best" if row.best else "worst"), Cell(row.subject), Cell(row.truth), Cell(row.prediction),
              Cell(number(row.error, digits)), *((Cell(f"{row.wrong} of {row.seeds}"),) if classes else ()))

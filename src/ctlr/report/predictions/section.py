@@ -35,6 +35,7 @@ def predictions(found: Findings, view: View) -> Section:
         anchor=f"{view.slug}-predictions", heading=name if regression else "ROC and calibration",
         title=f"Predictions and {name.lower()}" if regression else "ROC, calibration and confusion",
         template="predictions/predictions.html.j2" if view.drawn else "",
+        hint="calibration, best and worst" if listed is not None else "calibration",
         shows={
             "view": view, "gap": name, "gaps": gaps, "methods": panels(view, found.styles) if view.drawn else (),
             "calibrated": calibrated, "extremes": listed, "pictures": extreme.pictures if extreme is not None else (),

@@ -23,7 +23,7 @@ def race(found: Findings) -> Iterator[Section]:
         return
     tables = [race_table(heat, found.finished.level) for heat in races]
     yield Section(
-        anchor="race", heading="Ranking", template="race/race.html.j2",
+        anchor="race", heading="Ranking", template="race/race.html.j2", folded=False,
         shows={"tables": tables, "rules": _rules(found)}, tables=tuple(tables),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctlr.report.images import Stock, axial, region
+from ctlr.report.images import FEWEST, Stock, axial, region
 from ctlr.report.seen.groups import Groups
 from ctlr.report.theme.raster import Strip, strip, window
 
@@ -83,47 +83,61 @@ class _Mean:
         return np.where(often, self.total / np.maximum(self.count, 1), np.float32(np.nan))
 
 
-def _volumes(stock: Stock, groups: Groups | None) -> Look:
+@dataclass(eq=False)
+class _Read:
+    """What was read of volumes."""
+
+    whole: _Mean
+    parts: list[_Mean]
+    """One a group; none where volumes are too large to hold so many."""
+    gallery: list[Floats]
+    hidden: int = 0
+    """Volumes of which nothing may be seen."""
+
+
+def _read(stock: Stock, groups: Groups | None) -> _Read:
     shape = stock.arrays.shape[1:]
-    rows = stock.rows(min(_AVERAGED, max(20, _BYTES // max(1, _bytes_of(stock)))))
+    rows = stock.rows(min(_AVERAGED, max(FEWEST, _BYTES // max(1, _bytes_of(stock)))))
     singles = set(stock.rows(_SHOWN, rows).tolist()) if stock.single else set()
-    whole = _Mean.of(shape)
-    held = groups if groups is not None and np.prod(shape) <= _HELD else None
-    parts = [_Mean.of(shape) for _ in held.names] if held is not None else []
-    gallery, hidden = list[Floats](), 0
+    names = groups.names if groups is not None and np.prod(shape) <= _HELD else ()
+    found = _Read(_Mean.of(shape), [_Mean.of(shape) for _ in names], [])
     for row in rows.tolist():
         volume = stock.image(row)
         if volume is None:
-            hidden += 1
+            found.hidden += 1
             continue
-        whole.add(row, volume)
-        if held is not None and (code := int(held.codes[row])) >= 0:
-            parts[code].add(row, volume)
+        found.whole.add(row, volume)
+        if found.parts and groups is not None and (code := int(groups.codes[row])) >= 0:
+            found.parts[code].add(row, volume)
         if row in singles:
-            gallery.append(axial(volume, stock.level(volume)))
-    lines, notes = list[Line](), list[str]()
-    if whole.rows and stock.enough(whole.rows):
-        mean = whole.volume()
+            found.gallery.append(axial(volume, stock.level(volume)))
+    return found
+
+
+def _volumes(stock: Stock, groups: Groups | None) -> Look:
+    found, lines, notes = _read(stock, groups), list[Line](), list[str]()
+    if stock.enough(found.whole.rows):
+        mean = found.whole.volume()
         level = stock.level(mean)
         planes = _planes(mean, level)
         limits = window(planes)
-        lines.append(_line(planes, limits, f"Mean of {_images(len(whole.rows))}: axial, coronal, sagittal"))
-        means = [part for part in parts if part.rows and stock.enough(part.rows)]
-        if held is not None and len(means) == len(parts):
-            slices = [axial(part.volume(), level) for part in means]
-            lines.append(_line(slices, limits, f"Mean by {held.by}: {', '.join(held.names)}"))
-    else:
+        lines.append(_line(planes, limits, f"Mean of {_images(len(found.whole.rows))}: axial, coronal, sagittal"))
+        if groups is not None and found.parts and all(stock.enough(part.rows) for part in found.parts):
+            slices = [axial(part.volume(), level) for part in found.parts]
+            lines.append(_line(slices, limits, f"Mean by {groups.by}: {', '.join(groups.names)}"))
+    elif found.whole.rows:
         notes.append(_too_few(stock))
-    if gallery:
-        lines.append(_line(gallery, window(gallery), f"{_images(len(gallery))}, an axial slice of each"))
-    if stock.data.faces and len(whole.rows):
+    if found.gallery:
+        words = f"{_images(len(found.gallery))}, an axial slice of each"
+        lines.append(_line(found.gallery, window(found.gallery), words))
+    if stock.data.faces and lines:
         notes.append(
             "What lies outside the skull or below the brows is blank: nobody is known by their face. It was there when "
             "the networks looked."
         )
-    if hidden:
+    if found.hidden:
         notes.append(
-            f"Of {_images(hidden)} nothing is shown: the top of the head was not found, so a face may be left."
+            f"Of {_images(found.hidden)} nothing is shown: the top of the head was not found, so a face may be left."
         )
     return Look(lines=tuple(lines), notes=tuple(notes))
 

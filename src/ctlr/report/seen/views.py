@@ -27,6 +27,8 @@ class Views:
 
     words: str
     seen_by: str
+    more: int
+    """Kinds of views that come after it and are not drawn."""
     lines: tuple[Line, ...] = ()
     panels: tuple[Panel, ...] = ()
 
@@ -49,11 +51,11 @@ def read_views(drawn: DrawnViews, root: Path, *, name: str) -> Views | None:
     if images.ndim == 3:
         pairs = enumerate(zip(images[:, 0], views[:, :_CURVES, 0], strict=True))
         panels = [_curves(signal, own, f"{name}-{number}") for number, (signal, own) in pairs]
-        return Views(words=drawn.words, seen_by=seen_by, panels=tuple(panels))
+        return Views(words=drawn.words, seen_by=seen_by, more=drawn.more, panels=tuple(panels))
     limits = window(images)
     alt = f"An image as it is stored, then {views.shape[1]} views of it: {drawn.words}."
     lines = [Line("", strip([image, *own], limits, alt)) for image, own in zip(images, views, strict=True)]
-    return Views(words=drawn.words, seen_by=seen_by, lines=tuple(lines))
+    return Views(words=drawn.words, seen_by=seen_by, more=drawn.more, lines=tuple(lines))
 
 
 def _curves(signal: Floats, views: Floats, name: str) -> Panel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ctlr.report.findings import Findings, View
-from ctlr.report.pairs.matrix import transfer_words
+from ctlr.report.pairs.matrix import transfer_names
 from ctlr.report.scores.curves import small_curves
 from ctlr.report.scores.section import curves_of
 from ctlr.report.section import Part, Saying, Section
@@ -18,14 +18,14 @@ def transfers(parts: Sequence[Part]) -> Saying:
 
     def say(found: Findings) -> Iterator[Section]:
         shown = [view for view in found.views if view.rows.scores]
-        encoders = len({view.contest.encoder.label for view in found.views}) > 1
+        names = transfer_names(found.views)
         if len(shown) > 1:
             yield _curves(found, shown)
         for view in found.views:
             said = [part for ask in parts if (part := ask(found, view)) is not None]
             yield Section(
                 anchor=view.slug, title=view.heading,
-                heading=transfer_words(view, encoder=encoders) if len(shown) > 1 else view.heading,
+                heading=names[view.slug] if len(shown) > 1 else view.heading,
                 template="transfer/transfer.html.j2" if view.rows.scores else "", shows=said,
                 folded=len(shown) > 1, hint=_hint(view),
                 contents=tuple((part.anchor, part.heading) for part in said if part.template),
@@ -40,16 +40,13 @@ def _curves(found: Findings, views: Sequence[View]) -> Section:
     drawn = [curves_of(found, view, name=f"{view.slug}-small") for view in views]
     used = {method for curves in drawn for method in curves.methods}
     floors = [view.contest.floor for view in views if view.contest.floor]
-    several = len({view.contest.encoder.label for view in views}) > 1
+    names = transfer_names(found.views)
     words = "Thin grey lines are baselines, which train no network on the target." if any(
         view.contest.references for view in views
     ) else ""  # fmt: skip
     if floors:
         words += f" The dashed line, ‘{floors[0]}’, sees no image."
-    panels = [
-        (view, transfer_words(view, encoder=several), small_curves(curves))
-        for view, curves in zip(views, drawn, strict=True)
-    ]
+    panels = [(view, names[view.slug], small_curves(curves)) for view, curves in zip(views, drawn, strict=True)]
     return Section(
         anchor="curves", heading="Learning curves", template="transfer/curves.html.j2", folded=False,
         shows={

@@ -17,6 +17,8 @@ __all__ = ["LEAST_TRIALS", "Importance", "importance"]
 
 LEAST_TRIALS = 8
 """Below, the forest behind fANOVA has nothing to split."""
+STEADY_TRIALS = 20
+"""Trials a parameter, below which another handful of trials may well change the order of the shares."""
 MOST_TRIALS = 400
 """Above, every k-th trial from best to worst is taken: the forest's time grows with their number."""
 
@@ -29,6 +31,8 @@ class Importance:
     """(parameter, 0-1) from the largest, summing to 1; empty where they cannot be told."""
     reason: str = ""
     """Why there are none."""
+    note: str = ""
+    """How far they are to be trusted."""
 
 
 def importance(stage: StageTrials) -> Importance:
@@ -50,7 +54,10 @@ def importance(stage: StageTrials) -> Importance:
     shares = _fanova(tried[:: -(-len(tried) // MOST_TRIALS)], varied, limits)
     if shares is None:
         return Importance((), "no parameter explains any of the differences")
-    return Importance(tuple(sorted(shares.items(), key=lambda each: -each[1])))
+    note = f"fANOVA over the {len(tried)} trials that succeeded, for {len(varied)} options that varied"
+    if len(tried) < STEADY_TRIALS * len(varied):
+        note += ": a rough guide, since a few more trials may change the order"
+    return Importance(tuple(sorted(shares.items(), key=lambda each: -each[1])), note=f"{note}.")
 
 
 def _fanova(tried: list[Tried], parameters: list[Parameter], limits: tuple[float, float]) -> dict[str, float] | None:

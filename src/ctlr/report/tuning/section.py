@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from ctlr.report.findings import Findings
@@ -13,6 +13,7 @@ from ctlr.report.theme.formats import Table, records_csv
 from ctlr.report.theme.styles import Style
 from ctlr.report.theme.svg import INK, Panel
 from ctlr.report.tuning import course_plots, rows, tables
+from ctlr.report.tuning.chosen import chosen_yaml
 from ctlr.report.tuning.selection import selection_rows
 from ctlr.report.tuning.share import share_rows, share_table, share_words
 from ctlr.report.tuning.stage_figures import StageFigures, stage_figures
@@ -23,13 +24,14 @@ from ctlr.report.tuning.words import (
     failures,
     failures_at_defaults,
     objective_label,
+    race_name,
     searched,
     title,
 )
 from ctlr.report.wording import capital
-from ctlr.specs import SearchResult, dns_name
+from ctlr.specs import SearchResult, Study
 
-__all__ = ["MethodFigures", "ProgressPair", "TuningView", "tuning", "tuning_view"]
+__all__ = ["MethodFigures", "Progress", "TuningView", "tuning", "tuning_view"]
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,13 @@ class MethodFigures:
 
 
 @dataclass(frozen=True)
-class ProgressPair:
-    """All methods at one size: best so far by trials, and by device seconds."""
+class Progress:
+    """All methods at one size on one axis: best so far by what the budget counts."""
 
     heading: str
-    panels: tuple[Panel, Panel]
+    panel: Panel
+    folded: bool
+    """Whether it waits behind a click: at other sizes than the largest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,9 @@ class TuningView:
     """What tuning itself gained; empty where no study was trained with the options in the file too."""
     failures: tuple[str, ...]
     """Searches that chose nothing and studies that failed with the options in the file, and why."""
-    progress: tuple[ProgressPair, ...]
+    progress: tuple[Progress, ...]
+    yaml: tuple[tuple[str, str], ...]
+    """(heading, lines to copy into the benchmark's file) of what was chosen, the largest size first."""
     methods: tuple[MethodFigures, ...]
     detail: str
     """Which searches are drawn one by one: those at the largest size; of many, the best of each target."""
@@ -75,9 +81,15 @@ def tuning(found: Findings) -> Iterator[Section]:
         view = tuning_view(found)
         yield Section(
             anchor="tuning", heading="Tuning", template="tuning/tuning.html.j2", style="tuning/tuning.css", shows=view,
-            tables=tuple(view.tables.values()),
+            tables=tuple(view.tables.values()), hint=_hint(found.finished.searches),
             files={"trials.csv": records_csv(search_records(found.finished.searches))},
         )  # fmt: skip
+
+
+def _hint(searches: Sequence[SearchResult]) -> str:
+    """`8 searches, 192 trials`; what several searches share counts once."""
+    own = sum(len(stage.trials) / stage.shared_by for search in searches for stage in search.stages)
+    return f"{len(searches)} search{'es' if len(searches) != 1 else ''}, {round(own)} trials"
 
 
 def tuning_view(found: Findings) -> TuningView:
@@ -102,11 +114,11 @@ def tuning_view(found: Findings) -> TuningView:
         flagged=any(row.exceeds(finished.budget) for row in spread),
         tables=_tables(found, labelled)
         | ({"spread": tables.spread_table(spread, labelled)} if spread else {})
-        | ({"share": share_table(share, level=finished.level)} if share else {}),
+        | ({"share": share_table(share, level=finished.level, labelled=labelled)} if share else {}),
         share=share_words(share) if share else "",
         failures=(*failures(searches), *failures_at_defaults(at_defaults)),
-        progress=tuple(_progress(found, looks)), detail=detail,
-        methods=tuple(_method(search, found, looks, number) for number, search in enumerate(drawn)),
+        progress=tuple(_progress(found, looks)), yaml=tuple(_yaml(searches)), detail=detail,
+        methods=tuple(_method(search, found, looks, number) for number, search in enumerate(drawn, start=1)),
     )  # fmt: skip
 
 
@@ -124,25 +136,34 @@ def _tables(found: Findings, labelled: Mapping[int, str]) -> dict[str, Table]:
 # ---------------------------------------------------------------- methods side by side
 
 
-def _progress(found: Findings, style: Mapping[str, Style]) -> list[ProgressPair]:
-    """One pair a transfer, encoder and size; methods without a source stand beside every source."""
-    searches = found.finished.searches
+def _progress(found: Findings, style: Mapping[str, Style]) -> Iterator[Progress]:
+    """One drawing a transfer, encoder and size; methods without a source stand beside every source.
+
+    In a race all encoders compete, so that they share one.
+    """
+    tuning = found.finished.config.tuning
+    race = tuning is not None and tuning.race is not None
+    groups = _groups(found.finished.searches, race=race)
+    several = len({line for line, _ in groups}) > 1
+    largest = max(size for _, size in groups)
+    for (line, size), group in sorted(groups.items(), key=lambda each: -each[0][1]):
+        panel = _panel(_named(group) if race else {each.study.method.label: each for each in group}, found, style)
+        if panel is not None:
+            where = "".join(f"{each}, " for each in (line.transfer, line.encoder) if each) if several else ""
+            yield Progress(f"{where}n = {group[0].study.labelled}", panel, folded=size < largest)
+
+
+def _groups(searches: Sequence[SearchResult], *, race: bool) -> dict[tuple[Line, int], list[SearchResult]]:
+    """Searches that are held against each other, by what they have in common and their size."""
     lines = {id(search): Line.of(search.study) for search in searches}
     groups: dict[tuple[Line, int], list[SearchResult]] = {}
     for search in searches:
         line = lines[id(search)]
         beside = {each.source for each in lines.values() if _end(each) == _end(line)}
         for source in [line.source] if line.source else sorted(beside - {""}) or [""]:
-            key = line._replace(method="", source=source)
+            key = line._replace(method="", source=source, encoder="" if race else line.encoder)
             groups.setdefault((key, search.study.n_train), []).append(search)
-    several = len({line for line, _ in groups}) > 1
-    pairs = []
-    for number, ((line, _), group) in enumerate(groups.items()):
-        panels = _pair(group, found, style, f"tuning-{number}")
-        if panels is not None:
-            where = f"{line.transfer}, {line.encoder}, " if several else ""
-            pairs.append(ProgressPair(f"{where}n = {group[0].study.labelled}", panels))
-    return pairs
+    return groups
 
 
 def _end(line: Line) -> Line:
@@ -150,24 +171,52 @@ def _end(line: Line) -> Line:
     return line._replace(method="", source="")
 
 
-def _pair(
-    group: Sequence[SearchResult], found: Findings, style: Mapping[str, Style], name: str
-) -> tuple[Panel, Panel] | None:
-    curves = {search.study.method.label: course for search in group if (course := _course(search))}
-    if not curves:
+def _named(group: Sequence[SearchResult]) -> dict[str, SearchResult]:
+    """Searches of a race by their names in its ranking."""
+    return {race_name(search.study): search for search in group}
+
+
+def _panel(named: Mapping[str, SearchResult], found: Findings, style: Mapping[str, Style]) -> Panel | None:
+    budget = found.finished.budget
+    courses = {name: points for name, search in named.items() if (points := _course(search))}
+    if not courses:
         return None
-    search = next(search for search in group if search.study.method.label in curves)
-    objective = search.stages[-1].objective
-    shared = {
-        "style": style, "label": objective_label(objective, found.unit(search.study.target)),
-        "better": "lower" if objective.direction == "minimize" else "higher",
-    }  # fmt: skip
-    by_trials = {method: [(trials, best) for trials, _, best in course] for method, course in curves.items()}
-    by_seconds = {method: [(seconds, best) for _, seconds, best in course] for method, course in curves.items()}
-    return (
-        course_plots.progress_plot(by_trials, across="Trials", whole=True, name=f"{name}-t", **shared),  # type: ignore[arg-type]
-        course_plots.progress_plot(by_seconds, across="Device seconds", whole=False, name=f"{name}-s", **shared),  # type: ignore[arg-type]
-    )
+    first = next(search for name, search in named.items() if name in courses)
+    objective = first.stages[-1].objective
+    return course_plots.progress_plot(
+        {
+            name: [(trials if budget == "trials" else seconds, best) for trials, seconds, best in points]
+            for name, points in courses.items()
+        },
+        style=_looks({name: named[name].study for name in courses}, style),
+        label=objective_label(objective, found.unit(first.study.target)),
+        better="lower" if objective.direction == "minimize" else "higher",
+        across="Trials" if budget == "trials" else "Device seconds", whole=budget == "trials",
+    )  # fmt: skip
+
+
+def _looks(studies: Mapping[str, Study], style: Mapping[str, Style]) -> dict[str, Style]:
+    """A method's own look; its encoders, where several compete, differ in their marks."""
+    looks, used = {}, dict[str, int]()
+    for name, study in studies.items():
+        look, label = style[study.method.label], study.method.label
+        turn = used[label] = used.get(label, -1) + 1
+        marker = _MARKERS[(_MARKERS.index(look.marker or "o") + turn) % len(_MARKERS)] if turn else look.marker
+        looks[name] = replace(look, marker=marker)
+    return looks
+
+
+_MARKERS = "osD^vP*X"
+
+
+def _yaml(searches: Sequence[SearchResult]) -> Iterator[tuple[str, str]]:
+    """What was chosen as lines of a benchmark's file, one text a transfer, encoder and size."""
+    groups = _groups(searches, race=False)
+    several = len({line for line, _ in groups}) > 1
+    for (line, _), group in sorted(groups.items(), key=lambda each: -each[0][1]):
+        if text := chosen_yaml(group):
+            where = f"{line.transfer}, {line.encoder}, " if several else ""
+            yield f"{where}n = {group[0].study.labelled}", text
 
 
 def _course(search: SearchResult) -> list[tuple[float, float, float]]:
@@ -190,7 +239,7 @@ def _course(search: SearchResult) -> list[tuple[float, float, float]]:
 
 
 _MANY = 16
-"""Searches, of which each has some ten drawings, that a page can hold."""
+"""Searches, of which each has some eight drawings, that a page can hold."""
 
 
 def _drawn(searches: Sequence[SearchResult]) -> Sequence[SearchResult]:
@@ -207,18 +256,18 @@ def _drawn(searches: Sequence[SearchResult]) -> Sequence[SearchResult]:
     return [search for _, search in best.values()]
 
 
-def _method(search: SearchResult, found: Findings, style: Mapping[str, Style], number: int) -> MethodFigures:
+def _method(search: SearchResult, found: Findings, style: Mapping[str, Style], place: int) -> MethodFigures:
     study = search.study
     label = study.method.label
     return MethodFigures(
         label, title(study, ambiguous(found.finished.searches)),
         tuple(
             stage_figures(
-                stage, heading=capital(tables.STAGE_WORDS[stage.stage]), colour=style[label].colour,
+                stage, heading=capital(tables.STAGE_WORDS[stage.stage]), colour=style[label].key,
                 label=objective_label(
                     stage.objective, found.unit((stage.stage == "pretrain" and study.source) or study.target)
                 ),
-                name=dns_name(f"tuning-{number}-{stage.stage}"),
+                name=f"search-{place}-{stage.stage}",
             )
             for stage in join_rounds(search.stages)
             if stage.tried

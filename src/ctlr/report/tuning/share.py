@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ctlr.report.numbers.contests import Contest, Done
 from ctlr.report.numbers.rows import GainRow, gains_of, verdicts
@@ -98,7 +99,7 @@ def _gains(
     return [next(found) if own and other else None for own, other, _ in pairs]
 
 
-def share_table(rows: Sequence[ShareRow], *, level: float) -> Table:
+def share_table(rows: Sequence[ShareRow], *, level: float, labelled: Mapping[int, str] = MappingProxyType({})) -> Table:
     """The gain of tuning with its verdict, beside the gain over scratch with and without tuning."""
     naming = Naming([row.line for row in rows])
     digits = decimals(
@@ -115,7 +116,7 @@ def share_table(rows: Sequence[ShareRow], *, level: float) -> Table:
     def line(row: ShareRow) -> tuple[Cell, ...]:
         tuning = row.tuning
         return (
-            *naming.cells(row.line), Cell(str(tuning.n_train)), cell(tuning.gain),
+            *naming.cells(row.line), Cell(labelled.get(tuning.n_train, str(tuning.n_train))), cell(tuning.gain),
             verdict_cell(tuning.gain, stands=tuning.stands, words=_VERDICTS), Cell(p_words(tuning.p_holm)),
             false_cell(tuning), cell(row.over_scratch), cell(row.over_scratch_before),
         )  # fmt: skip

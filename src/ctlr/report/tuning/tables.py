@@ -15,6 +15,7 @@ from ctlr.specs import Parameter
 __all__ = [
     "STAGE_WORDS",
     "Naming",
+    "at_edge",
     "choices_table",
     "experiment_failures",
     "failures_table",
@@ -22,7 +23,6 @@ __all__ = [
     "range_words",
     "selection_table",
     "share_words",
-    "space_table",
     "spread_table",
     "value_words",
 ]
@@ -157,7 +157,10 @@ def choices_table(rows: Sequence[ChoiceRow], labelled: Mapping[int, str] = Mappi
         return (
             *naming.cells(row.line), *([Cell(STAGE_WORDS[row.stage])] if staged else []), Cell(row.option),
             Cell(range_words(row.parameter)),
-            *(Cell("–", tone="muted") if v is None else Cell(value_words(v), _edge(v, row.parameter)) for v in values),
+            *(
+                Cell("–", tone="muted") if value is None else Cell(value_words(value), at_edge(value, row.parameter))
+                for value in values
+            ),
         )  # fmt: skip
 
     return Table(
@@ -187,25 +190,11 @@ def value_words(text: str) -> str:
     return f"{value:.4g}" if len(text) > 7 else text
 
 
-def _edge(text: str, parameter: Parameter) -> str:
+def at_edge(text: str, parameter: Parameter) -> str:
+    """`at the edge` of a value beyond which a better one may lie."""
     if parameter.kind in ("discrete", "categorical"):
         return ""
     return "at the edge" if float(text) in (float(parameter.low), float(parameter.high)) else ""
-
-
-def space_table(parameters: Sequence[Parameter], best: Mapping[str, str]) -> Table:
-    """An experiment's parameters, and the best trial's values."""
-    records = [{"parameter": p.name, "searched": range_words(p), "best": best.get(p.name, "")} for p in parameters]
-    return Table(
-        name="space", caption="What was searched, and the value of the best trial.",
-        columns=("Parameter", "Searched", "Best trial"), headers=2,
-        rows=tuple(
-            (Cell(r["parameter"]), Cell(r["searched"]), Cell(r["best"] or "–",
-                                                             _edge(best[p.name], p) if p.name in best else ""))
-            for r, p in zip(records, parameters, strict=True)
-        ),
-        records=tuple(records),
-    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- how sure a choice is

@@ -20,6 +20,7 @@ __all__ = [
     "failures",
     "failures_at_defaults",
     "objective_label",
+    "race_name",
     "searched",
     "title",
 ]
@@ -128,6 +129,11 @@ def ambiguous(searches: Sequence[SearchResult]) -> bool:
     """Whether the method's name does not tell a search of one size from all others."""
     names = {(search.study.method.label, search.study.n_train) for search in searches}
     return len(names) < len(searches)
+
+
+def race_name(study: Study) -> str:
+    """A search's name in a race: the method, and its encoder where it has one."""
+    return f"{study.method.label}, {study.encoder.label}" if study.method.has_encoder else study.method.label
 
 
 def title(study: Study, more: bool) -> str:

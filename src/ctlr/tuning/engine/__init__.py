@@ -16,7 +16,7 @@ narrow.py     from coarse to fine: the space of a next search
 from ctlr.tuning.engine.ending import BUDGET, GOAL, MAX_TRIALS
 from ctlr.tuning.engine.journal import Completion, read_journal
 from ctlr.tuning.engine.limits import Limits
-from ctlr.tuning.engine.local import Outcome, run_experiment
+from ctlr.tuning.engine.local import Outcome, ended_experiment, run_experiment
 from ctlr.tuning.engine.loop import OUT_OF_TIME, SILENT
 from ctlr.tuning.engine.narrow import narrowed, within
 from ctlr.tuning.engine.remote import Fault, Pace, Policy, RemoteOutcome, SearchBackend, State, run_remotely
@@ -40,6 +40,7 @@ __all__ = [
     "State",
     "best_trial",
     "better",
+    "ended_experiment",
     "narrowed",
     "reached",
     "read_journal",

@@ -9,14 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from ctlr.specs import Experiment, Trial, TrialReport
-from ctlr.tuning.engine.journal import Completion, Journal
+from ctlr.tuning.engine.journal import Completion, History, Journal, read_journal
 from ctlr.tuning.engine.limits import Limits
 from ctlr.tuning.engine.loop import Run
-from ctlr.tuning.engine.resuming import open_history
+from ctlr.tuning.engine.resuming import open_history, refuse_changes
 from ctlr.tuning.engine.status import best_trial
 from ctlr.tuning.launchers import Launcher, check_collector
 
-__all__ = ["Limits", "Outcome", "run_experiment"]
+__all__ = ["Limits", "Outcome", "ended_experiment", "run_experiment"]
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,33 @@ def run_experiment(
         completion = history.completion
         if completion is None:
             completion = Run(history, journal, launcher, workers, limits, on_event).run()
+    return _outcome(history, completion)
+
+
+def ended_experiment(experiment: Experiment, folder: Path) -> Outcome | None:
+    """What came of an experiment whose journal lies in a folder; nothing is run.
+
+    Returns:
+        None where there is none, or it has not ended.
+
+    Raises:
+        ConfigError: The journal is of another experiment.
+        WorkspaceError: The journal is damaged.
+    """
+    history = read_journal(folder)
+    if history is None or history.completion is None:
+        return None
+    refuse_changes(folder, history, experiment)
+    return _outcome(history, history.completion)
+
+
+def _outcome(history: History, completion: Completion) -> Outcome:
     return Outcome(
         trials=tuple(history.trials),
         succeeded=completion.succeeded,
         reason=completion.reason,
         message=completion.message,
-        optimum=best_trial(experiment.objective, history.trials),
+        optimum=best_trial(history.experiment.objective, history.trials),
         seed=history.seed,
         started=history.started,
         completed=completion.time,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from ctlr.errors import ConfigError
 from ctlr.specs import Experiment, Trial
@@ -12,7 +13,7 @@ from ctlr.tuning.engine.journal import Completion, History, Journal, changes, re
 from ctlr.tuning.engine.limits import Limits
 from ctlr.tuning.engine.stopping import reached
 
-__all__ = ["open_history"]
+__all__ = ["open_history", "refuse_changes"]
 
 
 def open_history(
@@ -48,11 +49,7 @@ def open_history(
             f"{folder} holds the journal of an experiment, {history.experiment.name}. "
             "Go on with it by --resume, or name a new folder."
         )
-    if found := changes(history.experiment, experiment):
-        raise ConfigError(
-            f"{folder} holds an experiment that differs, and only the three counts may change between runs. "
-            f"{'; '.join(found)}. Undo the changes, or name a new folder."
-        )
+    refuse_changes(folder, history, experiment)
     made, wanted = len(history.trials), experiment.max_trials
     if wanted is not None and wanted != history.experiment.max_trials and wanted <= made:  # as Katib's webhook
         raise ConfigError(
@@ -62,6 +59,19 @@ def open_history(
     if history.completion is not None and _stays(history, history.completion, experiment, limits):
         return history
     return journal.resume(history, experiment)
+
+
+def refuse_changes(folder: Path, history: History, experiment: Experiment) -> None:
+    """Refuse an experiment that is not the one of a journal.
+
+    Raises:
+        ConfigError: Names what differs.
+    """
+    if found := changes(history.experiment, experiment):
+        raise ConfigError(
+            f"{folder} holds an experiment that differs, and only the three counts may change between runs. "
+            f"{'; '.join(found)}. Undo the changes, or name a new folder."
+        )
 
 
 def _stays(history: History, completion: Completion, experiment: Experiment, limits: Limits) -> bool:

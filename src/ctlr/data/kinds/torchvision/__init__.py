@@ -34,6 +34,10 @@ class TorchvisionReader(CollectionReader):
         there = [name for name in candidates if (root / name).is_file()]
         return root, there if len(there) >= len(published.files) else [*there, published.archive]
 
+    def look_at_files(self) -> None:
+        """Look whether they hold the set."""
+        self.rows()
+
     def rows(self) -> Rows:
         """All pictures, named by their file and their place in it."""
         from ctlr.data.kinds.torchvision.reading import read_set
