@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ctlr.report.answer import headline
 from ctlr.report.answer.claim_words import claim_words
@@ -167,7 +167,9 @@ def _no_claim(found: Findings, views: Sequence[View], pairs: Sequence[PairGain])
     """Nothing gains, or nothing can be told: what is said of the first transfer, or of all in one sentence."""
     view = views[0]
     size = max((row.n_train for row in view.rows.scores), default=None)
-    text = f"{_which(views, view)}{headline.answer(view.contest, view.rows).text}"
+    # Who has the best score, and whether a baseline is as good, is said in the whole answer and seen in the figure.
+    gains = headline.answer(view.contest, replace(view.rows, references={})).text
+    text = f"{_which(views, view)}{gains}"
     if pairs:
         view, size, text = _nearest(views, pairs)
     if size is None:
