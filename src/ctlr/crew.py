@@ -157,15 +157,18 @@ class Crew:
         """Whether a job could start at once."""
         return len(self._workers) < self._limit or any(worker.job is None for worker in self._workers)
 
-    def give(self, job: Job) -> bool:
-        """Have a job done by an idle worker, or by a new one where there is room; says whether it is new."""
+    @property
+    def hires(self) -> bool:
+        """Whether the next job is given to a new worker, which may take as long as libraries take to load."""
+        return all(worker.job is not None for worker in self._workers)
+
+    def give(self, job: Job) -> None:
+        """Have a job done by an idle worker, or by a new one where there is room."""
         with held():
-            idle = next((worker for worker in self._workers if worker.job is None), None)
-            worker = idle or self._hire()
+            worker = next((worker for worker in self._workers if worker.job is None), None) or self._hire()
             worker.job = job
             with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed by its sentinel
                 worker.connection.send_bytes(json.dumps(["job", job.id, job.kind, job.payload]).encode())
-        return idle is None
 
     def stop(self, job_id: str) -> None:
         """End a job at its next progress; its worker stays. A job that is not under way is left alone."""

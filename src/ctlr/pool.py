@@ -64,8 +64,9 @@ def run_jobs(
         try:
             while not board.finished:
                 while crew.has_room and (job := board.take()) is not None:
-                    if crew.give(job):
+                    if crew.hires:
                         on_event(Event(job, "starting"))
+                    crew.give(job)
                 if not board.finished:
                     for event in crew.listen(LOOK_SECONDS if board.passed_over else None):
                         board.note(event)

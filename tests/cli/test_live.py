@@ -50,6 +50,21 @@ main()
     assert done.stderr == "begun\n"
 
 
+def test_the_first_line_comes_within_a_second_of_work(place: Path) -> None:
+    """By the processor's clock: other programs may take the machine's."""
+    seen = list[float]()
+
+    def watch(glass: Glass, pid: int, terminal: int) -> None:
+        if not seen:
+            ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            seen.append(sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))
+            assert glass.shown[0] == "tiny: 3 studies, 2 workers, workspace workspace"
+            os.kill(pid, signal.SIGINT)
+
+    at_terminal("run", "tiny.yaml", *FEW, folder=place, columns=80, watch=watch)
+    assert seen[0] < 1.0
+
+
 @pytest.mark.parametrize("columns", [120, 60, 40])
 def test_a_terminal_shows_one_bar_and_the_metric_and_keeps_a_line_a_step(columns: int, place: Path, warm: Path) -> None:
     code, glass, frames = at_terminal("run", "tiny.yaml", *FEW, folder=place, warm=warm, columns=columns)
@@ -109,6 +124,7 @@ def test_a_worker_that_is_killed_fails_its_step_alone(place: Path) -> None:
     )
     assert killed
     assert code == 3
+    assert any("starting workers: PyTorch is loading" in line for frame in frames for line in frame)
     told = "".join(line.ljust(100) for line in glass.everything)
     assert "FAILED: the worker was killed (signal 9)" in told
     assert any("failed, for the reasons above" in line for frame in frames for line in frame)

@@ -96,6 +96,29 @@ def says_how_it_computes(case: Case) -> None:
         assert isinstance(getattr(case.shared, name, None), bool), f"its class must say `{name} = True` or `False`."
 
 
+def is_as_large_as_it_says(case: Case) -> None:
+    """It keeps as many numbers, and puts out as many for each voxel, as it says, where it says so: within a tenth."""
+    told = case.part.extents.get(case.ndim)
+    if told is None:
+        return
+    encoder, left = case.build(width=1.0).eval(), 0
+
+    def note(module: nn.Module, given: object, out: object) -> None:
+        nonlocal left
+        first = out[0] if isinstance(out, tuple) else out  # of recurrent layers
+        left += first.numel() if isinstance(first, Tensor) else 0
+
+    for module in encoder.modules():
+        if next(module.children(), None) is None:
+            module.register_forward_hook(note)
+    images = case.images(*[{1: 256, 2: 64, 3: 32}[case.ndim]] * case.ndim if case.ndim else ())
+    with torch.inference_mode():
+        encoder(images)
+    weights, left = sum(tensor.numel() for tensor in encoder.state_dict().values()), left // images[:, 0].numel()
+    for what, found, said in (("weights", weights, told.weights), ("left", left, told.left)):
+        assert abs(found - said) <= 0.1 * found + 1, f"`extents` says `{what}={said:g}`; it has {found}."
+
+
 def features_have_the_promised_width(case: Case) -> None:
     """Features are float32, finite, and as wide as it says."""
     features = case.shared(case.images())
@@ -216,6 +239,7 @@ def group_norm_leaves_an_image_alone(case: Case) -> None:
 PROMISES = (
     says_how_many_blocks_it_has,
     says_how_it_computes,
+    is_as_large_as_it_says,
     features_have_the_promised_width,
     sides_may_differ,
     images_are_told_apart,
