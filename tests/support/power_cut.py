@@ -64,7 +64,16 @@ WITHOUT_FLUSH = struct.pack("I", 2)
 class InlineCrew:
     """A crew without processes: a job is done while it listens."""
 
-    def __init__(self, start: Callable[..., Any], arguments: tuple[Any, ...], workers: int, log: Path) -> None:
+    hires = False
+
+    def __init__(
+        self,
+        start: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        workers: int,
+        log: Path,
+        on_ready: Callable[[Job], object] = bool,
+    ) -> None:
         self._start = functools.cache(lambda: start(0, *arguments))
         self._jobs: list[Job] = []
 

@@ -32,7 +32,7 @@ def faults(words: list[str], kind: str = "StdOut", *, filled: bool = False, **va
     data: dict[str, Any] = {"command": words, "env": [{"name": "HOME_DIR", "value": "/x"}]}
     document = Document("", data, {})
     check_wrapped(Fields(document, data), kind, values, filled=filled)
-    return [message for _, _, message in document.faults]
+    return [fault.message for fault in document.faults]
 
 
 def in_both_places(words: list[str], folder: Path) -> tuple[str, str]:
