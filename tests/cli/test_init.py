@@ -9,6 +9,7 @@ from pathlib import Path
 
 import layouts
 import pytest
+from glass import at_terminal
 from terminal import Finished, call
 
 from ctlr.config import TEMPLATES, load
@@ -40,6 +41,18 @@ def test_a_file_is_called_like_the_folder_and_both_are_told(warm: Path, tmp_path
     assert "    root: My Flowers\n" in text
     rates = json.loads((tmp_path / "workspace/rates.json").read_text())
     assert "finetune scratch small_cnn*0.5 3x32x32" in rates
+
+
+def test_a_narrow_terminal_gets_its_lines_broken_between_words(warm: Path, tmp_path: Path) -> None:
+    layouts.kaggle_classes(tmp_path / "flowers")
+    words = ("init", "--data", "flowers", "--minutes", "0.1", "--workers", "1")
+    code, glass, _ = at_terminal(*words, folder=tmp_path, columns=50, rows=60, warm=warm)
+    assert code == 0
+    lines = [line.rstrip() for line in glass.everything]
+    first = next(number for number, line in enumerate(lines) if line.startswith("  labelled subjects:"))
+    assert all(len(line) <= 50 for line in lines)
+    assert lines[first + 1].startswith("    ")
+    assert "each size validates on as many as it trains on" in " ".join(" ".join(lines[first:]).split())
 
 
 def test_what_was_measured_is_not_measured_again(warm: Path, tmp_path: Path) -> None:

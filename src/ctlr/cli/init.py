@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -119,7 +122,7 @@ def _proposal(
     check_device(device)
     looked = look(folder)
     for line in seen(looked):
-        click.echo(line)
+        _tell(line)
     choice = choose(looked, target)
     click.echo("Timing a few steps on this machine …", err=True)
     began = time.perf_counter()
@@ -130,8 +133,19 @@ def _proposal(
     keep_rates(Workspace(workspace), fitted.rates)
     click.echo(f"… {time.perf_counter() - began:.0f} s", err=True)
     for line in proposed(fitted, minutes):
-        click.echo(line)
+        _tell(line)
     return text_of(fitted, file, folder=folder, minutes=minutes)
+
+
+def _tell(line: str) -> None:
+    """A line, broken between words where a terminal would break it anywhere."""
+    if sys.stdout.isatty():
+        indent = len(line) - len(line.lstrip())
+        line = textwrap.fill(
+            line, shutil.get_terminal_size().columns, subsequent_indent=" " * (indent + 2), break_on_hyphens=False,
+            replace_whitespace=False, drop_whitespace=True,
+        )  # fmt: skip
+    click.echo(line)
 
 
 def _write(files: dict[Path, str], benchmark: Path) -> None:
