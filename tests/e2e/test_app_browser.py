@@ -163,8 +163,13 @@ def test_from_an_upload_to_a_report_with_a_reload_a_killed_server_and_two_tabs(
     assert browser.ask(NUMBERS)[-1] <= before[-1]
     assert "1. " not in browser.ask("document.querySelector('.ranking').innerText")
     browser.follow("document.querySelector('#report').click()")
-    assert browser.ask("document.querySelector('iframe').getAttribute('sandbox')") == "allow-downloads allow-popups"
+    sandbox = browser.ask("document.querySelector('iframe').getAttribute('sandbox')")
+    assert sandbox == "allow-downloads allow-popups allow-scripts"
     browser.open(f"{server.address}/runs/digits/report/report.html")
+    assert browser.ask("self.origin") == "null"  # a foreign site
+    browser.until("document.querySelector('.tools button') !== null")
+    browser.ask("document.querySelector('th button.sort').click()")
+    assert "sort=" in browser.ask("location.hash")
     assert "digits" in browser.ask("document.body.innerText")
     assert browser.ask("document.querySelector('svg, img') !== null")
 

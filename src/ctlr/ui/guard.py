@@ -29,10 +29,11 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ctlr.report.theme.templating import script_source
 from ctlr.ui.access import CHANGE, LOOK, Access
 from ctlr.ui.options import Options
 
-__all__ = ["CSP", "FORM_FIELD", "HEALTH", "REPORT_CSP", "Guard", "form_value", "same_value"]
+__all__ = ["CSP", "FORM_FIELD", "HEALTH", "REPORT_CSP", "REPORT_SANDBOX", "Guard", "form_value", "same_value"]
 
 HEALTH = "/healthz"
 """Path of the page that is open to all."""
@@ -44,11 +45,13 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-src 'self'; frame-ancestors 'none'"
 )
+REPORT_SANDBOX = "allow-downloads allow-popups allow-scripts"
 REPORT_CSP = (
-    "sandbox allow-downloads allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    f"sandbox {REPORT_SANDBOX}; default-src 'none'; script-src {script_source()}; style-src 'unsafe-inline'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-"""A report needs its own styles and pictures, and is a foreign site otherwise: it holds names from data."""
+"""A report needs its own styles and pictures, and is a foreign site otherwise: it holds names from data. Of scripts the
+page's own runs, as this version of CTLR writes it."""
 
 _HEADERS = {
     "x-content-type-options": "nosniff",

@@ -32,7 +32,7 @@ from ctlr.ui.access import Access
 from ctlr.ui.ending import add_end_pages
 from ctlr.ui.examining import Examined, Examining, thumbnail
 from ctlr.ui.folders import Folder, Folders
-from ctlr.ui.guard import FORM_FIELD, HEALTH, REPORT_CSP, Guard, form_value, same_value
+from ctlr.ui.guard import FORM_FIELD, HEALTH, REPORT_CSP, REPORT_SANDBOX, Guard, form_value, same_value
 from ctlr.ui.links import run_links
 from ctlr.ui.options import Options
 from ctlr.ui.points_pages import add_points
@@ -446,7 +446,8 @@ def _reports(app: FastAPI, shared: _App) -> None:
         if not (shared.root / "reports" / name / "report.html").is_file():
             raise ConfigError("There is no report yet.")
         tables = sorted((shared.root / "reports" / name / "tables").glob("*.csv"))
-        return shared.page(request, "report.html", run=run, tables=[table.name for table in tables])
+        names = [table.name for table in tables]
+        return shared.page(request, "report.html", run=run, tables=names, sandbox=REPORT_SANDBOX)
 
     @app.get("/runs/{name}/report/{path:path}")
     def file(name: str, path: str) -> Response:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ctlr import __version__
 
-__all__ = ["render"]
+__all__ = ["render", "script_source"]
 
 
 def render(template: str, **context: Any) -> str:
@@ -25,14 +25,22 @@ def render(template: str, **context: Any) -> str:
     return _environment().get_template(template).render(version=__version__, **context)
 
 
+def script_source() -> str:
+    """The page's script as a policy's `script-src` names it: by its hash, and no other one."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()}'"
+
+
+@cache
+def _script() -> str:
+    return (Path(__file__).parent / "page.js").read_text()
+
+
 @cache
 def _environment() -> Environment:
     templates = Environment(
         loader=PackageLoader("ctlr.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    script = (Path(__file__).parent / "page.js").read_text()
-    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{own}'"
-    templates.globals |= {"script": Markup(script), "policy": Markup(policy)}
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {script_source()}"
+    templates.globals |= {"script": Markup(_script()), "policy": Markup(policy)}
     return templates
