@@ -9,7 +9,7 @@ import pytest
 from finished_bench import finished
 
 from ctlr.methods.scratch import ScratchSpec
-from ctlr.report.answer.figure import MOST, lead_rows
+from ctlr.report.answer.figure import MOST, beyond, lead_rows
 from ctlr.report.answer.lead import Lead, lead
 from ctlr.report.findings import Findings, View, findings
 
@@ -83,6 +83,16 @@ def test_of_many_methods_the_figure_keeps_those_that_gain_most(found: Findings) 
     assert len(rows) == MOST
     assert [row.method for row in rows[:3]] == ["m39", "m38", "m37"]
     assert rows[-1].method == "mean"
+
+
+def test_a_baseline_that_is_far_from_all_methods_does_not_make_them_a_line(found: Findings) -> None:
+    view = found.views[0]
+    rows = lead_rows(view, 20)
+    assert beyond(view, rows) == {}
+    last = rows[-1]
+    far = dataclasses.replace(last.gain, mean=-90.0, low=-95.0, high=-85.0)
+    moved = [*rows[:-1], dataclasses.replace(last, gain=far)]
+    assert beyond(view, moved) == {"mean": "<"}
 
 
 def test_where_nothing_is_claimed_the_lead_says_what_would_have_been_seen(found: Findings) -> None:

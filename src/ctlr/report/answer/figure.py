@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from ctlr.report.findings import View
 from ctlr.report.gains.forest import arm, gain_tip, reach
@@ -13,7 +14,7 @@ from ctlr.report.theme.styles import Style, short
 from ctlr.report.theme.svg import INK, MUTED, Panel, canvas, mark, panel
 from ctlr.report.wording import gain_digits, interval, metric_label
 
-__all__ = ["lead_figure", "lead_rows"]
+__all__ = ["beyond", "lead_figure", "lead_rows"]
 
 WIDTH, LINE = 400, 23
 MOST = 12
@@ -35,6 +36,22 @@ def lead_rows(view: View, size: int) -> list[GainRow]:
     return [*own[:room], *found[: MOST - len(own[:room])]]
 
 
+def beyond(view: View, rows: Sequence[GainRow]) -> dict[str, Literal["<", ">"]]:
+    """What trains no network and lies so far from all methods that these would shrink to a line: on which side."""
+    apart = {*view.contest.references, view.contest.floor}
+    low, high = reach(_ends(row for row in rows if row.method not in apart))
+    room = high - low
+    return {
+        row.method: "<" if row.gain.mean < low else ">"
+        for row in rows
+        if row.method in apart and not low - room <= row.gain.mean <= high + room
+    }
+
+
+def _ends(rows: Iterable[GainRow]) -> list[float]:
+    return [end for row in rows for end in (row.gain.low, row.gain.mean, row.gain.high)]
+
+
 def lead_figure(view: View, size: int, style: Mapping[str, Style]) -> Panel | None:
     """Draw those rows with their numbers; None where nobody can be held against a training from scratch."""
     rows = lead_rows(view, size)
@@ -46,7 +63,8 @@ def lead_figure(view: View, size: int, style: Mapping[str, Style]) -> Panel | No
     for index, row in enumerate(rows):
         first = index and row.method in apart and rows[index - 1].method not in apart
         places[row.method] = (places[rows[index - 1].method] + (1.5 if first else 1)) if index else 0.0
-    bottom = max(places.values()) + 0.7
+    bottom, far = max(places.values()) + 0.7, beyond(view, rows)
+    low, high = reach(_ends(row for row in rows if row.method not in far))
     height = round(LINE * (bottom + 0.6))
     with canvas(WIDTH, height + 64, left=132, right=62, top=4, bottom=60) as axes:
         axes.axvline(0, color=MUTED, linewidth=1.2)
@@ -54,8 +72,16 @@ def lead_figure(view: View, size: int, style: Mapping[str, Style]) -> Panel | No
             look = style[row.method]
             if row.method in apart:
                 look = replace(look, colour=MUTED, marker=look.marker or "o", dashed=False)
-            arm(axes, places[row.method], row, look, gain_tip(row, contest.labelled(size), label,
-                contest.baseline or "", view.rows.level, rows))  # fmt: skip
+            tip = gain_tip(row, contest.labelled(size), label, contest.baseline or "", view.rows.level, rows)
+            if row.method in far:
+                end, inwards = (low, 0.03) if far[row.method] == "<" else (high, -0.03)
+                (arrow,) = axes.plot(
+                    [end + inwards * (high - low)], [places[row.method]], far[row.method], color=look.colour,
+                    markersize=8,
+                )  # fmt: skip
+                mark(arrow, tip, of=row.method)
+            else:
+                arm(axes, places[row.method], row, look, tip)
             value = axes.text(
                 1.03, places[row.method], number(row.gain.mean, digits, sign=True),
                 transform=axes.get_yaxis_transform(), va="center_baseline", color=INK if row.stands else MUTED,
@@ -66,7 +92,7 @@ def lead_figure(view: View, size: int, style: Mapping[str, Style]) -> Panel | No
         for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
             tick.set_color(MUTED if row.method in apart else INK)
         axes.set_ylim(bottom, -0.6)
-        axes.set_xlim(*reach([row.gain.mean for row in rows] + [e for r in rows for e in (r.gain.low, r.gain.high)]))
+        axes.set_xlim(low, high)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(f"Gain over {short(contest.baseline or '')}, {label}", labelpad=21)

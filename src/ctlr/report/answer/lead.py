@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ctlr.report.answer import headline
 from ctlr.report.answer.claim_words import claim_words
-from ctlr.report.answer.figure import lead_figure, lead_rows
+from ctlr.report.answer.figure import beyond, lead_figure, lead_rows
 from ctlr.report.findings import Findings, View
 from ctlr.report.numbers.rows import GainRow
 from ctlr.report.pairs.matrix import transfer_names
@@ -247,10 +247,12 @@ def _drawn(found: Findings, view: View, size: int) -> tuple[Panel, str] | None:
     beside = ", grey: baselines, which train no network on the target" if view.contest.references else ""
     where = f", {transfer_names(found.views)[view.slug]}" if len(found.views) > 1 else ""
     methods = sum(row.n_train == size for row in view.rows.gains)
-    drawn = sum(row.method in view.contest.contenders for row in lead_rows(view, size))
+    rows = lead_rows(view, size)
+    drawn = sum(row.method in view.contest.contenders for row in rows)
+    far = " Arrows: beyond the axis." if beyond(view, rows) else ""
     most = f" The {drawn} of {methods} methods that gain most." if drawn < methods else ""
     caption = (
         f"Gain over {view.contest.rival} at n = {view.contest.labelled(size)}{where}, with its {view.interval}. "
-        f"Filled: a verdict; hollow: none{beside}.{most}"
+        f"Filled: a verdict; hollow: none{beside}.{far}{most}"
     )
     return drawing, caption
