@@ -15,7 +15,7 @@ from clinic import CLINIC, subject_id, volume_file, write_clinic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import fmriprep, kaggle_classes, medmnist, openneuro
-from terminal import call
+from terminal import call, ctlr
 
 from ctlr.cli.check import Checked
 from ctlr.errors import Fault
@@ -429,7 +429,7 @@ def test_an_encoder_of_unknown_extent_is_left_out_of_the_account_and_named(tmp_p
     (tmp_path / "own.yaml").write_text(
         PICTURES.replace("name:", "plugins: [mine.py]\nname:").replace("small_cnn", "mine")
     )
-    shown = json.loads(call("check", "own.yaml", "-o", "json", folder=tmp_path).out)
+    shown = json.loads(ctlr("check", "own.yaml", "-o", "json", folder=tmp_path).out)
     assert shown["notes"] == ["encoders: how large mine is is not known, and left out of what a run takes."]
     assert shown["needs"]["models_bytes"] == 0
     assert list(shown["plugins"]) == ["mine.py"]
