@@ -95,6 +95,20 @@ def test_studies_count_when_they_are_settled_and_rank_by_validation() -> None:
     assert headline(run) == "val_balanced_accuracy 0.8 by simclr, small_cnn, n = 20"
 
 
+def test_what_was_learned_from_two_sources_stands_twice() -> None:
+    run = fold(
+        began(), study("a", method="supervised", source="p.sex"), study("b", method="supervised", source="p.age"),
+        study("c"), {"kind": "step.finished", "step": "a", "seconds": 1.0, "validation": 0.5},
+        {"kind": "step.finished", "step": "b", "seconds": 1.0, "validation": 0.7},
+        {"kind": "step.finished", "step": "c", "seconds": 1.0, "validation": 0.6},
+    )  # fmt: skip
+    (rows,) = ranking(run).values()
+    assert [row.name for row in rows] == [
+        "supervised from p.age, small_cnn, n = 20", "scratch, small_cnn, n = 20",
+        "supervised from p.sex, small_cnn, n = 20",
+    ]  # fmt: skip
+
+
 def test_a_search_knows_its_best_trial_and_what_is_left_of_its_budget() -> None:
     run = fold(began(), SEARCH, *trial(0, 9.0), *trial(1, 4.0), *trial(2, None, "Failed", reason="NaN"), *trial(3, 5.0))
     early = fold(began(), SEARCH, *trial(0, 9.0), *trial(1, 4.0, "EarlyStopped", reason="its 5 s were over"))

@@ -56,6 +56,29 @@ def test_a_run_that_has_ended_is_headed_by_the_best_on_validation_with_its_test_
     assert row.record["best"][0]["low"] == 9.1
 
 
+def test_the_score_is_that_of_the_model_s_own_source_and_a_target_has_one_best(workspace: Path) -> None:
+    tell(workspace, "ended", ("run.ended", {"seconds": 60.0}))
+    report(workspace, "ended")
+    folder = workspace / "reports" / "ended"
+    model = {
+        "target": "p.age", "encoder": "cnn", "method": "supervised", "n_train": 20, "best": True, "metric": "mae"
+    }  # fmt: skip
+    models = [
+        model | {"source": "q.sex", "validation": 9.0},
+        model | {"source": "q.age", "validation": 5.0},
+        model | {"method": "scratch", "source": "", "validation": 7.0},
+    ]
+    (folder / "models.json").write_text(json.dumps(models))
+    for source, score in (("age", 6.5), ("sex", 9.5)):
+        (folder / "tables" / f"scores-{source}.csv").write_text(
+            "data,target,source,encoder,method,n_train,labelled,metric,mean,low,high\n"
+            f"p,age,q.{source},cnn,supervised,20,20 + 20,mae,{score},6.0,10.0\n"
+            f"p,age,q.{source},cnn,scratch,20,20 + 20,mae,9.0,8.0,10.0\n"
+        )
+    (row,) = listed(workspace)
+    assert row.headline == "supervised mae 6.5 (6 to 10), n = 20 + 20"
+
+
 def test_a_run_under_way_is_headed_by_validation_and_says_so(workspace: Path) -> None:
     tell(workspace, "live", study("k1", "scratch-1"), ("step.finished", {"step": "study k1", "validation": 7.5}))
     (row,) = listed(workspace)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from ctlr.specs import METRICS
 
 __all__ = ["Best", "best_reported"]
 
@@ -34,29 +39,47 @@ class Best:
 
 
 def best_reported(folder: Path) -> list[Best]:
-    """The best of each target, as the files of a report say; none where it has none, or they cannot be read.
+    """The best of each target by validation, over all sources; none where files of the report lack, or are damaged.
 
     Args:
         folder: `reports/<benchmark>` of a workspace.
     """
-    found = []
+    found: dict[str, tuple[float, Best]] = {}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         scores = _scores(folder)
         for model in json.loads((folder / "models.json").read_bytes()):
-            key = (model["target"], model["encoder"], model["method"], str(model["n_train"]))
-            row = scores.get(key) or scores.get((key[0], "", *key[2:]))
-            if model["best"] and row is not None:
-                figures = (float(row[name]) for name in ("mean", "low", "high"))
-                words = row.get("labelled") or row["n_train"]
-                found.append(Best(model["target"], row["method"], row["encoder"], words, row["metric"], *figures))
-    return found
+            target = model["target"]
+            row = _row(scores, model)
+            if not model["best"] or row is None:
+                continue
+            figures = (float(row[name]) for name in ("mean", "low", "high"))
+            words = row.get("labelled") or row["n_train"]
+            best = Best(target, row["method"], row["encoder"], words, row["metric"], *figures)
+            validation = model.get("validation")
+            sign = 1 if METRICS.get(model["metric"]) == "max" else -1
+            rank = -math.inf if validation is None else sign * float(validation)
+            if target not in found or rank > found[target][0]:
+                found[target] = (rank, best)
+    return [best for _, best in found.values()]
 
 
-def _scores(folder: Path) -> dict[tuple[str, str, str, str], dict[str, str]]:
-    """Rows of the tables of test scores, by target, encoder, method and n."""
-    rows = {}
+def _row(scores: Sequence[dict[str, str]], model: Mapping[str, Any]) -> dict[str, str] | None:
+    """The test scores of a model: of its own source, where it has one."""
+    for row in scores:
+        if (
+            f"{row['data']}.{row['target']}" == model["target"]
+            and (row["method"], row["n_train"]) == (model["method"], str(model["n_train"]))
+            and row["encoder"] in ("", model["encoder"])
+            and model.get("source", "") in ("", row["source"])
+        ):
+            return row
+    return None
+
+
+def _scores(folder: Path) -> list[dict[str, str]]:
+    """Rows of the tables of test scores."""
+    rows: list[dict[str, str]] = []
     for path in sorted((folder / "tables").glob("scores*.csv")):
         with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                rows[f"{row['data']}.{row['target']}", row["encoder"], row["method"], row["n_train"]] = row
+            rows += csv.DictReader(file)
     return rows

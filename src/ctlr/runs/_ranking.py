@@ -40,16 +40,20 @@ def ranking(run: Run) -> dict[str, list[Ranked]]:
             note = f"trial {best.number}, {len(search.order)} ended, {duration(search.seconds)} of the device"
             name = search.step.name
             rows.append(Ranked(name, "search", search.metric, best.value, search.maximises, note, name))
-    groups: dict[tuple[str, str, str, int], list[Step]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str, int], list[Step]] = defaultdict(list)
+    sources: dict[tuple[str, str], set[str]] = defaultdict(set)
     for step in run.studies:
         if step.validation is not None:
             facts = step.facts
-            groups[facts["target"], facts["method"], facts["encoder"], facts["n_train"]].append(step)
-    for (target, method, encoder, size), steps in groups.items():
+            target, method, source = facts["target"], facts["method"], facts.get("source", "")
+            groups[target, source, method, facts["encoder"], facts["n_train"]].append(step)
+            sources[target, method].add(source)
+    for (target, source, method, encoder, size), steps in groups.items():
         value = math.fsum(step.validation or 0.0 for step in steps) / len(steps)
         facts = steps[0].facts
         seeds = "1 seed" if len(steps) == 1 else f"mean of {len(steps)} seeds"
-        words, maximises = f"{method}, {encoder}, n = {size}", facts["direction"] == "max"
+        named = f"{method} from {source}" if source and len(sources[target, method]) > 1 else method
+        words, maximises = f"{named}, {encoder}, n = {size}", facts["direction"] == "max"
         rows.append(Ranked(words, f"study of {target}", f"val_{facts['metric']}", value, maximises, seeds, method))
     found: dict[str, list[Ranked]] = defaultdict(list)
     for row in rows:
