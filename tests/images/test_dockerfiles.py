@@ -121,3 +121,4 @@ def test_the_build_context_holds_what_images_copy_and_no_more() -> None:
     }
     assert "*" in ignored
     assert {name.split("/")[0] for name in kept} == copied
+    assert "benchmarks/*/*" in ignored  # folders there are data that a user has put beside the files

@@ -39,7 +39,8 @@ def report(root: Path, name: str) -> None:
     folder = root / "reports" / name
     (folder / "tables").mkdir(parents=True)
     (folder / "report.html").write_text("<html>")
-    model = {"target": "p.age", "encoder": "cnn", "method": "scratch", "n_train": 20, "best": True, "metric": "mae"}
+    model = {"target": "p.age", "encoder": "cnn", "method": "scratch", "n_train": 20, "best": True, "metric": "mae",
+             "direction": "min"}  # fmt: skip
     worse = model | {"method": "vat", "best": False}
     (folder / "models.json").write_text(json.dumps([worse, model]))
     (folder / "tables" / "scores-age.csv").write_text(
@@ -61,7 +62,8 @@ def test_the_score_is_that_of_the_model_s_own_source_and_a_target_has_one_best(w
     report(workspace, "ended")
     folder = workspace / "reports" / "ended"
     model = {
-        "target": "p.age", "encoder": "cnn", "method": "supervised", "n_train": 20, "best": True, "metric": "mae"
+        "target": "p.age", "encoder": "cnn", "method": "supervised", "n_train": 20, "best": True, "metric": "mae",
+        "direction": "min",
     }  # fmt: skip
     models = [
         model | {"source": "q.sex", "validation": 9.0},

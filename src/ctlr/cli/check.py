@@ -290,14 +290,8 @@ def _lacks(room: Room, free: Free, workspace: Path, workers: int) -> Iterator[tu
         rule = f"a run stores {images} of images, and {in_words(free.disk)} are free where {workspace} lies"
         yield ("datasets", largest), "disk", f"{rule}. {remedy}"
     elif room.disk > free.disk:
-        yield (
-            (),
-            "disk",
-            (
-                f"A run stores up to {takes} ({images} of images, the rest weights), and {in_words(free.disk)} are "
-                f"free where {workspace} lies. {remedy}"
-            ),
-        )
+        stores = f"A run stores up to {takes} ({images} of images, the rest weights), and {in_words(free.disk)} are"
+        yield (), "disk", f"{stores} free where {workspace} lies. {remedy}"
     smaller = "Lower `batch_size` or `preprocess.shape`, or take a smaller encoder."
     if room.least > free.memory_limit:
         rule = f"one worker holds {in_words(room.least)} at least, and this machine gives it "
@@ -305,14 +299,8 @@ def _lacks(room: Room, free: Free, workspace: Path, workers: int) -> Iterator[tu
     elif (needed := room.memory(workers)) > free.memory:
         fitting = [count for count in range(1, workers) if room.memory(count) <= free.memory]
         remedy = f"Run with --workers {fitting[-1]}." if fitting else smaller
-        yield (
-            (),
-            "memory",
-            (
-                f"{workers} workers take about {in_words(needed)} of memory, and {in_words(free.memory)} are free. "
-                f"{remedy}"
-            ),
-        )
+        takes = f"{workers} workers take about {in_words(needed)} of memory, and {in_words(free.memory)} are free."
+        yield (), "memory", f"{takes} {remedy}"
 
 
 def _row(name: str, dataset: dict[str, Any]) -> dict[str, Any]:

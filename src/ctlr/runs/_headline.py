@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctlr.specs import METRICS
-
 __all__ = ["Best", "best_reported"]
 
 
@@ -56,7 +54,7 @@ def best_reported(folder: Path) -> list[Best]:
             words = row.get("labelled") or row["n_train"]
             best = Best(target, row["method"], row["encoder"], words, row["metric"], *figures)
             validation = model.get("validation")
-            sign = 1 if METRICS.get(model["metric"]) == "max" else -1
+            sign = 1 if model["direction"] == "max" else -1
             rank = -math.inf if validation is None else sign * float(validation)
             if target not in found or rank > found[target][0]:
                 found[target] = (rank, best)

@@ -20,7 +20,7 @@ from ctlr.report.comparison.sides import (
 )
 from ctlr.report.comparison.words import answer_words
 from ctlr.report.document.making import gain_of
-from ctlr.report.document.values import Gain, Part, Score, schema_of
+from ctlr.report.document.values import Gain, Part, Question, Score, schema_of
 
 __all__ = ["SCHEMA", "Compared", "Comparison", "compare", "json_schema", "to_document"]
 
@@ -106,17 +106,11 @@ class Cell(Part):
     """By whom, or why not."""
 
 
-class Pair(Part):
+class Pair(Question):
     """One transfer in the reference and in another run."""
 
     run: str
     """The other one's name."""
-    target: str
-    source: str
-    encoder: str
-    metric: str
-    better: Literal["lower", "higher"]
-    unit: str
     cells: tuple[Cell, ...]
     only_reference: tuple[str, ...]
     """Cells that the other run does not have, in words."""

@@ -24,6 +24,7 @@ __all__ = [
     "LeftOut",
     "Made",
     "Part",
+    "Question",
     "Report",
     "Score",
     "Transfer",
@@ -100,10 +101,9 @@ class Counts(Part):
     failed: int
 
 
-class Transfer(Part):
-    """One target, from one source or none, on one encoder."""
+class Question(Part):
+    """One target, from one source or none, on one encoder, and by what it is judged."""
 
-    title: str
     target: str
     """`dataset.task`."""
     source: str
@@ -114,6 +114,12 @@ class Transfer(Part):
     better: Literal["lower", "higher"]
     unit: str
     """Of the metric; empty where it has none, or where that is not known."""
+
+
+class Transfer(Question):
+    """What came of a question."""
+
+    title: str
     baseline: str
     """Label of the training from scratch; empty without one."""
     answer: str

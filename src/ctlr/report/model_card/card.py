@@ -47,6 +47,7 @@ def model_records(views: Sequence[View]) -> list[dict[str, Any]]:
             "source": _name(view.contest.source) if cell[0].result.study.source else "",
             "target": _name(view.contest.target), "encoder": view.contest.encoder.label, "method": method,
             "n_train": size, "seed": done.result.study.seed, "metric": view.contest.task.headline,
+            "direction": view.contest.task.direction,
             "validation": done.result.scores.get("validation", {}).get(view.contest.task.headline),
             "best": method == view.best, "path": done.result.path,
         }
